@@ -1,0 +1,47 @@
+"""The errors that a user can act on. The command line prints their message without a traceback."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class UnveilError(Exception):
+    """Base of every error that is the input's fault: says what was expected, what was found, where, what to do."""
+
+
+class DataError(UnveilError):
+    """A dataset, a manifest or an image cannot be used as it is."""
+
+
+class ImageError(DataError):
+    """One image cannot be read; the message names the file and the reason."""
+
+
+class RecipeError(UnveilError):
+    """A recipe or a setting is wrong; the message names the key, the file and the nearest valid key."""
+
+
+class ProtocolError(UnveilError):
+    """A protocol cannot be applied to a dataset; the message names what is missing."""
+
+
+class CheckpointError(UnveilError):
+    """A checkpoint or a file of weights does not fit; the message lists what differs."""
+
+
+class TrainingError(UnveilError):
+    """Training cannot go on, for example because a loss is not finite."""
+
+
+class MissingExtraError(UnveilError):
+    """An optional dependency is needed; the message names the extra to install."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs an optional dependency: pip install 'unveil[{extra}]'")
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return ``" (did you mean 'x'?)"`` for the closest known word, or an empty string."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {found[0]!r}?)" if found else ""

@@ -1,0 +1,90 @@
+"""The three questions that every method answers: what it needs, how it embeds, what it trains on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from unveil.nn.backbone import Backbone
+from unveil.records import Batch, Embedding
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Inputs beside the image that a method uses; without them it refuses to train, or says what it does instead."""
+
+    train_parsing: str | None = None
+    train_clothes: bool = False
+    test_parsing: str | None = None
+
+
+@dataclass(frozen=True)
+class LabelSpace:
+    """How many identities and outfits the training set has; ``outfits`` maps each outfit code to its identity code."""
+
+    persons: int
+    clothes: int = 0
+    outfits: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Step:
+    """Where training is, handed to `Method.losses` by the loop.
+
+    Args:
+        epoch: 0-based.
+        iteration: 0-based, over the whole run.
+        update_inner: takes a scalar loss, steps the optimiser of `Method.inner_parameters` on it at once.
+    """
+
+    epoch: int = 0
+    iteration: int = 0
+    update_inner: Callable[[Tensor], None] = lambda loss: None
+
+
+class Method(nn.Module):
+    """Base of all methods. A subclass is one readable file that composes blocks of ``nn/`` and losses of ``losses/``.
+
+    Its constructor is ``__init__(self, backbone, space, settings)`` with ``settings`` an instance of ``Settings``, the
+    frozen dataclass whose defaults are the paper's.
+    """
+
+    Settings: ClassVar[type]
+    paper: ClassVar[str]
+    flip_test: ClassVar[bool] = False
+
+    backbone: Backbone
+
+    def __init__(self, backbone: Backbone, space: LabelSpace, settings: Any) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.space = space
+        self.settings = settings
+
+    @property
+    def needs(self) -> Needs:
+        """What this configuration of the method needs beside images and identities."""
+        return Needs()
+
+    def expand(self, batch: Batch) -> Batch:
+        """Return the training batch before augmentation (uint8); a method may add images of its own making."""
+        return batch
+
+    def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
+        """Return the named, already weighted terms whose sum is minimised; ``batch`` is augmented and normalised."""
+        raise NotImplementedError
+
+    def embed(self, batch: Batch) -> Embedding:
+        """Return the embedding of a normalised batch, without labels; call in ``eval()`` mode."""
+        raise NotImplementedError
+
+    def inner_parameters(self) -> list[nn.Parameter]:
+        """Return parameters that `Step.update_inner` trains and the main optimiser never touches."""
+        return []
+
+    def forward(self, batch: Batch, step: Step) -> dict[str, Tensor]:
+        """Alias of `losses`, so that wrappers for several devices see the training pass."""
+        return self.losses(batch, step)

@@ -1,0 +1,63 @@
+"""What every backbone offers: a feature map, named stages, and taps after any stage or block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+Tap = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the stages of a backbone.
+
+    Args:
+        name: address of the stage, for example "layer2".
+        channels: channels of its output.
+        stride: total stride of its output with respect to the image.
+        blocks: addresses of its blocks, in order, for example ``("layer2.0", "layer2.1")``.
+    """
+
+    name: str
+    channels: int
+    stride: int
+    blocks: tuple[str, ...]
+
+
+class Backbone(nn.Module):
+    """A network from images ``(B, 3, H, W)`` to a map ``(B, C, h, w)``.
+
+    Subclasses set ``stages`` (low to high) and implement ``forward``. A tap is a function from map to map that is
+    called on the output of the stage or block of that address and whose result goes on; so a method adds attention
+    where it wants without the backbone knowing, and the keys of the state dict stay those of the field's checkpoints.
+    """
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the last map."""
+        return self.stages[-1].channels
+
+    def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+        """Return the last map.
+
+        Args:
+            images: ``(B, 3, H, W)`` normalised float.
+            taps: address of a stage or block -> function applied to its output.
+
+        Raises:
+            ValueError: a tap names an address that the backbone does not have.
+        """
+        raise NotImplementedError
+
+    def check_taps(self, taps: Mapping[str, Tap] | None) -> Mapping[str, Tap]:
+        """Return the taps, refusing unknown addresses."""
+        known = {address for stage in self.stages for address in (stage.name, *stage.blocks)}
+        for address in taps or {}:
+            if address not in known:
+                raise ValueError(f"no stage or block {address!r}; this backbone has {', '.join(sorted(known))}")
+        return taps or {}

@@ -1,0 +1,225 @@
+"""The recipe: everything that a training run is, typed and validated; an unknown key is an error.
+
+A recipe is a YAML file plus ``key=value`` overrides (``train.epochs=5``). Settings of a method stand beside its name
+(``method: {name: oc4, k: 6}``) and are checked by the method itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qsl
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from unveil.errors import RecipeError, nearest
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MethodChoice(BaseModel):
+    """A method by name; every other key is one of its own settings."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    name: str = "bot"
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of the method, without its name."""
+        return dict(self.model_extra or {})
+
+
+class BackboneChoice(_Strict):
+    """A backbone by name (``unveil doctor`` lists them); ``init`` is a file of weights to start from."""
+
+    name: str = "resnet50"
+    last_stride: Literal[1, 2] = 1
+    init: Path | None = None
+
+
+class InputSettings(_Strict):
+    """What the network sees: size in pixels, interpolation, and the mean and deviation of RGB in [0, 1]."""
+
+    height: int = Field(256, ge=32, le=1024)
+    width: int = Field(128, ge=16, le=1024)
+    interpolation: Literal["bilinear", "bicubic"] = "bilinear"
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+
+class AugmentSettings(_Strict):
+    """Random changes of a training batch; numbers are probabilities unless said otherwise."""
+
+    crop: Literal["none", "scale", "pad"] = "pad"
+    flip: float = Field(0.5, ge=0, le=1)
+    erase: Literal["none", "cal", "bot", "fastreid"] = "bot"
+    erase_p: float = Field(0.5, ge=0, le=1)
+    coarse_dropout: float = Field(0.0, ge=0, le=1)
+    autoaugment: float = Field(0.0, ge=0, le=1)
+    brightness: float = Field(0.0, ge=0, le=1, description="largest relative change")
+    contrast: float = Field(0.0, ge=0, le=1, description="largest relative change")
+    saturation: float = Field(0.0, ge=0, le=1, description="largest relative change")
+
+
+class DataSource(_Strict):
+    """A dataset by reader name, root and options; as text ``viper:/data/viper?split=0``."""
+
+    name: str
+    root: Path | None = None
+    options: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        name, _, rest = value.partition(":")
+        root, _, options = rest.partition("?")
+        return {"name": name, "root": root or None, "options": dict(parse_qsl(options))}
+
+    def __str__(self) -> str:
+        options = "&".join(f"{k}={v}" for k, v in sorted(self.options.items()))
+        return self.name + (f":{self.root}" if self.root else "") + (f"?{options}" if options else "")
+
+
+class DataSettings(_Strict):
+    """Datasets to train on (identities kept apart) and to test on, as a list or as text separated by commas.
+
+    ``max_per_person`` bounds one person's crops in an epoch.
+    """
+
+    train: tuple[DataSource, ...] = ()
+    test: tuple[DataSource, ...] = ()
+    protocols: tuple[str, ...] = ()
+    max_per_person: int | None = Field(None, ge=2)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {k: [p for p in v.split(",") if p] if isinstance(v, str) else v for k, v in value.items()}
+
+
+class SamplerSettings(_Strict):
+    """Batches of P persons x K images (``pk_unique``: P different ones; ``pk_groups``: a person may come twice)."""
+
+    kind: Literal["pk_unique", "pk_groups"] = "pk_unique"
+    persons: int = Field(16, ge=1)
+    images: int = Field(4, ge=1)
+    cross_clothes: bool = False
+
+
+class OptimSettings(_Strict):
+    """Optimiser; ``freeze_iterations`` keeps the backbone fixed at the start."""
+
+    name: Literal["adam", "adamw", "sgd"] = "adam"
+    lr: float = Field(3.5e-4, gt=0)
+    weight_decay: float = Field(5e-4, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    clip_norm: float | None = Field(None, gt=0)
+    freeze_iterations: int = Field(0, ge=0)
+
+
+class ScheduleSettings(_Strict):
+    """Learning rate over training: linear warm-up, then steps, a cosine from ``hold`` epochs on, or constant."""
+
+    kind: Literal["step", "cosine", "constant"] = "step"
+    milestones: tuple[int, ...] = (40, 70)
+    gamma: float = Field(0.1, gt=0, le=1)
+    warmup_epochs: float = Field(0, ge=0)
+    warmup_iterations: int = Field(0, ge=0)
+    warmup_from: float = Field(0.01, gt=0, le=1, description="factor on lr at the first iteration")
+    hold: int = Field(0, ge=0, description="epochs at the full lr before the cosine")
+    min_lr: float = Field(7e-7, ge=0)
+
+
+class TrainSettings(_Strict):
+    """Length, precision and rhythm of a run."""
+
+    epochs: int = Field(120, ge=1)
+    seed: int = 0
+    device: str = "auto"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    eval_every: int = Field(10, ge=0, description="epochs between evaluations; 0 evaluates only at the end")
+    checkpoint_every: int = Field(1, ge=1, description="epochs between checkpoints to resume from")
+    eval_batch: int = Field(128, ge=1)
+
+
+class Recipe(_Strict):
+    """A whole run."""
+
+    method: MethodChoice = MethodChoice()
+    backbone: BackboneChoice = BackboneChoice()
+    input: InputSettings = InputSettings()
+    data: DataSettings = DataSettings()
+    augment: AugmentSettings = AugmentSettings()
+    sampler: SamplerSettings = SamplerSettings()
+    optim: OptimSettings = OptimSettings()
+    schedule: ScheduleSettings = ScheduleSettings()
+    train: TrainSettings = TrainSettings()
+
+
+def load_recipe(path: Path | str | None = None, overrides: Iterable[str] = ()) -> Recipe:
+    """Read a YAML recipe and apply ``key=value`` overrides (values are YAML: ``data.train=[viper:/data/viper]``).
+
+    Raises:
+        RecipeError: the file is missing or not a mapping, or a key or a value is wrong.
+    """
+    source = str(path) if path else "recipe"
+    tree: Any = {}
+    if path is not None:
+        try:
+            tree = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+        except OSError as e:
+            raise RecipeError(f"cannot read recipe {source}: {e.strerror}") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as e:
+            raise RecipeError(f"recipe {source} is not valid YAML: {e}") from None
+        if not isinstance(tree, dict):
+            raise RecipeError(f"recipe {source}: expected keys and values, found {type(tree).__name__}")
+    for override in overrides:
+        _apply(tree, override)
+    return recipe_from(tree, source)
+
+
+def recipe_from(tree: dict[str, Any], source: str = "recipe") -> Recipe:
+    """Validate a mapping as a Recipe; see `load_recipe` for the errors."""
+    try:
+        return Recipe.model_validate(tree)
+    except ValidationError as e:
+        raise RecipeError("\n".join(_explain(error, source) for error in e.errors())) from None
+
+
+def save_recipe(recipe: Recipe) -> str:
+    """Return the resolved recipe as YAML text."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)
+
+
+def _apply(tree: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    if not equals or not key.strip():
+        raise RecipeError(f"override {override!r}: expected key=value, for example train.epochs=5")
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        tree = tree.setdefault(parent, {})
+        if not isinstance(tree, dict):
+            raise RecipeError(f"override {override!r}: {parent!r} holds a value, not keys")
+    try:
+        tree[last] = yaml.safe_load(text)
+    except yaml.YAMLError as e:
+        raise RecipeError(f"override {override!r}: the value is not valid YAML: {e}") from None
+
+
+def _explain(error: Any, source: str) -> str:
+    location = [str(part) for part in error["loc"]]
+    if error["type"] != "extra_forbidden":
+        return f"{source}: {'.'.join(location)}: {error['msg']}, found {error['input']!r}"
+    model: type[BaseModel] = Recipe
+    for part in location[:-1]:
+        annotation = model.model_fields[part].annotation if part in model.model_fields else None
+        model = annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else DataSource
+    return f"{source}: unknown key {'.'.join(location)!r}{nearest(location[-1], model.model_fields)}"
