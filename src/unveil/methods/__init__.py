@@ -1,1 +1,47 @@
-"""Methods, one a file."""
+"""Methods, one a file; adding one is a file, a line in `METHODS`, a recipe and a test."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from unveil.errors import RecipeError, nearest
+from unveil.methods.method import LabelSpace, Method
+from unveil.nn.backbone import Backbone
+
+METHODS = {
+    "bot": "unveil.methods.bot:BoT",
+}
+
+
+def method_class(name: str) -> type[Method]:
+    """Return the class of a method.
+
+    Raises:
+        RecipeError: no method has that name.
+    """
+    if name not in METHODS:
+        raise RecipeError(f"unknown method {name!r}{nearest(name, METHODS)}; known: {', '.join(sorted(METHODS))}")
+    module, _, attribute = METHODS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def method_settings(name: str, values: dict[str, Any]) -> Any:
+    """Validate settings of a method against its frozen dataclass (an unknown key or a wrong type is an error)."""
+    settings = method_class(name).Settings
+    known = list(settings.__dataclass_fields__)
+    for key in values:
+        if key not in known:
+            raise RecipeError(f"method {name}: unknown setting {key!r}{nearest(key, known)}; known: {', '.join(known)}")
+    try:
+        return TypeAdapter(settings, config=ConfigDict(strict=False)).validate_python(values)
+    except ValidationError as e:
+        problems = (f"{'.'.join(map(str, p['loc']))}: {p['msg']}, found {p['input']!r}" for p in e.errors())
+        raise RecipeError(f"method {name}: " + "; ".join(problems)) from None
+
+
+def build_method(name: str, values: dict[str, Any], backbone: Backbone, space: LabelSpace) -> Method:
+    """Return a method with its heads sized by the label space."""
+    return method_class(name)(backbone, space, method_settings(name, values))

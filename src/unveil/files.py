@@ -1,0 +1,75 @@
+"""Writing that never leaves half a file, reading that checks what it reads, and where caches live."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from unveil.errors import UnveilError
+
+
+@contextmanager
+def atomic_path(target: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``target`` that replaces it when the block ends well, and vanishes otherwise.
+
+    Raises:
+        UnveilError: the file cannot be written (a full disk, missing rights); ``target`` is as it was.
+    """
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    except OSError as e:
+        raise UnveilError(f"cannot write {target}: {e.strerror or e}; what was there before is untouched") from e
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_bytes(target: Path, data: bytes) -> None:
+    """Write a file atomically; see `atomic_path`."""
+    with atomic_path(target) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a UTF-8 file atomically; see `atomic_path`."""
+    write_bytes(target, text.encode())
+
+
+@contextmanager
+def atomic_folder(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside ``target`` that becomes it when the block ends well, and vanishes otherwise."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent))
+    except OSError as e:
+        raise UnveilError(f"cannot write in {target.parent}: {e.strerror or e}") from e
+    try:
+        yield temporary
+        if target.exists():
+            shutil.rmtree(target)
+        temporary.rename(target)
+    except OSError as e:
+        raise UnveilError(f"cannot write {target}: {e.strerror or e}") from e
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of a file as 64 hex digits."""
+    with path.open("rb") as f:
+        return hashlib.file_digest(f, "sha256").hexdigest()
+
+
+def cache_dir() -> Path:
+    """Return the folder of caches: ``$UNVEIL_CACHE``, else ``unveil`` under the user's cache folder."""
+    base = os.environ.get("UNVEIL_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "unveil"

@@ -1,0 +1,56 @@
+"""Progress of long steps: a live bar with ETA on a terminal, a line now and then elsewhere, silence in a library."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+T = TypeVar("T")
+SECONDS_BETWEEN_LINES = 10.0
+_shown = False
+
+
+def show_progress(on: bool = True) -> None:
+    """Switch progress on; the command line does this, importing the library does not."""
+    global _shown
+    _shown = on
+
+
+def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+    """Yield the items while showing how far they are, on standard error.
+
+    Args:
+        items: what to go through.
+        what: short description, for example "decoding".
+        total: number of items, when ``len(items)`` is not known.
+    """
+    if total is None and hasattr(items, "__len__"):
+        total = len(items)
+    if not _shown:
+        yield from items
+    elif sys.stderr.isatty():
+        yield from _bar(items, what, total)
+    else:
+        yield from _lines(items, what, total)
+
+
+def _bar(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        yield from bar.track(items, total=total, description=what)
+
+
+def _lines(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+    start = last = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            left = f", {(now - start) / done * (total - done):.0f} s left" if total else ""
+            print(f"{what}: {done}{f'/{total}' if total else ''}{left}", file=sys.stderr, flush=True)  # noqa: T201
