@@ -26,7 +26,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as e:
         raise UnveilError(f"cannot write {target}: {e.strerror or e}; what was there before is untouched") from e
     finally:

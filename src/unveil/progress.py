@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from typing import TypeVar
 
 from rich.console import Console
@@ -29,7 +29,7 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
         what: short description, for example "decoding".
         total: number of items, when ``len(items)`` is not known.
     """
-    if total is None and hasattr(items, "__len__"):
+    if total is None and isinstance(items, Sized):
         total = len(items)
     if not _shown:
         yield from items

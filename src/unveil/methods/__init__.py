@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 from typing import Any
 
@@ -31,7 +32,7 @@ def method_class(name: str) -> type[Method]:
 def method_settings(name: str, values: dict[str, Any]) -> Any:
     """Validate settings of a method against its frozen dataclass (an unknown key or a wrong type is an error)."""
     settings = method_class(name).Settings
-    known = list(settings.__dataclass_fields__)
+    known = [field.name for field in dataclasses.fields(settings)]
     for key in values:
         if key not in known:
             raise RecipeError(f"method {name}: unknown setting {key!r}{nearest(key, known)}; known: {', '.join(known)}")
