@@ -85,6 +85,10 @@ class Method(nn.Module):
         """Return parameters that `Step.update_inner` trains and the main optimiser never touches."""
         return []
 
+    def undecayed_parameters(self) -> list[nn.Parameter]:
+        """Return parameters that weight decay must spare."""
+        return []
+
     def forward(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Alias of `losses`, so that wrappers for several devices see the training pass."""
         return self.losses(batch, step)

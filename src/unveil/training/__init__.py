@@ -1,0 +1,1 @@
+"""Training: the loop, its schedules, optimisers, state to resume from, and metrics."""

@@ -1,0 +1,56 @@
+"""The main optimiser and the one of a method's inner parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from unveil.methods.method import Method
+from unveil.recipe import OptimSettings
+
+
+def build_optimiser(method: Method, settings: OptimSettings) -> Optimizer:
+    """Return the optimiser of everything but the inner parameters; weight decay spares what the method names."""
+    apart = {id(p) for p in (*method.inner_parameters(), *method.undecayed_parameters())}
+    inner = {id(p) for p in method.inner_parameters()}
+    trained = [p for p in method.parameters() if p.requires_grad and id(p) not in apart]
+    groups = [
+        {"params": trained, "weight_decay": settings.weight_decay},
+        {"params": [p for p in method.undecayed_parameters() if id(p) not in inner], "weight_decay": 0.0},
+    ]
+    return _optimiser([group for group in groups if group["params"]], settings)
+
+
+def build_inner_optimiser(method: Method, settings: OptimSettings) -> Optimizer | None:
+    """Return the optimiser of the inner parameters, whose rate never decays, or ``None`` when there are none."""
+    inner = method.inner_parameters()
+    return _optimiser([{"params": inner, "weight_decay": settings.weight_decay}], settings) if inner else None
+
+
+def inner_update(optimiser: Optimizer | None) -> Callable[[Tensor], None]:
+    """Return the function that a method calls with a loss of its inner parameters."""
+
+    def update(loss: Tensor) -> None:
+        if optimiser is None:
+            raise ValueError("the method updates inner parameters but names none in inner_parameters()")
+        optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        optimiser.step()
+
+    return update
+
+
+def set_frozen(module: nn.Module, frozen: bool) -> None:
+    """Freeze or release all parameters of a module."""
+    for parameter in module.parameters():
+        parameter.requires_grad_(not frozen)
+
+
+def _optimiser(groups: list[dict[str, object]], settings: OptimSettings) -> Optimizer:
+    if settings.name == "sgd":
+        return torch.optim.SGD(groups, lr=settings.lr, momentum=settings.momentum)
+    kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+    return kind(groups, lr=settings.lr)
