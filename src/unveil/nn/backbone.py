@@ -18,7 +18,8 @@ class Stage:
         name: address of the stage, for example "layer2".
         channels: channels of its output.
         stride: total stride of its output with respect to the image.
-        blocks: addresses of its blocks, in order, for example ``("layer2.0", "layer2.1")``.
+        blocks: addresses of its blocks, in order, for example ``("layer2.0", "layer2.1")``; empty when the stage is a
+            single module.
     """
 
     name: str
@@ -61,3 +62,13 @@ class Backbone(nn.Module):
             if address not in known:
                 raise ValueError(f"no stage or block {address!r}; this backbone has {', '.join(sorted(known))}")
         return taps or {}
+
+    def run_stages(self, x: Tensor, taps: Mapping[str, Tap]) -> Tensor:
+        """Send the output of the stem through the stages; for subclasses whose addresses are their submodules."""
+        for stage in self.stages:
+            for address in stage.blocks:
+                x = self.get_submodule(address)(x)
+                x = taps[address](x) if address in taps else x
+            x = x if stage.blocks else self.get_submodule(stage.name)(x)
+            x = taps[stage.name](x) if stage.name in taps else x
+        return x

@@ -1,0 +1,34 @@
+"""Backbones by name: ``resnet50``, ``osnet_x1_0``, ..., and ``timm/<model>`` for every model of timm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from unveil.errors import RecipeError, nearest
+from unveil.nn.backbone import Backbone
+from unveil.nn.resnet import ResNet
+from unveil.nn.weights import load_weights
+from unveil.recipe import BackboneChoice
+
+BACKBONES: dict[str, Callable[[int], Backbone]] = {
+    **{f"resnet{depth}": partial(ResNet, depth) for depth in (18, 34, 50, 101)},
+    **{f"resnet{depth}_ibn_a": partial(ResNet, depth, ibn=True) for depth in (18, 34, 50, 101)},
+}
+
+
+def build_backbone(choice: BackboneChoice) -> Backbone:
+    """Return a backbone, with the weights of ``choice.init`` where it names a file.
+
+    Raises:
+        RecipeError: no backbone has that name, or it cannot have that last stride.
+        CheckpointError: the file of weights does not fit.
+        MissingExtraError: the name is one of timm and timm is not installed.
+    """
+    if choice.name not in BACKBONES:
+        known = ", ".join(sorted(BACKBONES))
+        raise RecipeError(f"unknown backbone {choice.name!r}{nearest(choice.name, BACKBONES)}; known: {known}")
+    backbone = BACKBONES[choice.name](choice.last_stride)
+    if choice.init is not None:
+        load_weights(backbone, choice.init)
+    return backbone

@@ -1,0 +1,133 @@
+"""ResNet (He et al., CVPR 2016) with the keys of torchvision, and its IBN-a variant (Pan et al., ECCV 2018).
+
+As in torchvision the 3x3 convolution of a bottleneck has the stride. A checkpoint of torchvision or of IBN-Net loads
+as it is, without its classifier ``fc``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor, nn
+
+from unveil.nn.backbone import Backbone, Stage, Tap
+
+Norm = Callable[[int], nn.Module]
+
+
+class IBN(nn.Module):
+    """IBN-a: instance norm on the first half of the channels, batch norm on the rest."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.half = channels // 2
+        self.IN = nn.InstanceNorm2d(self.half, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.half)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised map ``(B, C, h, w)``."""
+        first, rest = x[:, : self.half], x[:, self.half :]
+        return torch.cat([self.IN(first), self.BN(rest)], dim=1)
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions and a shortcut, for ResNet-18 and -34."""
+
+    expansion = 1
+
+    def __init__(self, channels_in: int, width: int, stride: int, first_norm: Norm) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, width, 3, stride, padding=1, bias=False)
+        self.bn1 = first_norm(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map of the block, ``stride`` times smaller."""
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class Bottleneck(nn.Module):
+    """A 1x1, a 3x3 and a 1x1 convolution and a shortcut, for ResNet-50 and -101."""
+
+    expansion = 4
+
+    def __init__(self, channels_in: int, width: int, stride: int, first_norm: Norm) -> None:
+        super().__init__()
+        channels = width * self.expansion
+        self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
+        self.bn1 = first_norm(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+        self.downsample = _shortcut(channels_in, channels, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map of the block, ``stride`` times smaller."""
+        y = self.relu(self.bn1(self.conv1(x)))
+        y = self.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return self.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+def _shortcut(channels_in: int, channels: int, stride: int) -> nn.Sequential | None:
+    if stride == 1 and channels_in == channels:
+        return None
+    return nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
+
+
+_LAYOUTS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
+    18: (BasicBlock, (2, 2, 2, 2)),
+    34: (BasicBlock, (3, 4, 6, 3)),
+    50: (Bottleneck, (3, 4, 6, 3)),
+    101: (Bottleneck, (3, 4, 23, 3)),
+}
+
+
+class ResNet(Backbone):
+    """ResNet without its classifier; stages ``layer1`` .. ``layer4``.
+
+    Args:
+        depth: 18, 34, 50 or 101.
+        last_stride: stride of layer4; 1 gives a map of 1/16 of the image, 2 of 1/32.
+        ibn: IBN-a in every block of layer1 .. layer3.
+    """
+
+    def __init__(self, depth: int, last_stride: int = 1, ibn: bool = False) -> None:
+        super().__init__()
+        block, counts = _LAYOUTS[depth]
+        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.relu = nn.ReLU(inplace=True)
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
+        channels, total, stages = 64, 4, []
+        for number, (count, stride) in enumerate(zip(counts, (1, 2, 2, last_stride), strict=True), 1):
+            width = 32 * 2**number
+            norm: Norm = IBN if ibn and number < 4 else nn.BatchNorm2d
+            blocks = []
+            for index in range(count):
+                blocks.append(block(channels, width, stride if index == 0 else 1, norm))
+                channels = width * block.expansion
+            total *= stride
+            name = f"layer{number}"
+            self.add_module(name, nn.Sequential(*blocks))
+            stages.append(Stage(name, channels, total, tuple(f"{name}.{i}" for i in range(count))))
+        self.stages = tuple(stages)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+        """Return the map of layer4; see `Backbone.forward`."""
+        taps = self.check_taps(taps)
+        return self.run_stages(self.maxpool(self.relu(self.bn1(self.conv1(images)))), taps)

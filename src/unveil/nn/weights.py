@@ -1,0 +1,91 @@
+"""Reading weights of other projects into a module, strictly: what does not fit is listed, never skipped in silence."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from unveil.errors import CheckpointError
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+PREFIXES = ("module.", "model.", "backbone.", "base.")
+CLASSIFIERS = ("fc", "classifier", "head")
+SHOWN = 10
+
+
+def read_weights(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a ``.safetensors`` file or of a PyTorch checkpoint (read without running any code in it).
+
+    Raises:
+        CheckpointError: the file is missing, damaged or holds something other than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as e:
+        raise CheckpointError(f"cannot read weights {path}: {e.strerror or e}") from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError) as e:
+        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
+        raise CheckpointError(
+            f"weights {path} cannot be read as safetensors or as a plain state dict: {reason}"
+        ) from None
+    for wrapper in WRAPPERS:
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"weights {path}: expected a state dict, found {type(content).__name__}")
+    tensors = {key: value for key, value in content.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise CheckpointError(f"weights {path}: expected a state dict, found no tensor in it")
+    return tensors
+
+
+def load_weights(module: nn.Module, path: Path) -> None:
+    """Load a file of weights into a module.
+
+    Prefixes of wrapping modules ("module.", "backbone.", ...) are stripped; where only some keys begin with one, the
+    others belong to heads and are left out. So are the tensors of a classifier that the module does not have.
+
+    Raises:
+        CheckpointError: the file cannot be read, or keys are missing, unexpected or of another shape.
+    """
+    expected = module.state_dict()
+    found = _own_keys(read_weights(path), set(expected))
+    # Written by PyTorch >= 0.4.1 only; older checkpoints lack it and nothing depends on it.
+    missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in found if key not in expected]
+    wrong = [
+        f"{key} {tuple(found[key].shape)} instead of {tuple(expected[key].shape)}"
+        for key in expected
+        if key in found and found[key].shape != expected[key].shape
+    ]
+    if missing or unexpected or wrong:
+        lists = (("missing", missing), ("unexpected", unexpected), ("of another shape", wrong))
+        raise CheckpointError(
+            f"weights {path} do not fit {type(module).__name__}: "
+            + "; ".join(_list(*pair) for pair in lists if pair[1])
+        )
+    module.load_state_dict(found, strict=False)
+
+
+def _own_keys(tensors: dict[str, Tensor], expected: set[str]) -> dict[str, Tensor]:
+    stripping = True
+    while stripping:
+        stripping = False
+        for prefix in PREFIXES:
+            inside = {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+            if inside and not any(key.startswith(prefix) for key in expected):
+                tensors, stripping = inside, True
+    return {k: v for k, v in tensors.items() if k in expected or k.split(".")[0] not in CLASSIFIERS}
+
+
+def _list(what: str, keys: list[str]) -> str:
+    rest = f", ... ({len(keys)} in all)" if len(keys) > SHOWN else ""
+    return f"{what}: {', '.join(keys[:SHOWN])}{rest}"
