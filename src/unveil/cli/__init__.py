@@ -1,0 +1,63 @@
+"""The command line. Commands import what they need when they run, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from unveil import __version__
+from unveil.cli import data, doctor, embed, evaluate, methods, search, train
+from unveil.errors import UnveilError
+from unveil.progress import show_progress
+
+EXIT_CODES = """Exit codes: 0 done; 1 done, but problems were found; 2 wrong input or usage; 130 interrupted."""
+
+app = typer.Typer(
+    name="unveil",
+    help="Find a person again when the body is hidden and the clothes have changed.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+app.command("train", epilog=EXIT_CODES)(train.command)
+app.command("evaluate", epilog=EXIT_CODES)(evaluate.command)
+app.command("embed", epilog=EXIT_CODES)(embed.command)
+app.command("search", epilog=EXIT_CODES)(search.command)
+app.add_typer(data.app, name="data")
+app.command("methods", epilog=EXIT_CODES)(methods.command)
+app.command("doctor", epilog=EXIT_CODES)(doctor.command)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def _setup(
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log, only results.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    show_progress(not quiet)
+    handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
+    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", handlers=[handler])
+
+
+def main() -> None:
+    """Run the command line; an error that a user can act on is one message and exit code 2."""
+    try:
+        app()
+    except UnveilError as e:
+        Console(stderr=True).print(f"[red]error:[/red] {e}", markup=True, highlight=False, soft_wrap=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,70 @@
+"""``unveil doctor``: what is installed, what it runs on, and what is missing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import json
+import os
+import platform
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+EXTRAS = {
+    "report": (("jinja2", "matplotlib"), "curves and HTML pages"),
+    "tensorboard": (("tensorboardX",), "TensorBoard events of a training run"),
+    "timm": (("timm",), "every backbone of timm by name (timm/<model>)"),
+}
+PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "numba", "opencv-python-headless")
+
+
+def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """Show versions, devices, threads, caches, and what each missing extra would give.
+
+    **Example:** `unveil doctor --json`
+    """
+    report = examine()
+    if as_json:
+        typer.echo(json.dumps(report, indent=2))
+        return
+    for title in ("versions", "machine", "extras"):
+        table = Table("what", "found", title=title, title_justify="left", show_header=False)
+        for key, value in report[title].items():
+            table.add_row(key, value if isinstance(value, str) else json.dumps(value))
+        Console().print(table)
+
+
+def examine() -> dict[str, dict[str, Any]]:
+    """Return versions, machine and extras as plain values."""
+    import torch
+
+    from unveil import __version__
+    from unveil.files import cache_dir
+    from unveil.nn.backbones import BACKBONES
+
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {
+        "versions": {
+            "unveil": __version__,
+            "python": platform.python_version(),
+            **{name: importlib.metadata.version(name) for name in PACKAGES},
+        },
+        "machine": {
+            "system": f"{platform.system()} {platform.machine()}",
+            "gpus": gpus or "none",
+            "bf16": bool(gpus) and torch.cuda.is_bf16_supported(),
+            "cores": os.cpu_count(),
+            "torch threads": torch.get_num_threads(),
+            "cache": str(cache_dir()),
+            "backbones": ", ".join(BACKBONES),
+        },
+        "extras": {name: _extra(modules, gives, name) for name, (modules, gives) in EXTRAS.items()},
+    }
+
+
+def _extra(modules: tuple[str, ...], gives: str, name: str) -> str:
+    missing = [module for module in modules if importlib.util.find_spec(module) is None]
+    return f"missing: pip install 'unveil[{name}]' gives {gives}" if missing else f"present: {gives}"

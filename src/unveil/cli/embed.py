@@ -1,0 +1,46 @@
+"""``unveil embed``: crops in, one file of embeddings out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")],
+    source: Annotated[str, typer.Argument(help="A folder, a manifest (.csv), an image, or name:root of a dataset.")],
+    out: Annotated[Path, typer.Option(help="File to write (safetensors).")] = Path("embeddings.safetensors"),
+    split: Annotated[str | None, typer.Option(help="Only this split: train, query or gallery.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+) -> None:
+    """Embed crops with a trained model. Files that cannot be read are listed and left out.
+
+    **Examples:** `unveil embed runs/bot crops/ --out crops.safetensors`,
+    `unveil embed runs/bot market1501:/data/market --split gallery`
+    """
+    from unveil.cli.sources import crops_of
+    from unveil.errors import DataError
+    from unveil.models.checkpoint import load_model
+    from unveil.models.device import pick_device
+    from unveil.models.embed import embed_samples
+    from unveil.models.embeddings import EmbeddedCrops, save_embeddings
+
+    trained = load_model(model, pick_device(device))
+    dataset = crops_of(source)
+    samples = [s for s in dataset.samples if split is None or s.split == split]
+    if not samples:
+        raise DataError(f"{source} has no crop of split {split!r}")
+    embedding, store = embed_samples(trained, samples, cache)
+    crops = EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, f"{dataset.name}#{dataset.hash}")
+    save_embeddings(out, crops)
+    for bad in store.bad:
+        typer.echo(f"left out: {bad}", err=True)
+    shape = "x".join(map(str, embedding.vectors.shape))
+    summary = {"file": str(out), "crops": len(crops.samples), "left_out": len(store.bad), "shape": shape}
+    typer.echo(json.dumps(summary) if as_json else f"{len(crops.samples)} crops ({shape}) in {out}")
+    raise typer.Exit(1 if store.bad else 0)

@@ -1,0 +1,41 @@
+"""``unveil evaluate``: figures of a model under named protocols."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")],
+    data: Annotated[list[str], typer.Argument(help="Datasets to test on, name:root?option=value ...")],
+    protocol: Annotated[
+        list[str] | None, typer.Option("--protocol", "-p", help="Protocol by name; every one of the dataset by default.")
+    ] = None,
+    rerank: Annotated[bool, typer.Option(help="Also with k-reciprocal re-ranking.")] = False,
+    curve: Annotated[Path | None, typer.Option(help="Write the CMC curves as a picture (.png).")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+) -> None:
+    """Evaluate a model: CMC, mAP, mINP with 95 % intervals, the protocol printed with each figure.
+
+    **Example:** `unveil evaluate runs/bot market1501:/data/market viper:/data/viper?split=0`
+    """
+    from unveil.models.checkpoint import load_model
+    from unveil.models.device import pick_device
+    from unveil.models.evaluate import evaluate_model
+    from unveil.recipe import DataSource
+
+    sources = [DataSource.model_validate(text) for text in data]
+    trained = load_model(model, pick_device(device))
+    results = evaluate_model(trained, sources, tuple(protocol or ()), cache, rerank)
+    for result in results:
+        typer.echo(json.dumps(result.to_dict()) if as_json else str(result))
+    if curve:
+        from unveil.report.curves import cmc_curve
+
+        cmc_curve(results, curve)

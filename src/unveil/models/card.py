@@ -1,0 +1,71 @@
+"""The card of a trained model: what it is, what it saw, how it must be fed, and what it scored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unveil import __version__
+from unveil.errors import CheckpointError
+
+FORMAT = 1
+
+
+class Source(BaseModel):
+    """A dataset that a model was trained on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    hash: str
+    images: int
+    persons: int
+
+
+class Card(BaseModel):
+    """Travels inside the weights file and, for people, as JSON beside it.
+
+    Args:
+        recipe: the resolved recipe: method, backbone, preprocessing and training.
+        persons: identities of the training set; sizes the identity heads.
+        clothes: outfits of the training set.
+        outfits: identity code of each outfit code.
+        parsing_scheme: label space of the parsing maps that the model was trained with.
+        data: what it was trained on, with hashes.
+        content: hash over the pixels of the training set.
+        epoch: epochs finished.
+        figures: evaluation results, each with its protocol and hash.
+        fingerprint: hash of the weights and the preprocessing (16 hex digits): embeddings of models with different
+            fingerprints cannot be compared.
+        licence: licence of the weights.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: int = FORMAT
+    unveil: str = __version__
+    recipe: dict[str, Any]
+    persons: int = Field(ge=1)
+    clothes: int = Field(0, ge=0)
+    outfits: tuple[int, ...] = ()
+    parsing_scheme: str | None = None
+    data: tuple[Source, ...] = ()
+    content: str = ""
+    epoch: int = 0
+    figures: tuple[dict[str, Any], ...] = ()
+    fingerprint: str = ""
+    licence: str = "unstated"
+
+
+def read_card(text: str, source: str) -> Card:
+    """Parse a card.
+
+    Raises:
+        CheckpointError: the text is not a card, or was written by a newer version.
+    """
+    try:
+        card = Card.model_validate_json(text)
+    except ValidationError as e:
+        raise CheckpointError(f"{source}: the card is damaged or of another tool: {e.errors()[0]['msg']}") from None
+    if card.format > FORMAT:
+        raise CheckpointError(f"{source}: written by unveil {card.unveil} in format {card.format}; this is {__version__}")
+    return card

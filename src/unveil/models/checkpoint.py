@@ -1,0 +1,115 @@
+"""Saving and loading a trained model: one safetensors file that holds weights and card, and the card as JSON beside it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from unveil.errors import CheckpointError
+from unveil.files import atomic_path, write_text
+from unveil.methods import build_method
+from unveil.methods.method import LabelSpace, Method
+from unveil.models.card import Card, read_card
+from unveil.nn.backbones import build_backbone
+from unveil.recipe import InputSettings, Recipe, recipe_from
+
+NAME = "model.safetensors"
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A method with its weights, its card and the recipe that says how to feed it."""
+
+    method: Method
+    recipe: Recipe
+    card: Card
+
+    @property
+    def input(self) -> InputSettings:
+        """Preprocessing: size, interpolation, mean and deviation."""
+        return self.recipe.input
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return next(self.method.parameters()).device
+
+
+def new_model(recipe: Recipe, space: LabelSpace) -> Method:
+    """Build the method of a recipe; its backbone starts from ``recipe.backbone.init`` when that is set."""
+    choice = recipe.method
+    return build_method(choice.name, choice.settings, build_backbone(recipe.backbone), space)
+
+
+def save_model(path: Path, method: Method, card: Card) -> Card:
+    """Write weights and card atomically; return the card with its fingerprint.
+
+    Raises:
+        UnveilError: the file cannot be written; an older file of that name is untouched.
+    """
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
+    card = card.model_copy(update={"fingerprint": _fingerprint(tensors, recipe_from(card.recipe).input)})
+    with atomic_path(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={"card": card.model_dump_json()})
+        except SafetensorError as e:
+            raise OSError(str(e)) from e
+    write_text(path.with_suffix(".json"), card.model_dump_json(indent=2) + "\n")
+    return card
+
+
+def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedModel:
+    """Read a model from its file, or from the folder of a run.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, not a model of this tool, or does not fit its own card.
+    """
+    path = Path(path)
+    path = path / NAME if path.is_dir() else path
+    if not path.is_file():
+        raise CheckpointError(f"no model at {path}: expected a .safetensors file or the folder of a training run")
+    try:
+        with safe_open(path, framework="pt") as f:
+            metadata = f.metadata() or {}
+            tensors: dict[str, Tensor] = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as e:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {e}") from None
+    if "card" not in metadata:
+        raise CheckpointError(f"{path} has weights but no card; to start training from it use backbone.init={path}")
+    card = read_card(metadata["card"], str(path))
+    recipe = recipe_from(card.recipe, f"card of {path}")
+    if _fingerprint(tensors, recipe.input) != card.fingerprint:
+        raise CheckpointError(f"{path} is damaged: its weights do not have the hash that its card names")
+    bare = recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"init": None})})
+    method = new_model(bare, LabelSpace(card.persons, card.clothes, card.outfits))
+    load_weights_exactly(method, tensors, str(path))
+    return TrainedModel(method.to(device).eval(), recipe, card)
+
+
+def load_weights_exactly(method: Method, tensors: dict[str, Tensor], source: str) -> None:
+    """Load a state dict whose keys and shapes must all fit, or say which do not."""
+    own = method.state_dict()
+    wrong = [f"missing {k}" for k in own if k not in tensors] + [f"unexpected {k}" for k in tensors if k not in own]
+    wrong += [
+        f"{k} is {tuple(tensors[k].shape)}, expected {tuple(own[k].shape)}"
+        for k in own
+        if k in tensors and tensors[k].shape != own[k].shape
+    ]
+    if wrong:
+        more = f" and {len(wrong) - 10} more" if len(wrong) > 10 else ""
+        raise CheckpointError(f"{source} holds another architecture: {'; '.join(wrong[:10])}{more}")
+    method.load_state_dict(tensors)
+
+
+def _fingerprint(tensors: dict[str, Tensor], size: InputSettings) -> str:
+    digest = hashlib.sha256(size.model_dump_json().encode())
+    for name in sorted(tensors):
+        digest.update(f"{name}{tensors[name].dtype}{tuple(tensors[name].shape)}".encode())
+        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,46 @@
+"""Embedding crops with a trained model: decode into the image store, then index-select, normalise, embed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from unveil.data.augment import normalise
+from unveil.data.store import ImageStore, open_store
+from unveil.methods.inference import embed_batches
+from unveil.models.checkpoint import TrainedModel
+from unveil.models.device import autocast
+from unveil.progress import track
+from unveil.records import Batch, Embedding, Sample
+
+
+def embed_samples(
+    model: TrainedModel, samples: Sequence[Sample], cache: Path | None = None, batch_size: int | None = None
+) -> tuple[Embedding, ImageStore]:
+    """Embed crops in order; crops that cannot be read are left out and listed in ``store.bad``.
+
+    Args:
+        model: a trained model.
+        samples: the crops.
+        cache: folder of the image store.
+        batch_size: crops at a time; the recipe's ``train.eval_batch`` by default.
+
+    Returns:
+        The embedding (numpy, one row for each of ``store.samples``) and the store.
+    """
+    store = open_store(samples, model.input, cache)
+    batches = _batches(model, store, batch_size or model.recipe.train.eval_batch)
+    with autocast(model.recipe.train.precision, model.device):
+        return embed_batches(model.method, batches), store
+
+
+def _batches(model: TrainedModel, store: ImageStore, size: int) -> Iterator[Batch]:
+    starts = range(0, len(store.samples), size)
+    for start in track(starts, f"embedding {len(store.samples)} crops"):
+        images = torch.from_numpy(store.images[start : start + size]).permute(0, 3, 1, 2)
+        parsing = None if store.parsing is None else torch.from_numpy(store.parsing[start : start + size])
+        unknown = torch.full((len(images),), -1)
+        batch = Batch(images, unknown, parsing=parsing).map(lambda t: t.to(model.device))
+        yield normalise(batch, model.input)

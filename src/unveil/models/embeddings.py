@@ -1,0 +1,98 @@
+"""Embeddings with the crops that they belong to, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from unveil.errors import CheckpointError, DataError
+from unveil.files import atomic_path
+from unveil.records import LABEL_COLUMNS, Embedding, Sample
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class EmbeddedCrops:
+    """N crops and their embedding, with the fingerprint of the model that made it."""
+
+    embedding: Embedding
+    samples: tuple[Sample, ...]
+    fingerprint: str
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if len(self.embedding) != len(self.samples):
+            raise ValueError(f"{len(self.embedding)} embeddings for {len(self.samples)} samples")
+
+
+def save_embeddings(path: Path, crops: EmbeddedCrops) -> None:
+    """Write crops and embedding atomically; paths are stored absolute, encoded bytes are not stored."""
+    embedding = crops.embedding.numpy()
+    head = {
+        "format": FORMAT,
+        "names": embedding.names,
+        "metric": embedding.metric,
+        "weights": embedding.weights,
+        "fingerprint": crops.fingerprint,
+        "source": crops.source,
+        "samples": [_row(s) for s in crops.samples],
+    }
+    arrays = {"vectors": embedding.vectors, "visibility": embedding.visibility}
+    with atomic_path(path) as temporary:
+        try:
+            save_file(
+                {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+                temporary,
+                {"unveil": json.dumps(head)},
+            )
+        except SafetensorError as e:
+            raise OSError(str(e)) from e
+
+
+def load_embeddings(path: Path) -> EmbeddedCrops:
+    """Read a file of embeddings.
+
+    Raises:
+        DataError: the file is missing, damaged, or holds something else.
+    """
+    if not path.is_file():
+        raise DataError(f"no embeddings at {path}: `unveil embed` makes them")
+    try:
+        with safe_open(path, framework="np") as f:
+            head: dict[str, Any] = json.loads((f.metadata() or {})["unveil"])
+            vectors, visibility = f.get_tensor("vectors"), f.get_tensor("visibility")
+        if head["format"] > FORMAT:
+            raise DataError(f"{path}: written in format {head['format']} by a newer unveil; this one reads {FORMAT}")
+        embedding = Embedding(vectors, visibility, tuple(head["names"]), head["metric"], tuple(head["weights"]))
+        samples = tuple(_sample(row) for row in head["samples"])
+        return EmbeddedCrops(embedding, samples, head["fingerprint"], head["source"])
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
+        raise DataError(f"{path} is not a file of embeddings, or is damaged: {e}") from None
+
+
+def same_model(query: EmbeddedCrops, gallery: EmbeddedCrops) -> None:
+    """Raise CheckpointError unless both were made by the same model."""
+    if query.fingerprint != gallery.fingerprint:
+        raise CheckpointError(
+            f"the query was embedded by model {query.fingerprint}, the gallery by {gallery.fingerprint}: "
+            "embed both with the same model"
+        )
+
+
+def _row(sample: Sample) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": sample.key, "path": str(sample.path.resolve()) if sample.path else None}
+    row |= {name: getattr(sample, name) for name in (*LABEL_COLUMNS, "time", "split")}
+    return row | {"extra": dict(sample.extra)}
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    path = row.pop("path")
+    # A crop that came as bytes has no file to show; its key still names it.
+    return Sample(path=Path(path) if path else None, data=None if path else b"", **row)

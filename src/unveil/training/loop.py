@@ -1,0 +1,258 @@
+"""The training loop: from a recipe to a run folder with model, metrics and recipe. Read it from top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from unveil.data.augment import augment
+from unveil.data.catalog import load_dataset
+from unveil.data.samplers import epoch_batches
+from unveil.data.training import TrainingSet
+from unveil.errors import RecipeError, TrainingError
+from unveil.files import write_text
+from unveil.methods.method import LabelSpace, Method, Step
+from unveil.models.card import Card, Source
+from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
+from unveil.models.device import autocast, pick_device
+from unveil.models.evaluate import evaluate_model
+from unveil.progress import track
+from unveil.recipe import Recipe, save_recipe
+from unveil.training.metrics import MetricsLog
+from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update, set_frozen
+from unveil.training.schedules import learning_rate
+from unveil.training.state import Progress, load_state, save_state, start_folder
+
+log = logging.getLogger(__name__)
+BEST = "best.safetensors"
+
+
+class Stopped(TrainingError):
+    """Training was interrupted; its state is saved and ``--resume`` goes on from it."""
+
+
+@dataclass
+class Run:
+    """Everything that moves during training."""
+
+    recipe: Recipe
+    out: Path
+    cache: Path | None
+    data: TrainingSet
+    method: Method
+    optimiser: Optimizer
+    inner: Optimizer | None
+    generator: torch.Generator
+    device: torch.device
+    place: Progress = field(default_factory=Progress)
+
+    @property
+    def optimisers(self) -> list[Optimizer]:
+        return [self.optimiser, *([self.inner] if self.inner else [])]
+
+    @property
+    def identity(self) -> str:
+        """Hash of recipe and data: a saved state belongs to exactly these."""
+        return hashlib.sha256(f"{save_recipe(self.recipe)}{self.data.content_hash}".encode()).hexdigest()[:16]
+
+
+def train(recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = None) -> TrainedModel:
+    """Train a recipe and return the model after the last epoch, with its figures on its card.
+
+    Args:
+        recipe: the run.
+        out: folder of the run; gets ``recipe.yaml``, ``metrics.jsonl``, ``model.safetensors`` (last epoch),
+            ``best.safetensors`` (best mAP under the first protocol of the first test set) and ``resume.pt``.
+        resume: go on with the run in ``out``; on one device the result is the same to the bit.
+        cache: folder of the image stores.
+
+    Raises:
+        RecipeError: the recipe names no training data, or the method needs labels that the data lack.
+        TrainingError: a loss is not finite.
+        Stopped: interrupted by Ctrl-C; the state is saved.
+    """
+    if not recipe.data.train:
+        raise RecipeError("data.train is empty: name at least one dataset, for example data.train=viper:/data/viper")
+    start_folder(out, resume)
+    run = _prepare(recipe, out, cache)
+    if resume:
+        run.place = load_state(out, run.method, run.optimisers, run.generator, run.identity)
+    write_text(out / "recipe.yaml", save_recipe(recipe))
+    metrics = MetricsLog(out, run.place.iteration)
+    try:
+        with _stop_signal() as stopping:
+            for epoch in range(run.place.epoch, recipe.train.epochs):
+                _train_epoch(run, epoch, metrics, stopping)
+                run.place.epoch, run.place.batch = epoch + 1, 0
+                _evaluate_and_keep(run, metrics)
+    finally:
+        metrics.close()
+    return load_model(out / NAME, run.device)
+
+
+def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
+    device = pick_device(recipe.train.device)
+    torch.manual_seed(recipe.train.seed)
+    data = TrainingSet.open([load_dataset(source) for source in recipe.data.train], recipe.input, cache)
+    method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits)).to(device)
+    _check_needs(method, data)
+    log.info(
+        "%s on %d crops of %d people, %d parameters, %s",
+        recipe.method.name,
+        len(data),
+        data.persons,
+        sum(p.numel() for p in method.parameters()),
+        device,
+    )
+    return Run(
+        recipe,
+        out,
+        cache,
+        data,
+        method,
+        build_optimiser(method, recipe.optim),
+        build_inner_optimiser(method, recipe.optim),
+        torch.Generator(device).manual_seed(recipe.train.seed),
+        device,
+    )
+
+
+def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[], bool]) -> None:
+    recipe, place = run.recipe, run.place
+    batches = epoch_batches(run.data, recipe.sampler, recipe.train.seed, epoch, recipe.data.max_per_person)
+    todo = batches[place.batch :]
+    sums: dict[str, float] = {}
+    started = time.monotonic()
+    run.method.train()
+    for indices in track(todo, f"epoch {epoch + 1}/{recipe.train.epochs}"):
+        if stopping():
+            save_state(run.out, run.method, run.optimisers, run.generator, place, run.identity)
+            raise Stopped(f"stopped in epoch {epoch + 1}; the state is saved, go on with --resume")
+        rate = learning_rate(recipe.optim.lr, recipe.schedule, place.iteration, len(batches), recipe.train.epochs)
+        for name, value in _iteration(run, indices, epoch, rate).items():
+            sums[name] = sums.get(name, 0.0) + value
+        place.iteration += 1
+        place.batch += 1
+    if todo:
+        seconds = (time.monotonic() - started) / len(todo)
+        means = {name: total / len(todo) for name, total in sums.items()}
+        speed = sum(map(len, todo)) / len(todo) / seconds
+        left = (recipe.train.epochs - epoch - 1) * len(batches) * seconds
+        text = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
+        log.info("epoch %d/%d  %s  lr %.2g  %.0f images/s", epoch + 1, recipe.train.epochs, text, rate, speed)
+        log.info("about %.0f min %.0f s left, evaluations apart", left // 60, left % 60)
+        metrics.write(place.iteration - 1, epoch=epoch, lr=rate, images_per_second=speed, **means)
+
+
+def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[str, float]:
+    recipe, method, iteration = run.recipe, run.method, run.place.iteration
+    for group in run.optimiser.param_groups:
+        group["lr"] = rate
+    if iteration <= recipe.optim.freeze_iterations and recipe.optim.freeze_iterations:
+        set_frozen(method.backbone, iteration < recipe.optim.freeze_iterations)
+    batch = method.expand(run.data.batch(indices, run.device))
+    batch = augment(batch, recipe.augment, recipe.input, run.generator, run.data.parsing_scheme)
+    with autocast(recipe.train.precision, run.device):
+        terms = method(batch, Step(epoch, iteration, inner_update(run.inner)))
+    loss = torch.stack([term.float() for term in terms.values()]).sum()
+    values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
+    _check_finite(values, terms, epoch, iteration)
+    run.optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    gradients = [p.grad for p in method.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    _check_finite({"gradient": norm.item()}, terms, epoch, iteration)
+    if recipe.optim.clip_norm is not None:
+        torch.nn.utils.clip_grads_with_norm_(method.parameters(), recipe.optim.clip_norm, norm)
+    run.optimiser.step()
+    return values
+
+
+def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
+    recipe, place = run.recipe, run.place
+    last = place.epoch == recipe.train.epochs
+    every = recipe.train.eval_every
+    card = _card(run)
+    if recipe.data.test and (last or (every and place.epoch % every == 0)):
+        model = TrainedModel(run.method, recipe, card)
+        results = evaluate_model(model, recipe.data.test, recipe.data.protocols, run.cache)
+        for result in results:
+            log.info("%s", result)
+            where = f"{result.dataset}/{result.protocol}"
+            metrics.write(place.iteration - 1, **{f"{where}/mAP": result.mAP, f"{where}/rank1": result.cmc[0]})
+        card = card.model_copy(update={"figures": tuple(result.to_dict() for result in results)})
+        if results[0].mAP > place.best:
+            place.best = results[0].mAP
+            save_model(run.out / BEST, run.method, card)
+    if last or place.epoch % recipe.train.checkpoint_every == 0:
+        save_model(run.out / NAME, run.method, card)
+        save_state(run.out, run.method, run.optimisers, run.generator, place, run.identity)
+
+
+def _card(run: Run) -> Card:
+    data = run.data
+    return Card(
+        recipe=run.recipe.model_dump(mode="json"),
+        persons=data.persons,
+        clothes=data.clothes,
+        outfits=data.outfits,
+        parsing_scheme=data.parsing_scheme,
+        data=tuple(Source(name=s.name, hash=s.hash, images=s.images, persons=s.persons) for s in data.sources),
+        content=data.content_hash,
+        epoch=run.place.epoch,
+    )
+
+
+def _check_needs(method: Method, data: TrainingSet) -> None:
+    needs, name = method.needs, type(method).__name__
+    if needs.train_clothes and not data.clothes:
+        raise RecipeError(f"{name} trains on clothes labels, but not every training set has them")
+    if needs.train_parsing and data.parsing_scheme is None:
+        raise RecipeError(
+            f"{name} trains on parsing maps ({needs.train_parsing}), but not every training set has them: "
+            "`unveil parse` makes them"
+        )
+
+
+def _check_finite(values: dict[str, float], terms: dict[str, Tensor], epoch: int, iteration: int) -> None:
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+        found = ", ".join(f"{name} = {term.item():.4g}" for name, term in terms.items())
+        raise TrainingError(
+            f"not finite in epoch {epoch + 1}, iteration {iteration}: {', '.join(bad)} (terms: {found}); "
+            "lower optim.lr, set optim.clip_norm or train.precision=fp32; the last checkpoint is intact"
+        )
+
+
+@contextmanager
+def _stop_signal() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a request that the loop honours between iterations; a second one ends at once."""
+    asked = False
+
+    def ask(*_: object) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False
+        return
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,55 @@
+"""Metrics of a run as JSON lines, and as TensorBoard events where tensorboardX is installed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from unveil.files import write_text
+
+NAME = "metrics.jsonl"
+
+
+class MetricsLog:
+    """Appends records with an ``iteration``; on resume, records past the restored iteration are dropped first."""
+
+    def __init__(self, folder: Path, iteration: int) -> None:
+        path = folder / NAME
+        kept = [record for record in read_metrics(path) if record["iteration"] < iteration] if path.exists() else []
+        write_text(path, "".join(json.dumps(record) + "\n" for record in kept))
+        self._file = path.open("a", encoding="utf-8")
+        self._board = _board(folder, iteration)
+
+    def write(self, iteration: int, **values: Any) -> None:
+        """Append one record; numbers also go to TensorBoard."""
+        self._file.write(json.dumps({"iteration": iteration, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            if self._board is not None and isinstance(value, int | float):
+                self._board.add_scalar(name, value, iteration)
+
+    def close(self) -> None:
+        """Flush and close both logs."""
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Read the records of a run; a last line that a kill cut short is left out."""
+    records = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            records.append(json.loads(line))
+        except json.JSONDecodeError:
+            break
+    return records
+
+
+def _board(folder: Path, iteration: int) -> Any:
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        return None
+    return SummaryWriter(str(folder / "tensorboard"), purge_step=iteration or None)

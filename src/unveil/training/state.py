@@ -1,0 +1,91 @@
+"""What a run needs to go on exactly where it stopped: weights, optimisers, random states, and its place."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from unveil.errors import CheckpointError, UnveilError
+from unveil.files import atomic_path
+from unveil.methods.method import Method
+from unveil.models.checkpoint import load_weights_exactly
+
+NAME = "resume.pt"
+
+
+@dataclass
+class Progress:
+    """Place in a run: what comes next (batch within epoch, iteration over all), and the best figure so far."""
+
+    epoch: int = 0
+    batch: int = 0
+    iteration: int = 0
+    best: float = -1.0
+
+
+def save_state(
+    folder: Path,
+    method: Method,
+    optimisers: list[Optimizer],
+    generator: torch.Generator,
+    progress: Progress,
+    identity: str,
+) -> None:
+    """Write the state atomically; ``identity`` names the recipe and data that it belongs to."""
+    state = {
+        "identity": identity,
+        "method": method.state_dict(),
+        "optimisers": [optimiser.state_dict() for optimiser in optimisers],
+        "generator": generator.get_state(),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "progress": dataclasses.asdict(progress),
+    }
+    with atomic_path(folder / NAME) as temporary:
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as e:  # torch's zip writer reports a full disk as RuntimeError
+            raise OSError(str(e).splitlines()[0]) from e
+
+
+def load_state(
+    folder: Path, method: Method, optimisers: list[Optimizer], generator: torch.Generator, identity: str
+) -> Progress:
+    """Restore what `save_state` wrote and return the place.
+
+    Raises:
+        CheckpointError: there is no state, it is damaged, or it belongs to another recipe or other data.
+    """
+    path = folder / NAME
+    if not path.is_file():
+        raise CheckpointError(f"nothing to resume at {path}: start the run without --resume")
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as e:
+        raise CheckpointError(f"{path} is damaged ({type(e).__name__}): start the run without --resume") from None
+    if state.get("identity") != identity:
+        raise CheckpointError(f"{path} belongs to another recipe or other data; choose another --out or start afresh")
+    load_weights_exactly(method, state["method"], str(path))
+    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+        optimiser.load_state_dict(saved)
+    generator.set_state(state["generator"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    return Progress(**state["progress"])
+
+
+def start_folder(folder: Path, resume: bool) -> None:
+    """Refuse to write a new run over an old one.
+
+    Raises:
+        UnveilError: the folder holds a run and ``resume`` is off.
+    """
+    if not resume and (folder / NAME).exists():
+        raise UnveilError(f"{folder} already holds a run: go on with --resume, or choose another --out")
+    folder.mkdir(parents=True, exist_ok=True)
