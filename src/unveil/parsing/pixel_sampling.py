@@ -1,0 +1,34 @@
+"""Probability arrays of the pixel-sampling code: ``.npy`` float ``(256, 128, 6)``, argmax = label (spec 8.5)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unveil.errors import DataError
+from unveil.parsing.labels import PS6
+
+CLASSES = len(PS6.labels)
+
+
+def read_probabilities(path: Path, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+    """Return the labels ``(H, W)`` of scheme ``ps6``.
+
+    Args:
+        path: the ``.npy`` file, height x width x 6.
+        size: (H, W) of the image; labels are resized to it by nearest neighbour. ``None`` keeps the file's own size.
+
+    Raises:
+        DataError: the file is not such an array.
+    """
+    try:
+        array = np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as e:
+        raise DataError(f"{path}: cannot read the probabilities: {e}") from None
+    if not isinstance(array, np.ndarray) or array.ndim != 3 or array.shape[2] != CLASSES:
+        raise DataError(f"{path}: expected an array (H, W, {CLASSES}), found {getattr(array, 'shape', type(array))}")
+    labels = array.argmax(axis=2).astype(np.uint8)
+    return labels if size is None else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
