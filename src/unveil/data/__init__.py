@@ -1,0 +1,1 @@
+"""From files to batches: dataset readers, the image store, samplers and batch augmentations."""

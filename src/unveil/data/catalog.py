@@ -1,0 +1,75 @@
+"""The datasets by name. Adding one is a file with a function ``read`` and a line in `READERS`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from unveil.errors import DataError, nearest
+from unveil.recipe import DataSource
+from unveil.records import Dataset
+
+READERS = {
+    "folder": "unveil.data.folder:read",
+    "manifest": "unveil.data.manifest:read",
+    "market1501": "unveil.data.market1501:read",
+    "viper": "unveil.data.viper:read",
+}
+
+
+def reader(name: str) -> Callable[..., Dataset]:
+    """Return the function ``read(root, *, option=...)`` of a dataset.
+
+    Raises:
+        DataError: no dataset has that name.
+    """
+    if name not in READERS:
+        known = ", ".join(sorted(READERS))
+        raise DataError(f"unknown dataset {name!r}{nearest(name, READERS)}; known: {known}")
+    module, _, attribute = READERS[name].partition(":")
+    function: Callable[..., Dataset] = getattr(importlib.import_module(module), attribute)
+    return function
+
+
+def load_dataset(source: DataSource) -> Dataset:
+    """Read the dataset that a source names.
+
+    Raises:
+        DataError: unknown name or option, a wrong value, a missing folder, or files that are not that dataset.
+    """
+    read = reader(source.name)
+    options = _typed(read, source)
+    if source.root is None:
+        raise DataError(f"dataset {source.name!r}: where is it? Write {source.name}:/path/to/it")
+    root = Path(source.root).expanduser()
+    if not root.exists():
+        raise DataError(f"dataset {source.name!r}: {root} does not exist")
+    return read(root, **options)
+
+
+def options_of(name: str) -> dict[str, Any]:
+    """Return the options of a dataset by name, each with its type."""
+    read = reader(name)
+    hints = typing.get_type_hints(read, include_extras=True)
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    return {p.name: hints[p.name] for p in inspect.signature(read).parameters.values() if p.kind is keyword}
+
+
+def _typed(read: Callable[..., Dataset], source: DataSource) -> dict[str, Any]:
+    known = options_of(source.name)
+    values = {}
+    for option, text in source.options.items():
+        where = f"dataset {source.name!r}: option {option!r}"
+        if option not in known:
+            raise DataError(f"{where} is unknown{nearest(option, known)}; known: {', '.join(sorted(known)) or 'none'}")
+        try:
+            values[option] = TypeAdapter(known[option]).validate_python(text)
+        except ValidationError as e:
+            raise DataError(f"{where}: {e.errors()[0]['msg']}, found {text!r}") from None
+    return values

@@ -1,0 +1,142 @@
+"""The one door through which pixels enter: decoding and resizing, the same in training, evaluation and serving."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from unveil.errors import ImageError
+from unveil.records import Sample
+
+Interpolation = Literal["bilinear", "bicubic"]
+MAX_PIXELS = 64_000_000
+# Only raster formats: some other decoders of Pillow start external programs.
+FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
+_FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
+
+
+def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
+    """Decode an image to RGB, rotated as its EXIF data says; transparent pixels become white.
+
+    Args:
+        source: a file, or its bytes.
+        max_pixels: images with more pixels than this are refused before they are decoded.
+        name: what errors call the image; the path, or "image bytes", by default.
+
+    Returns:
+        ``(H, W, 3)`` uint8 RGB.
+
+    Raises:
+        ImageError: missing, empty, truncated, too large or not an image; names the file and the reason.
+    """
+    label = name or (str(source) if isinstance(source, Path) else "image bytes")
+    image = _load(source, label, max_pixels)
+    with contextlib.suppress(Exception):  # a broken EXIF block raises anything; the pixels are whole, used unrotated
+        image = ImageOps.exif_transpose(image)
+    return _to_rgb(image, label)
+
+
+def read_sample(sample: Sample, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode the crop of a sample, from its path or its bytes; see `read_image`."""
+    source = sample.path if sample.path is not None else sample.data
+    assert source is not None  # a Sample has one of the two
+    return read_image(source, max_pixels, name=None if sample.path is not None else sample.key)
+
+
+def resize(image: np.ndarray, height: int, width: int, interpolation: Interpolation = "bilinear") -> np.ndarray:
+    """Resize ``(H, W, 3)`` uint8 to ``(height, width, 3)``, antialiased when it shrinks."""
+    if image.shape[:2] == (height, width):
+        return image
+    return np.asarray(Image.fromarray(image).resize((width, height), _FILTERS[interpolation]))
+
+
+def read_labels(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read a parsing map: the pixel value is the label.
+
+    Palette images give their indices; a map saved as RGB in the VOC colours, as SCHP paints them, is turned back.
+
+    Returns:
+        ``(H, W)`` uint8.
+
+    Raises:
+        ImageError: not readable, or not a map of labels 0 to 255.
+    """
+    image = _load(path, str(path), max_pixels)
+    if image.mode == "RGB":
+        return _labels_of_colours(np.asarray(image), path)
+    labels = np.asarray(image)
+    if labels.ndim != 2 or image.mode == "F" or labels.max(initial=0) > 255:
+        raise ImageError(f"{path}: expected a parsing map with one label of 0 to 255 a pixel, found mode {image.mode}")
+    return labels.astype(np.uint8)
+
+
+def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resize ``(H, W)`` uint8 labels to ``(height, width)`` by the nearest pixel."""
+    if labels.shape == (height, width):
+        return labels
+    return np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
+
+
+def voc_palette() -> np.ndarray:
+    """Return the 256 VOC colours ``(256, 3)`` uint8: bit 3k+c of the index is bit 7-k of channel c."""
+    index = np.arange(256)[:, None]
+    channel = np.arange(3)[None, :]
+    colours = sum((((index >> (3 * k + channel)) & 1) << (7 - k)) for k in range(3))
+    return np.asarray(colours, dtype=np.uint8)
+
+
+def _load(source: Path | bytes, label: str, max_pixels: int) -> Image.Image:
+    try:
+        data = source.read_bytes() if isinstance(source, Path) else source
+    except OSError as e:
+        raise ImageError(f"{label}: cannot be read: {e.strerror or e}") from None
+    if not data:
+        raise ImageError(f"{label}: the file is empty (0 bytes)")
+    try:
+        image: Image.Image = Image.open(io.BytesIO(data), formats=FORMATS)
+    except Image.DecompressionBombError:
+        raise ImageError(f"{label}: too large, more than {max_pixels:,} pixels") from None
+    except UnidentifiedImageError:
+        raise ImageError(f"{label}: not an image that can be read ({', '.join(FORMATS)})") from None
+    except Exception as e:  # decoders raise anything on hostile headers
+        raise ImageError(f"{label}: damaged header: {e}") from None
+    width, height = image.size
+    if width * height > max_pixels:
+        raise ImageError(f"{label}: too large, {width} x {height}; the limit is {max_pixels:,} pixels")
+    try:
+        image.load()
+    except Exception as e:  # decoders raise anything on damaged data
+        raise ImageError(f"{label}: truncated or damaged: {e}") from None
+    return image
+
+
+def _to_rgb(image: Image.Image, label: str) -> np.ndarray:
+    if image.mode == "F":
+        raise ImageError(f"{label}: 32-bit float pixels have no defined range; save it as 8 or 16 bit")
+    if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip at 255
+        grey = (np.clip(np.asarray(image, dtype=np.int64), 0, 65535) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
+        image = Image.alpha_composite(white, image)
+    return np.asarray(image.convert("RGB"))
+
+
+def _labels_of_colours(pixels: np.ndarray, path: Path) -> np.ndarray:
+    weights = np.array([1 << 16, 1 << 8, 1])
+    table = voc_palette().astype(np.int64) @ weights
+    order = np.argsort(table)
+    codes: np.ndarray[Any, Any] = pixels.astype(np.int64) @ weights
+    found = order[np.clip(np.searchsorted(table, codes, sorter=order), 0, 255)]
+    if (table[found] != codes).any():
+        colour = pixels[table[found] != codes][0].tolist()
+        raise ImageError(
+            f"{path}: the colour {colour} is none of the VOC palette; save the parsing map with its labels"
+        )
+    return found.astype(np.uint8)

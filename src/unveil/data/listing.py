@@ -1,0 +1,106 @@
+"""What the dataset readers share: finding the root, listing images in a fixed order, and parsing names by a grammar."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from unveil.errors import DataError
+
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"))
+
+
+@dataclass(frozen=True)
+class Root:
+    """The folder of a dataset, and what had to be corrected to find it."""
+
+    path: Path
+    notes: tuple[str, ...] = ()
+
+    def key(self, path: Path) -> str:
+        """Return the key of a file: its path relative to the root, with "/"."""
+        return path.relative_to(self.path).as_posix()
+
+
+def find_root(given: Path, folders: Sequence[str], outer: Sequence[str] = ()) -> Root:
+    """Find the folder that holds all of ``folders``.
+
+    The outer folder of the published archive may be left out of the path or not; a path that is one level too high
+    or too low is corrected, and a note says so.
+
+    Args:
+        given: what the user named.
+        folders: folders that stand directly in the root ("query"), or deeper ("rgb/train").
+        outer: names of folders in which the archive wraps the root; may be nested ("a/b").
+
+    Raises:
+        DataError: no such folder is there, or more than one.
+    """
+    if not given.is_dir():
+        raise DataError(f"{given}: no such folder; expected one that holds {', '.join(folders)}")
+
+    def complete(path: Path) -> bool:
+        return all((path / folder).is_dir() for folder in folders)
+
+    for path in (given, *(given / wrapper for wrapper in outer)):
+        if complete(path):
+            return Root(path)
+    inside = sorted(p for p in given.iterdir() if p.is_dir() and not p.name.startswith("."))
+    below = [path for child in inside for path in (child, *(child / wrapper for wrapper in outer)) if complete(path)]
+    if len(below) == 1:
+        return Root(below[0], (f"{given} is above the dataset; read {below[0]} instead",))
+    if below:
+        raise DataError(f"{given}: more than one dataset is in it: {', '.join(map(str, below))}; name one of them")
+    above = given.resolve().parent
+    if complete(above):
+        return Root(above, (f"{given} is inside the dataset; read {above} instead",))
+    missing = [folder for folder in folders if not (given / folder).is_dir()]
+    found = ", ".join(p.name for p in inside[:8]) or "no folders"
+    raise DataError(f"{given}: expected the folders {', '.join(folders)}; missing {', '.join(missing)}; found {found}")
+
+
+def list_images(folder: Path, recursive: bool = False) -> list[Path]:
+    """Return the image files of a folder, sorted by relative path; hidden files are left out.
+
+    Raises:
+        DataError: the folder does not exist.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    paths = folder.rglob("*") if recursive else folder.iterdir()
+    wanted = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
+    return sorted(wanted, key=lambda p: p.relative_to(folder).parts)
+
+
+class Names:
+    """Images whose names follow a grammar; what does not is counted and said, never guessed.
+
+    Args:
+        pattern: regular expression matched at the beginning of the **basename** only, so that no folder above can
+            match it.
+    """
+
+    def __init__(self, pattern: str) -> None:
+        self._pattern = re.compile(pattern)
+        self.notes: list[str] = []
+
+    def match(self, paths: Sequence[Path], where: str) -> Iterator[tuple[Path, re.Match[str]]]:
+        """Yield each path with the match of its name; ``where`` names the place in the note about the others."""
+        strange = []
+        for path in paths:
+            match = self._pattern.match(path.name)
+            if match:
+                yield path, match
+            else:
+                strange.append(path.name)
+        if strange:
+            self.notes.append(
+                f"{where}: {len(strange)} of {len(paths)} image names do not follow the dataset's grammar "
+                f"and were left out, for example {strange[0]!r}"
+            )
+
+    def scan(self, folder: Path, recursive: bool = False) -> Iterator[tuple[Path, re.Match[str]]]:
+        """Yield the images of a folder, sorted, with the match of their names."""
+        return self.match(list_images(folder, recursive), folder.name)
