@@ -23,6 +23,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UnveilError(f"cannot write {target}: {e.strerror or e}") from e
+    try:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())

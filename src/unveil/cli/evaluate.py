@@ -13,7 +13,8 @@ def command(
     model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")],
     data: Annotated[list[str], typer.Argument(help="Datasets to test on, name:root?option=value ...")],
     protocol: Annotated[
-        list[str] | None, typer.Option("--protocol", "-p", help="Protocol by name; every one of the dataset by default.")
+        list[str] | None,
+        typer.Option("--protocol", "-p", help="Protocol by name; every one of the dataset by default."),
     ] = None,
     rerank: Annotated[bool, typer.Option(help="Also with k-reciprocal re-ranking.")] = False,
     curve: Annotated[Path | None, typer.Option(help="Write the CMC curves as a picture (.png).")] = None,

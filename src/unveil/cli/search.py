@@ -19,7 +19,9 @@ def command(
     one_person: Annotated[bool, typer.Option(help="All query crops show one person: give one list.")] = False,
     only: Annotated[str | None, typer.Option(help="Only query crops whose key contains this text.")] = None,
     sheet: Annotated[Path | None, typer.Option(help="Write the ranked sheet as a picture (.png).")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write the ranked sheet as one self-contained page (.html).")] = None,
+    page: Annotated[
+        Path | None, typer.Option(help="Write the ranked sheet as one self-contained page (.html).")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranked lists as JSON.")] = False,
 ) -> None:

@@ -67,5 +67,7 @@ def read_card(text: str, source: str) -> Card:
     except ValidationError as e:
         raise CheckpointError(f"{source}: the card is damaged or of another tool: {e.errors()[0]['msg']}") from None
     if card.format > FORMAT:
-        raise CheckpointError(f"{source}: written by unveil {card.unveil} in format {card.format}; this is {__version__}")
+        raise CheckpointError(
+            f"{source}: written by unveil {card.unveil} in format {card.format}; this is {__version__}"
+        )
     return card

@@ -1,4 +1,4 @@
-"""Saving and loading a trained model: one safetensors file that holds weights and card, and the card as JSON beside it."""
+"""Saving and loading a trained model: one safetensors file with weights and card, and the card as JSON beside it."""
 
 from __future__ import annotations
 

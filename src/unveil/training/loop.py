@@ -61,6 +61,7 @@ class Run:
 
     @property
     def optimisers(self) -> list[Optimizer]:
+        """The main optimiser and, where the method has one, the inner one."""
         return [self.optimiser, *([self.inner] if self.inner else [])]
 
     @property
