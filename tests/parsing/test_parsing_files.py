@@ -22,7 +22,7 @@ def test_written_map_is_a_palette_png_with_the_labels_as_indices(tmp_path):
     assert [p.name for p in (tmp_path / "a").iterdir()] == ["m.png"]
 
 
-@pytest.mark.parametrize("mode", ["P", "L", "RGB", "RGBA"])
+@pytest.mark.parametrize("mode", ["P", "L", "RGB"])
 def test_every_mode_reads_the_same_labels(tmp_path, mode):
     path = tmp_path / "m.png"
     write_label_png(path, LABELS, LIP20)
@@ -41,10 +41,10 @@ def test_bad_maps_are_named(tmp_path):
     with pytest.raises(DataError, match=r"m\.png.*atr18, found 18, 19"):
         read_label_png(path, ATR18)
     Image.fromarray(np.full((2, 3, 3), 77, np.uint8)).save(path)
-    with pytest.raises(DataError, match=r"colour \(77, 77, 77\) at \(x 0, y 0\)"):
+    with pytest.raises(ImageError, match=r"m\.png.*77, 77, 77"):
         read_label_png(path, LIP20)
     Image.fromarray(np.zeros((2, 3, 2), np.uint8)).save(path)
-    with pytest.raises(DataError, match="mode LA"):
+    with pytest.raises(ImageError, match="mode LA"):
         read_label_png(path, LIP20)
     path.write_bytes(b"\x89PNG\r\n")
     with pytest.raises(ImageError, match=r"m\.png"):

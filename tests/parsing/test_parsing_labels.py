@@ -9,7 +9,7 @@ VOC = """0,0,0 128,0,0 0,128,0 128,128,0 0,0,128 128,0,128 0,128,128 128,128,128
 
 
 def test_palette_is_the_published_one():
-    assert LIP20.palette == tuple(tuple(map(int, c.split(","))) for c in VOC.split())
+    assert LIP20.palette.tolist() == [list(map(int, c.split(","))) for c in VOC.split()]
 
 
 def test_sizes_and_indices_are_those_of_the_parsers():

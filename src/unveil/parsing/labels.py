@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from unveil.data.images import voc_palette
 from unveil.errors import DataError, nearest
 
 
@@ -28,9 +29,9 @@ class Scheme:
     about: str = ""
 
     @property
-    def palette(self) -> tuple[tuple[int, int, int], ...]:
-        """RGB colour of each label: the bit-interleaved colours of Pascal VOC, as the field's tools write them."""
-        return tuple(_voc_colour(label) for label in range(len(self.labels)))
+    def palette(self) -> NDArray[np.uint8]:
+        """RGB colour of each label ``(labels, 3)``: those of Pascal VOC, as the field's tools write them."""
+        return voc_palette()[: len(self.labels)]
 
     @property
     def flip_table(self) -> NDArray[np.uint8]:
@@ -43,15 +44,6 @@ class Scheme:
     def index(self, label: str) -> int:
         """Return the pixel value of a label name."""
         return self.labels.index(label)
-
-
-def _voc_colour(label: int) -> tuple[int, int, int]:
-    # Bits 0, 1, 2 of the label go to the highest bits of R, G, B; bits 3, 4, 5 to the next ones, and so on.
-    channels = [0, 0, 0]
-    for bit in range(8):
-        if label >> bit & 1:
-            channels[bit % 3] |= 0x80 >> bit // 3
-    return channels[0], channels[1], channels[2]
 
 
 def _words(text: str) -> tuple[str, ...]:
