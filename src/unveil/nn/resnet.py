@@ -21,13 +21,13 @@ class IBN(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.half = channels // 2
-        self.IN = nn.InstanceNorm2d(self.half, affine=True)
-        self.BN = nn.BatchNorm2d(channels - self.half)
+        self.first = channels // 2
+        self.IN = nn.InstanceNorm2d(self.first, affine=True)
+        self.BN = nn.BatchNorm2d(channels - self.first)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised map ``(B, C, h, w)``."""
-        first, rest = x[:, : self.half], x[:, self.half :]
+        first, rest = x[:, : self.first], x[:, self.first :]
         return torch.cat([self.IN(first), self.BN(rest)], dim=1)
 
 

@@ -1,0 +1,62 @@
+"""BoT: a strong global baseline (Luo et al., "Bag of Tricks and a Strong Baseline for Deep Person Re-ID", CVPRW 2019).
+
+The model of what a method file looks like: settings with the paper's defaults, a constructor that composes blocks of
+``nn/``, the named losses, and the embedding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from unveil.losses.cross_entropy import cross_entropy
+from unveil.losses.triplet import batch_hard_triplet
+from unveil.methods.method import LabelSpace, Method, Step
+from unveil.nn.backbone import Backbone
+from unveil.nn.neck import bn_neck, linear_classifier
+from unveil.nn.pooling import PoolingName, build_pooling
+from unveil.records import Batch, Embedding
+
+
+@dataclass(frozen=True)
+class BoTSettings:
+    """Settings of BoT.
+
+    Args:
+        pool: how the map becomes a vector.
+        margin: of the triplet loss; 0 means the soft margin.
+        smoothing: eps of the label smoothing.
+    """
+
+    pool: PoolingName = "avg"
+    margin: float = 0.3
+    smoothing: float = 0.1
+
+
+class BoT(Method):
+    """Backbone, pooling, BNNeck: the triplet loss sees the vector before the neck, the classifier the one behind it."""
+
+    Settings = BoTSettings
+    paper = "Luo et al., Bag of Tricks and a Strong Baseline for Deep Person Re-Identification, CVPR Workshops 2019"
+
+    def __init__(self, backbone: Backbone, space: LabelSpace, settings: BoTSettings) -> None:
+        super().__init__(backbone, space, settings)
+        self.pool = build_pooling(settings.pool, backbone.channels)
+        self.neck = bn_neck(self.pool.out_channels)
+        self.classifier = linear_classifier(self.pool.out_channels, space.persons)
+
+    def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
+        """Return ``id`` (section 3.3) and ``triplet`` (section 3.5)."""
+        features = self.pool(self.backbone(batch.images))
+        logits = self.classifier(self.neck(features))
+        return {
+            "id": cross_entropy(logits, batch.persons, self.settings.smoothing),
+            "triplet": batch_hard_triplet(features, batch.persons, self.settings.margin),
+        }
+
+    def embed(self, batch: Batch) -> Embedding:
+        """Return one vector a crop, the one behind the neck, compared by cosine."""
+        vectors = self.neck(self.pool(self.backbone(batch.images)))
+        return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
