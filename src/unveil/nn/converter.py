@@ -1,0 +1,27 @@
+"""The converter module of OCNet (section 3): a small grouped convolution in front of every feature."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Converter(nn.Module):
+    """Grouped convolution, batch norm and ReLU that reduce the channels, then the mean over positions.
+
+    The paper says "grouped convolution" and no more; kernel, groups and width are free choices.
+
+    Args:
+        channels: channels of the map, a multiple of ``groups``.
+        dim: length of the vector, a multiple of ``groups``.
+        groups: groups of the convolution.
+        kernel: its size, odd.
+    """
+
+    def __init__(self, channels: int, dim: int = 512, groups: int = 4, kernel: int = 1) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, dim, kernel, padding=kernel // 2, groups=groups, bias=False)
+        self.norm = nn.BatchNorm2d(dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return ``(B, dim)`` of a map ``(B, C, h, w)``."""
+        return self.norm(self.conv(x)).relu().mean(dim=(2, 3))
