@@ -1,0 +1,30 @@
+"""Celeb-reID: celebrities in changing clothes, without cameras. Grammar as its readers document it: ``x_y_z.jpg``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from unveil.data.benchmark import NO_JUNK, PLAIN, Layout, read_layout
+from unveil.records import Dataset
+
+LAYOUT = Layout(
+    "celeb_reid",
+    r"(?P<person>\d+)_\d+_\d+",
+    folders=PLAIN,
+    outer=("Celeb-reID", "Celeb-reID-light"),
+    protocols=(NO_JUNK,),
+    published={
+        "train images": 20208,
+        "train persons": 632,
+        "query images": 2972,
+        "query persons": 420,
+        "gallery images": 11006,
+        "gallery persons": 420,
+    },
+    notes=("person numbers of train and test overlap in Celeb-reID and mean different people",),
+)
+
+
+def read(root: Path) -> Dataset:
+    """Read ``Celeb-reID/{train,query,gallery}/<person>_<image>_<z>.jpg``; Celeb-reID-light has the same grammar."""
+    return read_layout(LAYOUT, root)
