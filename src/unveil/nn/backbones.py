@@ -7,13 +7,23 @@ from functools import partial
 
 from unveil.errors import RecipeError, nearest
 from unveil.nn.backbone import Backbone
+from unveil.nn.osnet import WIDTHS, OSNet
 from unveil.nn.resnet import ResNet
 from unveil.nn.weights import load_weights
 from unveil.recipe import BackboneChoice
 
+
+def _osnet(width: float, ain: bool, last_stride: int) -> Backbone:
+    if last_stride != 1:
+        raise RecipeError(f"backbone.last_stride: OSNet has only 1 (its map is 1/16 of the image), found {last_stride}")
+    return OSNet(width, ain)
+
+
 BACKBONES: dict[str, Callable[[int], Backbone]] = {
     **{f"resnet{depth}": partial(ResNet, depth) for depth in (18, 34, 50, 101)},
     **{f"resnet{depth}_ibn_a": partial(ResNet, depth, ibn=True) for depth in (18, 34, 50, 101)},
+    **{f"osnet_{name}": partial(_osnet, width, False) for name, width in WIDTHS.items()},
+    **{f"osnet_ain_{name}": partial(_osnet, width, True) for name, width in WIDTHS.items()},
 }
 
 

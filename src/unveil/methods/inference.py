@@ -1,0 +1,60 @@
+"""Embedding many batches: evaluation mode, no gradients, mirrored crops where the method tests with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+
+from unveil.methods.method import Method
+from unveil.parsing.labels import get_scheme
+from unveil.records import Batch, Embedding
+
+
+def embed_batches(method: Method, batches: Iterable[Batch], flip: bool | None = None, bf16: bool = False) -> Embedding:
+    """Return the embedding of all crops, in order, as numpy arrays; the method is left in the mode it was in.
+
+    Args:
+        method: on the device of the batches.
+        batches: normalised; one without crops is no error as long as another has some.
+        flip: whether each crop is also seen mirrored; ``None`` follows the method.
+        bf16: run under bfloat16 autocast, for GPUs.
+
+    Raises:
+        ValueError: there is no batch.
+    """
+    flip = method.flip_test if flip is None else flip
+    parts = []
+    training = method.training
+    method.eval()
+    try:
+        with torch.inference_mode():
+            for batch in batches:
+                with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bf16):
+                    parts.append((_embed_twice(method, batch) if flip else method.embed(batch)).numpy())
+    finally:
+        method.train(training)
+    return Embedding.concatenate(parts)
+
+
+def mirror(batch: Batch, scheme: str | None) -> Batch:
+    """Return the batch mirrored left to right, the left and right labels of its parsing maps exchanged.
+
+    Args:
+        batch: any batch.
+        scheme: label set of the parsing maps; ``None`` has no left and right.
+    """
+    parsing = None if batch.parsing is None else batch.parsing.flip(-1)
+    if parsing is not None and scheme is not None:
+        table = torch.from_numpy(get_scheme(scheme).flip_table).to(parsing.device)
+        parsing = table[parsing.long()]
+    return batch.replace(images=batch.images.flip(-1), parsing=parsing)
+
+
+def _embed_twice(method: Method, batch: Batch) -> Embedding:
+    # CAL and Simple-ReID add the vectors of the crop and of its mirror image before they normalise.
+    seen, mirrored = method.embed(batch), method.embed(mirror(batch, method.needs.test_parsing))
+    vectors = F.normalize(seen.vectors.float() + mirrored.vectors.float(), dim=-1)
+    visibility = (seen.visibility + mirrored.visibility) / 2
+    return Embedding(vectors, visibility, seen.names, seen.metric, seen.weights)
