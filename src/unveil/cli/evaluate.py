@@ -26,6 +26,7 @@ def command(
 
     **Example:** `unveil evaluate runs/bot market1501:/data/market viper:/data/viper?split=0`
     """
+    from unveil.evaluation.rerank import RerankSettings
     from unveil.models.checkpoint import load_model
     from unveil.models.device import pick_device
     from unveil.models.evaluate import evaluate_model
@@ -33,9 +34,10 @@ def command(
 
     sources = [DataSource.model_validate(text) for text in data]
     trained = load_model(model, pick_device(device))
-    results = evaluate_model(trained, sources, tuple(protocol or ()), cache, rerank)
+    settings = RerankSettings() if rerank else None
+    results = evaluate_model(trained, sources, tuple(protocol or ()), cache, settings)
     for result in results:
-        typer.echo(json.dumps(result.to_dict()) if as_json else str(result))
+        typer.echo(json.dumps(result.to_json()) if as_json else str(result))
     if curve:
         from unveil.report.curves import cmc_curve
 

@@ -6,7 +6,7 @@ import dataclasses
 import importlib
 from typing import Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from unveil.errors import RecipeError, nearest
 from unveil.methods.method import LabelSpace, Method
@@ -37,7 +37,7 @@ def method_settings(name: str, values: dict[str, Any]) -> Any:
         if key not in known:
             raise RecipeError(f"method {name}: unknown setting {key!r}{nearest(key, known)}; known: {', '.join(known)}")
     try:
-        return TypeAdapter(settings, config=ConfigDict(strict=False)).validate_python(values)
+        return TypeAdapter(settings).validate_python(values)
     except ValidationError as e:
         problems = (f"{'.'.join(map(str, p['loc']))}: {p['msg']}, found {p['input']!r}" for p in e.errors())
         raise RecipeError(f"method {name}: " + "; ".join(problems)) from None

@@ -193,10 +193,10 @@ def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
         for result in results:
             log.info("%s", result)
             where = f"{result.dataset}/{result.protocol}"
-            metrics.write(place.iteration - 1, **{f"{where}/mAP": result.mAP, f"{where}/rank1": result.cmc[0]})
-        card = card.model_copy(update={"figures": tuple(result.to_dict() for result in results)})
-        if results[0].mAP > place.best:
-            place.best = results[0].mAP
+            metrics.write(place.iteration - 1, **{f"{where}/{name}": value for name, value in result.figures.items()})
+        card = card.model_copy(update={"figures": tuple(result.to_json() for result in results)})
+        if results[0].mean_ap > place.best:
+            place.best = results[0].mean_ap
             save_model(run.out / BEST, run.method, card)
     if last or place.epoch % recipe.train.checkpoint_every == 0:
         save_model(run.out / NAME, run.method, card)

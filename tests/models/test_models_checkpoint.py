@@ -1,0 +1,118 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from unveil.errors import CheckpointError, DataError
+from unveil.methods.method import LabelSpace
+from unveil.models.card import Card
+from unveil.models.checkpoint import load_model, new_model, save_model
+from unveil.models.embeddings import EmbeddedCrops, load_embeddings, same_model, save_embeddings
+from unveil.recipe import load_recipe
+from unveil.records import Batch, Embedding, Sample
+
+RECIPE = load_recipe(None, ["backbone.name=resnet18", "input.height=64", "input.width=32"])
+
+
+def make(persons=5, recipe=RECIPE, seed=0):
+    torch.manual_seed(seed)
+    return new_model(recipe, LabelSpace(persons)), Card(recipe=recipe.model_dump(mode="json"), persons=persons)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    method, card = make()
+    save_model(tmp_path / "model.safetensors", method, card)
+    return tmp_path / "model.safetensors"
+
+
+def test_a_model_comes_back_the_same_with_its_preprocessing(saved):
+    method, _ = make()
+    loaded = load_model(saved.parent)
+    batch = Batch(torch.rand(2, 3, 64, 32), torch.zeros(2, dtype=torch.long))
+    torch.testing.assert_close(loaded.method.embed(batch).vectors, method.eval().embed(batch).vectors)
+    assert (loaded.input.height, loaded.input.width) == (64, 32)
+    assert not loaded.method.training
+    assert json.loads(saved.with_suffix(".json").read_text())["fingerprint"] == loaded.card.fingerprint
+
+
+def test_the_fingerprint_sees_weights_and_preprocessing(tmp_path, saved):
+    first = load_model(saved).card.fingerprint
+    method, card = make(seed=1)
+    assert save_model(tmp_path / "other.safetensors", method, card).fingerprint != first
+    recipe = RECIPE.model_copy(update={"input": RECIPE.input.model_copy(update={"interpolation": "bicubic"})})
+    method, card = make(recipe=recipe)
+    assert save_model(tmp_path / "bicubic.safetensors", method, card).fingerprint != first
+
+
+def test_one_changed_byte_is_found(saved):
+    data = bytearray(saved.read_bytes())
+    data[-5] ^= 0x40
+    saved.write_bytes(data)
+    with pytest.raises(CheckpointError, match="is damaged"):
+        load_model(saved)
+
+
+def test_a_truncated_file_is_refused(saved):
+    saved.write_bytes(saved.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+        load_model(saved)
+
+
+def test_weights_without_a_card_and_no_file_are_refused(tmp_path):
+    save_file({"a": torch.zeros(1)}, tmp_path / "bare.safetensors")
+    with pytest.raises(CheckpointError, match=r"no card.*backbone\.init"):
+        load_model(tmp_path / "bare.safetensors")
+    with pytest.raises(CheckpointError, match="no model at"):
+        load_model(tmp_path)
+
+
+def test_a_card_of_another_architecture_is_refused_with_the_keys(tmp_path):
+    method, card = make()
+    recipe = {**card.recipe, "backbone": {"name": "resnet34"}}
+    save_model(tmp_path / "m.safetensors", method, card.model_copy(update={"recipe": recipe}))
+    with pytest.raises(CheckpointError, match=r"another architecture: missing backbone\.layer1\.2"):
+        load_model(tmp_path / "m.safetensors")
+
+
+def test_a_card_of_a_newer_format_is_refused(tmp_path):
+    method, card = make()
+    save_model(tmp_path / "m.safetensors", method, card.model_copy(update={"format": 99, "unveil": "9.0"}))
+    with pytest.raises(CheckpointError, match=r"written by unveil 9\.0 in format 99"):
+        load_model(tmp_path / "m.safetensors")
+
+
+def crops(tmp_path, fingerprint="f" * 16):
+    samples = (Sample("a", tmp_path / "a.jpg", person="1", extra={"visible": "0.5"}), Sample("b", data=b"x", camera="c"))
+    embedding = Embedding(np.eye(2, dtype=np.float32)[:, None], np.ones((2, 1), np.float32), ("global",), "euclidean")
+    return EmbeddedCrops(embedding, samples, fingerprint, "d#1")
+
+
+def test_embeddings_come_back_with_their_crops(tmp_path):
+    before = crops(tmp_path)
+    save_embeddings(tmp_path / "e.safetensors", before)
+    after = load_embeddings(tmp_path / "e.safetensors")
+    np.testing.assert_array_equal(after.embedding.vectors, before.embedding.vectors)
+    assert after.embedding.metric == "euclidean"
+    assert after.samples[0] == before.samples[0]
+    assert (after.samples[1].key, after.samples[1].camera) == ("b", "c")
+    assert (after.fingerprint, after.source) == (before.fingerprint, before.source)
+
+
+def test_damaged_or_foreign_embeddings_are_refused(tmp_path):
+    path = tmp_path / "e.safetensors"
+    with pytest.raises(DataError, match="unveil embed"):
+        load_embeddings(path)
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(DataError, match="not a file of embeddings"):
+        load_embeddings(path)
+    path.write_bytes(b"text")
+    with pytest.raises(DataError, match="not a file of embeddings"):
+        load_embeddings(path)
+
+
+def test_embeddings_of_two_models_are_never_compared(tmp_path):
+    with pytest.raises(CheckpointError, match="embed both with the same model"):
+        same_model(crops(tmp_path), crops(tmp_path, "0" * 16))
