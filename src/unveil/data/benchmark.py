@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from unveil.data.listing import Names, Root, find_root, list_images
+from unveil.data.manifest import MARKET
+from unveil.data.market1501 import FOLDERS as BOXES
 from unveil.errors import DataError
-from unveil.records import Dataset, Protocol, Sample, Split
+from unveil.records import LABEL_COLUMNS, Dataset, Protocol, Sample, Split
 
 Labels = Mapping[str, str]
-BOXES: Mapping[str, Split] = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
 PLAIN: Mapping[str, Split] = {"train": "train", "query": "query", "gallery": "gallery"}
 
-MARKET = Protocol("market", about="crops of the query's person under the query's camera are junk; single query")
 NO_JUNK = Protocol("no_junk", junk=(), about="query and gallery come from different cameras; nothing is junk")
 
 
@@ -78,9 +78,10 @@ def read_layout(layout: Layout, given: Path, label: Callable[[re.Match[str]], La
 
 def sample_of(root: Root, path: Path, split: Split | None, labels: Labels, key: str | None = None) -> Sample:
     """Return a sample; labels that are no column of a Sample become extra columns."""
-    known = {name: labels[name] for name in ("person", "camera", "clothes", "tracklet") if name in labels}
-    extra = {name: text for name, text in labels.items() if name not in known}
-    return Sample(key or root.key(path), path, split=split, extra=extra, **known)
+    extra = {name: text for name, text in labels.items() if name not in LABEL_COLUMNS}
+    person, camera, clothes, tracklet = (labels.get(name) for name in LABEL_COLUMNS)
+    key = key or root.key(path)
+    return Sample(key, path, person=person, camera=camera, clothes=clothes, tracklet=tracklet, split=split, extra=extra)
 
 
 def filled(folder: Path, recursive: bool = False) -> list[Path]:

@@ -21,7 +21,7 @@ LAYOUT = Layout(
         "gallery images": 11006,
         "gallery persons": 420,
     },
-    notes=("person numbers of train and test overlap in Celeb-reID and mean different people",),
+    notes=("Celeb-reID numbers its people per part: the same number in train and test may mean two people",),
 )
 
 

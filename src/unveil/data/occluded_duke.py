@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.benchmark import BOXES, Layout, assemble, read_layout, sample_of
+from unveil.data.benchmark import Layout, assemble, read_layout, sample_of
 from unveil.data.duke import LAYOUT as DUKE
 from unveil.data.duke import PATTERN, WITHDRAWN
 from unveil.data.listing import Names, find_root
+from unveil.data.market1501 import FOLDERS as BOXES
 from unveil.errors import DataError
 from unveil.records import Dataset, Sample
 

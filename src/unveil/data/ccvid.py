@@ -1,0 +1,77 @@
+"""CCVID: tracklets of walking people, with and without a change of clothes.
+
+Layout as its public readers document it: ``{train,query,gallery}.txt`` with lines ``session1/001_01 001 outfit``
+(folder of frames, person, outfit); the camera is the number after the "_" of the folder, other cameras in session 3.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from unveil.data.benchmark import Layout, assemble, filled, sample_of
+from unveil.data.listing import find_root
+from unveil.errors import DataError
+from unveil.records import Dataset, Protocol, Sample, Split
+
+_SPLITS: tuple[Split, ...] = ("train", "query", "gallery")
+_CROPS = "frame by frame, so not comparable with papers that average a tracklet"
+PROTOCOLS = (
+    Protocol("ccvid_standard", ("same_camera",), about=f"general, {_CROPS}"),
+    Protocol("ccvid_cc", ("same_camera", "same_clothes"), about=f"cloth-changing, {_CROPS}"),
+    Protocol("ccvid_sc", ("same_camera", "other_clothes"), about=f"same clothes, {_CROPS}"),
+)
+LAYOUT = Layout(
+    "ccvid",
+    r"(?P<session>session\d+)/(?P<folder>\w+?_(?P<camera>\d+))/?$",
+    outer=("CCVID", "CCVID/CCVID"),
+    protocols=PROTOCOLS,
+    published={
+        "train persons": 75,
+        "train tracklets": 948,
+        "query persons": 151,
+        "query tracklets": 834,
+        "gallery persons": 151,
+        "gallery tracklets": 1074,
+    },
+)
+
+
+def read(root: Path, *, every: Annotated[int, Field(ge=1)] = 1) -> Dataset:
+    """Read CCVID.
+
+    Args:
+        root: the folder of the three lists and the sessions.
+        every: take each n-th frame of a tracklet, the first one always (there are 347,833 frames).
+    """
+    place = find_root(root, ("session1",), LAYOUT.outer)
+    samples: list[Sample] = []
+    strange: list[str] = []
+    for split in _SPLITS:
+        for line in _lines(place.path / f"{split}.txt"):
+            fields = line.split()
+            match = re.match(LAYOUT.pattern, fields[0])
+            if match is None or len(fields) != 3:
+                strange.append(f"{split}.txt: {line!r}")
+                continue
+            camera = int(match["camera"])
+            labels = {
+                "person": fields[1],
+                "camera": f"3-{camera}" if match["session"] == "session3" else str(camera),
+                "clothes": f"{fields[1]}_{fields[2]}",
+                "tracklet": fields[0].rstrip("/"),
+            }
+            frames = filled(place.path / fields[0])[::every]
+            samples += [sample_of(place, path, split, labels) for path in frames]
+    notes = [f"{len(strange)} lines do not follow the grammar and were left out, first {strange[0]}"] if strange else []
+    return assemble(LAYOUT, place, samples, notes)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return sorted(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    except OSError as e:
+        raise DataError(f"{path}: expected a list of tracklets: {e.strerror}") from None

@@ -1,0 +1,81 @@
+"""CUHK03, new protocol 767/700 (spec 7.2), labeled or detected boxes, in both published forms.
+
+(a) ``images_{labeled,detected}/P_III_V_NN.png`` with ``cuhk03_new_protocol_config_{labeled,detected}.mat``;
+(b) ``cuhk03-np/{labeled,detected}/{bounding_box_train,query,bounding_box_test}/PPPP_cC_N.png``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any, Literal
+
+from unveil.data.benchmark import Layout, assemble, filled, read_layout, sample_of
+from unveil.data.listing import Names, Root, find_root
+from unveil.errors import DataError, MissingExtraError
+from unveil.records import Dataset, Sample, Split
+
+Boxes = Literal["labeled", "detected"]
+_IMAGES = {"labeled": (7368, 1400, 5328), "detected": (7365, 1400, 5332)}
+_SPLITS: tuple[Split, ...] = ("train", "query", "gallery")
+
+
+def layout(boxes: Boxes) -> Layout:
+    """Return the layout of one variant."""
+    counts = dict(zip(_SPLITS, _IMAGES[boxes], strict=True))
+    people = {"train": 767, "query": 700, "gallery": 700}
+    published = {f"{s} images": counts[s] for s in _SPLITS} | {f"{s} persons": people[s] for s in _SPLITS}
+    outer = (boxes, f"cuhk03-np/{boxes}")
+    return Layout(f"cuhk03_{boxes}", r"(?P<person>\d+)_c(?P<camera>\d+)_\d+", outer=outer, published=published)
+
+
+def read(root: Path, *, boxes: Boxes = "labeled") -> Dataset:
+    """Read CUHK03.
+
+    Args:
+        root: the folder of ``cuhk03-np``, or the one that holds ``images_labeled`` and the ``.mat`` files.
+        boxes: boxes drawn by hand ("labeled") or by a detector ("detected"); papers report both.
+
+    Raises:
+        MissingExtraError: form (a) needs SciPy to read the ``.mat`` file.
+    """
+    folder = f"images_{boxes}"
+    candidates = (root, root / "cuhk03")
+    extracted = next((place for place in candidates if (place / folder).is_dir()), None)
+    if extracted is None:
+        _refuse_archive(root, candidates, folder)
+        return read_layout(layout(boxes), root)
+    return _read_extracted(find_root(extracted, (folder,)), layout(boxes), boxes)
+
+
+def _refuse_archive(root: Path, candidates: tuple[Path, ...], folder: str) -> None:
+    for place in candidates:
+        if (place / "cuhk03_release" / "cuhk-03.mat").is_file():
+            raise DataError(f"{root}: found cuhk-03.mat but no folder {folder}; extract its images as P_III_V_NN.png")
+
+
+def _read_extracted(root: Root, form: Layout, boxes: Boxes) -> Dataset:
+    config = _config(root.path / f"cuhk03_new_protocol_config_{boxes}.mat")
+    names = Names(r"(\d)_(\d+)_(?P<view>[12])_\d+\.png")
+    found = {m.string: (path, m) for path, m in names.match(filled(root.path / f"images_{boxes}"), f"images_{boxes}")}
+    samples: list[Sample] = []
+    for split in _SPLITS:
+        for index in sorted(int(i) - 1 for i in config[f"{split}_idx"].ravel()):  # indices count from 1
+            name = str(config["filelist"].ravel()[index].item())
+            if name not in found:
+                raise DataError(f"{root.path}: the protocol names {name}, which is not in images_{boxes}")
+            path, match = found[name]
+            person = str(int(config["labels"].ravel()[index]))
+            samples.append(sample_of(root, path, split, {"person": person, "camera": match["view"]}))
+    return assemble(dataclasses.replace(form, outer=()), root, samples, names.notes)
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise MissingExtraError("reading the protocol of CUHK03 from its .mat file", "mat") from None
+    if not path.is_file():
+        raise DataError(f"{path}: expected the protocol of CUHK03; it comes with the lists of the new protocol")
+    config: dict[str, Any] = loadmat(path)
+    return config

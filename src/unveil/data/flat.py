@@ -1,0 +1,29 @@
+"""What the benchmarks in one flat folder share: finding it, and its files by person."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from pathlib import Path
+
+from unveil.data.benchmark import Layout, filled
+from unveil.data.listing import Names, Root, list_images
+from unveil.errors import DataError
+
+Files = dict[str, dict[str, tuple[Path, re.Match[str]]]]
+
+
+def scan(layout: Layout, given: Path) -> tuple[Root, Files, list[str]]:
+    """Return the root, person -> name -> (path, match), and notes about names outside the grammar."""
+    if not given.is_dir():
+        raise DataError(f"{given}: no such folder; expected the images of {layout.name}")
+    for place in (given, *(given / outer for outer in layout.outer)):
+        if place.is_dir() and any(re.match(layout.pattern, p.name) for p in list_images(place)):
+            break
+    else:
+        raise DataError(f"{given}: no image named as in {layout.name} here or in {', '.join(layout.outer)}")
+    names = Names(layout.pattern)
+    files: Files = defaultdict(dict)
+    for path, match in names.match(filled(place), place.name):
+        files[match["person"]][path.name] = (path, match)
+    return Root(place), files, names.notes

@@ -1,0 +1,63 @@
+"""OPReID (spec 7.11): its files were never seen, so it is read from a table: split,path,pid,camid[,clothes]."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+from pathlib import Path
+
+from unveil.data.benchmark import NO_JUNK, Layout, assemble, sample_of
+from unveil.data.listing import Root
+from unveil.errors import DataError
+from unveil.records import SPLITS, Dataset, Sample, Split
+
+LAYOUT = Layout(
+    "opreid",
+    "",
+    published={
+        "train images": 27228,
+        "train persons": 1744,
+        "query images": 4200,
+        "query persons": 3515,
+        "gallery images": 41014,
+        "gallery persons": 6174,
+    },
+    notes=("the published link of OPReID is dead and its grammar unknown; counts are those of the paper's text",),
+)
+_NEEDED = ("split", "path", "pid")
+
+
+def read(root: Path) -> Dataset:
+    """Read OPReID from a CSV, or from ``manifest.csv`` in a folder.
+
+    With cameras the protocol is Market's; without, query and gallery count as two cameras and nothing is junk.
+    """
+    table = root / "manifest.csv" if root.is_dir() else root
+    samples: list[Sample] = []
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as f:
+            rows = csv.DictReader(f)
+            missing = [column for column in _NEEDED if column not in (rows.fieldnames or ())]
+            if missing:
+                raise DataError(f"{table}: expected the columns {', '.join(_NEEDED)}; missing {', '.join(missing)}")
+            samples = [_sample(table, row, rows.line_num) for row in rows]
+    except OSError as e:
+        raise DataError(f"{table}: expected a table split,path,pid,camid[,clothes]: {e.strerror}") from None
+    cameras = bool(samples) and all(s.camera is not None for s in samples if s.split != "train")
+    form = LAYOUT if cameras else dataclasses.replace(LAYOUT, protocols=(NO_JUNK,))
+    return assemble(form, Root(table.parent), sorted(samples, key=lambda s: (SPLITS.index(s.split or "train"), s.key)))
+
+
+def _sample(table: Path, row: dict[str, str], line: int) -> Sample:
+    split = (row["split"] or "").strip()
+    if split not in SPLITS:
+        raise DataError(f"{table}, line {line}: split must be one of {', '.join(SPLITS)}, found {split!r}")
+    known: Split = next(s for s in SPLITS if s == split)
+    columns = {"person": row["pid"], "camera": row.get("camid"), "clothes": row.get("clothes")}
+    labels = {name: text for name, text in columns.items() if text}
+    if "person" not in labels:
+        raise DataError(f"{table}, line {line}: pid is empty")
+    path = table.parent / row["path"]
+    if not path.is_file():
+        raise DataError(f"{table}, line {line}: {path} does not exist")
+    return sample_of(Root(table.parent), path, known, labels, key=Path(row["path"]).as_posix())

@@ -1,0 +1,27 @@
+"""Partial-iLIDS: 119 upper bodies search as many whole ones; nothing to train on (spec 7.13)."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+from unveil.data.benchmark import read_layout
+from unveil.data.occluded_reid import leading_number
+from unveil.data.partial_reid import LAYOUT as PARTIAL_REID
+from unveil.records import Dataset, Split
+
+LAYOUT = dataclasses.replace(
+    PARTIAL_REID,
+    name="partial_ilids",
+    outer=("Partial_iLIDS", "PartialiLIDS", "Partial-iLIDS"),
+    published={"query images": 119, "query persons": 119, "gallery images": 119, "gallery persons": 119},
+    notes=("Partial-iLIDS has no training images: train on market1501",),
+)
+
+
+def read(root: Path) -> Dataset:
+    """Read ``Partial_iLIDS/{Probe,Gallery}``, or ``{partial,whole}_body_images`` as another copy has it."""
+    original: dict[str, Split] = {"Probe": "query", "Gallery": "gallery"}
+    places = (root, *(root / outer for outer in LAYOUT.outer))
+    form = dataclasses.replace(LAYOUT, folders=original) if any((p / "Probe").is_dir() for p in places) else LAYOUT
+    return read_layout(form, root, leading_number)
