@@ -13,6 +13,7 @@ from unveil.methods.method import LabelSpace, Method
 from unveil.nn.backbone import Backbone
 
 METHODS = {
+    "histogram": "unveil.methods.histogram:Histogram",
     "bot": "unveil.methods.bot:BoT",
 }
 

@@ -1,0 +1,61 @@
+"""Figures of a trained model: embed the test crops of a dataset once, then measure under each protocol."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from unveil.data.catalog import load_dataset
+from unveil.errors import ProtocolError
+from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
+from unveil.evaluation.protocols import PROTOCOLS
+from unveil.evaluation.rerank import RerankSettings
+from unveil.models.checkpoint import TrainedModel
+from unveil.models.embed import embed_samples
+from unveil.recipe import DataSource
+from unveil.records import Dataset, Protocol
+
+log = logging.getLogger(__name__)
+
+
+def evaluate_model(
+    model: TrainedModel,
+    sources: Sequence[DataSource],
+    protocols: Sequence[str] = (),
+    cache: Path | None = None,
+    rerank: RerankSettings | None = None,
+) -> list[Result]:
+    """Return the figures of a model, datasets in order, protocols in order.
+
+    Args:
+        model: the model.
+        sources: datasets to test on.
+        protocols: names of protocols of the datasets or stock ones; all of a dataset's own when empty.
+        cache: folder of the image stores.
+        rerank: also report each figure after k-reciprocal re-ranking.
+
+    Raises:
+        DataError: a dataset cannot be read or has no crops to test on.
+        ProtocolError: a protocol is unknown, or a dataset lacks what it needs.
+    """
+    results = []
+    for source in sources:
+        dataset = load_dataset(source)
+        chosen = [_protocol(dataset, name) for name in protocols] or list(dataset.protocols)
+        crops = evaluation_samples(dataset)
+        if not crops or not chosen:
+            raise ProtocolError(f"{source}: nothing to test on: it has no query and gallery split, or no protocol")
+        embedding, store = embed_samples(model, crops, cache)
+        for bad in store.bad:
+            log.warning("left out: %s", bad)
+        for protocol in chosen:
+            results.append(evaluate(embedding, store.samples, protocol, dataset))
+            if rerank:
+                results.append(evaluate(embedding, store.samples, protocol, dataset, rerank))
+    return results
+
+
+def _protocol(dataset: Dataset, name: str) -> Protocol:
+    own = {protocol.name for protocol in dataset.protocols}
+    return PROTOCOLS[name] if name in PROTOCOLS and name not in own else dataset.protocol(name)
