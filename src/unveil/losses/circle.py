@@ -1,4 +1,4 @@
-"""The classification form of the circle loss (Sun et al., CVPR 2020, eq. 7) in FastReID's SBS baseline."""
+"""The classification form of the circle loss (Sun et al., CVPR 2020) in FastReID's SBS baseline."""
 
 from __future__ import annotations
 

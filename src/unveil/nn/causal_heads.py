@@ -1,4 +1,4 @@
-"""The multi-head classifier of Tang et al. (NeurIPS 2020, eq. 5) with which SSGR learns identities."""
+"""The multi-head classifier of Tang et al. (NeurIPS 2020) with which SSGR learns identities."""
 
 from __future__ import annotations
 
@@ -30,4 +30,4 @@ class CausalHeads(nn.Module):
         x = F.normalize(vectors.unflatten(1, (self.heads, -1)), dim=2).transpose(0, 1)
         w = self.weight.unflatten(1, (self.heads, -1)).transpose(0, 1)
         w = w / (w.norm(dim=2, keepdim=True) + self.gamma)
-        return self.tau / self.heads * (x @ w.transpose(1, 2))  # eq. 5, the summands kept apart
+        return self.tau / self.heads * (x @ w.transpose(1, 2))  # their sum is the one logit of the paper

@@ -1,4 +1,4 @@
-"""The centre-focus module of OCNet (section 3): attention on the middle of the crop, where the person stands."""
+"""The centre-focus module of OCNet: attention on the middle of the crop, where the person stands."""
 
 from __future__ import annotations
 

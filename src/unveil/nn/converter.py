@@ -1,4 +1,4 @@
-"""The converter module of OCNet (section 3): a small grouped convolution in front of every feature."""
+"""The converter module of OCNet: a small grouped convolution in front of every feature."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gated convolution (Yu et al., ICCV 2019, eq. 3): features times a learnt soft mask."""
+"""Gated convolution (Yu et al., ICCV 2019): features times a learnt soft mask."""
 
 from __future__ import annotations
 
