@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 import torch
 
 from unveil.errors import RecipeError
@@ -25,9 +23,7 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
-def autocast(precision: str, device: torch.device) -> AbstractContextManager[object]:
-    """Return the mixed-precision context: bf16 where asked for, or where "auto" finds a GPU that has it."""
+def use_bf16(precision: str, device: torch.device) -> bool:
+    """Whether to compute in bf16: where asked for, or where "auto" finds a GPU that has it."""
     native = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    if precision == "bf16" or (precision == "auto" and native):
-        return torch.autocast(device.type, dtype=torch.bfloat16)
-    return nullcontext()
+    return precision == "bf16" or (precision == "auto" and native)

@@ -11,7 +11,7 @@ from unveil.data.augment import normalise
 from unveil.data.store import ImageStore, open_store
 from unveil.methods.inference import embed_batches
 from unveil.models.checkpoint import TrainedModel
-from unveil.models.device import autocast
+from unveil.models.device import use_bf16
 from unveil.progress import track
 from unveil.records import Batch, Embedding, Sample
 
@@ -32,8 +32,8 @@ def embed_samples(
     """
     store = open_store(samples, model.input, cache)
     batches = _batches(model, store, batch_size or model.recipe.train.eval_batch)
-    with autocast(model.recipe.train.precision, model.device):
-        return embed_batches(model.method, batches), store
+    bf16 = use_bf16(model.recipe.train.precision, model.device)
+    return embed_batches(model.method, batches, bf16=bf16), store
 
 
 def _batches(model: TrainedModel, store: ImageStore, size: int) -> Iterator[Batch]:

@@ -27,7 +27,7 @@ from unveil.files import write_text
 from unveil.methods.method import LabelSpace, Method, Step
 from unveil.models.card import Card, Source
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
-from unveil.models.device import autocast, pick_device
+from unveil.models.device import pick_device, use_bf16
 from unveil.models.evaluate import evaluate_model
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
@@ -166,7 +166,8 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
         set_frozen(method.backbone, iteration < recipe.optim.freeze_iterations)
     batch = method.expand(run.data.batch(indices, run.device))
     batch = augment(batch, recipe.augment, recipe.input, run.generator, run.data.parsing_scheme)
-    with autocast(recipe.train.precision, run.device):
+    bf16 = use_bf16(recipe.train.precision, run.device)
+    with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):
         terms = method(batch, Step(epoch, iteration, inner_update(run.inner)))
     loss = torch.stack([term.float() for term in terms.values()]).sum()
     values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
