@@ -1,4 +1,4 @@
-"""A folder for each person, if wanted below folders ``train``, ``query`` and ``gallery``; or just a folder of images."""
+"""A folder for each person, if wanted below ``train``, ``query`` and ``gallery``; or just a folder of images."""
 
 from __future__ import annotations
 

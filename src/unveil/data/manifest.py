@@ -7,7 +7,7 @@ import dataclasses
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
@@ -20,12 +20,12 @@ REQUIRED = ("path", "person")
 OPTIONAL = ("camera", "clothes", "time", "tracklet", "split", "parsing", "parsing_scheme")
 
 MARKET = Protocol("market", about="Single query, one camera is no match for itself (Zheng et al., ICCV 2015).")
-NO_JUNK = Protocol("no-junk", junk=(), about="Every gallery crop counts; for data without cameras.")
+NO_JUNK = Protocol("no_junk", junk=(), about="Every gallery crop counts; for data without cameras.")
 CROSS_CLOTHES = Protocol(
-    "cross-clothes", junk=("same_camera", "same_clothes"), about="Only other outfits count (Qian et al., ACCV 2020)."
+    "cross_clothes", junk=("same_camera", "same_clothes"), about="Only other outfits count (Qian et al., ACCV 2020)."
 )
 SAME_CLOTHES = Protocol(
-    "same-clothes", junk=("same_camera", "other_clothes"), about="Only the same outfit counts (Qian et al., ACCV 2020)."
+    "same_clothes", junk=("same_camera", "other_clothes"), about="Only the same outfit counts (Qian et al., ACCV 2020)."
 )
 
 
@@ -116,10 +116,11 @@ def with_split(dataset: Dataset, split: Split) -> Dataset:
     if any(sample.split is not None for sample in dataset.samples):
         raise DataError(f"dataset {dataset.name!r} has splits of its own; leave out the option split={split}")
     samples = tuple(dataclasses.replace(sample, split=split) for sample in dataset.samples)
-    return dataclasses.replace(dataset, samples=samples)
+    notes = tuple(note for note in dataset.notes if not note.startswith("split "))
+    return dataclasses.replace(dataset, samples=samples, protocols=protocols_of(samples), notes=notes)
 
 
-def protocols_of(samples: list[Sample]) -> tuple[Protocol, ...]:
+def protocols_of(samples: Sequence[Sample]) -> tuple[Protocol, ...]:
     """Return the protocols that the test crops have the columns for; the first is the default."""
     test = [s for s in samples if s.split in ("query", "gallery")]
     if not test or any(s.camera is None for s in test):
@@ -152,9 +153,8 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
             raise DataError(f"{path}: the file is empty; expected a header with {', '.join(REQUIRED)}")
         for column in REQUIRED:
             if column not in header:
-                raise DataError(
-                    f"{path}: line 1: the column {column!r} is missing{nearest(column, header)}; found {', '.join(header)}"
-                )
+                guess = nearest(column, header)
+                raise DataError(f"{path}: line 1: no column {column!r}{guess}; found {', '.join(header)}")
         if len(set(header)) != len(header):
             raise DataError(f"{path}: line 1: a column appears twice in {', '.join(header)}")
         for cells in reader:
@@ -196,7 +196,7 @@ def _sample(manifest: Path, line: int, row: dict[str, str], files: _Files) -> Sa
         time=time,
         tracklet=row.get("tracklet") or None,
         parsing=existing("parsing") if row.get("parsing") else None,
-        split=split,  # type: ignore[arg-type]
+        split=split,
         extra={c: v for c, v in row.items() if c not in REQUIRED and c not in OPTIONAL and v},
     )
 

@@ -1,0 +1,172 @@
+"""Building an image store: decode in threads, write in order, all or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from unveil.data.images import read_image, read_labels, resize, resize_labels
+from unveil.errors import DataError, ImageError
+from unveil.files import atomic_folder
+from unveil.progress import track
+from unveil.recipe import InputSettings
+from unveil.records import Sample
+
+WAITING_PER_WORKER = 16
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A crop that could not be read, and why."""
+
+    key: str
+    reason: str
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+@dataclass(frozen=True)
+class _Decoded:
+    image: np.ndarray
+    parsing: np.ndarray | None
+    digest: str
+
+
+def build_store(
+    folder: Path,
+    samples: Sequence[Sample],
+    size: InputSettings,
+    with_parsing: bool,
+    state: list[Any],
+    workers: int | None,
+    is_there: Callable[[], bool],
+) -> None:
+    """Decode the crops into ``folder``.
+
+    Args:
+        folder: the store; replaced as a whole.
+        samples: the crops.
+        size: height, width and interpolation.
+        with_parsing: also store the parsing maps.
+        state: what the index keeps to know changed files by.
+        workers: threads; all cores by default.
+        is_there: asked once the lock is held: has another process built it meanwhile?
+
+    Raises:
+        DataError: no crop is readable, or the disk has not enough room.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(folder):
+        if is_there():
+            return
+        for leftover in folder.parent.glob(f".{folder.name}.*.tmp"):  # of a build that was killed: the lock is ours
+            shutil.rmtree(leftover, ignore_errors=True)
+        _check_room(folder.parent, len(samples) * size.height * size.width * (4 if with_parsing else 3))
+        with atomic_folder(folder) as temporary:
+            _write(temporary, samples, size, with_parsing, state, workers or os.cpu_count() or 1)
+
+
+def decode(sample: Sample, size: InputSettings, with_parsing: bool) -> _Decoded | BadFile:
+    """Return one crop at the size of the store, or why it cannot be read."""
+    try:
+        data = sample.data if sample.path is None else sample.path.read_bytes()
+        image = read_image(data or b"", name=str(sample.path or sample.key))
+        digest = hashlib.sha256(data or b"")
+        parsing = None
+        if with_parsing and sample.parsing is not None:
+            parsing = resize_labels(read_labels(sample.parsing), size.height, size.width)
+            digest.update(parsing.tobytes())
+    except OSError as e:
+        return BadFile(sample.key, f"{sample.path}: cannot be read: {e.strerror or e}")
+    except ImageError as e:
+        return BadFile(sample.key, str(e))
+    return _Decoded(resize(image, size.height, size.width, size.interpolation), parsing, digest.hexdigest())
+
+
+def _write(
+    folder: Path, samples: Sequence[Sample], size: InputSettings, with_parsing: bool, state: list[Any], workers: int
+) -> None:
+    bad: list[BadFile] = []
+    content = hashlib.sha256(json.dumps([size.height, size.width, size.interpolation]).encode())
+    shape = (size.height, size.width)
+    with (folder / "images.npy").open("wb") as images, (folder / "parsing.npy").open("wb") as parsing:
+        # Written in order through files, not through a memory map: a full disk is then an error, not a crash.
+        _header(images, (len(samples), *shape, 3))
+        _header(parsing, (len(samples) if with_parsing else 0, *shape))
+        decoded = _in_threads(lambda sample: decode(sample, size, with_parsing), samples, workers)
+        for sample, crop in zip(samples, track(decoded, "decoding", len(samples)), strict=True):
+            if isinstance(crop, BadFile):
+                bad.append(crop)
+                continue
+            images.write(np.ascontiguousarray(crop.image).data)
+            if crop.parsing is not None:
+                parsing.write(np.ascontiguousarray(crop.parsing).data)
+            content.update(f"{sample.key}\0{crop.digest}\n".encode())
+        good = len(samples) - len(bad)
+        if not good:
+            raise DataError(f"none of the {len(samples)} crops can be read; the first: {bad[0]}")
+        _header(images, (good, *shape, 3))
+        _header(parsing, (good if with_parsing else 0, *shape))
+    index = {
+        "content_hash": content.hexdigest()[:16],
+        "parsing": with_parsing,
+        "bad": [dataclasses.asdict(entry) for entry in bad],
+        "state": state,
+    }
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def _header(file: BinaryIO, shape: tuple[int, ...]) -> None:
+    """Write the .npy header at the beginning; numpy leaves room, so that another first length fits the same bytes."""
+    file.seek(0)
+    np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+
+def _in_threads(function: Callable[[Sample], Any], items: Iterable[Sample], workers: int) -> Iterator[Any]:
+    """Map in order with a bounded number of results waiting; decoding releases the interpreter lock."""
+    waiting: deque[Future[Any]] = deque()
+    executor = ThreadPoolExecutor(workers)
+    try:
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) >= workers * WAITING_PER_WORKER:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _check_room(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DataError(
+            f"the decoded crops need {needed / 2**30:.2f} GiB in {folder}, {free / 2**30:.2f} GiB are free; "
+            "make room, or name another folder (--cache, or UNVEIL_CACHE)"
+        )
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Let one process at a time build a store; where the system has no such locks, builds only waste time."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    with folder.with_name(f".{folder.name}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
