@@ -15,6 +15,10 @@ from unveil.nn.backbone import Backbone
 METHODS = {
     "histogram": "unveil.methods.histogram:Histogram",
     "bot": "unveil.methods.bot:BoT",
+    "ocnet": "unveil.methods.ocnet:OCNet",
+    "pab": "unveil.methods.pab:PAB",
+    "sbs": "unveil.methods.sbs:SBS",
+    "ssgr": "unveil.methods.ssgr:SSGR",
 }
 
 
