@@ -40,6 +40,8 @@ def test_bad_maps_are_named(tmp_path):
     write_label_png(path, LABELS, LIP20)
     with pytest.raises(DataError, match=r"m\.png.*atr18, found 18, 19"):
         read_label_png(path, ATR18)
+    with pytest.raises(DataError, match="atr18, found 18, 19"):
+        write_label_png(path, LABELS, ATR18)
     Image.fromarray(np.full((2, 3, 3), 77, np.uint8)).save(path)
     with pytest.raises(ImageError, match=r"m\.png.*77, 77, 77"):
         read_label_png(path, LIP20)

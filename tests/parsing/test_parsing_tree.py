@@ -19,8 +19,8 @@ def dataset(tmp_path):
     return Dataset("tiny", tuple(Sample(key, path=tmp_path / key, person="1") for key in KEYS))
 
 
-def put(root, key, shape=(8, 4), value=1):
-    write_label_png(parsing_path(root, "cre7", key), np.full(shape, value, np.uint8), CRE7)
+def put(root, key, shape=(8, 4)):
+    write_label_png(parsing_path(root, "cre7", key), np.ones(shape, np.uint8), CRE7)
 
 
 def test_maps_are_attached_and_the_share_of_missing_ones_is_reported(tmp_path, dataset):
@@ -36,7 +36,8 @@ def test_maps_are_attached_and_the_share_of_missing_ones_is_reported(tmp_path, d
 
 def test_size_mismatch_and_unknown_labels_name_the_file(tmp_path, dataset):
     put(tmp_path, KEYS[0], shape=(8, 5))
-    put(tmp_path, KEYS[1], value=7)
+    put(tmp_path, KEYS[1])
+    Image.fromarray(np.full((8, 4), 7, np.uint8)).save(parsing_path(tmp_path, "cre7", KEYS[1]))
     put(tmp_path, KEYS[2])
     attached, share = attach_parsing(dataset, tmp_path, "cre7")
     assert not share.missing

@@ -31,7 +31,12 @@ def read_label_png(path: Path, scheme: Scheme) -> NDArray[np.uint8]:
 
 
 def write_label_png(path: Path, labels: NDArray[np.uint8], scheme: Scheme) -> None:
-    """Write ``(H, W)`` labels as a palette PNG in the field's colours; never leaves half a file."""
+    """Write ``(H, W)`` labels as a palette PNG in the field's colours; never leaves half a file.
+
+    Raises:
+        DataError: a label that the scheme does not have; a palette image could not hold it.
+    """
+    check_labels(labels, scheme, path)
     image = Image.fromarray(labels)
     image.putpalette(scheme.palette.tobytes())
     with atomic_path(path) as temporary:

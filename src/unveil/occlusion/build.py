@@ -1,0 +1,105 @@
+"""From a dataset to its occluded twin: the same relative paths, formats and names, and a table of what was hidden.
+
+An image depends on the seed and its relative path alone, so the result is the same for any number of workers, and a
+build that was stopped goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unveil.occlusion.hider import NO_PARSING, Hider, Row, Translate, to_components
+from unveil.occlusion.settings import OcclusionSettings
+from unveil.occlusion.twin import JOURNAL, TABLE, claim, copy_companions, read_journal, read_table, write_table
+from unveil.progress import track
+from unveil.records import Dataset
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did: images, those left as they were, and the mean fraction hidden."""
+
+    images: int
+    untouched: int
+    without_parsing: int
+    hidden: float
+    hidden_person: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.images} images; {self.untouched} untouched ({self.untouched / self.images:.1%}), "
+            f"{self.without_parsing} without a parsing map; hidden on average {self.hidden:.1%} of the crop, "
+            f"{self.hidden_person:.1%} of the person"
+        )
+
+
+def build(
+    dataset: Dataset,
+    source: Path,
+    out: Path,
+    settings: OcclusionSettings | None = None,
+    parser: str = "",
+    translate: Translate | None = None,
+    workers: int | None = None,
+) -> BuildReport:
+    """Write the occluded twin of a dataset.
+
+    Args:
+        dataset: what to hide; styles "parts" and "people" need parsing maps.
+        source: where it lies; lists and tables of its root are copied, so that the twin can be read in the same way.
+        out: new folder, or one that a build with the same settings began.
+        settings: how to hide.
+        parser: what made the parsing maps, for the table.
+        translate: from the labels of the maps to Pascal-7; by default that of the dataset's scheme.
+        workers: threads; the number of processors by default.
+
+    Raises:
+        DataError: no parsing maps where the style needs them, or a map that does not fit its image.
+        UnveilError: the folder holds something else, or cannot be written.
+    """
+    settings = settings or OcclusionSettings()
+    source = root_of(dataset, source)
+    claim(dataset, source, out, settings, parser)
+    worker = Hider(dataset, source, out, settings, parser, translate or to_components(dataset))
+    done = read_table(out / TABLE) | read_journal(out / JOURNAL)
+    rows = {key: row for key, row in done.items() if (out / key).is_file()}
+    todo = [s for s in dataset.samples if s.key not in rows]
+    with (out / JOURNAL).open("a", encoding="utf-8") as journal, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        try:
+            for row in track(pool.map(worker, todo), "hiding", total=len(todo)):
+                rows[row["path"]] = row
+                journal.write(json.dumps(row) + "\n")
+                journal.flush()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    copy_companions(source, out)
+    ordered = [rows[s.key] for s in dataset.samples]
+    write_table(out / TABLE, ordered)
+    (out / JOURNAL).unlink(missing_ok=True)
+    return _report(ordered)
+
+
+def root_of(dataset: Dataset, given: Path) -> Path:
+    """Return the folder that the keys of a dataset are relative to; ``given`` when no path ends with its key."""
+    for sample in dataset.samples:
+        if sample.path is not None and sample.path.as_posix().endswith(f"/{sample.key}"):
+            return sample.path.parents[sample.key.count("/")]
+    return given if given.is_dir() else given.parent
+
+
+def _report(rows: Sequence[Row]) -> BuildReport:
+    return BuildReport(
+        len(rows),
+        sum(float(row["hidden"]) == 0 for row in rows),
+        sum(row["what"] == NO_PARSING for row in rows),
+        float(np.mean([float(row["hidden"]) for row in rows])),
+        float(np.mean([float(row["hidden_person"]) for row in rows])),
+    )

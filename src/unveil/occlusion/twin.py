@@ -1,0 +1,87 @@
+"""The files of an occluded twin beside its images: settings, the table of what was hidden, the journal of a build."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from unveil.errors import UnveilError
+from unveil.files import write_text
+from unveil.occlusion.settings import OcclusionSettings
+from unveil.records import Dataset
+
+Row = dict[str, str]
+TABLE, SETTINGS, JOURNAL = "occlusion.csv", "occlusion.json", ".occlusion.jsonl"
+COLUMNS = ("path", "style", "what", "kernel", "cells", "hidden", "hidden_person", "seed", "parser")
+COMPANIONS = frozenset((".txt", ".csv", ".json", ".list", ".mat", ".yaml", ".yml", ".md"))
+
+
+def claim(dataset: Dataset, source: Path, out: Path, settings: OcclusionSettings, parser: str) -> None:
+    """Begin or continue a build in a folder.
+
+    Raises:
+        UnveilError: the folder holds the source, something else, or a build with other settings.
+    """
+    if out.resolve() == source.resolve() or source.resolve().is_relative_to(out.resolve()):
+        raise UnveilError(f"{out} holds the source {source}; write the occluded images to another folder")
+    stated = {
+        "dataset": dataset.name,
+        "dataset_hash": dataset.hash,
+        "parsing_scheme": dataset.parsing_scheme,
+        "parser": parser,
+        **json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
+    }
+    path = out / SETTINGS
+    if path.is_file():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        changed = [name for name in stated if stated[name] != before.get(name)]
+        if changed:
+            raise UnveilError(f"{out} was built with other settings ({', '.join(changed)}); choose another folder")
+    elif out.is_dir() and any(out.iterdir()):
+        raise UnveilError(f"{out} is not empty and no occluded dataset; choose another folder")
+    else:
+        write_text(path, json.dumps(stated, indent=2) + "\n")
+
+
+def read_journal(path: Path) -> dict[str, Row]:
+    """Return key -> row of the images that a stopped build had finished."""
+    rows: dict[str, Row] = {}
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                row = json.loads(line)
+            except json.JSONDecodeError:  # the line that was being written when the build was stopped
+                continue
+            rows[row["path"]] = row
+    return rows
+
+
+def read_table(path: Path) -> dict[str, Row]:
+    """Return key -> row of a finished build; empty when there is none."""
+    if not path.is_file():
+        return {}
+    with path.open(newline="", encoding="utf-8") as f:
+        return {row["path"]: row for row in csv.DictReader(f)}
+
+
+def write_table(path: Path, rows: Sequence[Row]) -> None:
+    """Write the table of what was hidden, in the order of the dataset."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_text(path, text.getvalue())
+
+
+def copy_companions(source: Path, out: Path) -> None:
+    """Copy lists, tables and protocols (MSMT17, CCVID, manifests), without which the twin could not be read."""
+    for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in COMPANIONS and p.is_file()):
+        target = out / path.relative_to(source)
+        if not target.exists() and not path.is_relative_to(out):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, target)
