@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from unveil.errors import DataError
+
+if TYPE_CHECKING:
+    from unveil.models.embeddings import EmbeddedCrops
 
 
 def command(
@@ -30,13 +35,12 @@ def command(
     **Example:** `unveil search query.jpg gallery.safetensors --model runs/bot --page result.html`
     """
     from unveil.cli.ranked import rank, show
-    from unveil.errors import DataError
     from unveil.models.embeddings import load_embeddings, same_model
 
     found = load_embeddings(gallery)
     asked, bad = _query(query, model, only, device)
     same_model(asked, found)
-    if not len(asked.embedding):
+    if not asked.samples:
         raise DataError(f"no query crop in {query}" + (f" has {only!r} in its key" if only else ""))
     lists = rank(asked, found, top, one_person)
     for line in bad:
@@ -53,3 +57,27 @@ def command(
     for path in show(lists, asked, found, sheet, page):
         typer.echo(f"wrote {path}", err=True)
     raise typer.Exit(1 if bad else 0)
+
+
+def _query(query: str, model: Path | None, only: str | None, device: str) -> tuple[EmbeddedCrops, list[str]]:
+    """Return the query crops with their embedding, and a line for each file that cannot be read."""
+    from unveil.cli.sources import crops_of
+    from unveil.errors import RecipeError
+    from unveil.models.checkpoint import load_model
+    from unveil.models.device import pick_device
+    from unveil.models.embed import embed_samples
+    from unveil.models.embeddings import EmbeddedCrops, load_embeddings
+
+    if query.endswith(".safetensors"):
+        crops = load_embeddings(Path(query))
+        rows = [i for i, s in enumerate(crops.samples) if only is None or only in s.key]
+        picked = tuple(crops.samples[i] for i in rows)
+        return EmbeddedCrops(crops.embedding.select(rows), picked, crops.fingerprint, crops.source), []
+    if model is None:
+        raise RecipeError(f"{query} must be embedded first: name the model with --model")
+    trained = load_model(model, pick_device(device))
+    samples = [s for s in crops_of(query).samples if only is None or only in s.key]
+    if not samples:
+        raise DataError(f"no query crop in {query} has {only!r} in its key")
+    embedding, store = embed_samples(trained, samples)
+    return EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, query), [str(bad) for bad in store.bad]

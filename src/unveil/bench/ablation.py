@@ -1,0 +1,64 @@
+"""The rows of a paper's table as a grid, and its figures beside ours."""
+
+from __future__ import annotations
+
+import importlib
+
+from unveil.bench.grid import Cell, Figure, summary
+from unveil.errors import RecipeError, nearest
+from unveil.methods import method_class
+from unveil.methods.ablation import Table
+from unveil.recipe import Recipe
+
+
+def tables(method: str) -> tuple[Table, ...]:
+    """Return the ablation tables of a method; empty when its paper has none."""
+    module = importlib.import_module(method_class(method).__module__)
+    found: tuple[Table, ...] = getattr(module, "ABLATIONS", ())
+    return found
+
+
+def find_table(method: str, title: str | None) -> Table:
+    """Return a table of a method by title; the first for ``None``.
+
+    Raises:
+        RecipeError: the method has no such table.
+    """
+    by_title = {table.title: table for table in tables(method)}
+    if title is None and by_title:
+        return next(iter(by_title.values()))
+    if title not in by_title:
+        known = ", ".join(map(repr, by_title)) or "none"
+        raise RecipeError(f"{method} has no table {title!r}{nearest(title or '', by_title)}; it has: {known}")
+    return by_title[title]
+
+
+def cells_of(table: Table, recipe: Recipe) -> list[Cell]:
+    """Return one cell a row: the recipe with the settings of the row."""
+    cells = []
+    for row in table.rows:
+        choice = type(recipe.method)(name=recipe.method.name, **{**recipe.method.settings, **row.settings})
+        cells.append(Cell(row.label, recipe.model_copy(update={"method": choice})))
+    return cells
+
+
+def as_markdown(table: Table, figures: list[Figure]) -> str:
+    """Return our figures (Rank-1 / mAP, mean ± deviation over seeds) with the paper's in columns of their own."""
+    ours = summary(figures)
+    protocols = list(dict.fromkeys(figure.protocol for figure in figures))
+    printed = list(dict.fromkeys(column for row in table.rows for column in row.figures))
+    dataset = figures[0].dataset if figures else "nothing yet"
+    head = ["row", *(f"{dataset}, {p.partition('#')[0]}" for p in protocols), *(f"paper: {c}" for c in printed)]
+    lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    for row in table.rows:
+        own = [_cell(ours.get((row.label, protocol))) for protocol in protocols]
+        paper = [f"*{row.figures[c]}*" if c in row.figures else "" for c in printed]
+        lines.append(f"| {' | '.join([row.label, *own, *paper])} |")
+    seeds = max((value[4] for value in ours.values()), default=0)
+    note = f"Ours: Rank-1 / mAP in percent, mean ± deviation over {seeds} seeds. "
+    note += f"Paper ({table.title}, on {table.dataset}): other data, backbone and schedule, so only directions compare."
+    return "\n".join([*lines, "", note, *([table.about] if table.about else [])]) + "\n"
+
+
+def _cell(value: tuple[float, float, float, float, int] | None) -> str:
+    return "" if value is None else f"{value[0]:.1f} ± {value[1]:.1f} / {value[2]:.1f} ± {value[3]:.1f}"

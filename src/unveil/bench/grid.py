@@ -1,0 +1,147 @@
+"""Running a grid: every cell is a training run in a folder of its own; finished cells are not run again."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+import re
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+
+from unveil.errors import CheckpointError, UnveilError
+from unveil.evaluation.evaluate import Result
+from unveil.files import write_text
+from unveil.models.card import Card, read_card
+from unveil.models.checkpoint import NAME
+from unveil.recipe import Recipe
+from unveil.training.loop import train
+from unveil.training.state import NAME as STATE
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A recipe to run under a label, for example a row of a table."""
+
+    label: str
+    recipe: Recipe
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One evaluation of one run, a line of the CSV; figures in percent."""
+
+    label: str
+    method: str
+    backbone: str
+    seed: int
+    epochs: int
+    dataset: str
+    protocol: str
+    rank1: float
+    mAP: float
+    mINP: float
+    queries: int
+    device: str
+
+
+def run_grid(cells: Sequence[Cell], seeds: Iterable[int], out: Path, cache: Path | None = None) -> list[Figure]:
+    """Train and evaluate every cell with every seed; write ``results.csv`` after each run.
+
+    A killed grid goes on where it stopped when it is called again with the same cells and folder.
+
+    Args:
+        cells: what to run; labels are unique.
+        seeds: seeds of each cell.
+        out: folder; every run gets ``<label>/<seed>/`` in it.
+        cache: folder of the image stores.
+
+    Raises:
+        UnveilError: two cells have the same label, or no test data are named.
+    """
+    names = [_slug(cell.label) for cell in cells]
+    if len(set(names)) != len(names):
+        raise UnveilError(f"labels of a grid must differ, found {sorted(cell.label for cell in cells)}")
+    figures: list[Figure] = []
+    todo = [(cell, name, seed) for seed in seeds for cell, name in zip(cells, names, strict=True)]
+    for number, (cell, name, seed) in enumerate(todo, 1):
+        if not cell.recipe.data.test:
+            raise UnveilError(f"{cell.label}: data.test is empty, so there is nothing to measure")
+        recipe = cell.recipe.model_copy(update={"train": cell.recipe.train.model_copy(update={"seed": seed})})
+        folder = out / name / str(seed)
+        card = _finished(folder, recipe)
+        if card is None:
+            log.info("run %d of %d: %s, seed %d", number, len(todo), cell.label, seed)
+            card = train(recipe, folder, resume=(folder / STATE).exists(), cache=cache).card
+        figures += _figures(cell.label, recipe, card)
+        write_text(out / "results.csv", to_csv(figures))
+    return figures
+
+
+def to_csv(figures: Sequence[Figure]) -> str:
+    """Return figures as CSV with a header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(Figure)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(figure) for figure in figures)
+    return text.getvalue()
+
+
+def summary(figures: Sequence[Figure]) -> dict[tuple[str, str], tuple[float, float, float, float, int]]:
+    """Return (label, protocol) -> mean and deviation over seeds of Rank-1 and of mAP, and the number of seeds."""
+    groups: dict[tuple[str, str], list[Figure]] = {}
+    for figure in figures:
+        groups.setdefault((figure.label, figure.protocol), []).append(figure)
+    table = {}
+    for key, group in groups.items():
+        rank1, mean_ap = [f.rank1 for f in group], [f.mAP for f in group]
+        table[key] = (*_spread(rank1), *_spread(mean_ap), len(group))
+    return table
+
+
+def _spread(values: list[float]) -> tuple[float, float]:
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def _finished(folder: Path, recipe: Recipe) -> Card | None:
+    path = folder / Path(NAME).with_suffix(".json")
+    if not path.is_file():
+        return None
+    try:
+        card = read_card(path.read_text(encoding="utf-8"), str(path))
+    except CheckpointError:
+        return None
+    done = card.epoch == recipe.train.epochs and bool(card.figures)
+    return card if done and card.recipe == recipe.model_dump(mode="json") else None
+
+
+def _figures(label: str, recipe: Recipe, card: Card) -> list[Figure]:
+    results = [Result.from_json(tree) for tree in card.figures]
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    return [
+        Figure(
+            label,
+            recipe.method.name,
+            recipe.backbone.name,
+            recipe.train.seed,
+            recipe.train.epochs,
+            result.dataset,
+            f"{result.protocol}#{result.protocol_hash}",
+            round(100 * result.cmc[1], 2),
+            round(100 * result.mean_ap, 2),
+            round(100 * result.mean_inp, 2),
+            result.queries,
+            device,
+        )
+        for result in results
+    ]
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^a-z0-9.=-]+", "_", label.lower()).strip("_") or "run"

@@ -1,0 +1,39 @@
+"""``unveil bench``: several recipes on the same data, with several seeds, as one table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    recipes: Annotated[list[str], typer.Argument(help="Recipes by name or file; key=value changes all of them.")],
+    data: Annotated[str, typer.Option(help="Dataset to train and test on.")] = "world:small",
+    seeds: Annotated[int, typer.Option(min=1, help="Seeds of each recipe.")] = 3,
+    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/bench"),
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Compare recipes; a stopped grid goes on when called again.
+
+    **Example:** `unveil bench bot-world pab-world ocnet-world --data world:small --seeds 3 train.epochs=20`
+    """
+    import json
+    from dataclasses import asdict
+
+    from unveil.bench.ablation import as_markdown
+    from unveil.bench.grid import Cell, run_grid
+    from unveil.cli.recipes import find_recipe
+    from unveil.files import write_text
+    from unveil.methods.ablation import Row, Table
+    from unveil.recipe import load_recipe
+
+    names = [name for name in recipes if "=" not in name]
+    changes = [f"data.train={data}", f"data.test={data}", *(name for name in recipes if "=" in name)]
+    cells = [Cell(Path(name).stem, load_recipe(find_recipe(name), changes)) for name in names]
+    figures = run_grid(cells, range(seeds), out, cache)
+    text = as_markdown(Table("", "", tuple(Row(cell.label) for cell in cells)), figures)
+    write_text(out / "table.md", text)
+    typer.echo(json.dumps([asdict(figure) for figure in figures]) if as_json else text)
