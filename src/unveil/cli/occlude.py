@@ -1,0 +1,88 @@
+"""``unveil occlude``: the occluded twin of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from unveil.occlusion.hider import Translate
+
+LIKE = {"occ-prcc": "prcc", "occ-ltcc": "ltcc"}
+
+
+def command(
+    source: Annotated[str, typer.Argument(help="Dataset as name:root, a manifest or a folder; with --like its root.")],
+    out: Annotated[Path, typer.Argument(help="New folder of the twin.")],
+    like: Annotated[
+        Literal["occ-prcc", "occ-ltcc"] | None,
+        typer.Option(help="Build this published set; SOURCE is the root of PRCC or LTCC."),
+    ] = None,
+    parsing: Annotated[
+        Path | None, typer.Option(help="Root of a tree parsing/<scheme>/...; SOURCE itself when it holds one.")
+    ] = None,
+    scheme: Annotated[str | None, typer.Option(help="Scheme of the maps, where the tree has several.")] = None,
+    style: Annotated[
+        Literal["parts", "blocks", "people", "cutouts"],
+        typer.Option(help="Blocks over a body part, one block, another person, or pictures of --cutouts."),
+    ] = "parts",
+    ratio: Annotated[float | None, typer.Option(min=0, max=1, help="Fraction of the person to hide.")] = None,
+    seed: Annotated[int, typer.Option(help="The same seed hides the same.")] = 0,
+    component: Annotated[
+        list[str] | None, typer.Option(help="Body parts to draw from: head, torso, upper-arms, lower-legs ...")
+    ] = None,
+    kernel: Annotated[int | None, typer.Option(min=1, help="Side of a block in pixels (height / 20).")] = None,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="A block is on above this share of its part.")] = 0.0,
+    upsample: Annotated[Literal["nearest", "bilinear"], typer.Option(help="Hard or soft blocks.")] = "nearest",
+    present_only: Annotated[bool, typer.Option(help="Draw only parts that the image shows.")] = False,
+    cutouts: Annotated[Path | None, typer.Option(help="Folder of RGBA pictures for the style cutouts.")] = None,
+    parser: Annotated[str, typer.Option(help="What made the maps, for the table.")] = "",
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; all processors by default.")] = None,
+) -> None:
+    """Hide people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was hidden.
+
+    A build that was stopped goes on where it was. Figures on such a set are not comparable digit for digit with the
+    authors' own copy of Occ-PRCC or Occ-LTCC, whose construction was never published.
+
+    **Examples:**
+
+    `unveil occlude --like occ-prcc /data/prcc /data/occ_prcc --parsing /data/prcc`
+
+    `unveil occlude market1501:/data/market /data/market-30 --style blocks --ratio 0.3`
+    """
+    from unveil.cli.sources import crops_of
+    from unveil.errors import DataError, nearest
+    from unveil.occlusion.build import build, root_of
+    from unveil.occlusion.parts import COMPONENTS, PartsSettings
+    from unveil.occlusion.settings import OcclusionSettings
+    from unveil.parsing.tree import attach_parsing
+
+    for name in component or ():
+        if name not in COMPONENTS:
+            raise DataError(f"no component {name!r}{nearest(name, COMPONENTS)}; there are {', '.join(COMPONENTS)}")
+    parts = PartsSettings(
+        kernel=kernel,
+        threshold=threshold,
+        upsample=upsample,
+        present_only=present_only,
+        components=tuple(component or COMPONENTS),
+    )
+    settings = OcclusionSettings(style, ratio, seed, parts, cutouts)
+    dataset = crops_of(f"{LIKE[like]}:{source}" if like else source)
+    root = root_of(dataset, Path(source.partition(":")[2].partition("?")[0] or source))
+    if parsing is not None or (dataset.parsing_scheme is None and (root / "parsing").is_dir()):
+        dataset, share = attach_parsing(dataset, parsing or root, scheme)
+        typer.echo(str(share), err=True)
+    typer.echo(str(build(dataset, root, out, settings, parser, _translation(dataset.parsing_scheme), workers)))
+
+
+def _translation(scheme: str | None) -> Translate | None:
+    """Return the way from the world's own labels to body components; other schemes know theirs."""
+    if scheme != "world":
+        return None
+    from unveil.world.labels import table
+
+    components = table("pascal7")
+    return lambda labels: components[labels]
