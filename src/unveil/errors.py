@@ -34,6 +34,10 @@ class TrainingError(UnveilError):
     """Training cannot go on, for example because a loss is not finite."""
 
 
+class InterruptedRunError(UnveilError):
+    """A long step was interrupted; what it did so far is saved, and the message says how to go on."""
+
+
 class MissingExtraError(UnveilError):
     """An optional dependency is needed; the message names the extra to install."""
 

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from unveil import __version__
-from unveil.cli import data, doctor, embed, evaluate, methods, search, train
-from unveil.errors import UnveilError
+from unveil.cli import ablate, bench, data, doctor, embed, evaluate, methods, search, train
+from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
 
 EXIT_CODES = """Exit codes: 0 done; 1 done, but problems were found; 2 wrong input or usage; 130 interrupted."""
@@ -30,6 +30,8 @@ app.command("evaluate", epilog=EXIT_CODES)(evaluate.command)
 app.command("embed", epilog=EXIT_CODES)(embed.command)
 app.command("search", epilog=EXIT_CODES)(search.command)
 app.add_typer(data.app, name="data")
+app.command("bench", epilog=EXIT_CODES)(bench.command)
+app.command("ablate", epilog=EXIT_CODES)(ablate.command)
 app.command("methods", epilog=EXIT_CODES)(methods.command)
 app.command("doctor", epilog=EXIT_CODES)(doctor.command)
 
@@ -58,6 +60,6 @@ def main() -> None:
         app()
     except UnveilError as e:
         Console(stderr=True).print(f"[red]error:[/red] {e}", markup=True, highlight=False, soft_wrap=True)
-        sys.exit(2)
+        sys.exit(130 if isinstance(e, InterruptedRunError) else 2)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -35,7 +35,7 @@ def command(
     samples = [s for s in dataset.samples if split is None or s.split == split]
     if not samples:
         raise DataError(f"{source} has no crop of split {split!r}")
-    embedding, store = embed_samples(trained, samples, cache)
+    embedding, store = embed_samples(trained, samples, cache, dataset.parsing_scheme)
     crops = EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, f"{dataset.name}#{dataset.hash}")
     save_embeddings(out, crops)
     for bad in store.bad:

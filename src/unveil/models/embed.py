@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,12 +13,17 @@ from unveil.data.store import ImageStore, open_store
 from unveil.methods.inference import embed_batches
 from unveil.models.checkpoint import TrainedModel
 from unveil.models.device import use_bf16
+from unveil.models.parsing_maps import store_in
 from unveil.progress import track
 from unveil.records import Batch, Embedding, Sample
 
 
 def embed_samples(
-    model: TrainedModel, samples: Sequence[Sample], cache: Path | None = None, batch_size: int | None = None
+    model: TrainedModel,
+    samples: Sequence[Sample],
+    cache: Path | None = None,
+    scheme: str | None = None,
+    batch_size: int | None = None,
 ) -> tuple[Embedding, ImageStore]:
     """Embed crops in order; crops that cannot be read are left out and listed in ``store.bad``.
 
@@ -25,12 +31,18 @@ def embed_samples(
         model: a trained model.
         samples: the crops.
         cache: folder of the image store.
+        scheme: label set of the crops' parsing maps; they are used only by methods that test with them.
         batch_size: crops at a time; the recipe's ``train.eval_batch`` by default.
 
     Returns:
         The embedding (numpy, one row for each of ``store.samples``) and the store.
     """
+    wanted = model.method.needs.test_parsing
     store = open_store(samples, model.input, cache)
+    if scheme and wanted and store.parsing is not None:
+        store = store_in(store, scheme, wanted)
+    else:
+        store = dataclasses.replace(store, parsing=None)
     batches = _batches(model, store, batch_size or model.recipe.train.eval_batch)
     bf16 = use_bf16(model.recipe.train.precision, model.device)
     return embed_batches(model.method, batches, bf16=bf16), store

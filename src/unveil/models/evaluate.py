@@ -46,7 +46,7 @@ def evaluate_model(
         crops = evaluation_samples(dataset)
         if not crops or not chosen:
             raise ProtocolError(f"{source}: nothing to test on: it has no query and gallery split, or no protocol")
-        embedding, store = embed_samples(model, crops, cache)
+        embedding, store = embed_samples(model, crops, cache, dataset.parsing_scheme)
         for bad in store.bad:
             log.warning("left out: %s", bad)
         for protocol in chosen:

@@ -22,13 +22,14 @@ from unveil.data.augment import augment
 from unveil.data.catalog import load_dataset
 from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
-from unveil.errors import RecipeError, TrainingError
+from unveil.errors import InterruptedRunError, RecipeError, TrainingError
 from unveil.files import write_text
 from unveil.methods.method import LabelSpace, Method, Step
 from unveil.models.card import Card, Source
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
 from unveil.models.device import pick_device, use_bf16
 from unveil.models.evaluate import evaluate_model
+from unveil.models.parsing_maps import training_set_in
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.metrics import MetricsLog
@@ -38,10 +39,6 @@ from unveil.training.state import Progress, load_state, save_state, start_folder
 
 log = logging.getLogger(__name__)
 BEST = "best.safetensors"
-
-
-class Stopped(TrainingError):
-    """Training was interrupted; its state is saved and ``--resume`` goes on from it."""
 
 
 @dataclass
@@ -83,7 +80,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = 
     Raises:
         RecipeError: the recipe names no training data, or the method needs labels that the data lack.
         TrainingError: a loss is not finite.
-        Stopped: interrupted by Ctrl-C; the state is saved.
+        InterruptedRunError: interrupted by Ctrl-C; the state is saved.
     """
     if not recipe.data.train:
         raise RecipeError("data.train is empty: name at least one dataset, for example data.train=viper:/data/viper")
@@ -110,6 +107,7 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
     data = TrainingSet.open([load_dataset(source) for source in recipe.data.train], recipe.input, cache)
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits)).to(device)
     _check_needs(method, data)
+    data = training_set_in(data, method.needs.train_parsing)
     log.info(
         "%s on %d crops of %d people, %d parameters, %s",
         recipe.method.name,
@@ -141,7 +139,7 @@ def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[
     for indices in track(todo, f"epoch {epoch + 1}/{recipe.train.epochs}"):
         if stopping():
             save_state(run.out, run.method, run.optimisers, run.generator, place, run.identity)
-            raise Stopped(f"stopped in epoch {epoch + 1}; the state is saved, go on with --resume")
+            raise InterruptedRunError(f"stopped in epoch {epoch + 1}; the state is saved, go on with --resume")
         rate = learning_rate(recipe.optim.lr, recipe.schedule, place.iteration, len(batches), recipe.train.epochs)
         for name, value in _iteration(run, indices, epoch, rate).items():
             sums[name] = sums.get(name, 0.0) + value

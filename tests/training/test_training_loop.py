@@ -1,0 +1,154 @@
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from unveil.errors import CheckpointError, RecipeError, TrainingError, UnveilError
+from unveil.methods.bot import BoT
+from unveil.models.checkpoint import load_model
+from unveil.recipe import load_recipe
+from unveil.training.loop import train
+from unveil.training.metrics import read_metrics
+
+SMALL = [
+    "backbone.name=osnet_x0_25",
+    "input.height=64",
+    "input.width=32",
+    "sampler.persons=3",
+    "sampler.images=2",
+    "optim.lr=1e-3",
+    "train.eval_every=0",
+]
+
+
+def overrides(manifest: Path, *more: str) -> list[str]:
+    return [*SMALL, f"data.train=manifest:{manifest}", f"data.test=manifest:{manifest}", *more]
+
+
+def recipe(manifest: Path, *more: str):
+    return load_recipe(None, overrides(manifest, *more))
+
+
+def start(manifest: Path, out: Path, *more: str, options: tuple[str, ...] = ()) -> subprocess.Popen:
+    command = [sys.executable, "-m", "unveil", "train", *overrides(manifest, *more), "--out", str(out), *options]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def read_until(process: subprocess.Popen, text: str) -> str:
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line)
+        if text in line:
+            return line
+    raise AssertionError(f"{text!r} never appeared in:\n{''.join(seen)}")
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    one, other = load_file(a / "model.safetensors"), load_file(b / "model.safetensors")
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.fixture(scope="module")
+def four(manifest, tmp_path_factory) -> Path:
+    """A run of four epochs without interruption."""
+    out = tmp_path_factory.mktemp("four")
+    train(recipe(manifest, "train.epochs=4"), out / "run")
+    return out / "run"
+
+
+def test_a_run_leaves_what_it_promises(four):
+    names = {path.name for path in four.iterdir()}
+    assert {"recipe.yaml", "metrics.jsonl", "model.safetensors", "model.json", "best.safetensors", "resume.pt"} <= names
+    assert not [name for name in names if name.endswith(".tmp")]
+    epochs = [r for r in read_metrics(four / "metrics.jsonl") if "loss" in r]
+    assert [r["epoch"] for r in epochs] == [0, 1, 2, 3]
+    assert epochs[-1]["loss"] < epochs[0]["loss"]
+    card = load_model(four).card
+    assert card.epoch == 4 and card.persons == 6
+    assert card.figures[0]["protocol"] and card.figures[0]["protocol_hash"]
+
+
+def test_the_saved_recipe_is_the_resolved_one(four, manifest):
+    assert load_recipe(four / "recipe.yaml") == recipe(manifest, "train.epochs=4")
+
+
+def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(four, manifest, tmp_path):
+    train(recipe(manifest, "train.epochs=4"), tmp_path / "again")
+    assert same_weights(four, tmp_path / "again")
+    train(recipe(manifest, "train.epochs=4", "train.seed=1"), tmp_path / "other")
+    assert not same_weights(four, tmp_path / "other")
+
+
+def test_two_epochs_kill_and_resume_equal_four(four, manifest, tmp_path):
+    out = tmp_path / "run"
+    process = start(manifest, out, "train.epochs=4")
+    read_until(process, "epoch 3/4")
+    process.kill()
+    process.wait()
+    resumed = start(manifest, out, "train.epochs=4", options=("--resume",))
+    text, _ = resumed.communicate()
+    assert resumed.returncode == 0, text
+    assert same_weights(four, out)
+    records = [r for r in read_metrics(out / "metrics.jsonl") if "loss" in r]
+    assert [r["epoch"] for r in records] == [0, 1, 2, 3]
+
+
+def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_resume_equals_an_uninterrupted_run(four, manifest, tmp_path):
+    out = tmp_path / "run"
+    process = start(manifest, out, "train.epochs=4")
+    read_until(process, "epoch 2/4")
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate()
+    assert process.returncode == 130 and "--resume" in text
+    resumed = start(manifest, out, "train.epochs=4", options=("--resume",))
+    text, _ = resumed.communicate()
+    assert resumed.returncode == 0, text
+    assert same_weights(four, out)
+
+
+def test_a_run_is_neither_overwritten_nor_mixed_with_another(four, manifest, tmp_path):
+    with pytest.raises(UnveilError, match=r"already holds a run.*--resume"):
+        train(recipe(manifest, "train.epochs=4"), four)
+    with pytest.raises(CheckpointError, match="another recipe or other data"):
+        train(recipe(manifest, "train.epochs=4", "optim.lr=1e-4"), four, resume=True)
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        train(recipe(manifest), tmp_path / "empty", resume=True)
+
+
+def test_a_damaged_state_is_refused(four, manifest, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "resume.pt").write_bytes((four / "resume.pt").read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match=r"resume\.pt is damaged"):
+        train(recipe(manifest, "train.epochs=4"), tmp_path / "run", resume=True)
+
+
+def test_nan_in_a_loss_stops_with_its_name_and_keeps_the_last_checkpoint(manifest, tmp_path, monkeypatch):
+    normal = BoT.losses
+
+    def broken(self, batch, step):
+        terms = normal(self, batch, step)
+        return terms | {"triplet": terms["triplet"] * float("nan")} if step.epoch == 1 else terms
+
+    monkeypatch.setattr(BoT, "losses", broken)
+    with pytest.raises(TrainingError, match=r"not finite in epoch 2.*triplet.*last checkpoint is intact"):
+        train(recipe(manifest, "train.epochs=3"), tmp_path / "run")
+    assert load_model(tmp_path / "run").card.epoch == 1
+
+
+def test_a_recipe_without_data_or_with_missing_labels_is_refused(manifest, tmp_path):
+    with pytest.raises(RecipeError, match=r"data\.train is empty"):
+        train(load_recipe(None, SMALL), tmp_path / "a")
+    with pytest.raises(RecipeError, match=r"parsing maps \(pab6\).*unveil parse"):
+        train(recipe(manifest, "method.name=pab"), tmp_path / "b")
+
+
+def test_the_learning_rate_and_the_speed_are_in_the_metrics(four):
+    record = read_metrics(four / "metrics.jsonl")[0]
+    assert record["lr"] == pytest.approx(1e-3) and record["images_per_second"] > 0
+    assert json.loads((four / "model.json").read_text())["recipe"]["optim"]["lr"] == 1e-3
