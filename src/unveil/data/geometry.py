@@ -1,0 +1,126 @@
+"""Random crop, mirror, rotation and shear of a batch: image and parsing map by the same parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from unveil.data.images import Interpolation
+from unveil.errors import DataError
+from unveil.records import Batch
+
+SCALE = 1.125
+PADDING = 10
+GREY = 128
+# Labels that trade places when an image is mirrored, by label set (spec 8.1, 8.4).
+LEFT_RIGHT: Mapping[str, tuple[tuple[int, int], ...]] = {
+    "lip20": ((14, 15), (16, 17), (18, 19)),
+    "atr18": ((9, 10), (12, 13), (14, 15)),
+    "pab6": ((2, 3), (5, 6)),
+    "pascal7": (),
+    "cre7": (),
+    "ps6": (),
+}
+
+
+def pad_crop(batch: Batch, generator: torch.Generator, padding: int = PADDING) -> Batch:
+    """Pad with black (label 0) on all sides and crop a random window of the old size."""
+    images = F.pad(batch.images, (padding,) * 4)
+    parsing = None if batch.parsing is None else F.pad(batch.parsing, (padding,) * 4)
+    top, left = (_integers(len(batch), 2 * padding, generator) for _ in range(2))
+    height, width = batch.images.shape[2:]
+    return batch.replace(
+        images=_windows(images, top, left, height, width), parsing=_maps(parsing, top, left, height, width)
+    )
+
+
+def scale_crop(
+    batch: Batch, generator: torch.Generator, p: float = 0.5, interpolation: Interpolation = "bilinear"
+) -> Batch:
+    """Enlarge by 1.125 and crop a random window of the old size, each image with probability ``p``."""
+    height, width = batch.images.shape[2:]
+    big = (round(SCALE * height), round(SCALE * width))
+    chosen = torch.rand(len(batch), generator=generator, device=generator.device) < p
+    top, left = (_integers(len(batch), b - s, generator)[chosen] for b, s in zip(big, (height, width), strict=True))
+    if not len(top):
+        return batch
+    enlarged = F.interpolate(batch.images[chosen].float(), big, mode=interpolation, antialias=True)
+    images = batch.images.clone()
+    images[chosen] = _windows(enlarged.round_().clamp_(0, 255).byte(), top, left, height, width)
+    if batch.parsing is None:
+        return batch.replace(images=images)
+    parsing = batch.parsing.clone()
+    maps = F.interpolate(parsing[chosen].unsqueeze(1), big, mode="nearest-exact").squeeze(1)
+    parsing[chosen] = _windows(maps.unsqueeze(1), top, left, height, width).squeeze(1)
+    return batch.replace(images=images, parsing=parsing)
+
+
+def flip(batch: Batch, generator: torch.Generator, p: float = 0.5, scheme: str | None = None) -> Batch:
+    """Mirror each image with probability ``p``; left and right labels of its parsing map trade places."""
+    chosen = torch.rand(len(batch), generator=generator, device=generator.device) < p
+    images = torch.where(chosen[:, None, None, None], batch.images.flip(3), batch.images)
+    if batch.parsing is None:
+        return batch.replace(images=images)
+    mirrored = mirror_labels(batch.parsing, scheme)
+    return batch.replace(images=images, parsing=torch.where(chosen[:, None, None], mirrored, batch.parsing))
+
+
+def mirror_labels(parsing: Tensor, scheme: str | None) -> Tensor:
+    """Mirror ``(B, H, W)`` labels so that left stays the person's left.
+
+    Raises:
+        DataError: the label set is unknown, so its left and right labels are too.
+    """
+    if scheme is None or scheme not in LEFT_RIGHT:
+        known = ", ".join(sorted(LEFT_RIGHT))
+        raise DataError(f"parsing maps of label set {scheme!r} cannot be mirrored; known: {known}")
+    table = torch.arange(256, dtype=torch.uint8, device=parsing.device)
+    for left, right in LEFT_RIGHT[scheme]:
+        table[left], table[right] = right, left
+    return table[parsing.flip(2).long()]
+
+
+def affine(image: Tensor, parsing: Tensor | None, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Move one image and its map; what comes in from outside is grey, label 0.
+
+    Args:
+        image: ``(3, H, W)`` uint8.
+        parsing: ``(H, W)`` uint8, or ``None``.
+        matrix: ``(2, 2)``, from output to input pixels (x, y) about the centre.
+    """
+    height, width = image.shape[1:]
+    y = torch.arange(height, device=image.device, dtype=torch.float32) - (height - 1) / 2
+    x = torch.arange(width, device=image.device, dtype=torch.float32) - (width - 1) / 2
+    matrix = matrix.to(image.device)
+    source_x = matrix[0, 0] * x[None, :] + matrix[0, 1] * y[:, None]
+    source_y = matrix[1, 0] * x[None, :] + matrix[1, 1] * y[:, None]
+    grid = torch.stack([source_x * 2 / width, source_y * 2 / height], dim=-1)[None]
+    shifted = image[None].float() - GREY  # grid_sample fills with 0
+    moved = F.grid_sample(shifted, grid, mode="bilinear", padding_mode="zeros", align_corners=False)[0] + GREY
+    labels = None
+    if parsing is not None:
+        maps = F.grid_sample(
+            parsing[None, None].float(), grid, mode="nearest", padding_mode="zeros", align_corners=False
+        )
+        labels = maps[0, 0].byte()
+    return moved.round_().clamp_(0, 255).byte(), labels
+
+
+def _integers(count: int, largest: int, generator: torch.Generator) -> Tensor:
+    return torch.randint(largest + 1, (count,), generator=generator, device=generator.device)
+
+
+def _windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
+    """Cut a window ``height x width`` from each image ``(B, C, H, W)``, channels-last in memory."""
+    rows = top[:, None] + torch.arange(height, device=top.device)
+    columns = left[:, None] + torch.arange(width, device=top.device)
+    each = torch.arange(len(images), device=top.device)
+    last = images.permute(0, 2, 3, 1)
+    return last[each[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _maps(parsing: Tensor | None, top: Tensor, left: Tensor, height: int, width: int) -> Tensor | None:
+    return None if parsing is None else _windows(parsing.unsqueeze(1), top, left, height, width).squeeze(1)

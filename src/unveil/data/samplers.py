@@ -1,0 +1,130 @@
+"""Batches of P persons x K images for metric learning (spec: CAL's, Simple-ReID's and BoT's samplers).
+
+Pure functions of labels, seed and epoch; a batch is an array of P*K rows, the K images of a person side by side.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unveil.data.training import TrainingSet
+from unveil.errors import DataError
+from unveil.recipe import SamplerSettings
+
+
+def epoch_batches(
+    data: TrainingSet, settings: SamplerSettings, seed: int, epoch: int, max_per_person: int | None = None
+) -> list[np.ndarray]:
+    """Return the batches of an epoch as a recipe wants them; see `pk_unique` and `pk_groups`.
+
+    Raises:
+        DataError: too few persons, or ``cross_clothes`` without clothes labels.
+    """
+    if settings.cross_clothes and data.clothes_codes is None:
+        raise DataError("sampler.cross_clothes needs clothes labels, but not every training crop has one")
+    sample = {"pk_unique": pk_unique, "pk_groups": pk_groups}[settings.kind]
+    clothes = data.clothes_codes if settings.cross_clothes else None
+    return sample(data.person_codes, settings.persons, settings.images, seed, epoch, max_per_person, clothes)
+
+
+def pk_groups(
+    labels: np.ndarray,
+    persons: int,
+    images: int,
+    seed: int,
+    epoch: int,
+    max_per_person: int | None = None,
+    clothes: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Cut every person's images into groups of K, shuffle all groups; a person may come twice in a batch.
+
+    Args:
+        labels: ``(N,)`` identity codes.
+        persons: P, groups in a batch.
+        images: K, images in a group.
+        seed: seed of the run.
+        epoch: 0-based; each epoch has its own order.
+        max_per_person: images of one person used in an epoch, at most.
+        clothes: ``(N,)`` outfit codes: every group of a person with two outfits or more then shows at least two.
+
+    Returns:
+        Arrays of P*K rows; groups that do not fill a batch are left for other epochs.
+
+    Raises:
+        DataError: fewer than P persons.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    by_person = _groups(labels, persons, images, rng, max_per_person, clothes)
+    groups = [group for person in by_person for group in person]
+    order = rng.permutation(len(groups))
+    full = len(groups) // persons
+    return [np.concatenate([groups[i] for i in order[b * persons : (b + 1) * persons]]) for b in range(full)]
+
+
+def pk_unique(
+    labels: np.ndarray,
+    persons: int,
+    images: int,
+    seed: int,
+    epoch: int,
+    max_per_person: int | None = None,
+    clothes: np.ndarray | None = None,
+) -> list[np.ndarray]:
+    """Draw P different persons for each batch until fewer than P have a group left; arguments as in `pk_groups`."""
+    rng = np.random.default_rng([seed, epoch])
+    left = [list(groups) for groups in _groups(labels, persons, images, rng, max_per_person, clothes)]
+    batches: list[np.ndarray] = []
+    while True:
+        available = [i for i, groups in enumerate(left) if groups]
+        if len(available) < persons:
+            return batches
+        drawn = rng.choice(available, persons, replace=False)
+        batches.append(np.concatenate([left[i].pop() for i in drawn]))
+
+
+def _groups(
+    labels: np.ndarray,
+    persons: int,
+    images: int,
+    rng: np.random.Generator,
+    max_per_person: int | None,
+    clothes: np.ndarray | None,
+) -> list[list[np.ndarray]]:
+    """Return each person's groups of K rows, persons in the order of their codes."""
+    order = np.argsort(labels, kind="stable")
+    _, starts = np.unique(labels[order], return_index=True)
+    if len(starts) < persons:
+        raise DataError(
+            f"a batch needs {persons} persons (sampler.persons), but the training set has {len(starts)}; "
+            f"set sampler.persons={len(starts)} or less"
+        )
+    result = []
+    for rows in np.split(order, starts[1:]):
+        rows = rng.permutation(rows)
+        if clothes is not None:
+            rows = _alternate(rows, clothes)
+        rows = rows[:max_per_person]
+        if len(rows) < images:
+            # The person's own images first, so that none is lost to the draw.
+            rows = np.concatenate([rows, rng.choice(rows, images - len(rows))])
+        result.append([rows[i : i + images] for i in range(0, len(rows) - images + 1, images)])
+        if clothes is not None:
+            _mix(result[-1], rows, clothes, rng)
+    return result
+
+
+def _alternate(rows: np.ndarray, clothes: np.ndarray) -> np.ndarray:
+    """Order shuffled rows so that outfits take turns."""
+    turn = np.zeros(len(rows), dtype=np.int64)
+    for outfit in np.unique(clothes[rows]):
+        worn = clothes[rows] == outfit
+        turn[worn] = np.arange(worn.sum())
+    return rows[np.argsort(turn, kind="stable")]
+
+
+def _mix(groups: list[np.ndarray], rows: np.ndarray, clothes: np.ndarray, rng: np.random.Generator) -> None:
+    """Give a group of one outfit an image of another one; the rarer outfit is then seen more than once."""
+    for group in groups:
+        others = rows[clothes[rows] != clothes[group[0]]]
+        if len(group) > 1 and len(others) and (clothes[group] == clothes[group[0]]).all():
+            group[-1] = rng.choice(others)
