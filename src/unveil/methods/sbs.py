@@ -20,7 +20,7 @@ from unveil.records import Batch, Embedding
 
 
 @dataclass(frozen=True)
-class Settings:
+class SBSSettings:
     """Settings of SBS.
 
     Args:
@@ -46,10 +46,11 @@ class Settings:
 class SBS(Method):
     """Generalised-mean pooling, non-local blocks, circle softmax; losses and test see the vector behind the neck."""
 
-    Settings = Settings
+    Settings = SBSSettings
+    settings: SBSSettings
     paper = "He et al., FastReID: A Pytorch Toolbox for General Instance Re-identification, arXiv 2020"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: Settings) -> None:
+    def __init__(self, backbone: Backbone, space: LabelSpace, settings: SBSSettings) -> None:
         super().__init__(backbone, space, settings)
         counts = (0, 2, 3) if settings.non_local else ()
         self.attention = LateBlocks(backbone.stages, lambda c: NonLocal(c, settings.nl_inter), counts)

@@ -45,4 +45,4 @@ class DisentangledNonLocal(nn.Module):
 
     def undecayed_parameters(self) -> list[nn.Parameter]:
         """Return the weights of queries and keys, which train without weight decay."""
-        return [self.query.weight, self.key.weight]
+        return [*self.query.parameters(), *self.key.parameters()]

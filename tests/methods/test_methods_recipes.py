@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from unveil.methods import method_settings
+from unveil.nn.backbones import BACKBONES
+from unveil.recipe import load_recipe
+
+RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
+def test_every_recipe_is_valid(path):
+    recipe = load_recipe(path)
+    method_settings(recipe.method.name, recipe.method.settings)
+    assert recipe.backbone.name in BACKBONES
+    if path.stem.endswith("-world"):
+        assert [str(source) for source in recipe.data.train] == ["world:small"]
+        assert path.with_name(f"{path.stem.removesuffix('-world')}.yaml") in RECIPES
+
+
+def test_recipes_carry_the_papers_numbers():
+    ssgr, pab, ocnet = (load_recipe(RECIPES[0].with_name(f"{name}.yaml")) for name in ("ssgr", "pab", "ocnet"))
+    assert ssgr.sampler.persons * ssgr.sampler.images == 64
+    assert ssgr.augment.erase == "none"  # the method erases
+    assert (pab.sampler.persons, pab.sampler.images, pab.augment.flip, pab.schedule.warmup_from) == (8, 4, 0, 0.1)
+    assert (ocnet.train.epochs, ocnet.schedule.milestones) == (120, (40, 70))
