@@ -1,0 +1,108 @@
+"""Distances against loops over pairs and vectors."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from unveil.errors import DataError
+from unveil.evaluation.distances import block_slices, distance_blocks, distance_matrix, part_distances
+from unveil.records import Embedding, Metric
+
+
+def naive(query: Embedding, gallery: Embedding) -> np.ndarray:
+    """The formula, pair by pair in float64."""
+    out = np.full((len(query), len(gallery)), np.nan)
+    for i, (q, vq) in enumerate(zip(query.vectors.astype(float), query.visibility, strict=True)):
+        for j, (g, vg) in enumerate(zip(gallery.vectors.astype(float), gallery.visibility, strict=True)):
+            if gallery.metric == "cosine":
+                each = [1 - a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) for a, b in zip(q, g, strict=True)]
+            else:
+                each = [np.linalg.norm(a - b) for a, b in zip(q, g, strict=True)]
+            weights = np.array(gallery.weights) * vq * vg
+            if weights.sum() > 0:
+                out[i, j] = (weights * each).sum() / weights.sum()
+        seen = out[i][~np.isnan(out[i])]
+        out[i][np.isnan(out[i])] = (seen.max() if len(seen) else 0) + 1
+    return out
+
+
+def embedding(seed: int, count: int, parts: int, metric: Metric, hide: bool, weights: tuple[float, ...]) -> Embedding:
+    rng = np.random.default_rng(seed)
+    vectors = rng.normal(size=(count, parts, 5)).astype(np.float32)
+    visibility = rng.uniform(0.1, 1, (count, parts)).astype(np.float32)
+    if hide:
+        visibility *= rng.random((count, parts)) < 0.5
+    return Embedding(vectors, visibility, tuple(f"part{e}" for e in range(parts)), metric, weights)
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+@pytest.mark.parametrize("hide", [False, True])
+@pytest.mark.parametrize("weights", [(1.0,), (2.0, 0.0, 0.5)])
+def test_distance_is_the_weighted_mean_over_shared_vectors(
+    metric: Metric, hide: bool, weights: tuple[float, ...]
+) -> None:
+    query = embedding(0, 7, len(weights), metric, hide, weights)
+    gallery = embedding(1, 9, len(weights), metric, hide, weights)
+    np.testing.assert_allclose(distance_matrix(query, gallery), naive(query, gallery), atol=2e-6)
+
+
+def test_blocks_give_the_same_as_one_matrix() -> None:
+    query, gallery = (embedding(s, 8, 2, "euclidean", True, (1.0, 1.0)) for s in (0, 1))
+    whole = distance_matrix(query, gallery)
+    parts = [block for _, block in distance_blocks(query, gallery, [slice(0, 3), slice(3, 8)])]
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+
+
+def test_masked_distance_of_the_specification() -> None:
+    """Distances 1, 2, 4 with the second vector hidden give 2.5."""
+    query = Embedding(np.zeros((1, 3, 1), np.float32), np.ones((1, 3), np.float32), ("a", "b", "c"), "euclidean")
+    gallery = Embedding(
+        np.array([[[1], [2], [4]]], np.float32), np.array([[1, 0, 1]], np.float32), ("a", "b", "c"), "euclidean"
+    )
+    assert distance_matrix(query, gallery).item() == pytest.approx(2.5)
+    np.testing.assert_array_equal(part_distances(query, 0, gallery), [[1, np.nan, 4]])
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_part_distances_explain_the_distance(metric: Metric) -> None:
+    query, gallery = (embedding(s, 6, 3, metric, True, (1.0, 2.0, 1.0)) for s in (2, 3))
+    parts = part_distances(query, 4, gallery)
+    shared = np.array(query.weights) * query.visibility[4] * gallery.visibility
+    assert (np.isnan(parts) == (query.visibility[4] * gallery.visibility == 0)).all()
+    seen = shared.sum(axis=1) > 0
+    mean = (np.nan_to_num(parts) * shared).sum(axis=1)[seen] / shared.sum(axis=1)[seen]
+    np.testing.assert_allclose(mean, distance_matrix(query, gallery)[4][seen], atol=2e-6)
+
+
+def test_zero_vectors_are_far_and_not_undefined() -> None:
+    zero = Embedding(np.zeros((1, 1, 4), np.float32), np.ones((1, 1), np.float32))
+    assert distance_matrix(zero, zero).item() == 1.0
+
+
+def test_block_slices_cover_all_rows_once() -> None:
+    slices = block_slices(10, 1000, limit=4 * 1000 * 3)
+    assert [(s.start, s.stop) for s in slices] == [(0, 3), (3, 6), (6, 9), (9, 10)]
+    assert block_slices(0, 5) == []
+    assert len(block_slices(2, 10**9)) == 2
+
+
+def test_embeddings_of_two_models_are_refused() -> None:
+    query = embedding(0, 2, 1, "cosine", False, (1.0,))
+    with pytest.raises(ValueError, match="metric"):
+        distance_matrix(query, embedding(0, 2, 1, "euclidean", False, (1.0,)))
+    with pytest.raises(ValueError, match="5 numbers, gallery vectors 3"):
+        distance_matrix(query, Embedding(query.vectors[:, :, :3], query.visibility, query.names))
+
+
+@pytest.mark.parametrize("damage", [np.nan, np.inf])
+def test_damaged_embeddings_are_refused(damage: float) -> None:
+    good, bad = (embedding(0, 4, 1, "cosine", False, (1.0,)) for _ in range(2))
+    bad.vectors[2, 0, 1] = damage
+    for pair in ((good, bad), (bad, good)):
+        with pytest.raises(DataError, match="vector 2 of 4"):
+            distance_matrix(*pair)
+    hidden = embedding(0, 4, 1, "cosine", False, (1.0,))
+    hidden.visibility[1] = damage
+    with pytest.raises(DataError, match="visibility"):
+        distance_matrix(hidden, good)

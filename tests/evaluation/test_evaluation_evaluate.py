@@ -1,0 +1,136 @@
+"""Whole evaluations: figures, draws, intervals, permutations, JSON."""
+
+from __future__ import annotations
+
+import json
+import random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unveil.errors import DataError, ProtocolError
+from unveil.evaluation.bootstrap import intervals
+from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
+from unveil.evaluation.protocols import PROTOCOLS
+from unveil.evaluation.rerank import RerankSettings
+from unveil.records import Dataset, Embedding, Protocol, Sample
+
+
+def world(people: int = 6, noise: float = 0.8) -> tuple[tuple[Sample, ...], Embedding]:
+    """Three crops in each of two cameras; the first of each camera is the query."""
+    rng = np.random.default_rng(0)
+    samples, vectors = [], []
+    for person in range(people):
+        centre = rng.normal(size=(1, 6))
+        for i in range(6):
+            key = f"{person}_c{i % 2}_{i}"
+            split = "query" if i < 2 else "gallery"
+            samples.append(Sample(key, data=b"", person=str(person), camera=str(i % 2), split=split))
+            vectors.append(centre + noise * rng.normal(size=(1, 6)))
+    return tuple(samples), Embedding(np.array(vectors, np.float32), np.ones((len(vectors), 1), np.float32))
+
+
+def test_a_perfect_embedding_scores_one_and_counts_what_took_part() -> None:
+    samples, embedding = world(noise=0.0)
+    dataset = Dataset("small", samples)
+    result = evaluate(embedding, evaluation_samples(dataset), PROTOCOLS["market"], dataset)
+    assert (result.queries, result.gallery, result.dropped) == (12, 24, 0)
+    assert result.figures == {"cmc-1": 1, "cmc-5": 1, "cmc-10": 1, "cmc-20": 1, "mAP": 1, "mINP": 1}
+    assert set(result.intervals.values()) == {(1.0, 1.0)}
+    assert (result.dataset, result.dataset_hash) == ("small", dataset.hash)
+    assert len(result.per_query) == 12
+
+
+def test_the_figures_are_printed_with_their_protocol() -> None:
+    samples, embedding = world()
+    text = str(evaluate(embedding, samples, PROTOCOLS["market"], Dataset("small", samples)))
+    assert text.startswith(f"small@{Dataset('small', samples).hash} under market#{PROTOCOLS['market'].hash}: R-1 ")
+    assert "12 queries (0 dropped) x 24 gallery crops" in text
+
+
+def test_only_crops_of_the_own_camera_means_dropped() -> None:
+    samples, embedding = world()
+    kept = [i for i, s in enumerate(samples) if not (s.person == "0" and s.split == "gallery" and s.camera == "1")]
+    result = evaluate(embedding.select(kept), [samples[i] for i in kept], PROTOCOLS["market"])
+    assert result.dropped == 1  # the query of camera 0 has no crop of camera 1 left
+    assert "0_c0_0" not in result.per_query and "0_c1_1" in result.per_query
+    with pytest.raises(ProtocolError, match="none of the 12 queries"):
+        evaluate(embedding, samples, Protocol("none", ("same_camera", "other_camera")))
+
+
+def test_no_query_matches_itself_or_its_camera() -> None:
+    """Every crop is query and gallery; at distance 0 itself would be a hit."""
+    samples, embedding = world(people=2, noise=0.0)
+    vectors = np.random.default_rng(1).normal(size=embedding.vectors.shape).astype(np.float32)
+    twins = [s.__class__(s.key, data=b"", person=s.key, camera=s.camera, split=s.split) for s in samples]
+    from unveil.records import Where
+
+    everybody = (Where("split", "in", ("query", "gallery")),)
+    with pytest.raises(ProtocolError, match="none of the 12 queries"):
+        evaluate(Embedding(vectors, embedding.visibility), twins, Protocol("all", (), everybody, everybody))
+
+
+def test_several_draws_are_averaged() -> None:
+    samples, embedding = world()
+    result = evaluate(embedding, samples, Protocol("single", (), shots=1, draws=5))
+    assert (result.draws, result.gallery) == (5, 6)
+    singles = [evaluate(embedding, samples, Protocol("single", (), shots=1, seed=3)).mean_ap]
+    assert result.std["mAP"] > 0
+    assert abs(result.mean_ap - singles[0]) < 4 * result.std["mAP"]
+    assert result.mean_ap == pytest.approx(result.mean_inp)  # one positive: the same figure
+    assert "5 draws" in str(result) and "±" in str(result)
+    assert np.mean(list(result.per_query.values())) == pytest.approx(result.mean_ap)
+
+
+@given(st.randoms(use_true_random=False))
+@settings(max_examples=10, deadline=None)
+def test_the_order_of_the_crops_changes_nothing(order: random.Random) -> None:
+    samples, embedding = world()
+    shuffled = order.sample(range(len(samples)), len(samples))
+    protocol = Protocol("single", shots=1, draws=2)
+    for rules in (protocol, PROTOCOLS["market"]):
+        expected = evaluate(embedding, samples, rules)
+        found = evaluate(embedding.select(shuffled), [samples[i] for i in shuffled], rules)
+        assert (found, found.per_query) == (expected, expected.per_query)
+
+
+def test_json_keeps_everything() -> None:
+    samples, embedding = world()
+    result = evaluate(embedding, samples, Protocol("single", shots=1, draws=2), rerank=RerankSettings(3, 2))
+    tree = json.loads(json.dumps(result.to_json(per_query=True)))
+    again = Result.from_json(tree)
+    assert again == result and again.per_query == result.per_query and str(again) == str(result)
+    assert "re-ranked (k1 3, k2 2, lambda 0.3)" in str(result)
+    assert "per_query" not in result.to_json()
+    assert Result.from_json(result.to_json()) == result
+
+
+@pytest.mark.parametrize("tree", [{}, {"protocol": "p"}, {"cmc": 3}, {"cmc": {}, "intervals": {}, "unknown": 1}])
+def test_json_of_something_else_is_refused(tree: dict[str, object]) -> None:
+    with pytest.raises(DataError, match="not a result"):
+        Result.from_json(tree)
+
+
+def test_embedding_and_samples_must_have_one_length() -> None:
+    samples, embedding = world()
+    with pytest.raises(ValueError, match="36 embeddings for 35 samples"):
+        evaluate(embedding, samples[1:], PROTOCOLS["market"])
+
+
+def test_intervals_have_the_width_that_theory_says() -> None:
+    values = np.random.default_rng(0).random((400, 2)) < [0.5, 0.9]
+    low, high = intervals(values, samples=2000).T
+    expected = 1.96 * values.std(axis=0) / np.sqrt(400)
+    np.testing.assert_allclose((high - low) / 2, expected, rtol=0.1)
+    np.testing.assert_allclose((high + low) / 2, values.mean(axis=0), atol=0.01)
+
+
+def test_intervals_are_seeded_and_leave_out_dropped_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).random(50)
+    with_gaps = np.insert(values, [0, 20, 50], np.nan)
+    np.testing.assert_array_equal(intervals(values, seed=4), intervals(with_gaps, seed=4))
+    assert not np.array_equal(intervals(values, seed=4), intervals(values, seed=5))
+    assert np.isnan(intervals(np.full(3, np.nan))).all()
+    np.testing.assert_array_equal(intervals(np.full(7, 0.1)), [[0.1, 0.1]])
