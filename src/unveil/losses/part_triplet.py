@@ -1,8 +1,4 @@
-"""Triplet losses over body parts: one distance averaged over the parts, or one loss a part.
-
-The averaged form is the Part-Robust Triplet of OC4-ReID (eq. 4-5) and the part triplet of PAB-ReID (eq. 10-11): the
-hardest pairs are mined after averaging, so that one part that two people share cannot decide.
-"""
+"""Triplet losses over part vectors: Part-Robust Triplet of OC4-ReID (eq. 4), part triplet of PAB-ReID (eq. 10-11)."""
 
 from __future__ import annotations
 
@@ -23,32 +19,50 @@ def part_triplet(
     mode: PartTripletMode = "averaged",
     visibility: Tensor | None = None,
 ) -> Tensor:
-    """Return the batch-hard triplet loss of part vectors, Euclidean and not normalised.
+    """Return the batch-hard triplet loss of part vectors, mean over anchors.
+
+    "averaged" first averages the euclidean distances of the parts, then mines: a part that an occluder hides cannot
+    choose the triplet by itself. "per_part" mines every part alone and averages the losses.
 
     Args:
-        parts: ``(B, K, D)`` vectors of K parts.
+        parts: ``(B, K, D)``, K vectors a crop.
         labels: ``(B,)`` identity codes.
-        margin: of the hinge; 0 means the soft margin.
-        mode: "averaged" mines on the distance averaged over the parts; "per_part" mines for each part and averages
-            the K losses.
-        visibility: ``(B, K)`` bool or {0, 1}; parts hidden in either crop of a pair do not count, and pairs that
-            share no visible part are not mined. ``None``: all are visible.
+        margin: of the hinge; 0 means the soft margin (see `batch_hard`).
+        mode: "averaged" or "per_part".
+        visibility: ``(B, K)`` in [0, 1], or ``None``: all visible. Only parts that two crops share count in their
+            distance, weighted by the product; pairs that share none are not mined.
 
     Returns:
-        A scalar.
+        A scalar; 0 when no anchor has both a positive and a negative.
     """
-    if parts.ndim != 3 or (visibility is not None and visibility.shape != parts.shape[:2]):
-        seen = None if visibility is None else tuple(visibility.shape)
-        raise ValueError(f"parts: expected (B, K, D) and visibility (B, K), got {tuple(parts.shape)} and {seen}")
+    if parts.ndim != 3 or len(parts) != len(labels):
+        raise ValueError(f"parts: expected ({len(labels)}, K, D), got {tuple(parts.shape)}")
     by_part = parts.transpose(0, 1)
-    distances = pairwise_distance(by_part, by_part)  # (K, B, B)
-    shared = torch.ones_like(distances, dtype=torch.bool)
-    if visibility is not None:
-        seen_by_part = visibility.bool().transpose(0, 1)
-        shared = seen_by_part[:, :, None] & seen_by_part[:, None, :]
-    if mode == "per_part":
-        losses = [batch_hard(d, labels, margin, valid=v) for d, v in zip(distances, shared, strict=True)]
-        return torch.stack(losses).mean()
-    count = shared.sum(0)
-    averaged = (distances * shared).sum(0) / count.clamp(min=1)
-    return batch_hard(averaged, labels, margin, valid=count > 0)
+    distances = pairwise_distance(by_part, by_part)
+    shared = torch.ones_like(distances) if visibility is None else shared_visibility(visibility, distances.dtype)
+    if mode == "averaged":
+        averaged, seen = averaged_distance(distances, shared)
+        return batch_hard(averaged, labels, margin, valid=seen)
+    losses = [batch_hard(d, labels, margin, valid=s > 0) for d, s in zip(distances, shared, strict=True)]
+    return torch.stack(losses).mean()
+
+
+def shared_visibility(visibility: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return ``(K, B, B)``, for every part the product of the visibilities ``(B, K)`` of two crops."""
+    by_part = visibility.to(dtype).T
+    return by_part[:, :, None] * by_part[:, None, :]
+
+
+def averaged_distance(distances: Tensor, shared: Tensor) -> tuple[Tensor, Tensor]:
+    """Average distances over the parts that two crops share (OC4-ReID eq. 4; PAB-ReID eq. 10).
+
+    Args:
+        distances: ``(K, ...)``, one distance a part.
+        shared: ``(K, ...)`` weights >= 0.
+
+    Returns:
+        The averages ``(...)`` and where there was anything to average, bool ``(...)``.
+    """
+    total = shared.sum(dim=0)
+    seen = total > 0
+    return (distances * shared).sum(dim=0) / torch.where(seen, total, 1.0), seen
