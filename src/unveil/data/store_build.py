@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from unveil.progress import track
 from unveil.recipe import InputSettings
 from unveil.records import Sample
 
+T = TypeVar("T")
 WAITING_PER_WORKER = 16
 
 
@@ -39,7 +40,9 @@ class BadFile:
 
 
 @dataclass(frozen=True)
-class _Decoded:
+class Crop:
+    """A decoded crop, the SHA-256 of its file, and its parsing map if that was asked for."""
+
     image: np.ndarray
     parsing: np.ndarray | None
     digest: str
@@ -76,28 +79,53 @@ def build_store(
             shutil.rmtree(leftover, ignore_errors=True)
         _check_room(folder.parent, len(samples) * size.height * size.width * (4 if with_parsing else 3))
         with atomic_folder(folder) as temporary:
-            _write(temporary, samples, size, with_parsing, state, workers or os.cpu_count() or 1)
+            _write(temporary, samples, size, with_parsing, state, workers)
 
 
-def decode(sample: Sample, size: InputSettings, with_parsing: bool) -> _Decoded | BadFile:
-    """Return one crop at the size of the store, or why it cannot be read."""
+def read_crop(sample: Sample, with_parsing: bool) -> Crop | BadFile:
+    """Read one crop as it is on disk, or say why it cannot be read."""
     try:
         data = sample.data if sample.path is None else sample.path.read_bytes()
         image = read_image(data or b"", name=str(sample.path or sample.key))
-        digest = hashlib.sha256(data or b"")
-        parsing = None
-        if with_parsing and sample.parsing is not None:
-            parsing = resize_labels(read_labels(sample.parsing), size.height, size.width)
-            digest.update(parsing.tobytes())
+        parsing = read_labels(sample.parsing) if with_parsing and sample.parsing is not None else None
     except OSError as e:
         return BadFile(sample.key, f"{sample.path}: cannot be read: {e.strerror or e}")
     except ImageError as e:
         return BadFile(sample.key, str(e))
-    return _Decoded(resize(image, size.height, size.width, size.interpolation), parsing, digest.hexdigest())
+    return Crop(image, parsing, hashlib.sha256(data or b"").hexdigest())
+
+
+def in_threads(function: Callable[[Sample], T], items: Iterable[Sample], workers: int | None = None) -> Iterator[T]:
+    """Map in order with a bounded number of results waiting; decoding releases the interpreter lock."""
+    workers = workers or os.cpu_count() or 1
+    waiting: deque[Future[T]] = deque()
+    executor = ThreadPoolExecutor(workers)
+    try:
+        for item in items:
+            waiting.append(executor.submit(function, item))
+            if len(waiting) >= workers * WAITING_PER_WORKER:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)
+
+
+def _at_size(sample: Sample, size: InputSettings, with_parsing: bool) -> Crop | BadFile:
+    crop = read_crop(sample, with_parsing)
+    if isinstance(crop, BadFile):
+        return crop
+    parsing = None if crop.parsing is None else resize_labels(crop.parsing, size.height, size.width)
+    return Crop(resize(crop.image, size.height, size.width, size.interpolation), parsing, crop.digest)
 
 
 def _write(
-    folder: Path, samples: Sequence[Sample], size: InputSettings, with_parsing: bool, state: list[Any], workers: int
+    folder: Path,
+    samples: Sequence[Sample],
+    size: InputSettings,
+    with_parsing: bool,
+    state: list[Any],
+    workers: int | None,
 ) -> None:
     bad: list[BadFile] = []
     content = hashlib.sha256(json.dumps([size.height, size.width, size.interpolation]).encode())
@@ -106,14 +134,16 @@ def _write(
         # Written in order through files, not through a memory map: a full disk is then an error, not a crash.
         _header(images, (len(samples), *shape, 3))
         _header(parsing, (len(samples) if with_parsing else 0, *shape))
-        decoded = _in_threads(lambda sample: decode(sample, size, with_parsing), samples, workers)
+        decoded = in_threads(lambda sample: _at_size(sample, size, with_parsing), samples, workers)
         for sample, crop in zip(samples, track(decoded, "decoding", len(samples)), strict=True):
             if isinstance(crop, BadFile):
                 bad.append(crop)
                 continue
             images.write(np.ascontiguousarray(crop.image).data)
             if crop.parsing is not None:
-                parsing.write(np.ascontiguousarray(crop.parsing).data)
+                labels = np.ascontiguousarray(crop.parsing).data
+                parsing.write(labels)
+                content.update(labels)
             content.update(f"{sample.key}\0{crop.digest}\n".encode())
         good = len(samples) - len(bad)
         if not good:
@@ -133,21 +163,6 @@ def _header(file: BinaryIO, shape: tuple[int, ...]) -> None:
     """Write the .npy header at the beginning; numpy leaves room, so that another first length fits the same bytes."""
     file.seek(0)
     np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
-
-
-def _in_threads(function: Callable[[Sample], Any], items: Iterable[Sample], workers: int) -> Iterator[Any]:
-    """Map in order with a bounded number of results waiting; decoding releases the interpreter lock."""
-    waiting: deque[Future[Any]] = deque()
-    executor = ThreadPoolExecutor(workers)
-    try:
-        for item in items:
-            waiting.append(executor.submit(function, item))
-            if len(waiting) >= workers * WAITING_PER_WORKER:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _check_room(folder: Path, needed: int) -> None:

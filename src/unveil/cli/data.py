@@ -1,0 +1,100 @@
+"""``unveil data``: the datasets that can be read, and a check of one of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from unveil.data.check import Report
+
+SHOWN = 20
+EXIT_CODES = "Exit codes: 0 clean; 1 problems were found; 2 wrong input or usage."
+app = typer.Typer(name="data", help="Datasets: which can be read, and is one of them whole?", no_args_is_help=True)
+
+
+@app.command("check", epilog=EXIT_CODES)
+def check(
+    dataset: Annotated[str, typer.Argument(help="Name of a dataset, or name:root?option=value.")],
+    root: Annotated[Path | None, typer.Argument(help="Its folder or manifest, unless named above.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Read every file of a dataset: counts against the published ones, unreadable files, duplicates, gaps.
+
+    **Example:** `unveil data check market1501 /data/market1501`
+    """
+    from unveil.data.catalog import load_dataset
+    from unveil.data.check import check_dataset
+    from unveil.recipe import DataSource
+
+    source = DataSource.model_validate(dataset)
+    if root is not None:
+        source = source.model_copy(update={"root": root})
+    report = check_dataset(load_dataset(source))
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        _show(report)
+    if not report.clean:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_datasets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List the datasets that can be read, with their options.
+
+    **Example:** `unveil data list`
+    """
+    from unveil.data.catalog import READERS, options_of, reader
+
+    rows = []
+    for name in sorted(READERS):
+        first = (sys.modules[reader(name).__module__].__doc__ or "").strip().splitlines()[0]
+        rows.append({"name": name, "about": first, "options": list(options_of(name))})
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table("name", "about", "options")
+    for row in rows:
+        table.add_row(str(row["name"]), str(row["about"]), ", ".join(row["options"]))
+    Console().print(table)
+
+
+def _show(report: Report) -> None:
+    console = Console(highlight=False, soft_wrap=True)
+    table = Table("count", "found", "published", title=report.dataset)
+    for name in dict.fromkeys((*report.counts, *report.published)):
+        published = report.published.get(name)
+        style = "red" if name in report.differences else None
+        table.add_row(name, str(report.counts.get(name, 0)), "" if published is None else str(published), style=style)
+    console.print(table)
+    for note in report.notes:
+        console.print(f"note: {note}", markup=False)
+    gaps = ", ".join(f"{column} ({count})" for column, count in report.unknown.items())
+    if gaps:
+        console.print(f"unknown, in crops: {gaps}", markup=False)
+    _list(console, "unreadable files", [str(bad) for bad in report.unreadable])
+    _list(console, "files with the same bytes", [" = ".join(group) for group in report.duplicates])
+    across = [" = ".join(group) for group in report.across]
+    _list(console, "of these, in training and test or under two persons", across)
+    _list(console, "persons seen by one camera only", list(report.single_camera))
+    _list(
+        console, "counts that are not as published", [f"{n}: {f}, not {p}" for n, (f, p) in report.differences.items()]
+    )
+    console.print("clean" if report.clean else "problems were found")
+
+
+def _list(console: Console, title: str, lines: list[str]) -> None:
+    if not lines:
+        return
+    console.print(f"{title}: {len(lines)}", markup=False)
+    for line in lines[:SHOWN]:
+        console.print(f"  {line}", markup=False)
+    if len(lines) > SHOWN:
+        console.print(f"  ... and {len(lines) - SHOWN} more (--json lists them all)", markup=False)
