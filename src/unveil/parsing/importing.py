@@ -1,0 +1,100 @@
+"""Bring the files of other tools into the project's own tree: SCHP maps, PifPaf fields, pixel-sampling arrays."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unveil.data.images import read_sample
+from unveil.errors import DataError, nearest
+from unveil.parsing.fields import find_fields, part_labels, read_fields
+from unveil.parsing.labels import PAB6, PS6, Scheme, get_scheme
+from unveil.parsing.pixel_sampling import read_probabilities
+from unveil.parsing.schp import read_label_png, schp_name, write_label_png
+from unveil.parsing.tree import ParsingShare, parsing_path
+from unveil.progress import track
+from unveil.records import Dataset
+
+Labels = NDArray[np.uint8]
+Size = tuple[int, int]
+KINDS = ("schp", "fields", "pixel_sampling")
+
+
+def import_maps(dataset: Dataset, folder: Path, kind: str, root: Path, scheme: str | None = None) -> ParsingShare:
+    """Write the maps that another tool made into ``<root>/parsing/<scheme>/<key>.png``.
+
+    Args:
+        dataset: what the maps belong to.
+        folder: where the tool wrote them: flat, or mirroring the folders of the dataset.
+        kind: "schp" (palette PNGs), "fields" (PifPaf fields, become ``pab6``) or "pixel_sampling" (become ``ps6``).
+        root: where the tree stands.
+        scheme: label set of the maps, needed for "schp".
+
+    Returns:
+        How many samples have no map; those are left out.
+
+    Raises:
+        DataError: an unknown kind, a map that does not fit its image, flat names that two images share, or no map.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected the maps of {dataset.name!r}")
+    target, find, read = _reader(kind, folder, scheme, dataset)
+    missing = []
+    for sample in track(dataset.samples, "importing parsing maps"):
+        found = find(sample.key)
+        if found is None:
+            missing.append(sample.key)
+            continue
+        image = read_sample(sample)
+        labels = read(found, (image.shape[0], image.shape[1]))
+        if labels.shape != image.shape[:2]:
+            raise DataError(
+                f"{found}: the map is {labels.shape[1]}x{labels.shape[0]} but its image {sample.key} is "
+                f"{image.shape[1]}x{image.shape[0]} (width x height)"
+            )
+        write_label_png(parsing_path(root, target.name, sample.key), labels, target)
+    share = ParsingShare(len(dataset.samples), tuple(missing))
+    if share.share_missing == 1:
+        raise DataError(f"{folder} holds no map of kind {kind!r} for any image, for example {missing[0]}")
+    return share
+
+
+Find = Callable[[str], Path | None]
+Read = Callable[[Path, Size], Labels]
+
+
+def _reader(kind: str, folder: Path, scheme: str | None, dataset: Dataset) -> tuple[Scheme, Find, Read]:
+    if kind == "fields":
+        return PAB6, lambda key: find_fields(folder, key), lambda path, size: part_labels(read_fields(path), size)
+    if kind == "pixel_sampling":
+        return PS6, _finder(folder, lambda name: f"{PurePosixPath(name).stem}.npy", dataset), read_probabilities
+    if kind != "schp":
+        raise DataError(f"unknown kind of maps {kind!r}{nearest(kind, KINDS)}; known: {', '.join(KINDS)}")
+    if scheme is None:
+        raise DataError("maps of SCHP come in three label sets: say which one (lip20, atr18 or pascal7)")
+    known = get_scheme(scheme)
+    return known, _finder(folder, schp_name, dataset), lambda path, size: read_label_png(path, known)
+
+
+def _finder(folder: Path, rename: Callable[[str], str], dataset: Dataset) -> Find:
+    count = Counter(rename(PurePosixPath(s.key).name) for s in dataset.samples)
+
+    def find(key: str) -> Path | None:
+        name = rename(PurePosixPath(key).name)
+        mirrored = folder / PurePosixPath(key).parent / name
+        if mirrored.is_file():
+            return mirrored
+        if not (folder / name).is_file():
+            return None
+        if count[name] > 1:
+            raise DataError(
+                f"{folder / name}: {count[name]} images of {dataset.name!r} would take this map, {key} among them; "
+                "run the tool folder by folder and mirror the dataset's folders"
+            )
+        return folder / name
+
+    return find
