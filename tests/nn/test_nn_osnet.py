@@ -11,6 +11,18 @@ from unveil.recipe import BackboneChoice
 # the fully connected layer to 512 and its batch norm.
 PUBLISHED = {"x1_0": (2.2, 978.9), "x0_75": (1.3, 571.8), "x0_5": (0.6, 272.9), "x0_25": (0.2, 82.3)}
 
+KEYS = """
+conv1.conv.weight conv1.bn.running_mean conv2.0.conv1.conv.weight conv2.0.conv2a.conv1.weight
+conv2.0.conv2b.1.conv2.weight
+conv2.0.conv2d.3.bn.weight conv2.0.gate.fc1.bias conv2.0.gate.fc2.weight conv2.0.conv3.bn.weight
+conv2.0.downsample.conv.weight conv2.2.0.conv.weight conv3.2.0.bn.bias conv5.bn.weight
+"""
+AIN_KEYS = """
+conv1.bn.weight conv2.0.conv2.0.layers.0.conv1.weight conv2.0.conv2.3.layers.3.bn.weight conv2.0.IN.weight
+conv3.0.conv3.bn.weight conv3.1.IN.bias conv4.0.IN.weight conv4.1.conv3.bn.weight pool2.0.conv.weight pool3.0.bn.bias
+conv5.conv.weight conv2.0.downsample.bn.weight
+"""
+
 
 @pytest.mark.parametrize("ain", [False, True])
 @pytest.mark.parametrize("width", WIDTHS)

@@ -9,6 +9,7 @@ from unveil.errors import RecipeError, nearest
 from unveil.nn.backbone import Backbone
 from unveil.nn.osnet import WIDTHS, OSNet
 from unveil.nn.resnet import ResNet
+from unveil.nn.timm_backbone import PREFIX, TimmBackbone
 from unveil.nn.weights import load_weights
 from unveil.recipe import BackboneChoice
 
@@ -35,9 +36,16 @@ def build_backbone(choice: BackboneChoice) -> Backbone:
         CheckpointError: the file of weights does not fit.
         MissingExtraError: the name is one of timm and timm is not installed.
     """
+    if choice.name.startswith(PREFIX):
+        model = TimmBackbone(choice.name.removeprefix(PREFIX), choice.last_stride)
+        if choice.init is not None:
+            load_weights(model.model, choice.init)
+        return model
     if choice.name not in BACKBONES:
         known = ", ".join(sorted(BACKBONES))
-        raise RecipeError(f"unknown backbone {choice.name!r}{nearest(choice.name, BACKBONES)}; known: {known}")
+        raise RecipeError(
+            f"unknown backbone {choice.name!r}{nearest(choice.name, BACKBONES)}; known: {known}, {PREFIX}<model>"
+        )
     backbone = BACKBONES[choice.name](choice.last_stride)
     if choice.init is not None:
         load_weights(backbone, choice.init)
