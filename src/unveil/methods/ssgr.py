@@ -113,13 +113,15 @@ class SSGR(Method):
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id_gf`` and ``bed_gf`` (or ``triplet_gf``), and the same for ``rpf``; eq. 5."""
-        settings, persons = self.settings, batch.persons
+        settings = self.settings
+        # Its own generator, seeded from torch's, so that the seed of the run holds on every kind of device.
+        generator = torch.Generator(batch.images.device).manual_seed(int(torch.randint(2**31, ())))
         if settings.cbe:
-            images = compound_erase(batch.images, settings.box_p, settings.stripe_p, fill=settings.erase_fill)
-            persons = persons.repeat(2)
+            batch = compound_erase(batch, generator, settings.box_p, settings.stripe_p, settings.erase_fill)
         else:
-            images = erase_boxes(batch.images, settings.box_p, settings.erase_fill)
-        features = self.backbone(images, self.attention.taps())
+            batch = erase_boxes(batch, generator, settings.box_p, settings.erase_fill)
+        persons = batch.persons
+        features = self.backbone(batch.images, self.attention.taps())
         gf = self.pool(features)
         terms = {f"{name}_gf": term for name, term in self.branch.losses(gf, persons).items()}
         if self.reconstruct is not None:
