@@ -15,6 +15,8 @@ from unveil.nn.backbone import Backbone
 METHODS = {
     "histogram": "unveil.methods.histogram:Histogram",
     "bot": "unveil.methods.bot:BoT",
+    "cal": "unveil.methods.cal:CAL",
+    "oc4": "unveil.methods.oc4:OC4",
     "ocnet": "unveil.methods.ocnet:OCNet",
     "pab": "unveil.methods.pab:PAB",
     "sbs": "unveil.methods.sbs:SBS",

@@ -1,0 +1,139 @@
+"""What CAL, OC4-ReID and CRE have in common, and every row of their papers' ablation tables."""
+
+import importlib
+
+import pytest
+import torch
+
+from unveil.methods import METHODS, build_method
+from unveil.methods.method import LabelSpace, Step
+from unveil.nn.backbones import build_backbone
+from unveil.recipe import BackboneChoice, OptimSettings
+from unveil.records import Batch
+from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update
+
+NAMES = ("cal", "oc4")
+OUTFITS = (0, 0, 1, 1, 2, 2, 3, 3)  # two outfits a person
+
+
+def make(name, backbone="resnet18", **settings):
+    torch.manual_seed(0)
+    space = LabelSpace(4, len(OUTFITS), OUTFITS)
+    return build_method(name, settings, build_backbone(BackboneChoice(name=backbone)), space)
+
+
+def raw(seed=0, size=8):
+    """A batch as the image store gives it: pixels, and parsing maps of label set cre7 in blocks."""
+    generator = torch.Generator().manual_seed(seed)
+    images = torch.randint(256, (size, 3, 64, 32), generator=generator, dtype=torch.uint8)
+    maps = torch.randint(7, (size, 8, 4), generator=generator).repeat_interleave(8, 1).repeat_interleave(8, 2)
+    clothes = torch.arange(size) % len(OUTFITS)
+    return Batch(images, torch.tensor(OUTFITS)[clothes], clothes=clothes, parsing=maps.to(torch.uint8))
+
+
+def normalised(batch):
+    return batch.replace(images=batch.images.float() / 64 - 2)
+
+
+def batch(method, seed=0):
+    """A batch as `Method.losses` gets it."""
+    return normalised(method.expand(raw(seed)))
+
+
+def unlabelled(seed=1):
+    return Batch(normalised(raw(seed)).images, torch.full((8,), -1))
+
+
+def total(terms):
+    return torch.stack(list(terms.values())).sum()
+
+
+def train(method, iterations, epoch=30):
+    """Train on one batch as the loop does; return the losses."""
+    optim = OptimSettings(lr=1e-3)
+    optimiser, inner = build_optimiser(method, optim), build_inner_optimiser(method, optim)
+    losses = []
+    for iteration in range(iterations):
+        loss = total(method(batch(method), Step(epoch, iteration, inner_update(inner))))
+        assert loss.isfinite()
+        losses.append(loss.item())
+        optimiser.zero_grad()
+        loss.backward()
+        if iteration == 0:
+            unused = [n for n, p in method.named_parameters() if p.requires_grad and p.grad is None]
+            assert unused == []
+        optimiser.step()
+    return losses
+
+
+def tables(name):
+    return importlib.import_module(METHODS[name].partition(":")[0]).ABLATIONS
+
+
+ROWS = [(name, table.title, row) for name in NAMES for table in tables(name).values() for row in table.rows]
+
+
+@pytest.mark.filterwarnings("ignore:no parsing maps")
+@pytest.mark.parametrize(("name", "title", "row"), ROWS, ids=[f"{n}-{t}-{r.label}" for n, t, r in ROWS])
+def test_every_row_of_the_papers_tables_trains_and_embeds(name, title, row):
+    method = make(name, **row.settings)
+    train(method, 2)
+    with torch.no_grad():
+        assert method.eval().embed(unlabelled()).vectors.isfinite().all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_learns_a_few_crops_by_heart(name):
+    losses = train(make(name), 20)
+    assert sum(losses[-3:]) / 3 < 0.7 * losses[0]
+
+
+@pytest.mark.filterwarnings("ignore:no parsing maps")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_crop_embeds_alone_as_in_a_batch_and_after_reloading(name):
+    method = make(name)
+    method(batch(method), Step(30))  # moves running means away from their first values
+    method.eval()
+    with torch.no_grad():
+        together = method.embed(unlabelled())
+        alone = method.embed(Batch(unlabelled().images[2:3], torch.tensor([-1])))
+    assert (together.names, together.metric, together.visibility.min()) == (("global",), "cosine", 1)
+    torch.testing.assert_close(alone.vectors[0], together.vectors[2], atol=1e-5, rtol=1e-4)
+    other = make(name).eval()
+    other.load_state_dict(method.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other.embed(unlabelled()).vectors, together.vectors)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision_agrees_with_single(name):
+    method = make(name).eval()
+    with torch.no_grad():
+        single = method.losses(batch(method), Step(30))
+        with torch.autocast("cpu", torch.bfloat16):
+            half = method.losses(batch(method), Step(30))
+    assert single.keys() == half.keys()
+    for key in single:
+        assert half[key].item() == pytest.approx(single[key].item(), rel=0.1, abs=0.05), key
+
+
+@pytest.mark.filterwarnings("ignore:no parsing maps")
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_assumes_a_kind_of_backbone(name):
+    method = make(name, backbone="osnet_x0_25")
+    train(method, 1)
+    assert len(method.eval().embed(unlabelled())) == 8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_batch_without_pairs_is_no_reason_to_fail(name):
+    method = make(name)
+    same = raw().replace(persons=torch.zeros(8, dtype=torch.long), clothes=torch.arange(8) % 2)
+    assert total(method(normalised(method.expand(same)), Step(30))).isfinite()
+    alone = raw().map(lambda t: t[::2])
+    assert total(method(normalised(method.expand(alone)), Step(30))).isfinite()
+
+
+def test_tables_have_as_many_rows_as_the_papers():
+    assert [len(table.rows) for table in tables("cal").values()] == [2]
+    assert [len(table.rows) for table in tables("oc4").values()] == [4, 8, 5, 2]
