@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 
@@ -15,7 +16,7 @@ from unveil.evaluation.bootstrap import intervals
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
 from unveil.evaluation.protocols import PROTOCOLS
 from unveil.evaluation.rerank import RerankSettings
-from unveil.records import Dataset, Embedding, Protocol, Sample
+from unveil.records import Dataset, Embedding, Protocol, Sample, Where
 
 
 def world(people: int = 6, noise: float = 0.8) -> tuple[tuple[Sample, ...], Embedding]:
@@ -60,25 +61,31 @@ def test_only_crops_of_the_own_camera_means_dropped() -> None:
         evaluate(embedding, samples, Protocol("none", ("same_camera", "other_camera")))
 
 
-def test_no_query_matches_itself_or_its_camera() -> None:
-    """Every crop is query and gallery; at distance 0 itself would be a hit."""
-    samples, embedding = world(people=2, noise=0.0)
-    vectors = np.random.default_rng(1).normal(size=embedding.vectors.shape).astype(np.float32)
-    twins = [s.__class__(s.key, data=b"", person=s.key, camera=s.camera, split=s.split) for s in samples]
-    from unveil.records import Where
-
+def test_no_query_matches_itself() -> None:
+    """Every crop is a query and in the gallery; itself, at distance 0, would be a hit."""
+    samples, embedding = world(people=2)
+    strangers = [dataclasses.replace(s, person=s.key) for s in samples]
     everybody = (Where("split", "in", ("query", "gallery")),)
     with pytest.raises(ProtocolError, match="none of the 12 queries"):
-        evaluate(Embedding(vectors, embedding.visibility), twins, Protocol("all", (), everybody, everybody))
+        evaluate(embedding, strangers, Protocol("all", (), everybody, everybody))
+
+
+def test_no_query_matches_its_own_camera_where_that_is_junk() -> None:
+    """Crops of one camera are twins, those of two cameras point away from each other."""
+    samples, _ = world(people=4)
+    vectors = np.stack([np.eye(4)[int(s.person or 0)] * (1 if s.camera == "0" else -1) for s in samples])
+    embedding = Embedding(vectors[:, None].astype(np.float32), np.ones((len(samples), 1), np.float32))
+    assert evaluate(embedding, samples, PROTOCOLS["no_junk"]).cmc[1] == 1
+    assert evaluate(embedding, samples, PROTOCOLS["market"]).cmc[1] == 0
 
 
 def test_several_draws_are_averaged() -> None:
     samples, embedding = world()
     result = evaluate(embedding, samples, Protocol("single", (), shots=1, draws=5))
     assert (result.draws, result.gallery) == (5, 6)
-    singles = [evaluate(embedding, samples, Protocol("single", (), shots=1, seed=3)).mean_ap]
+    first = evaluate(embedding, samples, Protocol("single", (), shots=1))
     assert result.std["mAP"] > 0
-    assert abs(result.mean_ap - singles[0]) < 4 * result.std["mAP"]
+    assert first.std == {} and first.mean_ap != result.mean_ap
     assert result.mean_ap == pytest.approx(result.mean_inp)  # one positive: the same figure
     assert "5 draws" in str(result) and "±" in str(result)
     assert np.mean(list(result.per_query.values())) == pytest.approx(result.mean_ap)
@@ -127,7 +134,7 @@ def test_intervals_have_the_width_that_theory_says() -> None:
     np.testing.assert_allclose((high + low) / 2, values.mean(axis=0), atol=0.01)
 
 
-def test_intervals_are_seeded_and_leave_out_dropped_queries(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_intervals_are_seeded_and_leave_out_dropped_queries() -> None:
     values = np.random.default_rng(0).random(50)
     with_gaps = np.insert(values, [0, 20, 50], np.nan)
     np.testing.assert_array_equal(intervals(values, seed=4), intervals(with_gaps, seed=4))

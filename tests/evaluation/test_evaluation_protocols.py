@@ -27,11 +27,8 @@ def test_split_and_conditions_choose_the_crops() -> None:
         crop("t", "train"), crop("q1", "query", camera="1"), crop("q2", "query", camera="2"),
         crop("g1", "gallery", camera="1", extra={"visible": "0.4"}), crop("g2", "gallery", extra={"visible": "1e-1"}),
     ]  # fmt: skip
-    protocol = Protocol(
-        "p",
-        query=(Where("camera", "in", ("2", "3")),),
-        gallery=(Where("visible", ">", 0.2), Where("visible", "<", 1.0)),
-    )
+    partly = (Where("visible", ">", 0.2), Where("visible", "<", 1.0))
+    protocol = Protocol("p", query=(Where("camera", "in", ("2", "3")),), gallery=partly)
     query, gallery = select(samples, protocol)
     assert (query.tolist(), gallery.tolist()) == ([2], [3])
 
@@ -39,7 +36,8 @@ def test_split_and_conditions_choose_the_crops() -> None:
 @pytest.mark.parametrize(("op", "kept"), [("<", ["a"]), ("<=", ["a", "b"]), (">", ["c"]), (">=", ["b", "c"])], ids=str)
 def test_numbers_are_compared_as_numbers(op: Any, kept: list[str]) -> None:
     """As text "10" would come before "9"."""
-    samples = [crop("q", "query"), *(crop(k, "gallery", extra={"n": n}) for k, n in zip("abc", ("9", "10", "11")))]
+    numbers = {"a": "9", "b": "10", "c": "11"}
+    samples = [crop("q", "query"), *(crop(k, "gallery", extra={"n": n}) for k, n in numbers.items())]
     _, gallery = select(samples, Protocol("p", gallery=(Where("n", op, 10.0),)))
     assert [samples[i].key for i in gallery] == kept
 

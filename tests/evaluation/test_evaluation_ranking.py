@@ -97,10 +97,8 @@ def test_hand_checked_example(protocol: str, ranks: list[int], ap: float) -> Non
 
 
 def test_a_model_that_answers_the_same_for_all_gets_the_worst_figure() -> None:
-    labels = Labels(
-        {"crop": np.array([10]), "person": np.array([0])},
-        {"crop": np.arange(6), "person": np.array([0, 0, 1, 1, 1, 1])},
-    )
+    persons = np.array([0, 0, 1, 1, 1, 1])
+    labels = Labels({"crop": np.array([10]), "person": np.array([0])}, {"crop": np.arange(6), "person": persons})
     same = Embedding(np.ones((6, 1, 4), np.float32), np.ones((6, 1), np.float32))
     assert rank_positives(same.select([0]), same, labels).ranks.tolist() == [5, 6]
 

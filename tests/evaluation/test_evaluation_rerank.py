@@ -89,7 +89,7 @@ def test_memory_is_said_and_limited_before_it_starts(
         next(iter(rerank_blocks(query, gallery, RerankSettings(limit=need))))
     assert "at most 0.38 GiB" in caplog.text
     monkeypatch.setattr(distances_module, "distance_blocks", None)  # nothing may be computed
-    with pytest.raises(UnveilError, match="may need 0.38 GiB, the limit is"):
+    with pytest.raises(UnveilError, match=r"may need 0\.38 GiB, the limit is"):
         next(iter(rerank_blocks(query, gallery, RerankSettings(limit=need - 1))))
 
 
