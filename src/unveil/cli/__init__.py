@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from unveil import __version__
-from unveil.cli import ablate, bench, data, doctor, embed, evaluate, methods, search, train
+from unveil.cli import ablate, bench, data, doctor, embed, evaluate, methods, occlude, parse, search, train
 from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
 
@@ -30,6 +30,8 @@ app.command("evaluate", epilog=EXIT_CODES)(evaluate.command)
 app.command("embed", epilog=EXIT_CODES)(embed.command)
 app.command("search", epilog=EXIT_CODES)(search.command)
 app.add_typer(data.app, name="data")
+app.command("parse", epilog=EXIT_CODES)(parse.command)
+app.command("occlude", epilog=EXIT_CODES)(occlude.command)
 app.command("bench", epilog=EXIT_CODES)(bench.command)
 app.command("ablate", epilog=EXIT_CODES)(ablate.command)
 app.command("methods", epilog=EXIT_CODES)(methods.command)

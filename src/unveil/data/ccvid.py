@@ -6,6 +6,7 @@ Layout as its public readers document it: ``{train,query,gallery}.txt`` with lin
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Annotated
@@ -29,14 +30,7 @@ LAYOUT = Layout(
     r"(?P<session>session\d+)/(?P<folder>\w+?_(?P<camera>\d+))/?$",
     outer=("CCVID", "CCVID/CCVID"),
     protocols=PROTOCOLS,
-    published={
-        "train persons": 75,
-        "train tracklets": 948,
-        "query persons": 151,
-        "query tracklets": 834,
-        "gallery persons": 151,
-        "gallery tracklets": 1074,
-    },
+    published={"images": 347833, "train persons": 75, "query persons": 151, "gallery persons": 151},
 )
 
 
@@ -67,7 +61,8 @@ def read(root: Path, *, every: Annotated[int, Field(ge=1)] = 1) -> Dataset:
             frames = filled(place.path / fields[0])[::every]
             samples += [sample_of(place, path, split, labels) for path in frames]
     notes = [f"{len(strange)} lines do not follow the grammar and were left out, first {strange[0]}"] if strange else []
-    return assemble(LAYOUT, place, samples, notes)
+    form = LAYOUT if every == 1 else dataclasses.replace(LAYOUT, published={})
+    return assemble(form, place, samples, notes)
 
 
 def _lines(path: Path) -> list[str]:

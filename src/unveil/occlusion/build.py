@@ -66,8 +66,8 @@ def build(
     """
     settings = settings or OcclusionSettings()
     source = root_of(dataset, source)
-    claim(dataset, source, out, settings, parser)
     worker = Hider(dataset, source, out, settings, parser, translate or to_components(dataset))
+    claim(dataset, source, out, settings, parser)
     done = read_table(out / TABLE) | read_journal(out / JOURNAL)
     rows = {key: row for key, row in done.items() if (out / key).is_file()}
     todo = [s for s in dataset.samples if s.key not in rows]

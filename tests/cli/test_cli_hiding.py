@@ -1,0 +1,58 @@
+"""``unveil parse`` and ``unveil occlude`` from the command line."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from unveil.cli import app
+from unveil.data import prcc
+from unveil.errors import DataError, UnveilError
+from unveil.parsing.labels import LIP20
+from unveil.parsing.schp import write_label_png
+
+PRCC = [f"rgb/train/001/{c}_cropped_rgb001.jpg" for c in "ABC"]
+PRCC += [f"rgb/test/{c}/010/cropped_rgb00{i}.jpg" for c in "ABC" for i in (1, 2)]
+
+
+@pytest.fixture
+def root(tmp_path):
+    for key in PRCC:
+        (tmp_path / "prcc" / key).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (20, 40), (200, 150, 100)).save(tmp_path / "prcc" / key)
+        labels = np.zeros((40, 20), np.uint8)
+        labels[2:10, 6:14], labels[10:24, 4:16], labels[24:38, 5:15] = 13, 5, 9
+        write_label_png(tmp_path / "schp" / key[:-4] / ".." / f"{key.rsplit('/', 1)[1][:-4]}.png", labels, LIP20)
+    return tmp_path / "prcc"
+
+
+def run(*arguments):
+    result = CliRunner().invoke(app, ["-q", *map(str, arguments)])
+    if isinstance(result.exception, UnveilError):
+        raise result.exception
+    return result
+
+
+def test_from_the_maps_of_another_tool_to_occ_prcc(tmp_path, root):
+    maps = tmp_path / "schp"
+    imported = run("parse", f"prcc:{root}", "--maps", maps, "--scheme", "lip20", "--out", root)
+    assert imported.exit_code == 0 and "all 9 found" in imported.output
+    built = run("occlude", "--like", "occ-prcc", root, tmp_path / "occ_prcc", "--present-only", "--parser", "schp lip")
+    assert built.exit_code == 0 and "9 images; 0 untouched" in built.output
+    twin = prcc.read_occ(tmp_path / "occ_prcc")
+    assert [s.key for s in twin.samples] == [s.key for s in prcc.read(root).samples]
+    assert (np.asarray(Image.open(twin.samples[0].path)).max(axis=2) < 40).any()
+
+
+def test_blocks_need_no_maps(tmp_path, root):
+    built = run("occlude", f"prcc:{root}", tmp_path / "out", "--style", "blocks", "--ratio", 0.5)
+    assert "hidden on average" in built.output and "9 images; 0 untouched" in built.output
+
+
+def test_wrong_use_is_said(tmp_path, root):
+    with pytest.raises(DataError, match="needs parsing maps"):
+        run("occlude", "--like", "occ-prcc", root, tmp_path / "out")
+    with pytest.raises(DataError, match="did you mean 'torso'"):
+        run("occlude", f"prcc:{root}", tmp_path / "out", "--component", "torsoe")
+    with pytest.raises(UnveilError, match="either --model"):
+        run("parse", f"prcc:{root}", "--out", tmp_path / "maps")
