@@ -19,6 +19,7 @@ METHODS = {
     "oc4": "unveil.methods.oc4:OC4",
     "ocnet": "unveil.methods.ocnet:OCNet",
     "pab": "unveil.methods.pab:PAB",
+    "pcb": "unveil.methods.pcb:PCB",
     "sbs": "unveil.methods.sbs:SBS",
     "ssgr": "unveil.methods.ssgr:SSGR",
 }
