@@ -35,3 +35,9 @@ def test_unknown_labels_name_the_file_and_the_label():
 def test_unknown_scheme_suggests_the_nearest():
     with pytest.raises(DataError, match="did you mean 'lip20'"):
         get_scheme("lip2")
+
+
+def test_the_mirror_of_training_swaps_the_same_labels():
+    from unveil.data.geometry import LEFT_RIGHT
+
+    assert {name: LEFT_RIGHT.get(name) for name in SCHEMES} == {name: s.swaps for name, s in SCHEMES.items()}

@@ -1,4 +1,4 @@
-"""CCVID: tracklets of walking people, with and without a change of clothes.
+"""CCVID (Gu et al., CVPR 2022): tracklets of walking people, with and without a change of clothes.
 
 Layout as its public readers document it: ``{train,query,gallery}.txt`` with lines ``session1/001_01 001 outfit``
 (folder of frames, person, outfit); the camera is the number after the "_" of the folder, other cameras in session 3.

@@ -1,4 +1,4 @@
-"""Celeb-reID: celebrities in changing clothes, without cameras. Grammar as its readers document it: ``x_y_z.jpg``."""
+"""Celeb-reID (Huang et al., IJCNN 2019): celebrities in changing clothes, without cameras; ``x_y_z.jpg``."""
 
 from __future__ import annotations
 

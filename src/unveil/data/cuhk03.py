@@ -1,4 +1,4 @@
-"""CUHK03, new protocol 767/700 (spec 7.2), labeled or detected boxes, in both published forms.
+"""CUHK03 (Li et al., CVPR 2014) by the new protocol 767/700 (Zhong et al., CVPR 2017), in both published forms.
 
 (a) ``images_{labeled,detected}/P_III_V_NN.png`` with ``cuhk03_new_protocol_config_{labeled,detected}.mat``;
 (b) ``cuhk03-np/{labeled,detected}/{bounding_box_train,query,bounding_box_test}/PPPP_cC_N.png``.

@@ -1,4 +1,4 @@
-"""DeepChange: 12 months, 17 cameras; a true match may come from the query's camera but not from its tracklet.
+"""DeepChange (Xu and Zhu, 2021): 17 cameras over a year; a match may share the query's camera but not its tracklet.
 
 Grammar as its public readers document it: folders ``{train-set,test-set-query,test-set-gallery}`` with names
 ``P<person>_C<camera>_<outfit>_*.jpg``, and ``<folder>-bbox.txt`` with lines ``name,tracklet``.

@@ -1,4 +1,4 @@
-"""DukeMTMC-reID (spec 7.3). Withdrawn by its authors: read from a folder that the user already has, never fetched."""
+"""DukeMTMC-reID (Zheng et al., ICCV 2017), withdrawn by its authors: read from a copy of the user, never fetched."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LaST: crops from films, without cameras; outfits are labelled in the training part only.
+"""LaST (Shu et al., 2021): crops from films, without cameras; outfits are labelled in the training part only.
 
 Layout as its public readers document it: ``last/train/<person>/*.jpg``, ``last/{val,test}/query/*.jpg``,
 ``last/{val,test}/gallery/<person>/*.jpg``; names start with the person, training names end with the outfit.

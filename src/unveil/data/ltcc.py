@@ -1,4 +1,4 @@
-"""LTCC (spec 7.8) and Occ-LTCC (7.12): long-term, twelve cameras, several outfits a person."""
+"""LTCC (Qian et al., ACCV 2020) and Occ-LTCC (OC4-ReID): long-term, twelve cameras, several outfits a person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MSMT17, both releases: folders of people and lists of files; camera and time of day are in the names.
+"""MSMT17 (Wei et al., CVPR 2018), both releases: folders of people, lists of files; the names tell camera and daytime.
 
 Grammar as its public readers document it: ``{train,test}/PPPP/PPPP_NNN_CC_<daytime>_*.jpg`` and
 ``list_{train,val,query,gallery}.txt`` with lines ``PPPP/name.jpg label``.

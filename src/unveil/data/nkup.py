@@ -1,4 +1,4 @@
-"""NKUP (spec 7.10): 107 people over months; a query's day has no gallery crop of its person, so the clothes change."""
+"""NKUP (Wang et al., IJIS 2020): 107 people; a query's day has no gallery crop of its person, so clothes change."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Occluded-Duke (spec 7.4): its own folders, or DukeMTMC-reID with the published lists."""
+"""Occluded-Duke (Miao et al., ICCV 2019): its own folders, or DukeMTMC-reID with the published lists."""
 
 from __future__ import annotations
 

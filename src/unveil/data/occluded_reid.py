@@ -1,4 +1,4 @@
-"""Occluded-REID (spec 7.5): 200 people, 5 occluded and 5 whole-body crops each; there is nothing to train on."""
+"""Occluded-REID (Zhuo et al., ICME 2018): 200 people, 5 occluded and 5 whole-body crops; nothing to train on."""
 
 from __future__ import annotations
 

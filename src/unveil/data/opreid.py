@@ -1,4 +1,4 @@
-"""OPReID (spec 7.11): its files were never seen, so it is read from a table: split,path,pid,camid[,clothes]."""
+"""OPReID (SSGR): its files were never seen, so it is read from a table: split,path,pid,camid[,clothes]."""
 
 from __future__ import annotations
 

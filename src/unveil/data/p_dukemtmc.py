@@ -1,4 +1,4 @@
-"""P-DukeMTMC (spec 7.6): crops of DukeMTMC-reID sorted into occluded and whole-body ones."""
+"""P-DukeMTMC (Zhuo et al., ICME 2018): crops of DukeMTMC-reID sorted into occluded and whole-body ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Partial-iLIDS: 119 upper bodies search as many whole ones; nothing to train on (spec 7.13)."""
+"""Partial-iLIDS (He et al., CVPR 2018): 119 upper bodies search as many whole ones; nothing to train on."""
 
 from __future__ import annotations
 

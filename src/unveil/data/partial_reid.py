@@ -1,4 +1,4 @@
-"""Partial-REID: partial or occluded crops search whole bodies; nothing to train on (spec 7.13).
+"""Partial-REID (Zheng et al., ICCV 2015): partial or occluded crops search whole bodies; nothing to train on.
 
 Layout as its public readers document it; the person is the number at the beginning of the name.
 """

@@ -1,4 +1,4 @@
-"""PRCC (spec 7.7) and Occ-PRCC (7.12): three cameras, the clothes change between A/B and C."""
+"""PRCC (Yang et al., TPAMI 2021) and Occ-PRCC (OC4-ReID): three cameras, the clothes change between A/B and C."""
 
 from __future__ import annotations
 

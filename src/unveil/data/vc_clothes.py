@@ -1,4 +1,4 @@
-"""VC-Clothes (spec 7.9): 512 people of a game engine, four cameras, one to three outfits each."""
+"""VC-Clothes (Wan et al., CVPRW 2020): 512 people of a game engine, four cameras, one to three outfits each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe of Occ-PRCC and Occ-LTCC (OC4-ReID eq. 1, spec 9): blocks over one body component.
+"""The recipe of Occ-PRCC and Occ-LTCC (OC4-ReID eq. 1): blocks over one body component.
 
 f_occ = fusion(up(avgpool(f_mask)), x) with f_mask the pixels of one randomly drawn component of a Pascal-7 parsing.
 Kernel, threshold and up-sampling were never published; the defaults were measured on the authors' samples.

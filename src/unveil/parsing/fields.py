@@ -1,4 +1,4 @@
-"""PifPaf confidence fields as BPBReID stores them (spec 8.4, 8.5), grouped into part maps and label maps."""
+"""PifPaf confidence fields as BPBReID stores them, grouped into part maps and label maps."""
 
 from __future__ import annotations
 

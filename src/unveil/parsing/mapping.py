@@ -1,7 +1,7 @@
 """Maps between label sets: look-up tables, and a left/right split where the source does not tell the sides apart.
 
-Spec: 8.3 (CRE's groups from ATR) and 8.4 (PAB's parts, fallback from other parsers). Where a source is coarser than
-its target, the choice made is written beside the table.
+CRE's groups come from ATR; PAB's parts come from PifPaf, and from any other parser as a fallback. Where a source is
+coarser than its target, the choice made is written beside the table.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Conversion:
 
 # Index = source label. A 0 in a column that `sided` names is filled by the split.
 CONVERSIONS: dict[tuple[str, str], Conversion] = {
-    # 8.3; bag, scarf, belt and skirt fall where they do without effect on what is erased.
+    # Bag, scarf, belt and skirt fall where they do without effect on what is erased.
     ("atr18", "cre7"): Conversion((0, 1, 1, 1, 2, 3, 3, 4, 3, 6, 6, 1, 6, 6, 5, 5, 2, 2)),
     # Gloves belong to the arm and socks to the lower limbs: ATR has neither. A jumpsuit is a dress: one whole garment.
     ("lip20", "cre7"): Conversion((0, 1, 1, 5, 1, 2, 4, 2, 6, 3, 4, 2, 3, 1, 5, 5, 6, 6, 6, 6)),
@@ -56,7 +56,7 @@ CONVERSIONS: dict[tuple[str, str], Conversion] = {
     # PAB's legs include trousers; what is worn on them is erased, so they are bottoms.
     ("pab6", "cre7"): Conversion((0, 1, 5, 5, 2, 3, 3)),
     ("ps6", "cre7"): Conversion((0, 1, 2, 3, 5, 6)),
-    # 8.4 fallback.
+    # The fallback for PAB where there are no PifPaf fields.
     ("lip20", "pab6"): Conversion(
         (0, 1, 1, 0, 1, 4, 4, 4, 0, 0, 4, 4, 0, 1, 2, 3, 5, 6, 5, 6),
         (Sided((8, 9, 12), 5, 6, (16, 18), (17, 19)), Sided((3,), 2, 3, (14,), (15,))),

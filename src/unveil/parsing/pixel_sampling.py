@@ -1,4 +1,4 @@
-"""Probability arrays of the pixel-sampling code: ``.npy`` float ``(256, 128, 6)``, argmax = label (spec 8.5)."""
+"""Probability arrays of the pixel-sampling code: ``.npy`` float ``(256, 128, 6)``, argmax = label."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Palette PNGs as SCHP's ``simple_extractor`` and its kin write them (spec 8.5): pixel value = label."""
+"""Palette PNGs as SCHP's ``simple_extractor`` and its kin write them: pixel value = label."""
 
 from __future__ import annotations
 
