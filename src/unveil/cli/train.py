@@ -28,7 +28,6 @@ def command(
     from unveil.cli.recipes import find_recipe
     from unveil.errors import MissingExtraError
     from unveil.recipe import load_recipe
-    from unveil.report.curves import training_curves
     from unveil.training.loop import train
     from unveil.training.metrics import NAME, read_metrics
 
@@ -40,6 +39,8 @@ def command(
         changes.append(f"backbone.init={init}")
     model = train(load_recipe(find_recipe(recipe), changes), out, resume, cache)
     try:
+        from unveil.report.curves import training_curves
+
         training_curves(read_metrics(out / NAME), out / "curves.png")
     except MissingExtraError as e:
         typer.echo(f"no curves.png: {e}", err=True)

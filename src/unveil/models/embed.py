@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from unveil.data.augment import normalise
@@ -51,8 +52,8 @@ def embed_samples(
 def _batches(model: TrainedModel, store: ImageStore, size: int) -> Iterator[Batch]:
     starts = range(0, len(store.samples), size)
     for start in track(starts, f"embedding {len(store.samples)} crops"):
-        images = torch.from_numpy(store.images[start : start + size]).permute(0, 3, 1, 2)
-        parsing = None if store.parsing is None else torch.from_numpy(store.parsing[start : start + size])
+        images = torch.from_numpy(np.array(store.images[start : start + size])).permute(0, 3, 1, 2)
+        parsing = None if store.parsing is None else torch.from_numpy(np.array(store.parsing[start : start + size]))
         unknown = torch.full((len(images),), -1)
         batch = Batch(images, unknown, parsing=parsing).map(lambda t: t.to(model.device))
         yield normalise(batch, model.input)

@@ -41,19 +41,37 @@ def evaluate_model(
     """
     results = []
     for source in sources:
-        dataset = load_dataset(source)
-        chosen = [_protocol(dataset, name) for name in protocols] or list(dataset.protocols)
-        crops = evaluation_samples(dataset)
-        if not crops or not chosen:
-            raise ProtocolError(f"{source}: nothing to test on: it has no query and gallery split, or no protocol")
-        embedding, store = embed_samples(model, crops, cache, dataset.parsing_scheme)
+        dataset, chosen = test_set(source, protocols)
+        embedding, store = embed_samples(model, evaluation_samples(dataset), cache, dataset.parsing_scheme)
         for bad in store.bad:
             log.warning("left out: %s", bad)
+        found = []
         for protocol in chosen:
-            results.append(evaluate(embedding, store.samples, protocol, dataset))
-            if rerank:
-                results.append(evaluate(embedding, store.samples, protocol, dataset, rerank))
+            try:
+                found.append(evaluate(embedding, store.samples, protocol, dataset))
+                if rerank:
+                    found.append(evaluate(embedding, store.samples, protocol, dataset, rerank))
+            except ProtocolError as e:
+                # Asked for by name it must be had; of a dataset's own protocols the data may allow only some.
+                if protocols or (not found and protocol is chosen[-1]):
+                    raise
+                log.warning("%s: %s", source, e)
+        results += found
     return results
+
+
+def test_set(source: DataSource, protocols: Sequence[str] = ()) -> tuple[Dataset, list[Protocol]]:
+    """Return a dataset and the protocols to test it under, so that a wrong name is known before a long run.
+
+    Raises:
+        DataError: the dataset cannot be read.
+        ProtocolError: it has no query and gallery split, or no such protocol.
+    """
+    dataset = load_dataset(source)
+    chosen = [_protocol(dataset, name) for name in protocols] or list(dataset.protocols)
+    if not evaluation_samples(dataset) or not chosen:
+        raise ProtocolError(f"{source}: nothing to test on: it has no query and gallery split, or no protocol")
+    return dataset, chosen
 
 
 def _protocol(dataset: Dataset, name: str) -> Protocol:

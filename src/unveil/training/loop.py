@@ -28,7 +28,7 @@ from unveil.methods.method import LabelSpace, Method, Step
 from unveil.models.card import Card, Source
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
 from unveil.models.device import pick_device, use_bf16
-from unveil.models.evaluate import evaluate_model
+from unveil.models.evaluate import evaluate_model, test_set
 from unveil.models.parsing_maps import training_set_in
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
@@ -103,6 +103,8 @@ def train(recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = 
 
 def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
     device = pick_device(recipe.train.device)
+    for source in recipe.data.test:
+        test_set(source, recipe.data.protocols)
     torch.manual_seed(recipe.train.seed)
     data = TrainingSet.open([load_dataset(source) for source in recipe.data.train], recipe.input, cache)
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits)).to(device)
