@@ -1,0 +1,102 @@
+"""Properties of the samplers that training relies on."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from unveil.data.samplers import pk_groups, pk_unique
+from unveil.errors import DataError
+
+SAMPLERS = (pk_unique, pk_groups)
+sizes = st.lists(st.integers(1, 14), min_size=4, max_size=9)
+
+
+def labelled(images_per_person, seed=0):
+    labels = np.repeat(np.arange(len(images_per_person)) * 3, images_per_person)
+    return np.random.default_rng(seed).permutation(labels)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, st.sampled_from(SAMPLERS), st.integers(1, 4), st.integers(1, 5), st.integers(0, 3))
+def test_batches_are_p_groups_of_k_images_of_one_person(counts, sampler, persons, images, epoch):
+    labels = labelled(counts)
+    for batch in sampler(labels, persons, images, 0, epoch):
+        groups = labels[batch].reshape(persons, images)
+        assert (groups == groups[:, :1]).all()
+        if sampler is pk_unique:
+            assert len(set(groups[:, 0])) == persons
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes, st.sampled_from(SAMPLERS), st.integers(1, 5))
+def test_an_epoch_repeats_no_image_of_a_person_with_enough_of_them(counts, sampler, images):
+    labels = labelled(counts)
+    used = Counter(np.concatenate([np.empty(0, int), *sampler(labels, 2, images, 5, 0)]).tolist())
+    enough = {label for label, count in Counter(labels.tolist()).items() if count >= images}
+    assert all(count == 1 for row, count in used.items() if labels[row] in enough)
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes, st.integers(1, 5), st.integers(1, 4))
+def test_groups_use_every_full_group_once(counts, images, persons):
+    groups = sum(max(1, count // images) for count in counts)
+    assert len(pk_groups(labelled(counts), persons, images, 1, 0)) == groups // persons
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes, st.integers(1, 5), st.integers(1, 4))
+def test_unique_stops_only_when_fewer_than_p_persons_have_a_group_left(counts, images, persons):
+    labels = labelled(counts)
+    left = {3 * person: max(1, count // images) for person, count in enumerate(counts)}
+    for batch in pk_unique(labels, persons, images, 1, 0):
+        for person in labels[batch[::images]]:
+            left[person] -= 1
+    assert min(left.values()) >= 0
+    assert sum(count > 0 for count in left.values()) < persons
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_seed_and_epoch_decide(sampler):
+    labels = labelled([8] * 10)
+
+    def run(*place):
+        return np.concatenate(sampler(labels, 4, 4, *place)).tolist()
+
+    assert run(3, 5) == run(3, 5)
+    assert run(3, 5) != run(3, 6) and run(3, 5) != run(4, 5) and run(0, 1) != run(1, 0)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_person_with_one_image_takes_part(sampler):
+    labels = np.array([0, 1, 1, 1, 1])
+    batch = np.concatenate(sampler(labels, 2, 3, 0, 0))
+    assert Counter(labels[batch].tolist()) == {0: 3, 1: 3}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_max_per_person_bounds_an_epoch(sampler):
+    labels = labelled([40, 40, 4, 4])
+    rows = np.concatenate(sampler(labels, 2, 2, 0, 0, max_per_person=4))
+    assert max(Counter(labels[rows].tolist()).values()) <= 4
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_too_few_persons(sampler):
+    with pytest.raises(DataError, match=r"needs 4 persons.*has 3"):
+        sampler(labelled([5, 5, 5]), 4, 2, 0, 0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from(SAMPLERS), st.integers(2, 4), st.sampled_from([None, 4, 8]))
+def test_cross_clothes_shows_two_outfits_wherever_a_person_has_them(seed, sampler, images, most):
+    rng = np.random.default_rng(seed)
+    labels = np.repeat(np.arange(6), rng.integers(2, 12, 6))
+    clothes = labels * 10 + (rng.random(len(labels)) < 0.3)
+    several = {p for p in range(6) if len(set(clothes[labels == p])) > 1}
+    for batch in sampler(labels, 2, images, seed, 0, most, clothes):
+        for group in batch.reshape(2, images):
+            assert len(set(labels[group])) == 1
+            assert len(set(clothes[group])) > 1 or labels[group[0]] not in several
