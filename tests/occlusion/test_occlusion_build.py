@@ -8,13 +8,13 @@ import pytest
 from PIL import Image
 
 from unveil.data import ltcc
+from unveil.data.parsing_tree import attach_parsing, parsing_path
 from unveil.errors import DataError, UnveilError
 from unveil.occlusion.build import build
 from unveil.occlusion.parts import PartsSettings
 from unveil.occlusion.settings import OcclusionSettings
 from unveil.parsing.labels import PASCAL7
 from unveil.parsing.schp import write_label_png
-from unveil.parsing.tree import attach_parsing, parsing_path
 from unveil.records import Dataset
 
 KEYS = [f"train/{p:03d}_{i}_c1_00000{i}.png" for p in (1, 2, 3) for i in (1, 2)]

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unveil.data.parsing_tree import attach_parsing, parsing_path
 from unveil.errors import DataError, MissingExtraError
 from unveil.parsing.card import read_card
+from unveil.parsing.check import check_parsing
 from unveil.parsing.labels import PASCAL7
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.parsing.parse import parse_dataset
-from unveil.parsing.tree import attach_parsing, check_parsing, parsing_path
 from unveil.records import Dataset, Sample
 
 

@@ -2,10 +2,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unveil.data.catalog import load_dataset
+from unveil.data.parsing_tree import attach_parsing, parsing_path
 from unveil.errors import DataError
+from unveil.parsing.check import check_parsing
 from unveil.parsing.labels import CRE7
 from unveil.parsing.schp import write_label_png
-from unveil.parsing.tree import attach_parsing, check_parsing, parsing_path
+from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample
 
 KEYS = ("train/1/a.jpg", "train/1/b.jpg", "query/c.jpg")
@@ -55,3 +58,27 @@ def test_a_tree_that_is_not_there_or_fits_nothing_is_said(tmp_path, dataset):
     put(tmp_path, "elsewhere/z.jpg")
     with pytest.raises(DataError, match=r"no map for any of the 3 samples.*train/1/a\.jpg\.png"):
         attach_parsing(dataset, tmp_path, "cre7")
+
+
+def test_every_dataset_takes_a_tree_of_maps_as_an_option(tmp_path):
+    for split in ("train", "query", "gallery"):
+        key = f"{split}/1_1_0.jpg"
+        (tmp_path / key).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (4, 8)).save(tmp_path / key)
+        put(tmp_path / "maps", key)
+    source = f"celeb_reid:{tmp_path}?parsing={tmp_path / 'maps'}"
+    dataset = load_dataset(DataSource.model_validate(source))
+    assert dataset.parsing_scheme == "cre7" and all(s.parsing for s in dataset.samples)
+    with pytest.raises(DataError, match=r"no parsing tree.*atr18"):
+        load_dataset(DataSource.model_validate(f"{source}&parsing_scheme=atr18"))
+    with pytest.raises(DataError, match=r"'parsng' is unknown.*did you mean 'parsing'"):
+        load_dataset(DataSource.model_validate(f"celeb_reid:{tmp_path}?parsng=x"))
+
+
+def test_labels_of_a_foreign_scheme_are_left_alone_but_sizes_are_not(tmp_path, dataset):
+    for key in KEYS:
+        path = parsing_path(tmp_path, "world", key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.full((8, 4 + (key == KEYS[2])), 91, np.uint8)).save(path)
+    problems = check_parsing(attach_parsing(dataset, tmp_path)[0])
+    assert len(problems) == 1 and "c.jpg.png" in problems[0]

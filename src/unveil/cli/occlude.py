@@ -53,11 +53,11 @@ def command(
     `unveil occlude market1501:/data/market /data/market-30 --style blocks --ratio 0.3`
     """
     from unveil.cli.sources import crops_of
+    from unveil.data.parsing_tree import attach_parsing
     from unveil.errors import DataError, nearest
     from unveil.occlusion.build import build, root_of
     from unveil.occlusion.parts import COMPONENTS, PartsSettings
     from unveil.occlusion.settings import OcclusionSettings
-    from unveil.parsing.tree import attach_parsing
 
     for name in component or ():
         if name not in COMPONENTS:

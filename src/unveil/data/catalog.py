@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from unveil.data.parsing_tree import attach_parsing
 from unveil.errors import DataError, nearest
 from unveil.recipe import DataSource
 from unveil.records import Dataset
@@ -45,6 +46,7 @@ READERS = {
     "caviar": "unveil.data.caviar:read",
     "3dpes": "unveil.data.pes3d:read",
 }
+COMMON_OPTIONS = ("parsing", "parsing_scheme")
 
 
 def reader(name: str) -> Callable[..., Dataset]:
@@ -64,6 +66,9 @@ def reader(name: str) -> Callable[..., Dataset]:
 def load_dataset(source: DataSource) -> Dataset:
     """Read the dataset that a source names.
 
+    Beside its own options every dataset takes ``parsing``, the root of a tree ``parsing/<scheme>/...`` of its maps, and
+    ``parsing_scheme``, where that tree has several.
+
     Raises:
         DataError: unknown name or option, a wrong value, a missing folder, or files that are not that dataset.
     """
@@ -74,7 +79,10 @@ def load_dataset(source: DataSource) -> Dataset:
     root = Path(source.root).expanduser()
     if not root.exists():
         raise DataError(f"dataset {source.name!r}: {root} does not exist")
-    return read(root, **options)
+    dataset = read(root, **options)
+    if "parsing" not in source.options:
+        return dataset
+    return attach_parsing(dataset, Path(source.options["parsing"]), source.options.get("parsing_scheme"))[0]
 
 
 def options_of(name: str) -> dict[str, Any]:
@@ -89,9 +97,12 @@ def _typed(read: Callable[..., Dataset], source: DataSource) -> dict[str, Any]:
     known = options_of(source.name)
     values = {}
     for option, text in source.options.items():
+        if option in COMMON_OPTIONS:
+            continue
         where = f"dataset {source.name!r}: option {option!r}"
         if option not in known:
-            raise DataError(f"{where} is unknown{nearest(option, known)}; known: {', '.join(sorted(known)) or 'none'}")
+            every = sorted((*known, *COMMON_OPTIONS))
+            raise DataError(f"{where} is unknown{nearest(option, every)}; known: {', '.join(every)}")
         try:
             values[option] = TypeAdapter(known[option]).validate_python(text)
         except ValidationError as e:

@@ -1,4 +1,4 @@
-"""The project's own tree of parsing maps, ``<root>/parsing/<scheme>/<relative image path>.png``, and datasets.
+"""The project's own tree of parsing maps, ``<root>/parsing/<scheme>/<relative image path>.png``.
 
 A map may also carry the image's name with its suffix replaced, as other tools name it.
 """
@@ -9,13 +9,8 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from PIL import Image
-
-from unveil.errors import DataError, ImageError
-from unveil.parsing.labels import SCHEMES, Scheme, get_scheme
-from unveil.parsing.schp import read_label_png
-from unveil.progress import track
-from unveil.records import Dataset, Sample
+from unveil.errors import DataError
+from unveil.records import Dataset
 
 
 @dataclass(frozen=True)
@@ -59,13 +54,12 @@ def attach_parsing(dataset: Dataset, root: Path, scheme: str | None = None) -> t
     Args:
         dataset: samples whose keys are paths relative to their root.
         root: folder that holds ``parsing/``.
-        scheme: label set; ``None`` takes the only one there is.
+        scheme: label set, by the name of its folder; ``None`` takes the only one there is.
 
     Raises:
         DataError: no such tree, several schemes to choose from, or not one map for any sample.
     """
     scheme = scheme or _only_scheme(root)
-    get_scheme(scheme)
     if not (root / "parsing" / scheme).is_dir():
         raise DataError(f"no parsing tree: expected the folder {root / 'parsing' / scheme}")
     samples = [dataclasses.replace(s, parsing=find_parsing(root, scheme, s.key)) for s in dataset.samples]
@@ -79,46 +73,9 @@ def attach_parsing(dataset: Dataset, root: Path, scheme: str | None = None) -> t
     return dataclasses.replace(dataset, samples=tuple(samples), parsing_scheme=scheme, notes=notes), share
 
 
-def check_parsing(dataset: Dataset) -> list[str]:
-    """Open every map of a dataset; return one sentence a wrong file: unreadable, other size, unknown labels."""
-    if dataset.parsing_scheme is None:
-        return []
-    scheme = get_scheme(dataset.parsing_scheme)
-    problems = []
-    for sample in track([s for s in dataset.samples if s.parsing], "checking parsing maps"):
-        try:
-            check_map(sample, scheme)
-        except DataError as e:
-            problems.append(str(e))
-    return problems
-
-
-def check_map(sample: Sample, scheme: Scheme) -> None:
-    """Refuse the parsing map of one sample when it cannot be used.
-
-    Raises:
-        DataError: unreadable, unknown labels, or a size other than the image's; the message names the file.
-    """
-    if sample.parsing is None:
-        return
-    labels = read_label_png(sample.parsing, scheme)
-    if sample.path is None:
-        return
-    try:
-        with Image.open(sample.path) as image:
-            width, height = image.size
-    except OSError as e:
-        raise ImageError(f"{sample.path}: cannot read the image: {e}") from None
-    if labels.shape != (height, width):
-        raise DataError(
-            f"{sample.parsing}: the map is {labels.shape[1]}x{labels.shape[0]} but its image {sample.path} is "
-            f"{width}x{height} (width x height); parse the image again or resize the map by nearest neighbour"
-        )
-
-
 def _only_scheme(root: Path) -> str:
     folder = root / "parsing"
-    found = sorted(p.name for p in folder.iterdir() if p.name in SCHEMES) if folder.is_dir() else []
+    found = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
     if len(found) != 1:
         raise DataError(f"expected one scheme in {folder}, found {', '.join(found) or 'none'}; name the scheme")
     return found[0]
