@@ -56,3 +56,12 @@ def test_wrong_use_is_said(tmp_path, root):
         run("occlude", f"prcc:{root}", tmp_path / "out", "--component", "torsoe")
     with pytest.raises(UnveilError, match="either --model"):
         run("parse", f"prcc:{root}", "--out", tmp_path / "maps")
+
+
+def test_data_check_names_maps_that_do_not_fit(tmp_path, root):
+    run("parse", f"prcc:{root}", "--maps", tmp_path / "schp", "--scheme", "lip20", "--out", root)
+    bad = root / "parsing" / "lip20" / f"{PRCC[0]}.png"
+    write_label_png(bad, np.zeros((40, 21), np.uint8), LIP20)
+    result = run("data", "check", f"prcc:{root}?parsing={root}")
+    assert result.exit_code == 1
+    assert "parsing maps that cannot be used: 1" in result.output and "is 20x40" in result.output

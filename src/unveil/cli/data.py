@@ -25,23 +25,27 @@ def check(
     root: Annotated[Path | None, typer.Argument(help="Its folder or manifest, unless named above.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Read every file of a dataset: counts against the published ones, unreadable files, duplicates, gaps.
+    """Read every file of a dataset: counts against the published ones, unreadable files, duplicates, gaps,
+    and parsing maps whose size or labels do not fit.
 
     **Example:** `unveil data check market1501 /data/market1501`
     """
     from unveil.data.catalog import load_dataset
     from unveil.data.check import check_dataset
+    from unveil.parsing.check import check_parsing
     from unveil.recipe import DataSource
 
     source = DataSource.model_validate(dataset)
     if root is not None:
         source = source.model_copy(update={"root": root})
-    report = check_dataset(load_dataset(source))
+    loaded = load_dataset(source)
+    report = check_dataset(loaded)
+    maps = check_parsing(loaded)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2))
+        typer.echo(json.dumps(report.to_dict() | {"parsing": maps, "clean": report.clean and not maps}, indent=2))
     else:
-        _show(report)
-    if not report.clean:
+        _show(report, maps)
+    if maps or not report.clean:
         raise typer.Exit(1)
 
 
@@ -66,7 +70,7 @@ def list_datasets(as_json: Annotated[bool, typer.Option("--json", help="Print JS
     Console().print(table)
 
 
-def _show(report: Report) -> None:
+def _show(report: Report, maps: list[str]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table("count", "found", "published", title=report.dataset)
     for name in dict.fromkeys((*report.counts, *report.published)):
@@ -87,7 +91,8 @@ def _show(report: Report) -> None:
     _list(
         console, "counts that are not as published", [f"{n}: {f}, not {p}" for n, (f, p) in report.differences.items()]
     )
-    console.print("clean" if report.clean else "problems were found")
+    _list(console, "parsing maps that cannot be used", maps)
+    console.print("clean" if report.clean and not maps else "problems were found")
 
 
 def _list(console: Console, title: str, lines: list[str]) -> None:
