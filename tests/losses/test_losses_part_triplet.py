@@ -106,6 +106,8 @@ def test_gradcheck():
 def test_shape_error_says_what_was_found():
     with pytest.raises(ValueError, match=r"expected \(4, K, D\), got \(4, 2\)"):
         part_triplet(torch.zeros(4, 2), LABELS, 0.5)
+    with pytest.raises(ValueError, match=r"visibility: expected \(4, 2\), got \(4, 1\)"):
+        part_triplet(PARTS, LABELS, 0.5, visibility=torch.ones(4, 1))
 
 
 def test_order_of_crops_does_not_matter():

@@ -37,6 +37,8 @@ def part_triplet(
     """
     if parts.ndim != 3 or len(parts) != len(labels):
         raise ValueError(f"parts: expected ({len(labels)}, K, D), got {tuple(parts.shape)}")
+    if visibility is not None and visibility.shape != parts.shape[:2]:
+        raise ValueError(f"visibility: expected {tuple(parts.shape[:2])}, got {tuple(visibility.shape)}")
     by_part = parts.transpose(0, 1)
     distances = pairwise_distance(by_part, by_part)
     shared = torch.ones_like(distances) if visibility is None else shared_visibility(visibility, distances.dtype)

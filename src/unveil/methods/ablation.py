@@ -39,12 +39,14 @@ class Table:
         dataset: the benchmarks and protocols behind the columns.
         columns: names of the figures, for example ``("R-1", "mAP")``.
         rows: in the paper's order.
+        about: what had to be interpreted.
     """
 
     title: str
     dataset: str
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
+    about: str = ""
 
     def __post_init__(self) -> None:
         if len({row.label for row in self.rows}) != len(self.rows):
