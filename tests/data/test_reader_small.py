@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from unveil.data import caviar, cuhk03, grid, ilids, msmt17, opreid, pes3d, prid
+from unveil.data import caviar, cuhk03, cuhk03_extract, grid, ilids, msmt17, opreid, pes3d, prid
 from unveil.errors import DataError, MissingExtraError
 
 
@@ -61,8 +62,32 @@ def test_cuhk03_says_what_to_do(tmp_path, crops, monkeypatch):
         cuhk03.read(tmp_path)
     (tmp_path / "cuhk03_release").mkdir()
     (tmp_path / "cuhk03_release" / "cuhk-03.mat").touch()
-    with pytest.raises(DataError, match="no folder images_detected; extract"):
+    with pytest.raises(DataError, match=r"no folder images_detected; \?extract=true"):
         cuhk03.read(tmp_path, boxes="detected")
+
+
+def test_cuhk03_crops_are_unpacked_from_the_archive(tmp_path):
+    h5py = pytest.importorskip("h5py", reason="h5py (extra 'mat') unpacks cuhk-03.mat")
+    archive = tmp_path / "cuhk03_release" / "cuhk-03.mat"
+    archive.parent.mkdir()
+    colours = {0: 10, 5: 20, 9: 30}
+    with h5py.File(archive, "w") as mat:
+        people = mat.create_dataset("pair", (10, 2), h5py.ref_dtype)
+        for index in range(10):
+            for person in range(2):
+                name = f"image{index}_{person}"
+                # (channels, width, height), as MATLAB's (height, width, channels) is stored; others are empty cells.
+                pixels = np.full((3, 4, 6), colours[index] + person, np.uint8) if index in colours else [0, 0]
+                people[index, person] = mat.create_dataset(name, data=pixels).ref
+        detected = mat.create_dataset("detected", (1, 1), h5py.ref_dtype)
+        detected[0, 0] = people.ref
+    cuhk03_extract.extract(archive, "detected", tmp_path / "images_detected")
+    found = {p.name: Image.open(p) for p in (tmp_path / "images_detected").iterdir()}
+    assert sorted(found) == [f"1_00{p}_{v}_{i:02d}.png" for p in (1, 2) for v, i in ((1, 1), (2, 6), (2, 10))]
+    assert found["1_002_2_06.png"].size == (4, 6) and found["1_002_2_06.png"].getpixel((0, 0)) == (21, 21, 21)
+    with pytest.raises(DataError, match="not the published"):
+        cuhk03_extract.extract(archive, "labeled", tmp_path / "images_labeled")
+    assert not (tmp_path / "images_labeled").exists()
 
 
 @pytest.mark.parametrize("folders", [("train", "test"), ("mask_train_v2", "mask_test_v2")])

@@ -10,6 +10,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
+from unveil.data import cuhk03_extract
 from unveil.data.benchmark import Layout, assemble, filled, read_layout, sample_of
 from unveil.data.listing import Names, Root, find_root
 from unveil.errors import DataError, MissingExtraError
@@ -29,29 +30,27 @@ def layout(boxes: Boxes) -> Layout:
     return Layout(f"cuhk03_{boxes}", r"(?P<person>\d+)_c(?P<camera>\d+)_\d+", outer=outer, published=published)
 
 
-def read(root: Path, *, boxes: Boxes = "labeled") -> Dataset:
+def read(root: Path, *, boxes: Boxes = "labeled", extract: bool = False) -> Dataset:
     """Read CUHK03.
 
     Args:
         root: the folder of ``cuhk03-np``, or the one that holds ``images_labeled`` and the ``.mat`` files.
         boxes: boxes drawn by hand ("labeled") or by a detector ("detected"); papers report both.
+        extract: unpack ``cuhk03_release/cuhk-03.mat`` into ``images_{boxes}`` when that folder is not there.
 
     Raises:
-        MissingExtraError: form (a) needs SciPy to read the ``.mat`` file.
+        MissingExtraError: form (a) needs SciPy and h5py to read the ``.mat`` files.
     """
     folder = f"images_{boxes}"
-    candidates = (root, root / "cuhk03")
-    extracted = next((place for place in candidates if (place / folder).is_dir()), None)
-    if extracted is None:
-        _refuse_archive(root, candidates, folder)
-        return read_layout(layout(boxes), root)
-    return _read_extracted(find_root(extracted, (folder,)), layout(boxes), boxes)
-
-
-def _refuse_archive(root: Path, candidates: tuple[Path, ...], folder: str) -> None:
-    for place in candidates:
-        if (place / "cuhk03_release" / "cuhk-03.mat").is_file():
-            raise DataError(f"{root}: found cuhk-03.mat but no folder {folder}; extract its images as P_III_V_NN.png")
+    for place in (root, root / "cuhk03"):
+        archive = place / "cuhk03_release" / "cuhk-03.mat"
+        if not (place / folder).is_dir() and archive.is_file():
+            if not extract:
+                raise DataError(f"{place}: found cuhk-03.mat but no folder {folder}; ?extract=true unpacks it there")
+            cuhk03_extract.extract(archive, boxes, place / folder)
+        if (place / folder).is_dir():
+            return _read_extracted(find_root(place, (folder,)), layout(boxes), boxes)
+    return read_layout(layout(boxes), root)
 
 
 def _read_extracted(root: Root, form: Layout, boxes: Boxes) -> Dataset:
