@@ -16,8 +16,9 @@ FLOORS = {
     "nn": 2, "losses": 2, "world": 2,
     "methods": 3, "evaluation": 3,
     "models": 4,
-    "training": 5, "report": 5,
-    "cli": 6, "__main__": 7,
+    "training": 5,
+    "report": 6, "bench": 6,
+    "cli": 7, "__main__": 8,
 }  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 

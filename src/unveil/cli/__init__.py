@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.markup import escape
 
 from unveil import __version__
 from unveil.cli import ablate, bench, data, doctor, embed, evaluate, methods, occlude, parse, search, train
@@ -32,6 +33,8 @@ app.command("search", epilog=EXIT_CODES)(search.command)
 app.add_typer(data.app, name="data")
 app.command("parse", epilog=EXIT_CODES)(parse.command)
 app.command("occlude", epilog=EXIT_CODES)(occlude.command)
+app.command("occlude", epilog=EXIT_CODES)(occlude.command)
+app.command("parse", epilog=EXIT_CODES)(parse.command)
 app.command("bench", epilog=EXIT_CODES)(bench.command)
 app.command("ablate", epilog=EXIT_CODES)(ablate.command)
 app.command("methods", epilog=EXIT_CODES)(methods.command)
@@ -61,7 +64,7 @@ def main() -> None:
     try:
         app()
     except UnveilError as e:
-        Console(stderr=True).print(f"[red]error:[/red] {e}", markup=True, highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]error:[/red] {escape(str(e))}", highlight=False, soft_wrap=True)
         sys.exit(130 if isinstance(e, InterruptedRunError) else 2)
     except KeyboardInterrupt:
         sys.exit(130)

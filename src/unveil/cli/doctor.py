@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 EXTRAS = {
@@ -33,7 +34,7 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     for title in ("versions", "machine", "extras"):
         table = Table("what", "found", title=title, title_justify="left", show_header=False)
         for key, value in report[title].items():
-            table.add_row(key, value if isinstance(value, str) else json.dumps(value))
+            table.add_row(key, escape(value if isinstance(value, str) else json.dumps(value)))
         Console().print(table)
 
 

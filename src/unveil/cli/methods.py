@@ -23,15 +23,18 @@ def command(
     """
     from unveil.methods import METHODS
     from unveil.methods.summary import describe
+    from unveil.recipe import BackboneChoice, InputSettings
 
-    rows = [describe(name, backbone=backbone, height=height, width=width) for name in METHODS]
+    size = InputSettings(height=height, width=width)
+    rows = [describe(name, BackboneChoice(name=backbone), size) for name in METHODS]
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return
-    table = Table("method", "needs to train", "parameters", "multiply-adds", "features", "paper")
+    table = Table("method", "trains on", "parameters", "multiply-adds", "features")
     for row in rows:
-        size = f"{row.vectors} x {row.dimensions}"
-        table.add_row(
-            row.name, row.needs, f"{row.parameters / 1e6:.1f} M", f"{row.multiply_adds / 1e9:.2f} G", size, row.paper
-        )
+        features = f"{len(row.vectors)} x {row.dimensions}"
+        cost = (f"{row.parameters / 1e6:.1f} M", f"{row.multiply_adds / 1e9:.2f} G")
+        table.add_row(row.method, ", ".join(("identities", *row.needs)), *cost, features)
     Console().print(table)
+    for row in rows:
+        typer.echo(f"{row.method}: {row.paper}")

@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unveil.methods import build_method, method_class
-from unveil.methods.method import LabelSpace
+from unveil.methods.method import LabelSpace, Needs
 from unveil.nn.backbones import build_backbone
 from unveil.recipe import BackboneChoice, InputSettings
 from unveil.records import Batch
@@ -27,6 +27,7 @@ class Summary:
         multiply_adds: of embedding one crop: convolutions and matrix products, as `torch.utils.flop_counter` counts.
         vectors: names of the vectors of a crop.
         dimensions: length of each vector.
+        needs: what training asks for beside images and identities.
     """
 
     method: str
@@ -37,6 +38,7 @@ class Summary:
     multiply_adds: int
     vectors: tuple[str, ...]
     dimensions: int
+    needs: tuple[str, ...]
 
 
 def describe(
@@ -75,7 +77,13 @@ def describe(
         multiply_adds=counter.get_total_flops() // 2,
         vectors=embedding.names,
         dimensions=embedding.vectors.shape[2],
+        needs=_words(method.needs),
     )
 
 
 _MARKET = LabelSpace(persons=751, clothes=751, outfits=tuple(range(751)))
+
+
+def _words(needs: Needs) -> tuple[str, ...]:
+    clothes = ("clothes labels",) if needs.train_clothes else ()
+    return clothes + ((f"parsing maps ({needs.train_parsing})",) if needs.train_parsing else ())
