@@ -12,7 +12,7 @@ from unveil.recipe import BackboneChoice, OptimSettings
 from unveil.records import Batch
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update
 
-NAMES = ("cal", "oc4")
+NAMES = ("cal", "oc4", "cre")
 OUTFITS = (0, 0, 1, 1, 2, 2, 3, 3)  # two outfits a person
 
 
@@ -84,7 +84,7 @@ def test_every_row_of_the_papers_tables_trains_and_embeds(name, title, row):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_learns_a_few_crops_by_heart(name):
-    losses = train(make(name), 20)
+    losses = train(make(name), 12)
     assert sum(losses[-3:]) / 3 < 0.7 * losses[0]
 
 
@@ -137,3 +137,4 @@ def test_a_batch_without_pairs_is_no_reason_to_fail(name):
 def test_tables_have_as_many_rows_as_the_papers():
     assert [len(table.rows) for table in tables("cal").values()] == [2]
     assert [len(table.rows) for table in tables("oc4").values()] == [4, 8, 5, 2]
+    assert [len(table.rows) for table in tables("cre").values()] == [6, 7, 3]

@@ -16,6 +16,7 @@ METHODS = {
     "histogram": "unveil.methods.histogram:Histogram",
     "bot": "unveil.methods.bot:BoT",
     "cal": "unveil.methods.cal:CAL",
+    "cre": "unveil.methods.cre:CRE",
     "oc4": "unveil.methods.oc4:OC4",
     "ocnet": "unveil.methods.ocnet:OCNet",
     "pab": "unveil.methods.pab:PAB",
