@@ -100,3 +100,13 @@ def test_cross_clothes_shows_two_outfits_wherever_a_person_has_them(seed, sample
         for group in batch.reshape(2, images):
             assert len(set(labels[group])) == 1
             assert len(set(clothes[group])) > 1 or labels[group[0]] not in several
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_groups_are_mixed_anew_each_epoch(sampler):
+    labels = labelled([16] * 4)
+
+    def groups(epoch):
+        return {frozenset(group) for batch in sampler(labels, 2, 4, 0, epoch) for group in batch.reshape(2, 4).tolist()}
+
+    assert len(groups(0)) == 16 and len(groups(0) & groups(1)) < 4
