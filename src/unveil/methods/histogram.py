@@ -44,6 +44,7 @@ class Histogram(Method):
 
     def __init__(self, backbone: Backbone, space: LabelSpace, settings: Settings) -> None:
         super().__init__(backbone, space, settings)
+        del self.backbone
         self.register_buffer("mean", torch.tensor(settings.mean)[:, None, None])
         self.register_buffer("std", torch.tensor(settings.std)[:, None, None])
         # Gives the optimiser something to hold; the method has nothing to learn.
