@@ -107,7 +107,8 @@ class Dresser:
 
     def hide(self, keep: Floats) -> None:
         """Remember that skin is covered where ``keep`` (over all vertices of the pack) is positive."""
-        self.cover = np.maximum(self.cover, keep)
+        bare = np.where(anatomy().head > 0.4, -1, keep)
+        self.cover = np.maximum(self.cover, bare)
 
     def _ambient(self) -> Floats:
         """Return the light that armpits and the inside of the thighs do without."""

@@ -1,0 +1,45 @@
+"""What a camera makes of light: exposure, colour, tone, blur, noise and JPEG."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unveil.world.body import Floats
+from unveil.world.scene import Camera
+
+KNEE = 0.6  # linear light above which the tone curve flattens
+
+
+def develop(light: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the picture ``(h, w, 3)`` RGB uint8 of linear light."""
+    picture = light * (camera.exposure * rng.uniform(0.92, 1.08)) * np.array(camera.gain, np.float32)
+    grey = picture @ np.array([0.3, 0.59, 0.11], np.float32)
+    picture = grey[..., None] * (1 - camera.saturation) + picture * camera.saturation
+    picture = np.maximum(picture * (1 - camera.haze) + camera.haze, 0)
+    picture = picture / (1 + np.maximum(picture - KNEE, 0) * 0.55)
+    picture = np.clip(picture, 0, 1) ** np.float32(1 / camera.gamma)
+    if camera.blur > 0.2:
+        picture = cv2.GaussianBlur(picture, (0, 0), camera.blur * rng.uniform(0.6, 1.2))
+    if rng.random() < 0.1:  # motion
+        length = int(rng.integers(3, 6))
+        picture = cv2.blur(picture, (length, 1))
+    noise = rng.standard_normal(picture.shape, dtype=np.float32)
+    picture = picture + noise * (camera.noise * rng.uniform(0.7, 1.3)) * (1.25 - 0.5 * picture)
+    return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
+
+
+def to_jpeg(picture: NDArray[np.uint8], camera: Camera, rng: np.random.Generator) -> bytes:
+    """Return a JPEG at the camera's quality."""
+    quality = int(np.clip(camera.jpeg + rng.normal(0, 5), 35, 96))
+    done, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return bytes(data)
+
+
+def to_png(labels: NDArray[np.uint8]) -> bytes:
+    """Return a PNG of labels, a byte a pixel."""
+    done, data = cv2.imencode(".png", labels, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    assert done
+    return bytes(data)

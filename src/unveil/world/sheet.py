@@ -1,0 +1,65 @@
+"""Contact sheets: crops, or their masks, of several people side by side; a row a person, boxes all of one size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+
+from unveil.data.manifest import read_manifest
+from unveil.data.parsing_tree import parsing_path
+from unveil.errors import UnveilError
+from unveil.files import write_bytes
+from unveil.records import Sample
+from unveil.world.labels import colours
+
+CELL = (160, 80)  # height and width of a crop on the sheet
+GAP = 3
+
+
+def save_sheet(
+    manifest: Path, out: Path, people: int = 10, columns: int = 12, show: Literal["crops", "masks", "both"] = "crops"
+) -> None:
+    """Write a sheet as PNG or JPEG, by its suffix.
+
+    Args:
+        manifest: of a rendered world.
+        out: file to write.
+        people: rows.
+        columns: crops of a person, spread over outfits and cameras.
+        show: pictures, masks, or each picture above its mask.
+    """
+    dataset = read_manifest(manifest)
+    by_person: dict[str, list[Sample]] = {}
+    for sample in dataset.samples:
+        by_person.setdefault(sample.person or "", []).append(sample)
+    names = sorted(by_person)
+    chosen = [names[round(i)] for i in np.linspace(0, len(names) - 1, min(people, len(names)))]
+    rows = []
+    for name in chosen:
+        samples = by_person[name]
+        picked = [samples[round(i)] for i in np.linspace(0, len(samples) - 1, min(columns, len(samples)))]
+        if show != "masks":
+            rows.append(_row([_picture(s) for s in picked]))
+        if show != "crops":
+            rows.append(_row([_mask(manifest.parent, s) for s in picked]))
+    done, data = cv2.imencode(out.suffix or ".png", np.concatenate(rows)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
+    if not done:
+        raise UnveilError(f"cannot write a picture of type {out.suffix!r}; use .png or .jpg")
+    write_bytes(out, bytes(data))
+
+
+def _row(cells: list[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.pad(c, ((GAP, 0), (GAP, 0), (0, 0)), constant_values=255) for c in cells], 1)
+
+
+def _picture(sample: Sample) -> np.ndarray:
+    image = cv2.imread(str(sample.path))[:, :, ::-1]
+    return cv2.resize(image, CELL[::-1], interpolation=cv2.INTER_AREA if image.shape[0] > CELL[0] else cv2.INTER_LINEAR)
+
+
+def _mask(root: Path, sample: Sample) -> np.ndarray:
+    labels = cv2.imread(str(parsing_path(root, "world", sample.key)), cv2.IMREAD_GRAYSCALE)
+    return colours()[cv2.resize(labels, CELL[::-1], interpolation=cv2.INTER_NEAREST)]
