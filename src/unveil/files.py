@@ -29,11 +29,19 @@ def atomic_path(target: Path) -> Iterator[Path]:
         yield temporary
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
+        # Some writers (safetensors) make files that only their owner can read.
+        temporary.chmod(0o666 & ~_umask())
         temporary.replace(target)
     except OSError as e:
         raise UnveilError(f"cannot write {target}: {e.strerror or e}; what was there before is untouched") from e
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
 
 
 def write_bytes(target: Path, data: bytes) -> None:

@@ -194,6 +194,14 @@ def recipe_from(tree: dict[str, Any], source: str = "recipe") -> Recipe:
         raise RecipeError("\n".join(_explain(error, source) for error in e.errors())) from None
 
 
+def with_overrides(recipe: Recipe, overrides: Iterable[str]) -> Recipe:
+    """Return the recipe with ``key=value`` overrides applied; see `load_recipe` for the errors."""
+    tree = recipe.model_dump(mode="json")
+    for override in overrides:
+        _apply(tree, override)
+    return recipe_from(tree)
+
+
 def save_recipe(recipe: Recipe) -> str:
     """Return the resolved recipe as YAML text."""
     return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False)

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unveil.data.protocols import PROTOCOLS
 from unveil.errors import DataError, ProtocolError
 from unveil.evaluation.bootstrap import intervals
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
-from unveil.evaluation.protocols import PROTOCOLS
 from unveil.evaluation.rerank import RerankSettings
 from unveil.records import Dataset, Embedding, Protocol, Sample, Where
 

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unveil.data.protocols import PROTOCOLS
 from unveil.errors import ProtocolError
-from unveil.evaluation.protocols import PROTOCOLS, labels, select
+from unveil.evaluation.protocols import labels, select
 from unveil.records import Protocol, Sample, Split, Where
 
 
@@ -55,7 +56,7 @@ def test_a_condition_on_split_replaces_the_default() -> None:
     ("samples", "protocol", "message"),
     [
         ([crop("q", "query", camera=None), PAIR[1]], PROTOCOLS["market"], "'camera', which 1 of 2 crops"),
-        (PAIR, PROTOCOLS["clothes_changed"], "'clothes', which 2 of 2 crops"),
+        (PAIR, PROTOCOLS["cross_clothes"], "'clothes', which 2 of 2 crops"),
         ([PAIR[0], crop("g", "gallery", person=None)], PROTOCOLS["no_junk"], "'person', which 1 of 2 crops"),
         ([PAIR[0], crop("t", "train")], PROTOCOLS["market"], "no gallery crop is left of 2"),
         ([PAIR[1]], PROTOCOLS["market"], "no query crop is left of 1"),
@@ -138,8 +139,8 @@ def test_hashes_of_the_named_protocols_are_frozen() -> None:
     assert {name: p.hash for name, p in PROTOCOLS.items()} == {
         "market": "0d65083e",
         "no_junk": "d37baede",
-        "clothes_changed": "924d871e",
-        "clothes_kept": "4ab9bd72",
+        "cross_clothes": "546a2cdc",
+        "same_clothes": "adae0c71",
         "other_tracklet": "1f024a43",
     }
     assert all(name == p.name and p.about for name, p in PROTOCOLS.items())

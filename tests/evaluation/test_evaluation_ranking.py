@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from unveil.data.protocols import PROTOCOLS
 from unveil.evaluation.distances import distance_matrix
 from unveil.evaluation.metrics import average_precision, cmc, dropped, first_rank, hits, inverse_negative_penalty
-from unveil.evaluation.protocols import PROTOCOLS, Labels
+from unveil.evaluation.protocols import Labels
 from unveil.evaluation.ranking import Ranks, rank_blocks, rank_positives
 from unveil.records import Embedding, Relation
 
@@ -75,7 +76,7 @@ def test_ranks_of_quantised_distances_match_a_full_sort(seed: int, junk: tuple[R
 
 @pytest.mark.parametrize(
     ("protocol", "ranks", "ap"),
-    [("market", [2, 3, 5], 0.588889), ("clothes_kept", [2], 0.5), ("clothes_changed", [2, 4], 0.5)],
+    [("market", [2, 3, 5], 0.588889), ("same_clothes", [2], 0.5), ("cross_clothes", [2, 4], 0.5)],
 )
 def test_hand_checked_example(protocol: str, ranks: list[int], ap: float) -> None:
     """The metrics row of the specification: the first crop is junk under all three rules."""

@@ -6,7 +6,7 @@ from unveil.methods import method_settings
 from unveil.nn.backbones import BACKBONES
 from unveil.recipe import load_recipe
 
-RECIPES = sorted((Path(__file__).parents[2] / "recipes").glob("*.yaml"))
+RECIPES = sorted((Path(__file__).parents[2] / "src/unveil/recipes").glob("*.yaml"))
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

@@ -85,7 +85,10 @@ def test_a_card_of_a_newer_format_is_refused(tmp_path):
 
 
 def crops(tmp_path, fingerprint="f" * 16):
-    samples = (Sample("a", tmp_path / "a.jpg", person="1", extra={"visible": "0.5"}), Sample("b", data=b"x", camera="c"))
+    samples = (
+        Sample("a", tmp_path / "a.jpg", person="1", extra={"visible": "0.5"}),
+        Sample("b", data=b"x", camera="c"),
+    )
     embedding = Embedding(np.eye(2, dtype=np.float32)[:, None], np.ones((2, 1), np.float32), ("global",), "euclidean")
     return EmbeddedCrops(embedding, samples, fingerprint, "d#1")
 

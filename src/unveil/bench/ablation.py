@@ -8,37 +8,38 @@ from unveil.bench.grid import Cell, Figure, summary
 from unveil.errors import RecipeError, nearest
 from unveil.methods import method_class
 from unveil.methods.ablation import Table
-from unveil.recipe import Recipe
+from unveil.recipe import Recipe, with_overrides
 
 
-def tables(method: str) -> tuple[Table, ...]:
-    """Return the ablation tables of a method; empty when its paper has none."""
+def tables(method: str) -> dict[str, Table]:
+    """Return the ablation tables of a method by short name; empty when its paper has none."""
     module = importlib.import_module(method_class(method).__module__)
-    found: tuple[Table, ...] = getattr(module, "ABLATIONS", ())
+    found: dict[str, Table] = getattr(module, "ABLATIONS", {})
     return found
 
 
-def find_table(method: str, title: str | None) -> Table:
-    """Return a table of a method by title; the first for ``None``.
+def find_table(method: str, name: str | None) -> Table:
+    """Return a table of a method by short name; the first for ``None``.
 
     Raises:
         RecipeError: the method has no such table.
     """
-    by_title = {table.title: table for table in tables(method)}
-    if title is None and by_title:
-        return next(iter(by_title.values()))
-    if title not in by_title:
-        known = ", ".join(map(repr, by_title)) or "none"
-        raise RecipeError(f"{method} has no table {title!r}{nearest(title or '', by_title)}; it has: {known}")
-    return by_title[title]
+    found = tables(method)
+    if name is None and found:
+        return next(iter(found.values()))
+    if name not in found:
+        known = ", ".join(found) or "none"
+        raise RecipeError(f"{method} has no table {name!r}{nearest(name or '', found)}; it has: {known}")
+    return found[name]
 
 
 def cells_of(table: Table, recipe: Recipe) -> list[Cell]:
-    """Return one cell a row: the recipe with the settings of the row."""
+    """Return one cell a row: the recipe with the settings and overrides of the row."""
     cells = []
     for row in table.rows:
         choice = type(recipe.method)(name=recipe.method.name, **{**recipe.method.settings, **row.settings})
-        cells.append(Cell(row.label, recipe.model_copy(update={"method": choice})))
+        changed = recipe.model_copy(update={"method": choice})
+        cells.append(Cell(row.label, with_overrides(changed, row.overrides)))
     return cells
 
 
@@ -46,13 +47,13 @@ def as_markdown(table: Table, figures: list[Figure]) -> str:
     """Return our figures (Rank-1 / mAP, mean ± deviation over seeds) with the paper's in columns of their own."""
     ours = summary(figures)
     protocols = list(dict.fromkeys(figure.protocol for figure in figures))
-    printed = list(dict.fromkeys(column for row in table.rows for column in row.figures))
     dataset = figures[0].dataset if figures else "nothing yet"
-    head = ["row", *(f"{dataset}, {p.partition('#')[0]}" for p in protocols), *(f"paper: {c}" for c in printed)]
+    head = ["row", *(f"{dataset}, {p.partition('#')[0]}" for p in protocols), *(f"paper: {c}" for c in table.columns)]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in table.rows:
         own = [_cell(ours.get((row.label, protocol))) for protocol in protocols]
-        paper = [f"*{row.figures[c]}*" if c in row.figures else "" for c in printed]
+        printed = row.figures or (None,) * len(table.columns)
+        paper = ["" if figure is None else f"*{figure}*" for figure in printed]
         lines.append(f"| {' | '.join([row.label, *own, *paper])} |")
     seeds = max((value[4] for value in ours.values()), default=0)
     note = f"Ours: Rank-1 / mAP in percent, mean ± deviation over {seeds} seeds. "

@@ -34,13 +34,13 @@ def command(
     from unveil.recipe import load_recipe
 
     if show:
-        for known in tables(method):
-            typer.echo(f"{known.title}: {len(known.rows)} rows, the paper's on {known.dataset}")
+        for name, known in tables(method).items():
+            typer.echo(f"{name}: {known.title}, {len(known.rows)} rows, the paper's on {known.dataset}")
         return
     chosen = find_table(method, table)
     changes = [f"data.train={data}", f"data.test={data}", *(overrides or [])]
     base = load_recipe(find_recipe(recipe or f"{method}-world"), changes)
-    folder = out or Path("runs/ablate") / method / chosen.title.replace(" ", "_")
+    folder = out or Path("runs/ablate") / method / (table or next(iter(tables(method))))
     figures = run_grid(cells_of(chosen, base), range(seeds), folder, cache)
     text = as_markdown(chosen, figures)
     write_text(folder / "table.md", text)

@@ -34,6 +34,6 @@ def command(
     changes = [f"data.train={data}", f"data.test={data}", *(name for name in recipes if "=" in name)]
     cells = [Cell(Path(name).stem, load_recipe(find_recipe(name), changes)) for name in names]
     figures = run_grid(cells, range(seeds), out, cache)
-    text = as_markdown(Table("", "", tuple(Row(cell.label) for cell in cells)), figures)
+    text = as_markdown(Table("", "", (), tuple(Row(cell.label) for cell in cells)), figures)
     write_text(out / "table.md", text)
     typer.echo(json.dumps([asdict(figure) for figure in figures]) if as_json else text)

@@ -12,6 +12,9 @@ from unveil.evaluation.distances import part_distances
 from unveil.evaluation.search import search
 from unveil.models.embeddings import EmbeddedCrops
 from unveil.records import Embedding, Sample
+from unveil.report.answer import Answer, Match, crop_of, same_person
+from unveil.report.page import ranked_page
+from unveil.report.sheet import ranked_sheet
 
 
 @dataclass(frozen=True)
@@ -101,3 +104,21 @@ def _own_rows(query: EmbeddedCrops, gallery: EmbeddedCrops) -> list[list[int]]:
         if sample.path is not None:
             where.setdefault(sample.path.resolve(), []).append(row)
     return [where.get(s.path.resolve(), []) if s.path is not None else [] for s in query.samples]
+
+
+def show(lists: list[RankedList], sheet: Path | None, page: Path | None, header: dict[str, str]) -> list[Path]:
+    """Write the lists as a picture and as a page, and return what was written."""
+    answers = [_answer(ranked) for ranked in lists]
+    if sheet is not None:
+        ranked_sheet(answers, sheet, "  ".join(f"{key} {value}" for key, value in header.items()))
+    if page is not None:
+        ranked_page(answers, page, "Search", header)
+    return [path for path in (sheet, page) if path is not None]
+
+
+def _answer(ranked: RankedList) -> Answer:
+    matches = tuple(
+        Match(crop_of(hit.sample), hit.distance, same_person(ranked.queries, hit.sample), hit.parts)
+        for hit in ranked.hits
+    )
+    return Answer(tuple(crop_of(sample) for sample in ranked.queries), matches, f"query {ranked.title}")

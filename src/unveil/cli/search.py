@@ -54,7 +54,8 @@ def command(
                 s = hit.sample
                 table.add_row(str(hit.rank), f"{hit.distance:.4f}", s.key, s.person or "", s.camera or "")
             Console().print(table)
-    for path in show(lists, asked, found, sheet, page):
+    header = {"model": found.fingerprint, "gallery": found.source, "distance": found.embedding.metric}
+    for path in show(lists, sheet, page, header):
         typer.echo(f"wrote {path}", err=True)
     raise typer.Exit(1 if bad else 0)
 

@@ -9,15 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from unveil.data.listing import Names, Root, find_root, list_images
-from unveil.data.manifest import MARKET
 from unveil.data.market1501 import FOLDERS as BOXES
+from unveil.data.protocols import MARKET
 from unveil.errors import DataError
 from unveil.records import LABEL_COLUMNS, Dataset, Protocol, Sample, Split
 
 Labels = Mapping[str, str]
 PLAIN: Mapping[str, Split] = {"train": "train", "query": "query", "gallery": "gallery"}
-
-NO_JUNK = Protocol("no_junk", junk=(), about="query and gallery come from different cameras; nothing is junk")
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.benchmark import NO_JUNK, PLAIN, Layout, read_layout
+from unveil.data.benchmark import PLAIN, Layout, read_layout
+from unveil.data.protocols import NO_JUNK
 from unveil.records import Dataset
 
 LAYOUT = Layout(

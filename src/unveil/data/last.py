@@ -11,7 +11,8 @@ import re
 from pathlib import Path
 from typing import Literal
 
-from unveil.data.benchmark import NO_JUNK, Labels, Layout, read_layout
+from unveil.data.benchmark import Labels, Layout, read_layout
+from unveil.data.protocols import NO_JUNK
 from unveil.records import Dataset
 
 _TRAIN = {"train images": 71248, "train persons": 5000}

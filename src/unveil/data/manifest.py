@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from unveil.data.protocols import CROSS_CLOTHES, MARKET, NO_JUNK, SAME_CLOTHES
 from unveil.errors import DataError, nearest
 from unveil.files import write_text
 from unveil.records import LABEL_COLUMNS, SPLITS, Dataset, Protocol, Sample, Split
@@ -18,15 +19,6 @@ from unveil.records import LABEL_COLUMNS, SPLITS, Dataset, Protocol, Sample, Spl
 FILE = "manifest.csv"
 REQUIRED = ("path", "person")
 OPTIONAL = ("camera", "clothes", "time", "tracklet", "split", "parsing", "parsing_scheme")
-
-MARKET = Protocol("market", about="Single query, one camera is no match for itself (Zheng et al., ICCV 2015).")
-NO_JUNK = Protocol("no_junk", junk=(), about="Every gallery crop counts; for data without cameras.")
-CROSS_CLOTHES = Protocol(
-    "cross_clothes", junk=("same_camera", "same_clothes"), about="Only other outfits count (Qian et al., ACCV 2020)."
-)
-SAME_CLOTHES = Protocol(
-    "same_clothes", junk=("same_camera", "other_clothes"), about="Only the same outfit counts (Qian et al., ACCV 2020)."
-)
 
 
 def read(root: Path, *, split: Split | None = None, name: str | None = None, scheme: str | None = None) -> Dataset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from unveil.data.listing import Names, find_root
-from unveil.data.manifest import MARKET
+from unveil.data.protocols import MARKET
 from unveil.errors import DataError
 from unveil.records import Dataset, Sample, Split
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from unveil.data.benchmark import NO_JUNK, Labels, Layout, read_layout
+from unveil.data.benchmark import Labels, Layout, read_layout
+from unveil.data.protocols import NO_JUNK
 from unveil.records import Dataset
 
 LAYOUT = Layout(

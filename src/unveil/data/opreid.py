@@ -6,8 +6,9 @@ import csv
 import dataclasses
 from pathlib import Path
 
-from unveil.data.benchmark import NO_JUNK, Layout, assemble, sample_of
+from unveil.data.benchmark import Layout, assemble, sample_of
 from unveil.data.listing import Root
+from unveil.data.protocols import NO_JUNK
 from unveil.errors import DataError
 from unveil.records import SPLITS, Dataset, Sample, Split
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.benchmark import NO_JUNK, Layout, read_layout
+from unveil.data.benchmark import Layout, read_layout
 from unveil.data.duke import WITHDRAWN
 from unveil.data.occluded_reid import leading_number
+from unveil.data.protocols import NO_JUNK
 from unveil.records import Dataset
 
 LAYOUT = Layout(

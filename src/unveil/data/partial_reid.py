@@ -9,8 +9,9 @@ import dataclasses
 from pathlib import Path
 from typing import Literal
 
-from unveil.data.benchmark import NO_JUNK, Layout, read_layout
+from unveil.data.benchmark import Layout, read_layout
 from unveil.data.occluded_reid import leading_number
+from unveil.data.protocols import NO_JUNK
 from unveil.records import Dataset, Split
 
 WHOLE: dict[str, Split] = {"whole_body_images": "gallery"}

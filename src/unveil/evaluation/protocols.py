@@ -1,7 +1,4 @@
-"""Which crops a protocol lets take part, and which gallery crops are junk for a query.
-
-The rules are those of the field's papers; `PROTOCOLS` names the ones that need nothing but their columns.
-"""
+"""Which crops a protocol lets take part, and which gallery crops are junk for a query."""
 
 from __future__ import annotations
 
@@ -17,29 +14,6 @@ from unveil.evaluation.ragged import ranges
 from unveil.records import Protocol, Relation, Sample, Split, Where
 
 SAME_SPLIT_RULE = "the default rule takes the crops of that split; a condition on the column 'split' replaces it"
-
-PROTOCOLS: dict[str, Protocol] = {
-    p.name: p
-    for p in (
-        Protocol("market", about="Gallery crops of the query's person and camera are ignored (Market-1501)."),
-        Protocol("no_junk", junk=(), about="Every gallery crop counts; for sets without cameras."),
-        Protocol(
-            "clothes_changed",
-            junk=("same_camera", "same_clothes"),
-            about="Crops of the query's person from its camera or in its outfit are ignored (cross-clothes of LTCC).",
-        ),
-        Protocol(
-            "clothes_kept",
-            junk=("same_camera", "other_clothes"),
-            about="Crops of the query's person from its camera or in other clothes are ignored (same-clothes of LTCC).",
-        ),
-        Protocol(
-            "other_tracklet",
-            junk=("same_tracklet",),
-            about="Gallery crops of the query's own track are ignored; for recordings of one camera.",
-        ),
-    )
-}
 
 
 def select(samples: Sequence[Sample], protocol: Protocol, draw: int = 0) -> tuple[np.ndarray, np.ndarray]:

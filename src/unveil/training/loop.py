@@ -153,8 +153,8 @@ def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[
         speed = sum(map(len, todo)) / len(todo) / seconds
         left = (recipe.train.epochs - epoch - 1) * len(batches) * seconds
         text = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-        log.info("epoch %d/%d  %s  lr %.2g  %.0f images/s", epoch + 1, recipe.train.epochs, text, rate, speed)
-        log.info("about %.0f min %.0f s left, evaluations apart", left // 60, left % 60)
+        text += f"  lr {rate:.2g}  {speed:.0f} images/s" + (f"  {left / 60:.0f} min left" if left > 30 else "")
+        log.info("epoch %d/%d  %s", epoch + 1, recipe.train.epochs, text)
         metrics.write(place.iteration - 1, epoch=epoch, lr=rate, images_per_second=speed, **means)
 
 
