@@ -127,7 +127,7 @@ class Dresser:
         whole = np.minimum(a.waist - a.points[:, 1], (length - a.along_leg) * a.leg_length)
         if start > 0:
             keep, whole = (np.minimum(k, (x - start) * a.leg_length) for k, x in ((keep, t), (whole, a.along_leg)))
-        offset = gap + 0.004 * ramp(t, 0.0, 0.3)
+        offset = 0.008 + (gap - 0.004) * ramp(t, 0.12, 0.35) if gap > 0.004 else gap + 0 * t
         if cut > 0.4:  # cloth gathers on the shoe
             offset = offset + 0.006 * np.sin(self.template[:, 1] * 95 + self.template[:, 2] * 30) * ramp(t, 0.72, 0.95)
         torso = Material(texture, 1, 1 / TORSO_TURN, bump * 0.5, bump, 0.2)
@@ -182,8 +182,13 @@ class Dresser:
             0,
         )
         below = a.shoulder - 0.02
+        hips = ramp(-self.template[:, 1], -a.waist, -a.waist + 0.08)
         shoulder = 0.45 + 0.55 * ramp(-self.template[:, 1], -below, -below + 0.25)
-        offset = 0.011 - 0.003 * o.tucked + ease * shoulder * (1 - 0.75 * ramp(self.arm, 0.2, 0.8)) + sleeves
+        offset = (
+            (0.0085 if o.tucked else 0.013 + 0.004 * hips)
+            + ease * shoulder * (1 - 0.75 * ramp(self.arm, 0.2, 0.8))
+            + sleeves
+        )
         pointed = 0.9 if o.v_neck else 0.0
 
         def field(points: Floats, along: Floats) -> Floats:
@@ -222,7 +227,7 @@ class Dresser:
             keep = np.minimum(keep, gap(self.template))
         shoulder = 0.4 + 0.6 * ramp(-self.template[:, 1], -(a.shoulder - 0.02), -(a.shoulder - 0.3))
         sleeves = 0.5 * o.outer_ease * ramp(self.along_arm, 0.1, 0.5) * (1 - 0.6 * ramp(self.along_arm, 0.85, 0.99))
-        offset = 0.019 + o.ease * 0.6 + o.outer_ease * shoulder * (1 - 0.7 * ramp(self.arm, 0.2, 0.8)) + sleeves
+        offset = 0.022 + o.ease * 0.8 + o.outer_ease * shoulder * (1 - 0.7 * ramp(self.arm, 0.2, 0.8)) + sleeves
         if o.outer == "parka":  # quilted
             offset = offset + 0.006 * np.abs(np.sin(self.template[:, 1] * 38))
         body = Material(texture, 1, 1 / TORSO_TURN, 1.1, 1.0, 0.15)

@@ -23,6 +23,8 @@ FAR_MM = 65535
 SHADOW_SIZE = 1024
 SCENE_REACH = 15.0  # metres around the middle of the scene that the shadow map covers
 NOISE_SIZE = 256
+FOG_METRES = 80.0  # after which two thirds of the light are the fog's
+FOGGY = 0.025  # haze of a camera from which there is fog in the scene
 
 
 @dataclass(frozen=True)
@@ -104,7 +106,7 @@ def render_plate(scene: Scene) -> Plate:
         np.float32(camera.focal * SUPERSAMPLE), light.direction, light.sky, light.ground, light.sun, frame, shadow,
         prints, ambient, direct,
     )  # fmt: skip
-    if camera.haze > 0.05:
+    if camera.haze > FOGGY:
         _fog(ambient, direct, depth, light)
     return Plate(
         _encode(ambient), _encode(direct), np.minimum(depth * MILLIMETRES, FAR_MM).astype(np.uint16), frame, shadow
@@ -117,7 +119,7 @@ def _encode(values: Floats) -> NDArray[np.uint8]:
 
 def _fog(ambient: Floats, direct: Floats, depth: Floats, light: Lighting) -> None:
     """Let what is far fade into the sky's light, in place."""
-    share = (1 - np.exp(-np.minimum(depth, 60) / 34))[..., None]
+    share = (1 - np.exp(-np.minimum(depth, 60) / FOG_METRES))[..., None]
     ambient *= 1 - share
     ambient += share * light.sky * 0.9
     direct *= 1 - share

@@ -17,6 +17,7 @@ from unveil.world.labels import colours
 
 CELL = (160, 80)  # height and width of a crop on the sheet
 GAP = 3
+JPEG_QUALITY = 78
 
 
 def save_sheet(
@@ -45,10 +46,10 @@ def save_sheet(
             rows.append(_row([_picture(s) for s in picked]))
         if show != "crops":
             rows.append(_row([_mask(manifest.parent, s) for s in picked]))
-    done, data = cv2.imencode(out.suffix or ".png", np.concatenate(rows)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, 82])
-    if not done:
+    if out.suffix.lower() not in (".png", ".jpg"):
         raise UnveilError(f"cannot write a picture of type {out.suffix!r}; use .png or .jpg")
-    write_bytes(out, bytes(data))
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if out.suffix.lower() == ".jpg" else []
+    write_bytes(out, bytes(cv2.imencode(out.suffix, np.concatenate(rows)[:, :, ::-1], options)[1]))
 
 
 def _row(cells: list[np.ndarray]) -> np.ndarray:

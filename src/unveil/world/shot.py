@@ -12,7 +12,7 @@ from unveil.world.body import Floats, Ints
 from unveil.world.figure import posed
 from unveil.world.kernels import FAR, compiled, lit, rasterise, shadow_depth
 from unveil.world.mesh import Figure
-from unveil.world.plate import LIGHT_MAX, MILLIMETRES, SUPERSAMPLE, Plate, light_frame, to_light
+from unveil.world.plate import FOG_METRES, FOGGY, LIGHT_MAX, MILLIMETRES, SUPERSAMPLE, Plate, light_frame, to_light
 from unveil.world.pose import Pose
 from unveil.world.scene import FRAME, Scene
 from unveil.world.shading import folds, shade, strands, to_linear
@@ -174,8 +174,8 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
             light.direction, light.sky, light.ground, direct_light, frame, shadow, plate.frame, plate.shadow,
             np.array(p.actor.fold, np.float32), out, labels,
         )  # fmt: skip
-    if stage.scene.camera.haze > 0.05:
-        share = (1 - np.exp(-np.minimum(depth, 60) / 34))[..., None]
+    if stage.scene.camera.haze > FOGGY:
+        share = (1 - np.exp(-np.minimum(depth, 60) / FOG_METRES))[..., None]
         out = np.where(owner[..., None] >= 0, out * (1 - share) + share * light.sky * 0.9, out)
     mean = out.reshape(box.height, s, box.width, s, 3).mean((1, 3), dtype=np.float32)
     return Shot(box, mean, labels, owner, whole, scene_before)

@@ -1,0 +1,91 @@
+"""Reads a world as a dataset: ``world:tiny|small|default|large``, rendered on first use, or the folder of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from unveil.data.manifest import FILE, read_manifest
+from unveil.data.parsing_tree import parsing_path
+from unveil.errors import DataError, nearest
+from unveil.files import cache_dir, write_bytes
+from unveil.progress import track
+from unveil.records import Dataset, Protocol, Where
+from unveil.world.build import CARD, PLAN, render_world
+from unveil.world.labels import SCHEMES, table
+from unveil.world.plan import OCCLUDED_BELOW, PRESETS, preset
+
+_HIDDEN = (Where("visible", "<", OCCLUDED_BELOW),)
+_SEEN = (Where("visible", ">=", OCCLUDED_BELOW),)
+_OTHER_CLOTHES = ("same_camera", "same_clothes")
+PROTOCOLS = (
+    Protocol("world-general", about="Every crop of the test people; the query's own camera does not count."),
+    Protocol("world-sc", junk=("same_camera", "other_clothes"), about="Only the same outfit counts."),
+    Protocol("world-cc", junk=_OTHER_CLOTHES, about="Only other outfits count."),
+    Protocol("world-occ", query=_HIDDEN, gallery=_SEEN, about="Hidden queries, whole gallery."),
+    Protocol("world-occ-cc", _OTHER_CLOTHES, _HIDDEN, _SEEN, about="Hidden queries, whole gallery, only other outfits count."),
+)  # fmt: skip
+_MADE_FILE = ".complete"
+
+
+def read(
+    root: Path | None = None,
+    *,
+    people: int | None = None,
+    seed: int | None = None,
+    processes: int | None = None,
+    scheme: str = "lip20",
+) -> Dataset:
+    """Return a world as a dataset with its five protocols.
+
+    Args:
+        root: a preset's name, or the folder of a rendered world; ``None`` is "default".
+        people: number of people, instead of the preset's.
+        seed: another world of the same size.
+        processes: of the render, if there has to be one.
+        scheme: label set of the parsing maps: "lip20", "world", "atr18", "pascal7", "cre7" or "pab6".
+
+    Raises:
+        DataError: unknown preset or label set, a number out of range, or a folder that is no finished world.
+        UnveilError: the cache cannot be written.
+    """
+    if scheme not in SCHEMES:
+        raise DataError(f"the world has no labels {scheme!r}{nearest(scheme, SCHEMES)}; it has {', '.join(SCHEMES)}")
+    name = str(root) if root is not None else "default"
+    if root is not None and name not in PRESETS and root.is_dir():
+        if people is not None or seed is not None:
+            raise DataError(f"{root} is rendered already; people= and seed= are for presets: {', '.join(PRESETS)}")
+        folder = root
+    else:
+        folder = world_folder(name, people, seed)
+        render_world(preset(name, people, seed), folder, processes)
+    if not (folder / CARD).is_file():
+        state = "its render was stopped: render it again to go on" if (folder / PLAN).is_file() else "it is no world"
+        raise DataError(f"{folder} has no {CARD}: {state}")
+    card = json.loads((folder / CARD).read_text())
+    dataset = read_manifest(folder / FILE, f"world-{name}" if name in PRESETS else f"world-{card['hash']}")
+    dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
+    return dataset if scheme == dataset.parsing_scheme else _with_parsing(dataset, folder, scheme)
+
+
+def world_folder(name: str, people: int | None = None, seed: int | None = None) -> Path:
+    """Return where the cache keeps a preset."""
+    return cache_dir() / "world" / f"{name}-{preset(name, people, seed).hash}"
+
+
+def _with_parsing(dataset: Dataset, folder: Path, scheme: str) -> Dataset:
+    """Return the dataset with its maps in another label set, translated from the world's own on first use."""
+    made = folder / "parsing" / scheme / _MADE_FILE
+    if scheme != "world" and not made.is_file():
+        for sample in track(dataset.samples, f"translating parsing maps to {scheme}"):
+            labels = cv2.imread(str(parsing_path(folder, "world", sample.key)), cv2.IMREAD_GRAYSCALE)
+            write_bytes(
+                parsing_path(folder, scheme, sample.key), bytes(cv2.imencode(".png", np.take(table(scheme), labels))[1])
+            )
+        write_bytes(made, b"")
+    samples = tuple(dataclasses.replace(s, parsing=parsing_path(folder, scheme, s.key)) for s in dataset.samples)
+    return dataclasses.replace(dataset, samples=samples, parsing_scheme=scheme)
