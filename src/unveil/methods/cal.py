@@ -85,7 +85,6 @@ class CAL(Method):
         return self.neck(self.pool(self.backbone(batch.images)))
 
 
-# The figures are those that OC4-ReID prints for CAL in its Table I.
 ABLATIONS = {
     "clothes": Table(
         "Clothes-based adversarial loss",
@@ -104,5 +103,6 @@ ABLATIONS = {
             Row("identity alone", {"clothes_loss": False}),
             Row("CAL", {}, (55.21, 55.83, 34.41, 16.12, 45.34, 43.21, 29.94, 9.23)),
         ),
+        "The figures are those that OC4-ReID prints for CAL in its Table I.",
     ),
 }

@@ -165,8 +165,6 @@ class CRE(Method):
 
 _CC = ("PRCC R-1", "PRCC mAP", "VC R-1", "VC mAP")
 ABLATIONS = {
-    # The ticks are scrambled in print; rows 2 and 4 are confirmed by the other tables. The text calls row 1, which
-    # has the triplet, the baseline; a row without any is set before it here.
     "table4": Table(
         "Table 4: components",
         "PRCC in the same and in changed clothes (SC, CC), VC-Clothes in general and in changed clothes",
@@ -179,6 +177,8 @@ ABLATIONS = {
             Row("4: CRE + BSGA", {"metric_loss": "none"}, (99.4, 97.5, 60.0, 56.3, 93.6, 85.4, 80.2, 79.7)),
             Row("5: all", {}, (99.6, 97.3, 61.8, 58.7, 94.4, 88.2, 84.5, 84.3)),
         ),
+        "The ticks are scrambled in print; rows 2 and 4 are confirmed by the other tables. The text calls row 1, which "
+        "has the triplet, the baseline; row 0, without it, is not printed.",
     ),
     "table5": Table(
         "Table 5: attention blocks",
@@ -194,7 +194,6 @@ ABLATIONS = {
             Row("CRE + BSGA", {}, (61.8, 58.7, 84.5, 84.3)),
         ),
     ),
-    # In the last row R-5 (about 69.0) and R-10 cannot be read with certainty.
     "table6": Table(
         "Table 6: losses",
         "PRCC, changed clothes",
@@ -204,5 +203,6 @@ ABLATIONS = {
             Row("identity + triplet", {"metric_loss": "tri"}, (61.1, 66.6, 68.6, 56.1)),
             Row("identity + BCTri", {}, (61.8, None, None, 58.7)),
         ),
+        "In the last row R-5 (about 69.0) and R-10 cannot be read with certainty.",
     ),
 }

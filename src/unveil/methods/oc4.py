@@ -136,36 +136,37 @@ class OC4(Method):
         return list(self.clothes.parameters()) if self.clothes else []
 
 
-def _table(title: str, *rows: Row) -> Table:
-    return Table(title, "Occ-PRCC, changed clothes", ("R-1", "mAP"), rows)
+def _table(title: str, about: str, *rows: Row) -> Table:
+    return Table(title, "Occ-PRCC, changed clothes", ("R-1", "mAP"), rows, about)
 
 
 _FULL = (58.81, 56.52)
 ABLATIONS = {
-    # The caption says PRCC, the text Occ-PRCC, whose figures in Table I they are.
     "table2": _table(
         "Table II: components",
+        "The caption says PRCC, the text Occ-PRCC, whose figures in Table I they are.",
         Row("0: baseline", {"t2mgs": False, "part_loss": "none", "global_pool": "maxavg"}, (45.34, 43.21)),
         Row("1: T2MGS", {"part_loss": "none"}, (54.73, 54.65)),
         Row("2: T2MGS + triplet", {"part_loss": "triplet"}, (52.12, 52.11)),
         Row("3: T2MGS + PRT", {}, _FULL),
     ),
-    # The sweeps are plotted without numbers; the best point is the row of Table II.
     "lambda": _table(
         "Fig. 4: lambda",
+        "Plotted without numbers; the best point is the last row of Table II.",
         *(
             Row(f"{value:g}", {"threshold": value}, _FULL if value == 0.35 else ())
             for value in (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5)
         ),
     ),
-    # 10 does not divide the 24 rows of the map: stripes then differ by a row.
     "k": _table(
         "Fig. 4: number of stripes",
+        "Plotted without numbers; the best point is the last row of Table II. Where k does not divide the map, "
+        "stripes differ by a row.",
         *(Row(f"{value}", {"k": value}, _FULL if value == 6 else ()) for value in (2, 4, 6, 8, 10)),
     ),
-    # Which of the two gave the printed figures is not said.
     "repo": _table(
         "The text and the published code",
+        "Which of the two gave the printed figures is not said.",
         Row("oc4: the text", {}, _FULL),
         Row(
             "oc4_repo: the code",
