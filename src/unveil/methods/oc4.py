@@ -79,7 +79,7 @@ class OC4(Method):
 
     Settings = OC4Settings
     settings: OC4Settings
-    paper = "OC4-ReID: Occluded Cloth-Changing Person Re-Identification"
+    paper = "Chen et al., OC4-ReID: Occluded Cloth-Changing Person Re-Identification, arXiv:2403.08557"
     flip_test = True
 
     def __init__(self, backbone: Backbone, space: LabelSpace, settings: OC4Settings) -> None:
