@@ -1,0 +1,112 @@
+"""Every command and snippet of the README and the docs runs, in order, on a small generated dataset."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import write_crops
+
+from unveil.cli import app
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def commands(page: Path) -> list[str]:
+    return [line for block in blocks(page, "sh") for line in block.splitlines() if line.startswith("unveil ")]
+
+
+@pytest.fixture
+def workplace(tmp_path, monkeypatch) -> Path:
+    """A folder with ``crops/``, ``people/`` and ``query.png``, as the README describes."""
+    manifest = write_crops(tmp_path / "crops")
+    for row in csv.DictReader(manifest.open()):
+        target = tmp_path / "people" / row["person"] / Path(row["path"]).name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(manifest.parent / row["path"], target)
+    shutil.copy(manifest.parent / "images/p07_c0_0.png", tmp_path / "query.png")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def run(command: str) -> None:
+    try:
+        app(shlex.split(command)[1:])
+    except SystemExit as end:
+        assert not end.code, f"{command}: exit code {end.code}"
+
+
+def test_every_command_and_snippet_of_the_readme_runs(workplace, capsys):
+    readme = ROOT / "README.md"
+    assert len(commands(readme)) > 10
+    for command in commands(readme):
+        run(command)
+    for snippet in blocks(readme, "python"):
+        exec(compile(snippet, "README.md", "exec"), {})
+    assert "(6, 1, 128) ('global',)" in capsys.readouterr().out
+    for made in ("found.png", "found.html", "cmc.png", "runs/first/curves.png", "runs/compare/table.md"):
+        assert (workplace / made).stat().st_size > 100, made
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if p.name != "README.md" and commands(p)], ids=lambda p: p.name)
+def test_every_command_of_the_docs_runs(page, workplace):
+    for command in commands(page):
+        run(command)
+
+
+def test_the_walk_through_of_a_new_dataset_works(workplace, monkeypatch):
+    module, line = blocks(ROOT / "docs/add-a-dataset.md", "python")
+    (workplace / "corridor_reader.py").write_text(module)
+    monkeypatch.syspath_prepend(workplace)
+    from unveil.data.catalog import READERS, load_dataset
+    from unveil.recipe import DataSource
+
+    monkeypatch.setattr("unveil.data.catalog.READERS", dict(READERS))
+    from unveil.data import catalog
+
+    exec(line.replace("unveil.data.corridor", "corridor_reader"), {"READERS": catalog.READERS})
+    for split in ("train", "query", "gallery"):
+        (workplace / "corridor" / split).mkdir(parents=True)
+        shutil.copy(workplace / "query.png", workplace / "corridor" / split / "p012_cam3_0007.png")
+    shutil.copy(workplace / "query.png", workplace / "corridor/train/holiday.png")
+    dataset = load_dataset(DataSource(name="corridor", root=workplace / "corridor"))
+    assert [(s.person, s.camera, s.split) for s in dataset.samples] == [
+        ("012", "3", split) for split in ("train", "query", "gallery")
+    ]
+    assert "1 of 2 image names" in dataset.notes[0]
+
+
+def test_the_walk_through_of_a_new_method_works(workplace, monkeypatch):
+    page = ROOT / "docs/add-a-method.md"
+    module, line = blocks(page, "python")
+    (workplace / "halves_method.py").write_text(module)
+    (workplace / "halves.yaml").write_text(blocks(page, "yaml")[0])
+    monkeypatch.syspath_prepend(workplace)
+    from unveil import methods
+
+    monkeypatch.setattr(methods, "METHODS", dict(methods.METHODS))
+    exec(line.replace("unveil.methods.halves", "halves_method"), {"METHODS": methods.METHODS})
+    data = "data.train=manifest:crops/manifest.csv data.test=manifest:crops/manifest.csv"
+    assert f"unveil train halves.yaml {data}" in page.read_text()
+    run(f"unveil train halves.yaml {data} --out runs/halves")
+    from unveil.models.checkpoint import load_model
+
+    model = load_model("runs/halves")
+    assert model.card.figures and model.recipe.method.settings == {"margin": 0.2}
+    del sys.modules["halves_method"]
+
+
+def test_the_docs_link_only_to_pages_that_exist():
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
