@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import write_crops
 
+from conftest import write_crops
 from unveil.cli import app
 
 ROOT = Path(__file__).parents[1]

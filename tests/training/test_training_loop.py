@@ -68,10 +68,15 @@ def test_a_run_leaves_what_it_promises(four):
     assert not [name for name in names if name.endswith(".tmp")]
     epochs = [r for r in read_metrics(four / "metrics.jsonl") if "loss" in r]
     assert [r["epoch"] for r in epochs] == [0, 1, 2, 3]
-    assert epochs[-1]["loss"] < epochs[0]["loss"]
     card = load_model(four).card
     assert card.epoch == 4 and card.persons == 6
     assert card.figures[0]["protocol"] and card.figures[0]["protocol_hash"]
+
+
+def test_training_learns(manifest, tmp_path):
+    train(recipe(manifest, "train.epochs=15", "optim.lr=3e-3", "augment.erase=none"), tmp_path / "run")
+    losses = [r["loss"] for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in r]
+    assert losses[-1] < 0.7 * losses[0]
 
 
 def test_the_saved_recipe_is_the_resolved_one(four, manifest):
