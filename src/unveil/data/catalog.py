@@ -21,6 +21,7 @@ READERS = {
     "manifest": "unveil.data.manifest:read",
     "market1501": "unveil.data.market1501:read",
     "viper": "unveil.data.viper:read",
+    "world": "unveil.world.dataset:read",
     "cuhk03": "unveil.data.cuhk03:read",
     "dukemtmc": "unveil.data.duke:read",
     "occluded_duke": "unveil.data.occluded_duke:read",
@@ -74,11 +75,13 @@ def load_dataset(source: DataSource) -> Dataset:
     """
     read = reader(source.name)
     options = _typed(read, source)
-    if source.root is None:
-        raise DataError(f"dataset {source.name!r}: where is it? Write {source.name}:/path/to/it")
-    root = Path(source.root).expanduser()
-    if not root.exists():
-        raise DataError(f"dataset {source.name!r}: {root} does not exist")
+    root = None if source.root is None else Path(source.root).expanduser()
+    # A reader that does without a root makes its data itself, and knows names beside folders.
+    if inspect.signature(read).parameters["root"].default is inspect.Parameter.empty:
+        if root is None:
+            raise DataError(f"dataset {source.name!r}: where is it? Write {source.name}:/path/to/it")
+        if not root.exists():
+            raise DataError(f"dataset {source.name!r}: {root} does not exist")
     dataset = read(root, **options)
     if "parsing" not in source.options:
         return dataset

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unveil.data.catalog import load_dataset
+from unveil.data.protocols import PROTOCOLS
 from unveil.errors import ProtocolError
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
-from unveil.evaluation.protocols import PROTOCOLS
 from unveil.evaluation.rerank import RerankSettings
 from unveil.models.checkpoint import TrainedModel
 from unveil.models.embed import embed_samples
