@@ -73,9 +73,14 @@ def rigid(
     weights = np.zeros((len(points), 4), np.float32)
     weights[:, 0] = 1
     return Piece(
-        points.astype(np.float32), bones, weights, faces.astype(np.int32), np.full(len(faces), label, np.int32), material,
+        points.astype(np.float32),
+        bones,
+        weights,
+        faces.astype(np.int32),
+        np.full(len(faces), label, np.int32),
+        material,
         uv=None if uv is None else uv.astype(np.float32),
-    )  # fmt: skip
+    )
 
 
 def tube(path: Floats, radius: float, bone: int, label: int, material: Material) -> Piece:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unveil.errors import DataError
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
+Floats = NDArray[np.floating[Any]]
+Ints = NDArray[np.integer[Any]]
 PACK = Path(__file__).parent / "pack"
 GROUPS = ("body", "eye_l", "eye_r", "tights", "skirt", "hair")
 MASKS = ("lips", "face", "ears", "eyelids", "fingernails")

@@ -153,12 +153,19 @@ def _finish(world: World, folder: Path) -> None:
     named = ("person", "camera", "clothes", "tracklet", "time", "split", "path")
     samples = tuple(
         Sample(
-            key=row["path"], path=folder / row["path"], person=row["person"], camera=row["camera"], clothes=row["clothes"],
-            time=float(row["time"]), tracklet=row["tracklet"], split=row["split"],  # type: ignore[arg-type]
-            parsing=parsing_path(folder, "lip20", row["path"]), extra={k: v for k, v in row.items() if k not in named},
+            key=row["path"],
+            path=folder / row["path"],
+            person=row["person"],
+            camera=row["camera"],
+            clothes=row["clothes"],
+            time=float(row["time"]),
+            tracklet=row["tracklet"],
+            split=row["split"],  # type: ignore[arg-type]
+            parsing=parsing_path(folder, "lip20", row["path"]),
+            extra={k: v for k, v in row.items() if k not in named},
         )
         for row in rows
-    )  # fmt: skip
+    )
     dataset = Dataset(f"world-{world.hash}", samples, parsing_scheme="lip20")
     write_manifest(dataset, folder / FILE)
     card = {

@@ -88,7 +88,7 @@ def visible_share(stage: Stage, position: tuple[float, float], height: float) ->
     camera = stage.scene.camera
     at = np.array([position[0], 0, position[1]], np.float32)
     points = at + PROBES[:, :1] * camera.axes[0] + PROBES[:, 1:] * np.array([0, height, 0])
-    ends = camera.project(np.array([at, at + [0, height * 1.04, 0]], np.float32))
+    ends = camera.project(np.array([at, at + np.array([0, height * 1.04, 0])], np.float32))
     low, high = ends[:, :2].min(0), ends[:, :2].max(0)
     tall = high[1] - low[1]
     inside = (
@@ -114,7 +114,7 @@ def is_free(stage: Stage, position: tuple[float, float]) -> bool:
 def beside(
     stage: Stage, position: tuple[float, float], before: bool, rng: np.random.Generator
 ) -> tuple[float, float] | None:
-    """Return a free place for another person: between the camera and a position, or near it; ``None`` if there is none."""
+    """Return a free place for another person, between the camera and a position or near it; ``None``: there is none."""
     camera = stage.scene.camera.position[[0, 2]]
     to: Floats = camera - np.array(position)
     distance = float(np.linalg.norm(to))

@@ -8,27 +8,31 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from unveil.data.manifest import FILE, read_manifest
 from unveil.data.parsing_tree import parsing_path
 from unveil.errors import DataError, nearest
 from unveil.files import cache_dir, write_bytes
 from unveil.progress import track
-from unveil.records import Dataset, Protocol, Where
+from unveil.records import Dataset, Protocol, Relation, Where
 from unveil.world.build import CARD, PLAN, render_world
 from unveil.world.labels import SCHEMES, table
 from unveil.world.plan import OCCLUDED_BELOW, PRESETS, preset
+from unveil.world.sensor import to_png
 
 _HIDDEN = (Where("visible", "<", OCCLUDED_BELOW),)
 _SEEN = (Where("visible", ">=", OCCLUDED_BELOW),)
-_OTHER_CLOTHES = ("same_camera", "same_clothes")
+_OTHER_CLOTHES: tuple[Relation, ...] = ("same_camera", "same_clothes")
 PROTOCOLS = (
     Protocol("world-general", about="Every crop of the test people; the query's own camera does not count."),
     Protocol("world-sc", junk=("same_camera", "other_clothes"), about="Only the same outfit counts."),
     Protocol("world-cc", junk=_OTHER_CLOTHES, about="Only other outfits count."),
     Protocol("world-occ", query=_HIDDEN, gallery=_SEEN, about="Hidden queries, whole gallery."),
-    Protocol("world-occ-cc", _OTHER_CLOTHES, _HIDDEN, _SEEN, about="Hidden queries, whole gallery, only other outfits count."),
-)  # fmt: skip
+    Protocol(
+        "world-occ-cc", _OTHER_CLOTHES, _HIDDEN, _SEEN, about="Hidden queries, whole gallery, only other outfits count."
+    ),
+)
 _MADE_FILE = ".complete"
 
 
@@ -77,15 +81,26 @@ def world_folder(name: str, people: int | None = None, seed: int | None = None) 
     return cache_dir() / "world" / f"{name}-{preset(name, people, seed).hash}"
 
 
+def read_labels(folder: Path, key: str) -> NDArray[np.uint8]:
+    """Return the world labels ``(h, w)`` of a crop.
+
+    Raises:
+        DataError: the map is missing or damaged.
+    """
+    path = parsing_path(folder, "world", key)
+    found = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if found is None:
+        raise DataError(f"{path} is missing or no PNG; render the world again")
+    return found.astype(np.uint8)
+
+
 def _with_parsing(dataset: Dataset, folder: Path, scheme: str) -> Dataset:
     """Return the dataset with its maps in another label set, translated from the world's own on first use."""
     made = folder / "parsing" / scheme / _MADE_FILE
     if scheme != "world" and not made.is_file():
         for sample in track(dataset.samples, f"translating parsing maps to {scheme}"):
-            labels = cv2.imread(str(parsing_path(folder, "world", sample.key)), cv2.IMREAD_GRAYSCALE)
-            write_bytes(
-                parsing_path(folder, scheme, sample.key), bytes(cv2.imencode(".png", np.take(table(scheme), labels))[1])
-            )
+            labels = table(scheme)[read_labels(folder, sample.key)]
+            write_bytes(parsing_path(folder, scheme, sample.key), to_png(labels))
         write_bytes(made, b"")
     samples = tuple(dataclasses.replace(s, parsing=parsing_path(folder, scheme, s.key)) for s in dataset.samples)
     return dataclasses.replace(dataset, samples=samples, parsing_scheme=scheme)

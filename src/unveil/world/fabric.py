@@ -153,7 +153,7 @@ def weave(cloth: Cloth, whole: bool = True) -> NDArray[np.uint8]:
 def fade(texture: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
     """Return jeans: lighter along the front of the thighs."""
     down, across = np.mgrid[0:TEXTURE, 0:TEXTURE] / TEXTURE
-    worn = np.exp(-(((down - 0.35) / 0.16) ** 2)) * np.exp(-(((across % 1 - 0.5) / 0.13) ** 2))
+    worn = np.exp(-(((down - 0.35) / 0.16) ** 2)) * np.exp(-(((across - 0.25) / 0.07) ** 2))
     return np.clip(texture * (1 + strength * worn[..., None]), 0, 250).astype(np.uint8)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
 from unveil.world.anatomy import ARM_TURN, LEG_TURN, SIDES, TORSO_TURN, anatomy, ramp
 from unveil.world.body import Floats, Ints, load_pack
-from unveil.world.fabric import fade, front_line, weave
+from unveil.world.fabric import Cloth, fade, front_line, weave
 from unveil.world.labels import PARTS, codes
 from unveil.world.mesh import Material, Piece
 from unveil.world.outfit import Outfit
@@ -117,7 +118,9 @@ class Dresser:
         pits = 0.35 * np.exp(-(((self.along_arm - 0.02) / 0.12) ** 2)) * (self.normals[:, 1] < 0)
         return np.clip(1 - legs - pits, 0.45, 1).astype(np.float32)
 
-    def _legs(self, kind: str, cloth, length: float, cut: float, gap: float, bump: float, start: float = -1.0) -> None:  # type: ignore[no-untyped-def]
+    def _legs(
+        self, kind: str, cloth: Cloth, length: float, cut: float, gap: float, bump: float, start: float = -1.0
+    ) -> None:
         """Add trousers, leggings or stockings; with ``start``, only from there down the leg (socks)."""
         a, t = anatomy(), self.along_leg
         points = self._cut_legs(cut) if cut > 0 else self.points
@@ -267,13 +270,13 @@ class Dresser:
     def _skirt(
         self,
         kind: str,
-        cloth,
+        cloth: Cloth,
         top: float,
         gap: float,
         length: float | None = None,
         flare: float | None = None,
-        opening=None,
-    ) -> None:  # type: ignore[no-untyped-def]
+        opening: Callable[[Floats], Floats] | None = None,
+    ) -> None:
         """Add a skirt, or the lower part of a dress or coat; its hem swings with both legs and does not ripple."""
         o, a, part, pack = self.outfit, anatomy(), skirt_helper(), load_pack()
         length = o.skirt_length if length is None else length

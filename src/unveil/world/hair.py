@@ -1,4 +1,4 @@
-"""Hair as layers: a cap on the scalp, then some hundred cards of strands that grow, fall and lie on head and shoulders."""
+"""Hair as layers: a cap on the scalp, then some hundred cards of strands that grow and fall over head and shoulders."""
 
 from __future__ import annotations
 
@@ -115,15 +115,21 @@ def _cap(body: Shaped, material: Material, rng: np.random.Generator, hat: bool) 
     if hair.style == "receding":
         keep = np.where(t[:, 1] > a.crown - 0.035 - 0.05 * hair.volume / 0.022, -0.02, keep)
     shown = (keep[part.faces].max(1) >= 0) & (a.head[part.rows][part.faces].min(1) > 0.2)
-    thick = 0.003 if hair.style in ("buzz", "receding") or hat else 0.006 + 0.4 * hair.volume
-    thick = thick * ramp(height, -0.01, 0.04)
+    least = 0.003 if hair.style in ("buzz", "receding") or hat else 0.006 + 0.4 * hair.volume
+    thick = least * ramp(height, -0.01, 0.04)
     points = body.points[part.rows] + body.body_normals[part.rows] * (0.0015 + thick)[:, None]
     uv = np.stack([(cell[1] / 63).astype(np.float32) * 3, height, 0.25 + 0.3 * ramp(-height, -0.12, 0)], 1)
     return body.piece(
-        part, points.astype(np.float32), part.faces[shown], labels=np.full(int(shown.sum()), code("hair", "head"), np.int32),
-        material=material, keep=keep.astype(np.float32), uv=uv.astype(np.float32),
-        ambient=(0.6 + 0.4 * ramp(height, 0, 0.06)), normals=body.body_normals[part.rows],
-    )  # fmt: skip
+        part,
+        points.astype(np.float32),
+        part.faces[shown],
+        labels=np.full(int(shown.sum()), code("hair", "head"), np.int32),
+        material=material,
+        keep=keep.astype(np.float32),
+        uv=uv.astype(np.float32),
+        ambient=(0.6 + 0.4 * ramp(height, 0, 0.06)),
+        normals=body.body_normals[part.rows],
+    )
 
 
 def _roots(body: Shaped, head: Head, rng: np.random.Generator, count: int, hat: bool) -> tuple[Floats, Floats]:
@@ -171,6 +177,7 @@ def _cards(
     else:
         top = ramp(roots[:, 1], head.centre[1] + 0.02, head.centre[1] + 0.09)[:, None]
         flow = 0.9 * down + side * across * (0.15 + 0.9 * top) * (0.35 + 0.65 * front) + 0.5 * back * (1 - front)
+    flow = np.asarray(flow)
     flow = flow - outward * (flow * outward).sum(1, keepdims=True) * 0.9
     flow /= np.linalg.norm(flow, axis=1, keepdims=True) + 1e-6
     length = hair.length * rng.uniform(0.75, 1.05, n)
@@ -244,7 +251,7 @@ def _off_trunk(body: Shaped, points: Floats) -> Floats:
 def _ribbons(
     body: Shaped, head: Head, line: Floats, width: Floats, material: Material, rng: np.random.Generator
 ) -> Piece:
-    """Return cards ``(n, k, 3)`` of a width as one piece; their normals are those of the head, so that light is smooth."""
+    """Return cards ``(n, k, 3)`` as one piece; their normals are those of the head, so that light is smooth."""
     n, k, _ = line.shape
     along = np.gradient(line, axis=1)
     out = head.outward(line)
@@ -257,9 +264,9 @@ def _ribbons(
     taper = np.interp(np.linspace(0, 1, k), (0, 0.3, 0.8, 1), (0.7, 1, 0.9, 0.5))
     half = across * (width[:, None] * taper / 2)[..., None]
     points = np.stack([line - half, line + half], 2).reshape(-1, 3)
-    curved = np.stack([out - across * 0.5, out + across * 0.5], 2).reshape(-1, 3)
+    curved = np.stack([out - 0.5 * across, out + 0.5 * across], 2).reshape(-1, 3)
     normals = curved / (np.linalg.norm(curved, axis=1, keepdims=True) + 1e-9)
-    start = rng.random(n)
+    start = np.asarray(rng.random(n))
     u = np.stack([np.repeat(start[:, None], k, 1), np.repeat(start[:, None] + 0.14, k, 1)], 2).reshape(-1)
     v = np.repeat(np.tile(np.linspace(0, 1, k), (n, 1))[..., None], 2, 2).reshape(-1)
     base = (np.arange(n)[:, None] * 2 * k + np.arange(k - 1) * 2).reshape(-1, 1)

@@ -188,9 +188,18 @@ def draw_identity(seed: tuple[int, ...]) -> Identity:
         ],
     )
     return Identity(
-        seed, "male" if male else "female", group, macro, tuple(sorted(local.items())), skin, face,
-        _hair(rng, male, group, ancestry), _gait(rng, group), _aid(rng, group), 0.0 if male else float(rng.beta(1.2, 1.0)),
-    )  # fmt: skip
+        seed,
+        "male" if male else "female",
+        group,
+        macro,
+        tuple(sorted(local.items())),
+        skin,
+        face,
+        _hair(rng, male, group, ancestry),
+        _gait(rng, group),
+        _aid(rng, group),
+        0.0 if male else float(rng.beta(1.2, 1.0)),
+    )
 
 
 def describe(identity: Identity) -> dict[str, str]:
@@ -240,10 +249,16 @@ def _hair(rng: np.random.Generator, male: bool, group: str, ancestry: np.ndarray
               "long": (0.32, 0.62), "pony": (0.25, 0.5), "bun": (0.2, 0.2), "braids": (0.3, 0.5)}[style]  # fmt: skip
     tint = np.clip(np.array(HAIR_COLOURS[colour]) * rng.uniform(0.85, 1.15), 0, 1)
     return Hair(
-        style, colour, (float(tint[0]), float(tint[1]), float(tint[2])), rng.uniform(*length), rng.uniform(0.004, 0.022),
-        rng.uniform(0.6, 1) if style in ("curly", "afro") else rng.uniform(0, 0.35), rng.choice((-1, 1)) * rng.uniform(0, 0.04),
-        rng.uniform(0.03, 0.075) if rng.random() < 0.4 else 0.0, int(rng.integers(1 << 30)),
-    )  # fmt: skip
+        style,
+        colour,
+        (float(tint[0]), float(tint[1]), float(tint[2])),
+        rng.uniform(*length),
+        rng.uniform(0.004, 0.022),
+        rng.uniform(0.6, 1) if style in ("curly", "afro") else rng.uniform(0, 0.35),
+        rng.choice((-1, 1)) * rng.uniform(0, 0.04),
+        rng.uniform(0.03, 0.075) if rng.random() < 0.4 else 0.0,
+        int(rng.integers(1 << 30)),
+    )
 
 
 def _gait(rng: np.random.Generator, group: str) -> Gait:

@@ -19,7 +19,7 @@ NEAR = 0.05  # metres: triangles with a corner nearer than this are left out
 FAR = 1e9
 
 if not os.access(Path(__file__).parent, os.W_OK) and "NUMBA_CACHE_DIR" not in os.environ:
-    numba.config.CACHE_DIR = str(cache_dir() / "numba")
+    numba.config.CACHE_DIR = str(cache_dir() / "numba")  # type: ignore[attr-defined]
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,8 +103,8 @@ def rasterise(screen, faces, keep, uv, material, alpha_of, alpha, depth, triangl
         low_y, high_y = ay + min(0.0, by, cy), ay + max(0.0, by, cy)
         if high_x < 0 or high_y < 0 or low_x >= width or low_y >= height:
             continue
-        x0, x1 = max(0, int(math.ceil(low_x - 0.5))), min(width - 1, int(math.floor(high_x - 0.5)))
-        y0, y1 = max(0, int(math.ceil(low_y - 0.5))), min(height - 1, int(math.floor(high_y - 0.5)))
+        x0, x1 = max(0, math.ceil(low_x - 0.5)), min(width - 1, math.floor(high_x - 0.5))
+        y0, y1 = max(0, math.ceil(low_y - 0.5)), min(height - 1, math.floor(high_y - 0.5))
         area = bx * cy - cx * by
         if x1 < x0 or y1 < y0 or abs(area) < 1e-9:
             continue
@@ -186,7 +186,7 @@ def lit(x, y, z, frame, shadow, bias):  # type: ignore[no-untyped-def]
     u = frame[0, 0] * x + frame[0, 1] * y + frame[0, 2] * z + frame[3, 0] - 0.5
     v = frame[1, 0] * x + frame[1, 1] * y + frame[1, 2] * z + frame[3, 1] - 0.5
     d = frame[2, 0] * x + frame[2, 1] * y + frame[2, 2] * z + frame[3, 2] - bias
-    i, j = int(math.floor(u)), int(math.floor(v))
+    i, j = math.floor(u), math.floor(v)
     if i < 0 or j < 0 or i >= n - 1 or j >= n - 1:
         return 1.0
     u -= i

@@ -117,9 +117,23 @@ def join(pieces: list[Piece], heads: Floats, hung: tuple[int, ...]) -> Figure:
     """Return one figure; vertices that no triangle uses are dropped."""
     from unveil.world.kernels import vertex_normals
 
-    columns: dict[str, list[NDArray]] = {name: [] for name in (
-        "points", "normals", "bones", "weights", "faces", "labels", "material_of", "keep", "uv", "colour", "ambient", "crease"
-    )}  # fmt: skip
+    columns: dict[str, list[NDArray]] = {
+        name: []
+        for name in (
+            "points",
+            "normals",
+            "bones",
+            "weights",
+            "faces",
+            "labels",
+            "material_of",
+            "keep",
+            "uv",
+            "colour",
+            "ambient",
+            "crease",
+        )
+    }
     materials: list[Material] = []
     textures: list[NDArray[np.uint8]] = []
     rows, start = [], 0
@@ -173,7 +187,7 @@ def join(pieces: list[Piece], heads: Floats, hung: tuple[int, ...]) -> Figure:
     table = np.array(rows, np.float32)
     stack = np.stack(textures) if textures else np.zeros((1, 1, 1, 3), np.uint8)
     return Figure(
-        **joined,
+        **joined,  # type: ignore[arg-type]
         materials=np.ascontiguousarray(table[:, :8]),
         alpha_of=np.ascontiguousarray(table[:, 8:]),
         textures=stack,

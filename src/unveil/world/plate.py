@@ -13,6 +13,7 @@ from unveil.files import atomic_folder
 from unveil.world.body import Floats
 from unveil.world.fabric import clouds
 from unveil.world.kernels import FAR, compiled, lit, rasterise, shadow_depth
+from unveil.world.props import Footprint
 from unveil.world.scene import FRAME, Lighting, Scene
 from unveil.world.shading import strands
 
@@ -23,8 +24,8 @@ FAR_MM = 65535
 SHADOW_SIZE = 1024
 SCENE_REACH = 15.0  # metres around the middle of the scene that the shadow map covers
 NOISE_SIZE = 256
-FOG_METRES = 80.0  # after which two thirds of the light are the fog's
-FOGGY = 0.025  # haze of a camera from which there is fog in the scene
+FOG_METRES = 90.0  # after which two thirds of the light are the fog's
+FOGGY = 0.019  # haze of a camera from which there is fog in the scene
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def render_plate(scene: Scene) -> Plate:
     shadow = np.full((SHADOW_SIZE, SHADOW_SIZE), FAR, np.float32)
     casts = points[faces].mean(1)[:, 1] < 3.2 if light.kind in ("lamps", "window") else np.ones(len(faces), bool)
     shadow_depth(to_light(frame, points), np.ascontiguousarray(faces[casts]), keep, shadow)
-    prints = np.array(scene.footprints or [(0, -99, 0.1, 0.1, 0)], np.float32)
+    prints = np.array(scene.footprints or [Footprint(0, -99, 0.1, 0.1)], np.float32)
     ambient, direct = np.zeros((2, height, width, 3), np.float32)
     noise = _noise()
     shade_scene(
@@ -152,16 +153,16 @@ def smooth(noise, layer, u, v):  # type: ignore[no-untyped-def]
     x -= i
     y -= j
     i, j = i % size, j % size
-    k, l = (i + 1) % size, (j + 1) % size
+    k, m = (i + 1) % size, (j + 1) % size
     top = (1 - x) * noise[layer, j, i] + x * noise[layer, j, k]
-    return (1 - y) * top + y * ((1 - x) * noise[layer, l, i] + x * noise[layer, l, k])
+    return (1 - y) * top + y * ((1 - x) * noise[layer, m, i] + x * noise[layer, m, k])
 
 
 @compiled
-def shade_scene(
+def shade_scene(  # type: ignore[no-untyped-def]
     triangle, bary, faces, surface_of, surfaces, points, normals, noise, eye, axes, focal, light, sky, ground, sun,
     frame, shadow, prints, ambient, direct,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Write the light of each pixel of an empty scene, without and from the sun; procedural surfaces."""
     height, width = triangle.shape
     for y in range(height):

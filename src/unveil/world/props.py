@@ -236,7 +236,7 @@ def tree(b: Builder, x: float, z: float) -> None:
     for _ in range(int(rng.integers(3, 6))):
         dx, dy, dz = rng.normal(0, (0.7, 0.4, 0.7))
         r = rng.uniform(0.7, 1.3)
-        b.leaves((x + dx, height + 1.1 + dy, z + dz), (r, r * 0.8, r), 420, Surface(LEAVES, green, 1, 5), 0.13)  # type: ignore[arg-type]
+        b.leaves((x + dx, height + 1.1 + dy, z + dz), (r, r * 0.8, r), 420, Surface(LEAVES, green, 1, 5), 0.13)
 
 
 def bush(b: Builder, x: float, z: float, boxed: bool) -> None:
@@ -257,7 +257,7 @@ def bush(b: Builder, x: float, z: float, boxed: bool) -> None:
             380,
             Surface(LEAVES, green, 1, 7),
             0.075,
-        )  # type: ignore[arg-type]
+        )
 
 
 def hedge(b: Builder, x: float, z: float, length: float, turn: float) -> None:
@@ -266,7 +266,7 @@ def hedge(b: Builder, x: float, z: float, length: float, turn: float) -> None:
     height = b.rng.uniform(0.6, 1.1)
     for k in np.arange(-length / 2, length / 2, 0.5):
         px, pz = x + k * math.cos(turn), z - k * math.sin(turn)
-        b.leaves((px, height * 0.5, pz), (0.42, height * 0.6, 0.35), 300, Surface(LEAVES, green, 1, 9), 0.06)  # type: ignore[arg-type]
+        b.leaves((px, height * 0.5, pz), (0.42, height * 0.6, 0.35), 300, Surface(LEAVES, green, 1, 9), 0.06)
     b.footprints.append(Footprint(x, z, length / 2, 0.35, turn))
 
 
@@ -359,7 +359,7 @@ def crates(b: Builder, x: float, z: float) -> None:
             (b.rng.uniform(0.25, 0.45), h, b.rng.uniform(0.2, 0.4)),
             Surface(PLAIN if b.rng.random() < 0.5 else WOOD, tint, 1, 3),
             turn,
-        )  # type: ignore[arg-type]
+        )
         level += 2 * h
         turn += b.rng.normal(0, 0.2)
 
@@ -397,5 +397,5 @@ def shelf(b: Builder, x: float, z: float, turn: float) -> None:
                     Surface(PLAIN, tint),
                     turn,
                     solid=False,
-                )  # type: ignore[arg-type]
+                )
     b.footprints.append(Footprint(x, z, 1.05, 0.32, turn))

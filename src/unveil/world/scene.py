@@ -116,8 +116,18 @@ def make_scene(number: int, seed: int) -> Scene:
     depth = rng.uniform(8, 12) if indoor else rng.uniform(10, 16)
     width = rng.uniform(3.2, 5.0) if indoor else rng.uniform(4.5, 7.0)
     _floor(b, layout, kind, depth, width)
-    {"street": _street, "plaza": _plaza, "park": _park, "carpark": _carpark, "mall": _mall, "lobby": _lobby,
-     "platform": _platform, "store": _store, "yard": _yard, "promenade": _promenade}[layout](b, depth, width)  # fmt: skip
+    {
+        "street": _street,
+        "plaza": _plaza,
+        "park": _park,
+        "carpark": _carpark,
+        "mall": _mall,
+        "lobby": _lobby,
+        "platform": _platform,
+        "store": _store,
+        "yard": _yard,
+        "promenade": _promenade,
+    }[layout](b, depth, width)
     return Scene(layout, b, _camera(rng, number, kind, indoor), _lighting(rng, kind, indoor), depth, width)
 
 
@@ -143,7 +153,7 @@ def _camera(rng: np.random.Generator, number: int, kind: str, indoor: bool) -> C
         exposure=rng.uniform(1.0, 1.5) * {"night": 1.9, "dusk": 1.8, "rain": 1.25}.get(kind, 1.0),
         gamma=rng.uniform(1.9, 2.4),
         saturation=rng.uniform(0.4, 0.8) if kind in ("night", "fog") else rng.uniform(0.7, 1.15),
-        haze=rng.uniform(0.03, 0.06) if kind == "fog" else rng.uniform(0, 0.02),
+        haze=rng.uniform(0.02, 0.035) if kind == "fog" else rng.uniform(0, 0.015),
         noise=rng.uniform(0.015, 0.035) if dark else rng.uniform(0.004, 0.02),
         blur=rng.uniform(0, 0.9),
         jpeg=int(rng.uniform(50, 93)),
@@ -168,11 +178,15 @@ def _floor(b: Builder, layout: str, light: str, depth: float, width: float) -> N
     rng = b.rng
     grey = float(rng.uniform(0.10, 0.26))
     choices = {
-        "street": Surface(props.ASPHALT, (grey, grey, grey), 1, 3), "carpark": Surface(props.ASPHALT, (grey, grey, grey), 1, 6),
-        "park": Surface(props.GRASS, (0.09, 0.13, 0.04), 1, 5), "lobby": Surface(props.TILES, (0.42, 0.40, 0.36), 1.6, 2, 0.15),
-        "mall": Surface(props.TILES, (0.50, 0.47, 0.42), 1.2, 4, 0.2), "store": Surface(props.TILES, (0.42, 0.42, 0.42), 2.2, 7, 0.1),
-        "platform": Surface(props.PAVING, (0.30, 0.29, 0.28), 2, 8), "promenade": Surface(props.WOOD, (0.24, 0.16, 0.10), 1.2, 9),
-    }  # fmt: skip
+        "street": Surface(props.ASPHALT, (grey, grey, grey), 1, 3),
+        "carpark": Surface(props.ASPHALT, (grey, grey, grey), 1, 6),
+        "park": Surface(props.GRASS, (0.09, 0.13, 0.04), 1, 5),
+        "lobby": Surface(props.TILES, (0.42, 0.40, 0.36), 1.6, 2, 0.15),
+        "mall": Surface(props.TILES, (0.50, 0.47, 0.42), 1.2, 4, 0.2),
+        "store": Surface(props.TILES, (0.42, 0.42, 0.42), 2.2, 7, 0.1),
+        "platform": Surface(props.PAVING, (0.30, 0.29, 0.28), 2, 8),
+        "promenade": Surface(props.WOOD, (0.24, 0.16, 0.10), 1.2, 9),
+    }
     surface = choices.get(
         layout, Surface(props.PAVING, (0.30, 0.27, 0.23), float(rng.uniform(1, 2.5)), int(rng.integers(20)))
     )
@@ -256,7 +270,7 @@ def _backdrop(b: Builder, depth: float, low: bool = False) -> None:
             (x + wide / 2, tall / 2, depth + 3 + float(rng.uniform(0, 2))),
             (wide / 2, tall / 2, 1.5),
             Surface(kind, tone, float(rng.uniform(0.35, 0.6)), int(rng.integers(1, 90)), 0.1),
-        )  # type: ignore[arg-type]
+        )
         if kind != props.SHOP and not low and rng.random() < 0.5:
             b.box(
                 (x + wide / 2, 1.5, depth + 1.4),

@@ -31,7 +31,7 @@ def folds() -> Floats:
 
 @cache
 def strands() -> Floats:
-    """Return the strand texture ``(64, 256)``: a card of hair is there where it exceeds a threshold; ragged at the tip."""
+    """Return the strand texture ``(64, 256)``: hair is there where it exceeds a threshold; ragged at the tip."""
     rng = np.random.default_rng(4)
     streak = clouds(rng, 256, (2, 48), 3)[:64]
     streak = (streak - streak.min()) / np.ptp(streak)
@@ -48,10 +48,35 @@ def to_linear() -> Floats:
 
 
 @compiled
-def shade(
-    triangle, bary, faces, material_of, materials, points, normals, uv, colour, ambient, fold, textures, lut, slopes,
-    labels_of, eye, light, sky, ground, sun, frame, shadow, scene_frame, scene_shadow, offset, out, labels,
-):  # type: ignore[no-untyped-def]  # fmt: skip
+def shade(  # type: ignore[no-untyped-def]
+    triangle,
+    bary,
+    faces,
+    material_of,
+    materials,
+    points,
+    normals,
+    uv,
+    colour,
+    ambient,
+    fold,
+    textures,
+    lut,
+    slopes,
+    labels_of,
+    eye,
+    light,
+    sky,
+    ground,
+    sun,
+    frame,
+    shadow,
+    scene_frame,
+    scene_shadow,
+    offset,
+    out,
+    labels,
+):
     """Write colour ``out (H, W, 3)`` and world labels ``(H, W)`` where ``triangle >= 0``.
 
     Args:

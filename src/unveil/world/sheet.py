@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from unveil.data.manifest import read_manifest
-from unveil.data.parsing_tree import parsing_path
-from unveil.errors import UnveilError
+from unveil.errors import DataError, UnveilError
 from unveil.files import write_bytes
 from unveil.records import Sample
+from unveil.world.dataset import read_labels
 from unveil.world.labels import colours
 
 CELL = (160, 80)  # height and width of a crop on the sheet
@@ -57,10 +57,13 @@ def _row(cells: list[np.ndarray]) -> np.ndarray:
 
 
 def _picture(sample: Sample) -> np.ndarray:
-    image = cv2.imread(str(sample.path))[:, :, ::-1]
+    image = cv2.imread(str(sample.path))
+    if image is None:
+        raise DataError(f"{sample.path} is missing or no JPEG; render the world again")
+    image = image[:, :, ::-1]
     return cv2.resize(image, CELL[::-1], interpolation=cv2.INTER_AREA if image.shape[0] > CELL[0] else cv2.INTER_LINEAR)
 
 
 def _mask(root: Path, sample: Sample) -> np.ndarray:
-    labels = cv2.imread(str(parsing_path(root, "world", sample.key)), cv2.IMREAD_GRAYSCALE)
-    return colours()[cv2.resize(labels, CELL[::-1], interpolation=cv2.INTER_NEAREST)]
+    labels = cv2.resize(read_labels(root, sample.key), CELL[::-1], interpolation=cv2.INTER_NEAREST)
+    return colours()[labels.astype(np.uint8)]

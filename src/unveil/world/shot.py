@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,10 +66,18 @@ class Box:
         )
         return Box(x, y, right - x, bottom - y)
 
+    def common(self, other: Box) -> Box:
+        """Return what two boxes share; its width or height may be 0 or less."""
+        x, y = max(self.x, other.x), max(self.y, other.y)
+        right, bottom = (
+            min(self.x + self.width, other.x + other.width),
+            min(self.y + self.height, other.y + other.height),
+        )
+        return Box(x, y, right - x, bottom - y)
+
     def clipped(self) -> Box:
         """Return the part inside the frame; its width or height may be 0 or less."""
-        x, y = max(0, self.x), max(0, self.y)
-        return Box(x, y, min(FRAME[0], self.x + self.width) - x, min(FRAME[1], self.y + self.height) - y)
+        return self.common(Box(0, 0, *FRAME))
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,13 +111,17 @@ class Placed:
     folds: Floats
     screen: Floats
 
-    @property
+    @cached_property
     def box(self) -> Box:
         """Return the box around the whole person, possibly outside the frame."""
         used = self.actor.figure.keep >= 0
         low, high = self.screen[used, :2].min(0), self.screen[used, :2].max(0)
         x, y = math.floor(low[0]), math.floor(low[1])
         return Box(x, y, max(1, math.ceil(high[0]) - x), max(1, math.ceil(high[1]) - y))
+
+    def silhouette(self) -> int:
+        """Return the supersamples that the person would cover if nothing hid them and the frame had no end."""
+        return int((_drawn(self, self.box)[0] >= 0).sum())
 
 
 def place(stage: Stage, actor: Actor) -> Placed | None:
@@ -151,29 +164,54 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
     labels, owner = np.zeros((h, w), np.int32), np.full((h, w), -1, np.int32)
     whole, scene_before = np.zeros((h, w), np.int32), np.zeros((h, w), bool)
     for index, p in enumerate(people):
-        if not _touches(p.box, box):
+        own = p.box.common(box)
+        if own.width <= 0 or own.height <= 0:
             continue
         figure = p.actor.figure
-        screen = p.screen.copy()
-        screen[:, 0], screen[:, 1] = (screen[:, 0] - box.x) * s, (screen[:, 1] - box.y) * s
-        triangle, bary = np.full((h, w), -1, np.int32), np.zeros((h, w, 2), np.float32)
-        own = np.full((h, w), FAR, np.float32) if index == 0 else depth.copy()
-        rasterise(
-            screen, figure.faces, figure.keep, figure.uv, figure.material_of, figure.alpha_of, strands(), own, triangle, bary
-        )  # fmt: skip
+        here = (
+            slice((own.y - box.y) * s, (own.y - box.y + own.height) * s),
+            slice((own.x - box.x) * s, (own.x - box.x + own.width) * s),
+        )
+        behind = depth[here]
+        triangle, bary, near = _drawn(p, own)
         if index == 0:
-            whole = np.where(triangle >= 0, figure.labels[triangle], 0)
-            scene_before = (triangle >= 0) & (own >= depth)
-            triangle[own >= depth] = -1
+            whole[here] = np.where(triangle >= 0, figure.labels[triangle], 0)
+            scene_before[here] = (triangle >= 0) & (near >= behind)
+        triangle[near >= behind] = -1
         seen = triangle >= 0
-        depth[seen] = own[seen]
-        owner[seen] = index
+        depth[here] = np.where(seen, near, behind)
+        owner[here][seen] = index
+        colour, kinds = np.ascontiguousarray(out[here]), np.ascontiguousarray(labels[here])
         shade(
-            triangle, bary, figure.faces, figure.material_of, figure.materials, p.points, p.normals, figure.uv,
-            figure.colour, figure.ambient, p.folds, figure.textures, to_linear(), folds(), figure.labels, camera.position,
-            light.direction, light.sky, light.ground, direct_light, frame, shadow, plate.frame, plate.shadow,
-            np.array(p.actor.fold, np.float32), out, labels,
-        )  # fmt: skip
+            triangle,
+            bary,
+            figure.faces,
+            figure.material_of,
+            figure.materials,
+            p.points,
+            p.normals,
+            figure.uv,
+            figure.colour,
+            figure.ambient,
+            p.folds,
+            figure.textures,
+            to_linear(),
+            folds(),
+            figure.labels,
+            camera.position,
+            light.direction,
+            light.sky,
+            light.ground,
+            direct_light,
+            frame,
+            shadow,
+            plate.frame,
+            plate.shadow,
+            np.array(p.actor.fold, np.float32),
+            colour,
+            kinds,
+        )
+        out[here], labels[here] = colour, kinds
     if stage.scene.camera.haze > FOGGY:
         share = (1 - np.exp(-np.minimum(depth, 60) / FOG_METRES))[..., None]
         out = np.where(owner[..., None] >= 0, out * (1 - share) + share * light.sky * 0.9, out)
@@ -181,8 +219,26 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
     return Shot(box, mean, labels, owner, whole, scene_before)
 
 
-def _touches(a: Box, b: Box) -> bool:
-    return a.x < b.x + b.width and b.x < a.x + a.width and a.y < b.y + b.height and b.y < a.y + a.height
+def _drawn(p: Placed, box: Box) -> tuple[Ints, Floats, Floats]:
+    """Return the triangle, its weights and the depth at each supersample of a box, for one person alone."""
+    h, w, figure = box.height * SUPERSAMPLE, box.width * SUPERSAMPLE, p.actor.figure
+    shift, zoom = np.array([box.x, box.y, 0], np.float32), np.array([SUPERSAMPLE, SUPERSAMPLE, 1], np.float32)
+    screen = np.ascontiguousarray((p.screen - shift) * zoom)
+    triangle, bary = np.full((h, w), -1, np.int32), np.zeros((h, w, 2), np.float32)
+    depth = np.full((h, w), FAR, np.float32)
+    rasterise(
+        screen,
+        figure.faces,
+        figure.keep,
+        figure.uv,
+        figure.material_of,
+        figure.alpha_of,
+        strands(),
+        depth,
+        triangle,
+        bary,
+    )
+    return triangle, bary, depth
 
 
 def _feet(p: Placed) -> Floats:
@@ -195,9 +251,9 @@ def _feet(p: Placed) -> Floats:
 
 
 @compiled
-def backdrop(
+def backdrop(  # type: ignore[no-untyped-def]
     ambient, direct, depth_mm, x0, y0, eye, axes, focal, frame_width, frame_height, frame, shadow, feet, sun, out, depth
-):  # type: ignore[no-untyped-def]  # fmt: skip
+):  # fmt: skip
     """Write the light and the depth of an empty scene with the shadows that people cast on it."""
     height, width = depth.shape
     step = LIGHT_MAX / (255.0 * 255.0)
