@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from unveil.evaluation.distances import distance_matrix
-from unveil.evaluation.metrics import average_precision, cmc, inverse_negative_penalty
+from unveil.evaluation.metrics import average_precision, hits, inverse_negative_penalty
 from unveil.evaluation.protocols import Labels
 from unveil.evaluation.ranking import Ranks, rank_blocks, rank_positives
 from unveil.evaluation.rerank import RerankSettings, rerank_blocks, rerank_memory
@@ -85,6 +85,10 @@ def measure(work: Callable[[], Ranks]) -> tuple[Ranks, float, int]:
     return ranks, seconds, max(peak[0] - before, 0)
 
 
+def hits1(ranks: Ranks) -> np.ndarray:
+    return hits(ranks, 1)
+
+
 def machine() -> str:
     info = Path("/proc/cpuinfo")
     names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
@@ -94,48 +98,55 @@ def machine() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5, help="the best of so many is reported")
+    parser.add_argument("--rounds", type=int, default=5, help="best and median of so many are reported")
     parser.add_argument("--rerank", action="store_true", help="also measure k-reciprocal re-ranking, once")
     parser.add_argument("--out", type=Path, help="CSV to write")
     args = parser.parse_args()
 
     query, gallery, labels = features()
     settings = RerankSettings()
-    rows: list[dict[str, str]] = []
+    rows: list[dict[str, object]] = []
 
-    def add(what: str, ranks: Ranks, seconds: float, memory: int) -> None:
-        figures = (cmc(ranks, 1)[0], np.nanmean(average_precision(ranks)), np.nanmean(inverse_negative_penalty(ranks)))
-        rows.append(
-            {
-                "what": what, "queries": str(QUERIES), "gallery": str(GALLERY), "numbers": str(NUMBERS),
-                "seconds": f"{seconds:.2f}", "gib_beyond_features": f"{memory / 2**30:.2f}",
-                **dict(zip(("cmc1", "map", "minp"), (f"{f:.6f}" for f in figures), strict=True)), "machine": machine(),
-            }
-        )  # fmt: skip
-        print(rows[-1])
+    def add(what: str, times: list[float], memory: int | None, ranks: Ranks | None) -> None:
+        row: dict[str, object] = {
+            "what": what,
+            "queries": QUERIES,
+            "gallery": GALLERY,
+            "numbers": NUMBERS,
+            "rounds": len(times),
+        }
+        row |= {"best_seconds": f"{min(times):.2f}", "median_seconds": f"{np.median(times):.2f}"}
+        row["gib_beyond_features"] = "" if memory is None else f"{memory / 2**30:.2f}"
+        for name, values in (("cmc1", hits1), ("map", average_precision), ("minp", inverse_negative_penalty)):
+            row[name] = "" if ranks is None else f"{np.nanmean(values(ranks)):.6f}"
+        # Other work on the machine slows all rounds; its share is told, not hidden.
+        row |= {"load": f"{os.getloadavg()[0]:.1f}", "machine": machine()}
+        rows.append(row)
+        print(row)
 
     runs = [measure(lambda: rank_positives(query, gallery, labels)) for _ in range(args.rounds)]
-    ranks = runs[0][0]
-    add("unveil, best of rounds", ranks, min(r[1] for r in runs), max(r[2] for r in runs))
+    add("unveil", [r[1] for r in runs], max(r[2] for r in runs), runs[0][0])
 
     # The same few queries for both, because the last bits of a product depend on its shape.
     some = slice(NAIVE_QUERIES)
     few = Labels({name: codes[some] for name, codes in labels.query.items()}, labels.gallery, labels.junk)
-    start = time.perf_counter()
-    reference = naive(query.select(some), gallery, few)
-    seconds = (time.perf_counter() - start) * QUERIES / NAIVE_QUERIES
+    times = []
+    for _ in range(args.rounds):
+        start = time.perf_counter()
+        reference = naive(query.select(some), gallery, few)
+        times.append((time.perf_counter() - start) * QUERIES / NAIVE_QUERIES)
     own = rank_positives(query.select(some), gallery, few)
     wrong = [i for i, expected in enumerate(reference) if not np.array_equal(own.of(i), expected)]
     if wrong:
         raise SystemExit(f"the naive reference ranks the positives of queries {wrong} otherwise")
-    print(f"naive reference: same ranks for {NAIVE_QUERIES} queries; {seconds:.1f} s for all of them, extrapolated")
-    columns = dict.fromkeys(("gib_beyond_features", "cmc1", "map", "minp"), "")
-    rows.append(rows[0] | columns | {"what": "naive full sort, extrapolated", "seconds": f"{seconds:.2f}"})
+    print(f"the naive reference gives the same ranks for {NAIVE_QUERIES} queries")
+    add(f"naive full sort, extrapolated from {NAIVE_QUERIES} queries", times, None, None)
 
     if args.rerank:
         need = rerank_memory(QUERIES, GALLERY, NUMBERS, settings)
         print(f"re-ranking: at most {need / 2**30:.2f} GiB estimated")
-        add("re-ranking", *measure(lambda: rank_blocks(rerank_blocks(query, gallery, settings), labels)))
+        ranks, seconds, memory = measure(lambda: rank_blocks(rerank_blocks(query, gallery, settings), labels))
+        add("re-ranking", [seconds], memory, ranks)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with args.out.open("w", newline="") as f:
