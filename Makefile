@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ready
 
-.PHONY: test lint format clean
+.PHONY: test lint demo format clean
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,tensorboard,timm,onnx,mat,test,lint]'
@@ -11,6 +11,9 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: $(STAMP)
 	$(VENV)/bin/python -m pytest -n 2
+
+demo: $(STAMP)
+	$(VENV)/bin/unveil demo --out demo
 
 lint: $(STAMP)
 	$(VENV)/bin/ruff check .

@@ -15,7 +15,7 @@ from PIL import Image
 
 from unveil.errors import MissingExtraError
 from unveil.report.answer import Answer, Crop, Match, picture_of
-from unveil.report.page import ranked_page
+from unveil.report.page import write_page
 
 BLUE = Crop(picture_of(np.full((600, 300, 3), (10, 20, 240), np.uint8)), "camera 1")
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -44,7 +44,7 @@ class Elements(HTMLParser):
 
 
 def page(tmp_path: Path, *answers: Answer, **settings: object) -> str:
-    ranked_page(answers, tmp_path / "page.html", **settings)  # type: ignore[arg-type]
+    write_page(answers, tmp_path / "page.html", **settings)  # type: ignore[arg-type]
     return (tmp_path / "page.html").read_text(encoding="utf-8")
 
 

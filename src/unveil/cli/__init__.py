@@ -12,7 +12,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from unveil import __version__
-from unveil.cli import ablate, bench, data, doctor, embed, evaluate, methods, occlude, parse, search, train
+from unveil.cli import ablate, bench, data, demo, doctor, embed, evaluate, methods, occlude, parse, search, train
 from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
 
@@ -26,6 +26,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
+app.command("demo", epilog=EXIT_CODES)(demo.command)
 app.command("train", epilog=EXIT_CODES)(train.command)
 app.command("evaluate", epilog=EXIT_CODES)(evaluate.command)
 app.command("embed", epilog=EXIT_CODES)(embed.command)

@@ -13,7 +13,7 @@ from unveil.evaluation.search import search
 from unveil.models.embeddings import EmbeddedCrops
 from unveil.records import Embedding, Sample
 from unveil.report.answer import Answer, Match, crop_of, same_person
-from unveil.report.page import ranked_page
+from unveil.report.page import write_page
 from unveil.report.sheet import ranked_sheet
 
 
@@ -112,7 +112,7 @@ def show(lists: list[RankedList], sheet: Path | None, page: Path | None, header:
     if sheet is not None:
         ranked_sheet(answers, sheet, "  ".join(f"{key} {value}" for key, value in header.items()))
     if page is not None:
-        ranked_page(answers, page, "Search", header)
+        write_page(answers, page, "Search", header)
     return [path for path in (sheet, page) if path is not None]
 
 

@@ -55,11 +55,12 @@ class Match:
 
 @dataclass(frozen=True)
 class Answer:
-    """One query, of one or several crops, and its matches, nearest first."""
+    """One query, of one or several crops, and its matches, nearest first; ``text`` says what there is to see."""
 
     queries: tuple[Crop, ...]
     matches: tuple[Match, ...]
     title: str = ""
+    text: str = ""
 
     def __post_init__(self) -> None:
         if not self.queries:

@@ -1,10 +1,11 @@
-"""The ranked lists as one HTML file that needs nothing else: pictures, styles and figures are inside it."""
+"""Ranked lists, tables and pictures as one HTML file that needs nothing else: everything is inside it."""
 
 from __future__ import annotations
 
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,32 @@ THUMBNAIL = 320  # pixels, longest side
 QUALITY = 85
 
 
-def ranked_page(
-    answers: Sequence[Answer], path: Path, title: str = "Search", header: Mapping[str, str] | None = None
+@dataclass(frozen=True)
+class Panel:
+    """A section that is not a ranked list.
+
+    Args:
+        title: its heading.
+        text: a paragraph.
+        head: names of the columns of a table.
+        rows: cells of the table, as text.
+        pictures: files of pictures (PNG or JPEG), shown one below the other.
+    """
+
+    title: str
+    text: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+    pictures: tuple[Path, ...] = ()
+
+
+def write_page(
+    sections: Sequence[Answer | Panel], path: Path, title: str = "Search", header: Mapping[str, str] | None = None
 ) -> None:
     """Write the page.
 
     Args:
-        answers: one section each, in order.
+        sections: ranked lists and panels, in order.
         path: HTML file to write.
         title: heading of the page.
         header: what the lists were made with, for example model, dataset, protocol with its hash, figures.
@@ -40,16 +60,25 @@ def ranked_page(
         raise MissingExtraError("an HTML page", "report") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string(Path(__file__).with_name("page.html").read_text(encoding="utf-8"))
-    sections = [_section(answer) for answer in track(answers, "drawing")]
-    write_text(path, template.render(title=title, header=dict(header or {}), sections=sections))
+    drawn = [_answer(s) if isinstance(s, Answer) else _panel(s) for s in track(sections, "drawing")]
+    write_text(path, template.render(title=title, header=dict(header or {}), sections=drawn))
 
 
-def _section(answer: Answer) -> dict[str, Any]:
+def _panel(panel: Panel) -> dict[str, Any]:
+    kinds = {".png": "png", ".jpg": "jpeg"}
+    sources = [f"data:image/{kinds[p.suffix]};base64,{_base64(p.read_bytes())}" for p in panel.pictures]
+    return {"panel": True, "title": panel.title, "text": panel.text, "head": panel.head, "rows": panel.rows,
+            "pictures": sources}  # fmt: skip
+
+
+def _answer(answer: Answer) -> dict[str, Any]:
     names = answer.part_names
     # Bars are comparable inside one list: the longest is the largest distance of any part in it.
     longest = max((d for match in answer.matches for d in match.parts.values()), default=0.0) or 1.0
     return {
+        "panel": False,
         "title": answer.title,
+        "text": answer.text,
         "queries": [_crop(crop) for crop in answer.queries],
         "matches": [
             {
@@ -75,8 +104,11 @@ def _crop(crop: Crop) -> dict[str, Any]:
     image.thumbnail((THUMBNAIL, THUMBNAIL), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=QUALITY, optimize=True)
-    data = base64.b64encode(buffer.getvalue()).decode()
     return {
-        "source": f"data:image/jpeg;base64,{data}", "width": image.width, "height": image.height,
+        "source": f"data:image/jpeg;base64,{_base64(buffer.getvalue())}", "width": image.width, "height": image.height,
         "caption": crop.caption,
     }  # fmt: skip
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode()

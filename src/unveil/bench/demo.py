@@ -1,0 +1,189 @@
+"""The demonstration: render people, train on some, find the others again, and show on one page how well that went."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unveil.data.catalog import load_dataset
+from unveil.evaluation.distances import distance_matrix
+from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
+from unveil.evaluation.protocols import labels, select
+from unveil.files import write_text
+from unveil.methods.method import LabelSpace
+from unveil.models.card import Card
+from unveil.models.checkpoint import TrainedModel, new_model
+from unveil.models.embed import embed_samples
+from unveil.models.embeddings import EmbeddedCrops, save_embeddings
+from unveil.recipe import DataSource, Recipe, with_overrides
+from unveil.records import Dataset, Embedding, Protocol, Sample
+from unveil.report.answer import Answer, Match, crop_of, same_person
+from unveil.report.curves import cmc_curve, training_curves
+from unveil.report.page import Panel, write_page
+from unveil.report.sheet import ranked_sheet
+from unveil.training.loop import train
+from unveil.training.metrics import NAME as METRICS
+from unveil.training.metrics import read_metrics
+from unveil.training.state import NAME as STATE
+from unveil.world.dataset import world_folder
+from unveil.world.sheet import save_sheet
+
+log = logging.getLogger(__name__)
+SHOWN = 12
+QUERIES = {
+    "world-occ": "A hidden query: part of the person is behind something, someone, or outside the picture.",
+    "world-cc": "A query in other clothes: every right answer wears another outfit.",
+    "world-occ-cc": "Both at once: hidden, and in other clothes.",
+}
+BASELINES = {
+    "colour histogram": ("method.name=histogram", "backbone.name=resnet18"),
+    "untrained network": (),
+}
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What the demonstration found: figures by name of the contestant, and where the page is."""
+
+    results: dict[str, list[Result]]
+    page: Path
+
+
+def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = None) -> Demo:
+    """Run every step; called again after a stop, finished steps are not done again.
+
+    Args:
+        recipe: what to train; its data are replaced by the world.
+        world: a source with protocols of its own.
+        out: folder that gets the run, the embeddings, pictures, ``figures.json`` and ``report.html``.
+        cache: folder of the image stores.
+    """
+    started = time.monotonic()
+    log.info("1 of 5  rendering people (kept for the next time)")
+    dataset = load_dataset(world)
+    # The contestants are measured together at the end, so the run itself tests nothing.
+    recipe = with_overrides(recipe, [f"data.train={world}", "data.test=[]"])
+    log.info("2 of 5  training on %d crops of %d people", len(dataset.train), len({s.person for s in dataset.train}))
+    model = train(recipe, out / "run", resume=(out / "run" / STATE).exists(), cache=cache)
+    log.info("3 of 5  measuring under %d protocols, beside what needs no training", len(dataset.protocols))
+    samples = evaluation_samples(dataset)
+    embeddings = {"trained network": embed_samples(model, samples, cache)[0]}
+    for name, overrides in BASELINES.items():
+        bare = with_overrides(recipe, overrides)
+        card = Card(recipe=bare.model_dump(mode="json"), persons=1)
+        embeddings[name] = embed_samples(TrainedModel(new_model(bare, LabelSpace(1)), bare, card), samples, cache)[0]
+    embeddings["chance"] = _random(len(samples))
+    results = {
+        name: [evaluate(embedding, samples, protocol, dataset) for protocol in dataset.protocols]
+        for name, embedding in embeddings.items()
+    }
+    log.info("4 of 5  embedding the gallery and searching")
+    trained = embeddings["trained network"]
+    save_embeddings(out / "crops.safetensors", EmbeddedCrops(trained, samples, model.card.fingerprint, str(world)))
+    answers = [_answer(trained, samples, dataset.protocol(name), text) for name, text in QUERIES.items()]
+    ranked_sheet(answers, out / "found.png", f"model {model.card.fingerprint}")
+    log.info("5 of 5  writing the report")
+    page = _report(dataset, world, results, answers, out, time.monotonic() - started)
+    return Demo(results, page)
+
+
+def _random(count: int) -> Embedding:
+    vectors = np.random.default_rng(0).standard_normal((count, 1, 64)).astype(np.float32)
+    return Embedding(vectors, np.ones((count, 1), np.float32))
+
+
+def _answer(embedding: Embedding, samples: Sequence[Sample], protocol: Protocol, text: str) -> Answer:
+    """Rank the gallery of a protocol, junk removed, for the query in the middle of its list: chosen before ranking."""
+    query, gallery = select(samples, protocol)
+    row, crop, junk = labels(samples, query, gallery, protocol).pairs(slice(0, len(query)))
+    findable = np.unique(row[~junk])
+    chosen = int(findable[len(findable) // 2])
+    distances = distance_matrix(embedding.select(query[chosen : chosen + 1]), embedding.select(gallery))[0]
+    distances[crop[(row == chosen) & junk]] = np.inf
+    asked = samples[query[chosen]]
+    matches = []
+    for g in np.argsort(distances, kind="stable")[:SHOWN]:
+        found = samples[gallery[g]]
+        matches.append(Match(crop_of(found), float(distances[g]), same_person([asked], found)))
+    return Answer((crop_of(asked),), tuple(matches), f"{protocol.name}: {asked.key}", text)
+
+
+def _report(
+    dataset: Dataset,
+    world: DataSource,
+    results: dict[str, list[Result]],
+    answers: list[Answer],
+    out: Path,
+    seconds: float,
+) -> Path:
+    folder = Path(str(world.root)) if world.root and Path(str(world.root)).is_dir() else _folder(world)
+    save_sheet(folder / "manifest.csv", out / "people.jpg", people=8, columns=12)
+    save_sheet(folder / "manifest.csv", out / "masks.jpg", people=3, columns=12, show="both")
+    training_curves(read_metrics(out / "run" / METRICS), out / "training.png")
+    cmc_curve(results["trained network"], out / "cmc.png")
+    head = ("", *(p.name.removeprefix("world-") for p in dataset.protocols))
+    rows = tuple((name, *(_figure(result) for result in found)) for name, found in results.items())
+    rules = tuple((p.name, p.hash, p.about) for p in dataset.protocols)
+    sections: list[Answer | Panel] = [
+        Panel(
+            "Figures",
+            "Rank-1 / mAP in percent, with the 95 % interval of mAP over queries. " + verdict(results),
+            head,
+            rows,
+            (out / "cmc.png",),
+        ),
+        *answers,
+        Panel(
+            "The people",
+            "Rendered here, each row one person in two or more outfits under several cameras; nobody in it exists.",
+            pictures=(out / "people.jpg",),
+        ),
+        Panel("What is known of each pixel", "Crops above their human-parsing maps.", pictures=(out / "masks.jpg",)),
+        Panel("Training", pictures=(out / "training.png",)),
+        Panel("Protocols", "What takes part, by name and hash.", ("protocol", "hash", "rule"), rules),
+    ]
+    seen, asked = (len({s.person for s in dataset.subset(split)}) for split in ("train", "query"))
+    header = {
+        "world": f"{world}, {len(dataset.samples)} crops; {seen} people to train on, {asked} others to find",
+        "queries shown": "the one in the middle of each protocol's list, chosen before the search",
+        "time": f"{seconds / 60:.1f} minutes",
+    }
+    write_page(sections, out / "report.html", "People hidden, people in other clothes", header)
+    write_text(out / "figures.json", _json(results))
+    return out / "report.html"
+
+
+def _folder(world: DataSource) -> Path:
+    options = {key: int(value) for key, value in world.options.items() if key in ("people", "seed")}
+    return world_folder(str(world.root or "default"), options.get("people"), options.get("seed"))
+
+
+def verdict(results: dict[str, list[Result]]) -> str:
+    """Say in a sentence for each hard protocol whether the trained network does better than chance and colours."""
+    sentences = []
+    for index, result in enumerate(results["trained network"]):
+        name = result.protocol.removeprefix("world-")
+        low = result.intervals["mAP"][0]
+        chance, colours = results["chance"][index].mean_ap, results["colour histogram"][index].mean_ap
+        if low <= chance:
+            sentences.append(f"{name}: not distinguishable from chance after so short a training.")
+        elif low <= colours:
+            sentences.append(f"{name}: better than chance, not clearly better than colours.")
+        else:
+            sentences.append(f"{name}: better than colours.")
+    return " ".join(sentences)
+
+
+def _figure(result: Result) -> str:
+    low, high = result.intervals["mAP"]
+    return f"{100 * result.cmc[1]:.1f} / {100 * result.mean_ap:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _json(results: dict[str, list[Result]]) -> str:
+    return json.dumps({name: [r.to_json() for r in found] for name, found in results.items()}, indent=1) + "\n"
