@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -119,3 +121,37 @@ def test_damaged_or_foreign_embeddings_are_refused(tmp_path):
 def test_embeddings_of_two_models_are_never_compared(tmp_path):
     with pytest.raises(CheckpointError, match="embed both with the same model"):
         same_model(crops(tmp_path), crops(tmp_path, "0" * 16))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs limits on the size of files")
+@pytest.mark.parametrize("writer", ["save_model", "save_state"])
+def test_a_disk_that_fills_while_writing_leaves_the_finished_file(saved, writer):
+    """A limit on file size is as good as a full disk: the system refuses the bytes in the middle of the write."""
+    code = f"""
+import resource, signal, sys
+from pathlib import Path
+import torch
+from unveil.errors import UnveilError
+from unveil.models.checkpoint import load_model, save_model
+from unveil.training.state import Progress, save_state
+
+folder = Path(sys.argv[1])
+model = load_model(folder)
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    if {writer!r} == "save_model":
+        save_model(folder / "model.safetensors", model.method, model.card)
+    else:
+        save_state(folder, model.method, [], torch.Generator(), Progress(), "x")
+except UnveilError as e:
+    print("refused:", e)
+"""
+    before = saved.read_bytes()
+    (saved.parent / "resume.pt").write_bytes(b"finished")
+    command = [sys.executable, "-c", code, str(saved.parent)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "refused: cannot write" in done.stdout, done.stderr
+    assert saved.read_bytes() == before
+    assert (saved.parent / "resume.pt").read_bytes() == b"finished"
+    assert {p.name for p in saved.parent.iterdir()} == {"model.safetensors", "model.json", "resume.pt"}

@@ -16,7 +16,7 @@ from unveil.records import Batch, Embedding
 
 
 @dataclass(frozen=True)
-class Settings:
+class HistogramSettings:
     """Settings of the histogram.
 
     Args:
@@ -39,10 +39,12 @@ class Settings:
 class Histogram(Method):
     """Square roots of HSV histograms, so that the cosine is the Bhattacharyya coefficient. The backbone is not used."""
 
-    Settings = Settings
+    Settings = HistogramSettings
     paper = "none: a floor to compare with"
+    mean: Tensor
+    std: Tensor
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: Settings) -> None:
+    def __init__(self, backbone: Backbone, space: LabelSpace, settings: HistogramSettings) -> None:
         super().__init__(backbone, space, settings)
         del self.backbone
         self.register_buffer("mean", torch.tensor(settings.mean)[:, None, None])

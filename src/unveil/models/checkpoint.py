@@ -111,5 +111,5 @@ def _fingerprint(tensors: dict[str, Tensor], size: InputSettings) -> str:
     digest = hashlib.sha256(size.model_dump_json().encode())
     for name in sorted(tensors):
         digest.update(f"{name}{tensors[name].dtype}{tuple(tensors[name].shape)}".encode())
-        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy())
+        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
