@@ -27,7 +27,7 @@ from unveil.world.shaped import Shaped
 from unveil.world.shot import Actor, Box, Placed, Shot, Stage, place, shoot
 
 PASSERS_BY = 24  # people without a label who fill the scenes
-SHARED_OUTFITS = 0.15  # share of outfits whose recipe another person wears too: hard negatives
+SHARED_OUTFITS = 0.12  # share of outfits whose recipe another person wears too: hard negatives
 OCCLUDED = 0.45  # share of visits that begin behind something or somebody
 COMPANY = 0.22  # share of visits with somebody near by
 TRIES = 8
@@ -59,7 +59,7 @@ def wardrobe(world: World, person: int, identity: Identity) -> list[tuple[str, O
     for k in range(world.outfits):
         rng = np.random.default_rng([41, world.seed, person, k])
         if rng.random() < SHARED_OUTFITS:
-            pool = int(rng.integers(max(2, world.people // 10)))
+            pool = int(rng.integers(max(4, world.people // 6)))
             outfit = draw_outfit(np.random.default_rng([43, world.seed, pool]), 0.3)
         else:
             outfit = draw_outfit(rng, identity.feminine)

@@ -63,6 +63,12 @@ LOCAL_SPREAD = {
     "upperarm-fat": 0.35, "upperleg-fat": 0.4, "lowerleg-fat": 0.4, "upperarm-scale-vert": 0.35,
     "lowerarm-scale-vert": 0.35, "leg-valgus": 0.4, "foot-scale": 0.3, "hand-scale": 0.3,
 }  # fmt: skip
+# What goes with a heavy build, beyond the weight of the whole body.
+HEAVY = {
+    "torso-scale-depth": 0.45, "torso-scale-horiz": 0.35, "hip-scale-horiz": 0.3, "hip-scale-depth": 0.3,
+    "stomach-tone": -0.4, "head-fat": 0.4, "neck-scale-horiz": 0.4, "upperarm-fat": 0.5, "upperleg-fat": 0.5,
+    "lowerleg-fat": 0.4, "cheek-volume": 0.4, "neck-double": 0.5,
+}  # fmt: skip
 HEAD_SHAPES = ("round", "oval", "square", "rectangular", "triangular", "invertedtriangular", "diamond")
 
 
@@ -155,20 +161,23 @@ def draw_identity(seed: tuple[int, ...]) -> Identity:
     group = str(rng.choice(AGE_GROUPS, p=(0.08, 0.1, 0.62, 0.2)))
     low, high = {"child": (0.05, 0.22), "teen": (0.3, 0.45), "adult": (0.48, 0.75), "old": (0.8, 1.0)}[group]
     ancestry = rng.dirichlet((0.35, 0.35, 0.35))
+    build = float(np.clip(rng.normal(0, 0.55), -1, 1.4))  # from slight to heavy
     macro = Macro(
         sex=float(0.85 + 0.15 * rng.random() if male else 0.15 * rng.random()),
         age=rng.uniform(low, high),
-        muscle=_spread(rng, 0.5, 0.26),
-        weight=_spread(rng, 0.5, 0.25),
+        muscle=_spread(rng, 0.5 - 0.18 * build, 0.22),
+        weight=_spread(rng, 0.5 + 0.35 * build, 0.1),
         height=_spread(rng, 0.5, 0.14, 0.2, 0.78),
         proportions=_spread(rng, 0.5, 0.3),
         ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
     )
     local = {name: float(np.clip(rng.normal(0, s), -1, 1)) for name, s in LOCAL_SPREAD.items()}
+    for name, share in HEAVY.items():
+        local[name] = float(np.clip(local.get(name, 0.0) * 0.7 + share * build, -1, 1))
     local[f"head-{rng.choice(HEAD_SHAPES)}"] = float(rng.uniform(0.2, 0.9))
     if group == "old":
         local["head-age-incr"] = float(rng.uniform(0.4, 1.0))
-    if group == "adult" and rng.random() < (0.25 if male else 0.12):
+    if group == "adult" and build > 0 and rng.random() < (0.5 if male else 0.25):
         local["stomach-pregnant-incr"] = float(rng.uniform(0.2, 0.7))
     skin = _skin(rng, ancestry)
     beard = "none"

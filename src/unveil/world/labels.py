@@ -68,7 +68,7 @@ _LIP = {
     "bag": "background",
     "aid": "background",
 }
-_ATR = _LIP | {"coat": "upper-clothes", "bag": "bag"}
+_ATR: dict[str, str] = _LIP | {"coat": "upper-clothes", "bag": "bag"}
 _PASCAL = (
     "head",
     "torso",

@@ -268,7 +268,7 @@ def _set_arm(set_bone, chest, heads, limb: Limb, side: str, sign: float) -> None
     for finger in range(1, 6):
         first, second = (heads[row[f"finger{finger}-{k}.{side}"]] for k in (1, 2))
         axis = np.cross(second - first, palm)
-        axis /= np.linalg.norm(axis) * -sign + 1e-9
+        axis *= -sign / np.linalg.norm(axis)
         bend = 14.0 if finger == 1 else 24.0 + 4 * finger
         set_bone(f"finger{finger}-1.{side}", hand @ _about(axis, bend))
         set_bone(f"finger{finger}-2.{side}", hand @ _about(axis, bend * 2.1))

@@ -140,9 +140,10 @@ def _camera(rng: np.random.Generator, number: int, kind: str, indoor: bool) -> C
     target = np.array([rng.normal(0, 0.8), 0.9, rng.uniform(5.5, 8.5)])
     forward = target - position
     forward /= np.linalg.norm(forward)
-    right = np.cross([0, 1, 0], forward)
+    # Right-handed with y up: looking along +z, the right of the picture is -x.
+    right = np.cross(forward, [0, 1, 0])
     right /= np.linalg.norm(right)
-    axes = np.stack([right, np.cross(forward, right), forward])
+    axes = np.stack([right, np.cross(right, forward), forward])
     dark = kind in ("night", "dusk")
     return Camera(
         name=f"c{number:02d}",

@@ -1,0 +1,47 @@
+"""One small world for the tests of this room, rendered once; and one dressed person."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unveil.world.build import render_world
+from unveil.world.identity import Identity, draw_identity
+from unveil.world.outfit import Outfit, draw_outfit
+from unveil.world.plan import World
+from unveil.world.plate import render_plate
+from unveil.world.scene import make_scene
+from unveil.world.shaped import Shaped
+from unveil.world.shot import Stage
+
+SMALL = World(people=4, outfits=2, visits=2, frames=2, cameras=4, seed=3)
+
+
+@pytest.fixture(scope="session")
+def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("world") / "w"
+    render_world(SMALL, folder, 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def stage() -> Stage:
+    scene = make_scene(1, 3)
+    return Stage(scene, render_plate(scene))
+
+
+@pytest.fixture(scope="session")
+def identity() -> Identity:
+    return draw_identity((3, 0))
+
+
+@pytest.fixture(scope="session")
+def body(identity: Identity) -> Shaped:
+    return Shaped(identity)
+
+
+@pytest.fixture(scope="session")
+def outfit() -> Outfit:
+    return draw_outfit(np.random.default_rng(5), 0.5)
