@@ -291,7 +291,7 @@ class Dresser:
         if opening is not None:
             keep = np.minimum(keep, opening(template))
         left = 0.5 + 0.5 * np.tanh(template[:, 0] / 0.09)
-        legs = 0.62 * ramp(down, 0.05, 0.55)
+        legs = 0.88 * ramp(down, 0.05, 0.42)
         bones = np.zeros((len(part.rows), 4), np.int32)
         bones[:, 0], bones[:, 1], bones[:, 2] = (pack.bone(b) for b in ("root", "upperleg01.L", "upperleg01.R"))
         weights = np.stack([1 - legs, legs * left, legs * (1 - left), np.zeros_like(legs)], 1)
