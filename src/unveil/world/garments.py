@@ -18,6 +18,7 @@ from unveil.world.shaped import Shaped, Subset, subset
 HIDDEN = 0.012  # metres inside a garment from which skin is left out
 SKIN_GAP = 0.007  # metres between skin and the first layer
 DRAPE_BINS = 36
+DRAPE_FALL = 0.9  # a metre: how fast hanging cloth comes back to the body
 _TORSO, _ARM, _LEG = 0, 1, 2
 
 
@@ -204,7 +205,7 @@ class Dresser:
         keep = field(self.template, self.along_arm)
         body = Material(texture, 1, 1 / TORSO_TURN, 0.9, 0.9, 0.2)
         arms = Material(weave(o.top_cloth, whole=False), ARM_TURN, 1.0, 0.7, 1.3, 0.2)
-        points = self._drape(min(0.9, ease / 0.02)) if not o.tucked else self.points
+        points = self._drape(min(0.8, ease / 0.024)) if not o.tucked else self.points
         self.shell(kind, offset.astype(np.float32), keep, (body, arms, body), points)
         self.hide(field(a.points, a.along_arm))
         if dress:
@@ -235,7 +236,7 @@ class Dresser:
             offset = offset + 0.006 * np.abs(np.sin(self.template[:, 1] * 38))
         body = Material(texture, 1, 1 / TORSO_TURN, 1.1, 1.0, 0.15)
         arms = Material(weave(o.outer_cloth, whole=False), ARM_TURN, 1.0, 0.9, 1.4, 0.15)
-        self.shell("coat", offset.astype(np.float32), keep.astype(np.float32), (body, arms, body), self._drape(0.9))
+        self.shell("coat", offset.astype(np.float32), keep.astype(np.float32), (body, arms, body), self._drape(0.7))
         if long:
             self._skirt(
                 "coat",
@@ -258,10 +259,13 @@ class Dresser:
         turn = ((np.arctan2(rel[:, 0], rel[:, 1]) / (2 * np.pi) + 0.5) * DRAPE_BINS).astype(int) % DRAPE_BINS
         hung, widest = radius.copy(), np.zeros(DRAPE_BINS)
         top = float(self.body.head("spine01")[1])
+        level = np.full(DRAPE_BINS, top)
         for i in np.argsort(-q[:, 1]):
             if q[i, 1] <= top:
                 k = turn[i]
-                widest[k] = max(radius[i], widest[k], 0.97 * widest[k - 1], 0.97 * widest[(k + 1) % DRAPE_BINS])
+                fallen = np.exp(-DRAPE_FALL * max(0.0, level[k] - q[i, 1]))
+                around = 0.97 * max(widest[k - 1], widest[(k + 1) % DRAPE_BINS])
+                widest[k], level[k] = max(radius[i], widest[k] * fallen, around), q[i, 1]
                 hung[i] = radius[i] + strength * (widest[k] - radius[i])
         q[:, [0, 2]] = centre + rel * (hung / radius)[:, None]
         points[own] = q

@@ -171,7 +171,9 @@ def _cards(
     elif style in ("short", "receding"):
         flow = 0.6 * down + 0.5 * front * np.array([0, 0.2, 1]) + 0.3 * side * across
     elif style == "crop":
-        flow = outward * 0.8 + np.where(front > 0.4, (0.2 * side * across + np.array([0, 0.6, 0.5])), 0.7 * down)
+        flow = outward * 0.3 + np.where(
+            front > 0.4, (0.2 * side * across + np.array([0, 0.35, 0.6])), 0.8 * down + 0.3 * back
+        )
     elif style == "side":
         flow = side * across * 1.0 + 0.5 * back + 0.3 * down
     else:
@@ -189,13 +191,13 @@ def _cards(
     if style in ("bob", "long", "curly"):
         length = np.where(fringed, hair.fringe + 0.02, length)
         flow = np.where(fringed[:, None], np.array([0, -0.55, 0.6]) + 0.15 * side * across, flow)
-    lift = {"afro": 1.0, "curly": 0.75, "crop": 0.5}.get(style, 0.25) * (0.2 if hat else 1.0)
+    lift = {"afro": 1.0, "curly": 0.75, "crop": 0.4}.get(style, 0.25) * (0.2 if hat else 1.0)
     stand = 0.004 + hair.volume * rng.uniform(0.5, 1.2, n)[:, None] * (0.3 if hat else 1.0)
     at, heading = roots + outward * 0.002, flow + outward * lift
     heading /= np.linalg.norm(heading, axis=1, keepdims=True)
     line = [at]
     step = (length / SEGMENTS)[:, None]
-    pull = {"afro": 0.0, "short": 0.1, "crop": 0.06, "side": 0.12, "pony": 0.0, "bun": 0.0, "braids": 0.0}.get(
+    pull = {"afro": 0.0, "short": 0.1, "crop": 0.16, "side": 0.12, "pony": 0.0, "bun": 0.0, "braids": 0.0}.get(
         style, 0.55
     )
     whorl = rng.uniform(0, 2 * np.pi, n)

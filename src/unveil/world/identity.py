@@ -57,15 +57,15 @@ LOCAL_SPREAD = {
     "nose-scale-vert": 0.6, "nose-scale-horiz": 0.7, "nose-scale-depth": 0.7, "nose-hump": 0.5, "nose-volume": 0.5,
     "chin-width": 0.6, "chin-height": 0.6, "chin-prominent": 0.6, "mouth-scale-horiz": 0.6,
     "mouth-lowerlip-height": 0.6, "cheek-bones": 0.5, "cheek-volume": 0.5, "ear-scale": 0.6, "ear-wing": 0.6,
-    "eye-scale": 0.5, "torso-vshape": 0.6, "torso-scale-depth": 0.35, "torso-scale-horiz": 0.3,
-    "torso-scale-vert": 0.35, "measure-shoulder-dist": 0.7, "hip-scale-horiz": 0.5, "hip-scale-depth": 0.4,
+    "eye-scale": 0.5, "torso-vshape": 0.5, "torso-scale-depth": 0.35, "torso-scale-horiz": 0.3,
+    "torso-scale-vert": 0.35, "measure-shoulder-dist": 0.5, "hip-scale-horiz": 0.5, "hip-scale-depth": 0.4,
     "stomach-tone": 0.6, "buttocks-volume": 0.5, "upperlegs-height": 0.55, "lowerlegs-height": 0.55,
     "upperarm-fat": 0.35, "upperleg-fat": 0.4, "lowerleg-fat": 0.4, "upperarm-scale-vert": 0.35,
     "lowerarm-scale-vert": 0.35, "leg-valgus": 0.4, "foot-scale": 0.3, "hand-scale": 0.3,
 }  # fmt: skip
 # What goes with a heavy build, beyond the weight of the whole body.
 HEAVY = {
-    "torso-scale-depth": 0.45, "torso-scale-horiz": 0.35, "hip-scale-horiz": 0.3, "hip-scale-depth": 0.3,
+    "torso-scale-depth": 0.4, "torso-scale-horiz": 0.2, "hip-scale-horiz": 0.3, "hip-scale-depth": 0.3,
     "stomach-tone": -0.4, "head-fat": 0.4, "neck-scale-horiz": 0.4, "upperarm-fat": 0.5, "upperleg-fat": 0.5,
     "lowerleg-fat": 0.4, "cheek-volume": 0.4, "neck-double": 0.5,
 }  # fmt: skip
@@ -161,7 +161,7 @@ def draw_identity(seed: tuple[int, ...]) -> Identity:
     group = str(rng.choice(AGE_GROUPS, p=(0.08, 0.1, 0.62, 0.2)))
     low, high = {"child": (0.05, 0.22), "teen": (0.3, 0.45), "adult": (0.48, 0.75), "old": (0.8, 1.0)}[group]
     ancestry = rng.dirichlet((0.35, 0.35, 0.35))
-    build = float(np.clip(rng.normal(0, 0.55), -1, 1.4))  # from slight to heavy
+    build = float(np.clip(rng.normal(-0.1, 0.48), -1, 1.2))  # from slight to heavy
     macro = Macro(
         sex=float(0.85 + 0.15 * rng.random() if male else 0.15 * rng.random()),
         age=rng.uniform(low, high),

@@ -118,7 +118,9 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
     length = {"shorts": rng.uniform(0.32, 0.56), "leggings": rng.uniform(0.86, 0.98)}.get(
         bottom, rng.uniform(0.93, 1.02)
     )
-    wide = {"leggings": 0.0, "joggers": 0.55, "shorts": 1.0}.get(bottom, float(rng.choice((0.5, 0.68, 0.82, 1.05))))
+    wide = {"leggings": 0.0, "joggers": 0.55, "shorts": 1.0}.get(
+        bottom, float(rng.choice((0.48, 0.62, 0.74, 0.95), p=(0.3, 0.33, 0.27, 0.1)))
+    )
     outer_length = {"coat": rng.uniform(0.12, 0.42), "parka": rng.uniform(0.02, 0.15)}.get(
         outer, rng.uniform(-0.08, 0.05)
     )

@@ -215,7 +215,7 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
     if stage.scene.camera.haze > FOGGY:
         share = (1 - np.exp(-np.minimum(depth, 60) / FOG_METRES))[..., None]
         out = np.where(owner[..., None] >= 0, out * (1 - share) + share * light.sky * 0.9, out)
-    mean = sum((out[i::s, j::s] for i in range(s) for j in range(s)), np.float32(0)) / np.float32(s * s)
+    mean = np.asarray(sum(out[i::s, j::s] for i in range(s) for j in range(s)), np.float32) / np.float32(s * s)
     return Shot(box, mean, labels, owner, whole, scene_before)
 
 
