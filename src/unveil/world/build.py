@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from functools import cache, partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import cv2
@@ -29,6 +29,7 @@ from unveil.world.scene import make_scene
 from unveil.world.shot import Stage
 
 PLAN, CARD, WORK = "plan.json", "card.json", ".work"
+STAGES_HELD = 12  # cameras that a process keeps at hand
 BYTES_PER_CROP, BYTES_PER_CAMERA = 14_000, 25_000_000
 
 
@@ -122,7 +123,7 @@ def _render_camera(world: World, folder: Path, camera: int) -> None:
     render_plate(make_scene(camera, world.seed)).save(_plate_folder(folder, camera))
 
 
-@cache
+@lru_cache(maxsize=STAGES_HELD)
 def _stage(world: World, folder: Path, camera: int) -> Stage:
     return load_stage(world, folder, camera)
 

@@ -8,9 +8,11 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import product
 
 import numpy as np
 
+from unveil.errors import UnveilError
 from unveil.world import labels
 from unveil.world.body import Ints
 from unveil.world.casting import Step, beside, find_path
@@ -82,20 +84,20 @@ def person_crops(world: World, person: int, stage_of: Callable[[int], Stage]) ->
         figure = build_figure(body, outfit)
         rng = np.random.default_rng([47, world.seed, person, k])
         cameras = rng.permutation(np.array(world.cameras_of(person)))
+        about = describe(identity) | attributes(outfit) | {"recipe": recipe}
         for visit in range(world.visits):
-            about = describe(identity) | attributes(outfit) | {"recipe": recipe}
-            camera = int(cameras[visit % len(cameras)])
-            yield from _visit(world, person, identity, figure, outfit, k, visit, camera, about, stage_of)
+            # The visit's own camera first; the others stand in where it has no place for this person.
+            order = np.roll(cameras, -visit)
+            yield from _visit(world, person, identity, figure, outfit, k, visit, order, about, stage_of)
 
 
 def _visit(
-    world: World, person: int, identity: Identity, figure: Figure, outfit: Outfit, k: int, visit: int, camera: int,
+    world: World, person: int, identity: Identity, figure: Figure, outfit: Outfit, k: int, visit: int, cameras: Ints,
     about: dict[str, str], stage_of: Callable[[int], Stage],
 ) -> Iterator[Crop]:  # fmt: skip
-    stage = stage_of(camera)
-    done: list[tuple[Step, Shot, Detection, str]] = []
-    for attempt in range(TRIES):
-        rng = np.random.default_rng([53, world.seed, person, k, visit, attempt])
+    for camera, attempt in product(cameras, range(TRIES)):
+        stage = stage_of(int(camera))
+        rng = np.random.default_rng([53, world.seed, person, k, visit, int(camera), attempt])
         wish = "clear"
         if attempt < TRIES // 2 and rng.random() < OCCLUDED:
             wish = "thing" if rng.random() < 0.55 else "person"
@@ -103,7 +105,7 @@ def _visit(
         if done:
             break
     else:
-        raise RuntimeError(f"world {world.hash}: no place for person {person} before camera {camera}")
+        raise UnveilError(f"world: no camera has a place for person {person}; take another seed or more cameras")
     clock = k * DAY + visit * 600.0 + float(rng.uniform(0, 300))
     for f, (step, shot, found, occluder) in enumerate(done):
         crop_rng = np.random.default_rng([59, world.seed, person, k, visit, f])
