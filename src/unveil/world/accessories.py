@@ -107,7 +107,7 @@ def _bag(dresser: Dresser, side: str, hung: int) -> list[Piece]:
     label, size = code("bag", "torso"), o.bag_size
     material = Material(weave(o.bag_cloth), 1, 1, 0.5, 0, 0.15, 0.08)
     points, template = dresser.points, dresser.template
-    strap = np.full(len(points), 0.024 + o.ease + (0.012 + o.outer_ease) * (o.outer != "none"), np.float32)
+    strap = np.full(len(points), 0.024 + o.ease + (0.016 + 1.2 * o.outer_ease) * (o.outer != "none"), np.float32)
     start = len(dresser.pieces)
     if o.bag == "backpack":
         spine = body.head("spine02")

@@ -164,7 +164,9 @@ def _cards(
     front = ramp(roots[:, 2], head.centre[2] + 0.02, head.centre[2] + 0.08)[:, None]
     side = np.where(roots[:, :1] > hair.parting, 1.0, -1.0)
     down, back, across = (np.array(v, np.float32) for v in ((0, -1, 0), (0, -0.15, -1), (1, 0, 0)))
-    if style in ("pony", "bun", "braids"):
+    tied = style in ("pony", "bun", "braids")
+    nearest = roots
+    if tied:
         knot = _knots(body, head)
         nearest = knot[np.argmin(np.linalg.norm(roots[:, None] - knot[None], axis=2), 1)]
         flow = nearest - roots
@@ -185,8 +187,6 @@ def _cards(
     length = hair.length * rng.uniform(0.75, 1.05, n)
     if style in ("crop", "side", "short"):  # short at the sides, long on top
         length *= 0.35 + 0.65 * ramp(roots[:, 1], eye_height + 0.02, eye_height + 0.09)
-    if style in ("pony", "bun", "braids"):
-        length = np.linalg.norm(nearest - roots, axis=1) * 1.05
     fringed = (front[:, 0] > 0.5) & (np.abs(roots[:, 0] - hair.parting) < 0.075) & (hair.fringe > 0)
     if style in ("bob", "long", "curly"):
         length = np.where(fringed, hair.fringe + 0.02, length)
@@ -202,14 +202,16 @@ def _cards(
     )
     whorl = rng.uniform(0, 2 * np.pi, n)
     for k in range(SEGMENTS):
+        if tied:
+            heading, step = nearest - at, np.linalg.norm(nearest - at, axis=1, keepdims=True) / (SEGMENTS - k)
         heading = heading + pull * down
-        if hair.curl > 0.3:
+        if hair.curl > 0.3 and not tied:
             turn = whorl + k * 2.1
             heading = heading + hair.curl * 0.7 * np.stack([np.cos(turn), 0.3 * np.sin(turn * 1.7), np.sin(turn)], 1)
         heading = heading / np.linalg.norm(heading, axis=1, keepdims=True)
         at = at + heading * step
         for_layer = float(stand.mean()) if style == "afro" else 0.004
-        at = head.push_out(at, for_layer) + 0 * at
+        at = head.push_out(at, for_layer)
         near = head.outward(at)
         gap = np.linalg.norm((at - head.centre) / (head.radii + stand), axis=1, keepdims=True)
         at = np.where((gap < 1) & (k < SEGMENTS - 1), at + near * np.minimum(stand, 0.012) * 0.5, at)
