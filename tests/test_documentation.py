@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import write_crops
+from generated import write_crops
 from unveil.cli import app
 
 ROOT = Path(__file__).parents[1]

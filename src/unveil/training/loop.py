@@ -174,11 +174,11 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
     _check_finite(values, terms, epoch, iteration)
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()
-    gradients = [p.grad for p in method.parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+    trained = [p for group in run.optimiser.param_groups for p in group["params"] if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm([p.grad for p in trained])
     _check_finite({"gradient": norm.item()}, terms, epoch, iteration)
     if recipe.optim.clip_norm is not None:
-        torch.nn.utils.clip_grads_with_norm_(method.parameters(), recipe.optim.clip_norm, norm)
+        torch.nn.utils.clip_grads_with_norm_(trained, recipe.optim.clip_norm, norm)
     run.optimiser.step()
     return values
 

@@ -36,10 +36,9 @@ def inner_update(optimiser: Optimizer | None) -> Callable[[Tensor], None]:
     def update(loss: Tensor) -> None:
         if optimiser is None:
             raise ValueError("the method updates inner parameters but names none in inner_parameters()")
+        optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()
-        # Gone before the main backward, so that these gradients are in no norm of it.
-        optimiser.zero_grad(set_to_none=True)
 
     return update
 
