@@ -35,7 +35,7 @@ from unveil.recipe import Recipe, save_recipe
 from unveil.training.metrics import MetricsLog
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update, set_frozen
 from unveil.training.schedules import learning_rate
-from unveil.training.state import Progress, load_state, save_state, start_folder
+from unveil.training.state import Progress, load_state, refuse_overwriting, save_state
 
 log = logging.getLogger(__name__)
 BEST = "best.safetensors"
@@ -84,7 +84,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = 
     """
     if not recipe.data.train:
         raise RecipeError("data.train is empty: name at least one dataset, for example data.train=viper:/data/viper")
-    start_folder(out, resume)
+    refuse_overwriting(out, resume)
     run = _prepare(recipe, out, cache)
     if resume:
         run.place = load_state(out, run.method, run.optimisers, run.generator, run.identity)

@@ -80,7 +80,7 @@ def load_state(
     return Progress(**state["progress"])
 
 
-def start_folder(folder: Path, resume: bool) -> None:
+def refuse_overwriting(folder: Path, resume: bool) -> None:
     """Refuse to write a new run over an old one.
 
     Raises:
@@ -88,4 +88,3 @@ def start_folder(folder: Path, resume: bool) -> None:
     """
     if not resume and (folder / NAME).exists():
         raise UnveilError(f"{folder} already holds a run: go on with --resume, or choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
