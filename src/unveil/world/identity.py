@@ -58,8 +58,8 @@ LOCAL_SPREAD = {
     "chin-width": 0.6, "chin-height": 0.6, "chin-prominent": 0.6, "mouth-scale-horiz": 0.6,
     "mouth-lowerlip-height": 0.6, "cheek-bones": 0.5, "cheek-volume": 0.5, "ear-scale": 0.6, "ear-wing": 0.6,
     "eye-scale": 0.5, "torso-vshape": 0.5, "torso-scale-depth": 0.35, "torso-scale-horiz": 0.3,
-    "torso-scale-vert": 0.35, "measure-shoulder-dist": 0.5, "hip-scale-horiz": 0.5, "hip-scale-depth": 0.4,
-    "stomach-tone": 0.6, "buttocks-volume": 0.5, "upperlegs-height": 0.55, "lowerlegs-height": 0.55,
+    "torso-scale-vert": 0.25, "measure-shoulder-dist": 0.5, "hip-scale-horiz": 0.5, "hip-scale-depth": 0.4,
+    "stomach-tone": 0.6, "buttocks-volume": 0.5, "upperlegs-height": 0.35, "lowerlegs-height": 0.35,
     "upperarm-fat": 0.35, "upperleg-fat": 0.4, "lowerleg-fat": 0.4, "upperarm-scale-vert": 0.35,
     "lowerarm-scale-vert": 0.35, "leg-valgus": 0.4, "foot-scale": 0.3, "hand-scale": 0.3,
 }  # fmt: skip
@@ -167,7 +167,7 @@ def draw_identity(seed: tuple[int, ...]) -> Identity:
         age=rng.uniform(low, high),
         muscle=_spread(rng, 0.5 - 0.18 * build, 0.22),
         weight=_spread(rng, 0.5 + 0.35 * build, 0.1),
-        height=_spread(rng, 0.5, 0.14, 0.2, 0.78),
+        height=_spread(rng, 0.25 if group == "child" else 0.5, 0.11, 0.05, 0.72),
         proportions=_spread(rng, 0.5, 0.3),
         ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
     )

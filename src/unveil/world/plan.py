@@ -31,8 +31,8 @@ class World:
     """
 
     people: int = 500
-    outfits: int = 3
-    visits: int = 4
+    outfits: int = 4
+    visits: int = 3
     frames: int = 2
     cameras: int = 24
     seed: int = 0
@@ -87,7 +87,7 @@ class World:
 
 
 PRESETS = {
-    "tiny": World(people=24, outfits=2, visits=4, frames=2, cameras=16),
+    "tiny": World(people=24, outfits=3, cameras=16),
     "small": World(people=100, cameras=16),
     "default": World(people=500, cameras=24),
     "large": World(people=3000, cameras=32),
