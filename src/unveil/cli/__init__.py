@@ -12,7 +12,21 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from unveil import __version__
-from unveil.cli import ablate, bench, data, demo, doctor, embed, evaluate, methods, occlude, parse, search, train
+from unveil.cli import (
+    ablate,
+    bench,
+    data,
+    demo,
+    doctor,
+    embed,
+    evaluate,
+    methods,
+    occlude,
+    parse,
+    render,
+    search,
+    train,
+)
 from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
 
@@ -26,18 +40,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-app.command("demo", epilog=EXIT_CODES)(demo.command)
-app.command("train", epilog=EXIT_CODES)(train.command)
-app.command("evaluate", epilog=EXIT_CODES)(evaluate.command)
-app.command("embed", epilog=EXIT_CODES)(embed.command)
-app.command("search", epilog=EXIT_CODES)(search.command)
+for _command in (demo, render, train, evaluate, embed, search, parse, occlude, bench, ablate, methods, doctor):
+    app.command(_command.__name__.rpartition(".")[2], epilog=EXIT_CODES)(_command.command)
 app.add_typer(data.app, name="data")
-app.command("parse", epilog=EXIT_CODES)(parse.command)
-app.command("occlude", epilog=EXIT_CODES)(occlude.command)
-app.command("bench", epilog=EXIT_CODES)(bench.command)
-app.command("ablate", epilog=EXIT_CODES)(ablate.command)
-app.command("methods", epilog=EXIT_CODES)(methods.command)
-app.command("doctor", epilog=EXIT_CODES)(doctor.command)
 
 
 def _version(asked: bool) -> None:
