@@ -24,8 +24,8 @@ FAR_MM = 65535
 SHADOW_SIZE = 1024
 SCENE_REACH = 15.0  # metres around the middle of the scene that the shadow map covers
 NOISE_SIZE = 256
-FOG_METRES = 90.0  # after which two thirds of the light are the fog's
-FOGGY = 0.019  # haze of a camera from which there is fog in the scene
+FOG_METRES = 110.0  # after which two thirds of the light are the fog's
+FOGGY = 0.014  # haze of a camera from which there is fog in the scene
 
 
 @dataclass(frozen=True)
