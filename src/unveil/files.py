@@ -74,6 +74,24 @@ def atomic_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@contextmanager
+def locked(target: Path) -> Iterator[None]:
+    """Let one process at a time build ``target``; where the system has no such locks, builds only waste time."""
+    try:
+        import fcntl
+    except ImportError:
+        yield
+        return
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        file = target.with_name(f".{target.name}.lock").open("w")
+    except OSError as e:
+        raise UnveilError(f"cannot write in {target.parent}: {e.strerror or e}") from e
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def sha256(path: Path) -> str:
     """Return the SHA-256 of a file as 64 hex digits."""
     with path.open("rb") as f:

@@ -10,7 +10,6 @@ import shutil
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -19,7 +18,7 @@ import numpy as np
 
 from unveil.data.images import read_image, read_labels, resize, resize_labels
 from unveil.errors import DataError, ImageError
-from unveil.files import atomic_folder
+from unveil.files import atomic_folder, locked
 from unveil.progress import track
 from unveil.recipe import InputSettings
 from unveil.records import Sample
@@ -72,7 +71,7 @@ def build_store(
         DataError: no crop is readable, or the disk has not enough room.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _lock(folder):
+    with locked(folder):
         if is_there():
             return
         for leftover in folder.parent.glob(f".{folder.name}.*.tmp"):  # of a build that was killed: the lock is ours
@@ -172,16 +171,3 @@ def _check_room(folder: Path, needed: int) -> None:
             f"the decoded crops need {needed / 2**30:.2f} GiB in {folder}, {free / 2**30:.2f} GiB are free; "
             "make room, or name another folder (--cache, or UNVEIL_CACHE)"
         )
-
-
-@contextmanager
-def _lock(folder: Path) -> Iterator[None]:
-    """Let one process at a time build a store; where the system has no such locks, builds only waste time."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with folder.with_name(f".{folder.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

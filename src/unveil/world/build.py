@@ -19,7 +19,7 @@ import numpy as np
 from unveil.data.manifest import FILE, write_manifest
 from unveil.data.parsing_tree import parsing_path
 from unveil.errors import DataError, UnveilError
-from unveil.files import sha256, write_bytes, write_text
+from unveil.files import locked, sha256, write_bytes, write_text
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 from unveil.world.crops import person_crops
@@ -50,7 +50,11 @@ def render_world(world: World, folder: Path, processes: int | None = None) -> Pa
     """
     if processes is not None and processes < 1:
         raise DataError(f"world: processes must be at least 1, got {processes}")
-    processes = processes or os.cpu_count() or 1
+    with locked(folder):
+        return _render(world, folder, processes or os.cpu_count() or 1)
+
+
+def _render(world: World, folder: Path, processes: int) -> Path:
     _claim(world, folder)
     if (folder / CARD).is_file():
         return folder / FILE
