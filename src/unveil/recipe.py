@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import parse_qsl
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -79,7 +78,11 @@ class DataSource(_Strict):
             return value
         name, _, rest = value.partition(":")
         root, _, options = rest.partition("?")
-        return {"name": name, "root": root or None, "options": dict(parse_qsl(options))}
+        pairs = [part.partition("=") for part in options.split("&") if part]
+        for key, equals, _ in pairs:
+            if not equals:
+                raise ValueError(f"option {key!r}: expected option=value, as in {name}:{root}?{key}=...")
+        return {"name": name, "root": root or None, "options": {key: text for key, _, text in pairs}}
 
     def __str__(self) -> str:
         options = "&".join(f"{k}={v}" for k, v in sorted(self.options.items()))

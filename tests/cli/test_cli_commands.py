@@ -111,7 +111,7 @@ def test_embed_lists_what_it_cannot_read_and_keeps_the_rest(unveil, model, manif
 def test_evaluate_prints_the_protocol_with_each_figure(unveil, model, manifest, tmp_path):
     code, out, _ = unveil("evaluate", model, f"manifest:{manifest}", "-p", "market", "--rerank", "--json")
     assert code == 0
-    plain, reranked = (json.loads(line) for line in out.splitlines())
+    plain, reranked = json.loads(out)
     assert plain["protocol"] == "market" and plain["protocol_hash"] == "0d65083e"
     assert plain["queries"] == 6 and not plain["reranked"] and reranked["reranked"]
     code, out, _ = unveil("evaluate", model, f"manifest:{manifest}", "-p", "market")

@@ -27,6 +27,8 @@ def find_table(method: str, name: str | None) -> Table:
     found = tables(method)
     if name is None and found:
         return next(iter(found.values()))
+    if not found:
+        raise RecipeError(f"the paper of {method} has no ablation table here")
     if name not in found:
         known = ", ".join(found) or "none"
         raise RecipeError(f"{method} has no table {name!r}{nearest(name or '', found)}; it has: {known}")
@@ -46,20 +48,24 @@ def cells_of(table: Table, recipe: Recipe) -> list[Cell]:
 def as_markdown(table: Table, figures: list[Figure]) -> str:
     """Return our figures (Rank-1 / mAP, mean ± deviation over seeds) with the paper's in columns of their own."""
     ours = summary(figures)
-    protocols = list(dict.fromkeys(figure.protocol for figure in figures))
-    dataset = figures[0].dataset if figures else "nothing yet"
-    head = ["row", *(f"{dataset}, {p.partition('#')[0]}" for p in protocols), *(f"paper: {c}" for c in table.columns)]
+    measured = list(dict.fromkeys((figure.dataset, figure.protocol) for figure in figures))
+    head = ["row", *(f"{d}, {p.partition('#')[0]}" for d, p in measured), *(f"paper: {c}" for c in table.columns)]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in table.rows:
-        own = [_cell(ours.get((row.label, protocol))) for protocol in protocols]
+        own = [_cell(ours.get((row.label, *where))) for where in measured]
         printed = row.figures or (None,) * len(table.columns)
         paper = ["" if figure is None else f"*{figure}*" for figure in printed]
         lines.append(f"| {' | '.join([row.label, *own, *paper])} |")
     seeds = max((value[4] for value in ours.values()), default=0)
-    note = f"Ours: Rank-1 / mAP in percent, mean ± deviation over {seeds} seeds. "
-    note += f"Paper ({table.title}, on {table.dataset}): other data, backbone and schedule, so only directions compare."
+    note = f"Rank-1 / mAP in percent{f', mean ± deviation over {seeds} seeds' if seeds > 1 else ', one seed'}."
+    if table.columns:
+        note += f" Paper ({table.title}, on {table.dataset}): other data and backbone, so only directions compare."
     return "\n".join([*lines, "", note, *([table.about] if table.about else [])]) + "\n"
 
 
 def _cell(value: tuple[float, float, float, float, int] | None) -> str:
-    return "" if value is None else f"{value[0]:.1f} ± {value[1]:.1f} / {value[2]:.1f} ± {value[3]:.1f}"
+    if value is None:
+        return ""
+    if value[4] == 1:
+        return f"{value[0]:.1f} / {value[2]:.1f}"
+    return f"{value[0]:.1f} ± {value[1]:.1f} / {value[2]:.1f} ± {value[3]:.1f}"

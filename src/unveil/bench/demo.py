@@ -31,7 +31,7 @@ from unveil.training.loop import train
 from unveil.training.metrics import NAME as METRICS
 from unveil.training.metrics import read_metrics
 from unveil.training.state import NAME as STATE
-from unveil.world.dataset import world_folder
+from unveil.world.dataset import folder_of
 from unveil.world.sheet import save_sheet
 
 log = logging.getLogger(__name__)
@@ -42,17 +42,18 @@ QUERIES = {
     "world-occ-cc": "Both at once: hidden, and in other clothes.",
 }
 BASELINES = {
-    "colour histogram": ("method.name=histogram", "backbone.name=resnet18"),
+    "colour histogram": ("method={name: histogram}", "backbone.name=resnet18"),
     "untrained network": (),
 }
 
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demonstration found: figures by name of the contestant, and where the page is."""
+    """What the demonstration found: figures by name of the contestant, where the page is, and a crop to search with."""
 
     results: dict[str, list[Result]]
     page: Path
+    query: str
 
 
 def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = None) -> Demo:
@@ -72,25 +73,27 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
     log.info("2 of 5  training on %d crops of %d people", len(dataset.train), len({s.person for s in dataset.train}))
     model = train(recipe, out / "run", resume=(out / "run" / STATE).exists(), cache=cache)
     log.info("3 of 5  measuring under %d protocols, beside what needs no training", len(dataset.protocols))
-    samples = evaluation_samples(dataset)
-    embeddings = {"trained network": embed_samples(model, samples, cache)[0]}
+    crops, scheme = evaluation_samples(dataset), dataset.parsing_scheme
+    trained, store = embed_samples(model, crops, cache, scheme)
+    samples = store.samples
+    embeddings = {"trained network": trained}
     for name, overrides in BASELINES.items():
         bare = with_overrides(recipe, overrides)
         card = Card(recipe=bare.model_dump(mode="json"), persons=1)
-        embeddings[name] = embed_samples(TrainedModel(new_model(bare, LabelSpace(1)), bare, card), samples, cache)[0]
+        contestant = TrainedModel(new_model(bare, LabelSpace(1)), bare, card)
+        embeddings[name] = embed_samples(contestant, crops, cache, scheme)[0]
     embeddings["chance"] = _random(len(samples))
     results = {
         name: [evaluate(embedding, samples, protocol, dataset) for protocol in dataset.protocols]
         for name, embedding in embeddings.items()
     }
     log.info("4 of 5  embedding the gallery and searching")
-    trained = embeddings["trained network"]
     save_embeddings(out / "crops.safetensors", EmbeddedCrops(trained, samples, model.card.fingerprint, str(world)))
     answers = [_answer(trained, samples, dataset.protocol(name), text) for name, text in QUERIES.items()]
     ranked_sheet(answers, out / "found.png", f"model {model.card.fingerprint}")
     log.info("5 of 5  writing the report")
     page = _report(dataset, world, results, answers, out, time.monotonic() - started)
-    return Demo(results, page)
+    return Demo(results, page, samples[0].key)
 
 
 def _random(count: int) -> Embedding:
@@ -122,7 +125,7 @@ def _report(
     out: Path,
     seconds: float,
 ) -> Path:
-    folder = Path(str(world.root)) if world.root and Path(str(world.root)).is_dir() else _folder(world)
+    folder = folder_of(world.root, **{k: int(v) for k, v in world.options.items() if k in ("people", "seed")})
     save_sheet(folder / "manifest.csv", out / "people.jpg", people=8, columns=12)
     save_sheet(folder / "manifest.csv", out / "masks.jpg", people=3, columns=12, show="both")
     training_curves(read_metrics(out / "run" / METRICS), out / "training.png")
@@ -157,11 +160,6 @@ def _report(
     write_page(sections, out / "report.html", "People hidden, people in other clothes", header)
     write_text(out / "figures.json", _json(results))
     return out / "report.html"
-
-
-def _folder(world: DataSource) -> Path:
-    options = {key: int(value) for key, value in world.options.items() if key in ("people", "seed")}
-    return world_folder(str(world.root or "default"), options.get("people"), options.get("seed"))
 
 
 def verdict(results: dict[str, list[Result]]) -> str:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-import torch
-
+from unveil.data.catalog import load_dataset
+from unveil.data.training import TrainingSet
 from unveil.errors import CheckpointError, UnveilError
 from unveil.evaluation.evaluate import Result
 from unveil.files import write_text
+from unveil.methods import method_settings
 from unveil.models.card import Card, read_card
 from unveil.models.checkpoint import NAME
 from unveil.recipe import Recipe
@@ -65,6 +66,10 @@ def run_grid(cells: Sequence[Cell], seeds: Iterable[int], out: Path, cache: Path
     Raises:
         UnveilError: two cells have the same label, or no test data are named.
     """
+    if not cells:
+        raise UnveilError("a grid needs at least one recipe, found none")
+    for cell in cells:  # a wrong name is known now, not hours later
+        method_settings(cell.recipe.method.name, cell.recipe.method.settings)
     names = [_slug(cell.label) for cell in cells]
     if len(set(names)) != len(names):
         raise UnveilError(f"labels of a grid must differ, found {sorted(cell.label for cell in cells)}")
@@ -75,7 +80,7 @@ def run_grid(cells: Sequence[Cell], seeds: Iterable[int], out: Path, cache: Path
             raise UnveilError(f"{cell.label}: data.test is empty, so there is nothing to measure")
         recipe = cell.recipe.model_copy(update={"train": cell.recipe.train.model_copy(update={"seed": seed})})
         folder = out / name / str(seed)
-        card = _finished(folder, recipe)
+        card = _finished(folder, recipe, cache)
         if card is None:
             log.info("run %d of %d: %s, seed %d", number, len(todo), cell.label, seed)
             card = train(recipe, folder, resume=(folder / STATE).exists(), cache=cache).card
@@ -93,11 +98,11 @@ def to_csv(figures: Sequence[Figure]) -> str:
     return text.getvalue()
 
 
-def summary(figures: Sequence[Figure]) -> dict[tuple[str, str], tuple[float, float, float, float, int]]:
-    """Return (label, protocol) -> mean and deviation over seeds of Rank-1 and of mAP, and the number of seeds."""
-    groups: dict[tuple[str, str], list[Figure]] = {}
+def summary(figures: Sequence[Figure]) -> dict[tuple[str, str, str], tuple[float, float, float, float, int]]:
+    """Return (label, dataset, protocol) -> mean and deviation over seeds of Rank-1 and of mAP, and how many seeds."""
+    groups: dict[tuple[str, str, str], list[Figure]] = {}
     for figure in figures:
-        groups.setdefault((figure.label, figure.protocol), []).append(figure)
+        groups.setdefault((figure.label, figure.dataset, figure.protocol), []).append(figure)
     table = {}
     for key, group in groups.items():
         rank1, mean_ap = [f.rank1 for f in group], [f.mAP for f in group]
@@ -109,7 +114,7 @@ def _spread(values: list[float]) -> tuple[float, float]:
     return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
 
 
-def _finished(folder: Path, recipe: Recipe) -> Card | None:
+def _finished(folder: Path, recipe: Recipe, cache: Path | None) -> Card | None:
     path = folder / Path(NAME).with_suffix(".json")
     if not path.is_file():
         return None
@@ -117,13 +122,18 @@ def _finished(folder: Path, recipe: Recipe) -> Card | None:
         card = read_card(path.read_text(encoding="utf-8"), str(path))
     except CheckpointError:
         return None
-    done = card.epoch == recipe.train.epochs and bool(card.figures)
-    return card if done and card.recipe == recipe.model_dump(mode="json") else None
+    if card.epoch != recipe.train.epochs or not card.figures or card.recipe != recipe.model_dump(mode="json"):
+        return None
+    data = TrainingSet.open([load_dataset(source) for source in recipe.data.train], recipe.input, cache)
+    tested = {load_dataset(source).hash for source in recipe.data.test}
+    same = card.content == data.content_hash and {tree["dataset_hash"] for tree in card.figures} == tested
+    if not same:
+        raise UnveilError(f"{folder} holds a run on other data than these: choose another --out, or delete it")
+    return card
 
 
 def _figures(label: str, recipe: Recipe, card: Card) -> list[Figure]:
     results = [Result.from_json(tree) for tree in card.figures]
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     return [
         Figure(
             label,
@@ -137,7 +147,7 @@ def _figures(label: str, recipe: Recipe, card: Card) -> list[Figure]:
             round(100 * result.mean_ap, 2),
             round(100 * result.mean_inp, 2),
             result.queries,
-            device,
+            card.device,
         )
         for result in results
     ]

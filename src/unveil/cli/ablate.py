@@ -12,7 +12,9 @@ def command(
     method: Annotated[str, typer.Argument(help="A method with an ablation table, for example oc4.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
     data: Annotated[str, typer.Option(help="Dataset to train and test on.")] = "world:small",
-    table: Annotated[str | None, typer.Option(help="Title of the table; the first by default.")] = None,
+    table: Annotated[
+        str | None, typer.Option(help="Short name of the table (see --list); the first by default.")
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe to vary; METHOD-world by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row.")] = 3,
     out: Annotated[Path | None, typer.Option(help="Folder of the runs; runs/ablate/METHOD/TABLE by default.")] = None,

@@ -26,11 +26,16 @@ def command(
     from unveil.bench.ablation import as_markdown
     from unveil.bench.grid import Cell, run_grid
     from unveil.cli.recipes import find_recipe
+    from unveil.errors import RecipeError
     from unveil.files import write_text
     from unveil.methods.ablation import Row, Table
     from unveil.recipe import load_recipe
 
     names = [name for name in recipes if "=" not in name]
+    if not names:
+        raise RecipeError("name at least one recipe, for example: unveil bench bot-world pab-world")
+    if any(name.startswith("train.seed=") for name in recipes):
+        raise RecipeError("seeds are counted from 0 by --seeds; train.seed cannot be set here")
     changes = [f"data.train={data}", f"data.test={data}", *(name for name in recipes if "=" in name)]
     cells = [Cell(Path(name).stem, load_recipe(find_recipe(name), changes)) for name in names]
     figures = run_grid(cells, range(seeds), out, cache)

@@ -11,7 +11,7 @@ import typer
 NEXT = """
 Next:
   open {page}
-  unveil search {out}/crops.safetensors {out}/crops.safetensors --only p000 --page mine.html
+  unveil search {out}/crops.safetensors {out}/crops.safetensors --only {query} --page mine.html
   unveil bench bot-world pab-world --data world:small --seeds 1
   unveil data check folder:/your/people
 """
@@ -19,7 +19,7 @@ Next:
 
 def command(
     out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
-    people: Annotated[int, typer.Option(min=6, help="How many people to render.")] = 60,
+    people: Annotated[int, typer.Option(min=14, help="How many people to render.")] = 60,
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -44,4 +44,4 @@ def command(
                 f"{name:>18}  {result.protocol:<14} Rank-1 {100 * result.cmc[1]:5.1f}  mAP {100 * result.mean_ap:5.1f}"
             )
     typer.echo(verdict(demo.results))
-    typer.echo(NEXT.format(page=demo.page, out=out))
+    typer.echo(NEXT.format(page=demo.page, out=out, query=demo.query))

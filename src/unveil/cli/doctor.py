@@ -17,6 +17,9 @@ from rich.table import Table
 EXTRAS = {
     "report": (("jinja2", "matplotlib"), "curves and HTML pages"),
     "tensorboard": (("tensorboardX",), "TensorBoard events of a training run"),
+    "onnx": (("onnxruntime",), "human parsing with any ONNX segmentation model"),
+    "mat": (("scipy", "h5py"), "benchmarks that come as MATLAB files"),
+    "video": (("av",), "films of rendered people"),
     "timm": (("timm",), "every backbone of timm by name (timm/<model>)"),
 }
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "numba", "opencv-python-headless")
@@ -68,4 +71,4 @@ def examine() -> dict[str, dict[str, Any]]:
 
 def _extra(modules: tuple[str, ...], gives: str, name: str) -> str:
     missing = [module for module in modules if importlib.util.find_spec(module) is None]
-    return f"missing: pip install 'unveil[{name}]' gives {gives}" if missing else f"present: {gives}"
+    return f"missing: pip install '.[{name}]' from the clone gives {gives}" if missing else f"present: {gives}"

@@ -36,8 +36,11 @@ def command(
     trained = load_model(model, pick_device(device))
     settings = RerankSettings() if rerank else None
     results = evaluate_model(trained, sources, tuple(protocol or ()), cache, settings)
-    for result in results:
-        typer.echo(json.dumps(result.to_json()) if as_json else str(result))
+    if as_json:
+        typer.echo(json.dumps([result.to_json() for result in results], indent=2))
+    else:
+        for result in results:
+            typer.echo(str(result))
     if curve:
         from unveil.report.curves import cmc_curve
 

@@ -13,8 +13,8 @@ from rich.table import Table
 
 def command(
     backbone: Annotated[str, typer.Option(help="Backbone to measure with.")] = "resnet50",
-    height: Annotated[int, typer.Option(min=32, help="Input height in pixels.")] = 256,
-    width: Annotated[int, typer.Option(min=16, help="Input width in pixels.")] = 128,
+    height: Annotated[int, typer.Option(min=32, max=1024, help="Input height in pixels.")] = 256,
+    width: Annotated[int, typer.Option(min=16, max=1024, help="Input width in pixels.")] = 128,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the methods with their paper, what they need, parameters, multiply-adds and feature size.

@@ -44,7 +44,7 @@ def command(
 
     if video is not None:
         boxes = save_video(plan_of(preset, people, seed), video, camera, seconds)
-        typer.echo(f"{video}, with boxes and identities in {boxes}")
+        typer.echo(f"{video}, with boxes and identities in {boxes}", err=as_json)
         if sheet is None and out is None and not as_json:
             return
     if preset not in PRESETS and (Path(preset) / CARD).is_file():

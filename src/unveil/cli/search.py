@@ -28,6 +28,7 @@ def command(
         Path | None, typer.Option(help="Write the ranked sheet as one self-contained page (.html).")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the ranked lists as JSON.")] = False,
 ) -> None:
     """Rank a gallery for each query crop, exactly; show why, as a table, a picture or a page.
@@ -38,7 +39,7 @@ def command(
     from unveil.models.embeddings import load_embeddings, same_model
 
     found = load_embeddings(gallery)
-    asked, bad = _query(query, model, only, device)
+    asked, bad = _query(query, model, only, device, cache)
     same_model(asked, found)
     if not asked.samples:
         raise DataError(f"no query crop in {query}" + (f" has {only!r} in its key" if only else ""))
@@ -60,7 +61,9 @@ def command(
     raise typer.Exit(1 if bad else 0)
 
 
-def _query(query: str, model: Path | None, only: str | None, device: str) -> tuple[EmbeddedCrops, list[str]]:
+def _query(
+    query: str, model: Path | None, only: str | None, device: str, cache: Path | None
+) -> tuple[EmbeddedCrops, list[str]]:
     """Return the query crops with their embedding, and a line for each file that cannot be read."""
     from unveil.cli.sources import crops_of
     from unveil.errors import RecipeError
@@ -77,8 +80,9 @@ def _query(query: str, model: Path | None, only: str | None, device: str) -> tup
     if model is None:
         raise RecipeError(f"{query} must be embedded first: name the model with --model")
     trained = load_model(model, pick_device(device))
-    samples = [s for s in crops_of(query).samples if only is None or only in s.key]
+    dataset = crops_of(query)
+    samples = [s for s in dataset.samples if only is None or only in s.key]
     if not samples:
         raise DataError(f"no query crop in {query} has {only!r} in its key")
-    embedding, store = embed_samples(trained, samples)
+    embedding, store = embed_samples(trained, samples, cache, dataset.parsing_scheme)
     return EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, query), [str(bad) for bad in store.bad]

@@ -34,6 +34,7 @@ class Card(BaseModel):
         data: what it was trained on, with hashes.
         content: hash over the pixels of the training set.
         epoch: epochs finished.
+        device: what it was trained on.
         figures: evaluation results, each with its protocol and hash.
         fingerprint: hash of the weights and the preprocessing (16 hex digits): embeddings of models with different
             fingerprints cannot be compared.
@@ -51,6 +52,7 @@ class Card(BaseModel):
     data: tuple[Source, ...] = ()
     content: str = ""
     epoch: int = 0
+    device: str = ""
     figures: tuple[dict[str, Any], ...] = ()
     fingerprint: str = ""
     licence: str = "unstated"

@@ -10,6 +10,7 @@ from unveil.data.catalog import load_dataset
 from unveil.data.protocols import PROTOCOLS
 from unveil.errors import ProtocolError
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
+from unveil.evaluation.protocols import select
 from unveil.evaluation.rerank import RerankSettings
 from unveil.models.checkpoint import TrainedModel
 from unveil.models.embed import embed_samples
@@ -65,12 +66,14 @@ def test_set(source: DataSource, protocols: Sequence[str] = ()) -> tuple[Dataset
 
     Raises:
         DataError: the dataset cannot be read.
-        ProtocolError: it has no query and gallery split, or no such protocol.
+        ProtocolError: it has no query and gallery split, or a named protocol is unknown or asks for what it lacks.
     """
     dataset = load_dataset(source)
     chosen = [_protocol(dataset, name) for name in protocols] or list(dataset.protocols)
     if not evaluation_samples(dataset) or not chosen:
         raise ProtocolError(f"{source}: nothing to test on: it has no query and gallery split, or no protocol")
+    for protocol in chosen if protocols else ():
+        select(evaluation_samples(dataset), protocol)
     return dataset, chosen
 
 

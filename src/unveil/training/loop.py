@@ -24,6 +24,7 @@ from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
 from unveil.errors import InterruptedRunError, RecipeError, TrainingError
 from unveil.files import write_text
+from unveil.methods import method_settings
 from unveil.methods.method import LabelSpace, Method, Step
 from unveil.models.card import Card, Source
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
@@ -84,6 +85,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = 
     """
     if not recipe.data.train:
         raise RecipeError("data.train is empty: name at least one dataset, for example data.train=viper:/data/viper")
+    method_settings(recipe.method.name, recipe.method.settings)
     refuse_overwriting(out, resume)
     run = _prepare(recipe, out, cache)
     if resume:
@@ -135,21 +137,25 @@ def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[
     recipe, place = run.recipe, run.place
     batches = epoch_batches(run.data, recipe.sampler, recipe.train.seed, epoch, recipe.data.max_per_person)
     todo = batches[place.batch :]
-    sums: dict[str, float] = {}
+    sums = place.sums
     started = time.monotonic()
     run.method.train()
     for indices in track(todo, f"epoch {epoch + 1}/{recipe.train.epochs}"):
         if stopping():
             save_state(run.out, run.method, run.optimisers, run.generator, place, run.identity)
-            raise InterruptedRunError(f"stopped in epoch {epoch + 1}; the state is saved, go on with --resume")
-        rate = learning_rate(recipe.optim.lr, recipe.schedule, place.iteration, len(batches), recipe.train.epochs)
+            raise InterruptedRunError(
+                f"stopped in epoch {epoch + 1}; the state is saved: the same command goes on (train: with --resume)"
+            )
+        position = epoch + place.batch / len(batches)
+        rate = learning_rate(recipe.optim.lr, recipe.schedule, position, place.iteration, recipe.train.epochs)
         for name, value in _iteration(run, indices, epoch, rate).items():
             sums[name] = sums.get(name, 0.0) + value
         place.iteration += 1
         place.batch += 1
     if todo:
         seconds = (time.monotonic() - started) / len(todo)
-        means = {name: total / len(todo) for name, total in sums.items()}
+        means = {name: total / len(batches) for name, total in sums.items()}
+        place.sums = {}
         speed = sum(map(len, todo)) / len(todo) / seconds
         left = (recipe.train.epochs - epoch - 1) * len(batches) * seconds
         text = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
@@ -188,7 +194,11 @@ def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
     last = place.epoch == recipe.train.epochs
     every = recipe.train.eval_every
     card = _card(run)
-    if recipe.data.test and (last or (every and place.epoch % every == 0)):
+    due = bool(recipe.data.test) and (last or (every > 0 and place.epoch % every == 0))
+    if last or due or place.epoch % recipe.train.checkpoint_every == 0:
+        # Before the evaluation, so that nothing that goes wrong in it can lose the training.
+        _keep(run, card)
+    if due:
         model = TrainedModel(run.method, recipe, card)
         results = evaluate_model(model, recipe.data.test, recipe.data.protocols, run.cache)
         for result in results:
@@ -199,9 +209,12 @@ def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
         if results[0].mean_ap > place.best:
             place.best = results[0].mean_ap
             save_model(run.out / BEST, run.method, card)
-    if last or place.epoch % recipe.train.checkpoint_every == 0:
-        save_model(run.out / NAME, run.method, card)
-        save_state(run.out, run.method, run.optimisers, run.generator, place, run.identity)
+        _keep(run, card)
+
+
+def _keep(run: Run, card: Card) -> None:
+    save_model(run.out / NAME, run.method, card)
+    save_state(run.out, run.method, run.optimisers, run.generator, run.place, run.identity)
 
 
 def _card(run: Run) -> Card:
@@ -215,6 +228,7 @@ def _card(run: Run) -> Card:
         data=tuple(Source(name=s.name, hash=s.hash, images=s.images, persons=s.persons) for s in data.sources),
         content=data.content_hash,
         epoch=run.place.epoch,
+        device=torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else run.device.type,
     )
 
 

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from unveil.errors import CheckpointError, UnveilError
 from unveil.files import atomic_path
 from unveil.methods.method import Method
+from unveil.models.checkpoint import NAME as MODEL
 from unveil.models.checkpoint import load_weights_exactly
 
 NAME = "resume.pt"
@@ -20,12 +21,13 @@ NAME = "resume.pt"
 
 @dataclass
 class Progress:
-    """Place in a run: what comes next (batch within epoch, iteration over all), and the best figure so far."""
+    """Place in a run: what comes next (batch within epoch, iteration over all), sums of losses, best figure."""
 
     epoch: int = 0
     batch: int = 0
     iteration: int = 0
     best: float = -1.0
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 def save_state(
@@ -39,6 +41,7 @@ def save_state(
     """Write the state atomically; ``identity`` names the recipe and data that it belongs to."""
     state = {
         "identity": identity,
+        "device": _device(generator),
         "method": method.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "generator": generator.get_state(),
@@ -67,9 +70,13 @@ def load_state(
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as e:
-        raise CheckpointError(f"{path} is damaged ({type(e).__name__}): start the run without --resume") from None
+        raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it or choose another --out") from None
     if state.get("identity") != identity:
         raise CheckpointError(f"{path} belongs to another recipe or other data; choose another --out or start afresh")
+    if state["device"] != _device(generator):
+        raise CheckpointError(
+            f"{path} was written on {state['device']}; it goes on to the bit only there: train.device"
+        )
     load_weights_exactly(method, state["method"], str(path))
     for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
         optimiser.load_state_dict(saved)
@@ -86,5 +93,10 @@ def refuse_overwriting(folder: Path, resume: bool) -> None:
     Raises:
         UnveilError: the folder holds a run and ``resume`` is off.
     """
-    if not resume and (folder / NAME).exists():
+    if not resume and any((folder / name).exists() for name in (NAME, MODEL)):
         raise UnveilError(f"{folder} already holds a run: go on with --resume, or choose another --out")
+
+
+def _device(generator: torch.Generator) -> str:
+    count = torch.cuda.device_count() if generator.device.type == "cuda" else 1
+    return f"{count} x {generator.device.type}"

@@ -60,12 +60,8 @@ def read(
     if scheme not in SCHEMES:
         raise DataError(f"the world has no labels {scheme!r}{nearest(scheme, SCHEMES)}; it has {', '.join(SCHEMES)}")
     name = str(root) if root is not None else "default"
-    if root is not None and name not in PRESETS and root.is_dir():
-        if people is not None or seed is not None:
-            raise DataError(f"{root} is rendered already; people= and seed= are for presets: {', '.join(PRESETS)}")
-        folder = root
-    else:
-        folder = world_folder(name, people, seed)
+    folder = folder_of(root, people, seed)
+    if folder != root:
         render_world(preset(name, people, seed), folder, processes)
     if not (folder / CARD).is_file():
         state = "its render was stopped: render it again to go on" if (folder / PLAN).is_file() else "it is no world"
@@ -74,6 +70,20 @@ def read(
     dataset = read_manifest(folder / FILE, f"world-{name}" if name in PRESETS else f"world-{card['hash']}")
     dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
     return dataset if scheme == dataset.parsing_scheme else _with_parsing(dataset, folder, scheme)
+
+
+def folder_of(root: Path | None = None, people: int | None = None, seed: int | None = None) -> Path:
+    """Return the folder of a source: the cache's for a preset, the named one for a rendered world.
+
+    Raises:
+        DataError: unknown preset, or a number that goes with presets only.
+    """
+    name = str(root) if root is not None else "default"
+    if root is None or name in PRESETS or not root.is_dir():
+        return world_folder(name, people, seed)
+    if people is not None or seed is not None:
+        raise DataError(f"{root} is rendered already; people= and seed= are for presets: {', '.join(PRESETS)}")
+    return root
 
 
 def world_folder(name: str, people: int | None = None, seed: int | None = None) -> Path:
