@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unveil.errors import CheckpointError, RecipeError, TrainingError, UnveilError
+from unveil.errors import CheckpointError, ProtocolError, RecipeError, TrainingError, UnveilError
 from unveil.methods.bot import BoT
 from unveil.models.checkpoint import load_model
 from unveil.recipe import load_recipe
@@ -144,6 +145,49 @@ def test_nan_in_a_loss_stops_with_its_name_and_keeps_the_last_checkpoint(manifes
     with pytest.raises(TrainingError, match=r"not finite in epoch 2.*triplet.*last checkpoint is intact"):
         train(recipe(manifest, "train.epochs=3"), tmp_path / "run")
     assert load_model(tmp_path / "run").card.epoch == 1
+
+
+def test_an_evaluation_that_fails_loses_nothing(manifest, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise UnveilError("no figures today")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("unveil.training.loop.evaluate_model", broken)
+        with pytest.raises(UnveilError, match="no figures today"):
+            train(recipe(manifest, "train.epochs=2", "train.checkpoint_every=5"), tmp_path / "run")
+    assert load_model(tmp_path / "run").card.epoch == 2
+
+
+def test_a_protocol_that_the_data_cannot_answer_is_known_before_training(manifest, tmp_path):
+    plain = manifest.parent / "without_clothes.csv"
+    plain.write_text(
+        "\n".join(",".join(row.split(",")[i] for i in (0, 1, 2, 4)) for row in manifest.read_text().split())
+    )
+    with pytest.raises(ProtocolError, match="'clothes'"):
+        train(recipe(plain, "data.protocols=[cross_clothes]"), tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_finished_model_is_never_overwritten_even_without_its_state(four, manifest, tmp_path):
+    shutil.copytree(four, tmp_path / "run")
+    (tmp_path / "run" / "resume.pt").unlink()
+    with pytest.raises(UnveilError, match="already holds a run"):
+        train(recipe(manifest, "train.epochs=4"), tmp_path / "run")
+
+
+def test_the_rate_falls_once_at_a_milestone_though_epochs_differ_in_length(manifest, tmp_path, monkeypatch):
+    from unveil.data import samplers
+    from unveil.training import loop
+
+    rates = []
+    monkeypatch.setattr(
+        loop, "_iteration", lambda run, indices, epoch, rate: rates.append((epoch, rate)) or {"loss": 0.0}
+    )
+    normal = samplers.epoch_batches
+    monkeypatch.setattr(loop, "epoch_batches", lambda d, s, seed, e, m: normal(d, s, seed, e, m)[: 3 + e % 3])
+    steps = ["schedule.milestones=[3]", "train.epochs=6", "optim.lr=1"]
+    train(recipe(manifest, *steps), tmp_path / "run")
+    assert all(rate == pytest.approx(1.0 if epoch < 3 else 0.1) for epoch, rate in rates)
 
 
 def test_a_recipe_without_data_or_with_missing_labels_is_refused(manifest, tmp_path):

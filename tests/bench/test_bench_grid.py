@@ -1,0 +1,95 @@
+import csv
+
+import pytest
+
+from unveil.bench.ablation import as_markdown, cells_of, find_table, tables
+from unveil.bench.grid import Cell, Figure, run_grid, summary
+from unveil.errors import RecipeError, UnveilError
+from unveil.methods import METHODS, method_settings
+from unveil.methods.ablation import Row, Table
+from unveil.recipe import load_recipe
+
+SMALL = ["backbone.name=osnet_x0_25", "input.height=64", "input.width=32", "train.epochs=1", "sampler.persons=4"]
+
+
+def recipe(manifest, *more):
+    return load_recipe(None, [*SMALL, f"data.train=manifest:{manifest}", f"data.test=manifest:{manifest}", *more])
+
+
+def figure(label="a", seed=0, dataset="d", rank1=50.0, mean_ap=40.0):
+    return Figure(label, "bot", "resnet18", seed, 1, dataset, "market#1", rank1, mean_ap, 30.0, 10, "cpu")
+
+
+def test_a_grid_runs_every_cell_with_every_seed_and_never_twice(manifest, tmp_path, monkeypatch):
+    cells = [Cell("BoT", recipe(manifest)), Cell("soft", recipe(manifest, "method.margin=0"))]
+    figures = run_grid(cells, range(2), tmp_path)
+    assert [(f.label, f.seed) for f in figures if f.protocol.startswith("market")] == [
+        ("BoT", 0), ("soft", 0), ("BoT", 1), ("soft", 1),
+    ]  # fmt: skip
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert len(rows) == len(figures) and rows[0]["device"] == "cpu"
+
+    def never(*_, **__):
+        raise AssertionError("a finished cell was run again")
+
+    monkeypatch.setattr("unveil.bench.grid.train", never)
+    assert run_grid(cells, range(2), tmp_path) == figures
+
+
+def test_figures_of_other_data_are_never_taken_for_these(manifest, tmp_path):
+    rows = list(csv.DictReader(manifest.open()))
+    own = manifest.parent / "changed.csv"
+
+    def write(kept):
+        with own.open("w", newline="") as f:
+            writer = csv.DictWriter(f, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(kept)
+
+    write(rows)
+    cells = [Cell("BoT", recipe(own))]
+    run_grid(cells, [0], tmp_path)
+    write([row for row in rows if row["path"] != "images/p07_c0_0.png"])
+    with pytest.raises(UnveilError, match="other data"):
+        run_grid(cells, [0], tmp_path)
+
+
+def test_wrong_cells_are_known_before_anything_runs(manifest, tmp_path):
+    with pytest.raises(UnveilError, match="at least one recipe"):
+        run_grid([], [0], tmp_path)
+    with pytest.raises(UnveilError, match="labels of a grid must differ"):
+        run_grid([Cell("a", recipe(manifest)), Cell("A", recipe(manifest))], [0], tmp_path)
+    with pytest.raises(RecipeError, match="did you mean 'margin'"):
+        run_grid([Cell("a", recipe(manifest)), Cell("b", recipe(manifest, "method.margni=1"))], [0], tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_seeds_are_averaged_and_datasets_are_not():
+    found = summary([figure(rank1=40), figure(rank1=60, seed=1), figure(dataset="e", rank1=90)])
+    assert found["a", "d", "market#1"][:2] == pytest.approx((50, 14.142), abs=1e-3)
+    assert found["a", "e", "market#1"][0] == 90
+
+
+def test_a_table_shows_ours_and_the_papers_apart():
+    table = Table("Table I", "Market-1501", ("R-1",), (Row("a", {}, (95.4,)), Row("b", {})), "a note")
+    lines = as_markdown(table, [figure(), figure(rank1=60, seed=1)]).splitlines()
+    assert lines[0] == "| row | d, market | paper: R-1 |"
+    assert lines[2] == "| a | 55.0 ± 7.1 / 40.0 ± 0.0 | *95.4* |"
+    assert lines[3] == "| b |  |  |"
+    assert "Table I, on Market-1501" in lines[5] and lines[6] == "a note"
+    assert "paper" not in as_markdown(Table("", "", (), (Row("a"),)), [figure()]).lower()
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if tables(m)])
+def test_every_row_of_every_paper_is_a_valid_cell(method):
+    for name, table in tables(method).items():
+        assert find_table(method, name) is table
+        for cell in cells_of(table, load_recipe(None, [f"method.name={method}"])):
+            assert method_settings(cell.recipe.method.name, cell.recipe.method.settings)
+
+
+def test_an_unknown_table_names_the_nearest():
+    with pytest.raises(RecipeError, match="did you mean 'table3'"):
+        find_table("pab", "tabel3")
+    with pytest.raises(RecipeError, match="no ablation table"):
+        find_table("bot", None)
