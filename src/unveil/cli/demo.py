@@ -19,7 +19,7 @@ Next:
 
 def command(
     out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
-    people: Annotated[int, typer.Option(min=14, help="How many people to render.")] = 60,
+    people: Annotated[int, typer.Option(min=14, help="How many people to render.")] = 80,
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
