@@ -10,7 +10,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 test: $(STAMP)
-	$(VENV)/bin/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2  # two workers that share two cores: one thread each
 
 demo: $(STAMP)
 	$(VENV)/bin/unveil demo --out demo
