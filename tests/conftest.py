@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from generated import write_crops
+from unveil.progress import show_progress
 
 
 @pytest.fixture(scope="session")
@@ -17,5 +18,6 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the caches of tests apart from the user's."""
+    """Keep the caches of tests apart from the user's, and silence what an earlier command switched on."""
+    show_progress(False)
     monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))

@@ -42,7 +42,7 @@ class MissingExtraError(UnveilError):
     """An optional dependency is needed; the message names the extra to install."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs an optional dependency: from the clone, pip install '.[{extra}]'")
+        super().__init__(f"{what} needs the extra unveil[{extra}]: from the clone, pip install '.[{extra}]'")
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
