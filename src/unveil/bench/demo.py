@@ -36,6 +36,7 @@ from unveil.world.sheet import save_sheet
 
 log = logging.getLogger(__name__)
 SHOWN = 12
+NEAR = 2.0  # a mAP below this many times that of chance is called near chance
 QUERIES = {
     "world-occ": "A hidden query: part of the person is behind something, someone, or outside the picture.",
     "world-cc": "A query in other clothes: every right answer wears another outfit.",
@@ -163,18 +164,20 @@ def _report(
 
 
 def verdict(results: dict[str, list[Result]]) -> str:
-    """Say in a sentence for each hard protocol whether the trained network does better than chance and colours."""
+    """Say in a sentence for each protocol how far the trained network gets beyond chance and beyond colours."""
     sentences = []
     for index, result in enumerate(results["trained network"]):
-        name = result.protocol.removeprefix("world-")
         low = result.intervals["mAP"][0]
         chance, colours = results["chance"][index].mean_ap, results["colour histogram"][index].mean_ap
         if low <= chance:
-            sentences.append(f"{name}: not distinguishable from chance after so short a training.")
+            found = "not distinguishable from chance after so short a training"
+        elif result.mean_ap < NEAR * chance:
+            found = f"still near chance (mAP {100 * result.mean_ap:.1f} against {100 * chance:.1f})"
         elif low <= colours:
-            sentences.append(f"{name}: better than chance, not clearly better than colours.")
+            found = "better than chance, not clearly better than colours"
         else:
-            sentences.append(f"{name}: better than colours.")
+            found = "clearly better than chance and than colours"
+        sentences.append(f"{result.protocol.removeprefix('world-')}: {found}.")
     return " ".join(sentences)
 
 
