@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unveil.errors import CheckpointError, ProtocolError, RecipeError, TrainingError, UnveilError
+from unveil.errors import CheckpointError, DataError, ProtocolError, RecipeError, TrainingError, UnveilError
 from unveil.methods.bot import BoT
 from unveil.models.checkpoint import load_model
 from unveil.recipe import load_recipe
@@ -195,6 +195,9 @@ def test_a_recipe_without_data_or_with_missing_labels_is_refused(manifest, tmp_p
         train(load_recipe(None, SMALL), tmp_path / "a")
     with pytest.raises(RecipeError, match=r"parsing maps \(pab6\).*unveil parse"):
         train(recipe(manifest, "method.name=pab"), tmp_path / "b")
+    with pytest.raises(DataError, match=r"sampler\.persons=6 or less"):
+        train(recipe(manifest, "sampler.persons=99"), tmp_path / "c")
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_learning_rate_and_the_speed_are_in_the_metrics(four):

@@ -111,6 +111,7 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
     data = TrainingSet.open([load_dataset(source) for source in recipe.data.train], recipe.input, cache)
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits)).to(device)
     _check_needs(method, data)
+    epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)  # refuses too few people
     data = training_set_in(data, method.needs.train_parsing)
     log.info(
         "%s on %d crops of %d people, %d parameters, %s",
