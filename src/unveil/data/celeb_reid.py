@@ -1,4 +1,7 @@
-"""Celeb-reID (Huang et al., IJCNN 2019): celebrities in changing clothes, without cameras; ``x_y_z.jpg``."""
+"""Celeb-reID (Huang et al., IJCNN 2019): celebrities in changing clothes, without cameras; ``x_y_z.jpg``.
+
+The grammar follows public readers of the set; it has not been seen on the real files.
+"""
 
 from __future__ import annotations
 

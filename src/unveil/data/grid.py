@@ -1,4 +1,7 @@
-"""GRID (QMUL underground): 250 people in two views and 775 gallery crops of others; ten random halves."""
+"""GRID (QMUL underground): 250 people in two views and 775 gallery crops of others; ten random halves.
+
+The grammar follows public readers of the set; it has not been seen on the real files.
+"""
 
 from __future__ import annotations
 

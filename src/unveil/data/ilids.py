@@ -1,4 +1,7 @@
-"""i-LIDS (QMUL, 119 people of an airport): no cameras in the names; two drawn crops of each test person."""
+"""i-LIDS (QMUL, 119 people of an airport): no cameras in the names; two drawn crops of each test person.
+
+The grammar follows public readers of the set; it has not been seen on the real files.
+"""
 
 from __future__ import annotations
 

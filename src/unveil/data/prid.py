@@ -1,4 +1,7 @@
-"""PRID 2011, single shot: 385 people in view A, 749 in view B, the first 200 in both; ten random halves of the 200."""
+"""PRID 2011, single shot: 385 people in view A, 749 in view B, the first 200 in both; ten random halves of the 200.
+
+The grammar follows public readers of the set; it has not been seen on the real files.
+"""
 
 from __future__ import annotations
 
