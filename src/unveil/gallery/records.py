@@ -1,0 +1,182 @@
+"""What a gallery holds and what is asked of it; plain records, no database and no model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from unveil.errors import DataError
+from unveil.records import Embedding, Metric
+
+Kind = Literal["crop", "tracklet"]
+Rows = Literal["crop", "tracklet"]
+Mode = Literal["same", "changed"]
+
+
+@dataclass(frozen=True)
+class Space:
+    """The embedding space of a gallery: what a query must come from to be comparable.
+
+    Args:
+        fingerprint: of the model (16 hex digits); see `unveil.models.card.Card`.
+        names: names of the E vectors.
+        dimension: D, numbers in each vector.
+        metric: per-vector distance.
+        weights: E constants; all 1 when empty.
+        input: preprocessing of the model, as its card has it.
+    """
+
+    fingerprint: str
+    names: tuple[str, ...]
+    dimension: int
+    metric: Metric = "cosine"
+    weights: tuple[float, ...] = ()
+    input: Mapping[str, Any] = field(default_factory=dict)
+
+    def check(self, embedding: Embedding, fingerprint: str) -> None:
+        """Refuse an embedding of another model.
+
+        Raises:
+            DataError: another fingerprint, other names or another length of the vectors.
+        """
+        if fingerprint != self.fingerprint:
+            raise DataError(
+                f"embedded by model {fingerprint}, the gallery by {self.fingerprint}: "
+                "search with the gallery's model, or index the gallery again with this one"
+            )
+        if (embedding.names, embedding.vectors.shape[2]) != (self.names, self.dimension):
+            raise DataError(
+                f"expected vectors {self.names} of {self.dimension} numbers, "
+                f"got {embedding.names} of {embedding.vectors.shape[2]}"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One row of a gallery: a crop, or a tracklet with its best crop as the picture.
+
+    Args:
+        key: unique in its gallery, made from content: SHA-256 hex of a picture file; of video, frame and box for a
+            crop of a video; of video and track for a tracklet.
+        kind: "crop" or "tracklet".
+        thumbnail: JPEG of the (best) crop, longest side at most 384 pixels.
+        source: path or address of the picture or video that it came from.
+        camera: camera label.
+        time: seconds since the epoch or since the recording began; a tracklet's first moment.
+        end: a tracklet's last moment, in the same unit; ``None`` for a crop.
+        person: identity label that the source gave, if any.
+        tracklet: key of the tracklet that a crop belongs to.
+        frame: number of the frame in a video, from 0.
+        box: x, y, width, height in pixels of the frame.
+        tags: words to filter by.
+        visible: visible share of the body in [0, 1], by the parser.
+        quality: how much a crop is worth, in [0, 1].
+        crops: how many crops a tracklet stands for; 1 for a crop.
+        id: number given by the store; ``None`` before that.
+    """
+
+    key: str
+    kind: Kind
+    thumbnail: bytes
+    source: str = ""
+    camera: str | None = None
+    time: float | None = None
+    end: float | None = None
+    person: str | None = None
+    tracklet: str | None = None
+    frame: int | None = None
+    box: tuple[int, int, int, int] | None = None
+    tags: tuple[str, ...] = ()
+    visible: float | None = None
+    quality: float | None = None
+    crops: int = 1
+    id: int | None = None
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which rows take part; everything given must hold.
+
+    Args:
+        cameras: any of these.
+        start: not before, seconds.
+        end: not after, seconds.
+        tags: all of these.
+        sources: any of these.
+        persons: any of these labels.
+        min_visible: at least this visible share; rows that do not know theirs are left out.
+        rows: "tracklet": tracklets, and crops that belong to none; "crop": crops only; ``None``: both.
+        ids: only these rows.
+    """
+
+    cameras: tuple[str, ...] = ()
+    start: float | None = None
+    end: float | None = None
+    tags: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
+    min_visible: float | None = None
+    rows: Rows | None = None
+    ids: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.start is not None and self.end is not None and self.start > self.end:
+            raise DataError(f"the time filter starts ({self.start:g}) after it ends ({self.end:g})")
+        if self.min_visible is not None and not 0 <= self.min_visible <= 1:
+            raise DataError(f"the visible share must be in [0, 1], got {self.min_visible:g}")
+
+
+@dataclass(frozen=True)
+class GalleryInfo:
+    """What is known of a gallery without reading its rows.
+
+    Args:
+        name: letters, digits, "-" and "_", at most 63.
+        space: its embedding space.
+        crops: rows that are crops.
+        tracklets: rows that are tracklets.
+        cameras: labels of its cameras, sorted.
+        start: earliest moment, seconds; ``None`` when no row has a time.
+        end: latest moment.
+        revision: grows with every change of its rows, so that copies in memory know when they are old.
+        keep: seconds after which rows expire; ``None`` keeps them.
+        calibration: see `unveil.gallery.calibration`; ``None`` when nobody calibrated it.
+        created: seconds since the epoch.
+    """
+
+    name: str
+    space: Space
+    crops: int = 0
+    tracklets: int = 0
+    cameras: tuple[str, ...] = ()
+    start: float | None = None
+    end: float | None = None
+    revision: int = 0
+    keep: float | None = None
+    calibration: Mapping[str, Any] | None = None
+    created: float = 0.0
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows for the coarse stage, all in memory: ``ids (N,)`` int64 and unit vectors ``coarse (N, C)`` float32."""
+
+    ids: np.ndarray
+    coarse: np.ndarray
+
+
+def coarse_vectors(embedding: Embedding) -> np.ndarray:
+    """Return one unit vector a row, ``(N, E * D)`` float32, whose cosine stands in for the part-aware distance.
+
+    Every vector is normalised, weighted by ``sqrt(w_e v_e)`` and all are put side by side: the inner product of two
+    rows is then ``sum_e w_e sqrt(v_e v'_e) cos_e`` over the product of their sizes. For one vector it is the cosine.
+    Rows that show nothing are zero.
+    """
+    embedding = embedding.numpy()
+    sizes = np.maximum(np.linalg.norm(embedding.vectors, axis=2, keepdims=True), 1e-12)
+    share = np.sqrt(np.asarray(embedding.weights, np.float32) * embedding.visibility)[:, :, None]
+    rows = (embedding.vectors / sizes * share).reshape(len(embedding), -1)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12), np.float32)

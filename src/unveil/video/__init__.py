@@ -1,0 +1,1 @@
+"""From a video to tracklets of people: decoding, detection, tracking."""
