@@ -6,9 +6,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from unveil.cli import render
 from unveil.errors import DataError, UnveilError
 from unveil.world import video
 from unveil.world.plan import World
@@ -21,7 +19,8 @@ TWO = World(people=2, outfits=1, visits=1, frames=1, cameras=4, seed=3)
 
 @pytest.mark.parametrize(("show", "rows"), [("crops", 2), ("masks", 2), ("both", 4)])
 def test_sheet_has_a_row_a_person(world_folder: Path, tmp_path: Path, show: str, rows: int) -> None:
-    save_sheet(world_folder / "manifest.csv", tmp_path / "s.png", 2, 3, show)  # type: ignore[arg-type]
+    made = save_sheet(world_folder / "manifest.csv", tmp_path / "s.png", 2, 3, show)  # type: ignore[arg-type]
+    assert made == (2, 6)
     assert cv2.imread(str(tmp_path / "s.png")).shape == (rows * (CELL[0] + GAP), 3 * (CELL[1] + GAP), 3)
     with pytest.raises(UnveilError, match=r"use \.png or \.jpg"):
         save_sheet(world_folder / "manifest.csv", tmp_path / "s.txt", 2, 3)
@@ -58,18 +57,3 @@ def test_video_file_holds_every_frame(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_wrong_videos_are_refused(tmp_path: Path, out: str, camera: int, seconds: float, what: str) -> None:
     with pytest.raises(DataError, match=what):
         save_video(TWO, tmp_path / out, camera, seconds)
-
-
-def test_command_prints_the_card_and_writes_a_sheet(world_folder: Path, tmp_path: Path) -> None:
-    import json
-
-    import typer
-
-    app = typer.Typer()
-    app.command()(render.command)
-    result = CliRunner().invoke(
-        app, [str(world_folder), "--json", "--sheet", str(tmp_path / "s.jpg")], catch_exceptions=False
-    )
-    assert result.exit_code == 0
-    assert json.loads(result.output)["statistics"]["people"] == 4
-    assert (tmp_path / "s.jpg").stat().st_size > 1000

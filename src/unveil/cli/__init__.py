@@ -23,9 +23,9 @@ from unveil.cli import (
     methods,
     occlude,
     parse,
-    render,
     search,
     train,
+    world,
 )
 from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
@@ -40,9 +40,10 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for _command in (demo, render, train, evaluate, embed, search, parse, occlude, bench, ablate, methods, doctor):
+for _command in (demo, train, evaluate, embed, search, parse, occlude, bench, ablate, methods, doctor):
     app.command(_command.__name__.rpartition(".")[2], epilog=EXIT_CODES)(_command.command)
 app.add_typer(data.app, name="data")
+app.add_typer(world.app, name="world")
 
 
 def _version(asked: bool) -> None:

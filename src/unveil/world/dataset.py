@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from unveil.progress import track
 from unveil.records import Dataset, Protocol, Relation, Where
 from unveil.world.build import CARD, PLAN, render_world
 from unveil.world.labels import SCHEMES, table
-from unveil.world.plan import OCCLUDED_BELOW, PRESETS, preset
+from unveil.world.plan import OCCLUDED_BELOW, PRESETS, World, preset
 from unveil.world.sensor import to_png
 
 _HIDDEN = (Where("visible", "<", OCCLUDED_BELOW),)
@@ -63,10 +64,7 @@ def read(
     folder = folder_of(root, people, seed)
     if folder != root:
         render_world(preset(name, people, seed), folder, processes)
-    if not (folder / CARD).is_file():
-        state = "its render was stopped: render it again to go on" if (folder / PLAN).is_file() else "it is no world"
-        raise DataError(f"{folder} has no {CARD}: {state}")
-    card = json.loads((folder / CARD).read_text())
+    card = read_card(folder)
     dataset = read_manifest(folder / FILE, f"world-{name}" if name in PRESETS else f"world-{card['hash']}")
     dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
     return dataset if scheme == dataset.parsing_scheme else _with_parsing(dataset, folder, scheme)
@@ -89,6 +87,34 @@ def folder_of(root: Path | None = None, people: int | None = None, seed: int | N
 def world_folder(name: str, people: int | None = None, seed: int | None = None) -> Path:
     """Return where the cache keeps a preset."""
     return cache_dir() / "world" / f"{name}-{preset(name, people, seed).hash}"
+
+
+def read_card(folder: Path) -> dict[str, Any]:
+    """Return what the card of a rendered world says.
+
+    Raises:
+        DataError: the render was stopped, the folder is no world, or its card is damaged.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        state = "its render was stopped: render it again to go on" if (folder / PLAN).is_file() else "it is no world"
+        raise DataError(f"{folder} has no {CARD}: {state}")
+    try:
+        card = json.loads(path.read_text())
+        World(**card["world"])
+    except (ValueError, KeyError, TypeError) as e:
+        raise DataError(f"{path} is no card of a world ({e}); remove {folder} and render it again") from None
+    return dict(card)
+
+
+def plan_of(root: Path, seed: int | None = None) -> World:
+    """Return the parameters of a preset, rendered or not, or of a rendered folder.
+
+    Raises:
+        DataError: unknown preset, a folder that is no finished world, or a seed for one that has its own.
+    """
+    folder = folder_of(root, seed=seed)
+    return World(**read_card(folder)["world"]) if folder == root else preset(str(root), seed=seed)
 
 
 def read_labels(folder: Path, key: str) -> NDArray[np.uint8]:

@@ -22,7 +22,7 @@ JPEG_QUALITY = 78
 
 def save_sheet(
     manifest: Path, out: Path, people: int = 10, columns: int = 12, show: Literal["crops", "masks", "both"] = "crops"
-) -> None:
+) -> tuple[int, int]:
     """Write a sheet as PNG or JPEG, by its suffix.
 
     Args:
@@ -31,25 +31,43 @@ def save_sheet(
         people: rows.
         columns: crops of a person, spread over outfits and cameras.
         show: pictures, masks, or each picture above its mask.
+
+    Returns:
+        How many people and how many crops are on it.
+
+    Raises:
+        UnveilError: neither .png nor .jpg, or the file cannot be written.
+        DataError: a crop or a map is missing or damaged.
     """
+    check_suffix(out)
     dataset = read_manifest(manifest)
     by_person: dict[str, list[Sample]] = {}
     for sample in dataset.samples:
         by_person.setdefault(sample.person or "", []).append(sample)
     names = sorted(by_person)
     chosen = [names[round(i)] for i in np.linspace(0, len(names) - 1, min(people, len(names)))]
-    rows = []
+    rows, crops = [], 0
     for name in chosen:
         samples = by_person[name]
         picked = [samples[round(i)] for i in np.linspace(0, len(samples) - 1, min(columns, len(samples)))]
+        crops += len(picked)
         if show != "masks":
             rows.append(_row([_picture(s) for s in picked]))
         if show != "crops":
             rows.append(_row([_mask(manifest.parent, s) for s in picked]))
-    if out.suffix.lower() not in (".png", ".jpg"):
-        raise UnveilError(f"cannot write a picture of type {out.suffix!r}; use .png or .jpg")
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if out.suffix.lower() == ".jpg" else []
     write_bytes(out, bytes(cv2.imencode(out.suffix, np.concatenate(rows)[:, :, ::-1], options)[1]))
+    return len(chosen), crops
+
+
+def check_suffix(out: Path) -> None:
+    """Refuse a file that is neither PNG nor JPEG.
+
+    Raises:
+        UnveilError: neither .png nor .jpg.
+    """
+    if out.suffix.lower() not in (".png", ".jpg"):
+        raise UnveilError(f"cannot write a picture of type {out.suffix!r}; use .png or .jpg")
 
 
 def _row(cells: list[np.ndarray]) -> np.ndarray:

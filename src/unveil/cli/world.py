@@ -1,0 +1,97 @@
+"""``unveil world``: synthetic people as a dataset, as a contact sheet, or as a film."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+EXIT_CODES = "Exit codes: 0 done; 2 wrong input or usage; 130 interrupted."
+NAMES = "tiny, small, default, large"
+app = typer.Typer(name="world", help="Synthetic people, rendered with exact labels.", no_args_is_help=True)
+
+Source = Annotated[str, typer.Argument(help=f"{NAMES}, or the folder of a rendered world.")]
+Seed = Annotated[int | None, typer.Option(help="Another world of the same size.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("render", epilog=EXIT_CODES)
+def render(
+    preset: Annotated[str, typer.Argument(help=f"{NAMES}.")] = "tiny",
+    out: Annotated[Path | None, typer.Option(help="Folder of the dataset; the cache by default.")] = None,
+    people: Annotated[int | None, typer.Option(help="Number of people, instead of the preset's.")] = None,
+    seed: Seed = None,
+    processes: Annotated[int | None, typer.Option(help="All cores by default; the pixels do not depend on it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card of the dataset as JSON.")] = False,
+) -> None:
+    """Render a world: crops, parsing maps, manifest and card. A render that was stopped goes on where it was.
+
+    Without `--out` it goes where recipes look for it: `world:small` is then there at once.
+
+    **Examples:** `unveil world render tiny`, `unveil world render small --people 40 --out world`
+    """
+    from unveil.world.build import render_world
+    from unveil.world.dataset import read_card, world_folder
+    from unveil.world.plan import preset as plan_of
+
+    folder = out or world_folder(preset, people, seed)
+    render_world(plan_of(preset, people, seed), folder, processes)
+    card = read_card(folder)
+    if as_json:
+        typer.echo(json.dumps({"folder": str(folder), **card}))
+        return
+    counts = card["statistics"]
+    typer.echo(f"{counts['crops']} crops of {counts['people']} people from {counts['cameras']} cameras in {folder}")
+
+
+@app.command("sheet", epilog=EXIT_CODES)
+def sheet(
+    world: Source = "tiny",
+    out: Annotated[Path, typer.Option(help="File to write, .png or .jpg.")] = Path("sheet.jpg"),
+    show: Annotated[Literal["crops", "masks", "both"], typer.Option(help="Pictures, their masks, or both.")] = "crops",
+    rows: Annotated[int, typer.Option(min=1, max=200, help="People on the sheet.")] = 10,
+    columns: Annotated[int, typer.Option(min=1, max=200, help="Crops of each person.")] = 12,
+    as_json: AsJson = False,
+) -> None:
+    """Lay out crops, or their masks: a row a person. A preset that was not rendered yet is rendered first.
+
+    **Examples:** `unveil world sheet tiny`, `unveil world sheet data/world --show both --rows 5 --out both.png`
+    """
+    from unveil.data.manifest import FILE
+    from unveil.world.dataset import folder_of, read
+    from unveil.world.sheet import check_suffix, save_sheet
+
+    check_suffix(out)
+    read(Path(world))
+    people, crops = save_sheet(folder_of(Path(world)) / FILE, out, rows, columns, show)
+    if as_json:
+        typer.echo(json.dumps({"sheet": str(out), "people": people, "crops": crops}))
+    else:
+        typer.echo(f"{crops} crops of {people} people on {out}")
+
+
+@app.command("video", epilog=EXIT_CODES)
+def video(
+    world: Source = "tiny",
+    out: Annotated[Path, typer.Option(help="File to write, .mp4; its boxes go beside it.")] = Path("people.mp4"),
+    seconds: Annotated[float, typer.Option(help="Length, at most an hour.")] = 12.0,
+    camera: Annotated[int, typer.Option(min=0, help="Which camera films.")] = 1,
+    seed: Seed = None,
+    as_json: AsJson = False,
+) -> None:
+    """Film people of a world walking by: full frames, and a CSV of everybody's box, identity and visible share.
+
+    A preset need not be rendered for it.
+
+    **Examples:** `unveil world video tiny`, `unveil world video small --camera 3 --seconds 30 --out people.mp4`
+    """
+    from unveil.world.dataset import plan_of
+    from unveil.world.video import save_video
+
+    boxes = save_video(plan_of(Path(world), seed), out, camera, seconds)
+    if as_json:
+        typer.echo(json.dumps({"video": str(out), "boxes": str(boxes), "camera": camera, "seconds": seconds}))
+    else:
+        typer.echo(f"{out}, with boxes and identities in {boxes}")
