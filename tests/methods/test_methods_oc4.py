@@ -148,3 +148,10 @@ def test_defaults_are_the_papers():
         assert ABLATIONS[table].rows[row].figures == (58.81, 56.52)
     assert len(make("oc4").stripes.predictors) == 6
     assert len(make("oc4", **ABLATIONS["repo"].rows[1].settings).stripes.predictors) == 1
+
+
+def test_cal_and_oc4_are_one_global_branch_with_the_same_weights_under_the_same_seed():
+    oc4, cal = make("oc4", **BASE).state_dict(), make("cal").state_dict()
+    assert list(oc4) == list(cal)
+    assert all(torch.equal(oc4[key], cal[key]) for key in cal)
+    assert {key.partition(".")[0] for key in cal} == {"backbone", "neck", "classifier", "clothes"}

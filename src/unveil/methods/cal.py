@@ -8,40 +8,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from unveil.losses.cross_entropy import cross_entropy
 from unveil.methods.ablation import Row, Table
-from unveil.methods.clothes_adversary import ClothesAdversary
-from unveil.methods.method import LabelSpace, Method, Needs, Step
+from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
+from unveil.methods.method import LabelSpace, Step
 from unveil.nn.backbone import Backbone
-from unveil.nn.neck import cal_neck, linear_classifier
-from unveil.nn.pooling import PoolingName, build_pooling
+from unveil.nn.pooling import PoolingName
 from unveil.records import Batch, Embedding
 
 
 @dataclass(frozen=True)
-class CALSettings:
-    """Settings of CAL.
+class CALSettings(ClothesSettings):
+    """Settings of CAL: those of `ClothesSettings`; without ``clothes_loss`` only the identity loss remains.
 
     Args:
-        clothes_loss: train a clothes classifier and against it; without it only the identity loss remains.
-        clothes_start_epoch: 0-based epoch from which on the clothes losses count.
-        clothes_scale: inverse temperature of the clothes losses.
-        clothes_epsilon: share of the adversarial loss's weight that is spread over all outfits of the person.
         pool: how the map becomes a vector.
-        smoothing: eps of the label smoothing.
     """
 
-    clothes_loss: bool = True
-    clothes_start_epoch: int = 25
-    clothes_scale: float = 16.0
-    clothes_epsilon: float = 0.1
     pool: PoolingName = "maxavg"
-    smoothing: float = 0.1
 
 
-class CAL(Method):
+class CAL(ClothesBranch):
     """One vector behind an affine neck, which all losses and the test use."""
 
     Settings = CALSettings
@@ -50,39 +38,17 @@ class CAL(Method):
     flip_test = True
 
     def __init__(self, backbone: Backbone, space: LabelSpace, settings: CALSettings) -> None:
-        super().__init__(backbone, space, settings)
-        self.pool = build_pooling(settings.pool, backbone.channels)
-        channels = self.pool.out_channels
-        self.neck = cal_neck(channels)
-        self.classifier = linear_classifier(channels, space.persons, bias=True)
-        self.clothes: ClothesAdversary | None = None
-        if settings.clothes_loss:
-            self.clothes = ClothesAdversary(
-                channels, space, settings.clothes_start_epoch, settings.clothes_scale, settings.clothes_epsilon
-            )
-
-    @property
-    def needs(self) -> Needs:
-        """Outfits to train, nothing to test."""
-        return Needs(train_clothes=self.settings.clothes_loss)
+        super().__init__(backbone, space, settings, settings.pool)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id`` and, from their first epoch on, ``clothes`` and ``clothes_adversarial``."""
-        features = self._features(batch)
-        terms = {"id": cross_entropy(self.classifier(features), batch.persons, self.settings.smoothing)}
-        return terms | (self.clothes.losses(features, batch, step) if self.clothes else {})
+        vectors = self.global_vectors(self.backbone(batch.images))
+        return {"id": self.identity_loss(vectors, batch)} | self.clothes_losses(vectors, batch, step)
 
     def embed(self, batch: Batch) -> Embedding:
         """Return one vector a crop, compared by cosine."""
-        vectors = self._features(batch)
+        vectors = self.global_vectors(self.backbone(batch.images))
         return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
-
-    def inner_parameters(self) -> list[nn.Parameter]:
-        """Return those of the clothes classifier."""
-        return list(self.clothes.parameters()) if self.clothes else []
-
-    def _features(self, batch: Batch) -> Tensor:
-        return self.neck(self.pool(self.backbone(batch.images)))
 
 
 ABLATIONS = {

@@ -25,6 +25,7 @@ from unveil.nn.backbone import Backbone, Tap
 from unveil.nn.body_shape_attention import BodyShapeAttention
 from unveil.nn.cbam import CBAM
 from unveil.nn.channel_interaction import ChannelInteraction
+from unveil.nn.clothes_erasure import append_without_clothes
 from unveil.nn.efficient_channel_attention import EfficientChannelAttention
 from unveil.nn.neck import cal_neck, linear_classifier
 from unveil.nn.polarized_attention import PolarizedAttention
@@ -111,11 +112,8 @@ class CRE(Method):
         if batch.parsing is None:
             raise DataError("CRE erases clothes by cre7 parsing maps, but the batch has none")
         worn = torch.isin(batch.parsing, batch.parsing.new_tensor(CRE7_ERASED))
-        erased = batch.images.masked_fill(worn[:, None], 0)  # eq. 1: black, before normalisation
-        twice = batch.map(lambda tensor: torch.cat([tensor, tensor])).replace(images=torch.cat([batch.images, erased]))
-        if self.settings.erased_clothes == "distinct" and batch.clothes is not None:
-            twice = twice.replace(clothes=torch.cat([batch.clothes, batch.clothes + self.space.clothes]))
-        return twice
+        distinct = self.settings.erased_clothes == "distinct"
+        return append_without_clothes(batch, worn, self.space.clothes if distinct else None)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id`` (eq. 6) and ``bctri`` (eq. 7) or ``tri``; eq. 8."""

@@ -9,24 +9,24 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from unveil.errors import RecipeError
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_triplet import part_triplet
 from unveil.methods.ablation import Row, Table
-from unveil.methods.clothes_adversary import ClothesAdversary
-from unveil.methods.method import LabelSpace, Method, Needs, Step
+from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
+from unveil.methods.method import LabelSpace, Step
 from unveil.nn.backbone import Backbone
 from unveil.nn.micro_screening import MicroScreening
-from unveil.nn.neck import cal_neck, linear_classifier
-from unveil.nn.pooling import PoolingName, build_pooling
+from unveil.nn.neck import linear_classifier
+from unveil.nn.pooling import PoolingName
 from unveil.records import Batch, Embedding
 
 
 @dataclass(frozen=True)
-class OC4Settings:
-    """Settings of OC4-ReID; the first two are the columns of its Table II. "Free" marks what the paper leaves open.
+class OC4Settings(ClothesSettings):
+    """Settings of OC4-ReID beside those of CAL; the first two are the columns of its Table II.
 
     Args:
         t2mgs: the micro-granularity screening branch, whose vector is then the one to test with; without it CAL
@@ -36,16 +36,11 @@ class OC4Settings:
         threshold: lambda; at test, a channel of a stripe whose quality is below it counts as 0.
         shared_predictor: one quality predictor for all stripes, as in the published code, instead of one each.
         screen_at_test: apply the threshold.
-        clothes_loss: train a clothes classifier and against it.
-        clothes_start_epoch: 0-based epoch from which on the clothes losses count (CAL's).
-        clothes_scale: inverse temperature of the clothes losses (CAL's).
-        clothes_epsilon: share of the adversarial loss's weight that is spread over all outfits of the person (CAL's).
         global_pool: how the map becomes the global vector.
         hidden: width of a quality predictor; half of the map's channels for ``None``, as in the published code.
         w_id_p: weight of the identity loss on the screened vector; the published code has 0.01.
         w_part: weight of ``part_loss``; the published code has 0.01.
         margin: of the triplets.
-        smoothing: eps of the label smoothing (CAL's).
     """
 
     t2mgs: bool = True
@@ -54,16 +49,11 @@ class OC4Settings:
     threshold: float = 0.35
     shared_predictor: bool = False
     screen_at_test: bool = True
-    clothes_loss: bool = True
-    clothes_start_epoch: int = 25
-    clothes_scale: float = 16.0
-    clothes_epsilon: float = 0.1
     global_pool: PoolingName = "avg"
     hidden: int | None = None
     w_id_p: float = 1.0
     w_part: float = 1.0
     margin: float = 0.5
-    smoothing: float = 0.1
 
     def __post_init__(self) -> None:
         if not self.t2mgs and self.part_loss != "none":
@@ -74,7 +64,7 @@ class OC4Settings:
             raise RecipeError(f"method oc4: k: expected at least 1 stripe, found {self.k}")
 
 
-class OC4(Method):
+class OC4(ClothesBranch):
     """A global branch that forgets clothes, and a branch of stripes that forgets what hides the person."""
 
     Settings = OC4Settings
@@ -83,16 +73,7 @@ class OC4(Method):
     flip_test = True
 
     def __init__(self, backbone: Backbone, space: LabelSpace, settings: OC4Settings) -> None:
-        super().__init__(backbone, space, settings)
-        self.pool = build_pooling(settings.global_pool, backbone.channels)
-        channels = self.pool.out_channels
-        self.neck = cal_neck(channels)
-        self.classifier = linear_classifier(channels, space.persons, bias=True)
-        self.clothes: ClothesAdversary | None = None
-        if settings.clothes_loss:
-            self.clothes = ClothesAdversary(
-                channels, space, settings.clothes_start_epoch, settings.clothes_scale, settings.clothes_epsilon
-            )
+        super().__init__(backbone, space, settings, settings.global_pool)
         self.stripes: MicroScreening | None = None
         if settings.t2mgs:
             self.stripes = MicroScreening(
@@ -105,17 +86,12 @@ class OC4(Method):
             )
             self.classifier_p = linear_classifier(backbone.channels, space.persons, bias=True)
 
-    @property
-    def needs(self) -> Needs:
-        """Outfits to train, nothing to test."""
-        return Needs(train_clothes=self.settings.clothes_loss)
-
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return the terms of eq. 6: ``id_g``, ``id_p``, ``prt`` (or ``triplet``), and the two clothes losses."""
         settings, persons = self.settings, batch.persons
         features = self.backbone(batch.images)
-        f_g = self.neck(self.pool(features))
-        terms = {"id_g": cross_entropy(self.classifier(f_g), persons, settings.smoothing)}
+        f_g = self.global_vectors(features)
+        terms = {"id_g": self.identity_loss(f_g, batch)}
         if self.stripes is not None:
             parts, whole = self.stripes(features)
             terms["id_p"] = settings.w_id_p * cross_entropy(self.classifier_p(whole), persons, settings.smoothing)
@@ -123,17 +99,13 @@ class OC4(Method):
                 terms["prt"] = settings.w_part * part_triplet(parts, persons, settings.margin)  # eq. 4-5
             elif settings.part_loss == "triplet":
                 terms["triplet"] = settings.w_part * part_triplet(parts, persons, settings.margin, "per_part")
-        return terms | (self.clothes.losses(f_g, batch, step) if self.clothes else {})
+        return terms | self.clothes_losses(f_g, batch, step)
 
     def embed(self, batch: Batch) -> Embedding:
         """Return one vector a crop, compared by cosine: f_g^w of the screened stripes, or without them f_g."""
         features = self.backbone(batch.images)
-        vectors = self.neck(self.pool(features)) if self.stripes is None else self.stripes(features)[1]
+        vectors = self.global_vectors(features) if self.stripes is None else self.stripes(features)[1]
         return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
-
-    def inner_parameters(self) -> list[nn.Parameter]:
-        """Return those of the clothes classifier."""
-        return list(self.clothes.parameters()) if self.clothes else []
 
 
 def _table(title: str, about: str, *rows: Row) -> Table:

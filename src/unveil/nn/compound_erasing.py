@@ -45,7 +45,15 @@ def erase_stripe(
 def compound_erase(
     batch: Batch, generator: torch.Generator, box_p: float = 0.5, stripe_p: float = 1.0, fill: float = 0.0
 ) -> Batch:
-    """Return 2 B images with their identities: those with random boxes erased, then the same with one stripe erased."""
+    """Return 2 B images with their labels: those with random boxes erased, then the same with one stripe erased.
+
+    Parsing maps, where there are any, are background (0) wherever a pixel was erased.
+    """
     boxes = erase_boxes(batch, generator, box_p, fill).images
     stripe = erase_stripe(batch.images, generator, p=stripe_p, fill=fill)
-    return Batch(torch.cat([boxes, stripe]), batch.persons.repeat(2))
+    twice = batch.map(lambda tensor: torch.cat([tensor, tensor]))
+    erased = torch.cat([boxes, stripe])
+    if twice.parsing is not None:
+        hidden = (erased != twice.images).any(dim=1)
+        twice = twice.replace(parsing=twice.parsing.masked_fill(hidden, 0))
+    return twice.replace(images=erased)
