@@ -83,3 +83,14 @@ def test_background_stays_background_and_mirroring_swaps_the_sides(seed):
         back = SCHEMES[target].flip_table[map_labels(mirrored, "lip20", target)[:, ::-1]]
         # A pixel as far from the left leg as from the right one goes left, so only ties may differ.
         assert (back == mapped)[~np.isin(labels, (3, 8, 9, 12))].all()
+
+
+@pytest.mark.parametrize("source", [name for name in SCHEMES if name != "worn14"])
+def test_worn14_is_parts_and_clothes_in_one_map(source):
+    labels = np.arange(len(SCHEMES[source].labels), dtype=np.uint8)[None].repeat(2, axis=0)
+    worn = map_labels(labels, source, "worn14")
+    parts, regions = map_labels(labels, source, "pab6"), map_labels(labels, source, "cre7")
+    for place in np.ndindex(labels.shape):
+        assert worn[place] == parts[place] + (7 if regions[place] in CRE7_ERASED else 0)
+    assert np.array_equal(map_labels(worn, "worn14", "pab6"), parts)
+    assert "worn14" in targets(source)

@@ -23,6 +23,7 @@ LEFT_RIGHT: Mapping[str, tuple[tuple[int, int], ...]] = {
     "pascal7": (),
     "cre7": (),
     "ps6": (),
+    "worn14": ((2, 3), (5, 6), (9, 10), (12, 13)),
 }
 
 

@@ -90,8 +90,14 @@ PS6 = Scheme(
     about="six groups of pixel sampling; its training code resamples 2 and 3, the order of 1, 4, 5 is inferred",
 )
 CRE7_ERASED = (2, 3, 4)
+WORN14 = Scheme(
+    "worn14",
+    (*PAB6.labels, *(f"clothed-{label}" for label in PAB6.labels)),
+    ((2, 3), (5, 6), (9, 10), (12, 13)),
+    "background and parts of pab6, each bare or, 7 higher, under what clothing-region erasing erases",
+)
 
-SCHEMES = {scheme.name: scheme for scheme in (LIP20, ATR18, PASCAL7, CRE7, PAB6, PS6)}
+SCHEMES = {scheme.name: scheme for scheme in (LIP20, ATR18, PASCAL7, CRE7, PAB6, PS6, WORN14)}
 
 
 def get_scheme(name: str) -> Scheme:

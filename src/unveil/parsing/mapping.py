@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unveil.errors import DataError
-from unveil.parsing.labels import SCHEMES, get_scheme
+from unveil.parsing.labels import CRE7, CRE7_ERASED, PAB6, SCHEMES, WORN14, get_scheme
 
 Labels = NDArray[np.uint8]
 
@@ -56,6 +56,9 @@ CONVERSIONS: dict[tuple[str, str], Conversion] = {
     # PAB's legs include trousers; what is worn on them is erased, so they are bottoms.
     ("pab6", "cre7"): Conversion((0, 1, 5, 5, 2, 3, 3)),
     ("ps6", "cre7"): Conversion((0, 1, 2, 3, 5, 6)),
+    ("worn14", "pab6"): Conversion((0, 1, 2, 3, 4, 5, 6) * 2),
+    # Which garment it was is lost; a bare torso is skin, as an arm is.
+    ("worn14", "cre7"): Conversion((0, 1, 5, 5, 5, 6, 6, 2, 2, 2, 2, 2, 3, 3)),
     # The fallback for PAB where there are no PifPaf fields.
     ("lip20", "pab6"): Conversion(
         (0, 1, 1, 0, 1, 4, 4, 4, 0, 0, 4, 4, 0, 1, 2, 3, 5, 6, 5, 6),
@@ -87,6 +90,8 @@ def map_labels(labels: Labels, source: str, target: str) -> Labels:
     """
     if source == target:
         return labels
+    if target == WORN14.name:
+        return worn_parts(map_labels(labels, source, PAB6.name), map_labels(labels, source, CRE7.name))
     conversion = _conversion(source, target)
     table = np.zeros(256, dtype=np.uint8)
     table[: len(conversion.table)] = conversion.table
@@ -98,10 +103,16 @@ def map_labels(labels: Labels, source: str, target: str) -> Labels:
     return mapped
 
 
+def worn_parts(parts: Labels, regions: Labels) -> Labels:
+    """Return the map in worn14 of a map in pab6 and one in cre7, of any one shape."""
+    return parts + np.uint8(len(PAB6.labels)) * np.isin(regions, CRE7_ERASED).astype(np.uint8)
+
+
 def targets(source: str) -> tuple[str, ...]:
     """Return the label sets that a source can be translated to, itself first."""
     get_scheme(source)
-    return (source, *(target for start, target in CONVERSIONS if start == source))
+    found = (source, *(target for start, target in CONVERSIONS if start == source))
+    return found if source == WORN14.name else (*found, WORN14.name)
 
 
 def _conversion(source: str, target: str) -> Conversion:

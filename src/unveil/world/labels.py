@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from unveil.errors import DataError, nearest
 from unveil.parsing.labels import ATR18, LIP20, PAB6, PASCAL7
-from unveil.parsing.mapping import CONVERSIONS
+from unveil.parsing.mapping import CONVERSIONS, worn_parts
 
 BACKGROUND, OCCLUDER, OTHER_PERSON, FIRST = 0, 1, 2, 3
 PARTS = (
@@ -48,7 +48,7 @@ CLASSES = (
     "bag",
     "aid",
 )
-SCHEMES = ("world", "lip20", "atr18", "pascal7", "cre7", "pab6")
+SCHEMES = ("world", "lip20", "atr18", "pascal7", "cre7", "pab6", "worn14")
 
 # LIP has no bag and no walking aid (background), and no neck: its annotators give the neck to the face; bare skin of
 # the torso counts as the upper clothes around it.
@@ -122,6 +122,8 @@ def table(scheme: str) -> NDArray[np.uint8]:
         return np.arange(256, dtype=np.uint8)
     if scheme == "cre7":
         return np.array(CONVERSIONS["atr18", "cre7"].table, np.uint8)[table("atr18")]
+    if scheme == "worn14":
+        return worn_parts(table("pab6"), table("cre7"))
     one = {"lip20": _lip, "atr18": _atr, "pascal7": _pascal, "pab6": _pab}[scheme]
     for kind in CLASSES:
         for part in PARTS:
