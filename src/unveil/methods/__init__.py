@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from unveil.errors import RecipeError, nearest
-from unveil.methods.method import LabelSpace, Method
+from unveil.methods.method import LabelSpace, Method, Needs
 from unveil.nn.backbone import Backbone
 
 METHODS = {
@@ -23,6 +23,7 @@ METHODS = {
     "pcb": "unveil.methods.pcb:PCB",
     "sbs": "unveil.methods.sbs:SBS",
     "ssgr": "unveil.methods.ssgr:SSGR",
+    "unveil": "unveil.methods.combined:Unveil",
 }
 
 
@@ -50,6 +51,14 @@ def method_settings(name: str, values: dict[str, Any]) -> Any:
     except ValidationError as e:
         problems = (f"{'.'.join(map(str, p['loc']))}: {p['msg']}, found {p['input']!r}" for p in e.errors())
         raise RecipeError(f"method {name}: " + "; ".join(problems)) from None
+
+
+def method_needs(name: str, values: dict[str, Any]) -> Needs:
+    """Return what a method with these settings needs, without building it: its needs follow from its settings alone."""
+    kind = method_class(name)
+    bare = kind.__new__(kind)
+    object.__setattr__(bare, "settings", method_settings(name, values))
+    return bare.needs
 
 
 def build_method(name: str, values: dict[str, Any], backbone: Backbone, space: LabelSpace) -> Method:

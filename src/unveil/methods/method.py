@@ -66,7 +66,7 @@ class Method(nn.Module):
 
     @property
     def needs(self) -> Needs:
-        """What this configuration of the method needs beside images and identities."""
+        """What this configuration of the method needs beside images and identities; looks at its settings alone."""
         return Needs()
 
     def expand(self, batch: Batch) -> Batch:

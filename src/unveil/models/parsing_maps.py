@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
+from unveil.data.catalog import load_dataset
 from unveil.data.store import ImageStore
 from unveil.data.training import TrainingSet
 from unveil.files import atomic_path
+from unveil.methods import method_needs
 from unveil.parsing.mapping import map_labels
 from unveil.progress import track
+from unveil.recipe import DataSource, Recipe
 from unveil.world.labels import table as world_table
 
 
@@ -32,6 +36,27 @@ def store_in(store: ImageStore, source: str, target: str) -> ImageStore:
                 out[row] = map_labels(labels, source, target) if table is None else table[labels]
             out.flush()
     return dataclasses.replace(store, parsing=np.load(path, mmap_mode="r"))
+
+
+def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
+    """Open the training data of a recipe, a world's with its maps in the label set that the method trains with.
+
+    A world knows every label set exactly; a translation from another one would have to guess, for example the arm
+    under a sleeve. An option ``scheme`` in the recipe is left as it is.
+
+    Raises:
+        RecipeError: the method or one of its settings is unknown.
+        DataError: a dataset cannot be read or has nothing to train on.
+    """
+    target = method_needs(recipe.method.name, recipe.method.settings).train_parsing
+    datasets = [load_dataset(_world_in(source, target)) for source in recipe.data.train]
+    return TrainingSet.open(datasets, recipe.input, cache)
+
+
+def _world_in(source: DataSource, target: str | None) -> DataSource:
+    if source.name != "world" or target is None or "scheme" in source.options:
+        return source
+    return source.model_copy(update={"options": {**source.options, "scheme": target}})
 
 
 def training_set_in(data: TrainingSet, target: str | None) -> TrainingSet:

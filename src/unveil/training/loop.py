@@ -19,7 +19,6 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from unveil.data.augment import augment
-from unveil.data.catalog import load_dataset
 from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
 from unveil.errors import InterruptedRunError, RecipeError, TrainingError
@@ -30,7 +29,7 @@ from unveil.models.card import Card, Source
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
 from unveil.models.device import pick_device, use_bf16
 from unveil.models.evaluate import evaluate_model, test_set
-from unveil.models.parsing_maps import training_set_in
+from unveil.models.parsing_maps import open_training_set, training_set_in
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.metrics import MetricsLog
@@ -68,7 +67,9 @@ class Run:
         return hashlib.sha256(f"{save_recipe(self.recipe)}{self.data.content_hash}".encode()).hexdigest()[:16]
 
 
-def train(recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = None) -> TrainedModel:
+def train(
+    recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = None, minutes: float | None = None
+) -> TrainedModel:
     """Train a recipe and return the model after the last epoch, with its figures on its card.
 
     Args:
@@ -77,11 +78,12 @@ def train(recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = 
             ``best.safetensors`` (best mAP under the first protocol of the first test set) and ``resume.pt``.
         resume: go on with the run in ``out``; on one device the result is the same to the bit.
         cache: folder of the image stores.
+        minutes: stop as Ctrl-C does after so much training; evaluations run to their end. No bound for ``None``.
 
     Raises:
         RecipeError: the recipe names no training data, or the method needs labels that the data lack.
         TrainingError: a loss is not finite.
-        InterruptedRunError: interrupted by Ctrl-C; the state is saved.
+        InterruptedRunError: interrupted by Ctrl-C, or the minutes are over; the state is saved.
     """
     if not recipe.data.train:
         raise RecipeError("data.train is empty: name at least one dataset, for example data.train=viper:/data/viper")
@@ -93,7 +95,7 @@ def train(recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = 
     write_text(out / "recipe.yaml", save_recipe(recipe))
     metrics = MetricsLog(out, run.place.iteration)
     try:
-        with _stop_signal() as stopping:
+        with _stop_signal(minutes) as stopping:
             for epoch in range(run.place.epoch, recipe.train.epochs):
                 _train_epoch(run, epoch, metrics, stopping)
                 run.place.epoch, run.place.batch = epoch + 1, 0
@@ -108,7 +110,7 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
     for source in recipe.data.test:
         test_set(source, recipe.data.protocols)
     torch.manual_seed(recipe.train.seed)
-    data = TrainingSet.open([load_dataset(source) for source in recipe.data.train], recipe.input, cache)
+    data = open_training_set(recipe, cache)
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits)).to(device)
     _check_needs(method, data)
     epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)  # refuses too few people
@@ -255,9 +257,13 @@ def _check_finite(values: dict[str, float], terms: dict[str, Tensor], epoch: int
 
 
 @contextmanager
-def _stop_signal() -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C into a request that the loop honours between iterations; a second one ends at once."""
+def _stop_signal(minutes: float | None) -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C, or the end of the time, into a request that the loop honours between iterations.
+
+    A second Ctrl-C ends at once.
+    """
     asked = False
+    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
 
     def ask(*_: object) -> None:
         nonlocal asked
@@ -266,10 +272,10 @@ def _stop_signal() -> Iterator[Callable[[], bool]]:
         asked = True
 
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: False
+        yield lambda: time.monotonic() >= end
         return
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield lambda: asked
+        yield lambda: asked or time.monotonic() >= end
     finally:
         signal.signal(signal.SIGINT, before)
