@@ -16,6 +16,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/latest"),
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
     init: Annotated[Path | None, typer.Option(help="Weights of the backbone to start from.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so much training, as Ctrl-C does.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the card of the model as JSON.")] = False,
 ) -> None:
@@ -37,7 +38,7 @@ def command(
         recipe = None
     if init is not None:
         changes.append(f"backbone.init={init}")
-    model = train(load_recipe(find_recipe(recipe), changes), out, resume, cache)
+    model = train(load_recipe(find_recipe(recipe), changes), out, resume, cache, minutes)
     try:
         from unveil.report.curves import training_curves
 

@@ -1,0 +1,272 @@
+"""``unveil``: the parts of the five methods that help where people are hidden and have changed clothes, in one network.
+
+Every component is a switch. The defaults were chosen by an ablation on the generated world (docs/methods.md).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from unveil.errors import DataError
+from unveil.losses.cross_clothes_triplet import cross_clothes_triplet
+from unveil.losses.cross_entropy import cross_entropy
+from unveil.losses.part_attention import labels_on_map, part_attention_loss
+from unveil.losses.part_triplet import part_triplet
+from unveil.losses.triplet import batch_hard_triplet
+from unveil.methods.ablation import Row, Table
+from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
+from unveil.methods.method import LabelSpace, Needs, Step
+from unveil.nn.backbone import Backbone
+from unveil.nn.centre_focus import CentreFocus
+from unveil.nn.clothes_erasure import append_without_clothes
+from unveil.nn.compound_erasing import compound_erase
+from unveil.nn.converter import Converter
+from unveil.nn.focuser import Focuser, PartPath
+from unveil.nn.mean_feature import MeanFeature
+from unveil.nn.micro_screening import MicroScreening
+from unveil.nn.neck import bn_neck, linear_classifier
+from unveil.nn.pixel_attention import PixelAttention
+from unveil.nn.pooling import PoolingName
+from unveil.parsing.labels import PAB6, WORN14
+from unveil.records import Batch, Embedding
+
+PARTS = PAB6.labels[1:]
+MAPS = len(PAB6.labels)
+
+
+@dataclass(frozen=True)
+class UnveilSettings(ClothesSettings):
+    """Settings: the switches, whose ``clothes_loss`` is in `ClothesSettings`, then the numbers.
+
+    Args:
+        parts: PAB-ReID's part attention: a foreground vector and six part vectors with visibility.
+        focuser: PAB-ReID's focuser; without it parts are pooled from the backbone's map and projected.
+        screening: OC4-ReID's screened stripes: a vector, and the part-robust triplet.
+        centre: OCNet's centre focus: a vector.
+        compound: SSGR's compound erasing, which doubles the batch. The method erases: the recipe sets
+            ``augment.erase: none``.
+        erase_clothes: CRE's copies without clothes, which double the sampler's batch.
+        mean_feature: SSGR's running mean, subtracted from the pooled vector; without it the test sees the vector
+            behind the neck.
+        metric_loss: on the global vector: "cross" is CRE's triplet across clothes, "tri" the batch-hard triplet.
+        erased_clothes: whether a copy without clothes is in an outfit of its own ("distinct"), so that it and its
+            original are a pair across clothes, or in that of its original ("inherit").
+        pool: how the map becomes the global vector.
+        mu: a part is visible at test where its map exceeds this somewhere; 0 takes every part for visible.
+        gamma: weight of the part attention loss.
+        k: stripes of the screening.
+        threshold: of the screening at test; 0 switches it off there.
+        center_w: columns of the map in the centre.
+        dim: length of the vectors of parts and centre.
+        hidden: width of the part predictor.
+        part_share: weight of the six parts together in a distance, beside 1 for every other vector.
+        w_parts: weight of the losses of foreground and parts.
+        w_screened: weight of the losses of the screened stripes.
+        w_centre: weight of the losses of the centre.
+        margin: of the triplets.
+    """
+
+    parts: bool = True
+    focuser: bool = False
+    screening: bool = True
+    centre: bool = True
+    compound: bool = True
+    erase_clothes: bool = True
+    mean_feature: bool = False
+    metric_loss: Literal["none", "tri", "cross"] = "cross"
+    erased_clothes: Literal["inherit", "distinct"] = "distinct"
+    pool: PoolingName = "avg"
+    mu: float = 0.5
+    gamma: float = 0.35
+    k: int = 6
+    threshold: float = 0.35
+    center_w: int = 2
+    dim: int = 512
+    hidden: int = 512
+    part_share: float = 1.0
+    w_parts: float = 1.0
+    w_screened: float = 1.0
+    w_centre: float = 1.0
+    margin: float = 0.3
+
+
+class Unveil(ClothesBranch):
+    """A global vector and, each with its switch, screened stripes, the centre, the foreground and six parts."""
+
+    Settings = UnveilSettings
+    settings: UnveilSettings
+    paper = "none: a combination of OC4-ReID, SSGR, PAB-ReID, CRE and OCNet, chosen by ablation (docs/methods.md)"
+
+    def __init__(self, backbone: Backbone, space: LabelSpace, settings: UnveilSettings) -> None:
+        super().__init__(backbone, space, settings, settings.pool)
+        channels, dim = backbone.channels, settings.dim
+        self.mean = MeanFeature(self.pool.out_channels) if settings.mean_feature else None
+        self.stripes = MicroScreening(channels, settings.k, settings.threshold) if settings.screening else None
+        lengths = {}
+        if settings.centre:
+            self.focus = CentreFocus(channels, settings.center_w)
+            self.converter = Converter(channels, dim)
+            lengths["centre"] = dim
+        if settings.parts:
+            self.predictor = PixelAttention(channels, MAPS, settings.hidden)
+            self.path = Focuser(channels, len(PARTS), dim) if settings.focuser else PartPath(channels, dim)
+            lengths |= {"foreground": dim, "parts": len(PARTS) * dim}
+        self.necks = nn.ModuleDict({name: bn_neck(length) for name, length in lengths.items()})
+        if settings.screening:
+            lengths["screened"] = channels  # its block ends in a norm of its own
+        self.classifiers = nn.ModuleDict(
+            {name: linear_classifier(length, space.persons) for name, length in lengths.items()}
+        )
+
+    @property
+    def needs(self) -> Needs:
+        """Maps to train parts and to erase clothes, outfits for the adversary and the triplet; nothing to test."""
+        settings = self.settings
+        return Needs(
+            train_parsing=WORN14.name if settings.parts or settings.erase_clothes else None,
+            train_clothes=settings.clothes_loss or settings.metric_loss == "cross",
+        )
+
+    def expand(self, batch: Batch) -> Batch:
+        """Append the copies without clothes."""
+        if not self.settings.erase_clothes:
+            return batch
+        distinct = self.settings.erased_clothes == "distinct"
+        return append_without_clothes(batch, _maps(batch) >= MAPS, self.space.clothes if distinct else None)
+
+    def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
+        """Return identity and metric losses of every vector, the clothes losses and ``part_attention``."""
+        settings = self.settings
+        if settings.compound:
+            # Its own generator, seeded from torch's, so that the seed of the run holds on every kind of device.
+            generator = torch.Generator(batch.images.device).manual_seed(int(torch.randint(2**31, ())))
+            batch = compound_erase(batch, generator)
+        persons = batch.persons
+        features = self.backbone(batch.images)
+        pooled = self.pool(features)
+        if self.mean is not None and self.training:
+            self.mean.update(pooled)
+        vectors = self.neck(pooled)
+        terms = {"id": self.identity_loss(vectors, batch), **self._metric_loss(vectors, batch)}
+        if self.stripes is not None:
+            stripes, screened = self.stripes(features)
+            terms["id_screened"] = settings.w_screened * self._identity("screened", screened, persons)
+            terms["stripe_triplet"] = settings.w_screened * part_triplet(stripes, persons, settings.margin)
+        if settings.centre:
+            centre = self.converter(self.focus(features))
+            terms["id_centre"] = settings.w_centre * self._identity("centre", centre, persons)
+            terms["triplet_centre"] = settings.w_centre * batch_hard_triplet(centre, persons, settings.margin)
+        if settings.parts:
+            log_maps = self.predictor(features)
+            foreground, parts = self._parts(features, log_maps)
+            terms["id_foreground"] = settings.w_parts * self._identity("foreground", foreground, persons)
+            terms["id_parts"] = settings.w_parts * self._identity("parts", parts.flatten(1), persons)
+            terms["part_triplet"] = settings.w_parts * part_triplet(parts, persons, settings.margin)
+            labels = labels_on_map(_maps(batch) % MAPS, MAPS, (log_maps.shape[2], log_maps.shape[3]))
+            terms["part_attention"] = settings.gamma * part_attention_loss(log_maps, labels)
+        if self.clothes is not None and batch.clothes is not None:
+            batch = batch.replace(clothes=batch.clothes % self.space.clothes)  # copies count as their originals
+        return terms | self.clothes_losses(vectors, batch, step)
+
+    def embed(self, batch: Batch) -> Embedding:
+        """Return the vectors of the switches that are on, compared by cosine; shorter ones are filled up with zeros.
+
+        All but parts are always visible, so that every pair of crops has something to compare.
+        """
+        settings = self.settings
+        features = self.backbone(batch.images)
+        pooled = self.pool(features)
+        views = {"global": self.neck(pooled) if self.mean is None else self.mean(pooled)}
+        if self.stripes is not None:
+            views["screened"] = self.stripes(features)[1]
+        if settings.centre:
+            views["centre"] = self.necks["centre"](self.converter(self.focus(features)))
+        weights = dict.fromkeys(views, 1.0)
+        visible = pooled.new_ones(len(pooled), len(views))
+        if settings.parts:
+            log_maps = self.predictor(features)
+            foreground, parts = self._parts(features, log_maps)
+            views |= {
+                "foreground": self.necks["foreground"](foreground),
+                **dict(zip(PARTS, parts.unbind(1), strict=True)),
+            }
+            weights |= {"foreground": 1.0, **dict.fromkeys(PARTS, settings.part_share / len(PARTS))}
+            seen = (log_maps[:, 1:].exp().amax(dim=(2, 3)) > settings.mu).to(visible.dtype)
+            visible = torch.cat([visible, visible[:, :1], seen], dim=1)
+        longest = max(view.shape[1] for view in views.values())
+        vectors = torch.stack([F.pad(F.normalize(v, dim=1), (0, longest - v.shape[1])) for v in views.values()], dim=1)
+        return Embedding(vectors, visible, tuple(views), "cosine", tuple(weights.values()))
+
+    def _parts(self, features: Tensor, log_maps: Tensor) -> tuple[Tensor, Tensor]:
+        masks = log_maps[:, 1:].exp()
+        vectors = self.path(features, torch.cat([masks.amax(dim=1, keepdim=True), masks], dim=1))
+        return vectors[:, 0], vectors[:, 1:]
+
+    def _identity(self, name: str, vectors: Tensor, persons: Tensor) -> Tensor:
+        behind = self.necks[name](vectors) if name in self.necks else vectors
+        return cross_entropy(self.classifiers[name](behind), persons, self.settings.smoothing)
+
+    def _metric_loss(self, vectors: Tensor, batch: Batch) -> dict[str, Tensor]:
+        kind, margin = self.settings.metric_loss, self.settings.margin
+        if kind == "tri":
+            return {"triplet": batch_hard_triplet(vectors, batch.persons, margin, "cosine")}
+        if kind == "none":
+            return {}
+        if batch.clothes is None:
+            raise DataError("the cross-clothes triplet needs the outfit of every crop, but the batch has none")
+        return {
+            "cross_clothes": cross_clothes_triplet(
+                vectors, batch.persons, batch.clothes, margin, without_pairs="batch_hard"
+            )
+        }
+
+
+def _maps(batch: Batch) -> Tensor:
+    if batch.parsing is None:
+        raise DataError("unveil trains on worn14 parsing maps, but the batch has none")
+    return batch.parsing
+
+
+_NONE = {
+    "parts": False,
+    "screening": False,
+    "centre": False,
+    "compound": False,
+    "erase_clothes": False,
+    "mean_feature": False,
+    "clothes_loss": False,
+    "metric_loss": "tri",
+}
+# What doubles the batch sees half the crops in an epoch, so that every row costs the same.
+_HALF = ("sampler.persons=8", "data.max_per_person=12")
+_ERASE = ("augment.erase=none",)
+_PLAIN = ("sampler.persons=16", "augment.erase=cal")
+
+
+def _alone(label: str, *overrides: str, **settings: object) -> Row:
+    return Row(label, _NONE | settings, overrides=(*_PLAIN, *overrides))
+
+
+ABLATIONS = {
+    "add": Table(
+        "One component at a time",
+        "no paper",
+        (),
+        (
+            _alone("global vector"),
+            _alone("+ clothes adversary", clothes_loss=True),
+            _alone("+ cross-clothes triplet", metric_loss="cross"),
+            _alone("+ clothes erasure and cross-clothes triplet", *_HALF, erase_clothes=True, metric_loss="cross"),
+            _alone("+ compound erasing", *_HALF, *_ERASE, compound=True),
+            _alone("+ screened stripes", screening=True),
+            _alone("+ parts", parts=True),
+            _alone("+ centre", centre=True),
+            _alone("+ mean feature", mean_feature=True),
+        ),
+    ),
+}
