@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from unveil.errors import DataError, UnveilError
+from unveil.errors import DataError, InterruptedRunError, UnveilError
 from unveil.files import sha256
 from unveil.parsing.check import check_map
 from unveil.parsing.labels import LIP20
@@ -35,7 +35,7 @@ def test_the_number_of_processes_changes_no_byte(world_folder: Path, tmp_path: P
 def test_a_stopped_render_goes_on_and_ends_the_same(
     world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, real, done = tmp_path / "w", build._render_person, []
+    folder, real, done = tmp_path / "w", build.PARTS["person"], []
 
     def stopping(world: World, where: Path, person: int) -> None:
         if person == 2:
@@ -43,14 +43,14 @@ def test_a_stopped_render_goes_on_and_ends_the_same(
         done.append(person)
         real(world, where, person)
 
-    monkeypatch.setattr(build, "_render_person", stopping)
-    with pytest.raises(KeyboardInterrupt):
+    monkeypatch.setitem(build.PARTS, "person", stopping)
+    with pytest.raises(InterruptedRunError, match="go on"):
         render_world(SMALL, folder, 1)
     assert not (folder / CARD).exists()
     with pytest.raises(DataError, match="was stopped"):
         read(folder)
     done.clear()
-    monkeypatch.setattr(build, "_render_person", lambda w, f, p: (done.append(p), real(w, f, p)))
+    monkeypatch.setitem(build.PARTS, "person", lambda w, f, p: (done.append(p), real(w, f, p))[1])
     render_world(SMALL, folder, 1)
     assert done == [2, 3]
     assert content(folder) == content(world_folder)

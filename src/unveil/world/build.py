@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from unveil.data.manifest import FILE, write_manifest
 from unveil.data.parsing_tree import parsing_path
-from unveil.errors import DataError, UnveilError
+from unveil.errors import DataError, InterruptedRunError, UnveilError
 from unveil.files import locked, sha256, write_bytes, write_text
 from unveil.progress import track
 from unveil.records import Dataset, Sample
@@ -27,6 +24,7 @@ from unveil.world.plan import VERSION, World
 from unveil.world.plate import Plate, render_plate
 from unveil.world.scene import make_scene
 from unveil.world.shot import Stage
+from unveil.world.workers import Workers
 
 PLAN, CARD, WORK = "plan.json", "card.json", ".work"
 STAGES_HELD = 12  # cameras that a process keeps at hand
@@ -46,6 +44,7 @@ def render_world(world: World, folder: Path, processes: int | None = None) -> Pa
 
     Raises:
         DataError: the folder holds something else, or a number is out of range.
+        InterruptedRunError: interrupted by Ctrl-C; what is done is kept.
         UnveilError: the folder cannot be written, or there is no space.
     """
     if processes is not None and processes < 1:
@@ -61,8 +60,12 @@ def _render(world: World, folder: Path, processes: int) -> Path:
     _check_space(world, folder)
     cameras = [k for k in range(world.cameras) if not _plate_folder(folder, k).is_dir()]
     people = [p for p in range(world.people) if not _shard(folder, p).is_file()]
-    _spread(partial(_render_camera, world, folder), cameras, "preparing cameras", processes)
-    _spread(partial(_render_person, world, folder), people, "rendering people", processes)
+    try:
+        _spread(world, folder, cameras, people, processes)
+    except KeyboardInterrupt:
+        raise InterruptedRunError(
+            f"the render was stopped; what is done is kept in {folder}: render it again to go on"
+        ) from None
     _finish(world, folder)
     return folder / FILE
 
@@ -105,22 +108,19 @@ def _check_space(world: World, folder: Path) -> None:
         )
 
 
-def _spread(task: Callable[[int], None], numbers: list[int], what: str, processes: int) -> None:
-    """Run a task for each number, on some processes."""
-    if processes == 1 or len(numbers) <= 1:
-        for number in track(numbers, what):
-            task(number)
+def _spread(world: World, folder: Path, cameras: list[int], people: list[int], processes: int) -> None:
+    """Render cameras, then people, on some processes."""
+    steps = (("camera", cameras, "preparing cameras"), ("person", people, "rendering people"))
+    processes = min(processes, max(len(cameras), len(people)))
+    if processes <= 1:
+        for part, numbers, what in steps:
+            for number in track(numbers, what):
+                PARTS[part](world, folder, number)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(processes, len(numbers)), context, initializer=cv2.setNumThreads, initargs=(1,)
-    ) as pool:
-        try:
-            for done in track(as_completed([pool.submit(task, n) for n in numbers]), what, total=len(numbers)):
-                done.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    with Workers(processes, json.dumps(asdict(world)), folder) as workers:
+        for part, numbers, what in steps:
+            for _ in track(workers.run(part, numbers), what, len(numbers)):
+                pass
 
 
 def _render_camera(world: World, folder: Path, camera: int) -> None:
@@ -145,6 +145,9 @@ def _render_person(world: World, folder: Path, person: int) -> None:
             target.write_bytes(png)
         rows.append({"path": crop.name, **crop.row})
     write_bytes(_shard(folder, person), json.dumps(rows).encode())
+
+
+PARTS: dict[str, Callable[[World, Path, int], None]] = {"camera": _render_camera, "person": _render_person}
 
 
 def _rows(world: World, folder: Path) -> Iterator[dict[str, str]]:
