@@ -18,6 +18,7 @@ from unveil.methods.method import LabelSpace, Method
 from unveil.models.card import Card, read_card
 from unveil.nn.backbones import build_backbone
 from unveil.recipe import InputSettings, Recipe, recipe_from
+from unveil.shipped import weights_path
 
 NAME = "model.safetensors"
 
@@ -65,12 +66,12 @@ def save_model(path: Path, method: Method, card: Card) -> Card:
 
 
 def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedModel:
-    """Read a model from its file, or from the folder of a run.
+    """Read a model from its file, from the folder of a run, or by the name of shipped weights (``unveil:NAME``).
 
     Raises:
         CheckpointError: the file is missing, damaged, not a model of this tool, or does not fit its own card.
     """
-    path = Path(path)
+    path = weights_path(path)
     path = path / NAME if path.is_dir() else path
     if not path.is_file():
         raise CheckpointError(f"no model at {path}: expected a .safetensors file or the folder of a training run")

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unveil.errors import CheckpointError
+from unveil.shipped import weights_path
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "model.", "backbone.", "base.")
@@ -20,9 +21,12 @@ SHOWN = 10
 def read_weights(path: Path) -> dict[str, Tensor]:
     """Return the tensors of a ``.safetensors`` file or of a PyTorch checkpoint (read without running any code in it).
 
+    ``unveil:NAME`` stands for the weights of that name that ship with the package.
+
     Raises:
         CheckpointError: the file is missing, damaged or holds something other than tensors.
     """
+    path = weights_path(path)
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
