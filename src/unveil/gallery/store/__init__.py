@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
+from unveil.errors import DataError
+from unveil.gallery import audit
 from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
 from unveil.records import Embedding
 
@@ -77,8 +81,11 @@ class Store(Protocol):
     def ids(self, name: str, where: Filter) -> np.ndarray:
         """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
 
-    def blocks(self, name: str, size: int = 20_000) -> Iterator[Block]:
-        """Return the coarse vectors of all rows, block after block, by ascending id."""
+    def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
+        """Return the coarse vectors of the rows with an id greater than ``after``, block after block, ascending.
+
+        What was added since the greatest id in memory has greater ids; what was removed is found by `ids`.
+        """
 
     def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
@@ -100,16 +107,27 @@ class Store(Protocol):
         """Return all judgements: query hash, row, same person."""
 
     def log(self, entry: Mapping[str, Any]) -> str:
-        """Append to the hash-chained audit log, whatever gallery it is about; return the hash of the entry."""
+        """Append to the hash-chained audit log, whatever gallery it is about; return the hash of the entry.
+
+        Args:
+            entry: "who" and "action", and what is known of "role", "why", "gallery", "query" (its hash), "results"
+                (ids) and "details" (JSON).
+        """
 
     def entries(self, name: str | None = None) -> Iterator[dict[str, Any]]:
-        """Return the audit log in order, of one gallery or whole."""
+        """Return the entries of the audit log in order, with "number", "time" and "hash", of one gallery or whole."""
+
+    def links(self) -> Iterator[audit.Link]:
+        """Return the whole audit log as it is stored; `unveil.gallery.audit.wrong` checks it."""
+
+    def head(self) -> tuple[int, str]:
+        """Return number and hash that the last audit entry must have."""
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery (hashes, lengths, missing halves); empty when sound."""
 
 
-def open_store(address: str | None = None, folder: Any = None) -> Store:
+def open_store(address: str | None = None, folder: Path | None = None) -> Store:
     """Open the store of galleries.
 
     Args:
@@ -121,4 +139,14 @@ def open_store(address: str | None = None, folder: Any = None) -> Store:
         MissingExtraError: the client of that engine is not installed.
         UnveilError: the server cannot be reached or started, or was written by a newer version.
     """
-    raise NotImplementedError
+    from unveil.gallery.store.postgres import PostgresStore
+
+    address = address or os.environ.get("UNVEIL_STORE")
+    if address is None:
+        from unveil.gallery.store import own_server
+
+        galleries = own_server.default_folder() if folder is None else Path(folder)
+        return PostgresStore(lambda: own_server.start(galleries))
+    if not address.startswith(("postgresql://", "postgres://")):
+        raise DataError(f"expected postgresql://..., got {address.split('://')[0]!r} as the address of the store")
+    return PostgresStore(lambda: address)

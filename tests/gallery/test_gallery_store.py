@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stored import SPACE, crops, embedding
+
+from unveil.errors import DataError
+from unveil.gallery.records import Filter, Item, coarse_vectors
+
+
+def filled(store, n=60):
+    store.create("shop", SPACE)
+    items = [dataclasses.replace(item, tags=("hat",) if i % 4 == 0 else ()) for i, item in enumerate(crops(range(n)))]
+    assert store.add("shop", items, embedding(n)) == n
+    return items
+
+
+def test_what_goes_in_comes_out(store):
+    store.create("shop", SPACE)
+    items = [
+        Item("a", "crop", b"\xff\xd8a", "in.jpg", "c1", 1.7e9, None, "p1", "t", 5, (1, 2, 3, 4), ("x", "ü"), 0.5, 0.25),
+        Item("t", "tracklet", b"\xff\xd8t", "v.mp4", None, 12.5, 14.0, tracklet=None, crops=7),
+        Item("b", "crop", b"\xff\xd8b"),
+    ]
+    vectors = embedding(3)
+    assert store.add("shop", items, vectors) == 3
+    ids = store.ids("shop", Filter())
+    assert [dataclasses.replace(item, id=None) for item in store.items("shop", ids)] == items
+    assert [i.id for i in store.items("shop", [ids[2], 999_999, ids[0]])] == [ids[2], ids[0]]
+    found, stored = store.embeddings("shop", [ids[2], 999_999, ids[0]])
+    assert found.tolist() == [ids[2], ids[0]]
+    np.testing.assert_allclose(stored.vectors, vectors.vectors[[2, 0]], rtol=5e-4, atol=1e-6)
+    np.testing.assert_array_equal(stored.visibility, vectors.visibility[[2, 0]])
+    assert (stored.names, stored.metric, stored.weights) == (vectors.names, vectors.metric, vectors.weights)
+    info = store.info("shop")
+    assert (info.crops, info.tracklets, info.cameras, info.start, info.end) == (2, 1, ("c1",), 12.5, 1.7e9)
+    assert store.verify("shop") == []
+
+
+def test_a_key_is_kept_once(store):
+    items = filled(store, 10)
+    before = store.info("shop")
+    again = [*crops(range(5, 12)), *crops([11])]
+    assert store.add("shop", again, embedding(8, seed=1)) == 2
+    assert store.known("shop", ["key3", "key11", "key12"]) == {"key3", "key11"}
+    info = store.info("shop")
+    assert info.crops == 12 and info.revision > before.revision
+    _, vectors = store.embeddings("shop", store.ids("shop", Filter())[5:6])
+    np.testing.assert_allclose(vectors.vectors, embedding(10).vectors[5:6], rtol=5e-4, atol=1e-6)
+    assert store.find("shop", Filter())[5].key == items[5].key
+
+
+def allowed(item: Item, where: Filter) -> bool:
+    """What a filter means, said in another way than in SQL."""
+    end = item.time if item.end is None else item.end
+    return all(
+        (
+            not where.cameras or item.camera in where.cameras,
+            where.start is None or (end is not None and end >= where.start),
+            where.end is None or (item.time is not None and item.time <= where.end),
+            set(where.tags) <= set(item.tags),
+            not where.sources or item.source in where.sources,
+            not where.persons or item.person in where.persons,
+            where.min_visible is None or (item.visible is not None and item.visible >= where.min_visible),
+            where.rows is None or (item.kind == "crop" if where.rows == "crop" else True),
+            where.rows != "tracklet" or item.kind == "tracklet" or item.tracklet is None,
+        )
+    )
+
+
+DAY = 86_400.0
+times = st.sampled_from([None, 0.0, 5.0, -3.0, 40 * DAY, 20_000 * DAY, 20_029.9 * DAY, 20_031 * DAY, 1e13])
+filters = st.builds(
+    Filter,
+    cameras=st.sampled_from([(), ("a",), ("a", "b"), ("z",)]),
+    start=st.sampled_from([None, None, -10.0, 4.0, 20_000 * DAY, 20_030 * DAY]),
+    end=st.sampled_from([None, None, 20_031 * DAY, 1e14]),
+    tags=st.sampled_from([(), ("hat",), ("hat", "bag")]),
+    sources=st.sampled_from([(), ("s1",)]),
+    persons=st.sampled_from([(), ("p1", "p2")]),
+    min_visible=st.sampled_from([None, None, 0.0, 0.5]),
+    rows=st.sampled_from([None, "crop", "tracklet"]),
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(where=filters)
+def test_filters_let_through_what_they_say(mixed, where):
+    store, items = mixed
+    expected = [item.key for item in items if allowed(item, where)]
+    assert [item.key for item in store.find("mixed", where)] == expected
+    assert [item.key for item in store.items("mixed", store.ids("mixed", where))] == expected
+    nearest, distances = store.nearest("mixed", coarse_vectors(embedding(1))[0], where, 1000)
+    assert sorted(item.key for item in store.items("mixed", nearest)) == sorted(expected)
+    assert (np.diff(distances) >= 0).all()
+
+
+@pytest.fixture
+def mixed(store):
+    r = np.random.default_rng(3)
+    store.create("mixed", SPACE)
+    choices = [None, 0.0, 5.0, -3.0, 40 * DAY, 20_000 * DAY, 20_029.9 * DAY, 20_031 * DAY, 1e13]
+    items = []
+    for n in range(80):
+        time = choices[n % len(choices)]
+        kind = "tracklet" if n % 5 == 0 else "crop"
+        items.append(
+            Item(
+                f"m{n}", kind, b"\xff\xd8", f"s{n % 3}", [None, "a", "b"][r.integers(3)], time,
+                None if time is None or kind == "crop" else time + [1.0, 29 * DAY, 50 * DAY][r.integers(3)],
+                [None, "p1", "p2", "p3"][r.integers(4)], "m0" if n % 7 == 1 and kind == "crop" else None,
+                tags=[(), ("hat",), ("bag", "hat")][r.integers(3)], visible=[None, 0.2, 0.9][r.integers(3)],
+            )
+        )  # fmt: skip
+    store.add("mixed", items, embedding(80))
+    return store, items
+
+
+def test_a_filter_by_rows(store):
+    filled(store, 10)
+    ids = store.ids("shop", Filter())
+    assert store.ids("shop", Filter(ids=(int(ids[3]), 10**12))).tolist() == [ids[3]]
+    assert store.ids("shop", Filter(ids=())).tolist() == []
+    assert [i.id for i in store.find("shop", Filter(), limit=3, after=int(ids[4]))] == ids[5:8].tolist()
+
+
+def test_blocks_hold_every_row_once_and_later_rows_come_after(store):
+    filled(store, 50)
+    blocks = list(store.blocks("shop", 16))
+    assert [len(b.ids) for b in blocks] == [16, 16, 16, 2]
+    ids = np.concatenate([b.ids for b in blocks])
+    assert ids.tolist() == store.ids("shop", Filter()).tolist()
+    coarse = np.concatenate([b.coarse for b in blocks])
+    np.testing.assert_allclose(coarse, coarse_vectors(embedding(50)), atol=3e-4)
+    store.add("shop", crops([90]), embedding(1, seed=5))
+    (later,) = store.blocks("shop", 16, after=int(ids[-1]))
+    assert later.ids.tolist() == store.ids("shop", Filter())[50:].tolist()
+
+
+def test_nearest_is_the_exact_ranking(store):
+    filled(store, 60)
+    rows = coarse_vectors(embedding(60))
+    query = coarse_vectors(embedding(1, seed=9))[0]
+    expected = 1 - rows @ query
+    ids, distances = store.nearest("shop", query, Filter(), 10)
+    np.testing.assert_allclose(distances, np.sort(expected)[:10], atol=1e-3)
+    assert set(ids[:3]) == set(store.ids("shop", Filter())[np.argsort(expected)[:3]])
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"key": ""}, "1 to 200"),
+        ({"key": "k" * 201}, "1 to 200"),
+        ({"camera": "a\0b"}, "camera"),
+        ({"source": "s" * 5000}, "source"),
+        ({"tags": tuple("abcdefghij" * 11)}, "100 tags"),
+        ({"thumbnail": b""}, "picture"),
+        ({"thumbnail": bytes(1_000_001)}, "picture"),
+        ({"time": float("nan")}, "time"),
+        ({"time": 5.0, "end": 4.0}, "ends"),
+        ({"end": 4.0}, "ends"),
+    ],
+)
+def test_a_row_that_cannot_be_kept_is_refused_whole(store, change, said):
+    store.create("shop", SPACE)
+    items = [*crops(range(2)), dataclasses.replace(crops([3])[0], **change)]
+    with pytest.raises(DataError, match=said):
+        store.add("shop", items, embedding(3))
+    assert store.info("shop").crops == 0
+
+
+def test_vectors_that_cannot_be_kept_are_refused(store):
+    store.create("shop", SPACE)
+    bad = embedding(2)
+    bad.vectors[1, 0, 3] = np.nan
+    with pytest.raises(DataError, match="finite"):
+        store.add("shop", crops(range(2)), bad)
+    with pytest.raises(DataError, match="expected vectors"):
+        store.add("shop", crops(range(2)), dataclasses.replace(embedding(2), names=("global", "legs")))
+    with pytest.raises(DataError, match="one vector for each"):
+        store.add("shop", crops(range(3)), embedding(2))
+    with pytest.raises(DataError, match="not all zero"):
+        store.nearest("shop", np.zeros(32, np.float32), Filter(), 3)
+
+
+def test_galleries_are_apart_and_their_names_are_checked(store):
+    filled(store, 9)
+    store.create("bank", dataclasses.replace(SPACE, fingerprint="f" * 16))
+    store.add("bank", crops(range(4)), embedding(4))
+    assert [g.name for g in store.galleries()] == ["bank", "shop"]
+    assert len(store.ids("shop", Filter())) == 9 and len(store.ids("bank", Filter())) == 4
+    assert store.items("bank", store.ids("shop", Filter())) == []
+    with pytest.raises(DataError, match=r"did you mean 'shop'"):
+        store.info("shopp")
+    with pytest.raises(DataError, match="letters"):
+        store.create("a b; DROP TABLE items", SPACE)
+    with pytest.raises(DataError, match=r"holds embeddings of model ffff"):
+        store.create("bank", SPACE)
+    assert store.create("bank", dataclasses.replace(SPACE, fingerprint="f" * 16)).crops == 4
+    with pytest.raises(DataError, match="16000 numbers"):
+        store.create("big", dataclasses.replace(SPACE, dimension=9000))
+    revision = store.info("shop").revision
+    assert store.drop("shop") == 9 and [g.name for g in store.galleries()] == ["bank"]
+    assert store.create("shop", SPACE).revision > revision
+
+
+def test_a_job_is_kept_with_its_rows_or_not_at_all(store):
+    store.create("shop", SPACE)
+    assert store.job_state("shop", "video") is None
+    store.add("shop", crops(range(2)), embedding(2), "video", {"frame": 10, "tracks": [1, 2]})
+    assert store.job_state("shop", "video") == {"frame": 10, "tracks": [1, 2]}
+    bad = [dataclasses.replace(crops([5])[0], thumbnail=b"")]
+    with pytest.raises(DataError):
+        store.add("shop", bad, embedding(1), "video", {"frame": 20})
+    assert store.job_state("shop", "video") == {"frame": 10, "tracks": [1, 2]}
+    store.add("shop", [], embedding(0), "video", {"frame": 30})
+    assert store.job_state("shop", "video") == {"frame": 30}
+
+
+def test_calibration_and_judgements(store):
+    filled(store, 5)
+    store.set_calibration("shop", {"points": [[0.1, 0.9]]})
+    assert store.info("shop").calibration == {"points": [[0.1, 0.9]]}
+    store.set_calibration("shop", None)
+    assert store.info("shop").calibration is None
+    first, second = (int(n) for n in store.ids("shop", Filter())[:2])
+    store.judge("shop", "q", first, True, "ann")
+    store.judge("shop", "q", second, True, "ann")
+    store.judge("shop", "q", first, False, "bob")
+    assert sorted(store.judgements("shop")) == [("q", first, False), ("q", second, True)]
+    with pytest.raises(DataError, match="no row"):
+        store.judge("shop", "q", 10**9, True, "ann")
+    store.delete("shop", Filter(ids=(first,)))
+    assert store.judgements("shop") == [("q", second, True)]
