@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from unveil.world.body import load_pack
 from unveil.world.figure import build_figure, posed
 from unveil.world.identity import Identity, draw_identity
-from unveil.world.pose import ACTIONS, HIP_CURVE, LIMITS, Limb, Pose, bone_matrices, cycle, moment
+from unveil.world.pose import ACTIONS, HIP_CURVE, LIMITS, Limb, Pose, cycle, moment
 from unveil.world.shaped import Shaped
+from unveil.world.skeleton import bone_matrices
 
 
 @settings(max_examples=40, deadline=None)
@@ -22,13 +23,13 @@ def test_every_moment_keeps_the_joint_limits(seed: int, action: str, phase: floa
         for field in fields(Limb):
             low, high = LIMITS[field.name]
             assert low <= getattr(limb, field.name) <= high
-    for name in ("spine", "tilt", "neck", "turn"):
+    for name in ("spine", "tilt", "twist", "neck", "turn"):
         assert LIMITS[name][0] <= getattr(pose, name) <= LIMITS[name][1]
 
 
 def test_bones_turn_and_never_stretch(body: Shaped, identity: Identity) -> None:
     pose = moment(identity.gait, "walk", 0.3, np.random.default_rng(1))
-    motion = bone_matrices(pose, body.heads)
+    motion = bone_matrices(pose, body.skeleton)
     turns = motion[:, :, :3]
     assert np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-5)
     assert np.allclose(np.linalg.det(turns), 1, atol=1e-5)
@@ -41,7 +42,7 @@ def test_bones_turn_and_never_stretch(body: Shaped, identity: Identity) -> None:
 def test_left_and_right_are_the_persons_own(body: Shaped) -> None:
     """The left arm swings forward when the left limb says so."""
     pose = Pose(left=Limb(shoulder=40, elbow=10), right=Limb(shoulder=-20, elbow=10))
-    motion = bone_matrices(pose, body.heads)
+    motion = bone_matrices(pose, body.skeleton)
     z = {}
     for side in "LR":
         b = load_pack().bone(f"wrist.{side}")

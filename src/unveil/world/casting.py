@@ -67,8 +67,14 @@ def find_path(
             seconds, phase = seconds + wait, phase + wait * gait.cadence / 2
             facing += float(rng.normal(0, 0.12)) + (float(rng.normal(0, 0.9)) if pace == 0 else 0)
             x, z = x + math.sin(facing) * pace * wait, z + math.cos(facing) * pace * wait
-        shares = [visible_share(stage, step.position, height) for step in steps]
-        if min(shares) < 0.25 or not all(is_free(stage, step.position) for step in steps):
+        if not all(is_free(stage, step.position) for step in steps):
+            continue
+        shares = []
+        for step in steps:
+            shares.append(visible_share(stage, step.position, height))
+            if shares[-1] < 0.25:
+                break
+        if shares[-1] < 0.25:
             continue
         if wish != "thing":
             if min(shares) > 0.92:
@@ -87,7 +93,6 @@ def visible_share(stage: Stage, position: tuple[float, float], height: float) ->
     """Return roughly how much of a person the scene leaves visible; 0 when they are not within the frame."""
     camera = stage.scene.camera
     at = np.array([position[0], 0, position[1]], np.float32)
-    points = at + PROBES[:, :1] * camera.axes[0] + PROBES[:, 1:] * np.array([0, height, 0])
     ends = camera.project(np.array([at, at + np.array([0, height * 1.04, 0])], np.float32))
     low, high = ends[:, :2].min(0), ends[:, :2].max(0)
     tall = high[1] - low[1]
@@ -99,6 +104,7 @@ def visible_share(stage: Stage, position: tuple[float, float], height: float) ->
     )
     if ends[:, 2].min() <= 0 or not inside or ends[:, 2].max() > 0.55:
         return 0.0
+    points = at + PROBES[:, :1] * camera.axes[0] + PROBES[:, 1:] * np.array([0, height, 0])
     screen = camera.project(points.astype(np.float32))
     column = np.clip(screen[:, 0] * SUPERSAMPLE, 0, FRAME[0] * SUPERSAMPLE - 1).astype(int)
     row = np.clip(screen[:, 1] * SUPERSAMPLE, 0, FRAME[1] * SUPERSAMPLE - 1).astype(int)

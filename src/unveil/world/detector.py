@@ -7,11 +7,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from unveil.world import labels
+from unveil.world.body import Ints
 from unveil.world.plate import SUPERSAMPLE
 from unveil.world.shot import Box, Shot
 
 LOOSE, SHIFTED, TRUNCATED = 0.15, 0.12, 0.08  # rates of the three faults
 JITTER = 0.015  # of the size, on every side
+LEAST_OF_A_PART = 8  # supersamples below which nothing is said of a part
 MIN_ASPECT, MAX_ASPECT = 0.26, 0.75  # width over height
 
 
@@ -50,13 +52,18 @@ class Detection:
         inside[y : y + box.height * SUPERSAMPLE, x : x + box.width * SUPERSAMPLE] = True
         seen &= inside
         area = max(1, int(own.sum()) + _outside(whole, own, shot))
-        parts = {}
-        part = labels.part_of(shot.whole)
-        for k, name in enumerate(labels.PARTS):
-            mine = part == k
-            if mine.sum() >= 8:
-                parts[name] = float((seen & mine).sum() / mine.sum())
+        whole_of, seen_of = (_areas(shot.whole[where]) for where in (own, seen))
+        parts = {
+            name: float(mine / whole)
+            for name, mine, whole in zip(labels.PARTS, seen_of, whole_of, strict=True)
+            if whole >= LEAST_OF_A_PART
+        }
         return Detection(box, self.fault, float(seen.sum() / area), parts)
+
+
+def _areas(of: Ints) -> Ints:
+    """Return the supersamples of each part of the body, for world labels of the person."""
+    return np.bincount(labels.part_of(of), minlength=len(labels.PARTS))
 
 
 def _outside(whole: Box, own: np.ndarray, shot: Shot) -> int:

@@ -11,8 +11,9 @@ from unveil.world.hair import hair_pieces
 from unveil.world.kernels import skin
 from unveil.world.mesh import TEXTURE, Figure, Material, join
 from unveil.world.outfit import Outfit
-from unveil.world.pose import Pose, bone_matrices
+from unveil.world.pose import Pose
 from unveil.world.shaped import Shaped
+from unveil.world.skeleton import bone_matrices
 from unveil.world.skin import beard_piece, eye_pieces, glasses_piece, skin_piece
 
 DRAPED, FOLDED = 0.55, 0.9  # share of folds that is always there, and share that comes with the bend of a joint
@@ -39,7 +40,7 @@ def build_figure(body: Shaped, outfit: Outfit | None) -> Figure:
     tint = np.array(body.identity.hair.tint)
     beard = beard_piece(body, Material(_beard_texture(tint), 1, 1, 0, 0, 0.15, 0.1, flat=True))
     pieces += [beard] if beard else []
-    return join(pieces, body.heads, hung)
+    return join(pieces, body.skeleton, hung)
 
 
 def _beard_texture(tint: Floats) -> np.ndarray:
@@ -56,11 +57,12 @@ def posed(figure: Figure, pose: Pose, position: tuple[float, float], facing: flo
         position: x and z on the ground, metres; the lowest point of the figure stands on y = 0.
         facing: radians around y; 0 looks along +z.
     """
-    motion = bone_matrices(pose, figure.heads)
+    motion = bone_matrices(pose, figure.skeleton)
     extra = np.zeros((len(figure.hung), 3, 4), np.float32)
     for k, bone in enumerate(figure.hung):
+        head = figure.skeleton.heads[bone]
         extra[k, :, :3] = np.eye(3)
-        extra[k, :, 3] = motion[bone, :, :3] @ figure.heads[bone] + motion[bone, :, 3] - figure.heads[bone]
+        extra[k, :, 3] = motion[bone, :, :3] @ head + motion[bone, :, 3] - head
     motion = np.concatenate([motion, extra])
     c, s = np.cos(facing), np.sin(facing)
     turn = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]], np.float32)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from unveil.world.anatomy import CREASES
 from unveil.world.body import Floats, Ints
+from unveil.world.skeleton import Skeleton
 
 TEXTURE = 192  # texels a side; a texture covers one metre of cloth
 ALWAYS = 1.0
@@ -85,7 +87,7 @@ class Figure:
         materials: ``(m, 8)`` texture, turns, per_metre, bump, crease, wrap, gloss, flat.
         alpha_of: ``(m, 2)`` strand threshold and repeats.
         textures: ``(k, TEXTURE, TEXTURE, 3)`` uint8.
-        heads: rest positions of the bones ``(J, 3)``.
+        skeleton: its bones.
         hung: bones by whose movement, but not turn, the extra bones J, J + 1, ... move.
     """
 
@@ -104,16 +106,21 @@ class Figure:
     materials: Floats
     alpha_of: Floats
     textures: NDArray[np.uint8]
-    heads: Floats
+    skeleton: Skeleton
     hung: tuple[int, ...] = field(default=())
 
-    @property
+    @cached_property
+    def kept(self) -> Ints:
+        """Rows of the vertices that lie on the surface, not cut away."""
+        return np.flatnonzero(self.keep >= 0)
+
+    @cached_property
     def height(self) -> float:
         """Standing height in metres, shoes and hair included."""
         return float(np.ptp(self.points[:, 1]))
 
 
-def join(pieces: list[Piece], heads: Floats, hung: tuple[int, ...]) -> Figure:
+def join(pieces: list[Piece], skeleton: Skeleton, hung: tuple[int, ...]) -> Figure:
     """Return one figure; vertices that no triangle uses are dropped."""
     from unveil.world.kernels import vertex_normals
 
@@ -191,6 +198,6 @@ def join(pieces: list[Piece], heads: Floats, hung: tuple[int, ...]) -> Figure:
         materials=np.ascontiguousarray(table[:, :8]),
         alpha_of=np.ascontiguousarray(table[:, 8:]),
         textures=stack,
-        heads=heads,
+        skeleton=skeleton,
         hung=hung,
     )

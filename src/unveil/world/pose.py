@@ -1,19 +1,16 @@
-"""Gait and posture: joint angles of a moment, kept within the limits of the joints, and the bones they lead to."""
+"""Gait and posture: joint angles of a moment, kept within the limits of the joints."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, fields, replace
-from functools import cache
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from unveil.world.anatomy import CREASES, SIDES
-from unveil.world.body import Floats, load_pack
+from unveil.world.body import Floats
 
-Doubles = NDArray[np.float64]
 Action = Literal["walk", "stand", "phone", "pockets", "carry", "push", "sit", "run"]
 ACTIONS: tuple[Action, ...] = ("walk", "stand", "phone", "pockets", "carry", "push", "sit", "run")
 
@@ -35,6 +32,7 @@ LIMITS = {
     "turn": (-65, 65),
     "spine": (-15, 45),
     "tilt": (-15, 15),
+    "twist": (-15, 15),
 }
 
 
@@ -87,7 +85,7 @@ class Limb:
 
     def limited(self) -> Limb:
         """Return the limb with each angle within its joint's limits."""
-        return Limb(**{f.name: float(np.clip(getattr(self, f.name), *LIMITS[f.name])) for f in fields(self)})
+        return Limb(**{f.name: _within(getattr(self, f.name), LIMITS[f.name]) for f in fields(self)})
 
 
 @dataclass(frozen=True)
@@ -119,11 +117,11 @@ class Pose:
             self,
             left=self.left.limited(),
             right=self.right.limited(),
-            spine=float(np.clip(self.spine, *LIMITS["spine"])),
-            tilt=float(np.clip(self.tilt, *LIMITS["tilt"])),
-            twist=float(np.clip(self.twist, -15, 15)),
-            neck=float(np.clip(self.neck, *LIMITS["neck"])),
-            turn=float(np.clip(self.turn, *LIMITS["turn"])),
+            spine=_within(self.spine, LIMITS["spine"]),
+            tilt=_within(self.tilt, LIMITS["tilt"]),
+            twist=_within(self.twist, LIMITS["twist"]),
+            neck=_within(self.neck, LIMITS["neck"]),
+            turn=_within(self.turn, LIMITS["turn"]),
         )
 
     def flexion(self) -> Floats:
@@ -135,6 +133,10 @@ class Pose:
             angle = {"elbow": limb.elbow, "knee": limb.knee, "hip": abs(limb.hip) * 1.5, "shoulder": 45.0}[joint]
             found.append(min(1.0, 0.15 + angle / 70))
         return np.array(found, np.float32)
+
+
+def _within(angle: float, limits: tuple[float, float]) -> float:
+    return float(min(max(angle, limits[0]), limits[1]))
 
 
 def cycle(curve: tuple[float, ...], phase: float) -> float:
@@ -187,126 +189,3 @@ def moment(gait: Gait, action: Action, phase: float, rng: np.random.Generator) -
         turn=rng.normal(0, 14),
         toes_out=gait.toes_out,
     ).limited()  # fmt: skip
-
-
-def bone_matrices(pose: Pose, heads: Floats) -> Floats:
-    """Return the motion of each bone ``(J, 3, 4)`` from rest to a pose.
-
-    Args:
-        pose: joint angles.
-        heads: rest positions ``(J, 3)`` of the bone heads of this body.
-    """
-    pack = load_pack()
-    turns = _turns(pose, heads.astype(np.float64))
-    where = np.zeros((len(turns), 3))
-    out = np.zeros((len(turns), 3, 4), np.float32)
-    for b, parent in enumerate(pack.parent):
-        where[b] = heads[b] if parent < 0 else where[parent] + turns[parent] @ (heads[b] - heads[parent])
-        out[b, :, :3] = turns[b]
-        out[b, :, 3] = where[b] - turns[b] @ heads[b]
-    return out
-
-
-def _turns(pose: Pose, heads: Doubles) -> Doubles:
-    """Return the rotation ``(J, 3, 3)`` of each bone in the body's frame."""
-    pack, row = load_pack(), _rows()
-    turns = np.zeros((len(pack.bones), 3, 3))
-    done = np.zeros(len(turns), bool)
-
-    def set_bone(name: str, turn: Doubles) -> None:
-        turns[row[name]], done[row[name]] = turn, True
-
-    set_bone("root", _y(-0.6 * pose.twist))
-    spine = ("spine05", "spine04", "spine03", "spine02", "spine01")
-    for i, bone in enumerate(spine, 1):
-        share = i / len(spine)
-        set_bone(bone, _y(pose.twist * (1.2 * share - 0.6)) @ _z(pose.tilt * share) @ _x(pose.spine * share**1.5))
-    chest = turns[row["spine01"]]
-    for i, bone in enumerate(("neck01", "neck02", "neck03", "head"), 1):
-        # The head looks ahead: it takes back most of what the back bends.
-        pitch = pose.spine * (1 - 0.75 * i / 4) + pose.neck * i / 4
-        set_bone(bone, _y(pose.twist * 0.5 * (1 - i / 4) + pose.turn * i / 4) @ _x(pitch))
-    for side, sign in SIDES:
-        limb = pose.left if side == "L" else pose.right
-        _set_leg(set_bone, turns, heads, limb, side, sign, pose.toes_out)
-        _set_arm(set_bone, chest, heads, limb, side, sign)
-    for b, parent in enumerate(pack.parent):
-        if not done[b]:
-            turns[b] = turns[parent]
-    return turns
-
-
-def _set_leg(set_bone, turns, heads, limb: Limb, side: str, sign: float, toes_out: float) -> None:  # type: ignore[no-untyped-def]
-    row = _rows()
-    hip, knee, ankle = (heads[row[f"{b}.{side}"]] for b in ("upperleg01", "lowerleg01", "foot"))
-    pelvis = turns[row["root"]]
-    outward = pelvis @ _y(sign * toes_out * 0.6)
-    thigh = outward @ _z(sign * limb.hip_out) @ _x(-limb.hip)
-    set_bone(f"upperleg01.{side}", thigh @ _align(knee - hip, np.array([0, -1.0, 0])))
-    shin = thigh @ _x(limb.knee)
-    set_bone(f"lowerleg01.{side}", shin @ _align(ankle - knee, np.array([0, -1.0, 0])))
-    foot = shin @ _y(sign * toes_out * 0.4) @ _x(-limb.ankle)
-    set_bone(f"foot.{side}", foot @ _y(-sign * 12))
-    set_bone(f"toe1-1.{side}", foot @ _y(-sign * 12) @ _x(-max(0.0, -limb.ankle) * 0.8))
-
-
-def _set_arm(set_bone, chest, heads, limb: Limb, side: str, sign: float) -> None:  # type: ignore[no-untyped-def]
-    row = _rows()
-    shoulder, elbow, wrist = (heads[row[f"{b}.{side}"]] for b in ("upperarm01", "lowerarm01", "wrist"))
-    drop = chest @ _z(-sign * 5)
-    set_bone(f"clavicle.{side}", drop)
-    set_bone(f"shoulder01.{side}", chest @ _z(-sign * 9))
-    down = np.array([0, -1.0, 0])
-    upper = chest @ _z(sign * limb.shoulder_out) @ _x(-limb.shoulder)
-    set_bone(f"upperarm01.{side}", upper @ _align(elbow - shoulder, down) @ _twist(elbow - shoulder, -sign * 12))
-    lower = upper @ _y(-sign * 18) @ _x(-limb.elbow)
-    rest = wrist - elbow
-    set_bone(f"lowerarm01.{side}", lower @ _align(rest, down) @ _twist(rest, sign * 8))
-    hand = lower @ _align(rest, down) @ _twist(rest, sign * 22)
-    set_bone(f"wrist.{side}", hand)
-    palm = np.cross(heads[row[f"finger2-1.{side}"]] - wrist, heads[row[f"finger5-1.{side}"]] - wrist)
-    for finger in range(1, 6):
-        first, second = (heads[row[f"finger{finger}-{k}.{side}"]] for k in (1, 2))
-        axis = np.cross(second - first, palm)
-        axis *= -sign / np.linalg.norm(axis)
-        bend = 14.0 if finger == 1 else 24.0 + 4 * finger
-        set_bone(f"finger{finger}-1.{side}", hand @ _about(axis, bend))
-        set_bone(f"finger{finger}-2.{side}", hand @ _about(axis, bend * 2.1))
-
-
-@cache
-def _rows() -> dict[str, int]:
-    return {bone: i for i, bone in enumerate(load_pack().bones)}
-
-
-def _about(axis: Doubles, degrees: float) -> Doubles:
-    a = math.radians(degrees)
-    x, y, z = axis
-    cross = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
-    return np.eye(3) + math.sin(a) * cross + (1 - math.cos(a)) * cross @ cross
-
-
-def _x(degrees: float) -> Doubles:
-    return _about(np.array([1.0, 0, 0]), degrees)
-
-
-def _y(degrees: float) -> Doubles:
-    return _about(np.array([0, 1.0, 0]), degrees)
-
-
-def _z(degrees: float) -> Doubles:
-    return _about(np.array([0, 0, 1.0]), degrees)
-
-
-def _align(a: Doubles, b: Doubles) -> Doubles:
-    """Return the smallest rotation that takes the direction of ``a`` to the unit vector ``b``."""
-    a = a / np.linalg.norm(a)
-    axis = np.cross(a, b)
-    length = np.linalg.norm(axis)
-    if length < 1e-8:
-        return np.eye(3)
-    return _about(axis / length, math.degrees(math.atan2(length, a @ b)))
-
-
-def _twist(axis: Doubles, degrees: float) -> Doubles:
-    return _about(axis / np.linalg.norm(axis), degrees)

@@ -12,6 +12,7 @@ from unveil.world.body import Floats, Ints, load_pack, shape
 from unveil.world.identity import Identity
 from unveil.world.kernels import vertex_normals
 from unveil.world.mesh import Piece
+from unveil.world.skeleton import Skeleton, skeleton_of
 
 TRUNK_ROWS, TRUNK_COLUMNS, TRUNK_WIDTH = 20, 14, 0.42  # the last in metres
 
@@ -52,6 +53,11 @@ class Shaped:
     def head(self, bone: str) -> Floats:
         """Return the rest position of a bone's head ``(3,)``."""
         return self.heads[load_pack().bone(bone)]
+
+    @cached_property
+    def skeleton(self) -> Skeleton:
+        """The bones."""
+        return skeleton_of(self.heads)
 
     @cached_property
     def body_normals(self) -> Floats:

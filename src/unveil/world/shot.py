@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,10 +115,9 @@ class Placed:
     @cached_property
     def box(self) -> Box:
         """Return the box around the whole person, possibly outside the frame."""
-        used = self.actor.figure.keep >= 0
-        low, high = self.screen[used, :2].min(0), self.screen[used, :2].max(0)
-        x, y = math.floor(low[0]), math.floor(low[1])
-        return Box(x, y, max(1, math.ceil(high[0]) - x), max(1, math.ceil(high[1]) - y))
+        across, down = (self.screen[self.actor.figure.kept, axis] for axis in (0, 1))
+        x, y = math.floor(across.min()), math.floor(down.min())
+        return Box(x, y, max(1, math.ceil(across.max()) - x), max(1, math.ceil(down.max()) - y))
 
     def silhouette(self) -> int:
         """Return the supersamples that the person would cover if nothing hid them and the frame had no end."""
@@ -215,7 +215,10 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
     if stage.scene.camera.haze > FOGGY:
         share = (1 - np.exp(-np.minimum(depth, 60) / FOG_METRES))[..., None]
         out = np.where(owner[..., None] >= 0, out * (1 - share) + share * light.sky * 0.9, out)
-    mean = np.asarray(sum(out[i::s, j::s] for i in range(s) for j in range(s)), np.float32) / np.float32(s * s)
+    mean = out[::s, ::s].copy()
+    for i, j in list(product(range(s), repeat=2))[1:]:
+        mean += out[i::s, j::s]
+    mean /= s * s
     return Shot(box, mean, labels, owner, whole, scene_before)
 
 
