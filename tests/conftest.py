@@ -2,18 +2,73 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from generated import write_crops
+from miniatures import MINIATURES
 from unveil.progress import show_progress
+
+Crops = Callable[[Path, Iterable[str] | str], Path]
+PEOPLE = {"people": 4, "outfits": 2, "visits": 2, "frames": 1, "cameras": 4, "seed": 5}
 
 
 @pytest.fixture(scope="session")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Manifest of 12 people, 2 cameras, 72 crops; half of the people are for testing."""
     return write_crops(tmp_path_factory.mktemp("crops"))
+
+
+@pytest.fixture(scope="session")
+def rendered(request: pytest.FixtureRequest) -> Path:
+    """Folder of a rendered world of 4 people and 16 crops, kept between test runs."""
+    from unveil.world.build import render_world
+    from unveil.world.plan import World
+
+    world = World(**PEOPLE)
+    folder = request.config.cache.mkdir(f"world-{world.hash}") / "world"
+    render_world(world, folder, 1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def people(rendered: Path) -> list[Image.Image]:
+    """Crops of rendered people, 16 x 32 pixels."""
+    paths = sorted((rendered / "crops").rglob("*.jpg"))
+    return [Image.open(path).convert("RGB").resize((16, 32)) for path in paths]
+
+
+@pytest.fixture
+def crops(people: list[Image.Image]) -> Crops:
+    """Write rendered people under the given names (a text is split at white space); no two files are the same."""
+
+    def write(root: Path, names: Iterable[str] | str) -> Path:
+        for number, name in enumerate(names.split() if isinstance(names, str) else names):
+            path = root / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture = people[number % len(people)].copy()
+            picture.paste((number % 256, number // 256, 0), (0, 0, 8, 8))
+            picture.save(path)
+        return root
+
+    return write
+
+
+@pytest.fixture
+def put(crops: Crops) -> Callable[[str, Path], Path]:
+    """Write the miniature of a dataset below a folder and return its root."""
+
+    def write(name: str, below: Path) -> Path:
+        miniature = MINIATURES[name]
+        root = crops(below / miniature.root, miniature.names)
+        for file, text in miniature.lists.items():
+            (root / file).write_text(text + "\n")
+        return root
+
+    return write
 
 
 @pytest.fixture(autouse=True)

@@ -1,32 +1,15 @@
-"""Miniatures of benchmarks: tiny solid crops under the published names, and what a protocol makes of them."""
+"""What a protocol makes of a miniature."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
-from PIL import Image
 
 from unveil.evaluation.protocols import select
 from unveil.records import LABEL_COLUMNS, Dataset, Protocol
 
-Crops = Callable[[Path, Iterable[str] | str], Path]
 Rules = Callable[[Dataset, Protocol], tuple[dict[str, set[str]], dict[str, set[str]]]]
-
-
-@pytest.fixture
-def crops() -> Crops:
-    """Write 8x4 crops of one colour each, under the given names (a text is split at white space)."""
-
-    def write(root: Path, names: Iterable[str] | str) -> Path:
-        for number, name in enumerate(names.split() if isinstance(names, str) else names):
-            path = root / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.new("RGB", (4, 8), (37 * number % 256, 101, 53)).save(path)
-        return root
-
-    return write
 
 
 @pytest.fixture

@@ -46,7 +46,7 @@ def cells_of(table: Table, recipe: Recipe) -> list[Cell]:
 
 
 def as_markdown(table: Table, figures: list[Figure]) -> str:
-    """Return our figures (Rank-1 / mAP, mean ± deviation over seeds) with the paper's in columns of their own."""
+    """Return our figures (Rank-1 / mAP, mean ± deviation over runs) with the paper's in columns of their own."""
     ours = summary(figures)
     measured = list(dict.fromkeys((figure.dataset, figure.protocol) for figure in figures))
     head = ["row", *(f"{d}, {p.partition('#')[0]}" for d, p in measured), *(f"paper: {c}" for c in table.columns)]
@@ -56,8 +56,8 @@ def as_markdown(table: Table, figures: list[Figure]) -> str:
         printed = row.figures or (None,) * len(table.columns)
         paper = ["" if figure is None else f"*{figure}*" for figure in printed]
         lines.append(f"| {' | '.join([row.label, *own, *paper])} |")
-    seeds = max((value[4] for value in ours.values()), default=0)
-    note = f"Rank-1 / mAP in percent{f', mean ± deviation over {seeds} seeds' if seeds > 1 else ', one seed'}."
+    runs = max((value[4] for value in ours.values()), default=0)
+    note = f"Rank-1 / mAP in percent{f', mean ± deviation over {runs} runs' if runs > 1 else ', one run'}."
     if table.columns:
         note += f" Paper ({table.title}, on {table.dataset}): other data and backbone, so only directions compare."
     return "\n".join([*lines, "", note, *([table.about] if table.about else [])]) + "\n"

@@ -5,20 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import logging
+import math
 import re
 import statistics
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from unveil.data.catalog import load_dataset
-from unveil.data.training import TrainingSet
+from unveil.data.splits import hash_of, is_averaged, load_splits, sources_of
 from unveil.errors import CheckpointError, UnveilError
 from unveil.evaluation.evaluate import Result
 from unveil.files import write_text
 from unveil.methods import method_settings
 from unveil.models.card import Card, read_card
 from unveil.models.checkpoint import NAME
+from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import Recipe
 from unveil.training.loop import train
 from unveil.training.state import NAME as STATE
@@ -52,7 +54,9 @@ class Figure:
     device: str
 
 
-def run_grid(cells: Sequence[Cell], seeds: Iterable[int], out: Path, cache: Path | None = None) -> list[Figure]:
+def run_grid(
+    cells: Sequence[Cell], seeds: Iterable[int], out: Path, cache: Path | None = None, minutes: float | None = None
+) -> list[Figure]:
     """Train and evaluate every cell with every seed; write ``results.csv`` after each run.
 
     A killed grid goes on where it stopped when it is called again with the same cells and folder.
@@ -60,10 +64,12 @@ def run_grid(cells: Sequence[Cell], seeds: Iterable[int], out: Path, cache: Path
     Args:
         cells: what to run; labels are unique.
         seeds: seeds of each cell.
-        out: folder; every run gets ``<label>/<seed>/`` in it.
+        out: folder; every run gets ``<label>/<seed>/`` in it, or one a split ``<label>/<seed>/split<n>/``.
         cache: folder of the image stores.
+        minutes: stop after about so long, within a run; no bound for ``None``.
 
     Raises:
+        InterruptedRunError: the minutes are over before the grid is; the state is saved.
         UnveilError: two cells have the same label, or no test data are named.
     """
     if not cells:
@@ -73,20 +79,49 @@ def run_grid(cells: Sequence[Cell], seeds: Iterable[int], out: Path, cache: Path
     names = [_slug(cell.label) for cell in cells]
     if len(set(names)) != len(names):
         raise UnveilError(f"labels of a grid must differ, found {sorted(cell.label for cell in cells)}")
+    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
     figures: list[Figure] = []
-    todo = [(cell, name, seed) for seed in seeds for cell, name in zip(cells, names, strict=True)]
-    for number, (cell, name, seed) in enumerate(todo, 1):
-        if not cell.recipe.data.test:
+    todo = [
+        (cell, out / name / str(seed) / split, seed, recipe)
+        for seed in seeds
+        for cell, name in zip(cells, names, strict=True)
+        for split, recipe in one_a_split(cell.recipe)
+    ]
+    for number, (cell, folder, seed, recipe) in enumerate(todo, 1):
+        if not recipe.data.test:
             raise UnveilError(f"{cell.label}: data.test is empty, so there is nothing to measure")
-        recipe = cell.recipe.model_copy(update={"train": cell.recipe.train.model_copy(update={"seed": seed})})
-        folder = out / name / str(seed)
+        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
         card = _finished(folder, recipe, cache)
         if card is None:
-            log.info("run %d of %d: %s, seed %d", number, len(todo), cell.label, seed)
-            card = train(recipe, folder, resume=(folder / STATE).exists(), cache=cache).card
+            log.info("run %d of %d: %s, %s", number, len(todo), cell.label, folder.relative_to(out))
+            left = None if minutes is None else max(end - time.monotonic(), 0) / 60
+            card = train(recipe, folder, (folder / STATE).exists(), cache, left).card
         figures += _figures(cell.label, recipe, card)
         write_text(out / "results.csv", to_csv(figures))
     return figures
+
+
+def one_a_split(recipe: Recipe) -> list[tuple[str, Recipe]]:
+    """Return (folder, recipe): one a split where ``data.train`` names several (``viper:ROOT?splits=10``), else itself.
+
+    Raises:
+        UnveilError: training sets name different numbers of splits.
+    """
+    data = recipe.data
+    ways = {str(source): sources_of(source) for source in data.train if is_averaged(source)}
+    counts = {len(way) for way in ways.values()}
+    if not counts:
+        return [("", recipe)]
+    if len(counts) > 1:
+        raise UnveilError(f"data.train names different numbers of splits: {', '.join(map(str, sorted(counts)))}")
+    recipes = []
+    for n in range(counts.pop()):
+        # What is both trained and tested on is tested on its own split; other tests keep the mean of theirs.
+        own = {name: way[n] for name, way in ways.items()}
+        train_on, test_on = (tuple(own.get(str(s), s) for s in sources) for sources in (data.train, data.test))
+        changed = data.model_copy(update={"train": train_on, "test": test_on})
+        recipes.append((f"split{n}", recipe.model_copy(update={"data": changed})))
+    return recipes
 
 
 def to_csv(figures: Sequence[Figure]) -> str:
@@ -99,7 +134,7 @@ def to_csv(figures: Sequence[Figure]) -> str:
 
 
 def summary(figures: Sequence[Figure]) -> dict[tuple[str, str, str], tuple[float, float, float, float, int]]:
-    """Return (label, dataset, protocol) -> mean and deviation over seeds of Rank-1 and of mAP, and how many seeds."""
+    """Return (label, dataset, protocol) -> mean and deviation over runs of Rank-1 and of mAP, and how many runs."""
     groups: dict[tuple[str, str, str], list[Figure]] = {}
     for figure in figures:
         groups.setdefault((figure.label, figure.dataset, figure.protocol), []).append(figure)
@@ -124,8 +159,8 @@ def _finished(folder: Path, recipe: Recipe, cache: Path | None) -> Card | None:
         return None
     if card.epoch != recipe.train.epochs or not card.figures or card.recipe != recipe.model_dump(mode="json"):
         return None
-    data = TrainingSet.open([load_dataset(source) for source in recipe.data.train], recipe.input, cache)
-    tested = {load_dataset(source).hash for source in recipe.data.test}
+    data = open_training_set(recipe, cache)
+    tested = {hash_of(load_splits(source)) for source in recipe.data.test}
     same = card.content == data.content_hash and {tree["dataset_hash"] for tree in card.figures} == tested
     if not same:
         raise UnveilError(f"{folder} holds a run on other data than these: choose another --out, or delete it")

@@ -18,6 +18,9 @@ def command(
 ) -> None:
     """Compare recipes; a stopped grid goes on when called again.
 
+    `--data viper:ROOT?splits=10` trains one model a split and averages; `data.test=[prid:ROOT?splits=10]` tests every
+    model on ten splits of a set that it was not trained on.
+
     **Example:** `unveil bench bot-world pab-world ocnet-world --data world:small --seeds 3 train.epochs=20`
     """
     import json

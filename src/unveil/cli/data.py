@@ -23,10 +23,13 @@ app = typer.Typer(name="data", help="Datasets: which can be read, and is one of 
 def check(
     dataset: Annotated[str, typer.Argument(help="Name of a dataset, or name:root?option=value.")],
     root: Annotated[Path | None, typer.Argument(help="Its folder or manifest, unless named above.")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--csv", help="Write every file with a problem: problem,file,detail.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Read every file of a dataset: counts against the published ones, unreadable files, duplicates, gaps,
-    and parsing maps whose size or labels do not fit.
+    """Read every file of a dataset: counts against the published ones, unreadable files, duplicates, names outside the
+    grammar, gaps, and parsing maps whose size or labels do not fit.
 
     **Example:** `unveil data check market1501 /data/market1501`
     """
@@ -41,6 +44,8 @@ def check(
     loaded = load_dataset(source)
     report = check_dataset(loaded)
     maps = check_parsing(loaded)
+    if table is not None:
+        _write(table, [*report.rows(), *(("parsing map", "", problem) for problem in maps)])
     if as_json:
         typer.echo(json.dumps(report.to_dict() | {"parsing": maps, "clean": report.clean and not maps}, indent=2))
     else:
@@ -70,6 +75,17 @@ def list_datasets(as_json: Annotated[bool, typer.Option("--json", help="Print JS
     Console().print(table)
 
 
+def _write(path: Path, rows: list[tuple[str, str, str]]) -> None:
+    import csv
+    import io
+
+    from unveil.files import write_text
+
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([("problem", "file", "detail"), *rows])
+    write_text(path, text.getvalue())
+
+
 def _show(report: Report, maps: list[str]) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table("count", "found", "published", title=report.dataset)
@@ -79,7 +95,10 @@ def _show(report: Report, maps: list[str]) -> None:
         table.add_row(name, str(report.counts.get(name, 0)), "" if published is None else str(published), style=style)
     console.print(table)
     for note in report.notes:
-        console.print(f"note: {note}", markup=False)
+        if note not in report.listed:
+            console.print(f"note: {note}", markup=False)
+    for note, files in report.listed.items():
+        _list(console, note, list(files))
     gaps = ", ".join(f"{column} ({count})" for column, count in report.unknown.items())
     if gaps:
         console.print(f"unknown, in crops: {gaps}", markup=False)
@@ -102,4 +121,4 @@ def _list(console: Console, title: str, lines: list[str]) -> None:
     for line in lines[:SHOWN]:
         console.print(f"  {line}", markup=False)
     if len(lines) > SHOWN:
-        console.print(f"  ... and {len(lines) - SHOWN} more (--json lists them all)", markup=False)
+        console.print(f"  ... and {len(lines) - SHOWN} more (--json or --csv lists them all)", markup=False)

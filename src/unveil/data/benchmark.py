@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from unveil.data.listing import Names, Root, find_root, list_images
+from unveil.data.listing import Names, Root, come_twice, filled, find_root
 from unveil.data.market1501 import FOLDERS as BOXES
 from unveil.data.protocols import MARKET
 from unveil.errors import DataError
@@ -82,18 +81,6 @@ def sample_of(root: Root, path: Path, split: Split | None, labels: Labels, key: 
     return Sample(key, path, person=person, camera=camera, clothes=clothes, tracklet=tracklet, split=split, extra=extra)
 
 
-def filled(folder: Path, recursive: bool = False) -> list[Path]:
-    """Return the images of a folder, sorted.
-
-    Raises:
-        DataError: there is none.
-    """
-    found = list_images(folder, recursive)
-    if not found:
-        raise DataError(f"{folder}: no image in it; was the archive extracted only in part?")
-    return found
-
-
 def assemble(layout: Layout, root: Root, samples: Sequence[Sample], notes: Iterable[str] = ()) -> Dataset:
     """Return the Dataset of a layout with every note that a user must see.
 
@@ -101,17 +88,7 @@ def assemble(layout: Layout, root: Root, samples: Sequence[Sample], notes: Itera
         DataError: no image follows the grammar.
     """
     said = (*layout.notes, *root.notes, *notes)
+    twice = come_twice([s.key for s in samples])
     if not samples:
         raise DataError(f"{root.path}: no image of {layout.name} was found; {' '.join(said)}")
-    return Dataset(layout.name, tuple(samples), layout.protocols, layout.published, (*said, *_twice(samples)))
-
-
-def _twice(samples: Sequence[Sample]) -> list[str]:
-    # The same person and frame in two files (a copy in another format) would be a match that proves nothing.
-    count = Counter(PurePosixPath(s.key).with_suffix("").as_posix() for s in samples)
-    twice = [s.key for s in samples if count[PurePosixPath(s.key).with_suffix("").as_posix()] > 1]
-    if not twice:
-        return []
-    return [
-        f"{len(twice)} files share person and frame with another file, for example {', '.join(twice[:2])}; all kept"
-    ]
+    return Dataset(layout.name, tuple(samples), layout.protocols, layout.published, (*said, *twice))

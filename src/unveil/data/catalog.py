@@ -48,6 +48,7 @@ READERS = {
     "3dpes": "unveil.data.pes3d:read",
 }
 COMMON_OPTIONS = ("parsing", "parsing_scheme")
+SPLITS_OPTION = "splits"  # of a source that stands for several; see unveil.data.splits
 
 
 def reader(name: str) -> Callable[..., Dataset]:
@@ -103,6 +104,8 @@ def _typed(read: Callable[..., Dataset], source: DataSource) -> dict[str, Any]:
         if option in COMMON_OPTIONS:
             continue
         where = f"dataset {source.name!r}: option {option!r}"
+        if option == SPLITS_OPTION and "split" in known:
+            raise DataError(f"{where} averages tests: to train, or to look at the data, name one split (split=0)")
         if option not in known:
             every = sorted((*known, *COMMON_OPTIONS))
             raise DataError(f"{where} is unknown{nearest(option, every)}; known: {', '.join(every)}")

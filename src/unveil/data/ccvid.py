@@ -13,8 +13,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from unveil.data.benchmark import Layout, assemble, filled, sample_of
-from unveil.data.listing import find_root
+from unveil.data.benchmark import Layout, assemble, sample_of
+from unveil.data.listing import FileNote, filled, find_root
 from unveil.errors import DataError
 from unveil.records import Dataset, Protocol, Sample, Split
 
@@ -60,7 +60,8 @@ def read(root: Path, *, every: Annotated[int, Field(ge=1)] = 1) -> Dataset:
             }
             frames = filled(place.path / fields[0])[::every]
             samples += [sample_of(place, path, split, labels) for path in frames]
-    notes = [f"{len(strange)} lines do not follow the grammar and were left out, first {strange[0]}"] if strange else []
+    said = f"{len(strange)} lines do not follow the grammar and were left out, first {strange[0]}" if strange else ""
+    notes = [FileNote(said, strange)] if strange else []
     form = LAYOUT if every == 1 else dataclasses.replace(LAYOUT, published={})
     return assemble(form, place, samples, notes)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from unveil.data.listing import FileNote
 from unveil.data.store_build import BadFile, in_threads, read_crop
 from unveil.progress import track
 from unveil.records import SPLITS, Dataset, Sample
@@ -29,6 +30,7 @@ class Report:
         single_camera: persons seen by one camera only, where cameras are known.
         unknown: column -> crops that lack it.
         notes: what the reader said.
+        listed: note -> every file it speaks of: strange names, two files of one person and frame, missing maps.
     """
 
     dataset: str
@@ -40,6 +42,7 @@ class Report:
     single_camera: tuple[str, ...]
     unknown: dict[str, int]
     notes: tuple[str, ...]
+    listed: dict[str, tuple[str, ...]]
 
     @property
     def differences(self) -> dict[str, tuple[int, int]]:
@@ -50,11 +53,19 @@ class Report:
     @property
     def clean(self) -> bool:
         """Whether nothing was found that needs the user: gaps that many datasets have by design do not count."""
-        return not (self.unreadable or self.duplicates or self.differences)
+        return not (self.unreadable or self.duplicates or self.differences or self.listed)
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as plain data, for JSON."""
         return dataclasses.asdict(self) | {"differences": self.differences, "clean": self.clean}
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Return (problem, file, detail) for every file that was found wanting."""
+        found = [("unreadable", bad.key, bad.reason) for bad in self.unreadable]
+        for group in self.duplicates:
+            what = "same bytes, spoils figures" if group in self.across else "same bytes"
+            found += [(what, key, f"as {group[0] if key != group[0] else group[1]}") for key in group]
+        return found + [("said by the reader", file, note) for note, files in self.listed.items() for file in files]
 
 
 def check_dataset(dataset: Dataset, workers: int | None = None) -> Report:
@@ -84,6 +95,7 @@ def check_dataset(dataset: Dataset, workers: int | None = None) -> Report:
         _single_camera(dataset),
         {column: count for column, count in unknown.items() if count},
         dataset.notes,
+        {str(note): note.files for note in dataset.notes if isinstance(note, FileNote)},
     )
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from unveil.data import cuhk03_extract
-from unveil.data.benchmark import Layout, assemble, filled, read_layout, sample_of
-from unveil.data.listing import Names, Root, find_root
+from unveil.data.benchmark import Layout, assemble, read_layout, sample_of
+from unveil.data.listing import Names, Root, filled, find_root
 from unveil.errors import DataError, MissingExtraError
 from unveil.records import Dataset, Sample, Split
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.benchmark import Layout, assemble, filled, sample_of
-from unveil.data.listing import Names, find_root
+from unveil.data.benchmark import Layout, assemble, sample_of
+from unveil.data.listing import Names, filled, find_root
 from unveil.errors import DataError
 from unveil.records import Dataset, Protocol, Sample
 

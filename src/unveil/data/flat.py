@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
-from unveil.data.benchmark import Layout, filled
-from unveil.data.listing import Names, Root, list_images
+from unveil.data.benchmark import Layout
+from unveil.data.listing import Names, Root, list_images, search_root
 from unveil.errors import DataError
 
 Files = dict[str, dict[str, tuple[Path, re.Match[str]]]]
@@ -17,13 +17,15 @@ def scan(layout: Layout, given: Path) -> tuple[Root, Files, list[str]]:
     """Return the root, person -> name -> (path, match), and notes about names outside the grammar."""
     if not given.is_dir():
         raise DataError(f"{given}: no such folder; expected the images of {layout.name}")
-    for place in (given, *(given / outer for outer in layout.outer)):
-        if place.is_dir() and any(re.match(layout.pattern, p.name) for p in list_images(place)):
-            break
-    else:
+    place = search_root(given, lambda path: _any_named(path, layout.pattern), layout.outer)
+    if place is None:
         raise DataError(f"{given}: no image named as in {layout.name} here or in {', '.join(layout.outer)}")
     names = Names(layout.pattern)
     files: Files = defaultdict(dict)
-    for path, match in names.match(filled(place), place.name):
+    for path, match in names.scan(place.path):
         files[match["person"]][path.name] = (path, match)
-    return Root(place), files, names.notes
+    return place, files, names.notes
+
+
+def _any_named(folder: Path, pattern: str) -> bool:
+    return folder.is_dir() and any(re.match(pattern, p.name) for p in list_images(folder))

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.benchmark import Layout, assemble, filled, sample_of
-from unveil.data.listing import Names, find_root
+from unveil.data.benchmark import Layout, assemble, sample_of
+from unveil.data.listing import Names, filled, find_root
 from unveil.data.random_splits import SplitNumber
 from unveil.data.viper import train_persons
 from unveil.records import Dataset, Protocol, Sample, Split

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from unveil.errors import DataError
 
@@ -40,25 +41,40 @@ def find_root(given: Path, folders: Sequence[str], outer: Sequence[str] = ()) ->
     """
     if not given.is_dir():
         raise DataError(f"{given}: no such folder; expected one that holds {', '.join(folders)}")
+    found = search_root(given, lambda path: all((path / folder).is_dir() for folder in folders), outer)
+    if found is not None:
+        return found
+    missing = [folder for folder in folders if not (given / folder).is_dir()]
+    there = ", ".join(p.name for p in _folders_in(given)[:8]) or "no folders"
+    raise DataError(f"{given}: expected the folders {', '.join(folders)}; missing {', '.join(missing)}; found {there}")
 
-    def complete(path: Path) -> bool:
-        return all((path / folder).is_dir() for folder in folders)
 
+def search_root(given: Path, complete: Callable[[Path], bool], outer: Sequence[str] = ()) -> Root | None:
+    """Return the folder that is a whole dataset: the given one, one that the archive wraps, one below or above.
+
+    Args:
+        given: a folder that exists.
+        complete: whether a folder is one.
+        outer: names of folders in which the archive wraps the root.
+
+    Raises:
+        DataError: there are several below.
+    """
     for path in (given, *(given / wrapper for wrapper in outer)):
         if complete(path):
             return Root(path)
-    inside = sorted(p for p in given.iterdir() if p.is_dir() and not p.name.startswith("."))
-    below = [path for child in inside for path in (child, *(child / wrapper for wrapper in outer)) if complete(path)]
-    if len(below) == 1:
-        return Root(below[0], (f"{given} is above the dataset; read {below[0]} instead",))
-    if below:
+    children = _folders_in(given)
+    below = [path for child in children for path in (child, *(child / w for w in outer)) if complete(path)]
+    if len(below) > 1:
         raise DataError(f"{given}: more than one dataset is in it: {', '.join(map(str, below))}; name one of them")
+    if below:
+        return Root(below[0], (f"{given} is above the dataset; read {below[0]} instead",))
     above = given.resolve().parent
-    if complete(above):
-        return Root(above, (f"{given} is inside the dataset; read {above} instead",))
-    missing = [folder for folder in folders if not (given / folder).is_dir()]
-    found = ", ".join(p.name for p in inside[:8]) or "no folders"
-    raise DataError(f"{given}: expected the folders {', '.join(folders)}; missing {', '.join(missing)}; found {found}")
+    return Root(above, (f"{given} is inside the dataset; read {above} instead",)) if complete(above) else None
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
 
 
 def list_images(folder: Path, recursive: bool = False) -> list[Path]:
@@ -72,6 +88,39 @@ def list_images(folder: Path, recursive: bool = False) -> list[Path]:
     paths = folder.rglob("*") if recursive else folder.iterdir()
     wanted = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
     return sorted(wanted, key=lambda p: p.relative_to(folder).parts)
+
+
+def filled(folder: Path, recursive: bool = False) -> list[Path]:
+    """Return the images of a folder, sorted.
+
+    Raises:
+        DataError: there is none.
+    """
+    found = list_images(folder, recursive)
+    if not found:
+        raise DataError(f"{folder}: no image in it; was the archive extracted only in part?")
+    return found
+
+
+class FileNote(str):
+    """A note of a reader that carries every file it speaks of, however many; as text it names a few."""
+
+    files: tuple[str, ...]
+
+    # ``files`` has a default because copying a text passes the text alone.
+    def __new__(cls, text: str, files: Iterable[str] = ()) -> FileNote:
+        """Return the note."""
+        note = super().__new__(cls, text)
+        note.files = tuple(files)
+        return note
+
+
+def come_twice(keys: Sequence[str]) -> list[FileNote]:
+    """Return a note when keys differ in nothing but their suffix: a copy would be a match that proves nothing."""
+    count = Counter(PurePosixPath(key).with_suffix("").as_posix() for key in keys)
+    twice = [key for key in keys if count[PurePosixPath(key).with_suffix("").as_posix()] > 1]
+    said = f"{len(twice)} files share person and frame with another file, for example {', '.join(twice[:2])}; all kept"
+    return [FileNote(said, twice)] if twice else []
 
 
 class Names:
@@ -88,19 +137,24 @@ class Names:
 
     def match(self, paths: Sequence[Path], where: str) -> Iterator[tuple[Path, re.Match[str]]]:
         """Yield each path with the match of its name; ``where`` names the place in the note about the others."""
-        strange = []
+        strange: list[Path] = []
         for path in paths:
             match = self._pattern.match(path.name)
             if match:
                 yield path, match
             else:
-                strange.append(path.name)
+                strange.append(path)
         if strange:
-            self.notes.append(
+            said = (
                 f"{where}: {len(strange)} of {len(paths)} image names do not follow the dataset's grammar "
-                f"and were left out, for example {strange[0]!r}"
+                f"and were left out, for example {strange[0].name!r}"
             )
+            self.notes.append(FileNote(said, (path.as_posix() for path in strange)))
 
     def scan(self, folder: Path, recursive: bool = False) -> Iterator[tuple[Path, re.Match[str]]]:
-        """Yield the images of a folder, sorted, with the match of their names."""
-        return self.match(list_images(folder, recursive), folder.name)
+        """Yield the images of a folder, sorted, with the match of their names.
+
+        Raises:
+            DataError: there is no image in it.
+        """
+        return self.match(filled(folder, recursive), folder.name)

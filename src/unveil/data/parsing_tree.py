@@ -9,6 +9,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from unveil.data.listing import FileNote
 from unveil.errors import DataError
 from unveil.records import Dataset
 
@@ -69,7 +70,7 @@ def attach_parsing(dataset: Dataset, root: Path, scheme: str | None = None) -> t
             f"{root / 'parsing' / scheme} holds no map for any of the {share.total} samples of {dataset.name!r}; "
             f"expected for example {parsing_path(root, scheme, samples[0].key)}"
         )
-    notes = (*dataset.notes, str(share)) if share.missing else dataset.notes
+    notes = (*dataset.notes, FileNote(str(share), share.missing)) if share.missing else dataset.notes
     return dataclasses.replace(dataset, samples=tuple(samples), parsing_scheme=scheme, notes=notes), share
 
 

@@ -5,12 +5,15 @@ The grammar follows public readers of the set; it has not been seen on the real 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from pathlib import Path
 
 from unveil.data.benchmark import read_layout
+from unveil.data.listing import find_root
 from unveil.data.occluded_reid import leading_number
 from unveil.data.partial_reid import LAYOUT as PARTIAL_REID
+from unveil.errors import DataError
 from unveil.records import Dataset, Split
 
 LAYOUT = dataclasses.replace(
@@ -25,6 +28,8 @@ LAYOUT = dataclasses.replace(
 def read(root: Path) -> Dataset:
     """Read ``Partial_iLIDS/{Probe,Gallery}``, or ``{partial,whole}_body_images`` as another copy has it."""
     original: dict[str, Split] = {"Probe": "query", "Gallery": "gallery"}
-    places = (root, *(root / outer for outer in LAYOUT.outer))
-    form = dataclasses.replace(LAYOUT, folders=original) if any((p / "Probe").is_dir() for p in places) else LAYOUT
+    form = LAYOUT
+    with contextlib.suppress(DataError):
+        find_root(root, tuple(original), LAYOUT.outer)
+        form = dataclasses.replace(LAYOUT, folders=original)
     return read_layout(form, root, leading_number)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from unveil.data.benchmark import Layout, assemble, filled, sample_of
-from unveil.data.listing import Names, Root, find_root
+from unveil.data.benchmark import Layout, assemble, sample_of
+from unveil.data.listing import Names, Root, filled, find_root
 from unveil.records import Dataset, Protocol, Sample, Split, Where
 
 _GALLERY = (Where("camera", "in", ("A",)),)

@@ -37,9 +37,11 @@ class Result:
         mean_inp: mINP.
         intervals: figure ("cmc-1", "mAP", "mINP") -> 95 % bootstrap interval over queries.
         draws: galleries that were drawn and averaged.
-        std: figure -> standard deviation over the draws; empty for one draw.
+        std: figure -> standard deviation over the draws, or over the splits; empty for one.
         reranked: settings of re-ranking, if any was done.
         curve: CMC-1 ... CMC-50, for pictures.
+        splits: splits of the dataset that were averaged; ``queries`` counts those of all.
+        unreadable: key -> reason of the test crops that could not be read: they took no part.
         per_query: key of a query -> its AP (mean over draws); dropped queries are absent.
     """
 
@@ -58,6 +60,8 @@ class Result:
     std: Mapping[str, float] = field(default_factory=dict)
     reranked: str = ""
     curve: tuple[float, ...] = ()
+    splits: int = 1
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     per_query: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -70,9 +74,12 @@ class Result:
         parts = [f"{name.replace('cmc-', 'R-')} {self._figure(name)}" for name in self.figures]
         rerank = f", re-ranked ({self.reranked})" if self.reranked else ""
         draws = f", {self.draws} draws" if self.draws > 1 else ""
+        splits = f", mean of {self.splits} splits" if self.splits > 1 else ""
+        unreadable = f"; {len(self.unreadable)} crops cannot be read and took no part" if self.unreadable else ""
         return (
             f"{source or 'crops'} under {self.protocol}#{self.protocol_hash}{rerank}: {', '.join(parts)}; "
-            f"{self.queries} queries ({self.dropped} dropped) x {self.gallery} gallery crops{draws}"
+            f"{self.queries} queries ({self.dropped} dropped) x {self.gallery} gallery crops"
+            f"{draws}{splits}{unreadable}"
         )
 
     def _figure(self, name: str) -> str:

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
-from unveil.data.catalog import load_dataset
 from unveil.data.protocols import PROTOCOLS
+from unveil.data.splits import hash_of, is_averaged, load_splits
 from unveil.errors import ProtocolError
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
 from unveil.evaluation.protocols import select
 from unveil.evaluation.rerank import RerankSettings
+from unveil.evaluation.splits import mean_of_splits
 from unveil.models.checkpoint import TrainedModel
 from unveil.models.embed import embed_samples
 from unveil.recipe import DataSource
-from unveil.records import Dataset, Protocol
+from unveil.records import Dataset, Embedding, Protocol
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +34,7 @@ def evaluate_model(
 
     Args:
         model: the model.
-        sources: datasets to test on.
+        sources: datasets to test on; ``splits=10`` in one gives the mean of ten splits.
         protocols: names of protocols of the datasets or stock ones; all of a dataset's own when empty.
         cache: folder of the image stores.
         rerank: also report each figure after k-reciprocal re-ranking.
@@ -40,41 +43,68 @@ def evaluate_model(
         DataError: a dataset cannot be read or has no crops to test on.
         ProtocolError: a protocol is unknown, or a dataset lacks what it needs.
     """
-    results = []
+    results: list[Result] = []
     for source in sources:
-        dataset, chosen = test_set(source, protocols)
-        embedding, store = embed_samples(model, evaluation_samples(dataset), cache, dataset.parsing_scheme)
+        _refuse_seen_people(model, source)
+        splits, chosen = test_set(source, protocols)
+        crops = {sample.key: sample for dataset in splits for sample in evaluation_samples(dataset)}
+        embedding, store = embed_samples(model, tuple(crops.values()), cache, splits[0].parsing_scheme)
         for bad in store.bad:
             log.warning("left out: %s", bad)
-        found = []
-        for protocol in chosen:
+        row = {sample.key: number for number, sample in enumerate(store.samples)}
+        found: list[Result] = []
+        for protocol, settings in product(chosen, (None, rerank) if rerank else (None,)):
             try:
-                found.append(evaluate(embedding, store.samples, protocol, dataset))
-                if rerank:
-                    found.append(evaluate(embedding, store.samples, protocol, dataset, rerank))
+                each = [_measure(embedding, row, dataset, protocol, settings) for dataset in splits]
             except ProtocolError as e:
                 # Asked for by name it must be had; of a dataset's own protocols the data may allow only some.
                 if protocols or (not found and protocol is chosen[-1]):
                     raise
                 log.warning("%s: %s", source, e)
-        results += found
+            else:
+                found.append(mean_of_splits(each, hash_of(splits)))
+        unreadable = {bad.key: bad.reason for bad in store.bad}
+        results += [dataclasses.replace(result, unreadable=unreadable) for result in found]
     return results
 
 
-def test_set(source: DataSource, protocols: Sequence[str] = ()) -> tuple[Dataset, list[Protocol]]:
-    """Return a dataset and the protocols to test it under, so that a wrong name is known before a long run.
+def test_set(source: DataSource, protocols: Sequence[str] = ()) -> tuple[tuple[Dataset, ...], list[Protocol]]:
+    """Return a dataset, under each of its splits where the source asks for several, and the protocols to test under.
+
+    A wrong name is so known before a long run.
 
     Raises:
         DataError: the dataset cannot be read.
         ProtocolError: it has no query and gallery split, or a named protocol is unknown or asks for what it lacks.
     """
-    dataset = load_dataset(source)
-    chosen = [_protocol(dataset, name) for name in protocols] or list(dataset.protocols)
-    if not evaluation_samples(dataset) or not chosen:
-        raise ProtocolError(f"{source}: nothing to test on: it has no query and gallery split, or no protocol")
-    for protocol in chosen if protocols else ():
-        select(evaluation_samples(dataset), protocol)
-    return dataset, chosen
+    splits = load_splits(source)
+    chosen = [_protocol(splits[0], name) for name in protocols] or list(splits[0].protocols)
+    for dataset in splits:
+        if not evaluation_samples(dataset) or not chosen:
+            raise ProtocolError(f"{source}: nothing to test on: it has no query and gallery split, or no protocol")
+        for protocol in chosen if protocols else ():
+            select(evaluation_samples(dataset), protocol)
+    return splits, chosen
+
+
+def _measure(
+    embedding: Embedding, row: dict[str, int], dataset: Dataset, protocol: Protocol, rerank: RerankSettings | None
+) -> Result:
+    readable = tuple(sample for sample in evaluation_samples(dataset) if sample.key in row)
+    return evaluate(embedding.select([row[sample.key] for sample in readable]), readable, protocol, dataset, rerank)
+
+
+def _refuse_seen_people(model: TrainedModel, source: DataSource) -> None:
+    """Refuse the mean over splits of a dataset that the model was trained on: other splits test its training people.
+
+    Raises:
+        ProtocolError: it was.
+    """
+    if is_averaged(source) and source.name in {trained.name for trained in model.recipe.data.train}:
+        raise ProtocolError(
+            f"{source}: the model was trained on a split of {source.name!r}, whose people the other splits test; "
+            f"test it on its own split, or train one model a split (unveil bench ... --data {source})"
+        )
 
 
 def _protocol(dataset: Dataset, name: str) -> Protocol:
