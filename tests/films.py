@@ -1,0 +1,66 @@
+"""Writing small real videos of coloured figures that walk, with the box of each in every frame."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from generated import figure
+
+WIDTH, HEIGHT = 160, 96
+SIZE = (24, 60)  # width and height of a figure
+
+
+def box_at(person: int, number: int) -> tuple[int, int, int, int] | None:
+    """Return x, y, width, height of a person in a frame: each walks by after the one before, to the right."""
+    x = 2 + 4 * (number - 30 * person)
+    return (x, 10 + 4 * (person % 3), *SIZE) if 0 <= x <= WIDTH - SIZE[0] else None
+
+
+def picture(number: int, people: int) -> np.ndarray:
+    """Draw a frame ``(96, 160, 3)``."""
+    image = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+    for person in range(people):
+        box = box_at(person, number)
+        if box:
+            x, y, w, h = box
+            image[y : y + h, x : x + w] = figure(person, 0, 0, h, w)
+    return image
+
+
+def write_film(
+    path: Path, frames: int = 60, people: int = 2, times: Sequence[float] | None = None, codec: str = "libx264"
+) -> Path:
+    """Write a video at 10 frames a second, or with a time in seconds for each frame; one key frame a second."""
+    tick = Fraction(1, 10 if times is None else 1000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        stream.codec_context.time_base = tick
+        stream.gop_size = 10
+        stream.bit_rate = 2_000_000
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number, people), format="rgb24")
+            frame.pts = number if times is None else round(1000 * times[number])
+            frame.time_base = tick
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def write_boxes(path: Path, frames: int = 60, people: int = 2, tracks: bool = False) -> Path:
+    """Write the true boxes of such a video as CSV, with or without tracks."""
+    with path.open("w", newline="") as f:
+        writer = csv.writer(f)
+        writer.writerow(("frame", "x", "y", "width", "height") + (("track",) if tracks else ()))
+        for number in range(frames):
+            for person in range(people):
+                box = box_at(person, number)
+                if box:
+                    writer.writerow((number, *box) + ((f"p{person}",) if tracks else ()))
+    return path
