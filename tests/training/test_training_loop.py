@@ -9,9 +9,17 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from unveil.errors import CheckpointError, DataError, ProtocolError, RecipeError, TrainingError, UnveilError
+from unveil.errors import (
+    CheckpointError,
+    DataError,
+    InterruptedRunError,
+    ProtocolError,
+    RecipeError,
+    TrainingError,
+    UnveilError,
+)
 from unveil.methods.bot import BoT
-from unveil.models.checkpoint import load_model
+from unveil.models.checkpoint import load_model, save_model
 from unveil.recipe import load_recipe
 from unveil.training.loop import train
 from unveil.training.metrics import read_metrics
@@ -155,7 +163,37 @@ def test_an_evaluation_that_fails_loses_nothing(manifest, tmp_path, monkeypatch)
         patch.setattr("unveil.training.loop.evaluate_model", broken)
         with pytest.raises(UnveilError, match="no figures today"):
             train(recipe(manifest, "train.epochs=2", "train.checkpoint_every=5"), tmp_path / "run")
-    assert load_model(tmp_path / "run").card.epoch == 2
+    assert load_model(tmp_path / "run").card.epoch == 2 and not load_model(tmp_path / "run").card.figures
+    model = train(recipe(manifest, "train.epochs=2", "train.checkpoint_every=5"), tmp_path / "run", resume=True)
+    assert model.card.figures
+
+
+@pytest.mark.parametrize("lost", ["model", "figures"])
+def test_what_a_kill_left_out_after_the_last_epoch_is_made_good(four, manifest, tmp_path, lost):
+    out = tmp_path / "run"
+    shutil.copytree(four, out)
+    if lost == "model":
+        (out / "model.safetensors").unlink()
+    else:
+        model = load_model(out)
+        save_model(out / "model.safetensors", model.method, model.card.model_copy(update={"figures": ()}))
+    model = train(recipe(manifest, "train.epochs=4"), out, resume=True)
+    assert same_weights(four, out)
+    assert model.card.figures == load_model(four).card.figures
+
+
+def test_slices_of_time_equal_an_uninterrupted_run(manifest, tmp_path):
+    once, sliced, stops = tmp_path / "once", tmp_path / "sliced", 0
+    train(recipe(manifest, "train.epochs=1"), once)
+    while True:
+        try:  # no time at all: every slice is one step
+            train(recipe(manifest, "train.epochs=1"), sliced, resume=stops > 0, minutes=0)
+            break
+        except InterruptedRunError as e:
+            assert "the state is saved" in str(e)
+            stops += 1
+    assert stops == read_metrics(once / "metrics.jsonl")[0]["iteration"]
+    assert same_weights(once, sliced)
 
 
 def test_a_protocol_that_the_data_cannot_answer_is_known_before_training(manifest, tmp_path):

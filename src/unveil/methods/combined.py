@@ -187,7 +187,7 @@ class Unveil(ClothesBranch):
         if settings.centre:
             views["centre"] = self.necks["centre"](self.converter(self.focus(features)))
         weights = dict.fromkeys(views, 1.0)
-        visible = pooled.new_ones(len(pooled), len(views))
+        visible = pooled.new_ones(pooled.shape[0], len(views))
         if settings.parts:
             log_maps = self.predictor(features)
             foreground, parts = self._parts(features, log_maps)
@@ -259,12 +259,12 @@ ABLATIONS = {
         (),
         (
             _alone("global vector"),
-            _alone("+ clothes adversary", clothes_loss=True),
-            _alone("+ cross-clothes triplet", metric_loss="cross"),
+            _alone("+ parts", parts=True),
             _alone("+ clothes erasure and cross-clothes triplet", *_HALF, erase_clothes=True, metric_loss="cross"),
             _alone("+ compound erasing", *_HALF, *_ERASE, compound=True),
             _alone("+ screened stripes", screening=True),
-            _alone("+ parts", parts=True),
+            _alone("+ cross-clothes triplet", metric_loss="cross"),
+            _alone("+ clothes adversary", clothes_loss=True),
             _alone("+ centre", centre=True),
             _alone("+ mean feature", mean_feature=True),
         ),

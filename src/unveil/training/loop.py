@@ -21,7 +21,7 @@ from torch.optim import Optimizer
 from unveil.data.augment import augment
 from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
-from unveil.errors import InterruptedRunError, RecipeError, TrainingError
+from unveil.errors import CheckpointError, InterruptedRunError, RecipeError, TrainingError
 from unveil.files import write_text
 from unveil.methods import method_settings
 from unveil.methods.method import LabelSpace, Method, Step
@@ -95,7 +95,16 @@ def train(
     write_text(out / "recipe.yaml", save_recipe(recipe))
     metrics = MetricsLog(out, run.place.iteration)
     try:
-        with _stop_signal(minutes) as stopping:
+        end = math.inf if minutes is None else time.monotonic() + 60 * minutes
+        began = run.place.iteration
+        with _stop_signal() as asked:
+
+            def stopping() -> bool:
+                # At least one step, so that slices too short for anything come to an end all the same.
+                return asked() or (time.monotonic() >= end and run.place.iteration > began)
+
+            if run.place.epoch and not run.place.batch and not _is_kept(run):
+                _evaluate_and_keep(run, metrics)
             for epoch in range(run.place.epoch, recipe.train.epochs):
                 _train_epoch(run, epoch, metrics, stopping)
                 run.place.epoch, run.place.batch = epoch + 1, 0
@@ -216,8 +225,19 @@ def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
 
 
 def _keep(run: Run, card: Card) -> None:
-    save_model(run.out / NAME, run.method, card)
+    # The state first: what a kill then leaves out is made good on resuming, and a model is never without its state.
     save_state(run.out, run.method, run.optimisers, run.generator, run.place, run.identity)
+    save_model(run.out / NAME, run.method, card)
+
+
+def _is_kept(run: Run) -> bool:
+    """Whether the model of the state's epoch is there, with figures if it is the last; a kill may have come before."""
+    try:
+        card = load_model(run.out / NAME).card
+    except CheckpointError:
+        return False
+    unmeasured = run.place.epoch == run.recipe.train.epochs and run.recipe.data.test and not card.figures
+    return card.epoch == run.place.epoch and not unmeasured
 
 
 def _card(run: Run) -> Card:
@@ -257,13 +277,9 @@ def _check_finite(values: dict[str, float], terms: dict[str, Tensor], epoch: int
 
 
 @contextmanager
-def _stop_signal(minutes: float | None) -> Iterator[Callable[[], bool]]:
-    """Turn the first Ctrl-C, or the end of the time, into a request that the loop honours between iterations.
-
-    A second Ctrl-C ends at once.
-    """
+def _stop_signal() -> Iterator[Callable[[], bool]]:
+    """Turn the first Ctrl-C into a request that the loop honours between iterations; a second one ends at once."""
     asked = False
-    end = math.inf if minutes is None else time.monotonic() + 60 * minutes
 
     def ask(*_: object) -> None:
         nonlocal asked
@@ -272,10 +288,10 @@ def _stop_signal(minutes: float | None) -> Iterator[Callable[[], bool]]:
         asked = True
 
     if threading.current_thread() is not threading.main_thread():
-        yield lambda: time.monotonic() >= end
+        yield lambda: False
         return
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield lambda: asked or time.monotonic() >= end
+        yield lambda: asked
     finally:
         signal.signal(signal.SIGINT, before)
