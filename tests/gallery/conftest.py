@@ -60,9 +60,9 @@ def jpeg() -> bytes:
     return out.getvalue()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def own_folder() -> Iterator[Path]:
-    """Folder for an own server that a test may kill."""
+    """Folder of an own server that tests may kill and stop; each uses a gallery of its own in it."""
     folder = new_folder()
     yield folder
     remove(folder)

@@ -23,6 +23,7 @@ HALVES = {
     "coarse vectors without a row": "coarse i LEFT JOIN items x",
     "vectors without a row": "vectors i LEFT JOIN items x",
     "keys without a row": "keys i LEFT JOIN items x",
+    "rows without a key": "items i LEFT JOIN keys x",
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 60.0
 MOST_CONNECTIONS = 16
+BEGIN = "SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false)"
 
 
 class Connections:
@@ -40,6 +40,7 @@ class Connections:
         self.seconds = seconds
         self.search_path = "unveil, public"
         self._idle: list[psycopg.Connection] = []
+        self._closed = False
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
 
@@ -53,9 +54,9 @@ class Connections:
         return f"{parts.get('host', 'localhost')}/{parts.get('dbname', '')}"
 
     def close(self) -> None:
-        """Close the idle connections; those in use close when they are given back."""
+        """Close all connections; those in use when they are given back."""
         with self._lock:
-            idle, self._idle = self._idle, []
+            idle, self._idle, self._closed = self._idle, [], True
         for connection in idle:
             connection.close()
 
@@ -67,63 +68,63 @@ class Connections:
             seconds: time limit; the store's own by default.
 
         Raises:
-            UnveilError: the server is down, too slow, full or refuses; nothing of the transaction was kept.
+            UnveilError: the server is down, too slow, full or refuses; the transaction is kept whole or not at all.
         """
-        with self._connection(seconds or self.seconds) as connection, connection.transaction():
-            cursor = connection.cursor()
-            limit = int(1000 * (seconds or self.seconds))
-            cursor.execute(
-                "SELECT set_config('search_path', %s, true), set_config('statement_timeout', %s, true)",
-                (self.search_path, str(limit)),
-            )
-            yield cursor
+        seconds = seconds or self.seconds
+        with self._connection(seconds, f"{1000 * seconds:.0f}") as connection:
+            yield connection.cursor()
+            connection.commit()
 
     @contextmanager
     def outside(self) -> Iterator[psycopg.Cursor]:
         """Give a cursor outside any transaction and without a time limit, for what PostgreSQL refuses inside one."""
-        with self._connection(None) as connection:
+        with self._connection(None, "0") as connection:
+            connection.commit()
             connection.autocommit = True
             try:
-                cursor = connection.cursor()
-                cursor.execute("SELECT set_config('search_path', %s, false)", (self.search_path,))
-                yield cursor
+                yield connection.cursor()
             finally:
                 if not connection.closed:
                     connection.autocommit = False
 
     @contextmanager
-    def _connection(self, seconds: float | None) -> Iterator[psycopg.Connection]:
+    def _connection(self, seconds: float | None, milliseconds: str) -> Iterator[psycopg.Connection]:
         late = threading.Event()
         if not self._free.acquire(timeout=seconds or SECONDS_TO_ANSWER):
             raise UnveilError(f"the store at {self.where} is too busy: {MOST_CONNECTIONS} connections are in use")
+        connection = None
         try:
-            connection = self._take()
-            try:
+            while True:
+                connection, used = self._take()
                 with _deadline(connection, seconds, late):
+                    try:
+                        connection.execute(BEGIN, (self.search_path, milliseconds))
+                    except self._psycopg.OperationalError:
+                        # The server of an idle connection may have been killed since; a new one tells.
+                        if not used or late.is_set():
+                            raise
+                        connection.close()
+                        continue
                     yield connection
-            except self._psycopg.Error as e:
-                raise self._explained(e, seconds, late.is_set()) from e
-            finally:
-                self._give_back(connection)
+                return
+        except self._psycopg.Error as e:
+            raise self._explained(e, seconds, late.is_set()) from e
         finally:
+            if connection is not None:
+                self._give_back(connection)
             self._free.release()
 
-    def _take(self) -> psycopg.Connection:
-        while True:
-            with self._lock:
-                if not self._idle:
-                    break
-                connection = self._idle.pop()
-            # An idle connection has nothing to read, unless the server said goodbye.
-            if not select.select([connection.fileno()], [], [], 0)[0]:
-                return connection
-            connection.close()
+    def _take(self) -> tuple[psycopg.Connection, bool]:
+        """Return a connection, and whether it was used before."""
+        with self._lock:
+            if self._idle:
+                return self._idle.pop(), True
         try:
-            return self._connect()
+            return self._connect(), False
         except self._psycopg.Error:
             self._dsn = self._address()
         try:
-            return self._connect()
+            return self._connect(), False
         except self._psycopg.Error as e:
             raise UnveilError(
                 f"the store at {self.where} cannot be reached: {str(e).strip()}; is its server running, and are the "
@@ -134,19 +135,23 @@ class Connections:
         return self._psycopg.connect(self._dsn, connect_timeout=SECONDS_TO_CONNECT, prepare_threshold=None)
 
     def _give_back(self, connection: psycopg.Connection) -> None:
-        if connection.closed or connection.info.transaction_status != self._psycopg.pq.TransactionStatus.IDLE:
-            connection.close()
-            return
+        with suppress(self._psycopg.Error):
+            connection.rollback()
+        sound = not connection.closed and connection.info.transaction_status == self._psycopg.pq.TransactionStatus.IDLE
         with self._lock:
-            self._idle.append(connection)
+            if sound and not self._closed:
+                self._idle.append(connection)
+                return
+        connection.close()
 
     def _explained(self, e: psycopg.Error, seconds: float | None, late: bool) -> UnveilError:
         errors = self._psycopg.errors
         said = str(e).strip()
+        again = "a step is kept whole or not at all"
         if late or isinstance(e, (errors.QueryCanceled, errors.LockNotAvailable)):
             return UnveilError(
-                f"the store at {self.where} did not answer within {seconds or SECONDS_TO_ANSWER:g} s: nothing of "
-                "this step was kept; try again when it has less to do"
+                f"the store at {self.where} did not answer within {seconds or SECONDS_TO_ANSWER:g} s: {again}; try "
+                "again when it has less to do"
             )
         if isinstance(e, errors.DiskFull):
             return UnveilError(
@@ -155,8 +160,8 @@ class Connections:
             )
         if isinstance(e, self._psycopg.OperationalError):
             return UnveilError(
-                f"the store at {self.where} went away in the middle of a step ({said}): nothing of this step was "
-                "kept; run it again when its server is up"
+                f"the store at {self.where} went away in the middle of a step ({said}): {again}; run it again when "
+                "its server is up"
             )
         return UnveilError(f"the store at {self.where} refused a step: {said}")
 

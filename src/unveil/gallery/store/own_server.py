@@ -95,7 +95,8 @@ def _forget_the_dead(data: Path) -> None:
         text = handles.read_text().strip()
         alive = [pid for pid in (json.loads(text) if text else []) if _alive(pid)]
         handles.write_text(json.dumps(alive))
-    lines = _lines(data / "postmaster.pid")
+    file = data / "postmaster.pid"
+    lines = file.read_text().splitlines() if file.exists() else []
     if lines and not _alive(int(lines[0]), "postgres"):
         # Its children leave within moments; a new server beside them would harm the data.
         until = time.monotonic() + SECONDS_TO_START
@@ -103,7 +104,10 @@ def _forget_the_dead(data: Path) -> None:
             if time.monotonic() > until:
                 raise RuntimeError("processes of a killed server still run on its data")
             time.sleep(0.02)
-        (data / "postmaster.pid").unlink(missing_ok=True)
+        # PostgreSQL does so itself, unless the dead process has not been buried yet, as in many containers.
+        file.unlink()
+        if len(lines) > 4 and lines[4]:
+            (Path(lines[4]) / f".s.PGSQL.{lines[3]}.lock").unlink(missing_ok=True)
 
 
 def _alive(pid: int, name: str | None = None) -> bool:
@@ -125,10 +129,6 @@ def _serves(process: Any, data: Path) -> bool:
         return Path(process.cwd()) == data
     except psutil.Error:
         return False
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text().split() if path.exists() else []
 
 
 def _reason(e: Exception, data: Path) -> str:

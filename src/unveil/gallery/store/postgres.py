@@ -91,7 +91,7 @@ class PostgresStore:
             partitions.drop_gallery(cursor, gallery)
         with self._connections.outside() as cursor:
             for table in ("judgements", "jobs", "galleries"):
-                cursor.execute(f"VACUUM (FULL, ANALYZE) {table}")
+                cursor.execute(f"VACUUM (FULL) {table}")
             partitions.forget_log(cursor)
         return info.crops + info.tracklets
 
