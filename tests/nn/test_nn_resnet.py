@@ -32,6 +32,14 @@ def test_map_and_stages(last_stride, size):
     assert [len(stage.blocks) for stage in backbone.stages] == [3, 4, 6, 3]
 
 
+def test_half_width_halves_every_channel_and_learns_with_the_same_layout():
+    with torch.device("meta"):
+        whole, half = ResNet(18), BACKBONES["resnet18_x0_5"](1)
+    assert [s.channels for s in half.stages] == [s.channels // 2 for s in whole.stages] == [32, 64, 128, 256]
+    assert half.state_dict().keys() == whole.state_dict().keys()
+    assert [s.blocks for s in half.stages] == [s.blocks for s in whole.stages]
+
+
 def test_last_stride_is_in_the_middle_convolution_and_the_shortcut():
     for last_stride in (1, 2):
         block = ResNet(50, last_stride).get_submodule("layer4.0")

@@ -1,4 +1,4 @@
-"""Backbones by name: ``resnet50``, ``osnet_x1_0``, ..., and ``timm/<model>`` for every model of timm."""
+"""Backbones by name: ``resnet50``, ``resnet18_x0_5`` (half as wide), ``osnet_x1_0``, ... and ``timm/<model>``."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def _osnet(width: float, ain: bool, last_stride: int) -> Backbone:
 BACKBONES: dict[str, Callable[[int], Backbone]] = {
     **{f"resnet{depth}": partial(ResNet, depth) for depth in (18, 34, 50, 101)},
     **{f"resnet{depth}_ibn_a": partial(ResNet, depth, ibn=True) for depth in (18, 34, 50, 101)},
+    "resnet18_x0_5": partial(ResNet, 18, width=0.5),
     **{f"osnet_{name}": partial(_osnet, width, False) for name, width in WIDTHS.items()},
     **{f"osnet_ain_{name}": partial(_osnet, width, True) for name, width in WIDTHS.items()},
 }

@@ -98,23 +98,25 @@ class ResNet(Backbone):
         depth: 18, 34, 50 or 101.
         last_stride: stride of layer4; 1 gives a map of 1/16 of the image, 2 of 1/32.
         ibn: IBN-a in every block of layer1 .. layer3.
+        width: factor on all channels; only 1 takes weights of torchvision.
     """
 
-    def __init__(self, depth: int, last_stride: int = 1, ibn: bool = False) -> None:
+    def __init__(self, depth: int, last_stride: int = 1, ibn: bool = False, width: float = 1.0) -> None:
         super().__init__()
         block, counts = _LAYOUTS[depth]
-        self.conv1 = nn.Conv2d(3, 64, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        stem = round(64 * width)
+        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(stem)
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        channels, total, stages = 64, 4, []
+        channels, total, stages = stem, 4, []
         for number, (count, stride) in enumerate(zip(counts, (1, 2, 2, last_stride), strict=True), 1):
-            width = 32 * 2**number
+            inner = round(32 * 2**number * width)
             norm: Norm = IBN if ibn and number < 4 else nn.BatchNorm2d
             blocks = []
             for index in range(count):
-                blocks.append(block(channels, width, stride if index == 0 else 1, norm))
-                channels = width * block.expansion
+                blocks.append(block(channels, inner, stride if index == 0 else 1, norm))
+                channels = inner * block.expansion
             total *= stride
             name = f"layer{number}"
             self.add_module(name, nn.Sequential(*blocks))
