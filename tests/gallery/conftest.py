@@ -66,3 +66,11 @@ def own_folder() -> Iterator[Path]:
     folder = new_folder()
     yield folder
     remove(folder)
+
+
+@pytest.fixture
+def fresh_folder() -> Iterator[Path]:
+    """Folder for an own server of one test."""
+    folder = new_folder()
+    yield folder
+    remove(folder)

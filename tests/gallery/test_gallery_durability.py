@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +17,7 @@ import psycopg
 import pytest
 from stored import SPACE, crops, embedding
 
+from own_postgres import remove
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
 from unveil.gallery.store import open_store, own_server
@@ -116,7 +119,7 @@ def test_a_store_goes_on_after_its_own_server_was_killed(own_folder):
     other.close()
 
 
-def test_the_own_server_stops_with_its_last_process_even_after_one_was_killed(own_folder):
+def test_the_own_server_stops_with_its_last_process_even_after_one_was_killed(fresh_folder):
     code = """
         import sys
         from pathlib import Path
@@ -126,13 +129,13 @@ def test_the_own_server_stops_with_its_last_process_even_after_one_was_killed(ow
         print("open", flush=True)
         sys.stdin.readline()
     """
-    start = [sys.executable, "-c", textwrap.dedent(code), str(own_folder)]
+    start = [sys.executable, "-c", textwrap.dedent(code), str(fresh_folder)]
     first, second = (
         subprocess.Popen(start, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
     )
     for process in (first, second):
         assert process.stdout is not None and process.stdout.readline() == "open\n"
-    pid = int((own_folder / "postgres" / "postmaster.pid").read_text().split()[0])
+    pid = int((fresh_folder / "postgres" / "postmaster.pid").read_text().split()[0])
     first.kill()
     first.wait()
     # Somebody who comes later notices that the first is gone.
@@ -140,6 +143,39 @@ def test_the_own_server_stops_with_its_last_process_even_after_one_was_killed(ow
     assert third.stdout == "open\n" and psutil.pid_exists(pid)
     second.communicate("\n")
     assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.fixture
+def small_disk(fresh_folder: Path) -> Iterator[Path]:
+    """Folder on a disk of 128 MB."""
+    mount = ["mount", "-t", "tmpfs", "-o", "size=128m", "tmpfs", str(fresh_folder)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("needs the right to mount a small disk")
+    yield fresh_folder
+    remove(fresh_folder)
+    subprocess.run(["umount", "-l", str(fresh_folder)], check=True)
+
+
+def test_a_full_disk_is_one_clear_error_and_loses_nothing(small_disk):
+    store = open_store(folder=small_disk)
+    store.create("shop", SPACE)
+    assert store.add("shop", crops(range(20)), embedding(20)) == 20
+    free = shutil.disk_usage(small_disk).free
+    (small_disk / "ballast").write_bytes(bytes(free - 4_000_000))
+    kept, said = 20, ""
+    for n in range(20):
+        numbers = range(100 + 200 * n, 300 + 200 * n)
+        try:
+            kept += store.add("shop", crops(numbers), embedding(200), "job", n)
+        except UnveilError as e:
+            said = str(e)
+            break
+    assert "full" in said
+    (small_disk / "ballast").unlink()
+    assert store.info("shop").crops == kept == len(store.ids("shop", Filter()))
+    assert store.verify("shop") == []
+    assert store.add("shop", crops(numbers), embedding(200), "job", n) == 200
+    store.close()
 
 
 def test_a_server_that_is_down_is_one_clear_error():
