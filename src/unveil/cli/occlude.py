@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-
-if TYPE_CHECKING:
-    from unveil.occlusion.hider import Translate
 
 LIKE = {"occ-prcc": "prcc", "occ-ltcc": "ltcc"}
 
@@ -26,7 +23,9 @@ def command(
     scheme: Annotated[str | None, typer.Option(help="Scheme of the maps, where the tree has several.")] = None,
     style: Annotated[
         Literal["parts", "blocks", "people", "cutouts"],
-        typer.Option(help="Blocks over a body part, one block, another person, or pictures of --cutouts."),
+        typer.Option(
+            help="Blocks over a body part, one block, another person, or things of the world or of --cutouts."
+        ),
     ] = "parts",
     ratio: Annotated[float | None, typer.Option(min=0, max=1, help="Fraction of the person to hide.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed hides the same.")] = 0,
@@ -37,9 +36,13 @@ def command(
     threshold: Annotated[float, typer.Option(min=0, max=1, help="A block is on above this share of its part.")] = 0.0,
     upsample: Annotated[Literal["nearest", "bilinear"], typer.Option(help="Hard or soft blocks.")] = "nearest",
     present_only: Annotated[bool, typer.Option(help="Draw only parts that the image shows.")] = False,
-    cutouts: Annotated[Path | None, typer.Option(help="Folder of RGBA pictures for the style cutouts.")] = None,
+    cutouts: Annotated[
+        Path | None, typer.Option(help="Folder of RGBA pictures for the style cutouts; the world's by default.")
+    ] = None,
     parser: Annotated[str, typer.Option(help="What made the maps, for the table.")] = "",
+    sheet: Annotated[Path | None, typer.Option(help="Write crops above their twins, .png or .jpg.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; all processors by default.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
 ) -> None:
     """Hide people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was hidden.
 
@@ -51,13 +54,20 @@ def command(
     `unveil occlude --like occ-prcc /data/prcc /data/occ_prcc --parsing /data/prcc`
 
     `unveil occlude market1501:/data/market /data/market-30 --style blocks --ratio 0.3`
+
+    `unveil occlude world:small hidden --style cutouts --ratio 0.4 --sheet hidden.jpg`
     """
+    import dataclasses
+    import json
+
+    from unveil.bench.occluders import cutouts_for, translation
     from unveil.cli.sources import crops_of
     from unveil.data.parsing_tree import attach_parsing
     from unveil.errors import DataError, nearest
     from unveil.occlusion.build import build, root_of
     from unveil.occlusion.parts import COMPONENTS, PartsSettings
     from unveil.occlusion.settings import OcclusionSettings
+    from unveil.occlusion.sheet import save_twin_sheet
 
     for name in component or ():
         if name not in COMPONENTS:
@@ -69,20 +79,13 @@ def command(
         present_only=present_only,
         components=tuple(component or COMPONENTS),
     )
-    settings = OcclusionSettings(style, ratio, seed, parts, cutouts)
+    settings = OcclusionSettings(style, ratio, seed, parts, cutouts_for(style, cutouts))
     dataset = crops_of(f"{LIKE[like]}:{source}" if like else source)
     root = root_of(dataset, Path(source.partition(":")[2].partition("?")[0] or source))
     if parsing is not None or (dataset.parsing_scheme is None and (root / "parsing").is_dir()):
         dataset, share = attach_parsing(dataset, parsing or root, scheme)
         typer.echo(str(share), err=True)
-    typer.echo(str(build(dataset, root, out, settings, parser, _translation(dataset.parsing_scheme), workers)))
-
-
-def _translation(scheme: str | None) -> Translate | None:
-    """Return the way from the world's own labels to body components; other schemes know theirs."""
-    if scheme != "world":
-        return None
-    from unveil.world.labels import table
-
-    components = table("pascal7")
-    return lambda labels: components[labels]
+    report = build(dataset, root, out, settings, parser, translation(dataset), workers)
+    if sheet is not None:
+        save_twin_sheet(dataset, out, sheet)
+    typer.echo(json.dumps(dataclasses.asdict(report)) if as_json else str(report))

@@ -19,7 +19,7 @@ from unveil.occlusion.hider import NO_PARSING, Hider, Row, Translate, to_compone
 from unveil.occlusion.settings import OcclusionSettings
 from unveil.occlusion.twin import JOURNAL, TABLE, claim, copy_companions, read_journal, read_table, write_table
 from unveil.progress import track
-from unveil.records import Dataset
+from unveil.records import Dataset, Sample
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ def build(
     parser: str = "",
     translate: Translate | None = None,
     workers: int | None = None,
+    donors: Sequence[Sample] | None = None,
+    companions: bool = True,
 ) -> BuildReport:
     """Write the occluded twin of a dataset.
 
@@ -59,6 +61,8 @@ def build(
         parser: what made the parsing maps, for the table.
         translate: from the labels of the maps to Pascal-7; by default that of the dataset's scheme.
         workers: threads; the number of processors by default.
+        donors: people of the style "people", with parsing maps; those of the dataset by default.
+        companions: copy lists and tables of the source's root.
 
     Raises:
         DataError: no parsing maps where the style needs them, or a map that does not fit its image.
@@ -66,8 +70,8 @@ def build(
     """
     settings = settings or OcclusionSettings()
     source = root_of(dataset, source)
-    worker = Hider(dataset, source, out, settings, parser, translate or to_components(dataset))
-    claim(dataset, source, out, settings, parser)
+    worker = Hider(dataset, source, out, settings, parser, translate or to_components(dataset), donors)
+    claim(dataset, source, out, settings, parser, () if donors is None else worker.donors)
     done = read_table(out / TABLE) | read_journal(out / JOURNAL)
     rows = {key: row for key, row in done.items() if (out / key).is_file()}
     todo = [s for s in dataset.samples if s.key not in rows]
@@ -80,7 +84,8 @@ def build(
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    copy_companions(source, out)
+    if companions:
+        copy_companions(source, out)
     ordered = [rows[s.key] for s in dataset.samples]
     write_table(out / TABLE, ordered)
     (out / JOURNAL).unlink(missing_ok=True)

@@ -16,6 +16,7 @@ from unveil.occlusion.blocks import hide_block
 from unveil.occlusion.hide import (
     Image,
     Labels,
+    Mask,
     Occlusion,
     fuse,
     hidden_fraction,
@@ -36,6 +37,7 @@ NO_PARSING = "no parsing map"
 # Heights of what is pasted, as a fraction of the image's: other people are about as tall, things are not.
 HEIGHTS = {"people": (0.85, 1.15), "cutouts": (0.35, 0.9)}
 TRIES = 8
+NEAR = 0.03  # a pole cannot hide half of a person: beyond this share another thing is drawn
 
 
 class Hider:
@@ -48,18 +50,28 @@ class Hider:
         settings: how to hide.
         parser: what made the parsing maps, for the table.
         translate: from the labels of the maps to Pascal-7.
+        donors: people who may stand before others; those of the dataset by default.
 
     Raises:
         DataError: the style needs parsing maps and there are none.
     """
 
     def __init__(
-        self, dataset: Dataset, source: Path, out: Path, settings: OcclusionSettings, parser: str, translate: Translate
+        self,
+        dataset: Dataset,
+        source: Path,
+        out: Path,
+        settings: OcclusionSettings,
+        parser: str,
+        translate: Translate,
+        donors: Sequence[Sample] | None = None,
     ) -> None:
         self.source, self.out, self.settings, self.parser, self.translate = source, out, settings, parser, translate
-        self.donors = sorted((s for s in dataset.samples if s.parsing), key=lambda s: s.key)
+        known = dataset.samples if donors is None else donors
+        self.donors = sorted((s for s in known if s.parsing), key=lambda s: s.key)
         self.things: Sequence[Cutout] = read_cutouts(settings.cutouts) if settings.cutouts else ()
-        if settings.style in ("parts", "people") and not self.donors:
+        needed = {"parts": dataset.samples, "people": self.donors}.get(settings.style, ())
+        if settings.style in ("parts", "people") and not any(s.parsing for s in needed):
             raise DataError(
                 f"the style {settings.style!r} needs parsing maps, and {dataset.name!r} has none: parse it first "
                 "(unveil parse), name their tree with --parsing, or choose the style blocks"
@@ -104,10 +116,25 @@ class Hider:
         weight = person_weight(size, labels)
         if style == "blocks":
             return hide_block(weight, wanted, rng)
-        cutout = (
-            self._other_person(sample, rng) if style == "people" else self.things[int(rng.integers(len(self.things)))]
-        )
-        return hide_behind(cutout, weight, wanted, HEIGHTS[style], rng) if cutout else nothing(size, "nobody else")
+        return self._paste(sample, weight, wanted, rng)
+
+    def _paste(self, sample: Sample, weight: Mask, wanted: float, rng: np.random.Generator) -> Occlusion:
+        """Hide behind the first drawn thing or person that can hide so much, or the one that comes nearest."""
+        style, best, off = self.settings.style, nothing(weight.shape, "nobody else"), np.inf
+        for _ in range(TRIES):
+            if style == "people":
+                cutout = self._other_person(sample, rng)
+            else:
+                cutout = self.things[int(rng.integers(len(self.things)))]
+            if cutout is None:
+                break
+            occlusion = hide_behind(cutout, weight, wanted, HEIGHTS[style], rng)
+            missed = abs(hidden_fraction(occlusion.mask, weight) - wanted)
+            if missed < off:
+                best, off = occlusion, missed
+            if off <= NEAR:
+                break
+        return best
 
     def _other_person(self, sample: Sample, rng: np.random.Generator) -> Cutout | None:
         for _ in range(TRIES):

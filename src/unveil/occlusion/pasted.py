@@ -100,6 +100,8 @@ def _crop(rgb: Image, alpha: Mask, name: str) -> Cutout | None:
 def _resize(cutout: Cutout, tall: int, wide: int) -> tuple[Image, Mask]:
     shrinks = tall < cutout.alpha.shape[0]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    rgb = np.asarray(cv2.resize(cutout.rgb, (wide, tall), interpolation=how), np.uint8)
     alpha = np.asarray(cv2.resize(cutout.alpha, (wide, tall), interpolation=how), np.float32)
-    return rgb, alpha
+    # Weighted by alpha, or what lies around the thing, unseen, would colour its edge.
+    weighted = cv2.resize(cutout.rgb * cutout.alpha[..., None], (wide, tall), interpolation=how)
+    rgb = np.rint(weighted.reshape(tall, wide, 3) / np.maximum(alpha, 1e-6)[..., None])
+    return np.clip(rgb, 0, 255).astype(np.uint8), alpha

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 from unveil.errors import UnveilError
 from unveil.files import write_text
 from unveil.occlusion.settings import OcclusionSettings
-from unveil.records import Dataset
+from unveil.records import Dataset, Sample
 
 Row = dict[str, str]
 TABLE, SETTINGS, JOURNAL = "occlusion.csv", "occlusion.json", ".occlusion.jsonl"
@@ -21,8 +22,10 @@ COLUMNS = ("path", "style", "what", "kernel", "cells", "hidden", "hidden_person"
 COMPANIONS = frozenset((".txt", ".csv", ".json", ".list", ".mat", ".yaml", ".yml", ".md"))
 
 
-def claim(dataset: Dataset, source: Path, out: Path, settings: OcclusionSettings, parser: str) -> None:
-    """Begin or continue a build in a folder.
+def claim(
+    dataset: Dataset, source: Path, out: Path, settings: OcclusionSettings, parser: str, donors: Sequence[Sample] = ()
+) -> None:
+    """Begin or continue a build in a folder; ``donors`` are those of another place than the dataset.
 
     Raises:
         UnveilError: the folder holds the source, something else, or a build with other settings.
@@ -34,6 +37,7 @@ def claim(dataset: Dataset, source: Path, out: Path, settings: OcclusionSettings
         "dataset_hash": dataset.hash,
         "parsing_scheme": dataset.parsing_scheme,
         "parser": parser,
+        **({"donors": _hash(donors)} if donors else {}),
         **json.loads(json.dumps(dataclasses.asdict(settings), default=str)),
     }
     path = out / SETTINGS
@@ -46,6 +50,10 @@ def claim(dataset: Dataset, source: Path, out: Path, settings: OcclusionSettings
         raise UnveilError(f"{out} is not empty and no occluded dataset; choose another folder")
     else:
         write_text(path, json.dumps(stated, indent=2) + "\n")
+
+
+def _hash(donors: Sequence[Sample]) -> str:
+    return hashlib.sha256("\n".join(sample.key for sample in donors).encode()).hexdigest()[:12]
 
 
 def read_journal(path: Path) -> dict[str, Row]:

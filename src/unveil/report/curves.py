@@ -79,6 +79,45 @@ def training_curves(records: Sequence[Mapping[str, Any]], path: Path) -> None:
         rows[-1][0].set_xlabel("iteration")
 
 
+def grid_of_curves(
+    panels: Sequence[Sequence[Mapping[str, Sequence[tuple[float, float]]]]],
+    path: Path,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    across: str,
+) -> None:
+    """Draw panels in rows and columns; lines of one name have one colour everywhere.
+
+    Args:
+        panels: ``panels[row][column]`` maps the name of a line to its points (x, y).
+        path: PNG to write.
+        rows: names of the y axes.
+        columns: titles of the columns.
+        across: name of the x axes.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+        UnveilError: there is no line, or the picture cannot be written.
+    """
+    names = list(dict.fromkeys(name for row in panels for panel in row for name in panel))
+    if not names:
+        raise UnveilError("no curve to draw: there is no line")
+    with _figure(path, len(rows), len(columns), (3.4 * len(columns) + 0.8, 2.7 * len(rows) + 0.5)) as grid:
+        for y, row in enumerate(panels):
+            for x, panel in enumerate(row):
+                for name, points in panel.items():
+                    colour = COLOURS[names.index(name) % len(COLOURS)]
+                    grid[y][x].plot(*zip(*points, strict=True), color=colour, label=name, marker="o", ms=3)
+                grid[y][x].set_ylim(0, 1.05 * max(p[1] for other in row for points in other.values() for p in points))
+        for axes, name in zip(grid[:, 0], rows, strict=True):
+            axes.set_ylabel(name)
+        for axes, name in zip(grid[0], columns, strict=True):
+            axes.set_title(name)
+        for axes in grid[-1]:
+            axes.set_xlabel(across)
+        grid[0][-1].legend(frameon=False, fontsize=8)
+
+
 def _series(records: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
     out: dict[str, list[tuple[float, float]]] = {}
     for record in records:
