@@ -1,4 +1,9 @@
-"""The channel interaction-and-aggregation (CIA) of IANet (Hou et al., CVPR 2019): channels helped by similar ones."""
+"""Channels helped by similar ones, after the channel interaction-and-aggregation (CIA) of IANet (Hou et al., CVPR 2019).
+
+Sure, from abstract and summaries: relations between whole channel maps, aggregation by them at every position, a
+residual that leaves a pre-trained network as it was at first. The inner product, the softmax over it and the batch norm
+without a convolution are this project's reading; the equations of the paper were not at hand.
+"""
 
 from __future__ import annotations
 
