@@ -14,6 +14,7 @@ from rich.markup import escape
 from unveil import __version__
 from unveil.cli import (
     ablate,
+    audit,
     bench,
     data,
     demo,
@@ -43,6 +44,7 @@ app = typer.Typer(
 for _command in (demo, train, evaluate, embed, search, parse, occlude, bench, ablate, methods, doctor):
     app.command(_command.__name__.rpartition(".")[2], epilog=EXIT_CODES)(_command.command)
 app.add_typer(data.app, name="data")
+app.add_typer(audit.app, name="audit")
 app.add_typer(world.app, name="world")
 
 
