@@ -165,8 +165,9 @@ class Batch:
         if self.images.ndim != 4 or self.images.shape[1] != 3:
             raise ValueError(f"images: expected (B, 3, H, W), got {tuple(self.images.shape)}")
         for name, tensor in self._labels():
-            if tensor.shape != (len(self.images),):
-                raise ValueError(f"{name}: expected ({len(self.images)},), got {tuple(tensor.shape)}")
+            # shape[0] and not len(): exporters take a length for a constant.
+            if tensor.shape != (self.images.shape[0],):
+                raise ValueError(f"{name}: expected ({self.images.shape[0]},), got {tuple(tensor.shape)}")
         expected = (self.images.shape[0], *self.images.shape[2:])
         if self.parsing is not None and tuple(self.parsing.shape) != expected:
             raise ValueError(f"parsing: expected {expected}, got {tuple(self.parsing.shape)}")

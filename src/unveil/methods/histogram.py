@@ -64,12 +64,10 @@ class Histogram(Method):
         vectors = []
         for stripe in codes.tensor_split(self.settings.stripes, dim=1):
             flat = stripe.flatten(1)
-            counts = torch.zeros(len(flat), bins, device=flat.device).scatter_add_(
-                1, flat, torch.ones_like(flat).float()
-            )
+            counts = rgb.new_zeros(flat.shape[0], bins).scatter_add_(1, flat, torch.ones_like(flat, dtype=rgb.dtype))
             vectors.append((counts / flat.shape[1]).sqrt())
         names = tuple(f"stripe{i + 1}" for i in range(self.settings.stripes))
-        return Embedding(torch.stack(vectors, 1), torch.ones(len(rgb), len(names), device=rgb.device), names)
+        return Embedding(torch.stack(vectors, 1), rgb.new_ones(rgb.shape[0], len(names)), names)
 
     def _codes(self, rgb: Tensor) -> Tensor:
         """Return the bin of each pixel, ``(B, H, W)`` int64."""

@@ -32,7 +32,7 @@ def embed_batches(method: Method, batches: Iterable[Batch], flip: bool | None = 
         with torch.inference_mode():
             for batch in batches:
                 with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bf16):
-                    parts.append((_embed_twice(method, batch) if flip else method.embed(batch)).numpy())
+                    parts.append((embed_twice(method, batch) if flip else method.embed(batch)).numpy())
     finally:
         method.train(training)
     return Embedding.concatenate(parts)
@@ -52,7 +52,8 @@ def mirror(batch: Batch, scheme: str | None) -> Batch:
     return batch.replace(images=batch.images.flip(-1), parsing=parsing)
 
 
-def _embed_twice(method: Method, batch: Batch) -> Embedding:
+def embed_twice(method: Method, batch: Batch) -> Embedding:
+    """Return the embedding of the crops and of their mirror images together; see `embed_batches`."""
     # CAL and Simple-ReID add the vectors of the crop and of its mirror image before they normalise.
     seen, mirrored = method.embed(batch), method.embed(mirror(batch, method.needs.test_parsing))
     vectors = F.normalize(seen.vectors.float() + mirrored.vectors.float(), dim=-1)

@@ -24,7 +24,8 @@ class PairRelations(nn.Module):
             raise ValueError(f"vectors: expected at least 2 to relate, got {n}")
         first = vectors.unsqueeze(2).expand(-1, n, n, -1)
         relations = self.pair(torch.cat([first, first.transpose(1, 2)], dim=3)).relu()  # r_ij of [f_i; f_j]
-        others = ~torch.eye(n, dtype=torch.bool, device=vectors.device)
+        place = torch.arange(n, device=vectors.device)
+        others = place[:, None] != place  # a negated identity matrix has no counterpart in ONNX
         return (relations * others[..., None]).sum(dim=2) / (n - 1)
 
 

@@ -21,4 +21,4 @@ def stripe_masks(like: Tensor, count: int) -> Tensor:
     """Return masks ``(B, count, h, w)`` of 0 and 1 for a map ``(B, C, h, w)``."""
     rows = torch.arange(like.shape[2], device=like.device)
     inside = torch.stack([(rows >= top) & (rows < bottom) for top, bottom in stripe_bounds(like.shape[2], count)])
-    return inside[None, :, :, None].expand(len(like), -1, -1, like.shape[3]).to(like.dtype)
+    return inside[None, :, :, None].expand(like.shape[0], -1, -1, like.shape[3]).to(like.dtype)

@@ -1,0 +1,76 @@
+"""A trained model as one graph without state: resized pixels in, vectors and visibility out."""
+
+from __future__ import annotations
+
+import copy
+import keyword
+from collections.abc import ItemsView, Iterator, KeysView
+
+import torch
+from torch import Tensor, nn
+
+from unveil.data.augment import normalise
+from unveil.methods.inference import embed_twice
+from unveil.models.checkpoint import TrainedModel
+from unveil.records import Batch, Embedding
+
+
+class Graph(nn.Module):
+    """Normalisation, the method, and the mirrored crop where the method tests with one.
+
+    Methods that look at a parsing map at test do here what they do without one.
+
+    Args:
+        model: a trained model; its weights are shared, not copied.
+    """
+
+    def __init__(self, model: TrainedModel) -> None:
+        super().__init__()
+        self.method = model.method.eval()
+        self.input = model.input
+
+    def embed(self, images: Tensor) -> Embedding:
+        """Return the embedding of crops ``(B, H, W, 3)`` uint8 RGB at the size of the model's input."""
+        unknown = torch.zeros_like(images[:, 0, 0, 0], dtype=torch.long)
+        batch = normalise(Batch(images.permute(0, 3, 1, 2), unknown), self.input)
+        return embed_twice(self.method, batch) if self.method.flip_test else self.method.embed(batch)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Return vectors ``(B, E, D)`` and visibility ``(B, E)`` float32."""
+        found = self.embed(images)
+        return found.vectors.float(), found.visibility.float()
+
+
+def exportable(graph: Graph) -> Graph:
+    """Return a copy whose modules have names that PyTorch's exporter can write as Python ("global" is none)."""
+    graph = copy.deepcopy(graph)
+    for module in list(graph.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.ModuleDict) and any(keyword.iskeyword(key) for key in child):
+                setattr(module, name, _SafeNames(child))
+    return graph
+
+
+class _SafeNames(nn.ModuleDict):
+    """A dictionary of modules that answers to its keys and keeps them under other names."""
+
+    def __init__(self, modules: nn.ModuleDict) -> None:
+        super().__init__()
+        self._safe = {key: f"{key}_" if keyword.iskeyword(key) else key for key in modules}
+        for key, module in modules.items():
+            self._modules[self._safe[key]] = module
+
+    def __getitem__(self, key: str) -> nn.Module:
+        return super().__getitem__(self._safe[key])
+
+    def __contains__(self, key: str) -> bool:
+        return key in self._safe
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._safe)
+
+    def keys(self) -> KeysView[str]:
+        return self._safe.keys()
+
+    def items(self) -> ItemsView[str, nn.Module]:
+        return {key: self[key] for key in self._safe}.items()

@@ -1,0 +1,99 @@
+"""Does an exported model say what PyTorch says? The same crops through both, the largest difference of a vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from unveil.data.images import resize
+from unveil.errors import CheckpointError
+from unveil.export.engine import Engine
+from unveil.recipe import InputSettings
+from unveil.records import Embedding
+
+TOLERANCE = 1e-3
+CROPS = 8
+SEED = 11
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two embeddings of the same crops are apart.
+
+    Args:
+        vectors: largest length of a difference of two vectors, relative to the length of the first.
+        visibility: largest difference of a visibility.
+    """
+
+    vectors: float
+    visibility: float
+
+    @property
+    def largest(self) -> float:
+        """The larger of the two."""
+        return max(self.vectors, self.visibility)
+
+    def __str__(self) -> str:
+        return f"vectors differ by at most {self.vectors:.1e} of their length, visibility by {self.visibility:.1e}"
+
+
+def difference(expected: Embedding, found: Embedding) -> Difference:
+    """Compare two embeddings of the same crops, row by row.
+
+    Raises:
+        CheckpointError: they have other names, metric, weights or shapes, or numbers that are not finite.
+    """
+    described = [(e.names, e.metric, tuple(e.weights), e.vectors.shape) for e in (expected, found)]
+    if described[0] != described[1]:
+        raise CheckpointError(f"expected an embedding {described[0]}, the exported model gives {described[1]}")
+    if not np.isfinite(found.vectors).all() or not np.isfinite(found.visibility).all():
+        raise CheckpointError("the exported model gives numbers that are not finite")
+    lengths = np.maximum(np.linalg.norm(expected.vectors, axis=2), 1e-12)
+    apart = np.linalg.norm(expected.vectors - found.vectors, axis=2) / lengths
+    # What is hidden on both sides is never compared, whatever its vector.
+    apart[(expected.visibility <= 0) & (found.visibility <= 0)] = 0
+    seen = np.abs(expected.visibility - found.visibility)
+    return Difference(float(apart.max(initial=0)), float(seen.max(initial=0)))
+
+
+def test_crops(size: InputSettings, count: int = CROPS, seed: int = SEED) -> list[np.ndarray]:
+    """Return crops ``(H, W, 3)`` uint8 of patterns from coarse to fine, at the size of a model's input."""
+    rng = np.random.default_rng(seed)
+    crops = []
+    for _ in range(count):
+        total = np.zeros((size.height, size.width, 3))
+        for cells in (2, 4, 8, 16, 32):
+            noise = rng.integers(0, 256, (2 * cells, cells, 3), np.uint8)
+            total += resize(noise, size.height, size.width) * rng.uniform(0.1, 1)
+        total -= total.min()
+        crops.append(np.asarray(255 * total / total.max(), np.uint8))
+    return crops
+
+
+test_crops.__test__ = False  # type: ignore[attr-defined]
+
+
+def check_parity(reference: Engine, exported: Engine, tolerance: float = TOLERANCE) -> Difference:
+    """Compare an exported model with PyTorch on crops of its real size, several at a time and one alone.
+
+    Args:
+        reference: runs PyTorch.
+        exported: runs the exported file.
+        tolerance: largest difference that is let through; see `Difference`.
+
+    Raises:
+        CheckpointError: they differ by more.
+    """
+    crops = test_crops(InputSettings(**reference.space_info.input))
+    expected = reference.embed(crops)
+    together, alone = exported.embed(crops), exported.embed(crops[:1])
+    found = difference(expected, together)
+    single = difference(expected.select(slice(1)), alone)
+    found = max(found, single, key=lambda d: d.largest)
+    if found.largest > tolerance:
+        raise CheckpointError(
+            f"{exported.kind} does not agree with PyTorch: {found}; at most {tolerance:g} is allowed. "
+            "Use the model itself (engine torch)"
+        )
+    return found

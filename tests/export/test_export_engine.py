@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from unveil.errors import CheckpointError, RecipeError
+from unveil.export import choice
+from unveil.export.engine import load_engine, torch_engine
+from unveil.export.files import write_graph
+from unveil.export.parity import difference
+from unveil.models.embed import embed_samples
+from unveil.records import Sample
+
+pytest.importorskip("onnxscript", reason="the exporter of PyTorch is not installed (extra export)")
+pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
+
+
+def test_an_engine_gives_what_unveil_embed_gives(saved, trained, pictures, tmp_path):
+    from PIL import Image
+
+    samples = []
+    for n, picture in enumerate(pictures):
+        Image.fromarray(picture).save(tmp_path / f"{n}.png")
+        samples.append(Sample(f"{n}", tmp_path / f"{n}.png"))
+    expected, _ = embed_samples(trained, samples, tmp_path / "store")
+    for kind in ("torch", "onnx"):
+        assert difference(expected, load_engine(saved, kind).embed(pictures)).largest < 1e-5
+
+
+def test_auto_is_measured_once_and_remembered(saved, trained, pictures, caplog):
+    with caplog.at_level(logging.INFO, "unveil.export.choice"):
+        first = load_engine(saved.parent)
+        assert "crops a second" in caplog.text
+        caplog.clear()
+        second = load_engine(saved)
+        assert "crops a second" not in caplog.text
+    assert first.kind == second.kind
+    assert first.fingerprint == trained.card.fingerprint
+    assert (first.space_info.names, first.space_info.dimension, first.space_info.metric) == (("global",), 512, "cosine")
+    assert first.space_info.input["height"] == 128
+    assert difference(torch_engine(trained).embed(pictures), second.embed(pictures)).largest < 1e-4
+
+
+def test_a_damaged_cache_is_made_again(saved, trained, pictures):
+    load_engine(saved, "onnx")
+    file = choice.cache_dir() / "engines" / trained.card.fingerprint / "model-1.onnx"
+    file.write_bytes(file.read_bytes()[:5000])
+    (file.parent / "engines.json").write_text("{")
+    engine = load_engine(saved, "onnx")
+    assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
+
+
+def test_an_engine_that_disagrees_is_left_out_of_the_choice(saved, trained, caplog, monkeypatch):
+    """The cached graph is another model's with this one's card: only the comparison can tell."""
+    onnx = pytest.importorskip("onnx")
+    load_engine(saved, "onnx")
+    file = choice.cache_dir() / "engines" / trained.card.fingerprint / "model-1.onnx"
+    proto = onnx.load(str(file))
+    for tensor in proto.graph.initializer:
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.ndim == 4:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(values[::-1].copy(), tensor.name))
+            break
+    onnx.save(proto, str(file))
+    (file.parent / "engines.json").unlink()
+    with pytest.raises(CheckpointError, match="does not agree with PyTorch"):
+        load_engine(saved, "onnx")
+    assert load_engine(saved).kind == "torch"
+    assert "left out" in caplog.text
+    file.unlink()
+    (file.parent / "engines.json").unlink()
+
+
+def test_many_threads_get_their_own_crops(saved, pictures):
+    engine = load_engine(saved, "onnx")
+    alone = [engine.embed([picture]).vectors for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda n: engine.embed([pictures[n % 3]]).vectors, range(24)))
+    for n, vectors in enumerate(found):
+        np.testing.assert_allclose(vectors, alone[n % 3], rtol=1e-4, atol=1e-5)
+
+
+def test_no_pictures_and_more_than_a_batch(saved, trained, pictures):
+    engine = torch_engine(trained)
+    assert engine.embed([]).vectors.shape == (0, 1, 512)
+    engine.batch = 2
+    np.testing.assert_allclose(engine.embed(pictures).vectors[2], engine.embed(pictures[2:]).vectors[0], rtol=1e-5)
+
+
+def test_what_is_no_picture_is_refused(trained):
+    engine = torch_engine(trained)
+    for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"image 0: expected \(H, W, 3\) uint8"):
+            engine.embed([wrong])
+
+
+def test_an_exported_file_runs_alone_and_unknown_kinds_are_named(saved, trained, pictures, tmp_path):
+    write_graph(trained, tmp_path / "m.onnx")
+    engine = load_engine(tmp_path / "m.onnx")
+    assert engine.fingerprint == trained.card.fingerprint
+    assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
+    with pytest.raises(RecipeError, match="cannot be run by torch"):
+        load_engine(tmp_path / "m.onnx", "torch")
+    with pytest.raises(RecipeError, match="unknown engine 'fast'"):
+        load_engine(saved, "fast")
+    with pytest.raises(CheckpointError, match="no model at"):
+        load_engine(tmp_path / "none.onnx")
+
+
+def test_the_command_writes_a_checked_file_and_says_so(saved, tmp_path):
+    from unveil.cli import app
+
+    done = CliRunner().invoke(app, ["-q", "export", str(saved), "--out", str(tmp_path / "m.onnx"), "--json"])
+    assert done.exit_code == 0, done.output
+    said = json.loads(done.stdout)
+    assert said["difference"] < 1e-4
+    assert load_engine(tmp_path / "m.onnx", "onnx").fingerprint == said["fingerprint"]

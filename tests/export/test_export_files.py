@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from untrained import make_model
+from unveil.errors import CheckpointError, UnveilError
+from unveil.export.engine import onnx_engine, openvino_engine, torch_engine
+from unveil.export.files import export_model, write_graph
+from unveil.export.parity import TOLERANCE, check_parity, difference, test_crops
+from unveil.methods import METHODS
+from unveil.methods.inference import embed_batches
+from unveil.models.checkpoint import load_model
+from unveil.records import Batch
+
+pytest.importorskip("onnxscript", reason="the exporter of PyTorch is not installed (extra export)")
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
+# Bins with hard borders: a colour on a border falls to either side by the last bit of a division.
+HARD_BORDERS = ("histogram",)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_every_method_exports_and_agrees_with_pytorch(method, tmp_path, pictures):
+    trained = load_model(make_model(tmp_path, method))
+    head = write_graph(trained, tmp_path / "m.onnx")
+    reference, exported = torch_engine(trained), onnx_engine(tmp_path / "m.onnx")
+    assert exported.head == head
+    assert check_parity(reference, exported).largest <= TOLERANCE
+    # Another number of crops than it was traced with, and of any size.
+    assert difference(reference.embed(pictures), exported.embed(pictures)).largest <= TOLERANCE
+    assert bool(head.notes) == bool(trained.method.needs.test_parsing)
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    try:
+        assert check_parity(reference, openvino_engine(tmp_path / "m.onnx")).largest <= TOLERANCE
+    except CheckpointError as e:
+        assert method in HARD_BORDERS
+        assert "does not agree with PyTorch" in str(e)
+
+
+def test_the_graph_normalises_and_sees_the_mirrored_crop_as_evaluation_does(tmp_path):
+    import torch
+
+    from unveil.data.augment import normalise
+
+    trained = load_model(make_model(tmp_path, "cal"))
+    assert trained.method.flip_test
+    crops = np.stack(test_crops(trained.input, 3))
+    batch = Batch(torch.from_numpy(crops).permute(0, 3, 1, 2), torch.full((3,), -1))
+    expected = embed_batches(trained.method, [normalise(batch, trained.input)])
+    assert difference(expected, torch_engine(trained).embed(list(crops))).largest < 1e-6
+    once = embed_batches(trained.method, [normalise(batch, trained.input)], flip=False)
+    assert difference(expected, once).largest > 0.01
+
+
+def test_openvinos_files_hold_the_card_and_stand_alone(trained, tmp_path, pictures):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    head, found = export_model(trained, tmp_path / "m.xml", "openvino")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.bin", "m.xml"]
+    engine = openvino_engine(tmp_path / "m.xml")
+    assert engine.head == head
+    assert engine.fingerprint == trained.card.fingerprint
+    assert found.largest < 1e-4
+    assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
+
+
+def test_a_graph_that_disagrees_is_refused_and_what_was_there_stays(trained, tmp_path):
+    (tmp_path / "m.onnx").write_bytes(b"before")
+    with pytest.raises(CheckpointError, match=r"does not agree with PyTorch.*at most 1e-12"):
+        export_model(trained, tmp_path / "m.onnx", tolerance=1e-12)
+    assert [p.name for p in tmp_path.iterdir()] == ["m.onnx"]
+    assert (tmp_path / "m.onnx").read_bytes() == b"before"
+
+
+def test_another_models_graph_is_no_match(trained, tmp_path):
+    other = load_model(make_model(tmp_path, seed=1))
+    write_graph(other, tmp_path / "m.onnx")
+    with pytest.raises(CheckpointError, match="does not agree"):
+        check_parity(torch_engine(trained), onnx_engine(tmp_path / "m.onnx"))
+
+
+def test_a_wrong_ending_is_refused(trained, tmp_path):
+    with pytest.raises(UnveilError, match=r"ends in \.onnx"):
+        export_model(trained, tmp_path / "m.bin", "onnx")
+
+
+def test_foreign_newer_and_damaged_files_are_refused(trained, tmp_path):
+    onnx = pytest.importorskip("onnx")
+    path = tmp_path / "m.onnx"
+    with pytest.raises(CheckpointError, match="unveil export"):
+        onnx_engine(path)
+    write_graph(trained, path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:1000])
+    with pytest.raises(CheckpointError, match="not a model that ONNX Runtime can load"):
+        onnx_engine(path)
+    proto = onnx.load_from_string(whole)
+    proto.metadata_props[0].value = json.dumps(json.loads(proto.metadata_props[0].value) | {"format": 99})
+    onnx.save(proto, str(path))
+    with pytest.raises(CheckpointError, match="format 99 by a newer unveil"):
+        onnx_engine(path)
+    del proto.metadata_props[:]
+    onnx.save(proto, str(path))
+    with pytest.raises(CheckpointError, match="holds no card"):
+        onnx_engine(path)
+
+
+def test_difference_forgives_what_nobody_compares():
+    from unveil.records import Embedding
+
+    vectors = np.ones((1, 2, 3), np.float32)
+    shown, hidden = np.array([[1, 0]], np.float32), np.array([[1, 1]], np.float32)
+    other = vectors.copy()
+    other[0, 1] = 9
+    names = ("a", "b")
+    assert difference(Embedding(vectors, shown, names), Embedding(other, shown, names)).largest == 0
+    assert difference(Embedding(vectors, hidden, names), Embedding(other, hidden, names)).vectors == pytest.approx(8)
+    assert difference(Embedding(vectors, shown, names), Embedding(vectors, hidden, names)).visibility == 1
+    other[0, 0, 0] = np.nan
+    with pytest.raises(CheckpointError, match="not finite"):
+        difference(Embedding(vectors, shown, names), Embedding(other, shown, names))
