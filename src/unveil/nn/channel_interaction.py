@@ -1,4 +1,4 @@
-"""Channels helped by similar ones, after the channel interaction-and-aggregation (CIA) of IANet (Hou et al., CVPR 2019).
+"""Channels helped by similar ones, after channel interaction-and-aggregation (CIA) of IANet (Hou et al., CVPR 2019).
 
 Sure, from abstract and summaries: relations between whole channel maps, aggregation by them at every position, a
 residual that leaves a pre-trained network as it was at first. The inner product, the softmax over it and the batch norm

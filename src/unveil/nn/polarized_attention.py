@@ -1,9 +1,9 @@
 """Polarized self-attention (Liu et al., arXiv:2107.00782), its parallel layout: a gate on channels plus one on space.
 
 Each gate collapses one direction completely and keeps the other at half or full resolution. The layout (1x1
-convolutions to C/2 and 1, softmax over the collapsed direction, layer norm and sigmoid for channels, mean and sigmoid for
-positions, the sum of both) is the one that descriptions and public implementations of the paper agree on; whether the
-convolutions have a bias they do not, and here they have one.
+convolutions to C/2 and 1, softmax over the collapsed direction, layer norm and sigmoid for channels, mean and sigmoid
+for positions, the sum of both) is what descriptions and public implementations of the paper agree on; about biases of
+the convolutions they do not agree, and here they have them.
 """
 
 from __future__ import annotations
