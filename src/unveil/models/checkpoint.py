@@ -55,6 +55,11 @@ def save_model(path: Path, method: Method, card: Card) -> Card:
         UnveilError: the file cannot be written; an older file of that name is untouched.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
+    return write_model(path, tensors, card)
+
+
+def write_model(path: Path, tensors: dict[str, Tensor], card: Card) -> Card:
+    """Write a state dict with its card; see `save_model`."""
     card = card.model_copy(update={"fingerprint": _fingerprint(tensors, recipe_from(card.recipe).input)})
     with atomic_path(path) as temporary:
         try:

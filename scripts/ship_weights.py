@@ -1,0 +1,31 @@
+"""Put a trained model into the package: without its training heads, in half precision, under ``unveil:NAME``.
+
+Only models that were trained on the synthetic world may be shipped.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from unveil.models.checkpoint import load_model, write_model
+from unveil.models.without_heads import without_heads
+from unveil.shipped import FOLDER
+
+LICENCE = "Apache-2.0; trained on synthetic people only"
+
+
+def main() -> None:
+    """Run the script."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", type=Path, help="folder of a run, or its model.safetensors")
+    parser.add_argument("name")
+    parser.add_argument("--out", type=Path, default=FOLDER)
+    asked = parser.parse_args()
+    tensors, card = without_heads(load_model(asked.run))
+    card = write_model(asked.out / f"{asked.name}.safetensors", tensors, card.model_copy(update={"licence": LICENCE}))
+    print(f"unveil:{asked.name}, fingerprint {card.fingerprint}")
+
+
+if __name__ == "__main__":
+    main()

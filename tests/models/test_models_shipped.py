@@ -1,0 +1,48 @@
+import pytest
+import torch
+
+from unveil.errors import CheckpointError
+from unveil.methods.method import LabelSpace
+from unveil.models.card import Card
+from unveil.models.checkpoint import load_model, new_model, save_model, write_model
+from unveil.models.without_heads import without_heads
+from unveil.nn.backbones import build_backbone
+from unveil.recipe import load_recipe
+from unveil.records import Batch
+from unveil.shipped import shipped_names, weights_path
+
+
+@pytest.mark.parametrize("method", ["bot", "cal", "pab", "unveil"])
+def test_a_model_without_heads_embeds_as_before_and_is_smaller(method, tmp_path):
+    overrides = [f"method.name={method}", "backbone.name=osnet_x0_25", "input.height=64", "input.width=32"]
+    recipe = load_recipe(None, overrides)
+    torch.manual_seed(0)
+    outfits = tuple(i // 4 for i in range(160))
+    card = Card(recipe=recipe.model_dump(mode="json"), persons=40, clothes=160, outfits=outfits)
+    save_model(tmp_path / "whole.safetensors", new_model(recipe, LabelSpace(40, 160, outfits)), card)
+    whole = load_model(tmp_path / "whole.safetensors")
+    write_model(tmp_path / "bare.safetensors", *without_heads(whole))
+    bare = load_model(tmp_path / "bare.safetensors")
+    batch = Batch(torch.randn(2, 3, 64, 32), torch.zeros(2, dtype=torch.long))
+    with torch.inference_mode():
+        before, after = whole.method.embed(batch), bare.method.embed(batch)
+    torch.testing.assert_close(after.vectors, before.vectors, rtol=0.02, atol=0.02)
+    torch.testing.assert_close(after.visibility, before.visibility)
+    assert bare.card.persons == 1
+    assert (tmp_path / "bare.safetensors").stat().st_size < 0.55 * (tmp_path / "whole.safetensors").stat().st_size
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_shipped_weights_load_as_a_model_and_as_a_backbone_and_say_where_they_are_from(name):
+    model = load_model(f"unveil:{name}")
+    assert "synthetic" in model.card.licence
+    choice = model.recipe.backbone.model_copy(update={"init": f"unveil:{name}"})
+    backbone = build_backbone(choice)
+    for key, tensor in backbone.state_dict().items():
+        assert torch.equal(tensor, model.method.backbone.state_dict()[key])
+    assert weights_path(f"unveil:{name}").stat().st_size < 8_000_000
+
+
+def test_an_unknown_name_is_one_error():
+    with pytest.raises(CheckpointError, match="no weights 'unveil:nobody' in this package"):
+        load_model("unveil:nobody")
