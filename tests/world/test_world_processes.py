@@ -62,7 +62,7 @@ def test_ctrl_c_is_one_error_and_the_next_render_goes_on(tmp_path: Path) -> None
     assert kept
     assert not (folder / CARD).exists()
     process = start(folder, 2, 40)
-    while not list((folder / ".work").glob("p*.json")):
+    while len(list((folder / ".work").glob("camera*"))) < 4:
         assert process.poll() is None
     process.kill()
     process.communicate(timeout=120)

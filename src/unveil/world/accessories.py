@@ -6,13 +6,14 @@ import numpy as np
 
 from unveil.world.anatomy import anatomy, ramp
 from unveil.world.body import Floats, load_pack
+from unveil.world.drape import helper
 from unveil.world.fabric import Cloth, weave
-from unveil.world.garments import Dresser, helper
-from unveil.world.hair import skull
+from unveil.world.garments import Dresser
 from unveil.world.labels import code
 from unveil.world.mesh import Material, Piece
 from unveil.world.shaped import Shaped
 from unveil.world.skin import body_part
+from unveil.world.skull import skull
 
 ROWS, COLUMNS = 12, 20
 

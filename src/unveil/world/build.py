@@ -22,12 +22,13 @@ from unveil.records import Dataset, Sample
 from unveil.world.crops import person_crops
 from unveil.world.plan import VERSION, World
 from unveil.world.plate import Plate, render_plate
-from unveil.world.scene import make_scene
+from unveil.world.scene import Scene, make_scene
 from unveil.world.shot import Stage
 from unveil.world.workers import Workers
 
 PLAN, CARD, WORK = "plan.json", "card.json", ".work"
-STAGES_HELD = 12  # cameras that a process keeps at hand
+STAGES_HELD = 12  # cameras whose plates a process keeps mapped, 25 MB each
+SCENES_HELD = 64  # cameras whose geometry a process keeps, 1 MB each
 BYTES_PER_CROP, BYTES_PER_CAMERA = 14_000, 25_000_000
 
 
@@ -72,9 +73,14 @@ def _render(world: World, folder: Path, processes: int) -> Path:
 
 def load_stage(world: World, folder: Path, camera: int) -> Stage:
     """Return a camera's scene, with its plate from the folder of a render in progress, or drawn anew."""
-    scene = make_scene(camera, world.seed)
+    scene = _scene(world.seed, camera)
     stored = _plate_folder(folder, camera)
     return Stage(scene, Plate.load(stored) if stored.is_dir() else render_plate(scene))
+
+
+@lru_cache(maxsize=SCENES_HELD)
+def _scene(seed: int, camera: int) -> Scene:
+    return make_scene(camera, seed)
 
 
 def _plate_folder(folder: Path, camera: int) -> Path:
@@ -135,14 +141,14 @@ def _stage(world: World, folder: Path, camera: int) -> Stage:
 def _render_person(world: World, folder: Path, person: int) -> None:
     """Write a person's crops, and last the shard that says that they are complete."""
     rows = []
+    made: set[Path] = set()
     for crop in person_crops(world, person, partial(_stage, world, folder)):
-        path = folder / crop.name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(crop.jpeg)
-        for scheme, png in crop.parsing.items():
-            target = parsing_path(folder, scheme, crop.name)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(png)
+        files = {parsing_path(folder, scheme, crop.name): png for scheme, png in crop.parsing.items()}
+        for path, content in (files | {folder / crop.name: crop.jpeg}).items():
+            if path.parent not in made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                made.add(path.parent)
+            path.write_bytes(content)
         rows.append({"path": crop.name, **crop.row})
     write_bytes(_shard(folder, person), json.dumps(rows).encode())
 

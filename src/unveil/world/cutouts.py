@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from unveil.errors import DataError
 from unveil.files import atomic_folder, cache_dir, locked, write_bytes
 from unveil.progress import track
-from unveil.world import builder, props
-from unveil.world.builder import Builder, Surface
+from unveil.world import props
+from unveil.world.builder import BRICK, PLAIN, SHOP, Builder, Surface
 from unveil.world.plate import FAR_MM, LIGHT_MAX, SUPERSAMPLE, Plate, render_plate
 from unveil.world.scene import FRAME, LIGHTS, Camera, Lighting, Scene
 from unveil.world.sensor import KNEE
@@ -28,7 +28,7 @@ TALLEST = 320  # pixels
 DEPTH, AT = 12.0, 6.0  # metres: the stage, and where on it the thing stands
 EXPOSURE, GAMMA = 1.25, 2.2
 SKIES = ("sun", "low sun", "overcast", "rain", "lamps", "window")
-_BRICK, _STONE = Surface(builder.BRICK, (0.30, 0.12, 0.08), 1, 6), Surface(builder.PLAIN, (0.5, 0.49, 0.46), 1, 2)
+_BRICK, _STONE = Surface(BRICK, (0.30, 0.12, 0.08), 1, 6), Surface(PLAIN, (0.5, 0.49, 0.46), 1, 2)
 
 Put = Callable[[Builder, float], None]
 # What is put at the middle of the stage, turned by an angle where it has sides.
@@ -36,7 +36,7 @@ THINGS: dict[str, Put] = {
     "bench": lambda b, turn: props.bench(b, 0, AT, turn),
     "bin": lambda b, turn: props.bin_(b, 0, AT),
     "board": lambda b, turn: b.box(
-        (0, 0.85, AT), (0.42, 0.75, 0.04), Surface(builder.SHOP, (0.3, 0.3, 0.3), 1.5, int(b.rng.integers(50))), turn / 4
+        (0, 0.85, AT), (0.42, 0.75, 0.04), Surface(SHOP, (0.3, 0.3, 0.3), 1.5, int(b.rng.integers(50))), turn / 4
     ),
     "bush": lambda b, turn: props.bush(b, 0, AT, False),
     "car": lambda b, turn: props.car(b, 0, AT, math.pi / 2 + turn / 4),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import colorsys
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import cv2
 import numpy as np
@@ -107,6 +107,11 @@ def weave(cloth: Cloth, whole: bool = True) -> NDArray[np.uint8]:
         cloth: what to weave.
         whole: with the print and with blocks that have a place on the torso; sleeves go without.
     """
+    return _weave(cloth, whole or (cloth.print == "none" and cloth.pattern not in ("block", "band")))
+
+
+@lru_cache(maxsize=8)
+def _weave(cloth: Cloth, whole: bool) -> NDArray[np.uint8]:
     rng = np.random.default_rng([31, cloth.seed])
     base, second = np.array(cloth.colour, np.float32), np.array(cloth.second, np.float32)
     texture = np.broadcast_to(base, (TEXTURE, TEXTURE, 3)).astype(np.float32).copy()

@@ -1,56 +1,22 @@
-"""Clothes as geometry: shells of the clothing helpers, stood off the body, cut by signed fields, and draped."""
+"""The garments of an outfit: shells of the clothing helpers, stood off the body and cut by signed fields."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
-from unveil.world.anatomy import ARM_TURN, LEG_TURN, SIDES, TORSO_TURN, anatomy, ramp
+from unveil.world.anatomy import ARM_TURN, LEG_TURN, TORSO_TURN, anatomy, ramp
 from unveil.world.body import Floats, Ints, load_pack
+from unveil.world.drape import cut_legs, hang, helper, neckline, part_of_faces, regions, skirt_helper
 from unveil.world.fabric import Cloth, fade, front_line, weave
 from unveil.world.labels import PARTS, codes
 from unveil.world.mesh import Material, Piece
 from unveil.world.outfit import Outfit
-from unveil.world.shaped import Shaped, Subset, subset
+from unveil.world.shaped import Shaped
 
 HIDDEN = 0.012  # metres inside a garment from which skin is left out
 SKIN_GAP = 0.007  # metres between skin and the first layer
-DRAPE_BINS = 36
-DRAPE_FALL = 0.9  # a metre: how fast hanging cloth comes back to the body
-_TORSO, _ARM, _LEG = 0, 1, 2
-
-
-@cache
-def helper() -> Subset:
-    """Return the tights helper, a close shell of the whole body below the neck."""
-    return subset(load_pack().faces["tights"])
-
-
-@cache
-def skirt_helper() -> Subset:
-    """Return the skirt helper."""
-    return subset(load_pack().faces["skirt"])
-
-
-@cache
-def _regions() -> Ints:
-    """Return which cloth coordinates each triangle of the helper uses: torso, arm or leg."""
-    a, part = anatomy(), helper()
-    arm, leg = a.arm[part.rows][part.faces].mean(1), a.leg[part.rows][part.faces].mean(1)
-    low = a.along_leg[part.rows][part.faces].mean(1)
-    return np.where(arm > 0.5, _ARM, np.where((leg > 0.5) & (low > 0.02), _LEG, _TORSO)).astype(np.int32)
-
-
-@cache
-def _part_of_faces() -> Ints:
-    """Return the body part of each triangle of the helper."""
-    return _majority(anatomy().part[helper().rows][helper().faces])
-
-
-def _majority(parts: Ints) -> Ints:
-    return np.sort(parts, 1)[:, 1].astype(np.int32)
 
 
 class Dresser:
@@ -93,11 +59,11 @@ class Dresser:
     ) -> None:
         """Add a shell of the helper; ``materials`` for torso, arms and legs."""
         a, rows, faces = anatomy(), helper().rows, helper().faces
-        regions, parts = _regions(), _part_of_faces()
+        coordinates, parts = regions(), part_of_faces()
         moved = (points + self.normals * offset[:, None]).astype(np.float32)
         shown = keep[faces].max(1) >= 0
         for region, (material, uv) in enumerate(zip(materials, (a.torso_uv, a.arm_uv, a.leg_uv), strict=True)):
-            own = shown & (regions == region)
+            own = shown & (coordinates == region)
             if material is None or not own.any():
                 continue
             self.pieces.append(
@@ -124,7 +90,7 @@ class Dresser:
     ) -> None:
         """Add trousers, leggings or stockings; with ``start``, only from there down the leg (socks)."""
         a, t = anatomy(), self.along_leg
-        points = self._cut_legs(cut) if cut > 0 else self.points
+        points = cut_legs(self.body, cut) if cut > 0 else self.points
         texture = weave(cloth)
         legs = fade(texture, 0.6) if self.outfit.bottom == "jeans" and kind == "pants" else texture
         keep = np.minimum(a.waist - self.template[:, 1], (length - t) * a.leg_length)
@@ -138,38 +104,6 @@ class Dresser:
         leg = Material(legs, 0.5, 1 / TORSO_TURN * LEG_TURN * 2, bump, bump * 1.4, 0.2)
         self.shell(kind, np.asarray(offset, np.float32), keep, (torso, None, leg), points)
         self.hide(whole - gap)
-
-    def _cut_legs(self, cut: float) -> Floats:
-        """Return the helper with each trouser leg at least as wide as its cut."""
-        points, t = self.points.copy(), self.along_leg
-        for side, sign in SIDES:
-            own = (self.template[:, 0] * sign > 0) & (t > 0.05)
-            hip, knee, ankle = (self.body.head(f"{b}.{side}") for b in ("upperleg01", "lowerleg01", "foot"))
-            thigh = np.clip((hip[1] - points[own, 1]) / (hip[1] - knee[1]), 0, 1)[:, None]
-            shin = np.clip((knee[1] - points[own, 1]) / (knee[1] - ankle[1]), 0, 1)[:, None]
-            axis = hip + (knee - hip) * thigh + (ankle - knee) * shin
-            rel = (points[own] - axis)[:, [0, 2]]
-            radius = np.linalg.norm(rel, axis=1) + 1e-5
-            near = np.abs(t[own] - 0.3) < 0.06
-            wide = float(np.median(radius[near])) if near.any() else 0.08
-            target = wide * (0.96 + (cut - 0.96) * ramp(t[own], 0.3, 1.0)) * ramp(t[own], 0.05, 0.2)
-            target = target * (1 - ramp(t[own], 1.0, 1.1))
-            scale = np.maximum(1, np.maximum(radius, target) / radius)
-            moved = points[own]
-            moved[:, [0, 2]] = axis[:, [0, 2]] + rel * scale[:, None]
-            points[own] = moved
-        return points
-
-    def _neck(self, points: Floats, depth: float, pointed: float) -> Floats:
-        """Return the field of a neckline: positive below it."""
-        a = anatomy()
-        front = ramp(points[:, 2], 0.02, 0.10)
-        below = a.neck + 0.028 - points[:, 1] - depth * front
-        around = (np.hypot(points[:, 0], points[:, 2] - 0.012) - 0.074) * 0.8 - 0.5 * ramp(
-            points[:, 1], a.neck + 0.05, a.neck + 0.09
-        )
-        vee = pointed * np.clip(0.085 - np.abs(points[:, 0]), 0, 0.085) * front * 1.5
-        return np.asarray(np.maximum(below, around) - vee, np.float32)
 
     def _top(self) -> None:
         o, a = self.outfit, anatomy()
@@ -197,7 +131,7 @@ class Dresser:
 
         def field(points: Floats, along: Floats) -> Floats:
             keep = np.minimum(points[:, 1] - hem, (o.sleeve - along) * a.arm_length)
-            keep = np.minimum(keep, self._neck(points, o.neck_depth, pointed))
+            keep = np.minimum(keep, neckline(points, o.neck_depth, pointed))
             if o.top == "tank":
                 keep = np.minimum(keep, 0.125 - np.abs(points[:, 0]) + np.clip(a.neck - 0.13 - points[:, 1], 0, 1) * 2)
             return np.asarray(keep, np.float32)
@@ -205,7 +139,7 @@ class Dresser:
         keep = field(self.template, self.along_arm)
         body = Material(texture, 1, 1 / TORSO_TURN, 0.9, 0.9, 0.2)
         arms = Material(weave(o.top_cloth, whole=False), ARM_TURN, 1.0, 0.7, 1.3, 0.2)
-        points = self._drape(min(0.8, ease / 0.024)) if not o.tucked else self.points
+        points = hang(self.body, min(0.8, ease / 0.024)) if not o.tucked else self.points
         self.shell(kind, offset.astype(np.float32), keep, (body, arms, body), points)
         self.hide(field(a.points, a.along_arm))
         if dress:
@@ -226,7 +160,7 @@ class Dresser:
             return np.asarray(np.where(points[:, 2] > 0.03, np.abs(points[:, 0]) - wide, 0.05), np.float32)
 
         keep = np.minimum(self.template[:, 1] - hem, (sleeve - self.along_arm) * a.arm_length)
-        keep = np.minimum(keep, self._neck(self.template, 0.03 if o.outer_open else -0.012, 0.9 if o.outer_open else 0))
+        keep = np.minimum(keep, neckline(self.template, 0.03 if o.outer_open else -0.012, 0.9 if o.outer_open else 0))
         if o.outer_open:
             keep = np.minimum(keep, gap(self.template))
         shoulder = 0.4 + 0.6 * ramp(-self.template[:, 1], -(a.shoulder - 0.02), -(a.shoulder - 0.3))
@@ -236,7 +170,7 @@ class Dresser:
             offset = offset + 0.006 * np.abs(np.sin(self.template[:, 1] * 38))
         body = Material(texture, 1, 1 / TORSO_TURN, 1.1, 1.0, 0.15)
         arms = Material(weave(o.outer_cloth, whole=False), ARM_TURN, 1.0, 0.9, 1.4, 0.15)
-        self.shell("coat", offset.astype(np.float32), keep.astype(np.float32), (body, arms, body), self._drape(0.7))
+        self.shell("coat", offset.astype(np.float32), keep.astype(np.float32), (body, arms, body), hang(self.body, 0.7))
         if long:
             self._skirt(
                 "coat",
@@ -247,29 +181,6 @@ class Dresser:
                 1.0,
                 gap if o.outer_open else None,
             )
-
-    def _drape(self, strength: float) -> Floats:
-        """Return the helper with the trunk's cloth hanging from what juts out above it."""
-        points = self.points.copy()
-        own = np.flatnonzero((self.arm < 0.4) & (self.along_leg < 0.28))
-        q = points[own]
-        centre = np.array([0, float(np.median(q[:, 2]))], np.float32)
-        rel = q[:, [0, 2]] - centre
-        radius = np.linalg.norm(rel, axis=1) + 1e-5
-        turn = ((np.arctan2(rel[:, 0], rel[:, 1]) / (2 * np.pi) + 0.5) * DRAPE_BINS).astype(int) % DRAPE_BINS
-        hung, widest = radius.copy(), np.zeros(DRAPE_BINS)
-        top = float(self.body.head("spine01")[1])
-        level = np.full(DRAPE_BINS, top)
-        for i in np.argsort(-q[:, 1]):
-            if q[i, 1] <= top:
-                k = turn[i]
-                fallen = np.exp(-DRAPE_FALL * max(0.0, level[k] - q[i, 1]))
-                around = 0.97 * max(widest[k - 1], widest[(k + 1) % DRAPE_BINS])
-                widest[k], level[k] = max(radius[i], widest[k] * fallen, around), q[i, 1]
-                hung[i] = radius[i] + strength * (widest[k] - radius[i])
-        q[:, [0, 2]] = centre + rel * (hung / radius)[:, None]
-        points[own] = q
-        return points
 
     def _skirt(
         self,
@@ -329,7 +240,7 @@ class Dresser:
         sneaker = o.shoes == "sneakers" and o.shoe_cloth.seed % 3 > 0
         light = points[faces].mean(1)[:, 1] < sole + 0.022
         uv = a.leg_uv[rows]
-        parts = _part_of_faces()
+        parts = part_of_faces()
         upper = Material(texture, 1, 1, 0.15, 0.4, 0.15, 0.0 if sneaker else 0.15)
         under = Material(np.full_like(texture, 215 if sneaker else 22), 1, 1, 0, 0, 0.2)
         for own, material in ((shown & ~light, upper), (shown & light, under)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -11,53 +11,17 @@ from unveil.world.body import Floats, load_pack
 from unveil.world.fabric import clouds
 from unveil.world.labels import code
 from unveil.world.mesh import TEXTURE, Material, Piece
+from unveil.world.ribbons import head_piece, ribbons
 from unveil.world.shaped import Shaped
 from unveil.world.skin import body_part, scalp
+from unveil.world.skull import Head, off_face, off_trunk, skull
 
 SEGMENTS = 7
 CARDS = {"short": 170, "crop": 190, "side": 200, "curly": 260, "afro": 300, "bob": 240, "long": 260, "pony": 200,
          "bun": 180, "braids": 180, "receding": 110}  # fmt: skip
-CLEARANCE = 0.028  # metres that long hair lies off the trunk, over clothes
 
 
-@dataclass(frozen=True)
-class Head:
-    """An ellipsoid that holds a skull.
-
-    Args:
-        centre: ``(3,)`` metres.
-        radii: ``(3,)``.
-    """
-
-    centre: Floats
-    radii: Floats
-
-    def outward(self, points: Floats) -> Floats:
-        """Return the unit directions away from the skull."""
-        rel = (points - self.centre) / self.radii**2
-        return np.asarray(rel / (np.linalg.norm(rel, axis=-1, keepdims=True) + 1e-9), np.float32)
-
-    def push_out(self, points: Floats, gap: float) -> Floats:
-        """Return the points, none nearer to the skull than ``gap``."""
-        rel = (points - self.centre) / (self.radii + gap)
-        length = np.linalg.norm(rel, axis=-1, keepdims=True)
-        return np.asarray(
-            np.where(length < 1, self.centre + (points - self.centre) / np.maximum(length, 1e-6), points), np.float32
-        )
-
-
-def skull(body: Shaped) -> Head:
-    """Return the ellipsoid of a body's skull, above the ears."""
-    a = anatomy()
-    own = (a.head > 0.5) & (a.points[:, 1] > a.eye[1] + 0.01)
-    own &= np.isin(np.arange(len(own)), body_part().rows)
-    q = body.points[own]
-    low, high = q.min(0), q.max(0)
-    centre = np.array([0, high[1] - 0.105, (low[2] + high[2]) / 2])
-    radii = np.array([(high[0] - low[0]) / 2, high[1] - centre[1], (high[2] - low[2]) / 2])
-    return Head(centre.astype(np.float32), radii.astype(np.float32))
-
-
+@lru_cache(maxsize=4)
 def hair_pieces(body: Shaped, hat: bool) -> list[Piece]:
     """Return the hair of a person; under a hat only what hangs below it."""
     hair = body.identity.hair
@@ -84,23 +48,6 @@ def _strand_texture(body: Shaped, rng: np.random.Generator) -> np.ndarray:
     streaks = 1 + 0.55 * clouds(rng, TEXTURE, (2, 40), 3)
     root = 0.72 + 0.4 * np.linspace(0, 1, TEXTURE)[:, None]
     return np.clip(255 * tint * (streaks * root)[..., None], 4, 250).astype(np.uint8)
-
-
-def _head_piece(
-    points: Floats, faces: np.ndarray, uv: Floats, normals: Floats, material: Material, ambient: Floats, body: Shaped
-) -> Piece:
-    """Return a piece that moves with the head, and below the chin with the upper back."""
-    pack = load_pack()
-    n = len(points)
-    bones = np.zeros((n, 4), np.int32)
-    bones[:, 0], bones[:, 1] = pack.bone("head"), pack.bone("spine01")
-    low = body.head("neck01")[1]
-    weights = np.zeros((n, 4), np.float32)
-    weights[:, 1] = 0.85 * (1 - ramp(points[:, 1], low - 0.06, low + 0.10))
-    weights[:, 0] = 1 - weights[:, 1]
-    labels = np.full(len(faces), code("hair", "head"), np.int32)
-    return Piece(points.astype(np.float32), bones, weights, faces.astype(np.int32), labels, material, uv=uv,
-                 ambient=ambient, normals=normals.astype(np.float32))  # fmt: skip
 
 
 def _cap(body: Shaped, material: Material, rng: np.random.Generator, hat: bool) -> Piece:
@@ -215,69 +162,11 @@ def _cards(
         near = head.outward(at)
         gap = np.linalg.norm((at - head.centre) / (head.radii + stand), axis=1, keepdims=True)
         at = np.where((gap < 1) & (k < SEGMENTS - 1), at + near * np.minimum(stand, 0.012) * 0.5, at)
-        at = _off_trunk(body, at)
-        at = _off_face(body, head, at, eye_height, fringed)
+        at = off_trunk(body, at)
+        at = off_face(head, at, eye_height, fringed)
         line.append(at.astype(np.float32))
     width = {"afro": 0.03, "curly": 0.026, "short": 0.022, "crop": 0.022, "receding": 0.02}.get(style, 0.024)
-    return _ribbons(body, head, np.stack(line, 1), width * rng.uniform(0.7, 1.2, n), material, rng)
-
-
-def _off_face(body: Shaped, head: Head, points: Floats, eyes: float, fringed: np.ndarray) -> Floats:
-    """Return the points with none hanging before the face; a fringe may cover the forehead."""
-    before = (points[:, 2] > head.centre[2] + 0.045) & (points[:, 1] < eyes + (np.where(fringed, 0.012, 0.05)))
-    wide = head.radii[0] + 0.004
-    aside = np.sign(points[:, 0] + 1e-6) * np.maximum(np.abs(points[:, 0]), wide)
-    moved = points.copy()
-    narrow = before & ~fringed
-    moved[narrow, 0] = aside[narrow]
-    moved[narrow, 2] = np.minimum(points[narrow, 2], head.centre[2] + 0.06)
-    moved[before & fringed, 1] = eyes + 0.012
-    return moved
-
-
-def _off_trunk(body: Shaped, points: Floats) -> Floats:
-    """Return the points with none inside neck, shoulders, chest or back."""
-    neck = body.head("neck01")
-    low = points[:, 1] < neck[1] + 0.10
-    if not low.any():
-        return points
-    moved = points.copy()
-    narrow = np.clip(points[:, 0], -0.115, 0.115)
-    moved[:, 0] = np.where(low, points[:, 0] * 0.4 + narrow * 0.6, points[:, 0])
-    row, column = body.trunk_cell(moved)
-    front, back = body.trunk[:, row, column]
-    ahead = points[:, 2] > neck[2] + 0.03
-    z = np.where(ahead, np.maximum(points[:, 2], front + CLEARANCE), np.minimum(points[:, 2], back - CLEARANCE))
-    moved[:, 2] = np.where(low, z, points[:, 2])
-    return moved
-
-
-def _ribbons(
-    body: Shaped, head: Head, line: Floats, width: Floats, material: Material, rng: np.random.Generator
-) -> Piece:
-    """Return cards ``(n, k, 3)`` as one piece; their normals are those of the head, so that light is smooth."""
-    n, k, _ = line.shape
-    along = np.gradient(line, axis=1)
-    out = head.outward(line)
-    below = ramp(-line[..., 1], -head.centre[1], -head.centre[1] + 0.15)[..., None]
-    rel = line - body.head("neck01")
-    rel[..., 1] = 0
-    out = out * (1 - below) + below * rel / (np.linalg.norm(rel, axis=-1, keepdims=True) + 1e-6)
-    across = np.cross(along, out)
-    across /= np.linalg.norm(across, axis=-1, keepdims=True) + 1e-9
-    taper = np.interp(np.linspace(0, 1, k), (0, 0.3, 0.8, 1), (0.7, 1, 0.9, 0.5))
-    half = across * (width[:, None] * taper / 2)[..., None]
-    points = np.stack([line - half, line + half], 2).reshape(-1, 3)
-    curved = np.stack([out - 0.5 * across, out + 0.5 * across], 2).reshape(-1, 3)
-    normals = curved / (np.linalg.norm(curved, axis=1, keepdims=True) + 1e-9)
-    start = np.asarray(rng.random(n))
-    u = np.stack([np.repeat(start[:, None], k, 1), np.repeat(start[:, None] + 0.14, k, 1)], 2).reshape(-1)
-    v = np.repeat(np.tile(np.linspace(0, 1, k), (n, 1))[..., None], 2, 2).reshape(-1)
-    base = (np.arange(n)[:, None] * 2 * k + np.arange(k - 1) * 2).reshape(-1, 1)
-    faces = np.concatenate([base + np.array([0, 1, 2]), base + np.array([1, 3, 2])])
-    ambient = 0.62 + 0.38 * v
-    uv = np.stack([u, np.zeros_like(u), v], 1).astype(np.float32)
-    return _head_piece(points, faces, uv, normals, material, ambient.astype(np.float32), body)
+    return ribbons(body, head, np.stack(line, 1), width * rng.uniform(0.7, 1.2, n), material, rng)
 
 
 def _knots(body: Shaped, head: Head) -> Floats:
@@ -307,12 +196,12 @@ def _tails(body: Shaped, head: Head, solid: Material, cards: Material, rng: np.r
         for k in range(SEGMENTS):
             heading = heading + np.array([0, -0.5, 0.05])
             heading = heading / np.linalg.norm(heading, axis=1, keepdims=True)
-            at = _off_trunk(body, at + heading * hair.length / SEGMENTS * rng.uniform(0.9, 1.05, (n, 1)))
+            at = off_trunk(body, at + heading * hair.length / SEGMENTS * rng.uniform(0.9, 1.05, (n, 1)))
             if hair.style == "braids":
                 at[:, 0] += 0.006 * np.sin(2.5 * k + np.arange(n))
             line.append(at)
         stacked = np.stack(line, 1).astype(np.float32)
-        pieces.append(_ribbons(body, head, stacked, np.full(n, 0.024 if hair.style == "pony" else 0.016), cards, rng))
+        pieces.append(ribbons(body, head, stacked, np.full(n, 0.024 if hair.style == "pony" else 0.016), cards, rng))
     return pieces
 
 
@@ -326,4 +215,4 @@ def _ball(body: Shaped, head: Head, centre: Floats, radius: float, material: Mat
     j = (np.arange(rows - 1)[:, None] * columns + (np.arange(columns) + 1) % columns).reshape(-1, 1)
     faces = np.concatenate([np.hstack([i, j, i + columns]), np.hstack([j, j + columns, i + columns])])
     uv = np.stack([turn.ravel() / 3, turn.ravel() * 0, 0.3 + 0.3 * np.sin(tilt.ravel() * 5)], 1).astype(np.float32)
-    return _head_piece(centre + unit * radius, faces, uv, unit, material, np.full(len(unit), 0.9, np.float32), body)
+    return head_piece(centre + unit * radius, faces, uv, unit, material, np.full(len(unit), 0.9, np.float32), body)

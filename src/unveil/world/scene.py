@@ -7,13 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unveil.world import props
 from unveil.world.body import Floats
-from unveil.world.props import Builder, Footprint, Surface
+from unveil.world.builder import Builder, Footprint
+from unveil.world.layouts import INDOOR, LAYOUTS, build_layout
 
 FRAME = (960, 540)  # width and height of a camera's frame in pixels
-LAYOUTS = ("street", "plaza", "park", "carpark", "mall", "lobby", "platform", "store", "yard", "promenade")
-INDOOR = ("mall", "lobby", "store", "platform")
 # Sun, sky and ground light (linear RGB), elevation of the sun in degrees.
 LIGHTS: dict[str, tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float, float]]] = {
     "sun": ((1.30, 1.20, 1.02), (0.40, 0.46, 0.56), (0.20, 0.19, 0.17), (30, 65)),
@@ -85,7 +83,7 @@ class Scene:
     """A place as seen by one camera.
 
     Args:
-        layout: one of `LAYOUTS`.
+        layout: one of `layouts.LAYOUTS`.
         builder: its triangles.
         camera, lighting: as named.
         depth: metres to the far end of where people walk.
@@ -113,21 +111,7 @@ def make_scene(number: int, seed: int) -> Scene:
     lights = INDOOR_LIGHTS if indoor else OUTDOOR_LIGHTS
     kind = lights[(3 * number + number // len(LAYOUTS)) % len(lights)]
     b = Builder(rng)
-    depth = rng.uniform(8, 12) if indoor else rng.uniform(10, 16)
-    width = rng.uniform(3.2, 5.0) if indoor else rng.uniform(4.5, 7.0)
-    _floor(b, layout, kind, depth, width)
-    {
-        "street": _street,
-        "plaza": _plaza,
-        "park": _park,
-        "carpark": _carpark,
-        "mall": _mall,
-        "lobby": _lobby,
-        "platform": _platform,
-        "store": _store,
-        "yard": _yard,
-        "promenade": _promenade,
-    }[layout](b, depth, width)
+    depth, width = build_layout(b, layout, kind)
     return Scene(layout, b, _camera(rng, number, kind, indoor), _lighting(rng, kind, indoor), depth, width)
 
 
@@ -173,213 +157,3 @@ def _lighting(rng: np.random.Generator, kind: str, indoor: bool) -> Lighting:
     return Lighting(
         kind, *(np.asarray(v, np.float32) for v in (down, np.array(sun) * k, np.array(sky) * k, np.array(ground) * k))
     )
-
-
-def _floor(b: Builder, layout: str, light: str, depth: float, width: float) -> None:
-    rng = b.rng
-    grey = float(rng.uniform(0.10, 0.26))
-    choices = {
-        "street": Surface(props.ASPHALT, (grey, grey, grey), 1, 3),
-        "carpark": Surface(props.ASPHALT, (grey, grey, grey), 1, 6),
-        "park": Surface(props.GRASS, (0.09, 0.13, 0.04), 1, 5),
-        "lobby": Surface(props.TILES, (0.42, 0.40, 0.36), 1.6, 2, 0.15),
-        "mall": Surface(props.TILES, (0.50, 0.47, 0.42), 1.2, 4, 0.2),
-        "store": Surface(props.TILES, (0.42, 0.42, 0.42), 2.2, 7, 0.1),
-        "platform": Surface(props.PAVING, (0.30, 0.29, 0.28), 2, 8),
-        "promenade": Surface(props.WOOD, (0.24, 0.16, 0.10), 1.2, 9),
-    }
-    surface = choices.get(
-        layout, Surface(props.PAVING, (0.30, 0.27, 0.23), float(rng.uniform(1, 2.5)), int(rng.integers(20)))
-    )
-    if light == "snow":
-        surface = Surface(props.SNOW, (0.66, 0.68, 0.72), 1, 3)
-    if layout == "lobby" and rng.random() < 0.5:
-        surface = Surface(props.CARPET, (0.10, 0.07, 0.08), 1, 4)
-    b.ground(surface, (-16, 16), (-2, depth + 14))
-
-
-def _spots(b: Builder, depth: float, width: float, count: int) -> list[tuple[float, float]]:
-    """Return places for things, apart from each other, some of them near the camera's way."""
-    found: list[tuple[float, float]] = []
-    for _ in range(count * 12):
-        x, z = float(b.rng.uniform(-width, width)), float(b.rng.uniform(3.0, depth - 1))
-        clear = all(math.hypot(x - px, z - pz) > 1.7 for px, pz in found)
-        if clear and all(f.distance(x, z) > 0.9 for f in b.footprints):
-            found.append((x, z))
-        if len(found) == count:
-            break
-    return found
-
-
-def _clutter(b: Builder, depth: float, width: float, kinds: tuple[str, ...], count: int) -> None:
-    rng = b.rng
-    for x, z in _spots(b, depth, width, count):
-        kind = str(rng.choice(kinds))
-        turn = float(rng.uniform(0, math.pi))
-        if kind == "pole":
-            props.pole(b, x, z, bool(rng.random() < 0.5))
-        elif kind == "bin":
-            props.bin_(b, x, z)
-        elif kind == "bench":
-            props.bench(b, x, z, turn)
-        elif kind == "bush":
-            props.bush(b, x, z, False)
-        elif kind == "planter":
-            props.bush(b, x, z, True)
-        elif kind == "tree":
-            props.tree(b, x, z)
-        elif kind == "cart":
-            props.cart(b, x, z, turn)
-        elif kind == "crates":
-            props.crates(b, x, z)
-        elif kind == "table":
-            props.table_and_chairs(b, x, z)
-        elif kind == "shelf":
-            props.shelf(b, x, z, float(rng.normal(0, 0.2)))
-        elif kind == "pillar":
-            props.pillar(b, x, z, 3.4, Surface(props.PLAIN, (0.5, 0.49, 0.46), 1, 2))
-        elif kind == "fence":
-            props.fence(b, x, z, 2.2, turn)
-        elif kind == "low wall":
-            b.box(
-                (x, 0.45, z),
-                (1.1, 0.45, 0.12),
-                Surface(props.BRICK, (0.30, 0.12, 0.08), 1, 6),
-                float(rng.normal(0, 0.4)),
-            )
-        elif kind == "board":
-            b.box(
-                (x, 0.85, z),
-                (0.42, 0.75, 0.04),
-                Surface(props.SHOP, (0.3, 0.3, 0.3), 1.5, int(rng.integers(50))),
-                float(rng.normal(0, 0.4)),
-            )
-
-
-def _backdrop(b: Builder, depth: float, low: bool = False) -> None:
-    """Add the row of houses, or trees, behind a place."""
-    rng = b.rng
-    x = -16.0
-    while x < 16:
-        wide = float(rng.uniform(4, 8))
-        tall = float(rng.uniform(2.5, 4)) if low else float(rng.uniform(5, 11))
-        tone = tuple(np.array((0.45, 0.42, 0.38)) * rng.uniform(0.5, 1.5))
-        kind = int(rng.choice((props.FACADE, props.FACADE, props.BRICK, props.SHOP)))
-        if kind == props.BRICK:
-            tone = (0.28, 0.12, 0.08)
-        b.box(
-            (x + wide / 2, tall / 2, depth + 3 + float(rng.uniform(0, 2))),
-            (wide / 2, tall / 2, 1.5),
-            Surface(kind, tone, float(rng.uniform(0.35, 0.6)), int(rng.integers(1, 90)), 0.1),
-        )
-        if kind != props.SHOP and not low and rng.random() < 0.5:
-            b.box(
-                (x + wide / 2, 1.5, depth + 1.4),
-                (wide / 2 - 0.2, 1.5, 0.05),
-                Surface(props.SHOP, (0.25, 0.25, 0.25), 0.6, int(rng.integers(90)), 0.2),
-                0,
-                solid=False,
-            )
-        x += wide + (float(rng.uniform(0, 2)) if rng.random() < 0.3 else 0)
-
-
-def _street(b: Builder, depth: float, width: float) -> None:
-    _backdrop(b, depth)
-    b.box((0, 0.06, depth - 0.5), (16, 0.06, 1.8), Surface(props.PAVING, (0.32, 0.30, 0.28), 1.5, 3), solid=False)
-    for k in range(int(b.rng.integers(2, 4))):
-        props.car(
-            b, float(b.rng.uniform(-width, width)), depth - 3.2 - 0.2 * k, math.pi / 2 + float(b.rng.normal(0, 0.04))
-        )
-    props.car(
-        b,
-        float(b.rng.choice((-1, 1)) * b.rng.uniform(2.0, 4)),
-        float(b.rng.uniform(4, 6.5)),
-        float(b.rng.normal(math.pi / 2, 0.2)),
-    )
-    _clutter(b, depth, width, ("pole", "bin", "tree", "low wall", "fence", "board"), 5)
-
-
-def _plaza(b: Builder, depth: float, width: float) -> None:
-    _backdrop(b, depth + 4)
-    _clutter(b, depth, width, ("planter", "bench", "pole", "bin", "tree", "table", "board"), 8)
-
-
-def _park(b: Builder, depth: float, width: float) -> None:
-    b.ground(Surface(props.ASPHALT, (0.22, 0.20, 0.17), 1, 4), (-1.0, 2.0), (-2, depth + 10), 0.01)
-    for x in np.arange(-15, 16, 2.6):
-        props.tree(b, float(x + b.rng.normal(0, 0.6)), depth + float(b.rng.uniform(1, 5)))
-    props.hedge(b, float(b.rng.uniform(-3, 3)), float(b.rng.uniform(6, 9)), 3.0, float(b.rng.normal(0, 0.3)))
-    _clutter(b, depth, width, ("bush", "bench", "tree", "bin", "pole"), 8)
-    _backdrop(b, depth + 9, low=True)
-
-
-def _carpark(b: Builder, depth: float, width: float) -> None:
-    for row in (depth - 0.5, 6.0):
-        for x in np.arange(-9, 10, 2.9):
-            if b.rng.random() < (0.75 if row > 7 else 0.42) and (row > 7 or abs(x) > 0.8):
-                props.car(
-                    b,
-                    float(x),
-                    row + float(b.rng.normal(0, 0.2)),
-                    float(b.rng.choice((0, math.pi)) + b.rng.normal(0, 0.03)),
-                )
-    _clutter(b, depth, width, ("pole", "cart", "bin", "crates"), 5)
-    _backdrop(b, depth + 3, low=bool(b.rng.random() < 0.4))
-
-
-def _room(b: Builder, depth: float, width: float, wall: Surface, height: float = 3.4) -> None:
-    b.wall((-width - 1.5, depth), (width + 1.5, depth), height, wall)
-    for side in (-1.0, 1.0):
-        b.wall((side * (width + 1.5), -2), (side * (width + 1.5), depth), height, wall)
-    b.ground(Surface(props.TILES, (0.55, 0.55, 0.54), 0.8, 3), (-width - 2, width + 2), (-2, depth + 1), height)
-
-
-def _mall(b: Builder, depth: float, width: float) -> None:
-    _room(b, depth, width, Surface(props.SHOP, (0.35, 0.33, 0.30), 0.7, int(b.rng.integers(90)), 0.2))
-    _clutter(b, depth, width, ("pillar", "planter", "bench", "bin", "board", "table", "cart"), 7)
-
-
-def _lobby(b: Builder, depth: float, width: float) -> None:
-    _room(
-        b, depth, width, Surface(int(b.rng.choice((props.WOOD, props.PLAIN, props.TILES))), (0.42, 0.36, 0.30), 0.8, 5)
-    )
-    b.box(
-        (float(b.rng.uniform(-2, 2)), 0.55, depth - 1.6),
-        (1.5, 0.55, 0.35),
-        Surface(props.WOOD, (0.26, 0.15, 0.08), 1, 6),
-    )
-    _clutter(b, depth, width, ("pillar", "planter", "table", "board", "low wall"), 5)
-
-
-def _platform(b: Builder, depth: float, width: float) -> None:
-    tone = (0.40, 0.40, 0.38)
-    _room(b, depth, width, Surface(props.TILES, tone, 2.5, 6, 0.2), 3.6)
-    b.box((-width - 0.6, 1.6, depth / 2), (0.9, 1.5, depth / 2), Surface(props.SHOP, (0.10, 0.16, 0.30), 0.5, 21, 0.3))
-    for z in np.arange(3.5, depth, 3.2):
-        props.pillar(
-            b, float(b.rng.uniform(-0.6, 1.2)), float(z), 3.6, Surface(props.PLAIN, (0.3, 0.34, 0.36), 1, 2, 0.1)
-        )
-    _clutter(b, depth, width, ("bench", "bin", "board", "fence"), 4)
-
-
-def _store(b: Builder, depth: float, width: float) -> None:
-    _room(b, depth, width, Surface(props.PLAIN, (0.6, 0.58, 0.54), 1, 2))
-    for x in (-width, width):
-        for z in np.arange(4, depth - 1, 2.3):
-            props.shelf(b, float(x), float(z), math.pi / 2)
-    _clutter(b, depth, width * 0.8, ("shelf", "cart", "crates", "table", "pillar"), 5)
-
-
-def _yard(b: Builder, depth: float, width: float) -> None:
-    b.wall((-width - 2, depth), (width + 2, depth), 2.6, Surface(props.BRICK, (0.30, 0.13, 0.09), 1, 4))
-    b.wall((-width - 2, 1), (-width - 2, depth), 2.6, Surface(props.SLATS, (0.25, 0.22, 0.18), 5, 4))
-    _backdrop(b, depth + 2)
-    _clutter(b, depth, width, ("crates", "bin", "bush", "low wall", "cart", "fence", "tree"), 8)
-
-
-def _promenade(b: Builder, depth: float, width: float) -> None:
-    props.fence(b, 0, depth, 28, 0.0, 1.1)
-    b.ground(Surface(props.ASPHALT, (0.10, 0.16, 0.20), 1, 2, 0.3), (-30, 30), (depth + 1, depth + 31), -0.5, 2.0)
-    for x in np.arange(-8, 9, 4.0):
-        props.pole(b, float(x), depth - 0.4, False)
-    _clutter(b, depth, width, ("bench", "bin", "planter", "table", "board", "tree"), 7)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,20 +16,33 @@ KNEE = 0.6  # linear light above which the tone curve flattens
 
 def develop(light: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the picture ``(h, w, 3)`` RGB uint8 of linear light."""
-    picture = light * (camera.exposure * rng.uniform(0.92, 1.08)) * np.array(camera.gain, np.float32)
+    picture: NDArray[Any] = light * (camera.exposure * rng.uniform(0.92, 1.08))
+    picture *= np.array(camera.gain, np.float32)
     grey = picture @ np.array([0.3, 0.59, 0.11], np.float32)
-    picture = grey[..., None] * (1 - camera.saturation) + picture * camera.saturation
-    picture = np.maximum(picture * (1 - camera.haze) + camera.haze, 0)
-    picture = picture / (1 + np.maximum(picture - KNEE, 0) * 0.55)
-    picture = np.clip(picture, 0, 1) ** np.float32(1 / camera.gamma)
+    picture *= camera.saturation
+    picture += grey[..., None] * (1 - camera.saturation)
+    picture *= 1 - camera.haze
+    picture += camera.haze
+    np.maximum(picture, 0, out=picture)
+    bend = picture - KNEE
+    np.maximum(bend, 0, out=bend)
+    bend *= 0.55
+    bend += 1
+    picture /= bend
+    np.clip(picture, 0, 1, out=picture)
+    picture **= np.float32(1 / camera.gamma)
     if camera.blur > 0.2:
         picture = cv2.GaussianBlur(picture, (0, 0), camera.blur * rng.uniform(0.6, 1.2))
     if rng.random() < 0.1:  # motion
         length = int(rng.integers(3, 6))
         picture = cv2.blur(picture, (length, 1))
     noise = rng.standard_normal(picture.shape, dtype=np.float32)
-    picture = picture + noise * (camera.noise * rng.uniform(0.7, 1.3)) * (1.25 - 0.5 * picture)
-    return (np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    noise *= camera.noise * rng.uniform(0.7, 1.3)
+    noise *= 1.25 - 0.5 * picture
+    picture += noise
+    np.clip(picture, 0, 1, out=picture)
+    picture *= 255
+    return picture.astype(np.uint8)
 
 
 def to_jpeg(picture: NDArray[np.uint8], camera: Camera, rng: np.random.Generator) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -52,6 +52,7 @@ def skin_piece(body: Shaped, cover: Floats) -> Piece:
     )  # fmt: skip
 
 
+@lru_cache(maxsize=4)
 def skin_colour(body: Shaped) -> Floats:
     """Return the linear albedo ``(n, 3)`` of every vertex: tone, lips, brows, eyes, beard, blush."""
     a, pack, person = anatomy(), load_pack(), body.identity
