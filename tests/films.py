@@ -16,17 +16,17 @@ WIDTH, HEIGHT = 160, 96
 SIZE = (24, 60)  # width and height of a figure
 
 
-def box_at(person: int, number: int) -> tuple[int, int, int, int] | None:
-    """Return x, y, width, height of a person in a frame: each walks by after the one before, to the right."""
-    x = 2 + 4 * (number - 30 * person)
+def box_at(person: int, number: int, apart: int = 30) -> tuple[int, int, int, int] | None:
+    """Return x, y, width, height of a person in a frame: they walk by to the right, ``apart`` frames apart."""
+    x = 2 + 4 * (number - apart * person)
     return (x, 10 + 4 * (person % 3), *SIZE) if 0 <= x <= WIDTH - SIZE[0] else None
 
 
-def picture(number: int, people: int) -> np.ndarray:
+def picture(number: int, people: int, apart: int = 30) -> np.ndarray:
     """Draw a frame ``(96, 160, 3)``."""
     image = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
     for person in range(people):
-        box = box_at(person, number)
+        box = box_at(person, number, apart)
         if box:
             x, y, w, h = box
             image[y : y + h, x : x + w] = figure(person, 0, 0, h, w)
@@ -34,7 +34,12 @@ def picture(number: int, people: int) -> np.ndarray:
 
 
 def write_film(
-    path: Path, frames: int = 60, people: int = 2, times: Sequence[float] | None = None, codec: str = "libx264"
+    path: Path,
+    frames: int = 60,
+    people: int = 2,
+    apart: int = 30,
+    times: Sequence[float] | None = None,
+    codec: str = "libx264",
 ) -> Path:
     """Write a video at 10 frames a second, or with a time in seconds for each frame; one key frame a second."""
     tick = Fraction(1, 10 if times is None else 1000)
@@ -45,7 +50,7 @@ def write_film(
         stream.gop_size = 10
         stream.bit_rate = 2_000_000
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(number, people), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(picture(number, people, apart), format="rgb24")
             frame.pts = number if times is None else round(1000 * times[number])
             frame.time_base = tick
             container.mux(stream.encode(frame))
@@ -53,14 +58,14 @@ def write_film(
     return path
 
 
-def write_boxes(path: Path, frames: int = 60, people: int = 2, tracks: bool = False) -> Path:
+def write_boxes(path: Path, frames: int = 60, people: int = 2, apart: int = 30, tracks: bool = False) -> Path:
     """Write the true boxes of such a video as CSV, with or without tracks."""
     with path.open("w", newline="") as f:
         writer = csv.writer(f)
         writer.writerow(("frame", "x", "y", "width", "height") + (("track",) if tracks else ()))
         for number in range(frames):
             for person in range(people):
-                box = box_at(person, number)
+                box = box_at(person, number, apart)
                 if box:
                     writer.writerow((number, *box) + ((f"p{person}",) if tracks else ()))
     return path

@@ -36,10 +36,14 @@ class ReadAhead:
                     raise item
                 yield item
         finally:
-            self._over.set()
-            while self._thread.is_alive():  # it may be waiting for room
-                self._take_oldest()
-                self._thread.join(0.05)
+            self.close()
+
+    def close(self) -> None:
+        """End the thread; nothing else may touch the video before."""
+        self._over.set()
+        while self._thread.is_alive():  # it may be waiting for room
+            self._take_oldest()
+            self._thread.join(0.05)
 
     def _read(self) -> None:
         end: BaseException | None = None

@@ -29,6 +29,15 @@ def is_address(source: str) -> bool:
     return source.partition("://")[0].lower() in ADDRESSES and "://" in source
 
 
+def without_password(source: str) -> str:
+    """Return an address without the name and password in it; anything else as it is."""
+    if not is_address(source):
+        return source
+    scheme, _, rest = source.partition("://")
+    host, slash, path = rest.partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+
+
 class Video:
     """An opened video; iterate over `frames` once. `lost` says afterwards, in one line, what could not be read.
 
@@ -47,9 +56,9 @@ class Video:
         except ImportError:
             raise MissingExtraError("reading a video", "video") from None
         self._av: Any = av
-        self.source = str(source)
+        self.source = without_password(str(source))
         self.max_pixels = max_pixels
-        address = is_address(self.source)
+        address = is_address(str(source))
         if not address and not Path(self.source).is_file():
             raise DataError(f"{self.source}: no such video; expected a file or an address ({', '.join(ADDRESSES)})")
         if not address and _is_list(Path(self.source)):
@@ -60,7 +69,7 @@ class Video:
         timeout = (OPEN_SECONDS, READ_SECONDS) if address else None
         self._container: Any = None
         try:
-            name = self.source if address else f"file:{self.source}"
+            name = str(source) if address else f"file:{source}"
             self._container = av.open(name, options=options, timeout=timeout, metadata_errors="replace")
             if not self._container.streams.video:
                 raise DataError(f"{self.source}: holds sound or text, but no video")
@@ -224,7 +233,8 @@ def _is_list(path: Path) -> bool:
 
 
 def _reason(error: Exception) -> str:
-    text = str(getattr(error, "strerror", "") or error)
+    # Not str(error): it holds the address with its password.
+    text = str(getattr(error, "strerror", "") or type(error).__name__)
     with contextlib.suppress(IndexError):
         text = text.splitlines()[0]
     return text or type(error).__name__

@@ -26,6 +26,8 @@ class GivenBoxes:
             person); without a header, or ``.txt``: MOT Challenge (frame from 1, track, x, y, width, height,
             score, ...); ``.json``: a list of objects with the keys of the CSV.
 
+    ``tracked`` says whether every box names its track, and ``people`` whether it does so by the name of a person.
+
     Raises:
         DataError: the file is missing, too large or malformed; names the line.
     """
@@ -35,8 +37,10 @@ class GivenBoxes:
         self.name = path.name
         self._boxes: dict[int, list[Box]] = defaultdict(list)
         self._tracks: dict[int, list[str | None]] = defaultdict(list)
+        people = True
         for line, row in _rows(path):
             frame, box, track = _parse(path, line, row)
+            people = people and not row.get("track")
             self._boxes[frame].append(box)
             self._tracks[frame].append(track)
         if not self._boxes:
@@ -45,6 +49,7 @@ class GivenBoxes:
         if any(named) and not all(named):
             raise DataError(f"{path}: {named.count(False)} of {len(named)} boxes name no track; name all, or none")
         self.tracked = all(named)
+        self.people = self.tracked and people
 
     def boxes(self, frame: int) -> list[Box]:
         """Return the boxes of a frame, in the file's order."""

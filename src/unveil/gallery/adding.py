@@ -1,0 +1,144 @@
+"""What adding pictures and adding videos share: the gallery's space, thumbnails, keys, and what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from PIL import Image as Pillow
+
+from unveil.export.engine import Engine
+from unveil.gallery.records import GalleryInfo, Item, Space
+from unveil.gallery.store import Store
+from unveil.records import Embedding
+from unveil.video.records import Image
+
+THUMBNAIL = 384  # longest side, pixels
+LARGEST = 512  # longest side of a crop in memory: more than any model takes
+BATCH = 64  # crops that are embedded and written at a time
+
+
+@dataclass(frozen=True)
+class Added:
+    """What came of adding one source.
+
+    Args:
+        source: what was added.
+        crops: new rows that are crops.
+        tracklets: new rows that are tracklets.
+        known: pictures that were there before, or twice.
+        bad: one line for everything that could not be read.
+        seconds: time that it took.
+        frames: frames of a video that were looked at.
+        boxes: people found in them.
+        footage: length of what was seen of a video, seconds.
+        dropped: frames of a live stream that came faster than they could be looked at.
+    """
+
+    source: str
+    crops: int = 0
+    tracklets: int = 0
+    known: int = 0
+    bad: tuple[str, ...] = ()
+    seconds: float = 0.0
+    frames: int = 0
+    boxes: int = 0
+    footage: float = 0.0
+    dropped: int = 0
+
+    def __str__(self) -> str:
+        pace = max(self.seconds, 1e-9)
+        if not self.frames:
+            known = f", {self.known} were there" if self.known else ""
+            return f"{self.source}: {self.crops} crops added{known}, {self.crops / pace:.0f} crops/s"
+        dropped = f", {self.dropped} frames dropped" if self.dropped else ""
+        return (
+            f"{self.source}: {self.tracklets} tracklets and {self.crops} crops of {self.boxes} boxes in {self.frames} "
+            f"frames{dropped}; {self.frames / pace:.1f} frames/s, {self.footage / pace:.2f} of real time"
+        )
+
+
+def open_gallery(store: Store, name: str, engine: Engine, keep: float | None = None) -> GalleryInfo:
+    """Return the gallery of that name, made for the model of the engine when there is none.
+
+    Raises:
+        DataError: the gallery was made with another model.
+    """
+    info = engine.space_info
+    space = Space(engine.fingerprint, info.names, info.dimension, info.metric, info.weights, info.input)
+    return store.create(name, space, keep)
+
+
+def nothing(engine: Engine) -> Embedding:
+    """Return the embedding of no crops."""
+    info = engine.space_info
+    shape = (0, len(info.names))
+    vectors = np.empty((*shape, info.dimension), np.float32)
+    return Embedding(vectors, np.empty(shape, np.float32), info.names, info.metric, info.weights)
+
+
+def tracklet_item(key: str, crops: Sequence[Item]) -> Item:
+    """Return the row of a tracklet: the best of its crops as the picture, from the first moment to the last."""
+    best = max(crops, key=lambda crop: crop.quality or 0.0)
+    times = [crop.time for crop in crops if crop.time is not None]
+    shown = [crop.visible for crop in crops if crop.visible is not None]
+    people = {crop.person for crop in crops}
+    return replace(
+        best,
+        key=key,
+        kind="tracklet",
+        tracklet=None,
+        time=min(times, default=None),
+        end=max(times, default=None),
+        person=best.person if len(people) == 1 else None,
+        tags=tuple(dict.fromkeys(tag for crop in crops for tag in crop.tags)),
+        visible=max(shown, default=None),
+        crops=len(crops),
+    )
+
+
+def key_of(*parts: object) -> str:
+    """Return the SHA-256 of parts, 64 hex digits."""
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
+
+
+def thumbnail(image: Image) -> bytes:
+    """Return a crop as JPEG, its longest side at most `THUMBNAIL`."""
+    out = io.BytesIO()
+    Pillow.fromarray(shrunk(image, THUMBNAIL)).save(out, "JPEG", quality=85)
+    return out.getvalue()
+
+
+def shrunk(image: Image, side: int = LARGEST) -> Image:
+    """Return a crop whose longest side is at most ``side``."""
+    factor = side / max(image.shape[:2])
+    if factor >= 1:
+        return image
+    size = max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor))
+    return np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.BILINEAR))
+
+
+def mean_embedding(embedding: Embedding, worth: np.ndarray) -> Embedding:
+    """Return one row for a tracklet: the mean of its crops, weighted by their worth and by the parts' visibility.
+
+    Args:
+        embedding: of its crops, ``(N, E, D)``.
+        worth: of its crops, ``(N,)``, at least 0.
+
+    Returns:
+        ``(1, E, D)``. A part is as visible as where it was taken from: seen well in one crop and not at all in the
+        others, it counts as seen well.
+    """
+    weights = np.maximum(np.asarray(worth, np.float32), 1e-3)[:, None] * embedding.visibility
+    total = weights.sum(axis=0)
+    vectors = embedding.vectors
+    if embedding.metric == "cosine":  # only directions count: a long vector is not a better one
+        vectors = vectors / np.maximum(np.linalg.norm(vectors, axis=2, keepdims=True), 1e-12)
+    safe = np.maximum(total, 1e-12)
+    mean = (weights[:, :, None] * vectors).sum(axis=0) / safe[:, None]
+    visible = (weights * embedding.visibility).sum(axis=0) / safe
+    row = Embedding(mean[None], visible[None], embedding.names, embedding.metric, embedding.weights)
+    return row.numpy()

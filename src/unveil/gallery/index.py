@@ -1,0 +1,223 @@
+"""Pictures into a gallery: read and hashed ahead, embedded and written batch by batch; what is there is skipped.
+
+The key of a crop is the SHA-256 of its file, and a batch is one transaction, so adding again after a kill goes on where
+it was: nothing is lost, and nothing is there twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby, islice
+from pathlib import Path
+
+import numpy as np
+
+from unveil.data.images import read_image
+from unveil.errors import ImageError
+from unveil.export.engine import Engine
+from unveil.gallery.adding import BATCH, Added, key_of, mean_embedding, open_gallery, shrunk, thumbnail, tracklet_item
+from unveil.gallery.index_video import VideoSettings, add_video
+from unveil.gallery.quality import Quality, measure
+from unveil.gallery.records import Item
+from unveil.gallery.store import Store
+from unveil.parsing.onnx_parser import OnnxParser
+from unveil.progress import track
+from unveil.records import Embedding, Sample
+from unveil.video.records import Image
+
+__all__ = ["PictureSettings", "VideoSettings", "add_pictures", "add_video"]
+MAX_BYTES = 256_000_000
+LONGEST_TRACKLET = 256  # crops; a longer one becomes several
+FIRST_DATE = 1e8  # seconds below this count from the start of a recording
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """What is said of all pictures of a source.
+
+    Args:
+        camera: of pictures that name none.
+        start_time: seconds since the epoch: of pictures without a time, and added to times that count from a start.
+        tags: of all rows, beside those in a manifest's column ``tags`` (parted by ";").
+        keep: seconds after which the rows of a new gallery expire.
+    """
+
+    camera: str | None = None
+    start_time: float | None = None
+    tags: tuple[str, ...] = ()
+    keep: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Crop:
+    key: str
+    sample: Sample
+    image: Image
+
+
+def add_pictures(
+    store: Store,
+    name: str,
+    engine: Engine,
+    samples: Sequence[Sample],
+    source: str = "pictures",
+    settings: PictureSettings = PictureSettings(),
+    parser: OnnxParser | None = None,
+) -> Added:
+    """Add crops to a gallery, which is made when it is not there.
+
+    Args:
+        store: where galleries are.
+        name: of the gallery.
+        engine: embeds; its model must be the gallery's.
+        samples: the crops; those with a tracklet label get a row for the tracklet as well.
+        source: what the report calls them.
+        settings: what is said of all of them.
+        parser: says how much of the body shows.
+
+    Raises:
+        DataError: the gallery was made with another model.
+    """
+    began = time.monotonic()
+    open_gallery(store, name, engine, settings.keep)
+    batches = list(_batches(samples))
+    bad: list[str] = []
+    crops = tracklets = known = 0
+    with ThreadPoolExecutor(2) as pool:
+        reading = _ahead(store, name, batches, pool)
+        for groups, problems, there in track(reading, f"adding {len(samples)} pictures", len(batches)):
+            bad += problems
+            known += there
+            items, embedding = _rows(groups, engine, settings, parser)
+            if items and store.add(name, items, embedding):
+                made = sum(item.kind == "tracklet" for item in items)
+                crops, tracklets = crops + len(items) - made, tracklets + made
+    return Added(source, crops, tracklets, known, tuple(bad), time.monotonic() - began)
+
+
+def _batches(samples: Sequence[Sample]) -> Iterator[list[list[Sample]]]:
+    """Yield batches of groups: a group is a crop by itself, or the crops of one tracklet."""
+    alone = [[s] for s in samples if s.tracklet is None]
+    named = sorted((s for s in samples if s.tracklet is not None), key=lambda s: (s.camera or "", s.tracklet or ""))
+    groups = [list(g) for _, g in groupby(named, key=lambda s: (s.camera, s.tracklet))]
+    parts = [g[k : k + LONGEST_TRACKLET] for g in groups for k in range(0, len(g), LONGEST_TRACKLET)]
+    batch: list[list[Sample]] = []
+    for group in [*alone, *parts]:
+        batch.append(group)
+        if sum(map(len, batch)) >= BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+Read = tuple[list[list[_Crop]], list[str], int]
+
+
+def _ahead(store: Store, name: str, batches: list[list[list[Sample]]], pool: ThreadPoolExecutor) -> Iterator[Read]:
+    """Read two batches ahead; yield their new crops, what could not be read, and how many were there."""
+    seen: set[str] = set()
+    rest = iter(batches)
+    waiting: list[Future[Read]] = [pool.submit(_read, store, name, batch) for batch in islice(rest, 2)]
+    while waiting:
+        groups, bad, known = waiting.pop(0).result()
+        waiting += [pool.submit(_read, store, name, batch) for batch in islice(rest, 1)]
+        fresh = []
+        for group in groups:
+            kept = []
+            for crop in group:  # the same file twice in one source
+                known += crop.key in seen
+                if crop.key not in seen:
+                    seen.add(crop.key)
+                    kept.append(crop)
+            fresh.append(kept)
+        yield [group for group in fresh if group], bad, known
+
+
+def _read(store: Store, name: str, batch: list[list[Sample]]) -> Read:
+    bad: list[str] = []
+    data: list[list[tuple[str, Sample, bytes]]] = []
+    for group in batch:
+        whole = []
+        for sample in group:
+            try:
+                content = _bytes(sample)
+                whole.append((hashlib.sha256(content).hexdigest(), sample, content))
+            except ImageError as e:
+                bad.append(str(e))
+        data.append(whole)
+    there = store.known(name, [key for contents in data for key, _, _ in contents])
+    groups = []
+    for contents in data:
+        crops = []
+        for key, sample, content in contents:
+            if key not in there:
+                try:
+                    image = shrunk(read_image(content, name=str(sample.path or sample.key)))
+                    crops.append(_Crop(key, sample, image))
+                except ImageError as e:
+                    bad.append(str(e))
+        groups.append(crops)
+    return groups, bad, sum(key in there for contents in data for key, _, _ in contents)
+
+
+def _bytes(sample: Sample) -> bytes:
+    if sample.data is not None:
+        return sample.data
+    path = Path(sample.path or sample.key)
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise ImageError(f"{path}: too large, {size:,} bytes; the limit is {MAX_BYTES:,}")
+        content = path.read_bytes()
+    except OSError as e:
+        raise ImageError(f"{path}: cannot be read: {e.strerror or e}") from None
+    if not content:
+        raise ImageError(f"{path}: the file is empty (0 bytes)")
+    return content
+
+
+def _rows(
+    groups: list[list[_Crop]], engine: Engine, settings: PictureSettings, parser: OnnxParser | None
+) -> tuple[list[Item], Embedding]:
+    """Return the rows of a batch with their embedding: crops, and one more for each tracklet."""
+    crops = [crop for group in groups for crop in group]
+    images = [crop.image for crop in crops]
+    embedding = engine.embed(images)
+    items = [_item(crop, quality, settings) for crop, quality in zip(crops, measure(images, parser), strict=True)]
+    extra: list[Embedding] = []
+    start = 0
+    for group in groups:
+        rows = slice(start, start + len(group))
+        start += len(group)
+        if group[0].sample.tracklet is not None:
+            whole = key_of("tracklet", *(crop.key for crop in group))
+            items[rows] = [replace(item, tracklet=whole) for item in items[rows]]
+            items.append(tracklet_item(whole, items[rows]))
+            worth = np.array([item.quality or 0.0 for item in items[rows]])
+            extra.append(mean_embedding(embedding.select(rows), worth))
+    return items, Embedding.concatenate([embedding, *extra])
+
+
+def _item(crop: _Crop, quality: Quality, settings: PictureSettings) -> Item:
+    sample, start = crop.sample, settings.start_time
+    moment = start if sample.time is None else sample.time
+    if start is not None and sample.time is not None and sample.time < FIRST_DATE:
+        moment = start + sample.time
+    tags = tuple(tag.strip() for tag in sample.extra.get("tags", "").split(";") if tag.strip())
+    return Item(
+        crop.key,
+        "crop",
+        thumbnail(crop.image),
+        source=str(sample.path or sample.key),
+        camera=sample.camera or settings.camera,
+        time=moment,
+        person=sample.person,
+        tags=tuple(dict.fromkeys((*tags, *settings.tags))),
+        visible=quality.visible,
+        quality=quality.worth,
+    )

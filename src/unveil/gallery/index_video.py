@@ -1,0 +1,281 @@
+"""A video into a gallery: people are found and followed, the best crops of each are embedded and kept as a tracklet.
+
+What is written goes with a state from which the rest can be done: a moment when nobody was in sight, or a cut after
+`CUT` seconds. Keys are made from the video, the frame and the box. So a video that is added again after a kill goes on
+from the last such moment, nothing is lost, and nothing is there twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unveil.errors import DataError
+from unveil.export.engine import Engine
+from unveil.files import sha256
+from unveil.gallery.adding import BATCH, Added, key_of, mean_embedding, nothing, open_gallery, thumbnail, tracklet_item
+from unveil.gallery.best_crops import OpenTrack, best_rows
+from unveil.gallery.quality import body_shares, together
+from unveil.gallery.records import Filter, Item
+from unveil.gallery.store import Store
+from unveil.gallery.video_job import VideoJob
+from unveil.parsing.onnx_parser import OnnxParser
+from unveil.progress import track
+from unveil.records import Embedding
+from unveil.video.ahead import ReadAhead
+from unveil.video.decode import Video, is_address, without_password
+from unveil.video.detect import Detector
+from unveil.video.given import GivenBoxes
+from unveil.video.records import Box, Frame
+from unveil.video.tracks import GivenTracks, Tracker
+
+CUT = 600.0  # seconds of video after which every track is ended, so that a state can be kept and memory stays bounded
+LIVE_CUT = 60.0
+SAVE = 10.0  # seconds of video between two states, where nobody is in sight
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """How a video is looked at, and what is said of all of it.
+
+    Args:
+        camera: label of its camera.
+        start_time: of its first frame, seconds since the epoch; a live stream begins now. Without it, times count from
+            the first frame.
+        tags: of all rows.
+        every: look at each n-th frame.
+        fps: look at no more than this many frames a second, whatever the video's rate; instead of ``every``.
+        crops: at most this many of each tracklet are kept.
+        shortest: tracks of fewer boxes are left out.
+        seconds: stop after that much video.
+        keep: seconds after which the rows of a new gallery expire.
+    """
+
+    camera: str | None = None
+    start_time: float | None = None
+    tags: tuple[str, ...] = ()
+    every: int = 1
+    fps: float | None = None
+    crops: int = 4
+    shortest: int = 3
+    seconds: float | None = None
+    keep: float | None = None
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.crops <= 100 or self.shortest < 1 or (self.seconds is not None and not self.seconds > 0):
+            raise DataError(
+                f"expected 1 to 100 crops, shortest >= 1 and seconds > 0, got {self.crops}, {self.shortest} and "
+                f"{self.seconds}"
+            )
+
+
+def add_video(
+    store: Store,
+    name: str,
+    engine: Engine,
+    source: str | Path,
+    detector: Detector | GivenBoxes,
+    settings: VideoSettings = VideoSettings(),
+    parser: OnnxParser | None = None,
+    again: bool = False,
+) -> Added:
+    """Add the people of a video to a gallery, which is made when it is not there.
+
+    Args:
+        store: where galleries are.
+        name: of the gallery.
+        engine: embeds; its model must be the gallery's.
+        source: a file, or the address of a stream; a live one is read until it ends or Ctrl-C is pressed.
+        detector: finds people, or boxes that are known already.
+        settings: how it is looked at.
+        parser: says how much of the body shows, which makes for better choices.
+        again: remove what the video gave before, and look at it anew.
+
+    Raises:
+        DataError: the gallery was made with another model, the video cannot be read, or it was begun with other
+            settings.
+    """
+    began = time.monotonic()
+    open_gallery(store, name, engine, settings.keep)
+    with Video(source) as video:
+        label = without_password(str(source))
+        if video.live and settings.start_time is None:
+            settings = replace(settings, start_time=time.time())
+        job = VideoJob(store, name, _identity(source, video, settings), _choices(detector, settings), video.live)
+        if again:
+            store.delete(name, Filter(sources=(label,)))
+            store.add(name, [], nothing(engine), job.name, None)
+        state = job.begin()
+        if state["complete"]:
+            return Added(label, known=state["tracklets"], seconds=time.monotonic() - began)
+        work = _Work(engine, detector, settings, parser, job, video, label, int(state["tracklets"]))
+        work.run(int(state["frame"]), float(state["time"]))
+        bad = (video.lost,) if video.lost else ()
+        return replace(work.added, source=label, bad=bad, seconds=time.monotonic() - began)
+
+
+def _identity(source: str | Path, video: Video, settings: VideoSettings) -> str:
+    """Return what a video is known by: the content of a file, the address of a stream with the time it began."""
+    if not is_address(str(source)):
+        return sha256(Path(source))
+    return key_of(without_password(str(source)), settings.start_time if video.live else video.seconds)
+
+
+def _choices(detector: Detector | GivenBoxes, settings: VideoSettings) -> dict[str, Any]:
+    found = f"{detector.name}@{sha256(detector.path)[:12]}" if isinstance(detector, GivenBoxes) else detector.name
+    chosen = asdict(settings) | {"detector": found, "tags": list(settings.tags)}
+    return {k: v for k, v in chosen.items() if k not in ("seconds", "keep")}
+
+
+@dataclass
+class _Work:
+    """One pass through a video."""
+
+    engine: Engine
+    detector: Detector | GivenBoxes
+    settings: VideoSettings
+    parser: OnnxParser | None
+    job: VideoJob
+    video: Video
+    label: str
+    tracklets: int = 0
+    added: Added = field(default_factory=lambda: Added(""))
+    open: dict[str, OpenTrack] = field(default_factory=dict)
+    finished: list[tuple[str, OpenTrack]] = field(default_factory=list)
+
+    def run(self, first: int, since: float) -> None:
+        """Go through the frames from ``first`` on; nobody was in sight, or all was cut, at ``since`` seconds."""
+        tracker = self._tracker()
+        cut = LIVE_CUT if self.video.live else CUT
+        saved = last = since
+        started: float | None = None
+        number = first - 1
+        stopped = False
+        frames = ReadAhead(self.video.frames(self.settings.every, self.settings.fps, first), drop=self.video.live)
+        try:
+            for frame in self._shown(frames, first):
+                started = frame.time if started is None else started
+                if self.settings.seconds is not None and frame.time - started >= self.settings.seconds:
+                    stopped = True
+                    break
+                number, last = frame.number, frame.time
+                boxes = self._boxes(frame)
+                for name, box in tracker.update(frame, boxes):
+                    seen = self.open.setdefault(name, OpenTrack(self.settings.crops))
+                    seen.see(frame, box, [other for other in boxes if other is not box])
+                self.added = replace(self.added, frames=self.added.frames + 1, boxes=self.added.boxes + len(boxes))
+                self._close(tracker.alive)
+                if not tracker.idle and last - since >= cut:
+                    tracker = self._tracker()
+                    self._close(set())
+                if not self.open and tracker.idle:
+                    since = last
+                    if since - saved >= SAVE or self._waiting() >= BATCH:
+                        self._write(number + 1, since)
+                        saved = since
+                elif self._waiting() >= BATCH:
+                    self._write()
+        except KeyboardInterrupt:
+            if not self.video.live:
+                raise
+        finally:
+            frames.close()
+        self.added = replace(self.added, footage=0.0 if started is None else last - started, dropped=frames.dropped)
+        self._close(set())
+        self._write(number + 1, last, complete=not stopped)
+
+    def _tracker(self) -> Tracker | GivenTracks:
+        if isinstance(self.detector, GivenBoxes):
+            if self.detector.tracked:
+                return GivenTracks(self.detector)
+            return Tracker(self._rate(), 0.5)
+        return Tracker(self._rate(), self.detector.high)
+
+    def _rate(self) -> float:
+        own = self.video.rate
+        return min(own, self.settings.fps) if self.settings.fps else own / self.settings.every
+
+    def _shown(self, frames: ReadAhead, first: int) -> Iterator[Frame]:
+        seconds = self.video.seconds
+        total = None if seconds is None else max(1, int(self._rate() * seconds) - first // self.settings.every)
+        yield from track(frames, f"looking at {self.label}", total)
+
+    def _boxes(self, frame: Frame) -> list[Box]:
+        if isinstance(self.detector, GivenBoxes):
+            return self.detector.boxes(frame.number)
+        return self.detector.detect(frame.image)
+
+    def _close(self, alive: set[str]) -> None:
+        """End the tracks that no longer go on."""
+        for name in [name for name in self.open if name not in alive]:
+            ended = self.open.pop(name)
+            if ended.boxes >= self.settings.shortest:
+                self.finished.append((name, ended))
+
+    def _waiting(self) -> int:
+        return sum(min(len(ended.pool), self.settings.crops) for _, ended in self.finished)
+
+    def _write(self, frame: int | None = None, moment: float = 0.0, complete: bool = False) -> None:
+        """Embed and write the finished tracks; with ``frame``, also the state from which the rest can be done."""
+        there = self.job.known([self._key(ended) for _, ended in self.finished])
+        self.tracklets += len(there)
+        self.finished = [(name, ended) for name, ended in self.finished if self._key(ended) not in there]
+        rows = [self._crops(name, ended) for name, ended in self.finished]
+        crops = [item for items, _ in rows for item in items]
+        images = [image for _, found in rows for image in found]
+        embedding = self.engine.embed(images)
+        whole, means, start = [], [], 0
+        for items, _ in rows:
+            worth = np.array([item.quality or 0.0 for item in items])
+            means.append(mean_embedding(embedding.select(slice(start, start + len(items))), worth))
+            whole.append(tracklet_item(str(items[0].tracklet), items))
+            start += len(items)
+        # The moments of a tracklet are those of its track, not only those of the crops that are kept.
+        whole = [
+            replace(item, time=self._moment(ended.begin), end=self._moment(ended.end))
+            for item, (_, ended) in zip(whole, self.finished, strict=True)
+        ]
+        self.tracklets += len(whole)
+        state = None if frame is None else self.job.state(frame, moment, self.tracklets, complete)
+        new = self.job.write([*crops, *whole], Embedding.concatenate([embedding, *means]), state)
+        if new:
+            sum_of = self.added
+            self.added = replace(sum_of, crops=sum_of.crops + new - len(whole), tracklets=sum_of.tracklets + len(whole))
+        self.finished = []
+
+    def _crops(self, name: str, ended: OpenTrack) -> tuple[list[Item], list[Any]]:
+        """Return the rows and the pixels of the crops of a track that are worth keeping."""
+        shown = body_shares([c.image for c in ended.pool], self.parser)
+        quality = [together(c.worth, share) for c, share in zip(ended.pool, shown, strict=True)]
+        picked = best_rows([q.worth for q in quality], self.settings.crops)
+        person = name if isinstance(self.detector, GivenBoxes) and self.detector.people else None
+        items = [
+            Item(
+                key_of(self.job.video, ended.pool[row].frame, ended.pool[row].box),
+                "crop",
+                thumbnail(ended.pool[row].image),
+                source=self.label,
+                camera=self.settings.camera,
+                time=self._moment(ended.pool[row].time),
+                person=person,
+                tracklet=self._key(ended),
+                frame=ended.pool[row].frame,
+                box=ended.pool[row].box,
+                tags=self.settings.tags,
+                visible=quality[row].visible,
+                quality=quality[row].worth,
+            )
+            for row in picked
+        ]
+        return items, [ended.pool[row].image for row in picked]
+
+    def _key(self, ended: OpenTrack) -> str:
+        return key_of(self.job.video, "track", *(ended.first or ()))
+
+    def _moment(self, seconds: float) -> float:
+        return (self.settings.start_time or 0.0) + seconds

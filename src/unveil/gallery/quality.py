@@ -1,0 +1,89 @@
+"""How much a crop is worth: its size, its sharpness, whether the frame or others cut it, and what shows of the body."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from unveil.errors import MissingExtraError
+from unveil.parsing.onnx_parser import OnnxParser
+from unveil.video.records import Box, Image
+
+FULL_HEIGHT = 128  # pixels of a person from which more bring nothing to a model
+SHARP = 150.0  # variance of the Laplacian at which a crop counts as half sharp
+CUT = 0.7  # what a crop keeps of its worth for each side of the frame that cuts it
+WHOLE = "body"  # what the parser calls the share of the whole body
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Worth of a crop in [0, 1], and the visible share of the body in [0, 1], ``None`` without a parser."""
+
+    worth: float
+    visible: float | None = None
+
+
+def picture_worth(image: Image) -> float:
+    """Return the worth of a crop ``(H, W, 3)`` uint8 by its size and its sharpness alone, in [0, 1]."""
+    height, width = image.shape[:2]
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
+    # At one size, so that a large blurred crop is not taken for a sharp one.
+    small = cv2.resize(grey, (FULL_HEIGHT // 2, FULL_HEIGHT), interpolation=cv2.INTER_AREA)
+    sharpness = float(cv2.Laplacian(small, cv2.CV_64F).var())
+    size = min(1.0, height / FULL_HEIGHT) * min(1.0, 3 * width / FULL_HEIGHT)
+    return float(np.sqrt(size * sharpness / (sharpness + SHARP)))
+
+
+def place_worth(box: tuple[int, int, int, int], others: Sequence[Box], width: int, height: int) -> float:
+    """Return what a crop keeps of its worth where it stands, in [0, 1].
+
+    Args:
+        box: x, y, width, height in pixels of the frame.
+        others: the other people of the frame; those whose feet are lower stand before this one.
+        width: of the frame, pixels.
+        height: of the frame, pixels.
+    """
+    x, y, w, h = box
+    cut = (x <= 1) + (y <= 1) + (x + w >= width - 1) + (y + h >= height - 1)
+    covered = 0.0
+    for other in others:
+        if other.y + other.h > y + h:
+            across = min(x + w, other.x + other.w) - max(x, other.x)
+            down = min(y + h, other.y + other.h) - max(y, other.y)
+            covered = max(covered, max(0.0, across) * max(0.0, down) / (w * h))
+    return CUT**cut * (1 - covered)
+
+
+def body_shares(images: Sequence[Image], parser: OnnxParser | None) -> list[float | None]:
+    """Return how much of the body each crop shows, in [0, 1]; ``None`` without a parser, or one that does not tell."""
+    if parser is None or not images:
+        return [None] * len(images)
+    parsed = parser.parse(images)
+    if WHOLE not in parsed.parts:
+        return [None] * len(images)
+    return [float(share) for share in np.clip(parsed.visibility[:, parsed.parts.index(WHOLE)], 0, 1)]
+
+
+def measure(images: Sequence[Image], parser: OnnxParser | None) -> list[Quality]:
+    """Return the quality of crops ``(H, W, 3)`` uint8 RGB, of any sizes."""
+    return [
+        together(picture_worth(image), shown) for image, shown in zip(images, body_shares(images, parser), strict=True)
+    ]
+
+
+def together(worth: float, visible: float | None) -> Quality:
+    """Return the quality of a crop whose picture is worth that much and which shows that share of the body."""
+    return Quality(worth if visible is None else worth * visible, visible)
+
+
+def find_parser(threads: int = 0) -> OnnxParser | None:
+    """Return the package's own parser; ``None`` where ONNX Runtime is not installed."""
+    try:
+        from unveil.parsing.default import default_parser
+
+        return default_parser(threads)
+    except MissingExtraError:
+        return None

@@ -1,0 +1,63 @@
+"""How far the work on a video is: kept in the store with what was written, so that it can go on after a kill."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from unveil.errors import DataError
+from unveil.gallery.records import Item
+from unveil.gallery.store import Store
+from unveil.records import Embedding
+
+
+class VideoJob:
+    """The state of one video in the store.
+
+    Args:
+        store: where galleries are.
+        gallery: name of the gallery.
+        video: what the video is known by.
+        choices: settings that decide what is found; they must be the same when the work goes on.
+        live: of a live stream no state is kept: what was missed cannot be read again.
+    """
+
+    def __init__(self, store: Store, gallery: str, video: str, choices: dict[str, Any], live: bool) -> None:
+        self.store, self.gallery, self.video = store, gallery, video
+        self.name = f"video {video}"
+        self.choices = choices
+        self.live = live
+
+    def begin(self) -> dict[str, Any]:
+        """Return the state to go on from.
+
+        Raises:
+            DataError: the work was begun with other choices.
+        """
+        before = None if self.live else self.store.job_state(self.gallery, self.name)
+        if before is None:
+            return self.state(0, 0.0, 0)
+        different = [k for k, v in self.choices.items() if before["choices"].get(k) != v]
+        if different:
+            was = ", ".join(f"{k}={before['choices'].get(k)}" for k in different)
+            now = ", ".join(f"{k}={self.choices[k]}" for k in different)
+            raise DataError(
+                f"this video was added with {was}, now with {now}: use the same, or --again to remove what it gave and "
+                "add it anew"
+            )
+        return dict(before)
+
+    def state(self, frame: int, moment: float, tracklets: int, complete: bool = False) -> dict[str, Any]:
+        """Return a state: next frame, its time in seconds, tracklets so far, and whether all is done."""
+        values = {"frame": frame, "time": moment, "tracklets": tracklets, "complete": complete}
+        return {"choices": self.choices, **values}
+
+    def known(self, keys: list[str]) -> set[str]:
+        """Return which of these rows were written before a kill, after the last state."""
+        return self.store.known(self.gallery, keys) if keys else set()
+
+    def write(self, items: list[Item], embedding: Embedding, state: dict[str, Any] | None) -> int:
+        """Add rows, and with them the state, in one transaction; return how many rows are new."""
+        saved = state is not None and not self.live
+        if not items and not saved:
+            return 0
+        return self.store.add(self.gallery, items, embedding, self.name if saved else None, state if saved else None)
