@@ -144,6 +144,57 @@ def test_grid_distractors_are_never_a_match(tmp_path, crops, rules):
         assert [key[8:12] for key in found] == [query[6:10]]
 
 
+GRID = [f"{f}/{n:04d}_{c}_25004_107_32_106_221.jpeg" for n in range(1, 9) for f, c in (("probe", 1), ("gallery", 8))]
+
+
+def partitions(path, halves, fields=("a", "b", "trainIdx")):
+    """Write a file as GRID's: a cell a split, in it a structure whose third field lists the people to train on."""
+    io = pytest.importorskip("scipy.io", reason="SciPy (extra 'mat') reads the published splits of GRID")
+    cells = np.empty((1, len(halves)), dtype=object)
+    for number, half in enumerate(halves):
+        cells[0, number] = {fields[0]: "text", fields[1]: np.arange(3.5), fields[2]: np.array([half])}
+    io.savemat(path, {"trainIdxAll": cells})
+
+
+def test_grid_takes_the_published_splits_where_they_are(tmp_path, crops):
+    root = crops(tmp_path / "underground_reid", GRID)
+    drawn = grid.read(root, split=3)
+    assert any("splits are drawn here" in note for note in drawn.notes)
+    halves = [[1 + (n + k) % 8 for k in range(4)] for n in range(10)]
+    partitions(root / "features_and_partitions.mat", halves)
+    for split, half in enumerate(halves):
+        dataset = grid.read(root, split=split)
+        assert {int(s.person) for s in dataset.train} == set(half) and by_split(dataset) == [8, 4, 4]
+        assert any("published ones" in note for note in dataset.notes)
+
+
+@pytest.mark.parametrize(
+    ("halves", "message"),
+    [
+        ([[1, 2, 3]] * 10, "names half of the 8 probes"),
+        ([[1, 2, 3, 99]] * 10, "names half"),
+        ([[1, 2, 3, 4]], "10 splits"),
+    ],
+)
+def test_grid_refuses_partitions_that_do_not_fit(tmp_path, crops, halves, message):
+    root = crops(tmp_path / "underground_reid", GRID)
+    partitions(root / "features_and_partitions.mat", halves)
+    with pytest.raises(DataError, match=message):
+        grid.read(root, split=5)
+    (root / "features_and_partitions.mat").write_bytes(b"no MATLAB file, but long enough to have a header " * 9)
+    with pytest.raises(DataError, match="expected trainIdxAll"):
+        grid.read(root)
+
+
+def test_grid_needs_scipy_only_for_published_splits(tmp_path, crops, monkeypatch):
+    root = crops(tmp_path / "underground_reid", GRID)
+    monkeypatch.setitem(__import__("sys").modules, "scipy.io", None)
+    assert grid.read(root).train
+    (root / "features_and_partitions.mat").touch()
+    with pytest.raises(MissingExtraError, match=r"unveil\[mat\]"):
+        grid.read(root)
+
+
 def test_ilids_draws_one_query_and_one_gallery_crop_a_test_person(tmp_path, crops, rules):
     names = [f"Persons/{person:04d}{i:03d}.jpg" for person in range(1, 6) for i in range(1, 5)]
     crops(tmp_path / "i-LIDS_Pedestrian", names)

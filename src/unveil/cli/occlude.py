@@ -23,9 +23,7 @@ def command(
     scheme: Annotated[str | None, typer.Option(help="Scheme of the maps, where the tree has several.")] = None,
     style: Annotated[
         Literal["parts", "blocks", "people", "cutouts"],
-        typer.Option(
-            help="Blocks over a body part, one block, another person, or things of the world or of --cutouts."
-        ),
+        typer.Option(help="Blocks over a body part, one block, another person, or things (--cutouts)."),
     ] = "parts",
     ratio: Annotated[float | None, typer.Option(min=0, max=1, help="Fraction of the person to hide.")] = None,
     seed: Annotated[int, typer.Option(help="The same seed hides the same.")] = 0,

@@ -28,6 +28,7 @@ LAYOUT = Layout(
         "gallery images": 649,
         "gallery persons": 649,
     },
+    notes=("PRID 2011 comes without lists of splits: the ten halves are drawn here",),
 )
 
 
