@@ -25,6 +25,7 @@ from unveil.cli import (
     methods,
     occlude,
     parse,
+    robustness,
     search,
     train,
     world,
@@ -42,7 +43,21 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for _command in (demo, train, evaluate, embed, search, export, parse, occlude, bench, ablate, methods, doctor):
+for _command in (
+    demo,
+    train,
+    evaluate,
+    embed,
+    search,
+    export,
+    parse,
+    occlude,
+    robustness,
+    bench,
+    ablate,
+    methods,
+    doctor,
+):
     app.command(_command.__name__.rpartition(".")[2], epilog=EXIT_CODES)(_command.command)
 app.add_typer(data.app, name="data")
 app.add_typer(audit.app, name="audit")
