@@ -1,0 +1,48 @@
+"""Methods that train on parsing maps, through the ordinary loop, on a world that knows the maps exactly."""
+
+import numpy as np
+import pytest
+
+from unveil.data.catalog import load_dataset
+from unveil.models.parsing_maps import open_training_set
+from unveil.parsing.mapping import map_labels
+from unveil.recipe import DataSource, load_recipe
+from unveil.training.loop import train
+from unveil.world.dataset import read_labels
+from unveil.world.labels import table
+
+RECIPES = "src/unveil/recipes"
+SMALL = ["backbone.name=osnet_x0_25", "input={height: 64, width: 32}", "sampler.persons=2", "sampler.images=2"]
+SCHEMES = {"pab": "pab6", "cre": "cre7", "unveil": "worn14"}
+
+
+def recipe(name, source, request, *more):
+    path = request.config.rootpath / RECIPES / f"{name}-world.yaml"
+    return load_recipe(path, [f"data.train={source}", f"data.test={source}", "train.epochs=1", *SMALL, *more])
+
+
+@pytest.mark.parametrize(("name", "scheme"), SCHEMES.items())
+def test_a_world_gives_its_maps_in_the_label_set_of_the_method(world, request, tmp_path, name, scheme):
+    data = open_training_set(recipe(name, f"world:{world}", request), tmp_path)
+    assert data.parsing_scheme == scheme
+    store = data.stores[0]
+    native = read_labels(world, store.samples[0].key)
+    exact = table(scheme)[native]
+    assert set(np.unique(store.parsing[0])) <= set(np.unique(exact))
+    # The world's own table, not a guess from the clothes of lip20, which have no arm under a sleeve.
+    guessed = map_labels(table("lip20")[native], "lip20", scheme)
+    assert scheme == "cre7" or not np.array_equal(exact, guessed)
+
+
+def test_a_scheme_in_the_recipe_is_left_as_it_is(world, request, tmp_path):
+    assert open_training_set(recipe("pab", f"world:{world}?scheme=lip20", request), tmp_path).parsing_scheme == "lip20"
+    bot = open_training_set(recipe("bot", f"world:{world}", request), tmp_path)
+    assert bot.parsing_scheme == load_dataset(DataSource.model_validate(f"world:{world}")).parsing_scheme
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_recipes_with_parsing_maps_train_and_measure_on_a_world(world, request, tmp_path, name):
+    model = train(recipe(name, f"world:{world}", request), tmp_path / "run", cache=tmp_path / "cache")
+    assert model.card.parsing_scheme == SCHEMES[name]
+    assert {tree["protocol"] for tree in model.card.figures} >= {"world-general", "world-cc"}
+    assert model.card.persons == 2 and model.card.clothes == 4
