@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 .PHONY: test lint demo format clean
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,tensorboard,timm,onnx,mat,gallery,milvus,video,test,lint]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,tensorboard,timm,onnx,mat,gallery,milvus,server,video,test,lint]'
 	touch $@
 
 test: $(STAMP)
