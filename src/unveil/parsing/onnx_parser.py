@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,25 @@ from unveil.parsing.labels import Scheme, get_scheme
 Image = NDArray[np.uint8]
 Labels = NDArray[np.uint8]
 Frame = tuple[int, int]
+Size = tuple[int, int]
+CHUNK = 16  # crops of one inference, for models that take any number
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a parser says of N crops, all at one size.
+
+    Args:
+        labels: ``(N, H, W)`` uint8, labels of ``scheme``.
+        visibility: ``(N, P)`` float32 in [0, 1]: how much of each part shows; P = 0 when the model does not tell.
+        parts: names of the P parts.
+        scheme: label set.
+    """
+
+    labels: Labels
+    visibility: NDArray[np.float32]
+    parts: tuple[str, ...]
+    scheme: Scheme
 
 
 class OnnxParser:
@@ -26,19 +46,22 @@ class OnnxParser:
     Args:
         card: file of the card; the model lies beside it.
         threads: threads of one inference; ONNX Runtime's choice by default.
+        scheme: label set of the maps, for models that make several; the card's by default.
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.
         DataError: card or model cannot be used.
     """
 
-    def __init__(self, card: Path, threads: int = 0) -> None:
+    def __init__(self, card: Path, threads: int = 0, scheme: str | None = None) -> None:
         try:
             import onnxruntime
         except ImportError:
             raise MissingExtraError("parsing with an ONNX model", "onnx") from None
         self.card: ParserCard = read_card(card)
-        self.scheme: Scheme = get_scheme(self.card.scheme)
+        self.scheme: Scheme = get_scheme(scheme or self.card.scheme)
+        table = self.card.table_of(scheme)
+        self._table = None if table is None else np.array(table, np.uint8)
         model = card.parent / self.card.model
         self.fingerprint = f"{model.name}@{sha256(model)[:12]}"
         options = onnxruntime.SessionOptions()
@@ -53,23 +76,71 @@ class OnnxParser:
         self._outputs = [self.card.output or names[0]]
         if self.card.foreground:
             self._outputs.append(self.card.foreground.output)
+        if self.card.visibility:
+            self._outputs.append(self.card.visibility.output)
         unknown = [name for name in self._outputs if name not in names]
         if unknown:
             raise DataError(f"{card}: the model has no output {unknown[0]!r}; it has {', '.join(names)}")
 
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Names of the parts whose visible share the model tells."""
+        return self.card.visibility.parts if self.card.visibility else ()
+
     def __call__(self, images: Sequence[Image]) -> list[Labels]:
         """Return the labels ``(H, W)`` uint8 of each ``(H, W, 3)`` uint8 RGB crop, at the crop's own size."""
-        batch = self._input.shape[0] if isinstance(self._input.shape[0], int) else len(images)
-        maps: list[Labels] = []
-        for start in range(0, len(images), max(1, batch)):
-            chunk = images[start : start + max(1, batch)]
+        return self.maps_and_shares(images)[0]
+
+    def maps_and_shares(self, images: Sequence[Image]) -> tuple[list[Labels], NDArray[np.float32]]:
+        """Return labels as above, and how much of each part shows ``(N, parts)``."""
+        classes, shares = self.look(images)
+        return [self._named(found) for found in classes], shares
+
+    def parse(self, images: Sequence[Image] | Image) -> Parsed:
+        """Parse crops of any sizes at the model's own size.
+
+        Args:
+            images: crops ``(h, w, 3)`` uint8 RGB, or one array ``(N, h, w, 3)``.
+
+        Returns:
+            Labels ``(N, height, width)``, and how much of each part shows.
+        """
+        size = (self.card.height, self.card.width)
+        classes, shares = self.look(images, size)
+        labels = np.stack([self._named(found) for found in classes]) if classes else np.zeros((0, *size), np.uint8)
+        return Parsed(labels, shares, self.parts, self.scheme)
+
+    def look(
+        self, images: Sequence[Image] | Image, size: Size | None = None
+    ) -> tuple[list[NDArray[np.integer]], NDArray[np.float32]]:
+        """Return what the model itself answers: class numbers ``(H, W)`` of each crop, and shares ``(N, P)``.
+
+        Args:
+            images: crops ``(h, w, 3)`` uint8 RGB.
+            size: height and width of what comes back; each crop's own by default.
+
+        Raises:
+            DataError: a crop is no such array, or the model does not fit its card.
+        """
+        for k, image in enumerate(images):
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+                raise DataError(f"crop {k}: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}")
+        fixed = self._input.shape[0] if isinstance(self._input.shape[0], int) else 0
+        step = fixed or CHUNK
+        maps: list[NDArray[np.integer]] = []
+        shares = [np.zeros((0, len(self.parts)), np.float32)]
+        for start in range(0, len(images), step):
+            chunk = images[start : start + step]
             tensors = [self._prepare(image) for image in chunk]
             # A model of a fixed batch gets its last batch filled up.
-            tensors += tensors[-1:] * (batch - len(tensors))
+            tensors += tensors[-1:] * (fixed - len(tensors))
             found = self._run(np.stack([tensor for tensor, _ in tensors]))
+            if self.card.visibility:
+                shares.append(self._shares(found.pop())[: len(chunk)])
             for row, (image, (_, frame)) in enumerate(zip(chunk, tensors, strict=False)):
-                maps.append(self._labels([output[row] for output in found], frame, image.shape[:2]))
-        return maps
+                height, width = size or image.shape[:2]
+                maps.append(self._classes([output[row] for output in found], frame, (height, width)))
+        return maps, np.concatenate(shares)
 
     def _prepare(self, image: Image) -> tuple[NDArray[np.float32], Frame]:
         size = (self.card.height, self.card.width)
@@ -79,7 +150,8 @@ class OnnxParser:
             frame = max(1, round(image.shape[0] * factor)), max(1, round(image.shape[1] * factor))
         resized = np.zeros((*size, 3), np.uint8)
         top, left = _margins(size, frame)
-        how = cv2.INTER_LINEAR
+        # Much larger crops would lose thin things to a linear filter.
+        how = cv2.INTER_AREA if image.shape[0] > 2 * frame[0] else cv2.INTER_LINEAR
         resized[top : top + frame[0], left : left + frame[1]] = cv2.resize(image, frame[::-1], interpolation=how)
         pixels = resized[..., ::-1] if self.card.channels == "bgr" else resized
         mean, std = np.array(self.card.mean, np.float32), np.array(self.card.std, np.float32)
@@ -96,24 +168,33 @@ class OnnxParser:
                 f"{self._input.shape}); correct height, width or layout of the card: {e}"
             ) from None
 
-    def _labels(self, outputs: list[Any], frame: Frame, size: tuple[int, ...]) -> Labels:
-        scores = self._upright(outputs[0], frame, size)
-        labels = scores.argmax(axis=2) if scores.shape[2] > 1 else np.rint(scores[..., 0]).astype(np.int64)
-        count = len(self.card.table or self.scheme.labels)
-        if labels.max(initial=0) >= count:
+    def _shares(self, output: Any) -> NDArray[np.float32]:
+        if output.ndim != 2 or output.shape[1] != len(self.parts):
             raise DataError(
-                f"{self.card.model} answers class {labels.max()}, but its card knows {count} classes: correct scheme "
+                f"{self.card.model} answers shares of shape {output.shape}, but its card names {len(self.parts)} parts"
+            )
+        return np.asarray(output, np.float32).clip(0, 1)
+
+    def _classes(self, outputs: list[Any], frame: Frame, size: Size) -> NDArray[np.integer]:
+        """Return class numbers; -1 where the foreground says that there is nobody."""
+        scores = self._upright(outputs[0], frame, size)
+        classes = scores.argmax(axis=2) if scores.shape[2] > 1 else np.rint(scores[..., 0]).astype(np.int16)
+        count = len(self._table) if self._table is not None else len(self.scheme.labels)
+        if classes.max(initial=0) >= count:
+            raise DataError(
+                f"{self.card.model} answers class {classes.max()}, but its card knows {count} classes: correct scheme "
                 "or table"
             )
-        if self.card.table:
-            labels = np.array(self.card.table)[labels]
         if self.card.foreground:
-            labels = np.where(
-                self._upright(outputs[1], frame, size)[..., 0] > self.card.foreground.threshold, labels, 0
-            )
-        return np.asarray(labels, np.uint8)
+            inside = self._upright(outputs[1], frame, size)[..., 0] > self.card.foreground.threshold
+            classes = np.where(inside, classes, -1)
+        return classes
 
-    def _upright(self, output: Any, frame: Frame, size: tuple[int, ...]) -> NDArray[np.float32]:
+    def _named(self, classes: NDArray[np.integer]) -> Labels:
+        labels = classes if self._table is None else self._table[classes]
+        return np.where(classes < 0, 0, labels).astype(np.uint8)
+
+    def _upright(self, output: Any, frame: Frame, size: Size) -> NDArray[np.float32]:
         """Return an output as ``(H, W, classes)`` at the crop's size, borders cut off; labels by the nearest pixel."""
         whole = output.ndim == 2 or np.issubdtype(output.dtype, np.integer)
         scores = output[..., None] if output.ndim == 2 else output
@@ -124,7 +205,7 @@ class OnnxParser:
         how = cv2.INTER_NEAREST if whole else cv2.INTER_LINEAR
         if frame != network:  # the borders are cut at the input's size, where they are known
             scores = _crop(_resize(scores, network, how), network, frame)
-        return _resize(scores, (size[0], size[1]), how)
+        return _resize(scores, size, how)
 
 
 def _margins(size: Frame, frame: Frame) -> tuple[int, int]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ from unveil.parsing.schp import write_label_png
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 
-MADE_BY = "parser.txt"
+MADE_BY, SHARES = "parser.txt", "visibility.csv"
 
 
 class Parser(Protocol):
@@ -35,6 +36,19 @@ class Parser(Protocol):
         ...
 
 
+@runtime_checkable
+class ShareParser(Parser, Protocol):
+    """A parser that also tells how much of each part shows."""
+
+    parts: tuple[str, ...]
+
+    def maps_and_shares(
+        self, images: Sequence[NDArray[np.uint8]]
+    ) -> tuple[list[NDArray[np.uint8]], NDArray[np.float32]]:
+        """Return the maps of `Parser`, and shares ``(N, parts)`` in [0, 1]."""
+        ...
+
+
 @dataclass(frozen=True)
 class ParseReport:
     """Maps written, maps that were there, and images that could not be read (one sentence each)."""
@@ -43,12 +57,20 @@ class ParseReport:
     kept: int
     unreadable: tuple[str, ...]
 
+    @property
+    def nothing(self) -> bool:
+        """Whether there is no map at all."""
+        return self.written + self.kept == 0
+
     def __str__(self) -> str:
         return f"{self.written} maps written, {self.kept} were there, {len(self.unreadable)} images unreadable"
 
 
 def parse_dataset(dataset: Dataset, parser: Parser, root: Path, batch: int = 16) -> ParseReport:
     """Write the map of every sample to ``<root>/parsing/<scheme>/<key>.png``.
+
+    A parser that tells how much of each part shows adds a row a crop to ``visibility.csv`` beside the maps; where a run
+    was stopped a crop may have two, which are the same.
 
     Args:
         dataset: what to parse; keys become paths.
@@ -69,9 +91,28 @@ def parse_dataset(dataset: Dataset, parser: Parser, root: Path, batch: int = 16)
         batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
         for samples, images in track(_decoded(batches, pool, unreadable), "parsing", total=len(batches)):
             paths = [parsing_path(root, parser.scheme.name, s.key) for s in samples]
-            maps = parser(images) if images else []
+            maps = _maps(parser, samples, images, folder / SHARES)
             written += len(list(pool.map(write_label_png, paths, maps, [parser.scheme] * len(maps))))
     return ParseReport(written, len(dataset.samples) - len(todo), tuple(unreadable))
+
+
+def _maps(
+    parser: Parser, samples: list[Sample], images: list[NDArray[np.uint8]], table: Path
+) -> list[NDArray[np.uint8]]:
+    """Return the maps of a batch; write its shares first, so that a crop with a map always has its row."""
+    if not images:
+        return []
+    if not isinstance(parser, ShareParser) or not parser.parts:
+        return parser(images)
+    maps, shares = parser.maps_and_shares(images)
+    new = not table.is_file()
+    with table.open("a", newline="", encoding="utf-8") as f:
+        rows = csv.writer(f, lineterminator="\n")
+        if new:
+            rows.writerow(("path", *parser.parts))
+        for sample, row in zip(samples, shares, strict=True):
+            rows.writerow((sample.key, *(f"{share:.3f}" for share in row)))
+    return maps
 
 
 def _decoded(
