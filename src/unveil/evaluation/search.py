@@ -7,13 +7,17 @@ from itertools import pairwise
 
 import numpy as np
 
-from unveil.evaluation.distances import block_slices, distance_blocks
+from unveil.evaluation.distances import block_slices, distance_blocks, distance_matrix
 from unveil.progress import track
 from unveil.records import Embedding
 
 
 def search(
-    query: Embedding, gallery: Embedding, top: int, groups: Sequence[int] | np.ndarray | None = None
+    query: Embedding,
+    gallery: Embedding,
+    top: int,
+    groups: Sequence[int] | np.ndarray | None = None,
+    negatives: Embedding | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the nearest gallery crops of each query.
 
@@ -23,6 +27,8 @@ def search(
         top: how many to return, at least 1; no more than G come back.
         groups: ``(Q,)`` group of each query crop; crops of one group are one query, whose distance to a gallery crop
             is the mean over its crops. ``None``: every crop is a query of its own.
+        negatives: crops of people who are not looked for. A gallery crop that is nearer to one of them than to the
+            query is as much farther away as it is nearer: d + max(0, d - d_negative). Others keep their distance.
 
     Returns:
         Gallery indices ``(R, k)`` int64 and distances ``(R, k)`` float32, nearest first, with one row a query; with
@@ -37,11 +43,14 @@ def search(
     starts = np.arange(len(query))
     if groups is not None:
         query, starts, blocks = _grouped(query, np.asarray(groups), blocks)
+    others = None if negatives is None or not len(negatives) else distance_matrix(negatives, gallery).min(axis=0)
     indices, distances = [np.empty((0, min(top, len(gallery))), np.int64)], [np.empty((0, min(top, len(gallery))))]
     for rows, block in track(distance_blocks(query, gallery, blocks), "searching", len(blocks)):
         own = starts[(starts >= rows.start) & (starts < rows.stop)] - rows.start
         if len(own) < len(block):
             block = np.add.reduceat(block, own, axis=0) / np.diff(np.append(own, len(block)))[:, None]
+        if others is not None:
+            block = block + np.maximum(block - others, 0)
         found = nearest(block, top)
         indices.append(found)
         distances.append(np.take_along_axis(block, found, axis=1))

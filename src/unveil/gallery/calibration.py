@@ -1,0 +1,257 @@
+"""From distances to probabilities, and to "no match": fitted on labelled pairs, judged on people held out.
+
+Isotonic regression (Zadrozny and Elkan, KDD 2002) or a logistic curve (Platt, 1999, with his smoothed targets).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from unveil.errors import DataError, MissingExtraError
+from unveil.gallery.records import GalleryInfo, Mode
+
+FORMAT = 1
+FOLDS = 5
+BINS = 10
+FEWEST_PAIRS = 40
+FEWEST_OF_EACH = 10
+FALSE_ALARMS = 0.05
+CURVE = 20
+Method = Literal["auto", "isotonic", "logistic"]
+OfWhat = Literal["searches", "pairs"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Labelled pairs of one mode.
+
+    Args:
+        distances: ``(N,)``.
+        same: ``(N,)`` bool: whether both are one person.
+        groups: ``(N,)`` whoever was searched for; a group is never on both sides of the held-out check.
+        impostors: distance of the nearest row of somebody else, one for each search ``(S,)``: what a search for a
+            person who is not there would find first. ``None`` where only pairs are known.
+        source: where they come from, in words.
+    """
+
+    distances: np.ndarray
+    same: np.ndarray
+    groups: np.ndarray
+    impostors: np.ndarray | None = None
+    source: str = "pairs"
+
+
+@dataclass(frozen=True)
+class Check:
+    """How good the probabilities are on people that were held out.
+
+    Args:
+        error: expected calibration error: mean difference between promised and true share of the same person, over
+            bins of equally many pairs.
+        brier: mean squared error of the probability.
+        constant: the Brier score of always answering the share of same pairs.
+        curve: (coverage, risk): when only the share "coverage" of pairs with the surest answers is answered, this share
+            of the answers (same person or not) is wrong.
+    """
+
+    error: float
+    brier: float
+    constant: float
+    curve: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """A fitted curve and a threshold, of one mode.
+
+    Args:
+        kind: "isotonic" or "logistic".
+        x: isotonic: distances, ascending; logistic: slope and offset.
+        y: isotonic: the probability at each of ``x``; logistic: empty.
+        threshold: the nearest hit is a match when its distance is at most this.
+        false_alarms: the rate that the threshold was chosen for.
+        of: what that is a rate of: searches for people who are not there, or pairs of two people.
+        pairs: how many pairs it was fitted on.
+        same: how many of them show one person.
+        check: how good it is.
+        source: where the pairs come from.
+    """
+
+    kind: Literal["isotonic", "logistic"]
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    threshold: float
+    false_alarms: float
+    of: OfWhat
+    pairs: int
+    same: int
+    check: Check
+    source: str
+
+    def probability(self, distance: float) -> float:
+        """Return the probability that a pair at this distance is one person."""
+        return float(_apply(self.kind, self.x, self.y, np.array([distance]))[0])
+
+    def about(self) -> str:
+        """Return what a reader must know of the probabilities, in a sentence."""
+        what = "searches for people who are not here" if self.of == "searches" else "pairs of two people"
+        return (
+            f"Calibrated on {self.pairs:,} pairs ({self.source}), expected calibration error {self.check.error:.3f} on "
+            f"people held out; the threshold lets {self.false_alarms:.0%} of {what} through."
+        )
+
+
+def calibrate(pairs: Pairs, method: Method = "auto", false_alarms: float = FALSE_ALARMS, seed: int = 0) -> Calibration:
+    """Fit a calibration.
+
+    Args:
+        pairs: labelled pairs of one mode.
+        method: "auto" takes the one with the smaller Brier score on people held out.
+        false_alarms: rate that the threshold for "no match" is chosen for, in (0, 1).
+        seed: of the folds.
+
+    Raises:
+        MissingExtraError: scipy is not installed.
+        DataError: too few pairs, or all of one kind.
+    """
+    distances, same = np.asarray(pairs.distances, np.float64), np.asarray(pairs.same, bool)
+    if not 0 < false_alarms < 1:
+        raise DataError(f"the rate of false alarms must be between 0 and 1, got {false_alarms:g}")
+    if not np.isfinite(distances).all():
+        raise DataError("a distance of the pairs is not finite")
+    counts = int(same.sum()), int((~same).sum())
+    if len(same) < FEWEST_PAIRS or min(counts) < FEWEST_OF_EACH:
+        raise DataError(
+            f"calibration needs at least {FEWEST_PAIRS} labelled pairs, {FEWEST_OF_EACH} of one person and "
+            f"{FEWEST_OF_EACH} of two; there are {counts[0]} and {counts[1]} ({pairs.source})"
+        )
+    folds = _folds(pairs.groups, seed)
+    kinds: tuple[Literal["isotonic", "logistic"], ...] = ("logistic", "isotonic") if method == "auto" else (method,)
+    held_out = {kind: _held_out(kind, distances, same, folds) for kind in kinds}
+    checks = {kind: _check(held_out[kind], same) for kind in kinds}
+    kind = min(kinds, key=lambda k: checks[k].brier)
+    x, y = _fit(kind, distances, same)
+    others = distances[~same] if pairs.impostors is None else np.asarray(pairs.impostors, np.float64)
+    return Calibration(
+        kind, x, y, _threshold(others, false_alarms), false_alarms,
+        "pairs" if pairs.impostors is None else "searches", len(same), counts[0], checks[kind], pairs.source,
+    )  # fmt: skip
+
+
+def stored(info: GalleryInfo, mode: Mode, calibration: Calibration) -> dict[str, Any]:
+    """Return what the store keeps: this calibration beside those of other modes, bound to the gallery's model."""
+    before = info.calibration if info.calibration and _is_of(info) else {}
+    modes = {**before.get("modes", {}), mode: asdict(calibration)}
+    return {"format": FORMAT, "fingerprint": info.space.fingerprint, "modes": modes}
+
+
+def of(info: GalleryInfo, mode: Mode) -> Calibration | None:
+    """Return the calibration of a gallery in a mode; ``None`` when there is none for its model.
+
+    Raises:
+        DataError: it was written by a newer version, or is damaged.
+    """
+    if not info.calibration or not _is_of(info):
+        return None
+    found = info.calibration.get("modes", {}).get(mode)
+    if found is None:
+        return None
+    try:
+        check = Check(**{**found["check"], "curve": tuple(map(tuple, found["check"]["curve"]))})
+        return Calibration(**{**found, "x": tuple(found["x"]), "y": tuple(found["y"]), "check": check})
+    except (KeyError, TypeError, ValueError) as e:
+        raise DataError(f"the calibration of gallery {info.name!r} is damaged ({e}): calibrate again") from None
+
+
+def _is_of(info: GalleryInfo) -> bool:
+    head: Mapping[str, Any] = info.calibration or {}
+    if head.get("format", 0) > FORMAT:
+        raise DataError(f"the calibration of gallery {info.name!r} was written by a newer unveil: calibrate again")
+    return head.get("fingerprint") == info.space.fingerprint
+
+
+def _fit(kind: str, distances: np.ndarray, same: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    try:
+        from scipy import optimize
+    except ImportError:
+        raise MissingExtraError("calibration", "gallery") from None
+    if kind == "logistic":
+        # Platt's targets keep the curve finite where the two kinds do not overlap.
+        ones, zeros = same.sum(), (~same).sum()
+        targets = np.where(same, (ones + 1) / (ones + 2), 1 / (zeros + 2))
+        centre, spread = distances.mean(), max(distances.std(), 1e-12)
+        z = (distances - centre) / spread
+
+        def loss(p: np.ndarray) -> tuple[float, np.ndarray]:
+            a = p[0] * z + p[1]
+            residual = _sigmoid(a) - targets
+            return float((np.logaddexp(0, a) - targets * a).mean()), np.array([(residual * z).mean(), residual.mean()])
+
+        slope, offset = optimize.minimize(loss, np.array([-1.0, 0.0]), jac=True, method="BFGS").x
+        # A model whose far pairs are the same person would turn the order around.
+        slope = min(float(slope), 0.0)
+        return (slope / spread, float(offset) - slope * centre / spread), ()
+    order = np.argsort(distances, kind="stable")
+    levels, starts = np.unique(distances[order], return_index=True)
+    counts = np.diff(np.append(starts, len(order)))
+    shares = np.add.reduceat(same[order].astype(np.float64), starts) / counts
+    y = optimize.isotonic_regression(shares, weights=counts, increasing=False).x
+    # No finite number of pairs proves that something is certain.
+    y = np.clip(y, 1 / (len(same) + 2), 1 - 1 / (len(same) + 2))
+    ends = np.flatnonzero(np.diff(y) != 0)
+    keep = np.unique(np.concatenate([[0], ends, ends + 1, [len(y) - 1]]))
+    return tuple(levels[keep].tolist()), tuple(y[keep].tolist())
+
+
+def _apply(kind: str, x: tuple[float, ...], y: tuple[float, ...], distances: np.ndarray) -> np.ndarray:
+    if kind == "logistic":
+        return _sigmoid(x[0] * distances + x[1])
+    return np.asarray(np.interp(distances, x, y))
+
+
+def _sigmoid(a: np.ndarray) -> np.ndarray:
+    return np.asarray(0.5 * (1 + np.tanh(a / 2)))
+
+
+def _folds(groups: np.ndarray, seed: int) -> np.ndarray:
+    """Return the fold of each pair; a group is in one fold, and where there are few groups, so are folds."""
+    names, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)
+    if len(names) < 2:
+        return np.arange(len(codes)) % FOLDS
+    return np.random.default_rng(seed).permutation(len(names))[codes] % min(FOLDS, len(names))
+
+
+def _held_out(kind: str, distances: np.ndarray, same: np.ndarray, folds: np.ndarray) -> np.ndarray:
+    out = np.full(len(same), np.nan)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        if len(np.unique(same[~inside])) == 2:
+            out[inside] = _apply(kind, *_fit(kind, distances[~inside], same[~inside]), distances[inside])
+    if np.isnan(out).any():
+        raise DataError(
+            "the labelled pairs are about too few people: label pairs of others, so that some are left to check on"
+        )
+    return out
+
+
+def _check(probability: np.ndarray, same: np.ndarray) -> Check:
+    order = np.argsort(probability, kind="stable")
+    bins = np.array_split(order, BINS)
+    error = sum(len(b) * abs(probability[b].mean() - same[b].mean()) for b in bins if len(b)) / len(same)
+    brier = float(((probability - same) ** 2).mean())
+    sure = np.argsort(-np.abs(probability - 0.5), kind="stable")
+    wrong = np.cumsum((probability[sure] >= 0.5) != same[sure])
+    counts = np.unique(np.ceil(np.linspace(1 / CURVE, 1, CURVE) * len(same)).astype(int))
+    curve = tuple((float(n / len(same)), float(wrong[n - 1] / n)) for n in counts)
+    return Check(float(error), brier, float(same.mean() * (1 - same.mean())), curve)
+
+
+def _threshold(others: np.ndarray, rate: float) -> float:
+    """Return the largest distance that lets at most this share of the impostors through."""
+    ordered = np.sort(others)
+    let_through = int(np.floor(rate * len(ordered)))
+    return float(np.nextafter(ordered[let_through], -np.inf)) if let_through < len(ordered) else float(ordered[-1])

@@ -1,0 +1,253 @@
+"""Search in a gallery: coarse over everything that the filter lets through, then exact and part by part, then words."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from unveil.errors import DataError
+from unveil.gallery import calibration
+from unveil.gallery.reasons import mode_note, reasons
+from unveil.gallery.records import Filter, GalleryInfo, Item, Mode, Rows
+from unveil.gallery.resident import LIMIT_BYTES, Resident
+from unveil.gallery.scoring import coarse_query, named_parts, part_means, query_hash, rank
+from unveil.gallery.store import Store
+from unveil.records import Embedding
+
+MOST_CROPS = 64
+MOST_RESCORED = 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """Whom to look for, and where.
+
+    Args:
+        positives: ``(Q, E, D)`` numpy embedding of crops of one person; distances are averaged over them.
+        fingerprint: of the model that embedded them.
+        negatives: crops of people who are not meant; see `unveil.evaluation.search.search` for what they do.
+        where: which rows take part.
+        rows: one row a tracklet, or one a crop; stands where ``where.rows`` is not set.
+        top: how many hits at most.
+        rescore: how many candidates of the coarse stage are compared exactly and part by part.
+        mode: whether the clothes are the same or may have changed.
+        confirmed: ids of rows that show the person, as somebody said; they join the positives.
+        rejected: ids of rows that do not; they join the negatives and are no hits any more.
+    """
+
+    positives: Embedding
+    fingerprint: str
+    negatives: Embedding | None = None
+    where: Filter = field(default_factory=Filter)
+    rows: Rows = "tracklet"
+    top: int = 20
+    rescore: int = 500
+    mode: Mode = "same"
+    confirmed: tuple[int, ...] = ()
+    rejected: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.top <= MOST_RESCORED or not 1 <= self.rescore <= MOST_RESCORED:
+            raise DataError(f"top and rescore must be in 1 .. {MOST_RESCORED}, got {self.top} and {self.rescore}")
+        if self.mode not in ("same", "changed"):
+            raise DataError(f"the mode is 'same' or 'changed', got {self.mode!r}")
+        if not len(self.positives):
+            raise DataError("the query has no crop: give at least one picture of the person")
+        crops = len(self.positives) + (len(self.negatives) if self.negatives is not None else 0)
+        if crops > MOST_CROPS or max(len(self.confirmed), len(self.rejected)) > MOST_CROPS:
+            raise DataError(f"a query has at most {MOST_CROPS} crops, and as many judgements of each kind")
+
+    @property
+    def hash(self) -> str:
+        """What the search is known by; see `query_hash`."""
+        return query_hash(self.positives, self.fingerprint)
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A row that was found.
+
+    Args:
+        item: the row.
+        distance: its distance, smaller is more alike.
+        probability: that it shows the person, in [0, 1]; ``None`` in a gallery that nobody calibrated.
+        parts: name of a part -> distance; hidden parts are absent, and a model of one vector has none.
+        reason: why, in words.
+    """
+
+    item: Item
+    distance: float
+    probability: float | None
+    parts: dict[str, float]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """The answer of a search.
+
+    Args:
+        hits: nearest first.
+        calibrated: whether the gallery has a calibration for this mode.
+        match: whether the nearest hit is near enough to be the person at the calibrated rate of false alarms; ``None``
+            in a gallery that nobody calibrated.
+        rescored: how many rows were compared exactly.
+        candidates: how many rows the filter let through.
+        milliseconds: how long it took, without embedding.
+        query_hash: what the search is known by.
+        coarse: who did the coarse stage: "memory" (exact) or "index".
+        notes: sentences that a user must see.
+    """
+
+    hits: tuple[Hit, ...]
+    calibrated: bool
+    match: bool | None
+    rescored: int
+    candidates: int
+    milliseconds: float
+    query_hash: str
+    coarse: Literal["memory", "index"] = "memory"
+    notes: tuple[str, ...] = ()
+
+
+class Searcher:
+    """Searches one gallery; safe to use from several threads.
+
+    Args:
+        store: where it is.
+        name: its name.
+        limit: bytes of coarse vectors that may be in memory; see `Resident`.
+        resident: to share between the searchers of a process.
+
+    Raises:
+        DataError: there is no such gallery.
+    """
+
+    def __init__(self, store: Store, name: str, limit: int = LIMIT_BYTES, resident: Resident | None = None) -> None:
+        self.store = store
+        self.name = name
+        self.resident = resident or Resident(store, limit)
+        store.info(name)
+
+    def search(self, query: Query) -> Found:
+        """Return the rows nearest to a query.
+
+        Raises:
+            DataError: the query was embedded by another model or shows nothing, or the gallery is empty.
+            UnveilError: the store does not answer.
+        """
+        start = time.perf_counter()
+        info = self.store.info(self.name)
+        positives, negatives = self._sides(query, info)
+        where = query.where if query.where.rows else replace(query.where, rows=query.rows)
+        wanted = max(query.rescore, query.top) + len(query.rejected)
+        near, candidates = self.resident.nearest(info, coarse_query(positives, query.mode), where, wanted)
+        near = near[~np.isin(near, query.rejected)][: max(query.rescore, query.top)]
+        ids, gallery = self.store.embeddings(self.name, near.tolist())
+        hits = self._hits(query, info, ids, gallery, positives, negatives) if len(ids) else ()
+        model = calibration.of(info, query.mode)
+        match = None if model is None else bool(hits) and hits[0].distance <= model.threshold
+        return Found(
+            hits, model is not None, match, len(ids), candidates, 1000 * (time.perf_counter() - start), query.hash,
+            "memory" if self.resident.fits(info) else "index", _notes(query, info, candidates, model, match),
+        )  # fmt: skip
+
+    def query_of(self, ids: Sequence[int], **settings: object) -> Query:
+        """Return a query by rows of the gallery, for example a tracklet that was found.
+
+        Args:
+            ids: the rows.
+            settings: other arguments of `Query`.
+
+        Raises:
+            DataError: a row is not there.
+        """
+        there, embedding = self.store.embeddings(self.name, ids)
+        if missing := sorted(set(ids) - set(there.tolist())):
+            raise DataError(f"gallery {self.name!r} has no row {missing[0]}: was it deleted?")
+        return Query(embedding, self.store.info(self.name).space.fingerprint, **settings)  # type: ignore[arg-type]
+
+    def judge(self, query: Query, item: int, same: bool, who: str) -> Query:
+        """Keep that a row shows, or does not show, the person, and return the query that knows it."""
+        self.store.judge(self.name, query.hash, item, same, who)
+        return _with(query, item, same)
+
+    def with_judgements(self, query: Query) -> Query:
+        """Return the query with everything that was ever said about its results; the last word on a row counts."""
+        for asked, item, same in self.store.judgements(self.name):
+            if asked == query.hash:
+                query = _with(query, item, same)
+        return query
+
+    def _sides(self, query: Query, info: GalleryInfo) -> tuple[Embedding, Embedding | None]:
+        """Return positives and negatives, judged rows among them."""
+        if not info.crops + info.tracklets:
+            raise DataError(f"gallery {self.name!r} is empty: `unveil gallery add` fills it")
+        sides: list[Embedding | None] = []
+        for given, judged in ((query.positives, query.confirmed), (query.negatives, query.rejected)):
+            parts = []
+            if given is not None and len(given):
+                info.space.check(given, query.fingerprint)
+                parts.append(replace(given.numpy(), metric=info.space.metric, weights=info.space.weights))
+            if judged:
+                parts.append(self.store.embeddings(self.name, list(judged))[1])
+            sides.append(Embedding.concatenate(parts) if parts else None)
+        positives, negatives = sides
+        assert positives is not None  # a Query has crops
+        if not np.isfinite(positives.vectors).all() or not np.abs(positives.vectors).any():
+            raise DataError("the query cannot be compared: its vectors are zero or not finite")
+        if not (positives.visibility > 0).any():
+            raise DataError("the query shows no part of a person: choose another picture, or draw a box around someone")
+        return positives, negatives
+
+    def _hits(
+        self, query: Query, info: GalleryInfo, ids: np.ndarray, gallery: Embedding, positives: Embedding,
+        negatives: Embedding | None,
+    ) -> tuple[Hit, ...]:  # fmt: skip
+        one_person = np.zeros(len(positives), np.int64)
+        # Rows of ascending id, so that equal distances are in the order of ids.
+        order = np.argsort(ids)
+        ids, gallery = ids[order], gallery.select(order)
+        found, distances = rank(positives, gallery, query.top, one_person, negatives, query.mode)
+        parts = part_means(positives, gallery)
+        said = reasons(info.space.names, parts, positives.visibility, found[0].tolist())
+        items = {item.id: item for item in self.store.items(self.name, ids[found[0]].tolist())}
+        model = calibration.of(info, query.mode)
+        return tuple(
+            Hit(
+                items[int(ids[row])], float(distance), None if model is None else model.probability(float(distance)),
+                named_parts(info.space.names, parts[row]), reason,
+            )
+            for row, distance, reason in zip(found[0], distances[0], said, strict=True)
+            if int(ids[row]) in items  # deleted while we searched
+        )  # fmt: skip
+
+
+def _with(query: Query, item: int, same: bool) -> Query:
+    confirmed = tuple(i for i in query.confirmed if i != item) + ((item,) if same else ())
+    rejected = tuple(i for i in query.rejected if i != item) + (() if same else (item,))
+    # The latest judgements count when there are more than a query takes.
+    return replace(query, confirmed=confirmed[-MOST_CROPS:], rejected=rejected[-MOST_CROPS:])
+
+
+def _notes(
+    query: Query, info: GalleryInfo, candidates: int, model: calibration.Calibration | None, match: bool | None
+) -> tuple[str, ...]:
+    if not candidates:
+        total = info.crops + info.tracklets
+        return (f"No row passes the filters; without them the gallery has {total}.",)
+    notes = [mode_note(info.space.names, query.mode)]
+    if model is None:
+        notes.append(
+            "Not calibrated: the distance orders the results, it is no probability, and there is no answer to whether "
+            "the person is here. `unveil gallery calibrate` changes that."
+        )
+    elif not match:
+        notes.append(f"No match: nothing is near enough. {model.about()}")
+    else:
+        notes.append(model.about())
+    return tuple(notes)

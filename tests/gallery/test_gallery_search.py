@@ -1,0 +1,236 @@
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stored import SPACE, crops, embedding
+
+from unveil.errors import DataError
+from unveil.evaluation.distances import distance_matrix
+from unveil.gallery.records import Filter, coarse_vectors
+from unveil.gallery.resident import Resident
+from unveil.gallery.scoring import coarse_query
+from unveil.gallery.search import Query, Searcher
+
+ROWS = 60
+
+
+@pytest.fixture
+def filled(store):
+    store.create("g", SPACE)
+    store.add("g", crops(range(ROWS)), embedding(ROWS))
+    return store
+
+
+def query(seed=5, n=1, **fields):
+    fields = {"rows": "crop", "rescore": ROWS, **fields}
+    return Query(embedding(n, seed), SPACE.fingerprint, **fields)
+
+
+def rows_of(store, where=None):
+    return store.embeddings("g", store.ids("g", where or Filter()).tolist())
+
+
+def test_a_search_finds_what_brute_force_finds(filled):
+    for crops_of_query in (1, 3):
+        asked = query(n=crops_of_query, top=7)
+        found = Searcher(filled, "g").search(asked)
+        ids, gallery = rows_of(filled)
+        expected = distance_matrix(asked.positives, gallery).mean(axis=0)
+        order = np.argsort(expected, kind="stable")[:7]
+        assert [hit.item.id for hit in found.hits] == ids[order].tolist()
+        np.testing.assert_allclose([hit.distance for hit in found.hits], expected[order], rtol=1e-5)
+        assert set(found.hits[0].parts) <= set(SPACE.names)
+        assert (found.candidates, found.rescored, found.coarse) == (ROWS, ROWS, "memory")
+        assert found.hits[0].item.thumbnail
+
+
+def test_filters_come_first(filled):
+    where = Filter(cameras=("c1",), start=1.7e9, end=1.7e9 + 3600 * 30)
+    found = Searcher(filled, "g").search(query(where=where, top=5, rescore=5))
+    allowed, gallery = rows_of(filled, where)
+    assert found.candidates == len(allowed) == 10
+    assert found.rescored == 5
+    coarse = coarse_vectors(gallery) @ coarse_query(query().positives, "same")
+    assert {hit.item.id for hit in found.hits} == set(allowed[np.argsort(-coarse)[:5]].tolist())
+
+
+def test_memory_equals_brute_force_and_follows_every_change(filled):
+    resident = Resident(filled)
+    vector = coarse_query(embedding(1, 9), "same")
+
+    def agree():
+        info = filled.info("g")
+        ids, gallery = rows_of(filled)
+        expected = ids[np.argsort(1 - coarse_vectors(gallery) @ vector, kind="stable")[:12]]
+        got, candidates = resident.nearest(info, vector, Filter(), 12)
+        assert candidates == len(ids)
+        assert (
+            len(set(got.tolist()) & set(expected.tolist())) >= min(12, len(ids)) - 1
+        )  # halves may swap neighbours at the cut
+        return ids
+
+    before = agree()
+    filled.add("g", crops(range(ROWS, ROWS + 25)), embedding(25, 77))
+    assert len(agree()) == ROWS + 25
+    filled.delete("g", Filter(ids=tuple(before[:40].tolist())))
+    assert len(agree()) == ROWS - 15
+    held = np.concatenate([block.ids for block in resident._copies["g"].blocks])
+    assert not set(held.tolist()) & set(before[:40].tolist())  # what was deleted is in no memory either
+    filled.drop("g")
+    filled.create("g", SPACE)
+    filled.add("g", crops(range(5)), embedding(5, 3))
+    assert len(agree()) == 5
+
+
+@given(seed=st.integers(0, 10_000), top=st.integers(1, 80), camera=st.sampled_from([None, "c0", "c2"]))
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
+    where = Filter(cameras=(camera,)) if camera else Filter()
+    resident, vector = Resident(filled), coarse_query(embedding(1, seed), "same")
+    blocks = list(filled.blocks("g"))
+    ids, coarse = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "coarse"))
+    inside = np.isin(ids, filled.ids("g", where))
+    order = np.argsort(1 - coarse[inside] @ vector, kind="stable")[:top]
+    got, candidates = resident.nearest(filled.info("g"), vector, where, top)
+    assert candidates == inside.sum()
+    np.testing.assert_allclose(
+        np.sort(coarse[np.isin(ids, got)] @ vector), np.sort(coarse[inside][order] @ vector), atol=1e-6
+    )
+    assert set(got.tolist()) <= set(ids[inside].tolist())
+
+
+def test_a_gallery_too_large_for_memory_is_left_to_the_engine(filled):
+    small = Searcher(filled, "g", limit=1000)
+    found = small.search(query(top=10, rescore=30))
+    assert found.coarse == "index"
+    assert not small.resident._copies
+    exact = Searcher(filled, "g").search(query(top=10, rescore=30))
+    assert [h.item.id for h in found.hits][:5] == [h.item.id for h in exact.hits][:5]
+
+
+def test_memory_makes_room_for_the_gallery_in_use(filled):
+    filled.create("h", SPACE)
+    filled.add("h", crops(range(ROWS)), embedding(ROWS))
+    one = ROWS * 2 * 16 * 4
+    resident = Resident(filled, limit=one + 10)
+    for name in ("g", "h", "g"):
+        Searcher(filled, name, resident=resident).search(query())
+        assert list(resident._copies) == [name]
+
+
+def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(filled):
+    searcher = Searcher(filled, "g")
+    asked = query(top=ROWS + 1)
+    first = searcher.search(asked)
+    worst, best = first.hits[-1].item.id, first.hits[0].item.id
+    ids, gallery = rows_of(filled)
+    twin = filled.embeddings("g", [best])[1]
+    filled.add("g", crops([500]), twin)
+    twin_id = int(filled.ids("g", Filter())[-1])
+
+    refined = searcher.judge(asked, best, False, "ann")
+    second = searcher.search(refined)
+    shown = [hit.item.id for hit in second.hits]
+    assert best not in shown
+    place = [hit.item.id for hit in searcher.search(asked).hits].index(twin_id)
+    assert place <= 1
+    assert shown.index(twin_id) > place  # it looks like the rejected one
+
+    confirmed = searcher.judge(asked, worst, True, "ann")
+    third = searcher.search(confirmed)
+    distance = {hit.item.id: hit.distance for hit in third.hits}
+    assert distance[worst] < first.hits[-1].distance
+    positives = distance_matrix(asked.positives, gallery)[0], distance_matrix(gallery.select(ids == worst), gallery)[0]
+    np.testing.assert_allclose([distance[i] for i in ids.tolist()], np.mean(positives, axis=0), rtol=1e-4, atol=1e-6)
+
+
+def test_judgements_are_kept_with_the_query_and_the_last_word_counts(filled):
+    searcher, asked = Searcher(filled, "g"), query()
+    some = [hit.item.id for hit in searcher.search(asked).hits[:3]]
+    searcher.judge(asked, some[0], True, "ann")
+    searcher.judge(asked, some[1], False, "ann")
+    searcher.judge(asked, some[0], False, "bob")
+    again = searcher.with_judgements(dataclasses.replace(asked, top=3))
+    assert again.confirmed == ()
+    assert set(again.rejected) == set(some[:2])
+    assert again.hash == asked.hash
+    assert searcher.with_judgements(query(seed=6)).rejected == ()
+
+
+def test_a_stored_row_is_a_query(filled):
+    searcher = Searcher(filled, "g")
+    first = int(filled.ids("g", Filter())[0])
+    found = searcher.search(searcher.query_of([first], rows="crop", top=3))
+    assert found.hits[0].item.id == first
+    assert found.hits[0].distance == pytest.approx(0, abs=1e-5)
+    with pytest.raises(DataError, match="has no row 999999"):
+        searcher.query_of([first, 999999])
+
+
+def test_one_row_a_tracklet_unless_crops_are_asked_for(store):
+    store.create("g", SPACE)
+    items = crops(range(6))
+    items = (
+        [dataclasses.replace(i, tracklet="key5") for i in items[:3]]
+        + items[3:5]
+        + [dataclasses.replace(items[5], kind="tracklet", crops=3)]
+    )
+    store.add("g", items, embedding(6))
+    searcher = Searcher(store, "g")
+    keys = {hit.item.key for hit in searcher.search(query(rows="tracklet")).hits}
+    assert keys == {"key3", "key4", "key5"}
+    assert {hit.item.key for hit in searcher.search(query(rows="crop")).hits} == {f"key{n}" for n in range(5)}
+
+
+def test_wrong_queries_have_one_clear_answer_each(filled):
+    searcher = Searcher(filled, "g")
+    with pytest.raises(DataError, match="embedded by model ffffffffffffffff"):
+        searcher.search(dataclasses.replace(query(), fingerprint="f" * 16))
+    with pytest.raises(DataError, match="embedded by model"):
+        negatives = dataclasses.replace(embedding(1), names=("a", "b"))
+        searcher.search(dataclasses.replace(query(negatives=negatives), fingerprint="f" * 16))
+    with pytest.raises(DataError, match="no crop"):
+        query(n=0)
+    hidden = query()
+    hidden.positives.visibility[:] = 0
+    with pytest.raises(DataError, match="shows no part of a person"):
+        searcher.search(hidden)
+    broken = query()
+    broken.positives.vectors[0, 0, 0] = np.nan
+    with pytest.raises(DataError, match="not finite"):
+        searcher.search(broken)
+    with pytest.raises(DataError, match="top and rescore"):
+        query(top=0)
+    with pytest.raises(DataError, match="at most 64 crops"):
+        query(n=65)
+    with pytest.raises(DataError, match="gallery"):
+        Searcher(filled, "nothere")
+    filled.create("empty", SPACE)
+    with pytest.raises(DataError, match="'empty' is empty"):
+        Searcher(filled, "empty").search(query())
+    nothing = searcher.search(query(where=Filter(cameras=("nowhere",))))
+    assert nothing.hits == ()
+    assert nothing.notes == (f"No row passes the filters; without them the gallery has {ROWS}.",)
+
+
+def test_an_uncalibrated_gallery_says_so_and_claims_nothing(filled):
+    found = Searcher(filled, "g").search(query())
+    assert (found.calibrated, found.match) == (False, None)
+    assert {hit.probability for hit in found.hits} == {None}
+    assert any("Not calibrated" in note for note in found.notes)
+
+
+def test_threads_share_a_searcher_while_the_gallery_grows(filled):
+    searcher = Searcher(filled, "g")
+    with ThreadPoolExecutor(4) as pool:
+        searches = [pool.submit(searcher.search, query(seed=n % 5, top=3)) for n in range(20)]
+        for n in range(5):
+            filled.add("g", crops([1000 + n]), embedding(1, 50 + n))
+        found = [s.result() for s in searches]
+    assert all(len(f.hits) == 3 for f in found)
+    assert searcher.search(query()).candidates == ROWS + 5
