@@ -1,6 +1,7 @@
 """``unveil data check``: everything it must find, and its exit codes."""
 
 import json
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -75,3 +76,11 @@ def test_list_names_every_dataset_with_its_options():
     by_name = {row["name"]: row for row in rows}
     assert by_name["viper"]["options"] == ["split"] and "VIPeR" in by_name["viper"]["about"]
     assert CliRunner().invoke(app, ["list"]).exit_code == 0
+
+
+def test_the_page_of_datasets_is_what_the_command_prints():
+    page = Path(__file__).parents[2] / "docs/datasets.md"
+    printed = CliRunner().invoke(app, ["list", "--markdown"]).stdout
+    assert printed == page.read_text(), "write it anew: unveil data list --markdown > docs/datasets.md"
+    for text in ("`boxes`: labeled or detected; labeled by default", "`split`: 0 to 9; 0 by default", "`splits=10`"):
+        assert text in printed

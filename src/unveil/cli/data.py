@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -55,23 +55,25 @@ def check(
 
 
 @app.command("list")
-def list_datasets(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def list_datasets(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Print the page of the documentation.")] = False,
+) -> None:
     """List the datasets that can be read, with their options.
 
     **Example:** `unveil data list`
     """
-    from unveil.data.catalog import READERS, options_of, reader
+    from unveil.data.describe import as_page, entries
 
-    rows = []
-    for name in sorted(READERS):
-        first = (sys.modules[reader(name).__module__].__doc__ or "").strip().splitlines()[0]
-        rows.append({"name": name, "about": first, "options": list(options_of(name))})
     if as_json:
-        typer.echo(json.dumps(rows, indent=2))
+        typer.echo(json.dumps([{**dataclasses.asdict(e), "options": list(e.options)} for e in entries()], indent=2))
+        return
+    if markdown:
+        typer.echo(as_page(), nl=False)
         return
     table = Table("name", "about", "options")
-    for row in rows:
-        table.add_row(str(row["name"]), str(row["about"]), ", ".join(row["options"]))
+    for entry in entries():
+        table.add_row(entry.name, entry.about, "\n".join(f"{name}: {kind}" for name, kind in entry.options.items()))
     Console().print(table)
 
 
