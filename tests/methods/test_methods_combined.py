@@ -206,7 +206,7 @@ def test_mu_decides_which_parts_are_visible():
 
 
 def test_terms_are_the_blocks_own_losses():
-    method = make(**OFF | {"metric_loss": "cross", "parts": True, "screening": True}, w_parts=0.5, margin=0.4).eval()
+    method = make(**OFF | {"metric_loss": "cross", "parts": True, "screening": True}, margin=0.4).eval()
     batch = normalised(crops())
     with torch.no_grad():
         terms = method.losses(batch, Step())
@@ -215,7 +215,7 @@ def test_terms_are_the_blocks_own_losses():
         stripes, _ = method.stripes(features)
         cross = cross_clothes_triplet(method.global_vectors(features), batch.persons, batch.clothes, 0.4)
     torch.testing.assert_close(terms["cross_clothes"], cross)
-    torch.testing.assert_close(terms["part_triplet"], 0.5 * part_triplet(parts, batch.persons, 0.4))
+    torch.testing.assert_close(terms["part_triplet"], part_triplet(parts, batch.persons, 0.4))
     torch.testing.assert_close(terms["stripe_triplet"], part_triplet(stripes, batch.persons, 0.4))
     assert set(terms) == {
         "id", "cross_clothes", "id_screened", "stripe_triplet", "id_foreground", "id_parts", "part_triplet",

@@ -65,9 +65,6 @@ class UnveilSettings(ClothesSettings):
         dim: length of the vectors of parts and centre.
         hidden: width of the part predictor.
         part_share: weight of the six parts together in a distance, beside 1 for every other vector.
-        w_parts: weight of the losses of foreground and parts.
-        w_screened: weight of the losses of the screened stripes.
-        w_centre: weight of the losses of the centre.
         margin: of the triplets.
     """
 
@@ -89,9 +86,6 @@ class UnveilSettings(ClothesSettings):
     dim: int = 512
     hidden: int = 512
     part_share: float = 1.0
-    w_parts: float = 1.0
-    w_screened: float = 1.0
-    w_centre: float = 1.0
     margin: float = 0.3
 
 
@@ -155,18 +149,18 @@ class Unveil(ClothesBranch):
         terms = {"id": self.identity_loss(vectors, batch), **self._metric_loss(vectors, batch)}
         if self.stripes is not None:
             stripes, screened = self.stripes(features)
-            terms["id_screened"] = settings.w_screened * self._identity("screened", screened, persons)
-            terms["stripe_triplet"] = settings.w_screened * part_triplet(stripes, persons, settings.margin)
+            terms["id_screened"] = self._identity("screened", screened, persons)
+            terms["stripe_triplet"] = part_triplet(stripes, persons, settings.margin)
         if settings.centre:
             centre = self.converter(self.focus(features))
-            terms["id_centre"] = settings.w_centre * self._identity("centre", centre, persons)
-            terms["triplet_centre"] = settings.w_centre * batch_hard_triplet(centre, persons, settings.margin)
+            terms["id_centre"] = self._identity("centre", centre, persons)
+            terms["triplet_centre"] = batch_hard_triplet(centre, persons, settings.margin)
         if settings.parts:
             log_maps = self.predictor(features)
             foreground, parts = self._parts(features, log_maps)
-            terms["id_foreground"] = settings.w_parts * self._identity("foreground", foreground, persons)
-            terms["id_parts"] = settings.w_parts * self._identity("parts", parts.flatten(1), persons)
-            terms["part_triplet"] = settings.w_parts * part_triplet(parts, persons, settings.margin)
+            terms["id_foreground"] = self._identity("foreground", foreground, persons)
+            terms["id_parts"] = self._identity("parts", parts.flatten(1), persons)
+            terms["part_triplet"] = part_triplet(parts, persons, settings.margin)
             labels = labels_on_map(_maps(batch) % MAPS, MAPS, (log_maps.shape[2], log_maps.shape[3]))
             terms["part_attention"] = settings.gamma * part_attention_loss(log_maps, labels)
         if self.clothes is not None and batch.clothes is not None:
@@ -232,7 +226,7 @@ def _maps(batch: Batch) -> Tensor:
     return batch.parsing
 
 
-_NONE = {
+_NONE: dict[str, object] = {
     "parts": False,
     "screening": False,
     "centre": False,
@@ -242,31 +236,43 @@ _NONE = {
     "clothes_loss": False,
     "metric_loss": "tri",
 }
+_ALL: dict[str, object] = {**dict.fromkeys(_NONE, True), "metric_loss": "cross"}
 # What doubles the batch sees half the crops in an epoch, so that every row costs the same.
-_HALF = ("sampler.persons=8", "data.max_per_person=12")
-_ERASE = ("augment.erase=none",)
-_PLAIN = ("sampler.persons=16", "augment.erase=cal")
+_WHOLE, _HALF = ("sampler.persons=16",), ("sampler.persons=8", "data.max_per_person=12")
+_QUARTER = ("sampler.persons=4", "data.max_per_person=6")
 
 
-def _alone(label: str, *overrides: str, **settings: object) -> Row:
-    return Row(label, _NONE | settings, overrides=(*_PLAIN, *overrides))
+_ADDED: dict[str, dict[str, object]] = {
+    "parts": {"parts": True},
+    "clothes erasure and cross-clothes triplet": {"erase_clothes": True, "metric_loss": "cross"},
+    "compound erasing": {"compound": True},
+    "screened stripes": {"screening": True},
+    "cross-clothes triplet": {"metric_loss": "cross"},
+    "clothes adversary": {"clothes_loss": True},
+    "centre": {"centre": True},
+    "mean feature": {"mean_feature": True},
+}
+
+
+def _row(label: str, settings: dict[str, object]) -> Row:
+    erase = "augment.erase=none" if settings["compound"] else "augment.erase=cal"
+    budget = (_WHOLE, _HALF, _QUARTER)[bool(settings["compound"]) + bool(settings["erase_clothes"])]
+    return Row(label, settings, overrides=(*budget, erase))
+
+
+def _table(title: str, *rows: Row) -> Table:
+    return Table(title, "no paper", (), rows)
 
 
 ABLATIONS = {
-    "add": Table(
+    "add": _table(
         "One component at a time",
-        "no paper",
-        (),
-        (
-            _alone("global vector"),
-            _alone("+ parts", parts=True),
-            _alone("+ clothes erasure and cross-clothes triplet", *_HALF, erase_clothes=True, metric_loss="cross"),
-            _alone("+ compound erasing", *_HALF, *_ERASE, compound=True),
-            _alone("+ screened stripes", screening=True),
-            _alone("+ cross-clothes triplet", metric_loss="cross"),
-            _alone("+ clothes adversary", clothes_loss=True),
-            _alone("+ centre", centre=True),
-            _alone("+ mean feature", mean_feature=True),
-        ),
+        _row("global vector", _NONE),
+        *(_row(f"+ {label}", _NONE | change) for label, change in _ADDED.items()),
+    ),
+    "less": _table(
+        "All components, and one less each",
+        _row("all", _ALL),
+        *(_row(f"without {name}", _ALL | {name: off}) for name, off in _NONE.items()),
     ),
 }
