@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal
 
 import numpy as np
@@ -101,6 +101,8 @@ class Found:
         query_hash: what the search is known by.
         coarse: who did the coarse stage: "memory" (exact) or "index".
         notes: sentences that a user must see.
+        threshold: distance up to which a hit is a match; ``None`` in a gallery that nobody calibrated.
+        protocol: how it was searched, in words, for reports.
     """
 
     hits: tuple[Hit, ...]
@@ -112,6 +114,8 @@ class Found:
     query_hash: str
     coarse: Literal["memory", "index"] = "memory"
     notes: tuple[str, ...] = ()
+    threshold: float | None = None
+    protocol: Mapping[str, str] = field(default_factory=dict)
 
 
 class Searcher:
@@ -151,10 +155,20 @@ class Searcher:
         hits = self._hits(query, info, ids, gallery, positives, negatives) if len(ids) else ()
         model = calibration.of(info, query.mode)
         match = None if model is None else bool(hits) and hits[0].distance <= model.threshold
+        coarse: Literal["memory", "index"] = "memory" if self.resident.fits(info) else "index"
         return Found(
-            hits, model is not None, match, len(ids), candidates, 1000 * (time.perf_counter() - start), query.hash,
-            "memory" if self.resident.fits(info) else "index", _notes(query, info, candidates, model, match),
-        )  # fmt: skip
+            hits=hits,
+            calibrated=model is not None,
+            match=match,
+            rescored=len(ids),
+            candidates=candidates,
+            milliseconds=1000 * (time.perf_counter() - start),
+            query_hash=query.hash,
+            coarse=coarse,
+            notes=_notes(query, info, candidates, model, match),
+            threshold=None if model is None else model.threshold,
+            protocol=_protocol(query, info, where, coarse),
+        )
 
     def query_of(self, ids: Sequence[int], **settings: object) -> Query:
         """Return a query by rows of the gallery, for example a tracklet that was found.
@@ -251,3 +265,24 @@ def _notes(
     else:
         notes.append(model.about())
     return tuple(notes)
+
+
+def _protocol(query: Query, info: GalleryInfo, where: Filter, coarse: str) -> dict[str, str]:
+    shown = {f.name: getattr(where, f.name) for f in fields(where)}
+    filters = [f"{name} {_shown(value)}" for name, value in shown.items() if value not in (None, ())]
+    judged = f", {len(query.confirmed)} confirmed and {len(query.rejected)} rejected rows"
+    return {
+        "gallery": f"{info.name}, revision {info.revision}, {info.crops} crops and {info.tracklets} tracklets",
+        "model": info.space.fingerprint,
+        "query": f"{query.hash}: {len(query.positives)} crops, {len(query.negatives or ())} of others{judged}",
+        "filters": "; ".join(filters) or "none",
+        "clothes": {"same": "the same", "changed": "may have changed"}[query.mode],
+        "distance": f"{info.space.metric}, mean over {len(info.space.names)} vectors weighted by visibility",
+        "stages": f"coarse by {coarse}, then the nearest {max(query.rescore, query.top)} exactly, {query.top} shown",
+    }
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value[:10])) + (f" and {len(value) - 10} more" if len(value) > 10 else "")
+    return str(value)

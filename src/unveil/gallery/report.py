@@ -1,0 +1,178 @@
+"""The report of a search, for people (HTML) and programs (CSV, JSON): who was looked for, how, and what was found."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unveil.data.images import read_image
+from unveil.errors import ImageError, UnveilError
+from unveil.files import write_text
+from unveil.gallery.blur import blur_faces as blurred
+from unveil.gallery.blur import face_parser
+from unveil.gallery.search import Found, Hit
+from unveil.gallery.timeline import duration, moment, sightings, ways
+from unveil.report.answer import Answer, Crop, Match, picture_of
+from unveil.report.page import Panel, write_page
+from unveil.report.timeline import Mark, timeline_picture
+
+COLUMNS = (
+    "rank", "id", "key", "kind", "camera", "time", "end", "distance", "probability", "reason", "person", "source",
+    "frame", "box", "tags", "visible", "crops",
+)  # fmt: skip
+# What a spreadsheet would take for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def write_report(
+    found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: bool = True, title: str = "Search"
+) -> None:
+    """Write a report; its kind follows from the ending of the name.
+
+    Args:
+        found: the answer of a search.
+        pictures: crops of the query ``(H, W, 3)`` uint8 RGB; only a page shows them.
+        path: file to write: ``.html`` (one file that needs nothing else), ``.csv`` or ``.json``.
+        blur_faces: whether faces of query and hits are made unrecognisable; CSV and JSON hold no picture.
+        title: heading of the page.
+
+    Raises:
+        MissingExtraError: what draws pages is not installed.
+        UnveilError: another ending, or the file cannot be written.
+    """
+    if path.suffix == ".html":
+        _page(found, pictures, path, blur_faces, title)
+    elif path.suffix == ".csv":
+        write_text(path, _csv(found))
+    elif path.suffix == ".json":
+        write_text(path, json.dumps(report_dict(found), indent=2) + "\n")
+    else:
+        raise UnveilError(f"{path}: a report ends in .html, .csv or .json")
+
+
+def report_dict(found: Found) -> dict[str, Any]:
+    """Return a report as plain values for JSON, without pictures."""
+    seen = sightings(found)
+    return {
+        "protocol": dict(found.protocol),
+        "query_hash": found.query_hash,
+        "candidates": found.candidates,
+        "rescored": found.rescored,
+        "milliseconds": round(found.milliseconds, 2),
+        "calibrated": found.calibrated,
+        "match": found.match,
+        "threshold": found.threshold,
+        "notes": list(found.notes),
+        "hits": [_row(rank, hit) | {"parts": hit.parts} for rank, hit in enumerate(found.hits, 1)],
+        "sightings": [
+            {"id": hit.item.id, "camera": hit.item.camera, "time": hit.item.time, "end": hit.item.end} for hit in seen
+        ],
+        "ways": [asdict(way) for way in ways(seen)],
+    }
+
+
+def _row(rank: int, hit: Hit) -> dict[str, Any]:
+    item = {name: value for name, value in asdict(hit.item).items() if name in COLUMNS}
+    return item | {
+        "rank": rank, "distance": hit.distance, "probability": hit.probability, "reason": hit.reason,
+        "tags": list(hit.item.tags),
+    }  # fmt: skip
+
+
+def _csv(found: Found) -> str:
+    parts = tuple(dict.fromkeys(name for hit in found.hits for name in hit.parts))
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow((*COLUMNS, *(f"part {name}" for name in parts)))
+    for rank, hit in enumerate(found.hits, 1):
+        row = _row(rank, hit) | {"tags": ";".join(hit.item.tags), "box": " ".join(map(str, hit.item.box or ()))}
+        writer.writerow([_cell(v) for v in (*(row[name] for name in COLUMNS), *(hit.parts.get(p) for p in parts))])
+    return out.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _page(found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: bool, title: str) -> None:
+    shown = [_pixels(hit) for hit in found.hits]
+    queries: list[np.ndarray] = list(pictures)
+    if blur_faces:
+        parser = face_parser()
+        there = [n for n, pixels in enumerate(shown) if pixels is not None]
+        for n, pixels in zip(there, blurred([p for p in shown if p is not None], parser), strict=True):
+            shown[n] = pixels
+        queries = blurred(queries, parser)
+    sections: list[Answer | Panel] = []
+    text = " ".join(found.notes)
+    if queries:
+        matches = tuple(Match(_crop(h, p), h.distance, None, h.parts) for h, p in zip(found.hits, shown, strict=True))
+        sections.append(Answer(tuple(Crop(picture_of(q)) for q in queries), matches, _answer(found), text))
+    else:
+        sections.append(Panel(_answer(found), text))
+    sections.append(_hits_panel(found))
+    seen = sightings(found)
+    with tempfile.TemporaryDirectory() as folder:
+        if seen:
+            picture = Path(folder) / "timeline.png"
+            rank = {id(hit): n for n, hit in enumerate(found.hits, 1)}
+            marks = [
+                Mark(h.item.camera or "unknown", float(h.item.time or 0), h.item.end, str(rank[id(h)])) for h in seen
+            ]
+            timeline_picture(marks, picture, moment)
+            which = "matches" if found.threshold is not None else "all hits: nobody calibrated this gallery"
+            sections.append(Panel(f"Seen when and where ({which})", pictures=(picture,)))
+        if found_ways := ways(seen):
+            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in found_ways)
+            sections.append(
+                Panel("From camera to camera", head=("from", "to", "times", "fastest (h:mm:ss)"), rows=rows)
+            )
+        sections.append(Panel("How it was searched", head=("what", ""), rows=tuple(found.protocol.items())))
+        header = {
+            "searched": f"{found.candidates} rows, {found.rescored} compared exactly, {found.milliseconds:.0f} ms",
+            "query": found.query_hash,
+            "faces": "blurred" if blur_faces else "as recorded",
+        }
+        write_page(sections, path, title, header)
+
+
+def _hits_panel(found: Found) -> Panel:
+    rows = tuple(
+        (
+            str(rank), hit.item.camera or "", moment(hit.item.time), f"{hit.distance:.4f}",
+            "" if hit.probability is None else f"{hit.probability:.0%}", hit.reason, hit.item.source,
+        )
+        for rank, hit in enumerate(found.hits, 1)
+    )  # fmt: skip
+    return Panel("Why", head=("rank", "camera", "time", "distance", "probability", "reason", "source"), rows=rows)
+
+
+def _answer(found: Found) -> str:
+    if found.match is None:
+        return f"{len(found.hits)} rows, nearest first (not calibrated)"
+    return f"{len(found.hits)} rows, nearest first" if found.match else "No match; the nearest rows"
+
+
+def _crop(hit: Hit, pixels: np.ndarray | None) -> Crop:
+    sure = None if hit.probability is None else f"{hit.probability:.0%}"
+    words = (f"camera {hit.item.camera}" if hit.item.camera else "", moment(hit.item.time), sure)
+    return Crop(_missing if pixels is None else picture_of(pixels), ", ".join(word for word in words if word))
+
+
+def _pixels(hit: Hit) -> np.ndarray | None:
+    try:
+        return read_image(hit.item.thumbnail, name=f"row {hit.item.id}")
+    except ImageError:
+        return None
+
+
+def _missing() -> np.ndarray:
+    raise ImageError("the picture of this row cannot be read")

@@ -1,0 +1,220 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from untrained import make_model
+from unveil.data.images import read_image
+from unveil.errors import UnveilError
+from unveil.export.engine import torch_engine
+from unveil.gallery import blur
+from unveil.gallery.heat import heat_map
+from unveil.gallery.records import Item
+from unveil.gallery.report import report_dict, write_report
+from unveil.gallery.search import Found, Hit
+from unveil.gallery.timeline import Way, duration, moment, sightings, ways
+from unveil.models.checkpoint import load_model
+from unveil.records import Embedding
+
+
+def jpeg(colour, size=(64, 128)):
+    out = io.BytesIO()
+    Image.new("RGB", size, colour).save(out, "JPEG")
+    return out.getvalue()
+
+
+def hit(n, camera, time, distance=None, **fields):
+    item = Item(f"key{n}", "crop", jpeg((40 * n, 90, 160)), camera=camera, time=time, id=n, **fields)
+    return Hit(item, 0.1 * n if distance is None else distance, None, {"head": 0.2, "torso": 0.5}, f"reason {n}")
+
+
+HITS = (
+    hit(1, "gate", 1.7e9 + 60),
+    hit(2, "yard", 1.7e9, end=1.7e9 + 20),
+    hit(3, "gate", 1.7e9 + 200, source="=cmd|x", tags=("a", "b"), box=(1, 2, 3, 4)),
+    hit(4, "yard", 1.7e9 + 500, distance=0.9),
+    hit(5, None, None),
+)
+FOUND = Found(
+    HITS, True, True, 5, 9, 12.0, "a" * 16, notes=("First note.",), threshold=0.5, protocol={"filters": "camera <gate>"}
+)
+
+
+def test_sightings_are_the_matches_in_order_of_time():
+    assert [h.item.id for h in sightings(FOUND)] == [2, 1, 3]
+    assert [h.item.id for h in sightings(replace(FOUND, threshold=None))] == [2, 1, 3, 4]
+
+
+def test_ways_count_changes_of_camera_from_the_end_of_one_to_the_start_of_the_next():
+    assert ways(sightings(FOUND)) == [Way("yard", "gate", 1, 40.0)]
+    more = ways(sightings(replace(FOUND, threshold=None)))
+    assert more == [Way("yard", "gate", 1, 40.0), Way("gate", "yard", 1, 300.0)]
+    assert ways([]) == []
+
+
+def test_moments_are_dates_only_where_they_are():
+    assert moment(1.7e9) == "2023-11-14 22:13:20"
+    assert (moment(3725.4), moment(65), moment(None)) == ("1:02:05", "01:05", "")
+    assert duration(-30) == "-00:30"
+
+
+def test_json_has_protocol_hits_and_ways(tmp_path):
+    write_report(FOUND, [], tmp_path / "r.json")
+    told = json.loads((tmp_path / "r.json").read_text())
+    assert told == json.loads(json.dumps(report_dict(FOUND)))
+    assert told["protocol"] == {"filters": "camera <gate>"}
+    assert [row["rank"] for row in told["hits"]] == [1, 2, 3, 4, 5]
+    assert told["hits"][2]["parts"] == {"head": 0.2, "torso": 0.5}
+    assert told["ways"][0] == {"start": "yard", "end": "gate", "times": 1, "fastest": 40.0}
+    assert "thumbnail" not in (tmp_path / "r.json").read_text()
+
+
+def test_csv_is_no_formula(tmp_path):
+    write_report(FOUND, [], tmp_path / "r.csv")
+    rows = list(csv.DictReader((tmp_path / "r.csv").open()))
+    assert [row["id"] for row in rows] == ["1", "2", "3", "4", "5"]
+    assert (rows[2]["source"], rows[2]["tags"], rows[2]["box"]) == ("'=cmd|x", "a;b", "1 2 3 4")
+    assert rows[0]["part torso"] == "0.5"
+
+
+def test_the_page_says_everything_and_needs_nothing_else(tmp_path):
+    pytest.importorskip("jinja2", reason="the extra report is not installed")
+    pytest.importorskip("matplotlib", reason="the extra report is not installed")
+    write_report(FOUND, [np.full((128, 64, 3), 90, np.uint8)], tmp_path / "r.html", title="Where")
+    text = (tmp_path / "r.html").read_text()
+    for words in ("First note.", "reason 3", "camera &lt;gate&gt;", "a" * 16, "From camera to camera", "blurred"):
+        assert words in text
+    assert text.count("data:image/jpeg") == 6
+    assert text.count("data:image/png") == 1  # the timeline
+    assert "http://" not in text and "https://" not in text
+    nothing = replace(FOUND, hits=(), match=False, notes=("No row passes the filters.",))
+    write_report(nothing, [], tmp_path / "n.html")
+    assert "No match" in (tmp_path / "n.html").read_text()
+    with pytest.raises(UnveilError, match=r"\.html, \.csv or \.json"):
+        write_report(FOUND, [], tmp_path / "r.pdf")
+
+
+def test_a_pages_pictures_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypatch):
+    pytest.importorskip("jinja2", reason="the extra report is not installed")
+    monkeypatch.setattr("unveil.gallery.report.face_parser", lambda: None)
+    stripes = np.zeros((128, 64, 3), np.uint8)
+    stripes[:, ::2] = 255
+    out = io.BytesIO()
+    Image.fromarray(stripes).save(out, "PNG")
+    shown = replace(FOUND, hits=(replace(HITS[0], item=replace(HITS[0].item, thumbnail=out.getvalue(), time=None)),))
+
+    def contrast(blur_faces):
+        write_report(shown, [stripes], tmp_path / "r.html", blur_faces)
+        import base64
+        import re
+
+        found = re.findall(r"data:image/jpeg;base64,([^\"]+)", (tmp_path / "r.html").read_text())
+        return [float(read_image(base64.b64decode(data))[:20].std()) for data in found]
+
+    plain, hidden = contrast(False), contrast(True)
+    assert len(plain) == len(hidden) == 2
+    assert min(plain) > 80
+    assert max(hidden) < 25
+
+
+def noise(height=128, width=64):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
+
+
+class Labels:
+    """Stands for a parser whose answer is known; the real one is tried below."""
+
+    def __init__(self, labels):
+        from unveil.parsing.labels import LIP20
+
+        self.labels, self.scheme = labels, LIP20
+
+    def __call__(self, images):
+        return [self.labels] * len(images)
+
+
+def changed(before, after):
+    rows, columns = np.nonzero((before != after).any(axis=2))
+    return rows.min(), rows.max() + 1, columns.min(), columns.max() + 1
+
+
+def test_a_face_that_is_seen_is_blurred_with_a_margin_and_nothing_else():
+    labels = np.zeros((128, 64), np.uint8)
+    labels[20:40, 20:36] = 13
+    image = noise()
+    (out,) = blur.blur_faces([image], Labels(labels))
+    assert changed(image, out) == (13, 47, 14, 42)
+    assert (image == noise()).all()
+    # Of the 16 x 20 pixels of the face no more than a few blocks are left.
+    assert len(np.unique(out[20:40, 20:36].reshape(-1, 3), axis=0)) < 16 * 20
+    assert out[20:40, 20:36].std() < 0.4 * image[20:40, 20:36].std()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ((slice(100, 120), slice(10, 30)), 13),  # a face at the feet is none
+        ((slice(0, 128), slice(0, 64)), 2),  # hair all over is none
+        ((slice(5, 7), slice(5, 7)), 13),  # a speck is none
+        ((slice(40, 60), slice(5, 40)), 5),  # clothes alone
+    ],
+)
+def test_where_no_head_is_seen_the_top_is_blurred(place, value):
+    labels = np.zeros((128, 64), np.uint8)
+    labels[place] = value
+    image = noise()
+    (out,) = blur.blur_faces([image], Labels(labels))
+    top = round(blur.TOP * 128)
+    assert (out[:top] != image[:top]).any(axis=2).mean() > 0.95
+    assert out[:top].std() < 0.4 * image[:top].std()
+
+
+def test_without_a_parser_and_for_the_smallest_crop_something_is_blurred():
+    image = noise()
+    (out,) = blur.blur_faces([image], None)
+    assert changed(image, out)[:2] == (0, round(blur.TOP * 128))
+    tiny = np.arange(12, dtype=np.uint8).reshape(2, 2, 3)
+    assert blur.blur_faces([tiny], None)[0].shape == (2, 2, 3)
+    assert blur.blur_faces([], None) == []
+
+
+def test_the_packages_parser_finds_the_heads_of_rendered_people(rendered):
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
+    paths = sorted((rendered / "crops").rglob("*.jpg"))[:8]
+    crops = [read_image(path) for path in paths]
+    parser = blur.face_parser()
+    out = blur.blur_faces(crops, parser)
+    for before, after in zip(crops, out, strict=True):
+        top, bottom, *_ = changed(before, after)
+        assert top < 0.3 * len(before)
+        assert bottom <= 0.85 * len(before)
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory):
+    return torch_engine(load_model(make_model(tmp_path_factory.mktemp("m"), "histogram", height=64, width=32)))
+
+
+def test_heat_is_where_the_likeness_is(engine):
+    """Query and crop agree in the colours of the upper half only, so covering the lower half costs nothing."""
+    query, crop = np.zeros((64, 32, 3), np.uint8), np.zeros((128, 64, 3), np.uint8)
+    query[:32], crop[:64] = (200, 30, 30), (200, 30, 30)
+    query[32:], crop[64:] = (30, 200, 30), (30, 30, 200)
+    heat = heat_map(engine, engine.embed([query]), crop)
+    assert heat.shape == (128, 64) and heat.dtype == np.float32
+    assert heat.max() == 1 and heat.min() == 0
+    assert heat[:48].mean() > 20 * heat[80:].mean() + 0.2
+
+
+def test_heat_of_what_is_hidden_is_nothing(engine):
+    query = engine.embed([np.zeros((64, 32, 3), np.uint8)])
+    hidden = Embedding(query.vectors, 0 * query.visibility, query.names, query.metric, query.weights)
+    assert not heat_map(engine, hidden, np.zeros((9, 9, 3), np.uint8)).any()
+    with pytest.raises(ValueError, match="at least 3 cells"):
+        heat_map(engine, query, np.zeros((9, 9, 3), np.uint8), (2, 8))
