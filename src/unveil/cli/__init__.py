@@ -22,7 +22,6 @@ from unveil.cli import (
     embed,
     evaluate,
     export,
-    gallery,
     methods,
     occlude,
     parse,
@@ -61,7 +60,6 @@ for _command in (
 ):
     app.command(_command.__name__.rpartition(".")[2], epilog=EXIT_CODES)(_command.command)
 app.add_typer(data.app, name="data")
-app.add_typer(gallery.app, name="gallery")
 app.add_typer(audit.app, name="audit")
 app.add_typer(world.app, name="world")
 
