@@ -202,7 +202,12 @@ def test_mu_decides_which_parts_are_visible():
 
     assert seen(0.0).min() == 1
     assert seen(1.0).sum(dim=1).tolist() == [2.0] * 8  # global and foreground
-    assert 0 < seen(0.22)[:, 2:].mean() < 1
+    method = make(**OFF | {"parts": True}).eval()
+    with torch.no_grad():
+        highest = method.predictor(method.backbone(unlabelled().images))[:, 1:].exp().amax(dim=(2, 3))
+    middle = highest.median().item()
+    assert torch.equal(seen(middle)[:, 2:], (highest > middle).float())
+    assert 0 < seen(middle)[:, 2:].mean() < 1
 
 
 def test_terms_are_the_blocks_own_losses():
