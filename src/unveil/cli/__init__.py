@@ -27,6 +27,7 @@ from unveil.cli import (
     parse,
     robustness,
     search,
+    serve,
     train,
     world,
 )
@@ -49,6 +50,7 @@ for _command in (
     evaluate,
     embed,
     search,
+    serve,
     export,
     parse,
     occlude,

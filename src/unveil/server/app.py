@@ -1,0 +1,77 @@
+"""The application: routes, errors in one shape, and the shell around them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from unveil import __version__
+from unveil.errors import DataError, UnveilError
+from unveil.server.page import page_router
+from unveil.server.routes import galleries, operations, pictures, searches
+from unveil.server.service import OtherModelError, Service
+from unveil.server.shell import Shell, error_body
+
+log = logging.getLogger("unveil.server")
+API = "/api/v1"
+ABOUT = """Find a person again in crops and video. Send pictures to `/pictures`, ask `/galleries/{gallery}/searches` \
+with their names, boxes on them or rows of the gallery. Every search is written to the audit log. \
+All times are seconds since the epoch, or since the recordings began; distances begin at 0."""
+
+
+def create_app(service: Service) -> FastAPI:
+    """Return the application over a service; the service is closed when the application ends."""
+
+    @asynccontextmanager
+    async def life(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        service.close()
+
+    # The interactive pages of FastAPI load scripts from elsewhere, so they are off; the description itself is there.
+    app = FastAPI(
+        title="unveil", description=ABOUT, version=__version__, lifespan=life, openapi_url=f"{API}/openapi.json",
+        docs_url=None, redoc_url=None, redirect_slashes=False,
+    )  # fmt: skip
+    app.state.service = service
+    app.add_middleware(
+        Shell, limits=service.settings.limits, metrics=service.metrics, open_door=service.access.tokens is None
+    )
+    app.add_exception_handler(HTTPException, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(UnveilError, _unusable)
+    for part in (operations, pictures, galleries, searches):
+        app.include_router(part.router, prefix=API)
+    app.include_router(operations.open_router)
+    app.include_router(page_router())
+    return app
+
+
+def _answer(request: Request, status: int, message: str, headers: Any = None) -> JSONResponse:
+    return JSONResponse(error_body(message, request.state.request), status, headers)
+
+
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return _answer(request, error.status_code, str(error.detail), error.headers)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return _answer(request, 422, f"{where}: {first['msg']}")
+
+
+async def _unusable(request: Request, error: Exception) -> JSONResponse:
+    """Data that cannot be used is the client's matter; anything else of ours means that a part is not there."""
+    if isinstance(error, DataError):
+        return _answer(request, 409 if isinstance(error, OtherModelError) else 422, str(error))
+    log.error("request %s: %s", request.state.request, error)
+    return _answer(request, 503, "a part of the server does not answer; its log says which")

@@ -1,0 +1,53 @@
+// Times, scores and counts as people write them.
+
+// Times since the epoch are dates; smaller ones are seconds since a recording began.
+const EPOCH = 1e8;
+
+export const isDate = (seconds) => seconds > EPOCH;
+
+const two = (n) => String(n).padStart(2, "0");
+
+/** 83.4 -> "1:23", 3723 -> "1:02:03"; dates in the reader's language. */
+export function moment(seconds, short = false) {
+  if (seconds === null || seconds === undefined) return "";
+  if (isDate(seconds)) {
+    const date = new Date(seconds * 1000);
+    const time = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+    return short ? time : `${date.toLocaleDateString(undefined, { day: "numeric", month: "short" })}, ${time}`;
+  }
+  const whole = Math.floor(seconds);
+  const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
+  return h ? `${h}:${two(m)}:${two(s)}` : `${m}:${two(s)}`;
+}
+
+export function span(start, end) {
+  if (end === null || end === undefined || Math.abs(end - start) < 1) return moment(start);
+  return `${moment(start)} – ${moment(end, true)}`;
+}
+
+export function duration(seconds) {
+  const s = Math.round(Math.abs(seconds));
+  if (s < 90) return `${s} s`;
+  if (s < 5400) return `${Math.round(s / 60)} min`;
+  if (s < 172800) return `${(s / 3600).toFixed(1)} h`;
+  return `${Math.round(s / 86400)} days`;
+}
+
+/** "1:02:03", "2:05", "75", or a date and time -> seconds; null for nothing; NaN for what is no time. */
+export function seconds(text) {
+  const clean = text.trim();
+  if (!clean) return null;
+  if (/^\d+(\.\d+)?$/.test(clean)) return Number(clean);
+  if (/^\d+(:[0-5]?\d){1,2}(\.\d+)?$/.test(clean)) return clean.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
+  return Date.parse(clean) / 1000;
+}
+
+export function score(hit) {
+  if (hit.probability !== null) return `${Math.round(100 * hit.probability)} %`;
+  return hit.distance === null ? "–" : hit.distance.toFixed(3);
+}
+
+export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
+
+export const place = (item) =>
+  [item.camera ? `Camera ${item.camera}` : "", item.time === null ? "" : span(item.time, item.end)].filter(Boolean).join(" · ");

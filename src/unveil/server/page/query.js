@@ -1,0 +1,139 @@
+// Who is searched for: pictures, boxes on them, rows of the gallery, and people that it is not.
+import { askJson, thumbnail } from "./api.js";
+import { byId, el, icon } from "./dom.js";
+import { count } from "./format.js";
+import { createStage, cut } from "./stage.js";
+
+const MOST_FILES = 8;
+
+/** `listeners.busy(promise)` shows that something is under way, `listeners.failed(error)` shows an error. */
+export function createQuery(listeners) {
+  let positives = []; // {picture, box} or {item}, each with url
+  let negatives = []; // {item} with url
+  let live = null; // the piece that the stage shows
+  let detector = true;
+  let turn = 0;
+  const stage = createStage(byId("stage"), setBox);
+
+  function setBox(box) {
+    if (!live) return;
+    const piece = live;
+    piece.box = box;
+    cut(piece.held, box).then((url) => { piece.url = url; paint(); }, () => {});
+  }
+
+  function paint() {
+    const row = (title, pieces, not) => pieces.length === 0 ? null : el("div", { class: "pieces-row" }, el("span", { class: "quiet" }, title), ...pieces.map((piece) => {
+      const name = piece.item ? `row ${piece.item}` : piece.name;
+      return el("div", { class: not ? "piece not" : "piece" },
+        piece.url ? el("img", { src: piece.url, alt: name }) : "",
+        el("button", { type: "button", "aria-label": `Leave out ${name}`, click: () => remove(piece) }, icon("cross")));
+    }));
+    const rows = [row("Searching with", positives, false), row("Not this person", negatives, true)].filter(Boolean);
+    byId("pieces").hidden = rows.length === 0 || (rows.length === 1 && positives.length === 1 && !positives[0].item);
+    byId("pieces").replaceChildren(...rows);
+    listeners.changed();
+  }
+
+  function remove(piece) {
+    positives = positives.filter((other) => other !== piece);
+    negatives = negatives.filter((other) => other !== piece);
+    if (piece === live) hideStage();
+    paint();
+  }
+
+  function hideStage() {
+    live = null;
+    byId("stage").hidden = true;
+    byId("tools").hidden = true;
+    byId("hint").textContent = "";
+  }
+
+  async function take(files) {
+    const chosen = [...files].filter((file) => file.type.startsWith("image/") || file.type === "").slice(0, MOST_FILES);
+    if (!chosen.length) throw new Error("That is no picture: choose a JPEG, PNG or WebP file.");
+    const mine = ++turn;
+    const fresh = [];
+    for (const file of chosen) {
+      const held = { ...(await askJson("/pictures", { body: file })), url: URL.createObjectURL(file) };
+      if (mine !== turn) return;
+      fresh.push({ picture: held.picture, held, file, box: null, url: held.url, name: file.name || "the picture" });
+    }
+    // Another picture is another search, unless several were chosen together.
+    listeners.fresh();
+    positives = fresh;
+    negatives = [];
+    await present(fresh[0], mine);
+  }
+
+  async function present(piece, mine) {
+    live = piece;
+    stage.show(piece.held);
+    byId("tools").hidden = false;
+    paint();
+    if (!detector) {
+      byId("hint").textContent = "Draw a box around the person, or search with the whole picture.";
+      return;
+    }
+    byId("hint").textContent = "Looking for people…";
+    let people = [];
+    try {
+      people = (await askJson(`/pictures/${piece.picture}/people`)).people;
+    } catch (error) {
+      if (mine === turn) byId("hint").textContent = error.message;
+      return;
+    }
+    if (mine !== turn || live !== piece) return;
+    stage.offer(people);
+    const crop = piece.held.height > 1.5 * piece.held.width;
+    if (people.length && !(crop && people.length === 1)) {
+      stage.choose(0);
+      byId("hint").textContent = people.length === 1 ? "One person found. Search, or draw another box." : `${count(people.length, "person", "people")} found: choose one, or draw a box.`;
+    } else if (crop) {
+      byId("hint").textContent = "The whole picture is searched with. Draw a box to use less of it.";
+    } else {
+      byId("hint").textContent = "No person found. Draw a box around one, or search with the whole picture.";
+    }
+  }
+
+  const idOf = (piece) => (piece.item ? { item: piece.item } : { picture: piece.picture, ...(piece.box ? { box: piece.box } : {}) });
+
+  return {
+    stage,
+    take,
+    set detector(on) { detector = on; },
+    get empty() { return positives.length === 0; },
+    get pieces() { return { positives: positives.map(idOf), negatives: negatives.map(idOf) }; },
+    /** Send pictures again that the server let go of. */
+    async renew() {
+      for (const piece of positives.filter((p) => p.picture)) {
+        piece.picture = (await askJson("/pictures", { body: piece.file })).picture;
+      }
+    },
+    /** Search with a row alone. */
+    async only(gallery, item) {
+      turn += 1;
+      listeners.fresh();
+      hideStage();
+      positives = [{ item, url: await thumbnail(gallery, item) }];
+      negatives = [];
+      byId("hint").textContent = `Searching with row ${item} of the gallery.`;
+      paint();
+    },
+    async add(gallery, item, not = false) {
+      const piece = { item, url: await thumbnail(gallery, item) };
+      positives = positives.filter((other) => other.item !== item);
+      negatives = negatives.filter((other) => other.item !== item);
+      if (not) negatives.push(piece);
+      else positives.push(piece);
+      paint();
+    },
+    clear() {
+      turn += 1;
+      positives = [];
+      negatives = [];
+      hideStage();
+      paint();
+    },
+  };
+}

@@ -1,0 +1,160 @@
+// The answer to a search: summary, verdict, sightings, cards, and judgements that refine the next search.
+import { ask, blobOf } from "./api.js";
+import { byId, el, say } from "./dom.js";
+import { count } from "./format.js";
+import { card } from "./hits.js";
+import { drawTimeline } from "./timeline.js";
+
+const MOST = 64;
+
+/** `on` has failed(error), from(item), add(item), not(item), again(). */
+export function createResults(on) {
+  let answer = null;
+  let gallery = null;
+  const judged = new Map(); // row -> same
+
+  function state(name) {
+    for (const id of ["empty", "failure", "skeleton", "answer"]) byId(id).hidden = id !== name;
+    byId("results").setAttribute("aria-busy", String(name === "skeleton"));
+  }
+
+  function wait() {
+    byId("skeleton").replaceChildren(...Array.from({ length: 8 }, () => el("div", { class: "ghost" })));
+    state("skeleton");
+    say("Searching");
+  }
+
+  function fail(error) {
+    byId("failure").replaceChildren(el("strong", {}, "That did not work"), el("span", {}, error.message));
+    if (answer) byId("failure").hidden = false;
+    else state("failure");
+    byId("failure").scrollIntoView({ block: "nearest" });
+  }
+
+  function show(found, info) {
+    answer = found;
+    gallery = info;
+    state("answer");
+    const kind = found.hits.length && found.hits.every((hit) => hit.item.kind === "tracklet") ? "track" : "result";
+    byId("title").textContent = found.hits.length ? count(found.hits.length, kind) : "Nothing found";
+    byId("facts").textContent = `${count(found.candidates, "row")} took part, ${found.rescored.toLocaleString()} compared by parts, ${Math.round(found.milliseconds)} ms`;
+    verdict();
+    const context = { gallery: info.name, parts: info.parts, search: found.search, farthest: Math.max(1, ...found.hits.flatMap((hit) => Object.values(hit.parts))) };
+    byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, judge })));
+    byId("sightings").hidden = found.hits.length === 0;
+    byId("sighted").querySelector("[value=matches]").disabled = !found.calibrated;
+    byId("sighted").value = found.calibrated && found.match ? "matches" : "all";
+    found.hits.forEach((hit) => mark(hit.item.id));
+    sightings();
+    refine();
+    // Beside the form the results are in sight; below it they are not.
+    if (matchMedia("(max-width: 900px)").matches) byId("results").scrollIntoView();
+    byId("title").focus({ preventScroll: true });
+    say(`${byId("title").textContent}. ${byId("verdict").textContent}`);
+  }
+
+  function verdict() {
+    const words = [...answer.notes];
+    if (answer.calibrated && answer.match) {
+      const near = answer.hits.filter(matches).length;
+      words.unshift(`${count(near, "result counts as a match", "results count as matches")}.`);
+    }
+    byId("verdict").replaceChildren(...words.map((text) => el("p", {}, text)));
+    byId("verdict").classList.toggle("none", answer.match === false || !answer.hits.length);
+    byId("verdict").hidden = words.length === 0;
+  }
+
+  const matches = (hit) => answer.threshold !== null && hit.distance <= answer.threshold;
+
+  function sightings() {
+    const which = byId("sighted").value;
+    const hits = answer.hits.filter((hit) => {
+      const same = judged.get(hit.item.id);
+      if (which === "confirmed") return same === true;
+      return same !== false && (which === "all" || same === true || matches(hit));
+    });
+    drawTimeline(hits, {
+      lit: (item, yes) => byId(`hit-${item.id}`)?.classList.toggle("lit", yes),
+      open: (item) => {
+        byId(`hit-${item.id}`).scrollIntoView({ block: "center" });
+        byId(`hit-${item.id}`).querySelector(".picture").focus();
+      },
+    });
+  }
+
+  async function judge(hit, same) {
+    const id = hit.item.id;
+    if (judged.get(id) === same) judged.delete(id);
+    else judged.set(id, same);
+    mark(id);
+    sightings();
+    refine();
+    if (!judged.has(id)) return;
+    try {
+      await ask(`/galleries/${gallery.name}/searches/${answer.search}/feedback`, { json: { item: id, same } });
+    } catch (error) {
+      judged.delete(id);
+      mark(id);
+      refine();
+      on.failed(error);
+    }
+  }
+
+  function mark(id) {
+    const node = byId(`hit-${id}`);
+    if (!node) return;
+    const same = judged.get(id);
+    node.classList.toggle("confirmed", same === true);
+    node.classList.toggle("rejected", same === false);
+    node.querySelector(".yes").setAttribute("aria-pressed", String(same === true));
+    node.querySelector(".no").setAttribute("aria-pressed", String(same === false));
+  }
+
+  function refine() {
+    const yes = [...judged.values()].filter(Boolean).length;
+    const no = judged.size - yes;
+    byId("refine").hidden = judged.size === 0 || !answer;
+    byId("refine-text").textContent = [yes ? `${yes} confirmed` : "", no ? `${no} rejected` : ""].filter(Boolean).join(", ");
+  }
+
+  async function save(format) {
+    const blur = byId("blur").checked;
+    const url = await blobOf(`/galleries/${gallery.name}/searches/${answer.search}/report?format=${format}&blur=${blur}`);
+    const link = el("a", { href: url, download: `unveil-${gallery.name}-${answer.query_hash.slice(0, 12)}.${format}` });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+    say(`Exported as ${format}`);
+  }
+
+  byId("sighted").addEventListener("change", sightings);
+  byId("again").addEventListener("click", () => on.again());
+  for (const button of document.querySelectorAll("[data-export]")) {
+    button.addEventListener("click", () => save(button.dataset.export).catch(on.failed));
+  }
+  new ResizeObserver(() => { if (answer && !byId("answer").hidden) sightings(); }).observe(byId("results"));
+
+  return {
+    wait,
+    fail,
+    show,
+    /** Forget judgements: another person is searched for. */
+    forget() {
+      judged.clear();
+      refine();
+    },
+    clear() {
+      answer = null;
+      judged.clear();
+      refine();
+      state("empty");
+    },
+    settle() {
+      state(answer ? "answer" : "empty");
+    },
+    /** Rows that were judged, to search with; the server takes some dozens of each, the latest count. */
+    get judged() {
+      const rows = (same) => [...judged].filter(([, value]) => value === same).map(([item]) => item).slice(-MOST);
+      return { confirmed: rows(true), rejected: rows(false) };
+    },
+  };
+}

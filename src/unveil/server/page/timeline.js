@@ -1,0 +1,82 @@
+// Sightings over time, a lane a camera, and how often somebody went from one camera to the next.
+import { byId, el, svg } from "./dom.js";
+import { count, duration, isDate, moment, place } from "./format.js";
+
+const LANE = 30;
+const LEFT = 84;
+const BOTTOM = 26;
+const TOP = 8;
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
+
+/** Draw hits that have a time; `lit(item, on)` lights the card of a sighting, `open(item)` goes to it. */
+export function drawTimeline(hits, { lit, open }) {
+  const seen = hits.filter((hit) => hit.item.time !== null).sort((a, b) => a.item.time - b.item.time);
+  const root = byId("timeline");
+  if (!seen.length) {
+    root.replaceChildren(el("p", {}, hits.length ? "These rows have no times, so there is no timeline." : "No sighting to show."));
+    byId("transitions").replaceChildren();
+    return;
+  }
+  const cameras = [...new Set(seen.map((hit) => hit.item.camera ?? "unknown"))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+  const width = Math.max(260, root.clientWidth);
+  const height = TOP + cameras.length * LANE + BOTTOM;
+  const first = seen[0].item.time;
+  const last = Math.max(...seen.map((hit) => hit.item.end ?? hit.item.time));
+  const long = Math.max(last - first, 1);
+  const left = Math.min(LEFT, 14 + 7.2 * Math.max(...cameras.map((camera) => camera.length)));
+  const x = (time) => left + 10 + ((time - first) / long) * (width - left - 30);
+  const y = (camera) => TOP + (cameras.indexOf(camera ?? "unknown") + 0.5) * LANE;
+  const drawing = svg("svg", { height, role: "group", "aria-label": `${count(seen.length, "sighting")} at ${count(cameras.length, "camera")}` });
+  for (const camera of cameras) {
+    drawing.append(svg("line", { class: "lane", x1: left, x2: width - 8, y1: y(camera), y2: y(camera) }));
+    drawing.append(svg("text", { x: 0, y: y(camera) + 4 }, camera.length > 11 ? `${camera.slice(0, 10)}…` : camera));
+  }
+  for (const time of ticks(first, last, width)) {
+    drawing.append(svg("text", { x: x(time), y: height - 6, "text-anchor": "middle" }, isDate(first) && long > 86400 ? moment(time).split(",")[0] : moment(time, true)));
+  }
+  const way = seen.map((hit) => `${x(hit.item.time)},${y(hit.item.camera)}`).join(" ");
+  drawing.append(svg("polyline", { class: "way", points: way }));
+  for (const hit of seen) {
+    const begin = x(hit.item.time);
+    const end = x(hit.item.end ?? hit.item.time);
+    const words = `Result ${hit.rank}: ${place(hit.item)}`;
+    drawing.append(svg("rect", {
+      class: "sighting", x: begin - 6, y: y(hit.item.camera) - 7, width: Math.max(12, end - begin + 12), height: 14, rx: 7,
+      tabindex: 0, role: "button", "aria-label": words, "data-item": hit.item.id,
+      click: () => open(hit.item), pointerenter: () => lit(hit.item, true), pointerleave: () => lit(hit.item, false),
+      focus: () => lit(hit.item, true), blur: () => lit(hit.item, false),
+      keydown: (event) => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); open(hit.item); } },
+    }, svg("title", {}, words)));
+  }
+  root.replaceChildren(drawing);
+  byId("transitions").replaceChildren(...transitions(seen));
+}
+
+function ticks(first, last, width) {
+  const most = Math.max(2, Math.floor(width / 110));
+  const step = STEPS.find((s) => (last - first) / s <= most) ?? (last - first) / most;
+  // Whole steps of local time, so that days begin at midnight.
+  const shift = isDate(first) ? new Date(first * 1000).getTimezoneOffset() * 60 : 0;
+  const out = [];
+  for (let time = Math.ceil((first - shift) / step) * step + shift; time <= last; time += step) out.push(time);
+  return out.length ? out : [first];
+}
+
+/** How often one sighting follows another at another camera, with the times between. */
+export function countTransitions(seen) {
+  const ways = new Map();
+  for (let n = 1; n < seen.length; n += 1) {
+    const [before, after] = [seen[n - 1].item, seen[n].item];
+    if (before.camera === null || after.camera === null || before.camera === after.camera) continue;
+    const name = `${before.camera} → ${after.camera}`;
+    ways.set(name, [...(ways.get(name) ?? []), Math.max(0, after.time - (before.end ?? before.time))]);
+  }
+  return [...ways].map(([name, times]) => ({ name, times: times.sort((a, b) => a - b) })).sort((a, b) => b.times.length - a.times.length);
+}
+
+function transitions(seen) {
+  const ways = countTransitions(seen).slice(0, 6);
+  if (!ways.length) return [];
+  const rows = ways.map(({ name, times }) => el("tr", {}, el("td", {}, name), el("td", {}, String(times.length)), el("td", {}, duration(times[0]))));
+  return [el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Between cameras"), el("th", { scope: "col" }, "times"), el("th", { scope: "col" }, "fastest"))), el("tbody", {}, ...rows))];
+}

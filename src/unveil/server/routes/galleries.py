@@ -1,0 +1,129 @@
+"""Galleries and their rows: what there is, pictures of rows, adding a picture, removing rows."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
+
+from unveil.data.images import read_image
+from unveil.gallery.index import PictureSettings, add_pictures
+from unveil.records import Sample
+from unveil.server.routes.names import (
+    ERRORS,
+    Admin,
+    GalleryName,
+    Operator,
+    Reads,
+    RowNumber,
+    TheService,
+    body_of_a_picture,
+)
+from unveil.server.routes.pictures import body_of
+from unveil.server.schemas import (
+    AddedOut,
+    DeletedOut,
+    DeletionIn,
+    FilterIn,
+    GalleryOut,
+    ItemOut,
+    ItemsOut,
+    Label,
+    Number,
+)
+from unveil.server.service import Service
+from unveil.server.tokens import Caller
+
+router = APIRouter(prefix="/galleries", tags=["galleries"], responses=ERRORS)
+PAGE = 200
+Several = Annotated[list[Label], Query(max_length=200)]
+
+
+@router.get("")
+def list_galleries(caller: Reads, service: TheService) -> list[GalleryOut]:
+    """List the galleries of this server."""
+    return [GalleryOut.of(info, service.engine.fingerprint) for info in service.galleries()]
+
+
+@router.get("/{gallery}")
+def describe_gallery(gallery: GalleryName, caller: Reads, service: TheService) -> GalleryOut:
+    """Describe one gallery: rows, cameras, times, calibration."""
+    return GalleryOut.of(service.gallery(gallery), service.engine.fingerprint)
+
+
+@router.get("/{gallery}/items")
+def list_items(
+    gallery: GalleryName,
+    caller: Reads,
+    service: TheService,
+    camera: Several = [],  # noqa: B006 FastAPI copies it
+    tag: Several = [],  # noqa: B006
+    start: Number | None = None,
+    end: Number | None = None,
+    rows: Literal["tracklet", "crop"] = "tracklet",
+    after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+    limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
+) -> ItemsOut:
+    """List rows by ascending id."""
+    where = FilterIn(cameras=tuple(camera), tags=tuple(tag), start=start, end=end).to_filter(rows)
+    found = service.store.find(service.gallery(gallery).name, where, limit, after)
+    return ItemsOut(items=[ItemOut.of(item) for item in found], next=found[-1].id if len(found) == limit else None)
+
+
+@router.get("/{gallery}/items/{item}")
+def describe_item(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> ItemOut:
+    """Describe one row."""
+    return ItemOut.of(service.item(gallery, item))
+
+
+@router.get(
+    "/{gallery}/items/{item}/thumbnail",
+    response_class=Response,
+    responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def show_thumbnail(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> Response:
+    """Return the picture of a row (JPEG)."""
+    return Response(service.item(gallery, item).thumbnail, media_type="image/jpeg")
+
+
+@router.post("/{gallery}/items", status_code=201, openapi_extra=body_of_a_picture())
+async def add_item(
+    gallery: GalleryName,
+    request: Request,
+    caller: Operator,
+    service: TheService,
+    camera: Annotated[Label | None, Query(description="where it was taken")] = None,
+    time: Annotated[Number | None, Query(description="when, seconds")] = None,
+    person: Annotated[Label | None, Query(description="who it is, where that is known")] = None,
+    tag: Several = [],  # noqa: B006
+    source: Annotated[Label, Query(description="where it comes from")] = "sent to the server",
+) -> AddedOut:
+    """Add a crop of one person (the body is the file); videos and folders are added on the command line."""
+    data = await body_of(request, service.settings.limits.upload_seconds)
+    sample = Sample(source, data=data, camera=camera, time=time, person=person)
+    return await run_in_threadpool(_add, gallery, sample, tuple(tag), request, caller, service)
+
+
+@router.post("/{gallery}/deletions")
+def delete_items(
+    gallery: GalleryName, body: DeletionIn, request: Request, caller: Admin, service: TheService
+) -> DeletedOut:
+    """Remove rows for good: vectors, thumbnails and everything made from them."""
+    name = service.gallery(gallery).name
+    service.log(caller, request, "delete", name, why=body.why, where=body.where.model_dump(exclude_defaults=True))
+    return DeletedOut(deleted=service.store.delete(name, body.where.to_filter()))
+
+
+def _add(
+    gallery: str, sample: Sample, tags: tuple[str, ...], request: Request, caller: Caller, service: Service
+) -> AddedOut:
+    info = service.gallery(gallery)
+    service.searcher(info)  # refuses a gallery of another model
+    assert sample.data is not None  # the route made it of a body
+    read_image(sample.data, service.settings.limits.pixels, "the picture")
+    service.log(caller, request, "add", info.name, source=sample.key, camera=sample.camera)
+    added = add_pictures(service.store, info.name, service.engine, [sample], settings=PictureSettings(tags=tags))
+    if added.bad:
+        raise HTTPException(422, added.bad[0])
+    return AddedOut(added=added.crops, known=added.known)

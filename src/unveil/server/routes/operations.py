@@ -1,0 +1,70 @@
+"""For those who run the server: is it alive, is it ready, how much does it do, who asked what."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, Any
+
+from fastapi import APIRouter, HTTPException, Query, Response
+
+from unveil import __version__
+from unveil.errors import UnveilError
+from unveil.server.routes.names import ERRORS, Admin, Reads, TheService
+from unveil.server.schemas import AuditOut, LimitsOut, SessionOut
+
+open_router = APIRouter(tags=["operations"])
+router = APIRouter(tags=["operations"], responses=ERRORS)
+MOST = 1000
+
+
+@open_router.get("/healthz")
+@open_router.head("/healthz", include_in_schema=False)
+def alive() -> dict[str, str]:
+    """Answer while the process is alive."""
+    return {"status": "alive"}
+
+
+@open_router.get("/readyz", responses={503: ERRORS[503]})
+def ready(service: TheService) -> dict[str, Any]:
+    """Answer 200 when the store answers and a gallery can be searched."""
+    try:
+        found = service.galleries()
+    except UnveilError:
+        raise HTTPException(503, "the store does not answer") from None
+    if not any(info.space.fingerprint == service.engine.fingerprint for info in found):
+        raise HTTPException(503, "no gallery that this server's model can search")
+    return {"status": "ready"}
+
+
+@open_router.get(
+    "/metrics",
+    response_class=Response,
+    responses={401: ERRORS[401], 429: ERRORS[429], 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
+def show_metrics(caller: Reads, service: TheService) -> Response:
+    """Return figures for Prometheus; it needs a token (`authorization` in its scrape configuration)."""
+    return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+
+
+@router.get("/session")
+def session(caller: Reads, service: TheService) -> SessionOut:
+    """Say who asks, as what, and what the limits are."""
+    limits = service.settings.limits
+    return SessionOut(
+        name=caller.name, role=caller.role, require_why=service.settings.require_why,
+        detector=service.detector is not None, version=__version__,
+        limits=LimitsOut(upload=limits.upload, pixels=limits.pixels, pieces=limits.pieces, top=limits.top),
+    )  # fmt: skip
+
+
+@router.get("/audit")
+def read_audit(
+    caller: Admin,
+    service: TheService,
+    gallery: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = None,
+    after: Annotated[int, Query(ge=0, le=2**63 - 1, description="entries to leave out at the beginning")] = 0,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+) -> AuditOut:
+    """Read the audit log in order; `unveil audit verify` checks its chain of hashes."""
+    page = list(itertools.islice(service.store.entries(gallery), after, after + limit))
+    return AuditOut(entries=page, next=after + limit if len(page) == limit else None)

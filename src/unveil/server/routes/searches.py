@@ -1,0 +1,190 @@
+"""Searching, and what can be done with a search: heat maps, judgements, export."""
+
+from __future__ import annotations
+
+import io
+import tempfile
+from pathlib import Path
+from typing import Annotated, Literal
+
+import numpy as np
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from PIL import Image
+
+from unveil.data.images import read_image
+from unveil.gallery.heat import heat_map
+from unveil.gallery.report import write_report
+from unveil.gallery.search import Found, Hit
+from unveil.gallery.search import Query as GalleryQuery
+from unveil.server.routes.names import (
+    ERRORS,
+    GalleryName,
+    Reader,
+    RowNumber,
+    SearchName,
+    TheService,
+)
+from unveil.server.schemas import FeedbackIn, HitOut, ItemOut, Piece, SearchIn, SearchOut, finite
+from unveil.server.service import Search, Service
+from unveil.server.tokens import Caller
+
+router = APIRouter(prefix="/galleries/{gallery}/searches", tags=["searches"], responses=ERRORS)
+THUMBNAIL = 384
+TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json"}
+
+
+@router.post("", status_code=201)
+def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reader, service: TheService) -> SearchOut:
+    """Ask where else a person is, by pictures, boxes on them, or rows of the gallery; the audit log keeps who asked."""
+    limits = service.settings.limits
+    info = service.gallery(gallery)
+    searcher = service.searcher(info)
+    if service.settings.require_why and not body.why:
+        raise HTTPException(422, "this server wants a reason for each search: give it as 'why'")
+    if body.top > limits.top:
+        raise HTTPException(422, f"top: expected at most {limits.top}, got {body.top}")
+    for name, pieces in (("positives", body.positives), ("negatives", body.negatives)):
+        if len(pieces) > limits.pieces:
+            raise HTTPException(422, f"{name}: expected at most {limits.pieces}, got {len(pieces)}")
+    positives = service.embed(caller, info.name, body.positives)
+    assert positives is not None  # there is at least one piece
+    query = GalleryQuery(
+        positives=positives,
+        fingerprint=service.engine.fingerprint,
+        negatives=service.embed(caller, info.name, body.negatives),
+        where=body.where.to_filter(),
+        confirmed=body.confirmed,
+        rejected=body.rejected,
+        rows=body.rows,
+        top=body.top,
+        rescore=body.rescore,
+        mode=body.mode,
+    )
+    found = searcher.search(query)
+    service.log(
+        caller,
+        request,
+        "search",
+        info.name,
+        why=body.why,
+        query=found.query_hash,
+        where=body.where.model_dump(exclude_defaults=True),
+        mode=body.mode,
+        results=_ids(found),
+    )
+    pictures = tuple(_picture(service, caller, info.name, piece) for piece in body.positives)
+    held = sum(len(hit.item.thumbnail) for hit in found.hits) + sum(picture.nbytes for picture in pictures)
+    name = service.searches.put(caller.name, Search(info.name, positives, pictures, found), held)
+    service.metrics.searches.labels(info.name).inc()
+    return SearchOut(
+        search=name, query_hash=found.query_hash, calibrated=found.calibrated, match=found.match,
+        threshold=found.threshold, candidates=found.candidates, rescored=found.rescored,
+        milliseconds=round(found.milliseconds, 3), notes=list(found.notes),
+        hits=[_hit(rank, hit) for rank, hit in enumerate(found.hits, 1)],
+    )  # fmt: skip
+
+
+@router.get(
+    "/{search}/hits/{item}/heat",
+    response_class=Response,
+    responses={200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}},
+)
+def show_heat(
+    gallery: GalleryName, search: SearchName, item: RowNumber, caller: Reader, service: TheService
+) -> Response:
+    """Return where on a hit's picture the likeness comes from: a see-through layer of the same shape (PNG)."""
+    held = service.search(caller, service.gallery(gallery).name, search)
+    image = read_image(_hit_of(held, item).item.thumbnail, name=f"row {item}")
+    with service.heating:
+        heat = heat_map(service.engine, held.positives, image)
+    return Response(_layer(heat, image.shape[:2]), media_type="image/png")
+
+
+@router.post("/{search}/feedback", status_code=204)
+def judge(
+    gallery: GalleryName,
+    search: SearchName,
+    body: FeedbackIn,
+    request: Request,
+    caller: Reader,
+    service: TheService,
+) -> None:
+    """Keep a judgement: this hit is, or is not, the person; search again with it among positives or negatives."""
+    held = service.search(caller, service.gallery(gallery).name, search)
+    _hit_of(held, body.item)
+    query = held.found.query_hash
+    service.log(caller, request, "judge", gallery, query=query, results=[body.item], same=body.same)
+    service.store.judge(gallery, query, body.item, body.same, caller.name)
+
+
+@router.get(
+    "/{search}/report",
+    response_class=Response,
+    responses={200: {"content": {name: {"schema": {"type": "string"}} for name in TYPES.values()}}},
+)
+def export(
+    gallery: GalleryName,
+    search: SearchName,
+    request: Request,
+    caller: Reader,
+    service: TheService,
+    format: Annotated[Literal["html", "csv", "json"], Query()] = "html",
+    blur: Annotated[bool, Query(description="blur faces; readers cannot switch it off")] = True,
+) -> Response:
+    """Export the results of a search with how they were found."""
+    held = service.search(caller, service.gallery(gallery).name, search)
+    if not blur and not caller.may("operator"):
+        raise HTTPException(403, f"exports with faces need the role operator; {caller.name} is {caller.role}")
+    query = held.found.query_hash
+    service.log(caller, request, "export", gallery, query=query, results=_ids(held.found), format=format, blur=blur)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"report.{format}"
+        write_report(held.found, held.pictures, path, blur_faces=blur)
+        data = path.read_bytes()
+    name = f"unveil-{gallery}-{query[:12]}.{format}"
+    return Response(data, media_type=TYPES[format], headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _ids(found: Found) -> list[int]:
+    return [hit.item.id for hit in found.hits if hit.item.id is not None]
+
+
+def _hit(rank: int, hit: Hit) -> HitOut:
+    parts = {name: value for name, value in ((n, finite(d)) for n, d in hit.parts.items()) if value is not None}
+    return HitOut(
+        rank=rank, item=ItemOut.of(hit.item), distance=finite(hit.distance), probability=hit.probability,
+        parts=parts, reason=hit.reason,
+    )  # fmt: skip
+
+
+def _hit_of(search: Search, item: int) -> Hit:
+    for hit in search.found.hits:
+        if hit.item.id == item:
+            return hit
+    raise HTTPException(404, f"row {item} is no result of this search")
+
+
+def _picture(service: Service, caller: Caller, gallery: str, piece: Piece) -> np.ndarray:
+    """Return a small picture of a piece of a query, for the report."""
+    if piece.picture is not None:
+        pixels = service.pixels(service.picture(caller, piece.picture), piece.box)
+    else:
+        assert piece.item is not None
+        pixels = read_image(service.item(gallery, piece.item).thumbnail)
+    image = Image.fromarray(pixels)
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    return np.asarray(image)
+
+
+def _layer(heat: np.ndarray, shape: tuple[int, int]) -> bytes:
+    """Return a PNG in one warm colour, the more opaque the hotter; ``heat (h, w)`` in [0, 1]."""
+    alpha = Image.fromarray((np.clip(heat, 0, 1) * 255).astype(np.uint8)).resize(shape[::-1], Image.Resampling.BICUBIC)
+    level = np.asarray(alpha, np.float32) / 255
+    layer = np.empty((*shape, 4), np.uint8)
+    layer[..., 0] = 255
+    layer[..., 1] = (60 + 180 * level).astype(np.uint8)
+    layer[..., 2] = 20
+    layer[..., 3] = (215 * level).astype(np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(layer).save(buffer, "PNG")
+    return buffer.getvalue()

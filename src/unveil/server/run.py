@@ -1,0 +1,42 @@
+"""Running the server: on SIGTERM and SIGINT it takes no new requests, answers those under way, and ends."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from unveil.errors import UnveilError
+
+FINISH_SECONDS = 30
+CONNECTIONS = 256
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; port 0 takes a free one.
+
+    Raises:
+        UnveilError: the address is not this machine's, or the port is taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family, socket.SOCK_STREAM)
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        door.bind((host.strip("[]"), port))
+        door.listen(CONNECTIONS)
+    except OSError as e:
+        door.close()
+        raise UnveilError(f"cannot listen on {host} port {port}: {e.strerror or e}; try another --port") from None
+    return door
+
+
+def server_of(app: FastAPI, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Server:
+    """Return a server of an application; it speaks HTTPS when it has a certificate and its key (PEM files)."""
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none",
+        timeout_graceful_shutdown=FINISH_SECONDS, limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=65536,
+        ssl_certfile=certificate, ssl_keyfile=key,
+    )  # fmt: skip
+    return uvicorn.Server(config)

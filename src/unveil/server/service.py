@@ -1,0 +1,221 @@
+"""What the routes share: store, engine, detector, what is held in memory, and the rules that many routes follow."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from fastapi import HTTPException, Request
+
+from unveil.data.images import read_image
+from unveil.errors import DataError
+from unveil.export.engine import Engine
+from unveil.gallery.records import GalleryInfo, Item
+from unveil.gallery.resident import Resident
+from unveil.gallery.search import Found, Searcher
+from unveil.gallery.store import Store
+from unveil.records import Embedding
+from unveil.server.access import Access
+from unveil.server.batching import Batcher
+from unveil.server.metrics import Metrics
+from unveil.server.schemas import BoxIn, Piece
+from unveil.server.settings import MEGABYTE, Settings
+from unveil.server.shelf import Shelf
+from unveil.server.tokens import Caller, Tokens
+from unveil.video.detect import Detector
+
+SMALLEST = 8  # pixels, shorter side of a query crop
+PICTURES, SEARCHES = 200, 500
+SEARCH_BYTES = 64 * MEGABYTE
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture that a client sent: encoded bytes, size after EXIF rotation, embeddings of boxes asked for so far."""
+
+    data: bytes
+    width: int
+    height: int
+    embedded: dict[BoxIn | None, Embedding] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that was answered: enough for its heat maps, its report and judgements on it."""
+
+    gallery: str
+    positives: Embedding
+    pictures: tuple[np.ndarray, ...]
+    found: Found
+
+
+class OtherModelError(DataError):
+    """A gallery was embedded by another model than the one that queries are embedded with."""
+
+
+class Service:
+    """Everything that one server holds.
+
+    Args:
+        store: the galleries.
+        engine: embeds query pictures; galleries of other models cannot be searched.
+        detector: finds people on frames; ``None`` where none is there.
+        settings: see `Settings`.
+    """
+
+    def __init__(self, store: Store, engine: Engine, detector: Detector | None, settings: Settings) -> None:
+        limits = settings.limits
+        self.store = store
+        self.engine = engine
+        self.detector = detector
+        self.settings = settings
+        self.metrics = Metrics()
+        self.access = Access(Tokens(settings.tokens) if settings.tokens else None, limits)
+        self.batcher = Batcher(engine, watch=self.metrics.embedded)
+        self.pictures: Shelf[Picture] = Shelf(PICTURES, limits.held, limits.held_seconds)
+        self.searches: Shelf[Search] = Shelf(SEARCHES, SEARCH_BYTES, limits.held_seconds)
+        # One at a time: each takes a core for a while, and searches should not wait for them.
+        self.detecting = threading.Lock()
+        self.heating = threading.Lock()
+        self._resident = Resident(store)
+        self._searchers: dict[str, Searcher] = {}
+        self._making = threading.Lock()
+
+    def close(self) -> None:
+        """Finish the crops that wait, and forget what is held; the store stays open."""
+        self.batcher.close()
+        self.pictures.clear()
+        self.searches.clear()
+
+    def galleries(self) -> list[GalleryInfo]:
+        """Return the galleries that this server serves."""
+        names = self.settings.galleries
+        return [info for info in self.store.galleries() if not names or info.name in names]
+
+    def gallery(self, name: str) -> GalleryInfo:
+        """Return a gallery; 404 when it is not served."""
+        for info in self.galleries():
+            if info.name == name:
+                return info
+        raise HTTPException(404, f"no gallery {name!r} here")
+
+    def searcher(self, info: GalleryInfo) -> Searcher:
+        """Return what searches a gallery.
+
+        Raises:
+            OtherModelError: its rows were embedded by another model than this server's.
+        """
+        if info.space.fingerprint != self.engine.fingerprint:
+            raise OtherModelError(
+                f"gallery {info.name!r} was embedded by model {info.space.fingerprint}, this server embeds with "
+                f"{self.engine.fingerprint}: serve it with its own model, or index it again with this one"
+            )
+        with self._making:
+            if info.name not in self._searchers:
+                self._searchers[info.name] = Searcher(self.store, info.name, resident=self._resident)
+            return self._searchers[info.name]
+
+    def item(self, name: str, number: int) -> Item:
+        """Return a row; 404 when it is gone."""
+        found = self.store.items(self.gallery(name).name, [number])
+        if not found:
+            raise HTTPException(404, f"no row {number} in gallery {name!r}")
+        return found[0]
+
+    def picture(self, caller: Caller, name: str) -> Picture:
+        """Return a picture that the caller sent; 410 when it is gone."""
+        found = self.pictures.get(caller.name, name)
+        if found is None:
+            raise HTTPException(410, "this picture is not held any more: send it again")
+        return found
+
+    def search(self, caller: Caller, gallery: str, name: str) -> Search:
+        """Return a search that the caller made; 410 when it is gone."""
+        found = self.searches.get(caller.name, name)
+        if found is None or found.gallery != gallery:
+            raise HTTPException(410, "this search is not held any more: search again")
+        return found
+
+    def pixels(self, picture: Picture, box: BoxIn | None = None) -> np.ndarray:
+        """Return a picture or a box of it, ``(H, W, 3)`` uint8.
+
+        Raises:
+            HTTPException: 422, nothing of the box, or too little, lies on the picture.
+        """
+        image = read_image(picture.data, self.settings.limits.pixels, "the picture")
+        if box:
+            image = image[box.y : box.y + box.height, box.x : box.x + box.width]
+        if min(image.shape[:2]) < SMALLEST:
+            height, width = image.shape[:2]
+            where = (
+                f"the part of the box on the picture of {picture.width} x {picture.height}" if box else "the picture"
+            )
+            raise HTTPException(
+                422, f"too small to show a person: {where} has {width} x {height} pixels, expected {SMALLEST} a side"
+            )
+        return image
+
+    def embed(self, caller: Caller, gallery: str, pieces: Sequence[Piece]) -> Embedding | None:
+        """Return the embedding of the pieces of a query, pictures first; ``None`` for no pieces."""
+        rows = list(dict.fromkeys(piece.item for piece in pieces if piece.item is not None))
+        parts = []
+        fresh: list[tuple[Picture, BoxIn | None]] = []
+        for piece in pieces:
+            if piece.picture is not None:
+                picture = self.picture(caller, piece.picture)
+                known = picture.embedded.get(piece.box)
+                if known is None:
+                    fresh.append((picture, piece.box))
+                else:
+                    parts.append(known)
+        if fresh:
+            made = self.batcher.embed([self.pixels(picture, box) for picture, box in fresh])
+            for n, (picture, box) in enumerate(fresh):
+                picture.embedded[box] = made.select(slice(n, n + 1))
+            parts.append(made)
+        if rows:
+            found, embedding = self.store.embeddings(gallery, rows)
+            gone = set(rows) - set(found.tolist())
+            if gone:
+                raise HTTPException(404, f"no row {min(gone)} in gallery {gallery!r}")
+            parts.append(embedding)
+        return Embedding.concatenate(parts) if parts else None
+
+    def log(
+        self,
+        caller: Caller,
+        request: Request,
+        action: str,
+        gallery: str,
+        why: str = "",
+        query: str | None = None,
+        results: Sequence[int] = (),
+        **details: Any,
+    ) -> None:
+        """Append to the audit log; what cannot be logged does not happen.
+
+        Args:
+            caller: who.
+            request: its id is kept too, so that an entry can be found in the server's own log.
+            action: "search", "export", "judge", "add" or "delete".
+            gallery: name of the gallery.
+            why: the reason that was given.
+            query: hash of the query.
+            results: ids of the rows that it was about.
+            details: anything else that JSON can hold.
+        """
+        self.store.log(
+            {
+                "who": caller.name, "role": caller.role, "action": action, "why": why or None, "gallery": gallery,
+                "query": query, "results": list(results), "details": {**details, "request": request.state.request},
+            }
+        )  # fmt: skip
+
+
+def service_of(request: Request) -> Service:
+    """Return the service of the application that got a request."""
+    service: Service = request.app.state.service
+    return service

@@ -1,0 +1,142 @@
+"""The file of tokens: who may come in, as what. It holds SHA-256 hashes only; a token is shown once, when it is made.
+
+A token carries 256 random bits, so its plain SHA-256 can be kept: there is nothing to guess.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+import threading
+import time
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from unveil.errors import UnveilError, nearest
+from unveil.files import locked, write_text
+
+Role = Literal["reader", "operator", "admin"]
+ROLES: tuple[Role, ...] = ("reader", "operator", "admin")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
+MAX_BYTES = 1_000_000
+
+
+class Caller(NamedTuple):
+    """Who makes a request, and as what."""
+
+    name: str
+    role: Role
+
+    def may(self, role: Role) -> bool:
+        """Return whether the caller's role includes another."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+class _Token(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    role: Role
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    created: float = 0.0
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    format: Literal[1] = 1
+    tokens: tuple[_Token, ...] = ()
+
+
+def new_token(path: Path, name: str, role: str) -> str:
+    """Add a token to the file, which is made when it is missing.
+
+    Args:
+        path: the file of tokens.
+        name: whom the token is for; it stands in the audit log.
+        role: "reader" (search), "operator" (also index and export) or "admin" (also delete and audit).
+
+    Returns:
+        The token. It is kept nowhere.
+
+    Raises:
+        UnveilError: no such role, a name that is taken or is none, or a damaged file.
+    """
+    if role not in ROLES:
+        raise UnveilError(f"no role {role!r}{nearest(role, ROLES)}: expected {', '.join(ROLES)}")
+    if not NAME.fullmatch(name):
+        raise UnveilError(f"{name!r} is no name of a token: 1 to 64 letters, digits and . _ @ - are, a letter first")
+    token = f"unveil_{secrets.token_urlsafe(32)}"
+    with locked(path):
+        known = _read(path).tokens if path.exists() else ()
+        if any(t.name == name for t in known):
+            raise UnveilError(f"{path} has a token for {name!r} already; take it back first (--revoke-token {name})")
+        _write(path, (*known, _Token(name=name, role=role, sha256=_hash(token), created=time.time())))
+    return token
+
+
+def revoke_token(path: Path, name: str) -> None:
+    """Remove a token from the file; a running server refuses it from its next request on.
+
+    Raises:
+        UnveilError: there is no token of that name.
+    """
+    with locked(path):
+        known = _read(path).tokens
+        if all(t.name != name for t in known):
+            names = [t.name for t in known]
+            raise UnveilError(f"{path} has no token for {name!r}{nearest(name, names)}; it has: {', '.join(names)}")
+        _write(path, tuple(t for t in known if t.name != name))
+
+
+class Tokens:
+    """The tokens of a file, read again when the file changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._stamp: tuple[int, int] | None = None
+        self._callers: dict[str, Caller] = {}
+        self._refresh()
+
+    def find(self, token: str) -> Caller | None:
+        """Return whose token this is; ``None`` when it is nobody's.
+
+        Raises:
+            UnveilError: the file is gone or damaged.
+        """
+        with self._lock:
+            self._refresh()
+            # Looked up by its hash: how long that takes says nothing about a token.
+            return self._callers.get(_hash(token))
+
+    def _refresh(self) -> None:
+        try:
+            status = self._path.stat()
+        except OSError as e:
+            raise UnveilError(f"the file of tokens {self._path} cannot be read: {e.strerror or e}") from None
+        stamp = (status.st_mtime_ns, status.st_ino)
+        if stamp != self._stamp:
+            self._callers = {t.sha256: Caller(t.name, t.role) for t in _read(self._path).tokens}
+            self._stamp = stamp
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _read(path: Path) -> _File:
+    try:
+        with path.open("rb") as f:
+            return _File.model_validate_json(f.read(MAX_BYTES))
+    except OSError as e:
+        raise UnveilError(f"the file of tokens {path} cannot be read: {e.strerror or e}") from None
+    except ValidationError as e:
+        raise UnveilError(f"{path} is not a file of tokens: {e.errors()[0]['msg']}") from None
+
+
+def _write(path: Path, tokens: tuple[_Token, ...]) -> None:
+    write_text(path, json.dumps(_File(tokens=tokens).model_dump(mode="json"), indent=2) + "\n")
+    path.chmod(0o600)
