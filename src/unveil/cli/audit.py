@@ -6,25 +6,19 @@ import csv
 import io
 import json
 from collections import deque
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
+from unveil.cli.stores import FolderOption, StoreOption, opened
 from unveil.errors import RecipeError
-
-if TYPE_CHECKING:
-    from unveil.gallery.store import Store
 
 app = typer.Typer(help="Who searched for whom and why, and whether the log is whole.", no_args_is_help=True)
 COLUMNS = ("number", "time", "who", "role", "action", "gallery", "why", "query", "results", "details", "hash")
-StoreOption = Annotated[str | None, typer.Option(help="postgresql://...; an own PostgreSQL by default.")]
-FolderOption = Annotated[Path | None, typer.Option(help="Where the own PostgreSQL keeps its data.")]
 GalleryOption = Annotated[str | None, typer.Option(help="Only entries about this gallery.")]
 
 
@@ -40,9 +34,9 @@ def verify(
     """
     from unveil.gallery import audit
 
-    with _opened(store, folder) as opened:
-        head = opened.head()
-        wrong = audit.wrong(opened.links(), head, noted)
+    with opened(store, folder) as log:
+        head = log.head()
+        wrong = audit.wrong(log.links(), head, noted)
     for sentence in wrong:
         typer.echo(sentence)
     if wrong:
@@ -63,8 +57,8 @@ def show(
 
     **Example:** `unveil audit show --gallery station --last 5`
     """
-    with _opened(store, folder) as opened:
-        wanted = (entry for entry in opened.entries(gallery) if who is None or entry["who"] == who)
+    with opened(store, folder) as log:
+        wanted = (entry for entry in log.entries(gallery) if who is None or entry["who"] == who)
         entries = list(deque(wanted, last))
     if as_json:
         for entry in entries:
@@ -92,8 +86,8 @@ def export(
 
     if out.suffix not in (".jsonl", ".csv"):
         raise RecipeError(f"expected a file that ends in .jsonl or .csv, got {out}")
-    with _opened(store, folder) as opened:
-        entries = list(opened.entries(gallery))
+    with opened(store, folder) as log:
+        entries = list(log.entries(gallery))
     if out.suffix == ".jsonl":
         write_text(out, "".join(json.dumps(entry) + "\n" for entry in entries))
     else:
@@ -103,17 +97,6 @@ def export(
         writer.writerows([_cell(entry, column) for column in COLUMNS] for entry in entries)
         write_text(out, text.getvalue())
     typer.echo(f"wrote {len(entries)} entries to {out}", err=True)
-
-
-@contextmanager
-def _opened(address: str | None, folder: Path | None) -> Iterator[Store]:
-    from unveil.gallery.store import open_store
-
-    store = open_store(address, folder)
-    try:
-        yield store
-    finally:
-        store.close()
 
 
 def _cell(entry: dict[str, Any], column: str) -> str:

@@ -176,7 +176,7 @@ def _sample(manifest: Path, line: int, row: dict[str, str], files: _Files) -> Sa
     if split is not None and split not in SPLITS:
         raise fail("split", f"expected one of {', '.join(SPLITS)}, found {split!r}{nearest(split, SPLITS)}")
     try:
-        time = _time(row["time"]) if row.get("time") else None
+        time = parse_time(row["time"]) if row.get("time") else None
     except ValueError:
         raise fail("time", f"expected seconds or an ISO 8601 date and time, found {row['time']!r}") from None
     return Sample(
@@ -193,7 +193,12 @@ def _sample(manifest: Path, line: int, row: dict[str, str], files: _Files) -> Sa
     )
 
 
-def _time(text: str) -> float:
+def parse_time(text: str) -> float:
+    """Return a moment as seconds; ISO 8601 counts from the epoch, in UTC unless it names a zone.
+
+    Raises:
+        ValueError: neither a number nor a date and time.
+    """
     try:
         seconds = float(text)
     except ValueError:

@@ -51,6 +51,8 @@ class Added:
 
     def __str__(self) -> str:
         pace = max(self.seconds, 1e-9)
+        if not self.frames and not self.crops and self.known:
+            return f"{self.source}: nothing new, {self.known} were there"
         if not self.frames:
             known = f", {self.known} were there" if self.known else ""
             return f"{self.source}: {self.crops} crops added{known}, {self.crops / pace:.0f} crops/s"

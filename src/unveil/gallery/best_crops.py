@@ -10,6 +10,7 @@ from unveil.gallery.quality import picture_worth, place_worth
 from unveil.video.records import Box, Frame, Image
 
 POOL = 2  # crops in memory for each one that is kept in the end
+POOR = 0.4  # of the best crop's worth: what is worth less is not kept
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -69,7 +70,11 @@ class OpenTrack:
 
 
 def best_rows(worth: list[float], keep: int) -> list[int]:
-    """Return which candidates of a track to keep: the best of each of ``keep`` equal parts, in order of time."""
+    """Return which candidates of a track to keep: the best of each of ``keep`` equal parts, in order of time.
+
+    What is worth far less than the best of all, a hidden or blurred sight, is left out.
+    """
     parts = min(keep, len(worth))
     edges = [len(worth) * k // parts for k in range(parts + 1)] if parts else []
-    return [max(range(a, b), key=worth.__getitem__) for a, b in pairwise(edges)]
+    best = [max(range(a, b), key=worth.__getitem__) for a, b in pairwise(edges)]
+    return [row for row in best if worth[row] >= POOR * max(worth)]

@@ -1,0 +1,78 @@
+"""The rows of a gallery as a table, in CSV or JSON, and its pictures as files."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from unveil.errors import DataError
+from unveil.files import atomic_path, write_bytes
+from unveil.gallery.records import Filter, Item
+from unveil.gallery.store import Store
+
+PAGE = 500
+PLACE = ("x", "y", "width", "height")
+COLUMNS = ("id", *(f.name for f in fields(Item) if f.name not in ("id", "thumbnail", "box")), *PLACE)
+
+
+def all_items(store: Store, name: str, where: Filter) -> Iterator[Item]:
+    """Yield the rows that a filter lets through, by ascending id, some at a time."""
+    after = 0
+    while page := store.find(name, where, PAGE, after):
+        yield from page
+        after = page[-1].id or 0
+
+
+def write_listing(items: Iterator[Item], out: Path, pictures: Path | None, change: Callable[[bytes], bytes]) -> int:
+    """Write rows to a file, and their pictures to a folder as ``<id>.jpg``.
+
+    Args:
+        items: the rows.
+        out: ``.csv`` or ``.json``.
+        pictures: folder; ``None`` writes none.
+        change: what is done to each picture, for example to blur faces.
+
+    Returns:
+        How many rows were written.
+
+    Raises:
+        DataError: another kind of file.
+        UnveilError: a file cannot be written.
+    """
+    if out.suffix not in (".csv", ".json"):
+        raise DataError(f"expected a file that ends in .csv or .json, got {out}")
+    count = 0
+    with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        if out.suffix == ".csv":
+            writer.writerow((*COLUMNS, "picture"))
+        for item in items:
+            picture = "" if pictures is None else f"{pictures.name}/{item.id}.jpg"
+            if pictures is not None:
+                write_bytes(pictures / f"{item.id}.jpg", change(item.thumbnail))
+            row = {**columns(item), "picture": picture}
+            if out.suffix == ".csv":
+                writer.writerow([_cell(value) for value in row.values()])
+            else:
+                file.write(("[" if not count else ",") + "\n" + json.dumps(row))
+            count += 1
+        if out.suffix == ".json":
+            file.write("\n]\n" if count else "[]\n")
+    return count
+
+
+def columns(item: Item) -> dict[str, Any]:
+    """Return what is known of a row, without its picture."""
+    box = item.box or (None,) * 4
+    places = dict(zip(PLACE, box, strict=True))
+    return {name: places[name] if name in places else getattr(item, name) for name in COLUMNS}
+
+
+def _cell(value: object) -> str:
+    text = "" if value is None else ";".join(value) if isinstance(value, tuple) else str(value)
+    # A spreadsheet must not take a text for a formula.
+    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
