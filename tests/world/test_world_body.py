@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+import unveil
 from unveil.errors import DataError
 from unveil.world.body import PACK, Macro, load_pack, read_pack, shape
 
@@ -51,7 +55,7 @@ def test_local_targets_are_linear_and_signed() -> None:
     assert not np.allclose(shape(AVERAGE, {"chin-width": -1.0}), shape(AVERAGE, {"chin-width": 1.0}), atol=1e-3)
 
 
-@pytest.mark.parametrize("damage", ["flipped", "truncated", "absent"])
+@pytest.mark.parametrize("damage", ["flipped", "truncated", "absent", "no provenance", "other provenance"])
 def test_a_damaged_pack_is_one_clear_error(tmp_path: Path, damage: str) -> None:
     folder = tmp_path / "pack"
     shutil.copytree(PACK, folder)
@@ -62,7 +66,26 @@ def test_a_damaged_pack_is_one_clear_error(tmp_path: Path, damage: str) -> None:
     elif damage == "flipped":
         data[len(data) // 2] ^= 1
         path.write_bytes(data)
+    elif damage == "no provenance":
+        (folder / "provenance.json").unlink()
+    elif damage == "other provenance":
+        (folder / "provenance.json").write_text("[]")
     else:
         path.write_bytes(data[:1000])
     with pytest.raises(DataError, match="reinstall unveil"):
         read_pack(folder)
+
+
+def test_a_render_with_a_damaged_pack_leaves_nothing(tmp_path: Path) -> None:
+    """With a copy of the package, whose pack is damaged, in a process of its own."""
+    package = tmp_path / "package"
+    shutil.copytree(Path(unveil.__file__).parent, package / "unveil", ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "unveil/world/pack/body.npz").write_bytes(b"no pack")
+    code = "from unveil.world.build import *; render_world(World(people=2), Path('world'), 2)"
+    environment = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert found.stderr.splitlines()[-1].startswith(f"unveil.errors.DataError: {package}")
+    assert "is damaged" in found.stderr
+    assert not (tmp_path / "world").exists()

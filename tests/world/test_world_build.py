@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 from collections import defaultdict
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -16,6 +17,7 @@ from unveil.parsing.labels import LIP20
 from unveil.world import build
 from unveil.world.build import CARD, PLAN, WORK, render_world
 from unveil.world.dataset import PROTOCOLS, read, read_labels
+from unveil.world.kernels import compiled
 from unveil.world.labels import table
 from unveil.world.plan import MAX_PEOPLE, PRESETS, World, preset
 from unveil.world.scene import FRAME
@@ -167,6 +169,19 @@ def test_a_disk_without_space_or_rights_is_one_error(tmp_path: Path, monkeypatch
     (tmp_path / "a_file").write_text("")
     with pytest.raises(UnveilError, match=r"cannot write|not an empty"):
         render_world(SMALL, tmp_path / "a_file" / "w", 1)
+
+
+def test_a_crop_that_cannot_be_written_is_one_error_and_its_person_is_not_done(tmp_path: Path) -> None:
+    (tmp_path / "crops").write_text("in the way")
+    with pytest.raises(UnveilError, match=r"cannot write .*/crops/.*what is done is kept"):
+        build.PARTS["person"](World(people=2, outfits=1, visits=1, frames=1, cameras=4), tmp_path, 0)
+    assert not (tmp_path / WORK / "p00000.json").exists()
+
+
+def test_loops_compile_where_machine_code_cannot_be_kept() -> None:
+    names: dict[str, Callable[[int], int]] = {}
+    exec("def more(x): return x + 1", names)  # a function without a file has no place for it
+    assert compiled(names["more"])(1) == 2
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -94,22 +94,44 @@ def read_pack(folder: Path = PACK) -> Pack:
     Raises:
         DataError: a file is missing, or its content is not what was packed.
     """
+    data = checked_bytes(folder)
     path = folder / "body.npz"
     try:
+        with np.load(io.BytesIO(data)) as arrays:
+            return _unpack({name: arrays[name] for name in arrays.files})
+    except (KeyError, ValueError, zipfile.BadZipFile) as e:
+        raise DataError(f"{path} is not a body pack of this version ({e}); reinstall unveil") from None
+
+
+def checked_bytes(folder: Path = PACK) -> bytes:
+    """Return the pack's file when it is what was packed.
+
+    Raises:
+        DataError: a file is missing, or its content is not what was packed.
+    """
+    path, expected = folder / "body.npz", pack_hash(folder)
+    try:
         data = path.read_bytes()
-        expected = json.loads((folder / "provenance.json").read_text())["body_npz_sha256"]
-    except (OSError, ValueError, KeyError) as e:
+    except OSError as e:
         raise DataError(f"the body pack in {folder} cannot be read ({e}); reinstall unveil") from None
     found = hashlib.sha256(data).hexdigest()
     if found != expected:
         raise DataError(
             f"{path} is damaged: expected sha256 {expected[:12]}..., found {found[:12]}...; reinstall unveil"
         )
+    return data
+
+
+def pack_hash(folder: Path = PACK) -> str:
+    """Return the SHA-256 that a pack should have.
+
+    Raises:
+        DataError: its provenance cannot be read.
+    """
     try:
-        with np.load(io.BytesIO(data)) as arrays:
-            return _unpack({name: arrays[name] for name in arrays.files})
-    except (KeyError, ValueError, zipfile.BadZipFile) as e:
-        raise DataError(f"{path} is not a body pack of this version ({e}); reinstall unveil") from None
+        return str(json.loads((folder / "provenance.json").read_text())["body_npz_sha256"])
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise DataError(f"the body pack in {folder} cannot be read ({e}); reinstall unveil") from None
 
 
 @cache

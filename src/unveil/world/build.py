@@ -19,6 +19,7 @@ from unveil.errors import DataError, InterruptedRunError, UnveilError
 from unveil.files import locked, sha256, write_bytes, write_text
 from unveil.progress import track
 from unveil.records import Dataset, Sample
+from unveil.world.body import checked_bytes
 from unveil.world.crops import person_crops
 from unveil.world.plan import VERSION, World
 from unveil.world.plate import Plate, render_plate
@@ -44,7 +45,7 @@ def render_world(world: World, folder: Path, processes: int | None = None) -> Pa
         The path of the manifest.
 
     Raises:
-        DataError: the folder holds something else, or a number is out of range.
+        DataError: the folder holds something else, a number is out of range, or the body pack is damaged.
         InterruptedRunError: interrupted by Ctrl-C; what is done is kept.
         UnveilError: the folder cannot be written, or there is no space.
     """
@@ -55,6 +56,7 @@ def render_world(world: World, folder: Path, processes: int | None = None) -> Pa
 
 
 def _render(world: World, folder: Path, processes: int) -> Path:
+    checked_bytes()
     _claim(world, folder)
     if (folder / CARD).is_file():
         return folder / FILE
@@ -145,10 +147,15 @@ def _render_person(world: World, folder: Path, person: int) -> None:
     for crop in person_crops(world, person, partial(_stage, world, folder)):
         files = {parsing_path(folder, scheme, crop.name): png for scheme, png in crop.parsing.items()}
         for path, content in (files | {folder / crop.name: crop.jpeg}).items():
-            if path.parent not in made:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                made.add(path.parent)
-            path.write_bytes(content)
+            try:
+                if path.parent not in made:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    made.add(path.parent)
+                path.write_bytes(content)
+            except OSError as e:
+                raise UnveilError(
+                    f"cannot write {path}: {e.strerror or e}; what is done is kept: make room, and render it again"
+                ) from e
         rows.append({"path": crop.name, **crop.row})
     write_bytes(_shard(folder, person), json.dumps(rows).encode())
 

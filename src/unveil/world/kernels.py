@@ -24,7 +24,12 @@ if not os.access(Path(__file__).parent, os.W_OK) and "NUMBA_CACHE_DIR" not in os
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a loop; the machine code is kept beside the package, or in the cache where that cannot be written."""
-    found: Callable[..., Any] = numba.njit(cache=True, fastmath=True, nogil=True, error_model="numpy")(function)
+    options: dict[str, Any] = {"fastmath": True, "nogil": True, "error_model": "numpy"}
+    found: Callable[..., Any]
+    try:
+        found = numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither can be written: every process compiles for itself
+        found = numba.njit(**options)(function)
     return found
 
 

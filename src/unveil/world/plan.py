@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 
 from unveil.errors import DataError, nearest
-from unveil.world.body import PACK
+from unveil.world.body import pack_hash
 
 VERSION = 2  # raised when the same seed would give other pixels
 MAX_PEOPLE = 50_000  # beyond this, bodies drawn from the parameters are no longer told apart
@@ -81,8 +81,7 @@ class World:
     @property
     def hash(self) -> str:
         """Hash of everything that the pixels depend on (10 hex digits)."""
-        pack = json.loads((PACK / "provenance.json").read_text())["body_npz_sha256"]
-        text = json.dumps([VERSION, pack, asdict(self)], sort_keys=True)
+        text = json.dumps([VERSION, pack_hash(), asdict(self)], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
