@@ -54,7 +54,7 @@ SIZES = {
         "world:tiny?people=6",
         "-world",
         (
-            "backbone.name=osnet_x0_25",
+            "backbone={name: osnet_x0_25}",
             "input={height: 64, width: 32}",
             "sampler.persons=2",
             "sampler.images=2",
