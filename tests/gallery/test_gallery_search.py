@@ -165,7 +165,10 @@ def test_judgements_are_kept_with_the_query_and_the_last_word_counts(filled):
 def test_a_stored_row_is_a_query(filled):
     searcher = Searcher(filled, "g")
     first = int(filled.ids("g", Filter())[0])
-    found = searcher.search(searcher.query_of([first], rows="crop", top=3))
+    found = searcher.search(searcher.query_of([first], rows="crop", top=ROWS))
+    assert first not in [hit.item.id for hit in found.hits]  # it is no answer to itself
+    assert len(found.hits) == ROWS - 1
+    found = searcher.search(searcher.query_of([first], rows="crop", top=3, own=()))
     assert found.hits[0].item.id == first
     assert found.hits[0].distance == pytest.approx(0, abs=1e-5)
     with pytest.raises(DataError, match="has no row 999999"):

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from unveil.evaluation.distances import part_distances
-from unveil.evaluation.search import search
+from unveil.gallery.records import Mode
+from unveil.gallery.scoring import named_parts, part_means
+from unveil.gallery.scoring import rank as nearest
 from unveil.models.embeddings import EmbeddedCrops
 from unveil.records import Embedding, Sample
 from unveil.report.answer import Answer, Match, crop_of, same_person
@@ -55,13 +56,20 @@ class RankedList:
         }  # fmt: skip
 
 
-def rank(query: EmbeddedCrops, gallery: EmbeddedCrops, top: int, one_person: bool = False) -> list[RankedList]:
+def rank(
+    query: EmbeddedCrops,
+    gallery: EmbeddedCrops,
+    top: int,
+    one_person: bool = False,
+    negatives: Embedding | None = None,
+    mode: Mode = "same",
+) -> list[RankedList]:
     """Rank the gallery for each query crop, or once for all of them; a crop is never an answer to itself."""
     groups = [list(range(len(query.samples)))] if one_person else [[row] for row in range(len(query.samples))]
     of_row = np.zeros(len(query.samples), np.int64) if one_person else None
     own = _own_rows(query, gallery)
     extra = max((len({o for row in rows for o in own[row]}) for rows in groups), default=0)
-    found, distances = search(query.embedding, gallery.embedding, top + extra, of_row)
+    found, distances = nearest(query.embedding, gallery.embedding, top + extra, of_row, negatives, mode)
     return [
         _ranked(rows, query, gallery, found[i], distances[i], {o for row in rows for o in own[row]}, top)
         for i, rows in enumerate(groups)
@@ -78,24 +86,13 @@ def _ranked(
     top: int,
 ) -> RankedList:
     kept = [(int(g), float(d)) for g, d in zip(found, distances, strict=True) if int(g) not in own][:top]
-    parts = _parts(query.embedding.select(rows), gallery.embedding.select([g for g, _ in kept]))
+    names = query.embedding.names
+    parts = part_means(query.embedding.select(rows), gallery.embedding.select([g for g, _ in kept]))
     hits = tuple(
-        Hit(n, g, distance, gallery.samples[g], parts[n - 1]) for n, (g, distance) in enumerate(kept, 1)
-    )  # fmt: skip
+        Hit(n, g, distance, gallery.samples[g], named_parts(names, parts[n - 1]))
+        for n, (g, distance) in enumerate(kept, 1)
+    )
     return RankedList(tuple(rows), tuple(query.samples[row] for row in rows), hits)
-
-
-def _parts(query: Embedding, hits: Embedding) -> list[dict[str, float]]:
-    """Mean distance of each vector over the query crops that show it."""
-    if len(query.names) == 1 or not len(hits):
-        return [{} for _ in range(len(hits))]
-    each = np.stack([part_distances(query, row, hits) for row in range(len(query))])
-    seen = ~np.isnan(each)
-    means = np.where(seen, each, 0).sum(0) / np.maximum(seen.sum(0), 1)
-    return [
-        {name: float(value) for name, value, shown in zip(query.names, row, visible, strict=True) if shown}
-        for row, visible in zip(means, seen.any(0), strict=True)
-    ]
 
 
 def _own_rows(query: EmbeddedCrops, gallery: EmbeddedCrops) -> list[list[int]]:

@@ -1,88 +1,112 @@
-"""``unveil search``: where else is this person?"""
+"""``unveil search``: where else is this person, in a gallery or in a file of embeddings?"""
 
 from __future__ import annotations
 
-import json
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from unveil.errors import DataError
+from unveil.cli.stores import FolderOption, StoreOption
+from unveil.errors import RecipeError
 
-if TYPE_CHECKING:
-    from unveil.models.embeddings import EmbeddedCrops
+IMAGE_OPTIONS = "an image, a folder, a manifest, a file of embeddings, or row:NUMBER of a gallery"
+
+
+class Clothes(StrEnum):
+    """Whether the clothes are the same, or may have changed."""
+
+    same = "same"
+    changed = "changed"
+
+
+class Rows(StrEnum):
+    """What a row of the answer is."""
+
+    tracklet = "tracklet"
+    crop = "crop"
 
 
 def command(
-    query: Annotated[str, typer.Argument(help="Query crops: an image, a folder, a manifest, or a file of embeddings.")],
-    gallery: Annotated[Path, typer.Argument(help="File of embeddings to search in (`unveil embed` makes it).")],
+    query: Annotated[str, typer.Argument(help=f"Query crops: {IMAGE_OPTIONS}.")],
+    gallery: Annotated[str, typer.Argument(help="Name of a gallery, or a file of embeddings (`unveil embed`).")],
     model: Annotated[Path | None, typer.Option(help="Model that embeds the query; not needed for embeddings.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="Results for each query.")] = 10,
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="Results for each query.")] = 10,
     one_person: Annotated[bool, typer.Option(help="All query crops show one person: give one list.")] = False,
     only: Annotated[str | None, typer.Option(help="Only query crops whose key contains this text.")] = None,
-    sheet: Annotated[Path | None, typer.Option(help="Write the ranked sheet as a picture (.png).")] = None,
-    page: Annotated[
-        Path | None, typer.Option(help="Write the ranked sheet as one self-contained page (.html).")
+    negatives: Annotated[
+        list[Path] | None, typer.Option("--not", help="Image of somebody who is not meant; may be given again.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
-    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the ranked lists as JSON.")] = False,
+    box: Annotated[str | None, typer.Option(help="Look at this part of the query image: x,y,width,height.")] = None,
+    mode: Annotated[Clothes, typer.Option(help="Whether clothes are the same or may have changed.")] = Clothes.same,
+    cameras: Annotated[list[str] | None, typer.Option("--camera", help="Gallery: any of these cameras.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Gallery: not before: 2026-03-01T08:30.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Gallery: not after.")] = None,
+    min_visible: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Gallery: at least this share of the body shows.")
+    ] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Gallery: has this tag; all of several.")] = None,
+    rows: Annotated[Rows, typer.Option(help="Gallery: one result a tracklet, or one a crop.")] = Rows.tracklet,
+    rescore: Annotated[int, typer.Option(min=1, max=10_000, help="Gallery: candidates compared exactly.")] = 500,
+    why: Annotated[str | None, typer.Option(help="Gallery: reason, for the audit log.")] = None,
+    anyway: Annotated[bool, typer.Option(help="Gallery: search also when no person is seen on the query.")] = False,
+    faces: Annotated[bool, typer.Option(help="Gallery: do not blur faces in --page and --sheet.")] = False,
+    sheet: Annotated[Path | None, typer.Option(help="Write the ranked sheet as a picture (.png).")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page (.html).")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="Write the results as a table (.csv).")] = None,
+    device: Annotated[str, typer.Option(help="File of embeddings: auto, cpu, cuda ...")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="File of embeddings: folder of decoded images.")] = None,
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
 ) -> None:
-    """Rank a gallery for each query crop, exactly; show why, as a table, a picture or a page.
+    """Rank a gallery, or a file of embeddings, for a query; show why, as a table, a picture or a page.
 
-    **Example:** `unveil search query.jpg gallery.safetensors --model runs/bot --page result.html`
+    In a gallery the audit log keeps who searched, why, and what was found. Faces in pages and sheets are blurred.
+
+    **Examples:** `unveil search query.jpg station --model runs/bot --camera gate --why "lost child" --page found.html`,
+    `unveil search row:17 station --mode changed`, `unveil search query.jpg crops.safetensors --model runs/bot`
     """
-    from unveil.cli.ranked import rank, show
-    from unveil.models.embeddings import load_embeddings, same_model
+    from unveil.cli.search_file import FileSearch, search_file
+    from unveil.cli.search_gallery import GallerySearch, search_gallery
+    from unveil.gallery.query import read_box
 
-    found = load_embeddings(gallery)
-    asked, bad = _query(query, model, only, device, cache)
-    same_model(asked, found)
-    if not asked.samples:
-        raise DataError(f"no query crop in {query}" + (f" has {only!r} in its key" if only else ""))
-    lists = rank(asked, found, top, one_person)
-    for line in bad:
-        typer.echo(f"left out: {line}", err=True)
-    if as_json:
-        typer.echo(json.dumps([ranked.to_dict() for ranked in lists], indent=2))
+    others, place = tuple(negatives or ()), read_box(box) if box else None
+    if gallery.endswith(".safetensors") or Path(gallery).is_file():
+        limits = {"--camera": cameras, "--from": start, "--to": end, "--min-visible": min_visible, "--tag": tags}
+        if given := [name for name, value in limits.items() if value]:
+            raise RecipeError(f"{given[0]} needs a gallery; {gallery} is a file of embeddings")
+        asked = FileSearch(query, Path(gallery), model, top, one_person, only, others, place, mode.value, device, cache)
+        code = search_file(asked, sheet, page, table, as_json)
     else:
-        for ranked in lists:
-            table = Table("rank", "distance", "crop", "person", "camera", title=f"query {ranked.title}")
-            for hit in ranked.hits:
-                s = hit.sample
-                table.add_row(str(hit.rank), f"{hit.distance:.4f}", s.key, s.person or "", s.camera or "")
-            Console().print(table)
-    header = {"model": found.fingerprint, "gallery": found.source, "distance": found.embedding.metric}
-    for path in show(lists, sheet, page, header):
-        typer.echo(f"wrote {path}", err=True)
-    raise typer.Exit(1 if bad else 0)
-
-
-def _query(
-    query: str, model: Path | None, only: str | None, device: str, cache: Path | None
-) -> tuple[EmbeddedCrops, list[str]]:
-    """Return the query crops with their embedding, and a line for each file that cannot be read."""
-    from unveil.cli.sources import crops_of
-    from unveil.errors import RecipeError
-    from unveil.models.checkpoint import load_model
-    from unveil.models.device import pick_device
-    from unveil.models.embed import embed_samples
-    from unveil.models.embeddings import EmbeddedCrops, load_embeddings
-
-    if query.endswith(".safetensors"):
-        crops = load_embeddings(Path(query))
-        rows = [i for i, s in enumerate(crops.samples) if only is None or only in s.key]
-        picked = tuple(crops.samples[i] for i in rows)
-        return EmbeddedCrops(crops.embedding.select(rows), picked, crops.fingerprint, crops.source), []
-    if model is None:
-        raise RecipeError(f"{query} must be embedded first: name the model with --model")
-    trained = load_model(model, pick_device(device))
-    dataset = crops_of(query)
-    samples = [s for s in dataset.samples if only is None or only in s.key]
-    if not samples:
-        raise DataError(f"no query crop in {query} has {only!r} in its key")
-    embedding, store = embed_samples(trained, samples, cache, dataset.parsing_scheme)
-    return EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, query), [str(bad) for bad in store.bad]
+        code = search_gallery(
+            GallerySearch(
+                query=query,
+                gallery=gallery,
+                model=model,
+                top=top,
+                one_person=one_person,
+                only=only,
+                negatives=others,
+                box=place,
+                mode=mode.value,
+                cameras=tuple(cameras or ()),
+                start=start,
+                end=end,
+                min_visible=min_visible,
+                tags=tuple(tags or ()),
+                rows=rows.value,
+                rescore=rescore,
+                why=why,
+                anyway=anyway,
+                faces=faces,
+                store=store,
+                folder=folder,
+            ),
+            sheet,
+            page,
+            table,
+            as_json,
+        )
+    raise typer.Exit(code)

@@ -102,7 +102,8 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def _page(found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: bool, title: str) -> None:
+def answer_of(found: Found, pictures: Sequence[np.ndarray], blur_faces: bool = True) -> Answer:
+    """Return queries and hits as a ranked list to draw; see `write_report` for the arguments."""
     shown = [_pixels(hit) for hit in found.hits]
     queries: list[np.ndarray] = list(pictures)
     if blur_faces:
@@ -111,14 +112,13 @@ def _page(found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: 
         for n, pixels in zip(there, blurred([p for p in shown if p is not None], parser), strict=True):
             shown[n] = pixels
         queries = blurred(queries, parser)
-    sections: list[Answer | Panel] = []
-    text = " ".join(found.notes)
-    if queries:
-        matches = tuple(Match(_crop(h, p), h.distance, None, h.parts) for h, p in zip(found.hits, shown, strict=True))
-        sections.append(Answer(tuple(Crop(picture_of(q)) for q in queries), matches, _answer(found), text))
-    else:
-        sections.append(Panel(_answer(found), text))
-    sections.append(_hits_panel(found))
+    matches = tuple(Match(_crop(h, p), h.distance, None, h.parts) for h, p in zip(found.hits, shown, strict=True))
+    crops = tuple(Crop(picture_of(q)) for q in queries) or (Crop(_missing, "no picture"),)
+    return Answer(crops, matches, _answer(found), " ".join(found.notes))
+
+
+def _page(found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: bool, title: str) -> None:
+    sections: list[Answer | Panel] = [answer_of(found, pictures, blur_faces), _hits_panel(found)]
     seen = sightings(found)
     with tempfile.TemporaryDirectory() as folder:
         if seen:
@@ -132,9 +132,7 @@ def _page(found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: 
             sections.append(Panel(f"Seen when and where ({which})", pictures=(picture,)))
         if found_ways := ways(seen):
             rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in found_ways)
-            sections.append(
-                Panel("From camera to camera", head=("from", "to", "times", "fastest (h:mm:ss)"), rows=rows)
-            )
+            sections.append(Panel("From camera to camera", head=("from", "to", "times", "fastest"), rows=rows))
         sections.append(Panel("How it was searched", head=("what", ""), rows=tuple(found.protocol.items())))
         header = {
             "searched": f"{found.candidates} rows, {found.rescored} compared exactly, {found.milliseconds:.0f} ms",

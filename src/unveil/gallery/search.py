@@ -37,6 +37,7 @@ class Query:
         mode: whether the clothes are the same or may have changed.
         confirmed: ids of rows that show the person, as somebody said; they join the positives.
         rejected: ids of rows that do not; they join the negatives and are no hits any more.
+        own: ids of rows that the query itself was made of; they are no hits.
     """
 
     positives: Embedding
@@ -49,6 +50,7 @@ class Query:
     mode: Mode = "same"
     confirmed: tuple[int, ...] = ()
     rejected: tuple[int, ...] = ()
+    own: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MOST_RESCORED or not 1 <= self.rescore <= MOST_RESCORED:
@@ -148,9 +150,10 @@ class Searcher:
         info = self.store.info(self.name)
         positives, negatives = self._sides(query, info)
         where = query.where if query.where.rows else replace(query.where, rows=query.rows)
-        wanted = max(query.rescore, query.top) + len(query.rejected)
+        left_out = (*query.rejected, *query.own)
+        wanted = max(query.rescore, query.top) + len(left_out)
         near, candidates = self.resident.nearest(info, coarse_query(positives, query.mode), where, wanted)
-        near = near[~np.isin(near, query.rejected)][: max(query.rescore, query.top)]
+        near = near[~np.isin(near, np.array(left_out, np.int64))][: max(query.rescore, query.top)]
         ids, gallery = self.store.embeddings(self.name, near.tolist())
         hits = self._hits(query, info, ids, gallery, positives, negatives) if len(ids) else ()
         model = calibration.of(info, query.mode)
@@ -183,7 +186,8 @@ class Searcher:
         there, embedding = self.store.embeddings(self.name, ids)
         if missing := sorted(set(ids) - set(there.tolist())):
             raise DataError(f"gallery {self.name!r} has no row {missing[0]}: was it deleted?")
-        return Query(embedding, self.store.info(self.name).space.fingerprint, **settings)  # type: ignore[arg-type]
+        fingerprint = self.store.info(self.name).space.fingerprint
+        return Query(embedding, fingerprint, **{"own": tuple(ids), **settings})  # type: ignore[arg-type]
 
     def judge(self, query: Query, item: int, same: bool, who: str) -> Query:
         """Keep that a row shows, or does not show, the person, and return the query that knows it."""

@@ -1,0 +1,67 @@
+"""Pictures of a query: read, cut to a box, and refused when nobody is on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from unveil.errors import DataError
+from unveil.parsing.onnx_parser import OnnxParser
+
+FEWEST_PIXELS = 8  # of the shorter side of a crop
+# Share of a crop's pixels that the parser must take for a person; crops of hidden people have from 0.03 on.
+LEAST_PERSON = 0.01
+
+Box = tuple[int, int, int, int]
+
+
+def read_box(text: str) -> Box:
+    """Return the box that a text means.
+
+    Args:
+        text: ``x,y,width,height`` in pixels.
+
+    Raises:
+        DataError: it means none.
+    """
+    try:
+        x, y, width, height = (int(part) for part in text.split(","))
+    except ValueError:
+        raise DataError(f"a box is x,y,width,height in pixels, for example 120,40,64,160; got {text!r}") from None
+    if min(width, height) < 1 or max(abs(x), abs(y), width, height) > 1_000_000:
+        raise DataError(f"the box {text} is empty or too large")
+    return x, y, width, height
+
+
+def cut(image: np.ndarray, box: Box | None, name: str = "the picture") -> np.ndarray:
+    """Return the part of a picture ``(H, W, 3)`` that a box covers; the whole for ``None``.
+
+    Raises:
+        DataError: too little of the box lies on the picture.
+    """
+    height, width = image.shape[:2]
+    x, y, w, h = box or (0, 0, width, height)
+    out = image[max(0, y) : max(0, y + h), max(0, x) : max(0, x + w)]
+    if min(out.shape[:2]) < FEWEST_PIXELS:
+        raise DataError(
+            f"{name} of {width} x {height} pixels: {out.shape[1]} x {out.shape[0]} are left to look at, a person needs "
+            f"at least {FEWEST_PIXELS} a side"
+        )
+    return out
+
+
+def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: OnnxParser) -> None:
+    """Refuse crops on which the parser sees nobody.
+
+    Args:
+        images: crops ``(H, W, 3)`` uint8 RGB.
+        names: what errors call them.
+        parser: any human parser; what is not background counts as a person.
+
+    Raises:
+        DataError: names the first picture without a person.
+    """
+    for labels, name in zip(parser(list(images)), names, strict=True):
+        if (labels > 0).mean() < LEAST_PERSON:
+            raise DataError(f"{name}: no person is seen on it; choose another picture, or draw a box around someone")

@@ -1,0 +1,175 @@
+"""``unveil search`` and ``unveil gallery calibrate`` in a gallery on a real server, with a real model and pictures."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from generated import write_crops
+from own_postgres import server, server_folder
+from untrained import make_model
+from unveil.cli import main
+from unveil.data.manifest import read_manifest
+from unveil.export.engine import torch_engine
+from unveil.gallery.index import PictureSettings, add_pictures
+from unveil.gallery.records import Filter
+from unveil.gallery.store import open_store
+from unveil.models.checkpoint import load_model
+
+__all__ = ["server", "server_folder"]
+pytest.importorskip("jinja2", reason="the extra report is not installed")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_model(tmp_path_factory.mktemp("model"), "pcb", height=64, width=32)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    """24 crops of 4 people from 2 cameras."""
+    return write_crops(tmp_path_factory.mktemp("crops"), 4, 2)
+
+
+@pytest.fixture
+def store(server):
+    store = open_store(server)
+    yield store
+    for info in store.galleries():
+        store.drop(info.name)
+    store.close()
+
+
+@pytest.fixture
+def shop(store, model, manifest):
+    """The crops in a gallery."""
+    add_pictures(
+        store, "shop", torch_engine(load_model(model)), read_manifest(manifest).samples,
+        settings=PictureSettings(start_time=1.7e9),
+    )  # fmt: skip
+    return "shop"
+
+
+@pytest.fixture
+def unveil(server, monkeypatch, capsys):
+    """Return a function that runs a command line on the session's server."""
+
+    def run(*words: object, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", *map(str, words), "--store", server])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as end:
+            main()
+        out, err = capsys.readouterr()
+        assert (end.value.code or 0) == code, out + err
+        return out, " ".join(err.split())
+
+    return run
+
+
+def test_a_search_by_picture_answers_with_hits_reasons_and_an_entry_in_the_log(unveil, shop, store, model, manifest):
+    picture = next(manifest.parent.glob("images/p01_c1_0.png"))
+    words = ("search", picture, shop, "--model", model, "--anyway", "--why", "lost child", "--json")
+    told = json.loads(unveil(*words, "--top", 5)[0])
+    assert len(told["hits"]) == 5
+    assert told["hits"][0]["distance"] == pytest.approx(0, abs=1e-4)
+    assert told["hits"][0]["person"] == "p01"
+    assert len(told["hits"][0]["parts"]) == 6 and told["hits"][1]["reason"]
+    entry = list(store.entries("shop"))[-1]
+    assert (entry["action"], entry["why"], entry["query"]) == ("search", "lost child", told["query_hash"])
+    assert entry["results"] == [hit["id"] for hit in told["hits"]]
+
+    other = json.loads(unveil(*words, "--camera", "c0", "--mode", "changed")[0])
+    assert {hit["camera"] for hit in other["hits"]} == {"c0"}
+    assert other["candidates"] == 12
+    assert other["protocol"]["clothes"] == "may have changed"
+    assert list(store.entries("shop"))[-1]["details"]["where"]["cameras"] == ["c0"]
+
+
+def test_negatives_boxes_and_stored_rows(unveil, shop, store, model, manifest, tmp_path):
+    picture = manifest.parent / "images/p01_c1_0.png"
+    words = ("search", picture, shop, "--model", model, "--anyway", "--json", "--top", 24)
+    plain = {hit["id"]: hit["distance"] for hit in json.loads(unveil(*words)[0])["hits"]}
+    other = manifest.parent / "images/p02_c0_0.png"
+    pushed = {hit["id"]: hit["distance"] for hit in json.loads(unveil(*words, "--not", other)[0])["hits"]}
+    (row,) = (item.id for item in store.find("shop", Filter(sources=(str(other.absolute()),))))
+    assert pushed[row] == pytest.approx(2 * plain[row], rel=1e-3)
+    assert all(pushed[i] >= plain[i] - 1e-5 for i in plain)
+
+    image = np.asarray(Image.open(picture).convert("RGB"))
+    frame = np.zeros((300, 400, 3), np.uint8)
+    frame[40 : 40 + image.shape[0], 70 : 70 + image.shape[1]] = image
+    Image.fromarray(frame).save(tmp_path / "frame.png")
+    box = f"70,40,{image.shape[1]},{image.shape[0]}"
+    words = ("search", tmp_path / "frame.png", shop, "--model", model, "--anyway", "--json", "--top", 3)
+    boxed = json.loads(unveil(*words, "--box", box)[0])["hits"]
+    assert boxed[0]["distance"] == pytest.approx(0, abs=1e-4)
+
+    stored = json.loads(unveil("search", f"row:{boxed[0]['id']}", shop, "--json", "--top", 23)[0])["hits"]
+    assert {hit["id"] for hit in stored} == set(plain) - {boxed[0]["id"]}
+
+
+def test_page_sheet_and_table_are_written(unveil, shop, model, manifest, tmp_path):
+    files = [tmp_path / f"found.{ending}" for ending in ("html", "png", "csv")]
+    picture = manifest.parent / "images/p01_c1_0.png"
+    out, err = unveil(
+        "search", picture, shop, "--model", model, "--anyway", "--page", files[0], "--sheet", files[1],
+        "--csv", files[2],
+    )  # fmt: skip
+    assert err.count("wrote") == 3
+    assert "Not calibrated" in out and "compared exactly" in out
+    assert "How it was searched" in files[0].read_text() and "blurred" in files[0].read_text()
+    assert files[1].read_bytes()[:4] == b"\x89PNG"
+    assert len(list(csv.DictReader(files[2].open()))) == 10
+
+
+def test_several_crops_are_one_person_only_when_it_is_said(unveil, shop, model, manifest):
+    words = ("search", manifest, shop, "--model", model, "--only", "p01_c1", "--json")
+    _, err = unveil(*words, "--anyway", code=2)
+    assert "has 3 crops" in err and "--one-person" in err
+    told = json.loads(unveil(*words, "--anyway", "--one-person")[0])
+    assert "3 crops" in told["protocol"]["query"]
+
+
+def test_wrong_questions_have_one_clear_answer_each(unveil, shop, store, model, manifest, tmp_path):
+    picture = manifest.parent / "images/p01_c1_0.png"
+    Image.new("RGB", (64, 128), (120, 120, 120)).save(tmp_path / "grey.png")
+    other = make_model(tmp_path, "pcb", seed=5, height=64, width=32)
+    store.create("empty", store.info("shop").space)
+    for words, message in (
+        ((tmp_path / "grey.png", shop, "--model", model), "no person is seen"),
+        ((picture, shop, "--model", other, "--anyway"), "embedded by model"),
+        ((picture, "empty", "--model", model, "--anyway"), "'empty' is empty"),
+        ((picture, "shopp", "--model", model, "--anyway"), "shop"),
+        ((picture, shop), "--model"),
+        (("row:999999", shop), "has no row 999999"),
+        (("row:x", shop), "row:17"),
+        ((picture, shop, "--model", model, "--box", "1,2,3"), "a box is x,y,width,height"),
+        ((picture, shop, "--model", model, "--box", "900,900,50,50"), "are left to look at"),
+        ((picture, shop, "--model", model, "--anyway", "--from", "tomorrow"), "--from: expected"),
+        ((picture, shop, "--model", model, "--anyway", "--not", tmp_path / "none.png"), "cannot be read"),
+    ):
+        _, err = unveil("search", *words, code=2)
+        assert message in err, words
+    out, _ = unveil("search", picture, shop, "--model", model, "--anyway", "--camera", "moon")
+    assert "No row passes the filters; without them the gallery has 24." in out
+    crops = tmp_path / "e.safetensors"
+    crops.write_bytes(b"x")
+    _, err = unveil("search", picture, crops, "--camera", "c0", code=2)
+    assert "--camera needs a gallery" in err
+
+
+def test_a_gallery_is_calibrated_on_its_labels_and_answers_with_probabilities(unveil, shop, store, model, manifest):
+    told = json.loads(unveil("gallery", "calibrate", shop, "--mode", "same", "--json")[0])
+    assert told["same"]["pairs"] == 24 * 21  # less the row itself and two more of its person and camera
+    assert list(store.entries("shop"))[-1]["action"] == "calibrate"
+    out, _ = unveil("gallery", "calibrate", shop)
+    assert "judged on people held out" in " ".join(out.split())
+    picture = manifest.parent / "images/p01_c1_0.png"
+    found = json.loads(unveil("search", picture, shop, "--model", model, "--anyway", "--json")[0])
+    assert found["calibrated"] and 0 < found["hits"][0]["probability"] < 1
+    _, err = unveil("gallery", "calibrate", shop, "--false-alarms", "2", code=2)
+    assert "between 0 and 1" in err

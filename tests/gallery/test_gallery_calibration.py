@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stored import SPACE, crops, embedding
+
+from unveil.errors import DataError
+from unveil.evaluation.distances import distance_matrix
+from unveil.gallery import calibration
+from unveil.gallery.calibration import Pairs, calibrate
+from unveil.gallery.pairs import calibrate_gallery, judged_pairs, labelled_pairs, listed_pairs
+from unveil.gallery.records import Filter
+from unveil.gallery.search import Query, Searcher
+
+pytest.importorskip("scipy", reason="scipy is not installed (extra gallery)")
+
+
+def draw(n=4000, seed=0, persons=100):
+    """Pairs whose probability is known: a logistic curve of the distance."""
+    rng = np.random.default_rng(seed)
+    distances = rng.uniform(0, 2, n)
+    truth = 1 / (1 + np.exp(6 * (distances - 0.8)))
+    return Pairs(distances, rng.random(n) < truth, rng.integers(0, persons, n)), truth
+
+
+@pytest.mark.parametrize("kind", ["isotonic", "logistic"])
+def test_probabilities_are_the_true_ones(kind):
+    pairs, truth = draw()
+    fitted = calibrate(pairs, kind)
+    found = np.array([fitted.probability(d) for d in pairs.distances[:500]])
+    assert np.abs(found - truth[:500]).mean() < 0.03
+    assert fitted.check.error < 0.04
+    noise = float((truth * (1 - truth)).mean())
+    assert noise - 0.01 < fitted.check.brier < noise + 0.01
+    assert fitted.check.brier < 0.6 * fitted.check.constant
+
+
+def test_isotonic_is_the_mean_of_each_pool():
+    """By hand: the second and third level violate the order and are pooled."""
+    distances = np.repeat([0.1, 0.2, 0.3, 0.4], 25)
+    same = np.concatenate([np.arange(25) < k for k in (24, 10, 14, 2)])
+    fitted = calibrate(Pairs(distances, same, np.arange(100) % 10), "isotonic")
+    got = [fitted.probability(d) for d in (0.1, 0.2, 0.3, 0.4)]
+    np.testing.assert_allclose(got, [24 / 25, 24 / 50, 24 / 50, 2 / 25])
+    assert fitted.probability(-1) == got[0]
+    assert fitted.probability(9) == got[-1]
+
+
+@given(st.integers(0, 1000), st.sampled_from(["isotonic", "logistic"]))
+@settings(max_examples=15, deadline=None)
+def test_a_farther_row_is_never_more_probable_and_nothing_is_certain(seed, kind):
+    rng = np.random.default_rng(seed)
+    same = rng.random(200) < 0.4
+    distances = np.where(same, rng.normal(0.5, 0.3, 200), rng.normal(0.9, 0.3, 200)).round(2)
+    fitted = calibrate(Pairs(distances, same, rng.integers(0, 20, 200)), kind)
+    found = [fitted.probability(d) for d in np.linspace(-1, 3, 101)]
+    assert (np.diff(found) <= 1e-12).all()
+    assert min(found) > 0 and max(found) < 1
+
+
+def test_even_pairs_that_separate_perfectly_and_a_model_that_is_wrong_way_round_are_fitted():
+    distances, same = np.arange(100) / 100, np.arange(100) < 50
+    for kind in ("isotonic", "logistic"):
+        fitted = calibrate(Pairs(distances, same, np.arange(100)), kind)
+        assert fitted.probability(0.1) > 0.9 > 0.1 > fitted.probability(0.9)
+        backwards = calibrate(Pairs(distances, ~same, np.arange(100)), kind)
+        assert backwards.probability(0.9) == pytest.approx(backwards.probability(0.1), abs=0.05)
+
+
+def test_the_threshold_keeps_its_promise():
+    pairs, _ = draw()
+    rng = np.random.default_rng(1)
+    impostors = rng.uniform(0.3, 1, 400)
+    for rate in (0.01, 0.05, 0.3):
+        fitted = calibrate(replace(pairs, impostors=impostors), "logistic", rate)
+        let_through = (impostors <= fitted.threshold).mean()
+        assert rate - 0.01 < let_through <= rate
+        assert fitted.of == "searches"
+    fitted = calibrate(pairs, "logistic", 0.1)
+    assert (pairs.distances[~pairs.same] <= fitted.threshold).mean() == pytest.approx(0.1, abs=0.01)
+    assert fitted.of == "pairs"
+
+
+def test_the_check_is_on_people_held_out():
+    """Distances that tell who is asked and nothing else: within a person perfect, on others worthless."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 10)
+    same = np.repeat(rng.random(40) < 0.5, 10)
+    pairs = Pairs(groups * 1.0, same, groups)
+    held_out = calibrate(pairs, "isotonic").check.brier
+    mixed = calibrate(replace(pairs, groups=np.arange(400)), "isotonic").check.brier
+    assert held_out > mixed
+
+
+def test_risk_falls_with_coverage_and_ends_at_the_error_of_all():
+    pairs, _ = draw()
+    fitted = calibrate(pairs)
+    coverage, risk = zip(*fitted.check.curve, strict=True)
+    assert coverage[-1] == 1 and list(coverage) == sorted(coverage)
+    assert risk[4] < 0.5 * risk[-1]
+
+
+def test_too_few_pairs_or_one_kind_are_refused():
+    pairs, _ = draw(30)
+    with pytest.raises(DataError, match="at least 40 labelled pairs"):
+        calibrate(pairs)
+    pairs, _ = draw(200)
+    with pytest.raises(DataError, match="10 of two"):
+        calibrate(replace(pairs, same=np.ones(200, bool)))
+    with pytest.raises(DataError, match="between 0 and 1"):
+        calibrate(pairs, false_alarms=0)
+    with pytest.raises(DataError, match="not finite"):
+        calibrate(replace(pairs, distances=np.full(200, np.nan)))
+
+
+PERSONS, EACH = 12, 6
+
+
+@pytest.fixture
+def labelled(store):
+    """Rows of 12 people around a centre each, from 3 cameras."""
+    rng = np.random.default_rng(0)
+    centres = embedding(PERSONS, 1).vectors
+    n = PERSONS * EACH
+    rows = embedding(n, 2)
+    who = np.arange(n) // EACH
+    rows.vectors[:] = centres[who] + 0.8 * rng.normal(size=rows.vectors.shape)
+    rows.visibility[:] = np.maximum(rows.visibility, 0.1)
+    items = [replace(item, person=f"p{who[i]}") for i, item in enumerate(crops(range(n)))]
+    store.create("g", SPACE)
+    store.add("g", items, rows)
+    return store
+
+
+def test_labels_make_the_pairs_that_searches_show(labelled):
+    pairs = labelled_pairs(labelled, "g")
+    ids, gallery = labelled.embeddings("g", labelled.ids("g", Filter()).tolist())
+    matrix = distance_matrix(gallery, gallery)
+    who, camera = np.arange(len(ids)) // EACH, np.arange(len(ids)) % 3
+    assert len(pairs.impostors) == len(ids)
+    for row in (0, 17, 50):
+        junk = (who == who[row]) & (camera == camera[row])
+        left = np.flatnonzero(~junk)
+        nearest = left[np.argsort(matrix[row, left], kind="stable")[:30]]
+        start = 30 * row
+        np.testing.assert_allclose(pairs.distances[start : start + 30], matrix[row, nearest], rtol=1e-5)
+        np.testing.assert_array_equal(pairs.same[start : start + 30], who[nearest] == who[row])
+        assert pairs.impostors[row] == pytest.approx(matrix[row, who != who[row]].min(), rel=1e-5)
+
+
+def test_a_calibrated_gallery_answers_with_probabilities_and_no_match(labelled):
+    fitted = calibrate_gallery(labelled, "g", false_alarms=0.1)
+    searcher = Searcher(labelled, "g")
+    first = int(labelled.ids("g", Filter())[0])
+    found = searcher.search(searcher.query_of([first], rows="crop"))
+    assert (found.calibrated, found.match) == (True, True)
+    assert found.threshold == fitted["same"].threshold
+    probabilities = [hit.probability for hit in found.hits]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert probabilities[0] == fitted["same"].probability(found.hits[0].distance)
+    assert any("Calibrated on" in note for note in found.notes)
+    stranger = searcher.search(Query(embedding(1, 99), SPACE.fingerprint, rows="crop"))
+    assert stranger.match is (stranger.hits[0].distance <= found.threshold)
+    strangers = [searcher.search(Query(embedding(1, 100 + n), SPACE.fingerprint, rows="crop")) for n in range(30)]
+    refused = [found for found in strangers if not found.match]
+    assert len(refused) >= 15
+    assert any("No match" in note for note in refused[0].notes)
+
+
+def test_a_calibration_is_bound_to_model_and_mode(labelled):
+    calibrate_gallery(labelled, "g", modes=("same",))
+    info = labelled.info("g")
+    assert calibration.of(info, "same").pairs == 30 * PERSONS * EACH
+    assert calibration.of(info, "changed") is None
+    calibrate_gallery(labelled, "g", modes=("changed",))
+    assert calibration.of(labelled.info("g"), "same") is not None
+    other = replace(info, space=replace(SPACE, fingerprint="f" * 16))
+    assert calibration.of(other, "same") is None
+    with pytest.raises(DataError, match="newer unveil"):
+        calibration.of(replace(info, calibration={**info.calibration, "format": 99}), "same")
+    damaged = {**info.calibration, "modes": {"same": {"kind": "isotonic"}}}
+    with pytest.raises(DataError, match="damaged"):
+        calibration.of(replace(info, calibration=damaged), "same")
+
+
+def test_judgements_imply_pairs(labelled):
+    ids = labelled.ids("g", Filter()).tolist()
+    for query, said in {
+        "q1": {0: True, 1: True, 2: True, 8: False},
+        "q2": {9: True, 30: False},
+        "q3": {5: False},
+    }.items():
+        for row, same in said.items():
+            labelled.judge("g", query, ids[row], same, "ann")
+    pairs = judged_pairs(labelled, "g")
+    assert sorted(zip(pairs.groups.tolist(), pairs.same.tolist(), strict=True)) == [
+        *[("q1", False)] * 3, *[("q1", True)] * 3, ("q2", False),
+    ]  # fmt: skip
+    _, gallery = labelled.embeddings("g", ids)
+    expected = distance_matrix(gallery, gallery)[9, 30]
+    np.testing.assert_allclose(pairs.distances[pairs.groups == "q2"], [expected], rtol=1e-5)
+    with pytest.raises(DataError, match="at least 40"):
+        calibrate_gallery(labelled, "g", "judgements")
+
+
+def test_a_list_of_pairs_names_rows_by_number_or_source(labelled, tmp_path):
+    labelled.add("g", [replace(crops([900])[0], source="/here/x.jpg")], embedding(1, 5))
+    ids = labelled.ids("g", Filter()).tolist()
+    path = tmp_path / "pairs.csv"
+    path.write_text(f"a,b,same,mode\n{ids[0]},{ids[1]},1,\n{ids[0]},/here/x.jpg,no,changed\n{ids[3]},{ids[4]},0,same\n")
+    _, gallery = labelled.embeddings("g", ids)
+    matrix = distance_matrix(gallery, gallery)
+    pairs = listed_pairs(labelled, "g", path)
+    np.testing.assert_allclose(pairs.distances, [matrix[0, 1], matrix[3, 4]], rtol=1e-5)
+    assert pairs.same.tolist() == [True, False]
+    np.testing.assert_allclose(
+        listed_pairs(labelled, "g", path, "changed").distances, [matrix[0, 1], matrix[0, -1]], rtol=1e-5
+    )
+    for text, message in (
+        ("a,b\n1,2\n", "expected columns a, b and same"),
+        (f"a,b,same\n{ids[0]},999999,1\n", r"line 2: no row is or comes from '999999'"),
+        (f"a,b,same\n{ids[0]},{ids[1]},maybe\n", r"line 2: same must be 1 or 0"),
+        (f"a,b,same,mode\n{ids[0]},{ids[1]},1,naked\n", r"line 2: mode must be"),
+        (f"a,b,same,mode\n{ids[0]},{ids[1]},1,changed\n", "no pair is for mode 'same'"),
+    ):
+        path.write_text(text)
+        with pytest.raises(DataError, match=message):
+            listed_pairs(labelled, "g", path)
+    with pytest.raises(DataError, match="cannot be read as CSV"):
+        listed_pairs(labelled, "g", tmp_path / "none.csv")
+
+
+def test_a_gallery_without_labels_says_what_to_do(store):
+    store.create("g", SPACE)
+    store.add("g", crops(range(9)), embedding(9))
+    with pytest.raises(DataError, match="column 'person'"):
+        calibrate_gallery(store, "g")
+    with pytest.raises(DataError, match="nobody confirmed"):
+        calibrate_gallery(store, "g", "judgements")
