@@ -23,7 +23,9 @@ def main() -> None:
     asked = parser.parse_args()
     tensors, card = without_heads(load_model(asked.run))
     licence = f"Apache-2.0; trained on synthetic people only: {asked.trained_on}"
-    card = card.model_copy(update={"licence": licence, "recipe": {**card.recipe, "data": {}}})
+    # Paths of the machine that trained it say nothing elsewhere.
+    recipe = {**card.recipe, "data": {}, "backbone": {**card.recipe["backbone"], "init": None}}
+    card = card.model_copy(update={"licence": licence, "recipe": recipe})
     card = write_model(asked.out / f"{asked.name}.safetensors", tensors, card)
     print(f"unveil:{asked.name}, fingerprint {card.fingerprint}")
 
