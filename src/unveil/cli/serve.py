@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli.stores import FolderOption, StoreOption, opened
 from unveil.errors import MissingExtraError, RecipeError
 
 
 def command(
     gallery: Annotated[list[str] | None, typer.Option(help="Gallery to serve; repeat it; all by default.")] = None,
     model: Annotated[Path | None, typer.Option(help="The model that embedded the galleries.")] = None,
-    store: Annotated[str | None, typer.Option(help="postgresql://...; an own PostgreSQL by default.")] = None,
-    folder: Annotated[Path | None, typer.Option(help="Where the own PostgreSQL keeps its data.")] = None,
+    store: StoreOption = None,
+    folder: FolderOption = None,
     detector: Annotated[
         Path | None, typer.Option(help="ONNX detector of people; one that needs no file by default.")
     ] = None,
@@ -60,25 +61,21 @@ def command(
             raise
         raise MissingExtraError("unveil serve", "server") from None
     from unveil.export.engine import load_engine
-    from unveil.gallery.store import open_store
     from unveil.video.detect import load_detector
 
     limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
     settings = Settings(tuple(gallery or ()), tokens, require_why, limits)
     door = listen(host, port)
-    opened = open_store(store, folder)
-    try:
-        service = Service(opened, load_engine(model, engine), load_detector(detector), settings)
+    with opened(store, folder) as found:
+        service = Service(found, load_engine(model, engine), load_detector(detector), settings)
         for name in settings.galleries:
-            service.searcher(opened.info(name))
+            service.searcher(found.info(name))
         scheme = "https" if certificate else "http"
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"serving at {scheme}://{shown}:{door.getsockname()[1]}/", err=True)
         if tokens and not certificate and not host.startswith("127."):
             typer.echo("tokens and pictures travel unencrypted: use --certificate, or a proxy that does", err=True)
         server_of(create_app(service), certificate, key).run(sockets=[door])
-    finally:
-        opened.close()
 
 
 def _change_tokens(tokens: Path | None, new: str | None, role: str, old: str | None) -> None:

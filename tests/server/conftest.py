@@ -1,0 +1,192 @@
+"""The real server over a real store and a real, untrained model: colours of stripes, so that the order has a reason."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the extra server is not installed")
+pytest.importorskip("httpx2", reason="the extra test is not installed")
+
+from fastapi.testclient import TestClient
+
+from generated import figure
+from own_postgres import server, server_folder
+from unveil.export.engine import Engine, load_engine
+from unveil.gallery.records import Item, Space
+from unveil.gallery.store import Store, open_store
+from unveil.methods.method import LabelSpace
+from unveil.models.card import Card
+from unveil.models.checkpoint import new_model, save_model
+from unveil.recipe import load_recipe
+from unveil.server.app import create_app
+from unveil.server.run import listen, server_of
+from unveil.server.service import Service
+from unveil.server.settings import Limits, Settings
+from unveil.server.tokens import new_token
+from unveil.video.detect import load_detector
+
+__all__ = ["server", "server_folder"]
+PEOPLE, CAMERAS, SHOTS = 8, 3, 2
+BEGIN = 1_700_000_000.0
+LOOPBACK = "http://127.0.0.1"
+FREE = Limits(rate=0, refused=0)
+_numbers = itertools.count()
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
+    """A picture of a person that no gallery has: another shot."""
+    return figure(number, camera, shot, 128, 64)
+
+
+def frame(*numbers: int) -> tuple[np.ndarray, list[dict[str, int]]]:
+    """A wide picture with people side by side, and their boxes."""
+    wide = np.full((240, 400, 3), 128, np.uint8)
+    boxes = []
+    for place, number in enumerate(numbers):
+        x = 30 + 120 * place
+        wide[60:188, x : x + 64] = person(number)
+        boxes.append({"x": x, "y": 60, "width": 64, "height": 128})
+    return wide, boxes
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "model.safetensors"
+    recipe = load_recipe(None, ["method.name=histogram", "input.height=128", "input.width=64"])
+    save_model(path, new_model(recipe, LabelSpace(2)), Card(recipe=recipe.model_dump(mode="json"), persons=2))
+    return path
+
+
+@pytest.fixture(scope="session")
+def engine(model: Path) -> Engine:
+    return load_engine(model, "torch")
+
+
+@pytest.fixture(scope="session")
+def store(server: str) -> Iterator[Store]:
+    store = open_store(server)
+    yield store
+    store.close()
+
+
+@pytest.fixture(scope="session")
+def fill(store: Store, engine: Engine) -> Callable[[str], str]:
+    """Return what makes a gallery of 8 people, each seen twice by three cameras; person p has the label "p0p"."""
+
+    def make(name: str) -> str:
+        info = engine.space_info
+        space = Space(engine.fingerprint, info.names, info.dimension, info.metric, info.weights, dict(info.input))
+        store.create(name, space)
+        items, pictures = [], []
+        for p, c, s in itertools.product(range(PEOPLE), range(CAMERAS), range(SHOTS)):
+            pixels = figure(p, c % 2, s + 3 * c, 128, 64)
+            time = BEGIN + 600 * p + 60 * c + 5 * s
+            tags = ("entrance", "rain") if c == 0 else ("hall",)
+            items.append(
+                Item(f"{name}-{p}-{c}-{s}", "crop", encoded(pixels, "JPEG"), f"c{c}.mp4", f"c{c}", time,
+                     person=f"p{p:02d}", tags=tags, visible=0.4 + 0.3 * s)
+            )  # fmt: skip
+            pictures.append(pixels)
+        store.add(name, items, engine.embed(pictures))
+        return name
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def gallery(fill: Callable[[str], str]) -> str:
+    """A gallery that no test changes."""
+    return fill("station")
+
+
+@pytest.fixture
+def own_gallery(fill: Callable[[str], str]) -> str:
+    """A gallery of one test's own."""
+    return fill(f"own{next(_numbers)}")
+
+
+@pytest.fixture
+def service_with(store: Store, engine: Engine) -> Iterator[Callable[..., Service]]:
+    """Return what makes services over the store; they are closed after the test."""
+    made = []
+
+    def make(**settings) -> Service:
+        made.append(Service(store, engine, load_detector(), Settings(**{"limits": FREE, **settings})))
+        return made[-1]
+
+    yield make
+    for service in made:
+        service.close()
+
+
+@pytest.fixture
+def client(service_with, gallery: str) -> TestClient:
+    """A client on this machine, of a server without tokens."""
+    return TestClient(create_app(service_with()), base_url=LOOPBACK)
+
+
+class Callers:
+    """Clients of one server that asks for tokens, by role."""
+
+    def __init__(self, folder: Path, service_with: Callable[..., Service], **settings) -> None:
+        self.file = folder / "tokens.json"
+        self.tokens = {role: new_token(self.file, f"the-{role}", role) for role in ("reader", "operator", "admin")}
+        self.app = create_app(service_with(tokens=self.file, **settings))
+
+    def client(self, role: str | None = None, token: str | None = None) -> TestClient:
+        token = self.tokens[role] if role else token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return TestClient(self.app, base_url="http://unveil.example", headers=headers)
+
+
+@pytest.fixture
+def callers(tmp_path: Path, service_with, gallery: str) -> Callers:
+    return Callers(tmp_path, service_with)
+
+
+def send(client, pixels: np.ndarray) -> str:
+    """Send a picture; return its name."""
+    answer = client.post("/api/v1/pictures", content=encoded(pixels))
+    assert answer.status_code == 201, answer.text
+    return answer.json()["picture"]
+
+
+def search(client, gallery: str, *positives, **more):
+    """Search with pieces (names of pictures, or dicts); return the answer as JSON."""
+    pieces = [{"picture": p} if isinstance(p, str) else p for p in positives]
+    answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": pieces, **more})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
+
+
+@pytest.fixture
+def live(service_with, gallery: str) -> Iterator[Callable[..., str]]:
+    """Return what starts a server on a port of its own, with settings, and gives its address."""
+    running = []
+
+    def start(**settings) -> str:
+        door = listen("127.0.0.1", 0)
+        uvicorn = server_of(create_app(service_with(**settings)))
+        thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [door]}, daemon=True)
+        thread.start()
+        running.append((uvicorn, thread))
+        return f"http://127.0.0.1:{door.getsockname()[1]}"
+
+    yield start
+    for uvicorn, thread in running:
+        uvicorn.should_exit = True
+        thread.join(20)

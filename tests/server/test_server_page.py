@@ -1,0 +1,405 @@
+"""The page in a real browser, over the real server: what a person does with mouse, finger and keys."""
+
+import io
+import json
+import re
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from conftest import CAMERAS, FREE, SHOTS, encoded, frame, person
+from unveil.gallery.records import Filter
+from unveil.server.tokens import new_token
+
+playwright = pytest.importorskip("playwright.sync_api", reason="the extra test is not installed")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+expect = playwright.expect
+expect.set_options(timeout=30_000)
+CONTRAST, NAMES = (Path(__file__).with_name(name).read_text() for name in ("contrast.js", "names.js"))
+DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as p:
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, live):
+    """Return what opens the page of a new server; whatever it complains of in the console fails the test."""
+    contexts, complaints = [], []
+
+    def start(viewport=DESK, scheme="light", touch=False, address=None, **settings):
+        address = address or live(**settings)
+        context = browser.new_context(viewport=viewport, color_scheme=scheme, has_touch=touch, is_mobile=touch)
+        context.set_default_timeout(30_000)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
+        outside = [
+            lambda request: request.url.startswith((address, "blob:", "data:")) or complaints.append(request.url)
+        ]
+        page.on("request", outside[0])
+        page.goto(address)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def choose(page, pixels, name="someone.png"):
+    page.set_input_files("#file", {"name": name, "mimeType": "image/png", "buffer": encoded(pixels)})
+    expect(page.locator("#hint")).to_have_text(re.compile("found|whole picture|No person"), timeout=30_000)
+
+
+def results(page):
+    """Return person labels of the results in order, from the store's own keys on the cards."""
+    expect(page.locator("#answer")).to_be_visible()
+    return page.locator("#hits .hit").evaluate_all("cards => cards.map(c => Number(c.dataset.item))")
+
+
+def people(store, gallery, rows):
+    return [item.person for item in store.items(gallery, rows)]
+
+
+def test_choosing_a_picture_and_searching_gives_the_person_first_with_reasons(open_page, store, gallery):
+    page = open_page(galleries=(gallery,))
+    expect(page.locator("#gallery")).to_have_value(gallery)
+    expect(page.locator("#about")).to_contain_text("48 crops · 3 cameras")
+    expect(page.locator("#empty")).to_be_visible()
+    choose(page, person(3))
+    page.click("#search")
+    rows = results(page)
+    assert len(rows) == 20 and people(store, gallery, rows[:4]) == ["p03"] * 4
+    first = page.locator("#hits .hit").first
+    assert float(first.locator(".score b").inner_text()) < float(
+        page.locator("#hits .hit").last.locator(".score b").inner_text()
+    )
+    expect(first.locator(".parts li").first).to_be_visible()
+    expect(first.locator(".reason")).not_to_be_empty()
+    assert first.locator("img").evaluate("image => image.decode().then(() => image.naturalHeight)") == 128
+    expect(page.locator("#verdict")).to_contain_text("Not calibrated")
+    expect(page.locator("#facts")).to_contain_text("48 rows took part")
+
+
+def test_a_box_drawn_by_mouse_is_what_is_searched_for(open_page, store, gallery):
+    page = open_page(galleries=(gallery,))
+    wide, boxes = frame(6, 2)
+    choose(page, wide)
+    area = page.locator(".surface img").bounding_box()
+    scale = area["width"] / 400
+
+    for number, box in ((2, boxes[1]), (6, boxes[0])):
+        page.mouse.move(area["x"] + scale * box["x"], area["y"] + scale * box["y"])
+        page.mouse.down()
+        page.mouse.move(area["x"] + scale * (box["x"] + 30), area["y"] + scale * (box["y"] + 60))
+        page.mouse.move(area["x"] + scale * (box["x"] + 64), area["y"] + scale * (box["y"] + 128))
+        page.mouse.up()
+        expect(page.locator(".box.drawn")).to_have_attribute("aria-pressed", "true")
+        with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
+            page.click("#search")
+        sent = asked.value.post_data_json["positives"][0]["box"]
+        assert all(abs(sent[side] - box[side]) <= 3 for side in box), (sent, box)
+        with page.expect_response(lambda response: response.url.endswith("/searches")):
+            pass
+        expect(page.locator("#skeleton")).to_be_hidden()
+        assert people(store, gallery, results(page)[:2]) == [f"p{number:02d}"] * 2
+    page.click("#whole")
+    expect(page.locator(".box.drawn")).to_have_attribute("aria-pressed", "false")
+
+
+def test_filters_reach_the_results(open_page, store, gallery):
+    page = open_page(galleries=(gallery,))
+    choose(page, person(1))
+    page.locator("#cameras span", has_text="c1").click()
+    page.locator("#more summary").click()
+    page.fill("#tags", "hall")
+    page.locator("#visible").fill("50")
+    page.select_option("#top", "100")
+    page.click("#search")
+    found = store.items(gallery, results(page))
+    assert len(found) == 8 and {item.camera for item in found} == {"c1"} and min(i.visible for i in found) >= 0.5
+    page.fill("#start", "2023-11-15T00:00:00")
+    page.fill("#end", "2023-11-14T00:00:00")
+    page.click("#search")
+    expect(page.locator("#query-error")).to_have_text('"From" is after "To".')
+    page.fill("#start", "")
+    page.fill("#end", "2001-01-01T00:00:00")
+    page.click("#search")
+    expect(page.locator("#title")).to_have_text("Nothing found")
+    expect(page.locator("#verdict")).to_contain_text("No row passes the filters")
+
+
+def test_judgements_are_kept_and_refine(open_page, store, own_gallery):
+    page = open_page(galleries=(own_gallery,))
+    choose(page, np.concatenate([person(1)[:64], person(5)[64:]]))
+    page.click("#search")
+    before = results(page)
+    labels = people(store, own_gallery, before)
+    yes, no = before[labels.index("p05")], before[labels.index("p01")]
+    page.locator(f"#hit-{yes} .yes").click()
+    page.locator(f"#hit-{no} .no").click()
+    expect(page.locator("#refine-text")).to_have_text("1 confirmed, 1 rejected")
+    expect(page.locator(f"#hit-{yes} .yes")).to_have_attribute("aria-pressed", "true")
+    with page.expect_response(lambda response: response.url.endswith("/searches")):
+        page.click("#again")
+    expect(page.locator("#skeleton")).to_be_hidden()
+    after = results(page)
+    assert no not in after and after.index(yes) <= before.index(yes)
+    assert people(store, own_gallery, after[:2]) == ["p05"] * 2
+    expect(page.locator(f"#hit-{yes}")).to_have_class(re.compile("confirmed"))
+    assert {(row, same) for _, row, same in store.judgements(own_gallery)} == {(yes, True), (no, False)}
+
+
+def test_a_row_can_be_searched_from_added_and_ruled_out(open_page, store, gallery):
+    page = open_page(galleries=(gallery,))
+    choose(page, person(4))
+    page.click("#search")
+    third = results(page)[2]
+    page.locator(f"#hit-{third} .picture").click()
+    expect(page.locator("#detail-title")).to_have_text(re.compile("Result 3"))
+    expect(page.locator("#detail .parts li")).to_have_count(6)
+    with page.expect_response(lambda response: response.url.endswith("/searches")):
+        page.get_by_role("button", name="Search from this").click()
+    expect(page.locator("#skeleton")).to_be_hidden()
+    assert results(page)[0] == third
+    other = results(page)[-1]
+    page.locator(f"#hit-{other} .picture").click()
+    page.locator("#detail").get_by_role("button", name="Not this person").click()
+    expect(page.locator(".piece.not")).to_have_count(1)
+    with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
+        page.click("#search")
+    assert asked.value.post_data_json["negatives"] == [{"item": other}]
+    assert asked.value.post_data_json["positives"] == [{"item": third}]
+
+
+def test_heat_map_timeline_and_transitions(open_page, store, gallery):
+    page = open_page(galleries=(gallery,))
+    choose(page, person(7))
+    page.select_option("#top", "10") if page.locator("#top").is_visible() else None
+    page.click("#search")
+    rows = results(page)
+    page.locator(f"#hit-{rows[0]} .warm").click()
+    heat = page.locator(f"#hit-{rows[0]} img.heat")
+    expect(heat).to_be_visible()
+    assert heat.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
+    page.locator(f"#hit-{rows[0]} .warm").click()
+    expect(heat).to_have_count(0)
+
+    expect(page.locator(".sighting")).to_have_count(20)
+    labels = people(store, gallery, rows)
+    for row in [row for row, label in zip(rows, labels, strict=True) if label == "p07"]:
+        page.locator(f"#hit-{row} .yes").click()
+    page.select_option("#sighted", "confirmed")
+    mine = [item for item in store.items(gallery, rows) if item.person == "p07"]
+    expect(page.locator(".sighting")).to_have_count(len(mine))
+    places = page.locator(".sighting").evaluate_all(
+        "all => all.map(s => [Number(s.dataset.item), Number(s.getAttribute('x'))])"
+    )
+    by_time = [item.id for item in sorted(mine, key=lambda item: item.time)]
+    assert [row for row, _ in sorted(places, key=lambda place: place[1])] == by_time
+    cameras = [item.camera for item in sorted(mine, key=lambda item: item.time)]
+    ways = {f"{a} → {b}" for a, b in pairwise(cameras) if a != b}
+    assert set(page.locator("#transitions tbody td:first-child").all_inner_texts()) == ways and ways
+
+
+@pytest.mark.parametrize("kind", ["html", "csv", "json"])
+def test_the_report_is_exported(open_page, gallery, kind):
+    page = open_page(galleries=(gallery,))
+    choose(page, person(2))
+    page.click("#search")
+    first = results(page)[0]
+    with page.expect_download() as download:
+        page.locator(f"[data-export={kind}]").click()
+    assert re.fullmatch(rf"unveil-{gallery}-\w{{12}}\.{kind}", download.value.suggested_filename)
+    text = download.value.path().read_text()
+    if kind == "json":
+        assert json.loads(text)["hits"][0]["id"] == first
+    elif kind == "csv":
+        assert text.splitlines()[1].startswith(f"1,{first},")
+    else:
+        assert text.count("data:image/jpeg") == 21  # the query and its results
+
+
+def test_what_goes_wrong_is_said_and_can_be_put_right(open_page, gallery, service_with, live):
+    page = open_page(galleries=(gallery,))
+    page.click("#search")
+    expect(page.locator("#query-error")).to_have_text("Choose a picture of the person first.")
+    page.set_input_files("#file", {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"})
+    expect(page.locator("#query-error")).to_contain_text("not an image")
+    choose(page, person(0))
+    expect(page.locator("#query-error")).to_be_hidden()
+    page.route("**/searches", lambda route: route.abort())
+    page.click("#search")
+    expect(page.locator("#query-error")).to_contain_text("does not answer")
+    expect(page.locator("#search")).to_be_enabled()
+    page.unroute("**/searches")
+    page.click("#search")
+    assert results(page)
+
+
+def test_pictures_that_the_server_forgot_are_sent_again(open_page, gallery):
+    from unveil.server.settings import Limits
+
+    page = open_page(galleries=(gallery,), limits=Limits(rate=0, held_seconds=1.5))
+    choose(page, person(5))
+    page.wait_for_timeout(2_000)
+    sent = []
+    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/pictures") else None)
+    page.click("#search")
+    assert len(results(page)) == 20 and len(sent) == 1
+
+
+def test_signing_in_with_a_token_and_giving_a_reason(open_page, gallery, tmp_path, store):
+    file = tmp_path / "tokens.json"
+    token = new_token(file, "eva", "reader")
+    page = open_page(galleries=(gallery,), tokens=file, require_why=True, limits=FREE)
+    expect(page.locator("#sign-in")).to_be_visible()
+    page.fill("#token", "unveil_wrong")
+    page.keyboard.press("Enter")
+    expect(page.locator("#sign-in-error")).to_contain_text("not known")
+    page.fill("#token", token)
+    page.keyboard.press("Enter")
+    expect(page.locator("#session")).to_have_text("eva (reader): sign out")
+    expect(page.locator("#blur-label")).to_be_hidden()
+    choose(page, person(0))
+    page.click("#search")
+    expect(page.locator("#query-error")).to_contain_text("reason")
+    page.fill("#why", "found wallet")
+    page.keyboard.press("Enter")
+    assert results(page)
+    entry = [e for e in store.entries(gallery) if e["action"] == "search"][-1]
+    assert (entry["who"], entry["why"]) == ("eva", "found wallet")
+    page.click("#session")
+    expect(page.locator("#sign-in")).to_be_visible()
+
+
+def test_a_search_by_keys_alone(open_page, store, gallery):
+    """Tab to the picture, choose it, draw a box with the arrows, search, confirm a result: no mouse."""
+    page = open_page(galleries=(gallery,))
+    expect(page.locator("#about")).to_contain_text("crops")
+    wide, _ = frame(2)
+    picked = {"name": "frame.png", "mimeType": "image/png", "buffer": encoded(wide)}
+    page.on("filechooser", lambda chooser: chooser.set_files(picked))
+
+    def tab_to(selector, most=60):
+        for _ in range(most):
+            page.keyboard.press("Tab")
+            if page.locator(f"{selector}:focus").count():
+                return
+        raise AssertionError(f"{selector} cannot be reached by Tab")
+
+    tab_to("#file")
+    ring = page.locator("#drop").evaluate("node => getComputedStyle(node).outlineStyle")
+    assert ring == "solid", "the focus must be seen"
+    page.keyboard.press("Enter")
+    expect(page.locator("#hint")).to_have_text(re.compile("found|whole picture"))
+    tab_to("#draw")
+    page.keyboard.press("Enter")
+    expect(page.locator(".box.drawn:focus")).to_have_count(1)
+    for key, times in (("ArrowLeft", 32), ("Shift+ArrowRight", 0), ("ArrowDown", 3)):
+        for _ in range(times):
+            page.keyboard.press(key)
+    for _ in range(4):
+        page.keyboard.press("Shift+ArrowUp")
+    tab_to("#search")
+    with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
+        page.keyboard.press("Enter")
+    assert asked.value.post_data_json["positives"][0]["box"] == {"x": 32, "y": 60, "width": 80, "height": 128}
+    rows = results(page)
+    assert people(store, gallery, rows[:1]) == ["p02"]
+    expect(page.locator("#title:focus")).to_have_count(1)
+    tab_to(f"#hit-{rows[0]} .yes")
+    page.keyboard.press("Space")
+    expect(page.locator("#refine-text")).to_have_text("1 confirmed")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, gallery, scheme):
+    page = open_page(PHONE, scheme, touch=True, galleries=(gallery,))
+    choose(page, frame(1, 4, 6)[0])
+    assert no_overflow(page)
+    page.tap("#search")
+    results(page)
+    assert no_overflow(page)
+    page.locator(".hit .picture").first.tap()
+    expect(page.locator("#detail")).to_be_visible()
+    box = page.locator("#detail").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+    for button in page.locator("#detail button").all():
+        assert button.bounding_box()["height"] >= 32
+
+
+def no_overflow(page):
+    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read_and_everything_has_a_name(open_page, gallery, scheme):
+    page = open_page(scheme=scheme, galleries=(gallery,))
+    expect(page.locator("#about")).to_contain_text("crops")
+    assert page.evaluate(CONTRAST) == []
+    assert page.evaluate(NAMES) == []
+    choose(page, frame(1, 4)[0])
+    page.locator("#more summary").click()
+    page.click("#search")
+    rows = results(page)
+    page.locator(f"#hit-{rows[0]} .yes").click()
+    page.locator(f"#hit-{rows[1]} .no").click()
+    page.locator(f"#hit-{rows[2]} .picture").hover()
+    assert page.evaluate(CONTRAST) == []
+    assert page.evaluate(NAMES) == []
+    page.locator(f"#hit-{rows[2]} .picture").click()
+    assert page.evaluate(CONTRAST) == []
+    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert (sum(map(int, re.findall(r"\d+", paper))) < 200) is (scheme == "dark")
+
+
+def test_several_pictures_of_one_person_and_pasting(open_page, gallery):
+    page = open_page(galleries=(gallery,))
+    page.set_input_files("#file", [
+        {"name": f"{n}.png", "mimeType": "image/png", "buffer": encoded(person(3, 0, n))} for n in (7, 8)
+    ])  # fmt: skip
+    expect(page.locator(".piece")).to_have_count(2)
+    with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
+        page.click("#search")
+    assert len(asked.value.post_data_json["positives"]) == 2
+    paste = """async (bytes) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(bytes)], 'pasted.png', { type: 'image/png' }));
+      window.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data }));
+    }"""
+    page.evaluate(paste, list(encoded(person(6))))
+    expect(page.locator("#pieces")).to_be_hidden()  # one picture is its own preview
+    expect(page.locator("#hint")).to_contain_text("whole picture")
+
+
+def test_a_label_from_outside_is_text_and_never_markup(open_page, own_gallery, store, engine):
+    from unveil.gallery.records import Item
+
+    pixels = person(40)
+    evil = "<img src=x onerror=document.title='gone'>"
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG")
+    item = Item("evil", "crop", buffer.getvalue(), evil, evil, 1.7e9, person=evil, tags=(evil,))
+    store.add(own_gallery, [item], engine.embed([pixels]))
+    page = open_page(galleries=(own_gallery,))
+    choose(page, pixels)
+    page.click("#search")
+    first = results(page)[0]
+    assert store.items(own_gallery, [first])[0].key == "evil"
+    page.locator(f"#hit-{first} .picture").click()
+    expect(page.locator("#detail dl")).to_contain_text(evil)
+    assert page.title() == "unveil: find a person again"
+    assert store.ids(own_gallery, Filter()).size == 8 * CAMERAS * SHOTS + 1

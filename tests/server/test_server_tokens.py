@@ -1,0 +1,142 @@
+import json
+import stat
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from unveil.errors import UnveilError
+from unveil.server.rate import Rate, retry_after
+from unveil.server.settings import check_binding, is_loopback
+from unveil.server.shelf import Shelf
+from unveil.server.tokens import Caller, Tokens, new_token, revoke_token
+
+
+def test_a_token_is_found_by_its_text_alone_and_never_kept(tmp_path):
+    path = tmp_path / "tokens.json"
+    anna, ben = new_token(path, "anna", "operator"), new_token(path, "ben", "reader")
+    tokens = Tokens(path)
+    assert tokens.find(anna) == Caller("anna", "operator")
+    assert tokens.find(ben) == Caller("ben", "reader")
+    assert tokens.find(anna[:-1]) is None and tokens.find("") is None and tokens.find("\udcff") is None
+    text = path.read_text()
+    assert anna not in text and anna.removeprefix("unveil_") not in text
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    hashes = {token["sha256"] for token in json.loads(text)["tokens"]}
+    assert all(tokens.find(known) is None for known in hashes)
+
+
+def test_a_running_server_sees_new_and_revoked_tokens(tmp_path):
+    path = tmp_path / "tokens.json"
+    anna = new_token(path, "anna", "reader")
+    tokens = Tokens(path)
+    ben = new_token(path, "ben", "admin")
+    assert tokens.find(ben) == Caller("ben", "admin")
+    revoke_token(path, "anna")
+    assert tokens.find(anna) is None and tokens.find(ben)
+
+
+@pytest.mark.parametrize(("name", "role", "said"), [
+    ("anna", "king", "no role 'king'"), ("anna", "read", "did you mean 'reader'"), ("", "reader", "no name"),
+    ("a b", "reader", "no name"), ("../x", "reader", "no name"), ("a\n", "reader", "no name"),
+])  # fmt: skip
+def test_a_wrong_role_or_name_is_refused(tmp_path, name, role, said):
+    with pytest.raises(UnveilError, match=said):
+        new_token(tmp_path / "tokens.json", name, role)
+    assert not (tmp_path / "tokens.json").exists()
+
+
+def test_a_name_is_given_once_and_only_known_names_are_revoked(tmp_path):
+    path = tmp_path / "tokens.json"
+    new_token(path, "anna", "reader")
+    with pytest.raises(UnveilError, match="already"):
+        new_token(path, "anna", "admin")
+    with pytest.raises(UnveilError, match="did you mean 'anna'"):
+        revoke_token(path, "ana")
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"tokens": [{"name": "a"}]}', "{"])
+def test_a_damaged_file_lets_nobody_in(tmp_path, content):
+    path = tmp_path / "tokens.json"
+    path.write_text(content)
+    with pytest.raises(UnveilError, match="not a file of tokens"):
+        Tokens(path)
+    with pytest.raises(UnveilError, match="cannot be read"):
+        Tokens(tmp_path / "missing.json")
+
+
+def test_two_that_make_tokens_at_once_lose_none(tmp_path):
+    path = tmp_path / "tokens.json"
+    threads = [threading.Thread(target=new_token, args=(path, f"n{k}", "reader")) for k in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(json.loads(path.read_text())["tokens"]) == 12
+    assert not [p for p in tmp_path.iterdir() if p.suffix == ".tmp"]
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_a_bucket_gives_its_burst_then_its_rate():
+    clock = Clock()
+    rate = Rate(60, 3, clock=clock)
+    assert [rate.take("a") for _ in range(4)] == [0, 0, 0, 1.0]
+    assert rate.take("b") == 0
+    clock.now = 0.75
+    assert rate.take("a") == pytest.approx(0.25)
+    clock.now = 1.0
+    assert rate.take("a") == 0 and rate.take("a") == pytest.approx(1.0)
+    assert [retry_after(w) for w in (0.01, 1.0, 1.2)] == ["1", "1", "2"]
+
+
+@given(st.lists(st.floats(0, 5), max_size=60), st.floats(1, 600), st.integers(1, 10))
+def test_no_more_passes_than_burst_and_rate_allow(gaps, per_minute, burst):
+    clock = Clock()
+    rate, passed = Rate(per_minute, burst, clock=clock), 0
+    for gap in gaps:
+        clock.now += gap
+        passed += rate.take("a") == 0
+    assert passed <= burst + clock.now * per_minute / 60 + 1e-6
+    assert not gaps or passed >= 1
+
+
+def test_no_rate_is_no_limit_and_forgotten_names_start_full():
+    assert all(Rate(0, 1).take("a") == 0 for _ in range(100))
+    rate = Rate(60, 1, names=2, clock=Clock())
+    assert [rate.take(n) for n in "abc"] == [0, 0, 0]
+    assert len(rate._buckets) == 2 and rate.take("c") > 0
+
+
+def test_a_shelf_gives_to_the_owner_and_lets_go_by_number_size_and_time():
+    clock = Clock()
+    shelf = Shelf(3, 100, 10, clock)
+    first = shelf.put("anna", "1", 40)
+    assert shelf.get("anna", first) == "1" and shelf.get("ben", first) is None and shelf.get("anna", "x") is None
+    second, third = shelf.put("anna", "2", 30), shelf.put("anna", "3", 30)
+    shelf.get("anna", first)
+    fourth = shelf.put("anna", "4", 10)  # too many and too large: the one unused for longest goes
+    assert [shelf.get("anna", n) for n in (first, second, third, fourth)] == ["1", None, "3", "4"]
+    clock.now = 10.5
+    assert shelf.get("anna", first) is None and len(shelf) == 0
+    assert shelf.get("anna", shelf.put("anna", "huge", 101)) is None
+
+
+@pytest.mark.parametrize(("host", "yes"), [
+    ("127.0.0.1", True), ("127.8.0.1", True), ("::1", True), ("[::1]", True), ("localhost", True),
+    ("0.0.0.0", False), ("::", False), ("192.168.1.2", False), ("localhost.example", False), ("", False),
+])  # fmt: skip
+def test_only_this_machine_is_loopback(host, yes, tmp_path):
+    assert is_loopback(host) is yes
+    check_binding(host, tmp_path / "tokens.json")
+    if yes:
+        check_binding(host, None)
+    else:
+        with pytest.raises(UnveilError, match="loopback only"):
+            check_binding(host, None)
