@@ -184,7 +184,7 @@ def test_a_server_that_is_down_is_one_clear_error():
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("address", ["mysql://host/db", "/no/dsn", "postgresql://[::1/db", "+milvus=http://x"])
+@pytest.mark.parametrize("address", ["mysql://host/db", "/no/dsn", "postgresql://[::1/db", "+milvus=x"])
 def test_an_address_that_is_none_is_one_clear_error(address):
     with pytest.raises(UnveilError):
         open_store(address)

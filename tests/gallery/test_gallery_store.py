@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -10,6 +11,7 @@ from stored import SPACE, crops, embedding
 
 from unveil.errors import DataError
 from unveil.gallery.records import Filter, Item, coarse_vectors
+from unveil.gallery.store import open_store
 
 
 def filled(store, n=60):
@@ -237,3 +239,36 @@ def test_calibration_and_judgements(store):
         store.judge("shop", "q", 10**9, True, "ann")
     store.delete("shop", Filter(ids=(first,)))
     assert store.judgements("shop") == [("q", second, True)]
+
+
+def test_an_index_finds_what_reading_everything_finds(store, address):
+    n, top = 3_000, 50
+    store.create("shop", SPACE)
+    items = [dataclasses.replace(item, thumbnail=b"\xff\xd8") for item in crops(range(n))]  # in several periods
+    vectors = embedding(n + 1)
+    store.add("shop", items, vectors.select(slice(n)))
+    queries = coarse_vectors(embedding(20, seed=7))
+    where = (Filter(), Filter(cameras=("c1",), start=1.7e9 + 3600 * 2_000))
+    exact = [store.nearest("shop", query, w, top)[0] for query in queries for w in where]
+    assert not store.index("shop")  # too small to be worth it
+    assert store.index("shop", least=1) and store.index("shop", least=1)
+    # So few rows are read faster than the index is: the server is told to do without.
+    pushed = open_store(f"{address}&options=-c%20enable_seqscan%3Doff%20-c%20enable_sort%3Doff")
+    found = [pushed.nearest("shop", query, w, top)[0] for query in queries for w in where]
+    assert np.mean([len(set(a) & set(b)) / top for a, b in zip(found, exact, strict=True)]) >= 0.99
+    later = dataclasses.replace(items[0], key="later", time=1.7e9 + 1e8)  # in a period of its own
+    store.add("shop", [later], vectors.select(slice(n, None)))
+    nearest, _ = pushed.nearest("shop", coarse_vectors(vectors.select(slice(n, None)))[0], Filter(), 1)
+    assert store.items("shop", nearest)[0].key == "later"
+    pushed.close()
+    with psycopg.connect(address, options="-c search_path=unveil,public") as connection:
+        connection.execute("SELECT pg_stat_force_next_flush()")
+        used = connection.execute(
+            "SELECT sum(s.idx_scan) FROM pg_stat_user_indexes s JOIN pg_index i USING (indexrelid) "
+            "WHERE i.indexprs IS NOT NULL"
+        ).fetchone()
+        assert used[0] >= len(found)
+        # Statistics are samples of the vectors that no removal would reach.
+        connection.execute("ANALYZE")
+        samples = "SELECT count(*) FROM pg_stats WHERE tablename ~ '^coarse_.*(_near|_idx)' OR attname = 'coarse'"
+        assert connection.execute(samples).fetchone() == (0,)

@@ -90,6 +90,13 @@ class Store(Protocol):
     def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
 
+    def index(self, name: str, least: int = 300_000) -> bool:
+        """Build the index behind `nearest`, if the gallery has at least so many rows; return whether it has one.
+
+        By default from the size on at which it is worth it. It may take hours; others read and write meanwhile, and
+        rows added later join it. Without one `nearest` reads all rows.
+        """
+
     # Removal: the bytes of vectors, thumbnails and derived rows are gone afterwards
 
     def delete(self, name: str, where: Filter) -> int:
@@ -139,14 +146,18 @@ def open_store(address: str | None = None, folder: Path | None = None) -> Store:
         MissingExtraError: the client of that engine is not installed.
         UnveilError: the server cannot be reached or started, or was written by a newer version.
     """
+    from unveil.gallery.store import own_server
+    from unveil.gallery.store.milvus import MilvusStore
     from unveil.gallery.store.postgres import PostgresStore
 
-    address = address or os.environ.get("UNVEIL_STORE")
-    if address is None:
-        from unveil.gallery.store import own_server
+    named, milvus, url = (address or os.environ.get("UNVEIL_STORE") or "").partition("+milvus=")
+    if named and not named.startswith(("postgresql://", "postgres://")):
+        raise DataError(f"the address of a store begins with postgresql://, got {named.partition('://')[0]!r}")
+    if milvus and not url.startswith(("http://", "https://")):
+        raise DataError("the address of Milvus begins with http:// or https://")
+    galleries = own_server.default_folder() if folder is None else folder
 
-        galleries = own_server.default_folder() if folder is None else Path(folder)
-        return PostgresStore(lambda: own_server.start(galleries))
-    if not address.startswith(("postgresql://", "postgres://")):
-        raise DataError(f"expected postgresql://..., got {address.split('://')[0]!r} as the address of the store")
-    return PostgresStore(lambda: address)
+    def dsn() -> str:
+        return named or own_server.start(galleries)
+
+    return MilvusStore(dsn, url) if milvus else PostgresStore(dsn)

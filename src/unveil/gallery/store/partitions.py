@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from unveil.errors import UnveilError
+from unveil.gallery.store import hnsw
 from unveil.gallery.store.rows import MOST_PERIODS, OTHER
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def make_periods(cursor: psycopg.Cursor, gallery: int, wanted: Iterable[int]) ->
                 storage = KEEP_IN_PAGE if table in ("coarse", "vectors") else ""
                 leaf = f"{table}_{gallery}_{_suffix(used[period])}"
                 _attach(cursor, f"{table}_{gallery}", leaf, used[period], storage)
+            hnsw.silence(cursor, f"coarse_{gallery}_{_suffix(used[period])}")
     return used
 
 

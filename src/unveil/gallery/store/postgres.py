@@ -14,7 +14,7 @@ import numpy as np
 from unveil.errors import DataError, nearest
 from unveil.gallery import audit
 from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
-from unveil.gallery.store import checking, partitions, reading, rows, writing
+from unveil.gallery.store import checking, hnsw, logbook, partitions, reading, rows, writing
 from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
 from unveil.gallery.store.migrate import migrate
 from unveil.records import Embedding
@@ -132,14 +132,17 @@ class PostgresStore:
             gallery, info = self._gallery(cursor, name, lock=True)
             # The fingerprint of an embedding is its maker's business; its shape is held here.
             info.space.check(embedding, info.space.fingerprint)
-            new = writing.insert(cursor, gallery, items, embedding) if items else 0
+            new = writing.insert(cursor, gallery, items, embedding) if items else []
+            if new:
+                places, ids = zip(*new, strict=True)
+                self._added(cursor, gallery, [items[i] for i in places], ids, embedding.select(list(places)))
             if job is not None:
                 cursor.execute(
                     "INSERT INTO jobs VALUES (%s, %s, %s) "
                     "ON CONFLICT (gallery, job) DO UPDATE SET state = excluded.state",
                     (gallery, job, json.dumps(done)),
                 )
-        return new
+        return len(new)
 
     def job_state(self, name: str, job: str) -> Any:
         """Return the last state of a job; ``None`` when it was never begun."""
@@ -189,10 +192,14 @@ class PostgresStore:
         """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
         with self._connections.transaction() as cursor:
             gallery, info = self._gallery(cursor, name)
-            width = len(info.space.names) * info.space.dimension
-            if query.shape != (width,):
-                raise DataError(f"expected a coarse vector of {width} numbers, got {query.shape}")
+            reading.check_query(query, len(info.space.names) * info.space.dimension)
             return reading.nearest(cursor, gallery, query, where, top)
+
+    def index(self, name: str, least: int = hnsw.WORTH_IT) -> bool:
+        """Build the index of the engine's own search, if a gallery has that many rows; return whether it has one."""
+        with self._connections.transaction() as cursor:
+            gallery, info = self._gallery(cursor, name)
+        return hnsw.build(self._connections, gallery, info, least)
 
     # Removal
 
@@ -201,18 +208,20 @@ class PostgresStore:
         with self._connections.transaction(None) as cursor:
             gallery, _ = self._gallery(cursor, name, lock=True)
             gone = writing.remove(cursor, gallery, where)
+        self._removed(name, gone)
         partitions.wipe(self._connections, gallery)
-        return gone
+        return len(gone)
 
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
-        gone = 0
+        gone: list[int] = []
         with self._connections.transaction() as cursor:
             gallery, info = self._gallery(cursor, name, lock=True)
             if info.keep is not None:
                 gone = writing.remove_old(cursor, gallery, now - info.keep)
+        self._removed(name, gone)
         partitions.wipe(self._connections, gallery)
-        return gone
+        return len(gone)
 
     # Judgements and the audit log
 
@@ -239,17 +248,7 @@ class PostgresStore:
 
     def log(self, entry: Mapping[str, Any]) -> str:
         """Append to the hash-chained audit log; return the hash of the entry."""
-        fields = audit.checked(entry)
-        with self._connections.transaction() as cursor:
-            # Writers queue here, so that no two entries follow the same one.
-            number, previous = cursor.execute("SELECT number, hash FROM audit_head FOR UPDATE").fetchone()  # type: ignore[misc]
-            link = audit.sealed(fields, number + 1, time.time(), previous)
-            cursor.execute(
-                "INSERT INTO audit VALUES (%s, %s, %s, %s, %s)",
-                (link.number, fields.get("gallery"), link.text, link.previous, link.hash),
-            )
-            cursor.execute("UPDATE audit_head SET number = %s, hash = %s", (link.number, link.hash))
-        return link.hash
+        return logbook.append(self._connections, entry)
 
     def entries(self, name: str | None = None) -> Iterator[dict[str, Any]]:
         """Return the entries of the audit log in order, of one gallery or whole."""
@@ -260,29 +259,25 @@ class PostgresStore:
 
     def links(self) -> Iterator[audit.Link]:
         """Return the audit log as it is stored, for `unveil.gallery.audit.wrong`."""
-        after, page = 0, 1000
-        while True:
-            with self._connections.transaction() as cursor:
-                cursor.execute(
-                    "SELECT number, entry, previous, hash FROM audit WHERE number > %s ORDER BY number LIMIT %s",
-                    (after, page),
-                )
-                links = [audit.Link(*row) for row in cursor.fetchall()]
-            yield from links
-            if len(links) < page:
-                return
-            after = links[-1].number
+        return logbook.links(self._connections)
 
     def head(self) -> tuple[int, str]:
         """Return number and hash of the last audit entry, kept apart from the log."""
-        with self._connections.transaction() as cursor:
-            return cursor.execute("SELECT number, hash FROM audit_head").fetchone()  # type: ignore[return-value]
+        return logbook.head(self._connections)
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery; empty when sound."""
         with self._connections.transaction() as cursor:
             gallery, info = self._gallery(cursor, name)
         return checking.verify(self._connections, gallery, info)
+
+    def _added(
+        self, cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], ids: Sequence[int], embedding: Embedding
+    ) -> None:
+        """Tell another engine of rows before they are acknowledged; this one needs none."""
+
+    def _removed(self, name: str, ids: Sequence[int]) -> None:
+        """Tell another engine of rows after they are removed; this one needs none."""
 
     def _gallery(self, cursor: psycopg.Cursor, name: str, lock: bool = False) -> tuple[int, GalleryInfo]:
         """Return number and record of a gallery; ``lock`` keeps other writers of it waiting."""

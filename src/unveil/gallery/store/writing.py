@@ -20,8 +20,8 @@ FIRST_DATE = 1e8
 HEAD: tuple[binary.Column, ...] = ((">i8", 0), (">i4", 0), (">i4", 0))  # id, gallery, bucket
 
 
-def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embedding: Embedding) -> int:
-    """Insert the rows whose key is new, with pictures and vectors; return how many."""
+def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embedding: Embedding) -> list[tuple[int, int]]:
+    """Insert the rows whose key is new, with pictures and vectors; return their places in ``items`` and their ids."""
     wanted = [rows.period(item.time, item.end) for item in items]
     used = partitions.make_periods(cursor, gallery, wanted)
     cursor.execute(
@@ -33,7 +33,7 @@ def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embeddin
     # Of several rows with one key the first stays, as in the statement above.
     picked = [(i, numbers.pop(item.key)) for i, item in enumerate(items) if item.key in numbers]
     if not picked:
-        return 0
+        return []
     new = [items[i] for i, _ in picked]
     ids = [number for _, number in picked]
     buckets = [used[wanted[i]] for i, _ in picked]
@@ -52,7 +52,7 @@ def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embeddin
     columns = "vectors (id, gallery, bucket, vectors, visibility)"
     _copy_vectors(cursor, columns, gallery, ids, buckets, flat, kept.visibility)
     _count_in(cursor, gallery, new)
-    return len(new)
+    return picked
 
 
 def _copy_vectors(
@@ -90,12 +90,12 @@ def _count_in(cursor: psycopg.Cursor, gallery: int, new: Sequence[Item]) -> None
     )
 
 
-def remove(cursor: psycopg.Cursor, gallery: int, where: Filter) -> int:
-    """Delete rows, the crops of deleted tracklets and judgements on them; note what must be rewritten."""
+def remove(cursor: psycopg.Cursor, gallery: int, where: Filter) -> list[int]:
+    """Delete rows, the crops of deleted tracklets and judgements; note what must be rewritten; return their ids."""
     return _remove(cursor, gallery, *rows.condition(gallery, where))
 
 
-def remove_old(cursor: psycopg.Cursor, gallery: int, before: float) -> int:
+def remove_old(cursor: psycopg.Cursor, gallery: int, before: float) -> list[int]:
     """Delete rows that ended before a moment, or were added before it when their own time is no date."""
     sql = (
         "i.gallery = %(gallery)s AND CASE WHEN coalesce(i.until, i.moment) >= %(date)s "
@@ -104,7 +104,7 @@ def remove_old(cursor: psycopg.Cursor, gallery: int, before: float) -> int:
     return _remove(cursor, gallery, sql, {"gallery": gallery, "before": before, "date": FIRST_DATE})
 
 
-def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str, Any]) -> int:
+def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str, Any]) -> list[int]:
     fields = "i.id, i.bucket, i.key, i.kind"
     cursor.execute(f"CREATE TEMP TABLE gone ON COMMIT DROP AS SELECT {fields} FROM items i WHERE {sql}", values)
     cursor.execute(
@@ -118,8 +118,7 @@ def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str,
             (gallery,),
         )
     cursor.execute("DELETE FROM keys k USING gone g WHERE k.gallery = %s AND k.key = g.key", (gallery,))
-    gone = cursor.rowcount
-    if gone:
+    if cursor.rowcount:
         cursor.execute("DELETE FROM judgements j USING gone g WHERE j.gallery = %s AND j.item = g.id", (gallery,))
         cursor.execute("INSERT INTO wipes SELECT DISTINCT %s::int, bucket FROM gone ON CONFLICT DO NOTHING", (gallery,))
         cursor.execute(
@@ -130,4 +129,5 @@ def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str,
             "revision = nextval('revisions') WHERE id = %(gallery)s",
             {"gallery": gallery},
         )
-    return gone
+    cursor.execute("SELECT id FROM gone")
+    return [number for (number,) in cursor.fetchall()]
