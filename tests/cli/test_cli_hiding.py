@@ -55,7 +55,7 @@ def test_wrong_use_is_said(tmp_path, root):
     with pytest.raises(DataError, match="did you mean 'torso'"):
         run("occlude", f"prcc:{root}", tmp_path / "out", "--component", "torsoe")
     with pytest.raises(UnveilError, match="either --model"):
-        run("parse", f"prcc:{root}", "--out", tmp_path / "maps")
+        run("parse", f"prcc:{root}", "--out", tmp_path / "maps", "--maps", root, "--model", root / "card.json")
 
 
 def test_data_check_names_maps_that_do_not_fit(tmp_path, root):

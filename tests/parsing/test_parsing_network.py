@@ -77,5 +77,5 @@ def test_the_file_answers_what_the_network_answers(tmp_path, network):
 
 def test_without_onnx_the_extra_is_named(tmp_path, network, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnx", None)
-    with pytest.raises(MissingExtraError, match=r"unveil\[test\]"):
+    with pytest.raises(MissingExtraError, match=r"unveil\[export\]"):
         write(network, tmp_path)

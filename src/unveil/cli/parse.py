@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,19 +13,29 @@ def command(
     data: Annotated[str, typer.Argument(help="What to parse: name:root of a dataset, a manifest, a folder, an image.")],
     out: Annotated[Path, typer.Option(help="Where the tree parsing/<scheme>/... is written.")],
     model: Annotated[
-        Path | None, typer.Option(help="Card (JSON) of an ONNX segmentation model, with the model beside it.")
+        Path | None,
+        typer.Option("--model", "--parser", help="Card (JSON) of an ONNX segmentation model; else the package's own."),
     ] = None,
     maps: Annotated[Path | None, typer.Option(help="Folder of maps that another tool made, to be imported.")] = None,
     kind: Annotated[
         Literal["schp", "fields", "pixel_sampling"], typer.Option(help="What --maps holds; fields become pab6.")
     ] = "schp",
-    scheme: Annotated[str | None, typer.Option(help="Label set of SCHP maps: lip20, atr18 or pascal7.")] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(help="Label set: of SCHP maps, or to be made by the parser (lip20, atr18, pascal7, cre7, pab6)."),
+    ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Crops at a time.")] = 16,
     threads: Annotated[int, typer.Option(min=0, help="Threads of one inference; 0 leaves it to ONNX Runtime.")] = 0,
+    sheet: Annotated[Path | None, typer.Option(help="Also draw crops beside their maps (.png or .jpg).")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
 ) -> None:
     """Parse every crop into `OUT/parsing/<scheme>/<relative image path>.png`; a second run goes on where it was.
 
+    The package's own parser also writes how much of each part shows: `visibility.csv` beside the maps.
+
     **Examples:**
+
+    `unveil parse market1501:/data/market --out /data/market`
 
     `unveil parse market1501:/data/market --model schp-atr.json --out /data/market`
 
@@ -32,19 +43,35 @@ def command(
     """
     from unveil.cli.sources import crops_of
     from unveil.errors import UnveilError
+    from unveil.parsing.default import DEFAULT_CARD
     from unveil.parsing.importing import import_maps
+    from unveil.parsing.labels import get_scheme
     from unveil.parsing.onnx_parser import OnnxParser
     from unveil.parsing.parse import parse_dataset
+    from unveil.parsing.sheet import save_sheet
 
-    if (model is None) == (maps is None):
+    if model is not None and maps is not None:
         raise UnveilError("give either --model (a network to run) or --maps (a folder of another tool to import)")
+    dataset = crops_of(data)
     if maps is not None:
-        typer.echo(str(import_maps(crops_of(data), maps, kind, out, scheme)))
-        return
-    assert model is not None
-    report = parse_dataset(crops_of(data), OnnxParser(model, threads), out, batch)
-    typer.echo(f"{report} in {out}")
-    for problem in report.unreadable:
+        share = import_maps(dataset, maps, kind, out, scheme)
+        made = {"fields": "pab6", "pixel_sampling": "ps6"}.get(kind, scheme or "")
+        summary = {"out": str(out), "scheme": made, "crops": share.total, "missing": list(share.missing)}
+        text, problems, failed = str(share), [], False
+    else:
+        parser = OnnxParser(model or DEFAULT_CARD, threads, scheme)
+        report = parse_dataset(dataset, parser, out, batch)
+        made, problems, failed = parser.scheme.name, list(report.unreadable), report.nothing
+        summary = {"out": str(out), "scheme": made, "parser": parser.fingerprint, "written": report.written,
+                   "kept": report.kept, "unreadable": problems, "visibility": list(parser.parts)}  # fmt: skip
+        text = f"{report} in {out}"
+    if sheet is not None and not failed:
+        save_sheet(dataset, out, get_scheme(made), sheet)
+        summary["sheet"] = str(sheet)
+    typer.echo(json.dumps(summary, indent=2) if as_json else text)
+    for problem in problems:
         typer.echo(problem, err=True)
-    if report.unreadable:
+    if failed:
+        raise UnveilError(f"not one of {len(dataset.samples)} crops could be parsed; each is named above")
+    if problems:
         raise typer.Exit(1)

@@ -51,7 +51,7 @@ def export(
     try:
         import onnx
     except ImportError:
-        raise MissingExtraError("writing an ONNX model", "test") from None
+        raise MissingExtraError("writing an ONNX model", "export") from None
     whole = LabelNet(copy.deepcopy(network).to(memory_format=torch.contiguous_format), plain).eval()  # type: ignore[call-overload]
     buffer = io.BytesIO()
     with warnings.catch_warnings():  # the new exporter would need one more package
