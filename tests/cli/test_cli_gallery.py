@@ -214,6 +214,18 @@ def test_wrong_input_is_one_message(gallery, shop, model, tmp_path, monkeypatch,
     assert message in err.replace("\n", " ") and "Traceback" not in err
 
 
+def test_a_gallery_is_calibrated_on_its_own_labels(gallery, model, tmp_path):
+    manifest = write_crops(tmp_path / "crops", 12, 6)
+    gallery("add", manifest, "--gallery", "shop", "--model", model, "--engine", "torch", "--no-parser")
+    _, err = gallery("calibrate", "shop", "--pairs", tmp_path / "absent.csv", code=2)
+    assert "absent.csv" in err
+    out, _ = gallery("calibrate", "shop", "--mode", "same", "--curve", "logistic", "--json")
+    told = json.loads(out)["same"]
+    assert told["kind"] == "logistic" and told["pairs"] >= 40 and told["threshold"] > 0
+    out, _ = gallery("list", "--json")
+    assert json.loads(out)[0]["calibrated"] is True
+
+
 def test_times_and_lengths_in_words():
     assert moment("2026-03-02T08:00", "x") == 1772438400 and moment("12.5", "x") == 12.5 and moment(None, "x") is None
     assert moment("2026-03-02T08:00+01:00", "x") == 1772438400 - 3600
@@ -224,7 +236,7 @@ def test_times_and_lengths_in_words():
 
 
 def test_every_command_has_help_with_an_example():
-    for command in ("add", "list", "stats", "delete", "expire", "export", "verify"):
+    for command in ("add", "list", "stats", "delete", "expire", "export", "verify", "calibrate"):
         told = subprocess.run(
             [sys.executable, "-m", "unveil", "gallery", command, "--help"], capture_output=True, text=True
         )

@@ -1,0 +1,92 @@
+"""A camera on the network: a small RTSP server that sends a video over the connection itself, in real packets."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from films import picture, write_film
+from unveil.errors import DataError
+from unveil.video.decode import Video, without_password
+
+HEAD = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
+SDP = HEAD + "m=video 0 RTP/AVP 33\r\na=control:track\r\n"
+CELLS = 7 * 188  # bytes of an MPEG transport stream in one RTP packet
+
+
+@contextmanager
+def camera(film: Path, answer: str = "200 OK") -> Iterator[tuple[int, list[str]]]:
+    """Serve a transport stream by RTSP (RFC 2326) to one client; give the port and what was asked."""
+    asked: list[str] = []
+    server = socket.create_server(("127.0.0.1", 0))
+    thread = threading.Thread(target=_serve, args=(server, film.read_bytes(), answer, asked), daemon=True)
+    thread.start()
+    yield server.getsockname()[1], asked
+    thread.join(10)
+    server.close()
+
+
+def _serve(server: socket.socket, stream: bytes, answer: str, asked: list[str]) -> None:
+    connection, _ = server.accept()
+    with connection, connection.makefile("rb") as lines:
+        while True:
+            request = [line.decode().strip() for line in iter(lines.readline, b"\r\n") if line]
+            if not request:
+                return
+            asked.extend(request)
+            number = next(line for line in request if line.lower().startswith("cseq"))
+            verb = request[0].split()[0]
+            head, body = "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n", ""
+            if verb == "DESCRIBE":
+                head, body = f"Content-Type: application/sdp\r\nContent-Length: {len(SDP)}\r\n", SDP
+            elif verb == "SETUP":
+                head = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\nSession: 7\r\n"
+            elif verb == "PLAY":
+                head = "Session: 7\r\n"
+            status = answer if verb == "DESCRIBE" else "200 OK"
+            connection.sendall(f"RTSP/1.0 {status}\r\n{number}\r\n{head}\r\n{body}".encode())
+            if verb == "PLAY":
+                for count, start in enumerate(range(0, len(stream), CELLS)):
+                    packet = (
+                        struct.pack("!BBHII", 0x80, 33, count & 0xFFFF, count * 900, 1) + stream[start : start + CELLS]
+                    )
+                    connection.sendall(struct.pack("!cBH", b"$", 0, len(packet)) + packet)
+                return
+
+
+def test_an_rtsp_camera_is_read_like_a_file(tmp_path):
+    film = write_film(tmp_path / "a.ts", 40)
+    with camera(film) as (port, asked), Video(f"rtsp://me:secret@127.0.0.1:{port}/live") as video:
+        assert video.live and video.seconds is None
+        assert video.source == f"rtsp://127.0.0.1:{port}/live"
+        frames = list(video.frames(every=2))
+    assert any("RTP/AVP/TCP" in line for line in asked), "over the connection itself, which loses nothing"
+    assert len(frames) >= 18, "FFmpeg may keep the last frames of a connection that ends"
+    assert np.allclose(np.diff([f.time for f in frames[:-2]]), 0.2, atol=0.02)
+    assert np.abs(frames[8].image.astype(int) - picture(frames[8].number, 2)).mean() < 8
+
+
+def test_a_camera_that_refuses_is_one_error_without_the_password(tmp_path):
+    film = write_film(tmp_path / "a.ts", 3)
+    with camera(film, "401 Unauthorized") as (port, _), pytest.raises(DataError) as error:
+        Video(f"rtsp://me:secret@127.0.0.1:{port}/live")
+    assert f"rtsp://127.0.0.1:{port}/live" in str(error.value) and "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("rtsp://me:p@ss@host/a@b", "rtsp://host/a@b"),
+        ("http://host:80/x", "http://host:80/x"),
+        ("folder/me@x.mp4", "folder/me@x.mp4"),
+    ],
+)
+def test_names_and_passwords_are_taken_out_of_addresses(given, told):
+    assert without_password(given) == told
