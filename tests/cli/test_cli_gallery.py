@@ -141,7 +141,7 @@ def test_deletion_takes_what_was_said_and_nothing_else(gallery, shop, tmp_path, 
     assert len(after) == left and [r for r in before if r in after] == after
 
 
-def test_deletion_by_row_takes_a_tracklet_with_its_crops(gallery, model, tmp_path):
+def test_deletion_by_row_takes_a_tracklet_with_its_crops_and_a_crop_with_its_tracklet(gallery, model, tmp_path):
     film, boxes = write_film(tmp_path / "f.mp4", 100, 2, 60), write_boxes(tmp_path / "b.csv", 100, 2, 60)
     gallery("add", film, "--gallery", "v", "--model", model, "--engine", "torch", "--no-parser", "--boxes", boxes)
     rows = listed(gallery, tmp_path, "v")
@@ -149,6 +149,12 @@ def test_deletion_by_row_takes_a_tracklet_with_its_crops(gallery, model, tmp_pat
     gallery("delete", "v", "--id", whole[0]["id"], "--yes")
     after = listed(gallery, tmp_path, "v")
     assert len(whole) == 2 and {r["tracklet"] for r in after if r["kind"] == "crop"} == {whole[1]["key"]}
+    crop = next(r for r in after if r["kind"] == "crop")
+    gallery("delete", "v", "--id", crop["id"], "--yes")
+    left = listed(gallery, tmp_path, "v")
+    # What was made of that crop is gone as well, the other crops of the tracklet are not.
+    assert len(left) == len(after) - 2 and all((r["kind"], r["tracklet"]) == ("crop", None) for r in left)
+    gallery("verify", "v")
     gallery("delete", "v", "--all", "--yes")
     out, _ = gallery("list", "--json")
     assert json.loads(out) == []

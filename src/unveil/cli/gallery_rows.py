@@ -49,7 +49,8 @@ def delete(
 ) -> None:
     """Remove rows with their vectors and pictures, for good. All conditions that are given must hold.
 
-    A tracklet goes with its crops. Pictures and videos themselves are not touched.
+    A tracklet goes with its crops, and a crop with the tracklet that was made of it; the other crops stay. Pictures and
+    videos themselves are not touched.
 
     **Examples:**
 

@@ -100,7 +100,10 @@ class Store(Protocol):
     # Removal: the bytes of vectors, thumbnails and derived rows are gone afterwards
 
     def delete(self, name: str, where: Filter) -> int:
-        """Remove rows, the crops of removed tracklets, and judgements on them; return how many rows went."""
+        """Remove rows and judgements on them; return how many rows went.
+
+        A tracklet takes its crops with it. A crop takes its tracklet, which was made of it; the other crops stay.
+        """
 
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""

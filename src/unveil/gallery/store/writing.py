@@ -91,7 +91,11 @@ def _count_in(cursor: psycopg.Cursor, gallery: int, new: Sequence[Item]) -> None
 
 
 def remove(cursor: psycopg.Cursor, gallery: int, where: Filter) -> list[int]:
-    """Delete rows, the crops of deleted tracklets and judgements; note what must be rewritten; return their ids."""
+    """Delete rows, crops of deleted tracklets, tracklets of deleted crops, judgements; note what must be rewritten.
+
+    Returns:
+        Ids of the rows that are gone.
+    """
     return _remove(cursor, gallery, *rows.condition(gallery, where))
 
 
@@ -111,6 +115,16 @@ def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str,
         f"INSERT INTO gone SELECT {fields} FROM items i JOIN gone t ON t.kind = 'tracklet' AND i.tracklet = t.key "
         "WHERE i.gallery = %s AND NOT EXISTS (SELECT FROM gone g WHERE g.id = i.id)",
         (gallery,),
+    )
+    # The vector and often the picture of a tracklet are made of its crops: without one of them it must go. The crops
+    # that are left stay by themselves.
+    cursor.execute(
+        f"WITH broken AS (INSERT INTO gone SELECT {fields} FROM items i WHERE i.gallery = %(gallery)s "
+        "AND i.kind = 'tracklet' AND NOT EXISTS (SELECT FROM gone g WHERE g.id = i.id) AND i.key IN "
+        "(SELECT c.tracklet FROM items c JOIN gone g ON g.id = c.id WHERE c.gallery = %(gallery)s AND c.kind = 'crop') "
+        "RETURNING key) UPDATE items c SET tracklet = NULL FROM broken b WHERE c.gallery = %(gallery)s "
+        "AND c.tracklet = b.key AND NOT EXISTS (SELECT FROM gone g WHERE g.id = c.id)",
+        {"gallery": gallery},
     )
     for table in partitions.BY_TIME:
         cursor.execute(
