@@ -13,7 +13,7 @@ from miniatures import MINIATURES
 from unveil.progress import show_progress
 
 Crops = Callable[[Path, Iterable[str] | str], Path]
-PEOPLE = {"people": 4, "outfits": 2, "visits": 2, "frames": 1, "cameras": 4, "seed": 5}
+PEOPLE = {"people": 4, "outfits": 2, "visits": 2, "frames": 2, "cameras": 4, "seed": 5}
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def rendered(request: pytest.FixtureRequest) -> Path:
-    """Folder of a rendered world of 4 people and 16 crops, kept between test runs."""
+    """Folder of a rendered world of 4 people and 32 crops, kept between test runs."""
     from unveil.world.build import render_world
     from unveil.world.plan import World
 

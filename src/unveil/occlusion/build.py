@@ -85,7 +85,7 @@ def build(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if companions:
-        copy_companions(source, out)
+        copy_companions(dataset, source, out)
     ordered = [rows[s.key] for s in dataset.samples]
     write_table(out / TABLE, ordered)
     (out / JOURNAL).unlink(missing_ok=True)

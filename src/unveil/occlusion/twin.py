@@ -9,8 +9,9 @@ import io
 import json
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from unveil.data.manifest import FILE as MANIFEST
 from unveil.errors import UnveilError
 from unveil.files import write_text
 from unveil.occlusion.settings import OcclusionSettings
@@ -86,10 +87,32 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
     write_text(path, text.getvalue())
 
 
-def copy_companions(source: Path, out: Path) -> None:
-    """Copy lists, tables and protocols (MSMT17, CCVID, manifests), without which the twin could not be read."""
+def copy_companions(dataset: Dataset, source: Path, out: Path) -> None:
+    """Copy lists, tables and protocols (MSMT17, CCVID, manifests), without which the twin could not be read.
+
+    A manifest then names the crops and the parsing maps that the twin has.
+    """
     for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in COMPANIONS and p.is_file()):
         target = out / path.relative_to(source)
         if not target.exists() and not path.is_relative_to(out):
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, target)
+    if (source / MANIFEST).is_file():
+        write_text(out / MANIFEST, _manifest(dataset, source))
+
+
+def _manifest(dataset: Dataset, source: Path) -> str:
+    """Return the source's manifest with the rows of the dataset and the maps that go along with it."""
+    samples = {sample.key: sample for sample in dataset.samples}
+    text = io.StringIO()
+    with (source / MANIFEST).open(newline="", encoding="utf-8-sig") as f:
+        reader = csv.DictReader(f)
+        writer = csv.DictWriter(text, reader.fieldnames or (), extrasaction="ignore", lineterminator="\n")
+        writer.writeheader()
+        for row in reader:
+            sample = samples.get(PurePosixPath((row.get("path") or "").strip().replace("\\", "/")).as_posix())
+            if sample is not None:
+                own = sample.parsing if sample.parsing and sample.parsing.is_relative_to(source) else None
+                parsing = own.relative_to(source).as_posix() if own else ""
+                writer.writerow(row | {"parsing": parsing, "parsing_scheme": dataset.parsing_scheme if own else ""})
+    return text.getvalue()

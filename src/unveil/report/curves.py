@@ -115,7 +115,7 @@ def grid_of_curves(
             axes.set_title(name)
         for axes in grid[-1]:
             axes.set_xlabel(across)
-        grid[0][-1].legend(frameon=False, fontsize=8)
+        grid[0][-1].legend(frameon=False, fontsize=8, loc="upper right")
 
 
 def _series(records: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float, float]]]:
