@@ -13,7 +13,7 @@ from unveil.files import sha256
 
 EXAMPLE = (
     '{"model": "NAME.onnx", "decoder": "yolox", "width": 416, "height": 416, "licence": "Apache-2.0"}; '
-    "docs/gallery.md lists the other keys"
+    "docs/video.md lists the other keys"
 )
 
 
