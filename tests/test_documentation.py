@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,8 +40,26 @@ def workplace(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def galleries(workplace, monkeypatch) -> Iterator[None]:
+    """A folder for the commands on galleries, and a model where `unveil demo` leaves one."""
+    from own_postgres import new_folder, remove
+    from unveil.methods.method import LabelSpace
+    from unveil.models.card import Card
+    from unveil.models.checkpoint import new_model, save_model
+    from unveil.recipe import load_recipe
+
+    recipe = load_recipe(None, ["method.name=histogram"])
+    card = Card(recipe=recipe.model_dump(mode="json"), persons=2)
+    save_model(workplace / "demo/run/model.safetensors", new_model(recipe, LabelSpace(2)), card)
+    folder = new_folder()
+    monkeypatch.setenv("UNVEIL_GALLERIES", str(folder))
+    yield
+    remove(folder)
+
+
 # What a command gets on top so that it takes seconds; what it does is the same.
-SHORTER = {"unveil demo": "--people 14 train.epochs=1"}
+SHORTER = {"unveil demo": "--people 14 train.epochs=1", "unveil world video": "--seconds 0.5"}
 
 
 def run(command: str) -> None:
@@ -71,7 +90,9 @@ def test_every_command_and_snippet_of_the_readme_runs(workplace, capsys):
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name != "README.md" and commands(p)], ids=lambda p: p.name)
-def test_every_command_of_the_docs_runs(page, workplace):
+def test_every_command_of_the_docs_runs(page, workplace, request):
+    if any(command.startswith("unveil gallery") for command in commands(page)):
+        request.getfixturevalue("galleries")
     for command in commands(page):
         run(command)
 

@@ -30,6 +30,11 @@ export function icon(name) {
 
 export const byId = (id) => document.getElementById(id);
 
+/** Return a paragraph of a text in which `commands` stand between backticks. */
+export function paragraph(text) {
+  return el("p", {}, ...text.split("`").map((part, k) => (k % 2 ? el("code", {}, part) : part)));
+}
+
 /** Say something to screen readers. */
 export function say(text) {
   byId("say").textContent = text;

@@ -41,7 +41,7 @@ function framed(hit, context) {
  * for the nearest ones, the detail for all.
  */
 function parts(hit, context, all = false) {
-  if (context.parts.length < 2 && !all) return null;
+  if (context.parts.length < 2) return null;
   const seen = context.parts.filter((name) => hit.parts[name] !== undefined);
   const nearest = seen.toSorted((a, b) => hit.parts[a] - hit.parts[b]).slice(0, ON_CARD);
   const hidden = context.parts.length - seen.length;
@@ -87,7 +87,7 @@ function detail(hit, context, on) {
     ["Last seen", item.end === null ? null : moment(item.end)], ["Label", item.person],
     ["Tags", item.tags.join(", ")], ["Visible", item.visible === null ? null : `${Math.round(100 * item.visible)} %`],
     ["Crops", item.kind === "tracklet" ? String(item.crops) : null], ["Frame", item.frame === null ? null : String(item.frame)],
-    ["Source", item.source], ["Row", String(item.id)],
+    ["Source", item.source.split("/").slice(-2).join("/")], ["Row", String(item.id)],
   ].filter(([, value]) => value);
   dialog.replaceChildren(el("div", { class: "detail" }, frame,
     el("div", { class: "detail-words" },

@@ -1,6 +1,6 @@
 // The answer to a search: summary, verdict, sightings, cards, and judgements that refine the next search.
 import { ask, blobOf } from "./api.js";
-import { byId, el, say } from "./dom.js";
+import { byId, el, paragraph, say } from "./dom.js";
 import { count } from "./format.js";
 import { card } from "./hits.js";
 import { drawTimeline } from "./timeline.js";
@@ -59,7 +59,7 @@ export function createResults(on) {
       const near = answer.hits.filter(matches).length;
       words.unshift(`${count(near, "result counts as a match", "results count as matches")}.`);
     }
-    byId("verdict").replaceChildren(...words.map((text) => el("p", {}, text)));
+    byId("verdict").replaceChildren(...words.map(paragraph));
     byId("verdict").classList.toggle("none", answer.match === false || !answer.hits.length);
     byId("verdict").hidden = words.length === 0;
   }

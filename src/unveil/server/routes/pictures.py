@@ -36,7 +36,9 @@ def find_people(picture: PictureName, caller: Reader, service: TheService) -> Pe
     with service.detecting:
         found = service.detector.detect(image)
     people = []
-    for box in found[:MOST_PEOPLE]:
+    # Detectors also give what only a tracker can use; it is offered where there is nothing better.
+    sure = [box for box in found if box.score >= service.detector.high] or found
+    for box in sure[:MOST_PEOPLE]:
         whole = box.whole(held.width, held.height)
         if whole:
             x, y, width, height = whole

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 from fastapi import APIRouter, HTTPException, Query, Request, Response
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from unveil.data.images import read_image
 from unveil.gallery.heat import heat_map
@@ -178,8 +178,12 @@ def _picture(service: Service, caller: Caller, gallery: str, piece: Piece) -> np
 
 def _layer(heat: np.ndarray, shape: tuple[int, int]) -> bytes:
     """Return a PNG in one warm colour, the more opaque the hotter; ``heat (h, w)`` in [0, 1]."""
-    alpha = Image.fromarray((np.clip(heat, 0, 1) * 255).astype(np.uint8)).resize(shape[::-1], Image.Resampling.BICUBIC)
-    level = np.asarray(alpha, np.float32) / 255
+    height, width = shape
+    soft = Image.fromarray((np.clip(heat, 0, 1) * 255).astype(np.uint8)).resize((width, height))
+    # The map comes in cells of a coarse grid; their edges say nothing.
+    soft = soft.filter(ImageFilter.GaussianBlur((width / 16, height / 32)))
+    level = np.asarray(soft, np.float32) / 255
+    level /= max(float(level.max()), 1e-6)
     layer = np.empty((*shape, 4), np.uint8)
     layer[..., 0] = 255
     layer[..., 1] = (60 + 180 * level).astype(np.uint8)
