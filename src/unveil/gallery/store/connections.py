@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unveil.errors import MissingExtraError, UnveilError
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 60.0
 MOST_CONNECTIONS = 16
-BEGIN = "SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false)"
+SET = "SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false)"
+
+
+@dataclass
+class _Held:
+    """A connection, and the search path and time limit (ms) that it was given last."""
+
+    connection: psycopg.Connection
+    settings: tuple[str, str] = ("", "")
 
 
 class Connections:
@@ -39,7 +48,7 @@ class Connections:
         self._dsn = address()
         self.seconds = seconds
         self.search_path = "unveil, public"
-        self._idle: list[psycopg.Connection] = []
+        self._idle: list[_Held] = []
         self._closed = False
         self._lock = threading.Lock()
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
@@ -57,8 +66,8 @@ class Connections:
         """Close all connections; those in use when they are given back."""
         with self._lock:
             idle, self._idle, self._closed = self._idle, [], True
-        for connection in idle:
-            connection.close()
+        for held in idle:
+            held.connection.close()
 
     @contextmanager
     def transaction(self, seconds: float | None = None) -> Iterator[psycopg.Cursor]:
@@ -70,51 +79,62 @@ class Connections:
         Raises:
             UnveilError: the server is down, too slow, full or refuses; the transaction is kept whole or not at all.
         """
-        seconds = seconds or self.seconds
-        with self._connection(seconds, f"{1000 * seconds:.0f}") as connection:
-            yield connection.cursor()
-            connection.commit()
+        with self._connection("BEGIN", {}, seconds or self.seconds) as cursor:
+            yield cursor
+            cursor.execute("COMMIT")
+
+    @contextmanager
+    def reading(self, first: str, values: Mapping[str, Any] | None = None) -> Iterator[psycopg.Cursor]:
+        """Give a cursor that has executed a first statement, outside a transaction: fewer ways to the server and back.
+
+        Raises:
+            UnveilError: the server is down, too slow or refuses.
+        """
+        with self._connection(first, values or {}, self.seconds) as cursor:
+            yield cursor
 
     @contextmanager
     def outside(self) -> Iterator[psycopg.Cursor]:
         """Give a cursor outside any transaction and without a time limit, for what PostgreSQL refuses inside one."""
-        with self._connection(None, "0") as connection:
-            connection.commit()
-            connection.autocommit = True
-            try:
-                yield connection.cursor()
-            finally:
-                if not connection.closed:
-                    connection.autocommit = False
+        with self._connection("SELECT 1", {}, None) as cursor:
+            yield cursor
 
     @contextmanager
-    def _connection(self, seconds: float | None, milliseconds: str) -> Iterator[psycopg.Connection]:
+    def _connection(self, first: str, values: Mapping[str, Any], seconds: float | None) -> Iterator[psycopg.Cursor]:
         late = threading.Event()
         if not self._free.acquire(timeout=seconds or SECONDS_TO_ANSWER):
             raise UnveilError(f"the store at {self.where} is too busy: {MOST_CONNECTIONS} connections are in use")
-        connection = None
+        held = None
         try:
             while True:
-                connection, used = self._take()
-                with _deadline(connection, seconds, late):
+                held, used = self._take()
+                with _deadline(held.connection, seconds, late):
                     try:
-                        connection.execute(BEGIN, (self.search_path, milliseconds))
+                        self._set(held, f"{1000 * (seconds or 0):.0f}")
+                        cursor = held.connection.cursor()
+                        cursor.execute(first, values)
                     except self._psycopg.OperationalError:
                         # The server of an idle connection may have been killed since; a new one tells.
-                        if not used or late.is_set():
+                        if not used or late.is_set() or not held.connection.closed:
                             raise
-                        connection.close()
                         continue
-                    yield connection
+                    yield cursor
                 return
         except self._psycopg.Error as e:
             raise self._explained(e, seconds, late.is_set()) from e
         finally:
-            if connection is not None:
-                self._give_back(connection)
+            if held is not None:
+                self._give_back(held)
             self._free.release()
 
-    def _take(self) -> tuple[psycopg.Connection, bool]:
+    def _set(self, held: _Held, milliseconds: str) -> None:
+        """Set search path and time limit where they are not what they should be."""
+        settings = (self.search_path, milliseconds)
+        if held.settings != settings:
+            held.connection.execute(SET, settings)
+            held.settings = settings
+
+    def _take(self) -> tuple[_Held, bool]:
         """Return a connection, and whether it was used before."""
         with self._lock:
             if self._idle:
@@ -131,16 +151,22 @@ class Connections:
                 "address and the password right?"
             ) from e
 
-    def _connect(self) -> psycopg.Connection:
-        return self._psycopg.connect(self._dsn, connect_timeout=SECONDS_TO_CONNECT, prepare_threshold=None)
+    def _connect(self) -> _Held:
+        connection = self._psycopg.connect(
+            self._dsn, connect_timeout=SECONDS_TO_CONNECT, prepare_threshold=None, autocommit=True
+        )
+        return _Held(connection)
 
-    def _give_back(self, connection: psycopg.Connection) -> None:
-        with suppress(self._psycopg.Error):
-            connection.rollback()
-        sound = not connection.closed and connection.info.transaction_status == self._psycopg.pq.TransactionStatus.IDLE
+    def _give_back(self, held: _Held) -> None:
+        status = self._psycopg.pq.TransactionStatus
+        connection = held.connection
+        if not connection.closed and connection.info.transaction_status in (status.INTRANS, status.INERROR):
+            with suppress(self._psycopg.Error):
+                connection.execute("ROLLBACK")
+        sound = not connection.closed and connection.info.transaction_status == status.IDLE
         with self._lock:
             if sound and not self._closed:
-                self._idle.append(connection)
+                self._idle.append(held)
                 return
         connection.close()
 

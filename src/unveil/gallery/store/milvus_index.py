@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -36,11 +37,14 @@ class MilvusIndex:
             from pymilvus import MilvusClient
         except ImportError as e:
             raise MissingExtraError("coarse search on Milvus", "milvus") from e
+        # It logs every error with traces; here each is explained once.
+        logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self.where = url.rpartition("@")[2].removeprefix("http://").removeprefix("https://")
         self._seconds = seconds
         self._ready: set[str] = set()
         with self._explained():
-            self._client: MilvusClient = MilvusClient(uri=url, timeout=min(seconds, 10.0))
+            self._client: MilvusClient = MilvusClient(uri=url, timeout=min(seconds, 10.0), dedicated=True)
+            self._client.get_server_version(timeout=seconds)
 
     def close(self) -> None:
         """Close the connection."""

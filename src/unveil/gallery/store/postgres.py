@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,16 +16,12 @@ from unveil.gallery import audit
 from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
 from unveil.gallery.store import checking, hnsw, logbook, partitions, reading, rows, writing
 from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
+from unveil.gallery.store.galleries import GALLERY, INFO, LARGEST_HALF, MOST_NUMBERS, NAME, checked_keep, shape, to_info
 from unveil.gallery.store.migrate import migrate
 from unveil.records import Embedding
 
 if TYPE_CHECKING:
     import psycopg
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-MOST_NUMBERS = 16_000  # in one halfvec
-LARGEST_HALF = 65_504.0
-INFO = "id, name, space, crops, tracklets, cameras, earliest, latest, revision, keep, calibration, created"
 
 
 class PostgresStore:
@@ -48,9 +44,8 @@ class PostgresStore:
 
     def galleries(self) -> list[GalleryInfo]:
         """Return all galleries, by name."""
-        with self._connections.transaction() as cursor:
-            cursor.execute(f"SELECT {INFO} FROM galleries ORDER BY name")
-            return [_info(row)[1] for row in cursor.fetchall()]
+        with self._connections.reading(f"SELECT {INFO} FROM galleries ORDER BY name") as cursor:
+            return [to_info(row)[1] for row in cursor.fetchall()]
 
     def create(self, name: str, space: Space, keep: float | None = None) -> GalleryInfo:
         """Make an empty gallery; one of the same name and space is returned as it is."""
@@ -64,13 +59,13 @@ class PostgresStore:
             cursor.execute(
                 "INSERT INTO galleries (name, space, keep, created) VALUES (%s, %s, %s, %s) "
                 "ON CONFLICT (name) DO NOTHING RETURNING id",
-                (name, text, _keep(keep), time.time()),
+                (name, text, checked_keep(keep), time.time()),
             )
             made = cursor.fetchone()
             if made is not None:
                 partitions.make_gallery(cursor, made[0])
             _, info = self._gallery(cursor, name)
-        if _shape(info.space) != _shape(space):
+        if shape(info.space) != shape(space):
             raise DataError(
                 f"gallery {name!r} holds embeddings of model {info.space.fingerprint}, not of {space.fingerprint}: "
                 "take another name, or drop it first"
@@ -79,8 +74,8 @@ class PostgresStore:
 
     def info(self, name: str) -> GalleryInfo:
         """Return what is known of a gallery."""
-        with self._connections.transaction() as cursor:
-            return self._gallery(cursor, name)[1]
+        with self._reading(name) as (_, _, info):
+            return info
 
     def drop(self, name: str) -> int:
         """Remove a gallery with everything in it but its audit log; return how many rows it had."""
@@ -99,7 +94,7 @@ class PostgresStore:
         """Set after how many seconds rows expire."""
         with self._connections.transaction() as cursor:
             gallery, _ = self._gallery(cursor, name, lock=True)
-            cursor.execute("UPDATE galleries SET keep = %s WHERE id = %s", (_keep(keep), gallery))
+            cursor.execute("UPDATE galleries SET keep = %s WHERE id = %s", (checked_keep(keep), gallery))
 
     def set_calibration(self, name: str, calibration: Mapping[str, Any] | None) -> None:
         """Keep a calibration."""
@@ -112,8 +107,7 @@ class PostgresStore:
 
     def known(self, name: str, keys: Sequence[str]) -> set[str]:
         """Return which of these keys the gallery has."""
-        with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name)
+        with self._reading(name) as (cursor, gallery, _):
             cursor.execute("SELECT key FROM keys WHERE gallery = %s AND key = ANY(%s)", (gallery, list(keys)))
             return {key for (key,) in cursor.fetchall()}
 
@@ -146,41 +140,37 @@ class PostgresStore:
 
     def job_state(self, name: str, job: str) -> Any:
         """Return the last state of a job; ``None`` when it was never begun."""
-        with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name)
+        with self._reading(name) as (cursor, gallery, _):
             found = cursor.execute("SELECT state FROM jobs WHERE gallery = %s AND job = %s", (gallery, job)).fetchone()
             return found[0] if found else None
 
     def items(self, name: str, ids: Sequence[int]) -> list[Item]:
         """Return rows in the order asked for; a row that is gone is left out."""
         wanted = rows.numbers(ids)
-        with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name)
+        with self._reading(name) as (cursor, gallery, _):
             found = {i.id: i for i in reading.find(cursor, gallery, Filter(ids=tuple(wanted)), len(wanted), 0)}
         return [found[n] for n in wanted if n in found]
 
     def find(self, name: str, where: Filter, limit: int = 1000, after: int = 0) -> list[Item]:
         """Return rows by ascending id, those with an id greater than ``after``."""
-        with self._connections.transaction() as cursor:
-            return reading.find(cursor, self._gallery(cursor, name)[0], where, limit, after)
+        with self._reading(name) as (cursor, gallery, _):
+            return reading.find(cursor, gallery, where, limit, after)
 
     def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
         """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""
-        with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name)
+        with self._reading(name) as (cursor, gallery, info):
             return reading.embeddings(cursor, gallery, info.space, ids)
 
     def ids(self, name: str, where: Filter) -> np.ndarray:
         """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
-        with self._connections.transaction() as cursor:
-            return reading.ids(cursor, self._gallery(cursor, name)[0], where)
+        with self._reading(name) as (cursor, gallery, _):
+            return reading.ids(cursor, gallery, where)
 
     def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
         """Return the coarse vectors of the rows with an id greater than ``after``, block after block, ascending."""
         # A transaction for each block: a reader that dawdles keeps nobody from writing or removing.
         while True:
-            with self._connections.transaction() as cursor:
-                gallery, info = self._gallery(cursor, name)
+            with self._reading(name) as (cursor, gallery, info):
                 width = len(info.space.names) * info.space.dimension
                 numbers, coarse = reading.block(cursor, gallery, size, after, width)
             if not len(numbers):
@@ -197,8 +187,8 @@ class PostgresStore:
 
     def index(self, name: str, least: int = hnsw.WORTH_IT) -> bool:
         """Build the index of the engine's own search, if a gallery has that many rows; return whether it has one."""
-        with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name)
+        with self._reading(name) as (_, gallery, info):
+            pass
         return hnsw.build(self._connections, gallery, info, least)
 
     # Removal
@@ -239,8 +229,7 @@ class PostgresStore:
 
     def judgements(self, name: str) -> list[tuple[str, int, bool]]:
         """Return all judgements: query hash, row, same person."""
-        with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name)
+        with self._reading(name) as (cursor, gallery, _):
             cursor.execute(
                 "SELECT query, item, same FROM judgements WHERE gallery = %s ORDER BY moment, query, item", (gallery,)
             )
@@ -267,8 +256,8 @@ class PostgresStore:
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery; empty when sound."""
-        with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name)
+        with self._reading(name) as (_, gallery, info):
+            pass
         return checking.verify(self._connections, gallery, info)
 
     def _added(
@@ -279,30 +268,22 @@ class PostgresStore:
     def _removed(self, name: str, ids: Sequence[int]) -> None:
         """Tell another engine of rows after they are removed; this one needs none."""
 
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[tuple[psycopg.Cursor, int, GalleryInfo]]:
+        """Give a cursor to read with, number and record of a gallery."""
+        with self._connections.reading(GALLERY, {"name": name}) as cursor:
+            yield cursor, *self._found(cursor, name)
+
     def _gallery(self, cursor: psycopg.Cursor, name: str, lock: bool = False) -> tuple[int, GalleryInfo]:
         """Return number and record of a gallery; ``lock`` keeps other writers of it waiting."""
-        cursor.execute(f"SELECT {INFO} FROM galleries WHERE name = %s {'FOR NO KEY UPDATE' if lock else ''}", (name,))
+        cursor.execute(GALLERY + (" FOR NO KEY UPDATE" if lock else ""), {"name": name})
+        return self._found(cursor, name)
+
+    def _found(self, cursor: psycopg.Cursor, name: str) -> tuple[int, GalleryInfo]:
         found = cursor.fetchone()
         if found is None:
             cursor.execute("SELECT name FROM galleries ORDER BY name")
             known = [other for (other,) in cursor.fetchall()]
             there = f"there are: {', '.join(known[:10])}" if known else "there is none yet"
             raise DataError(f"there is no gallery {name!r}{nearest(name, known)}; {there}")
-        return _info(found)
-
-
-def _info(row: tuple[Any, ...]) -> tuple[int, GalleryInfo]:
-    number, name, space, crops, tracklets, cameras, start, end, revision, keep, calibration, created = row
-    space = Space(**{**space, "names": tuple(space["names"]), "weights": tuple(space["weights"])})
-    numbers = (crops, tracklets, tuple(cameras), start, end, revision, keep, calibration, created)
-    return number, GalleryInfo(name, space, *numbers)
-
-
-def _keep(keep: float | None) -> float | None:
-    if keep is not None and not 0 < keep < float("inf"):
-        raise DataError(f"rows are kept for more than 0 seconds, got {keep}")
-    return keep
-
-
-def _shape(space: Space) -> tuple[Any, ...]:
-    return space.fingerprint, space.names, space.dimension, space.metric, space.weights or (1.0,) * len(space.names)
+        return to_info(found)

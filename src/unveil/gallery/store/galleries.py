@@ -1,0 +1,39 @@
+"""Between records and SQL: galleries."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from unveil.errors import DataError
+from unveil.gallery.records import GalleryInfo, Space
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
+MOST_NUMBERS = 16_000  # in one halfvec
+LARGEST_HALF = 65_504.0
+INFO = "id, name, space, crops, tracklets, cameras, earliest, latest, revision, keep, calibration, created"
+GALLERY = f"SELECT {INFO} FROM galleries WHERE name = %(name)s"
+
+
+def to_info(row: tuple[Any, ...]) -> tuple[int, GalleryInfo]:
+    """Return number and record of a gallery from the columns `INFO`."""
+    number, name, space, crops, tracklets, cameras, start, end, revision, keep, calibration, created = row
+    space = Space(**{**space, "names": tuple(space["names"]), "weights": tuple(space["weights"])})
+    numbers = (crops, tracklets, tuple(cameras), start, end, revision, keep, calibration, created)
+    return number, GalleryInfo(name, space, *numbers)
+
+
+def checked_keep(keep: float | None) -> float | None:
+    """Return how long rows are kept.
+
+    Raises:
+        DataError: it is no positive number of seconds.
+    """
+    if keep is not None and not 0 < keep < float("inf"):
+        raise DataError(f"rows are kept for more than 0 seconds, got {keep}")
+    return keep
+
+
+def shape(space: Space) -> tuple[Any, ...]:
+    """Return what two spaces must share for their rows to be in one gallery."""
+    return space.fingerprint, space.names, space.dimension, space.metric, space.weights or (1.0,) * len(space.names)
