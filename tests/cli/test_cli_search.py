@@ -59,7 +59,8 @@ def unveil(server, monkeypatch, capsys):
     """Return a function that runs a command line on the session's server."""
 
     def run(*words: object, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", *map(str, words), "--store", server])
+        engine = ("--engine", "torch") if words[0] == "search" else ()  # exporting takes a while
+        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", *map(str, words), "--store", server, *engine])
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main()

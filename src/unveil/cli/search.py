@@ -10,6 +10,7 @@ import typer
 
 from unveil.cli.stores import FolderOption, StoreOption
 from unveil.errors import RecipeError
+from unveil.shipped import DEFAULT_MODEL
 
 IMAGE_OPTIONS = "an image, a folder, a manifest, a file of embeddings, or row:NUMBER of a gallery"
 
@@ -31,7 +32,9 @@ class Rows(StrEnum):
 def command(
     query: Annotated[str, typer.Argument(help=f"Query crops: {IMAGE_OPTIONS}.")],
     gallery: Annotated[str, typer.Argument(help="Name of a gallery, or a file of embeddings (`unveil embed`).")],
-    model: Annotated[Path | None, typer.Option(help="Model that embeds the query; not needed for embeddings.")] = None,
+    model: Annotated[Path, typer.Option(help="Model that embeds the query; not used for embeddings.")] = Path(
+        DEFAULT_MODEL
+    ),
     top: Annotated[int, typer.Option(min=1, max=10_000, help="Results for each query.")] = 10,
     one_person: Annotated[bool, typer.Option(help="All query crops show one person: give one list.")] = False,
     only: Annotated[str | None, typer.Option(help="Only query crops whose key contains this text.")] = None,
@@ -51,6 +54,7 @@ def command(
     rescore: Annotated[int, typer.Option(min=1, max=10_000, help="Gallery: candidates compared exactly.")] = 500,
     why: Annotated[str | None, typer.Option(help="Gallery: reason, for the audit log.")] = None,
     anyway: Annotated[bool, typer.Option(help="Gallery: search also when no person is seen on the query.")] = False,
+    engine: Annotated[str, typer.Option(help="Gallery: what runs the model: auto, torch, onnx or openvino.")] = "auto",
     faces: Annotated[bool, typer.Option(help="Gallery: do not blur faces in --page and --sheet.")] = False,
     sheet: Annotated[Path | None, typer.Option(help="Write the ranked sheet as a picture (.png).")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page (.html).")] = None,
@@ -100,6 +104,7 @@ def command(
                 rescore=rescore,
                 why=why,
                 anyway=anyway,
+                engine=engine,
                 faces=faces,
                 store=store,
                 folder=folder,

@@ -15,7 +15,7 @@ from unveil.cli.sources import crops_of
 from unveil.cli.stores import moment as seconds
 from unveil.cli.stores import opened, user
 from unveil.data.images import read_image, read_sample
-from unveil.errors import DataError, RecipeError
+from unveil.errors import DataError
 from unveil.export.engine import Engine, load_engine
 from unveil.gallery.quality import find_parser
 from unveil.gallery.query import Box, check_people, cut
@@ -37,7 +37,7 @@ class GallerySearch:
 
     query: str
     gallery: str
-    model: Path | None
+    model: Path
     top: int
     one_person: bool
     only: str | None
@@ -53,6 +53,7 @@ class GallerySearch:
     rescore: int
     why: str | None
     anyway: bool
+    engine: str
     faces: bool
     store: str | None
     folder: Path | None
@@ -120,7 +121,8 @@ def _query(
     asked: GallerySearch, store: Store
 ) -> tuple[Embedding, str, list[np.ndarray], Embedding | None, tuple[int, ...]]:
     """Return positives, the fingerprint of their model, pictures to show, negatives, and rows that are the query."""
-    engine = None if asked.model is None else load_engine(asked.model)
+    embedded = asked.query.startswith(ROW) or asked.query.endswith(".safetensors")
+    engine = None if embedded and not asked.negatives else load_engine(asked.model, asked.engine)
     negatives = _negatives(asked, engine)
     if asked.query.startswith(ROW):
         fingerprint = store.info(asked.gallery).space.fingerprint if engine is None else engine.fingerprint
@@ -131,8 +133,7 @@ def _query(
         rows = [i for i, s in enumerate(crops.samples) if asked.only is None or asked.only in s.key]
         _one_person(len(rows), asked)
         return crops.embedding.select(rows), crops.fingerprint, [], negatives, ()
-    if engine is None:
-        raise RecipeError(f"{asked.query} must be embedded first: name the gallery's model with --model")
+    assert engine is not None
     samples = [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
     _one_person(len(samples), asked)
     pictures = [cut(read_sample(s), asked.box, s.key) for s in samples]
@@ -163,8 +164,6 @@ def _one_person(count: int, asked: GallerySearch) -> None:
 
 
 def _negatives(asked: GallerySearch, engine: Engine | None) -> Embedding | None:
-    if not asked.negatives:
-        return None
     if engine is None:
-        raise RecipeError("images of others (--not) must be embedded: name the gallery's model with --model")
+        return None
     return engine.embed([read_image(path) for path in asked.negatives])
