@@ -10,6 +10,7 @@ from pathlib import Path
 from unveil.errors import CheckpointError, nearest
 
 PREFIX = "unveil:"
+DEFAULT_MODEL = "unveil:resnet18_x0_5"
 FOLDER = Path(__file__).with_name("weights")
 
 

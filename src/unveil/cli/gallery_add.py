@@ -11,6 +11,7 @@ import typer
 
 from unveil.cli.stores import FolderOption, StoreOption, duration, moment, opened, user
 from unveil.errors import DataError
+from unveil.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from unveil.gallery.adding import Added
@@ -31,7 +32,9 @@ def command(
         typer.Argument(help="Folders, manifests (.csv), pictures, name:root of datasets, videos, rtsp:// or http://."),
     ],
     gallery: Annotated[str, typer.Option(help="Name of the gallery; made when it is not there.")],
-    model: Annotated[Path, typer.Option(help="A model file, the folder of a run, or an exported model.")],
+    model: Annotated[Path, typer.Option(help="A model file, the folder of a run, or an exported model.")] = Path(
+        DEFAULT_MODEL
+    ),
     camera: Annotated[str | None, typer.Option(help="Label of the camera.")] = None,
     start_time: Annotated[
         str | None, typer.Option(help="When it was filmed: 2026-03-01T08:30 (UTC unless it names a zone) or seconds.")

@@ -15,7 +15,7 @@ from rich.table import Table
 from unveil.cli.ranked import RankedList, rank, show
 from unveil.cli.sources import crops_of
 from unveil.data.images import read_sample
-from unveil.errors import DataError, RecipeError
+from unveil.errors import DataError
 from unveil.files import write_text
 from unveil.gallery.query import Box, cut
 from unveil.gallery.records import Mode
@@ -32,7 +32,7 @@ class FileSearch:
 
     query: str
     gallery: Path
-    model: Path | None
+    model: Path
     top: int
     one_person: bool
     only: str | None
@@ -46,7 +46,8 @@ class FileSearch:
 def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table: Path | None, as_json: bool) -> int:
     """Search, print and write; return the exit code."""
     found = load_embeddings(asked.gallery)
-    trained = None if asked.model is None else load_model(asked.model, pick_device(asked.device))
+    embedded = asked.query.endswith(".safetensors") and not asked.negatives
+    trained = None if embedded else load_model(asked.model, pick_device(asked.device))
     query, bad = _query(asked, trained)
     same_model(query, found)
     if not query.samples:
@@ -81,8 +82,7 @@ def _query(asked: FileSearch, trained: TrainedModel | None) -> tuple[EmbeddedCro
         rows = [i for i, s in enumerate(crops.samples) if only is None or only in s.key]
         picked = tuple(crops.samples[i] for i in rows)
         return EmbeddedCrops(crops.embedding.select(rows), picked, crops.fingerprint, crops.source), []
-    if trained is None:
-        raise RecipeError(f"{query} must be embedded first: name the model with --model")
+    assert trained is not None
     dataset = crops_of(query)
     samples = [s for s in dataset.samples if only is None or only in s.key]
     if not samples:
@@ -104,8 +104,7 @@ def _boxed(sample: Sample, box: Box) -> Sample:
 def _negatives(asked: FileSearch, trained: TrainedModel | None) -> Embedding | None:
     if not asked.negatives:
         return None
-    if trained is None:
-        raise RecipeError("images of others (--not) must be embedded: name the model with --model")
+    assert trained is not None
     embedding, store = embed_samples(trained, [Sample(str(path), path) for path in asked.negatives], asked.cache)
     if store.bad:
         raise DataError(str(store.bad[0]))

@@ -9,11 +9,12 @@ import typer
 
 from unveil.cli.stores import FolderOption, StoreOption, opened
 from unveil.errors import MissingExtraError, RecipeError
+from unveil.shipped import DEFAULT_MODEL
 
 
 def command(
     gallery: Annotated[list[str] | None, typer.Option(help="Gallery to serve; repeat it; all by default.")] = None,
-    model: Annotated[Path | None, typer.Option(help="The model that embedded the galleries.")] = None,
+    model: Annotated[Path, typer.Option(help="The model that embedded the galleries.")] = Path(DEFAULT_MODEL),
     store: StoreOption = None,
     folder: FolderOption = None,
     detector: Annotated[
@@ -47,8 +48,6 @@ def command(
         return
     from unveil.server.settings import MEGABYTE, Limits, Settings, check_binding
 
-    if model is None:
-        raise RecipeError("name the model that embedded the galleries with --model; pictures are embedded with it")
     if (certificate is None) != (key is None):
         raise RecipeError("HTTPS needs both --certificate and --key")
     check_binding(host, tokens)
