@@ -161,7 +161,7 @@ def openvino_engine(path: Path, threads: int | None = None) -> Engine:
         raise MissingExtraError("running a model with OpenVINO", "openvino") from None
     _must_exist(path)
     core = openvino.Core()
-    # Left alone it computes in bfloat16 on CPUs that have it, which changes the third digit of a distance.
+    # Left alone it computes in bfloat16 on CPUs that have it, and vectors change by some thousandths of their length.
     settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads or default_threads()}
     try:
         graph = core.read_model(path)
