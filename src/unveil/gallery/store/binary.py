@@ -1,4 +1,4 @@
-"""PostgreSQL's binary COPY format for rows of fixed size, packed and unpacked by numpy in one go.
+"""PostgreSQL's binary forms for rows of fixed size, packed and unpacked by numpy in one go.
 
 Format: PostgreSQL documentation, "COPY", section "Binary Format"; a pgvector value is its dimension and a zero (two
 int16), then the numbers, all big-endian.
@@ -47,15 +47,18 @@ def pack(columns: Iterable[Column], values: Iterable[np.ndarray | int], rows: in
     return SIGNATURE + records.tobytes() + END
 
 
-def unpack(columns: Iterable[Column], stream: bytes | bytearray) -> np.ndarray:
-    """Return the records of a COPY stream; no row may have a null or a vector of another length.
+def unpack(columns: Iterable[Column], rows: bytes) -> np.ndarray:
+    """Return the records of rows sent by ``int8send``, ``halfvec_send`` and ``vector_send`` one after another.
 
     Raises:
-        ValueError: the stream is not made of such rows.
+        ValueError: they are not made of such rows.
     """
-    kind = layout(columns)
-    head = len(SIGNATURE)
-    rows, rest = divmod(len(stream) - head - len(END), kind.itemsize)
-    if rows < 0 or rest:
-        raise ValueError(f"expected rows of {kind.itemsize} bytes, got a stream of {len(stream)}")
-    return np.frombuffer(stream, kind, rows, head)
+    fields: list[tuple] = []
+    for i, (code, size) in enumerate(columns):
+        fields += (
+            [(f"dimension{i}", ">i2"), (f"zero{i}", ">i2"), (f"v{i}", code, (size,))] if size else [(f"v{i}", code)]
+        )
+    kind = np.dtype(fields)
+    if len(rows) % kind.itemsize:
+        raise ValueError(f"expected rows of {kind.itemsize} bytes, got {len(rows)} bytes: a vector has another length")
+    return np.frombuffer(rows, kind)

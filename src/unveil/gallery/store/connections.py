@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,7 +16,11 @@ if TYPE_CHECKING:
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 60.0
 MOST_CONNECTIONS = 16
-SET = "SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false)"
+# Compiling a query costs more than any of these queries does.
+SET = (
+    "SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false), "
+    "set_config('jit', 'off', false)"
+)
 
 
 @dataclass
@@ -41,8 +43,11 @@ class Connections:
     def __init__(self, address: Callable[[], str], seconds: float = SECONDS_TO_ANSWER) -> None:
         try:
             import psycopg
+
+            from unveil.gallery.store.watch import WATCH
         except ImportError as e:
             raise MissingExtraError("the store of galleries", "gallery") from e
+        self._watch = WATCH
         self._psycopg = psycopg
         self._address = address
         self._dsn = address()
@@ -108,7 +113,7 @@ class Connections:
         try:
             while True:
                 held, used = self._take()
-                with _deadline(held.connection, seconds, late):
+                with self._watch.deadline(held.connection, seconds, late):
                     try:
                         self._set(held, f"{1000 * (seconds or 0):.0f}")
                         cursor = held.connection.cursor()
@@ -190,25 +195,3 @@ class Connections:
                 "its server is up"
             )
         return UnveilError(f"the store at {self.where} refused a step: {said}")
-
-
-@contextmanager
-def _deadline(connection: Any, seconds: float | None, late: threading.Event) -> Iterator[None]:
-    """Cut the connection when the block takes too long: a stopped server keeps a client waiting for ever."""
-    if seconds is None:
-        yield
-        return
-
-    def cut() -> None:
-        late.set()
-        with suppress(OSError), socket.socket(fileno=os.dup(connection.fileno())) as line:
-            line.shutdown(socket.SHUT_RDWR)
-
-    # The server's own limit comes first; this one is for a server that does not even answer that.
-    timer = threading.Timer(seconds + 1, cut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()

@@ -17,18 +17,19 @@ from typing import Any
 from unveil.errors import MissingExtraError, UnveilError
 from unveil.files import atomic_folder, locked
 
+# Checkpoints come often, so that a server that was killed is back within moments.
 # Nothing is replicated, so the write-ahead log may be small, and its files are removed rather than used again: bytes
 # of a removed person must not stay in them.
 SETTINGS = """
 shared_buffers = 256MB
 maintenance_work_mem = 512MB
-max_wal_size = 2GB
+max_wal_size = 512MB
+checkpoint_timeout = 1min
 wal_level = minimal
 max_wal_senders = 0
 wal_recycle = off
 log_min_error_statement = panic
 enable_partitionwise_join = on
-jit = off
 """
 SECONDS_TO_START = 60.0
 

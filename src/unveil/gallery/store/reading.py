@@ -1,4 +1,4 @@
-"""Read rows and vectors of a gallery; vectors come as binary COPY streams that numpy reads in one go."""
+"""Read rows and vectors of a gallery; vectors come in PostgreSQL's binary form, which numpy reads in one go."""
 
 from __future__ import annotations
 
@@ -34,7 +34,8 @@ def find(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int, after:
 def ids(cursor: psycopg.Cursor, gallery: int, where: Filter) -> np.ndarray:
     """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
     sql, values = rows.condition(gallery, where)
-    return _copy(cursor, f"SELECT i.id FROM items i WHERE {sql} ORDER BY i.id", values, (ID,))["v0"].astype(np.int64)
+    table = f"SELECT i.id FROM items i WHERE {sql} ORDER BY i.id"
+    return _records(cursor, "int8send(id)", table, values, (ID,))["v0"].astype(np.int64)
 
 
 def embeddings(
@@ -44,8 +45,9 @@ def embeddings(
     parts = len(space.names)
     columns = (ID, (binary.HALF, parts * space.dimension), (binary.SINGLE, parts))
     wanted = np.array(rows.numbers(asked), np.int64)
-    sql = "SELECT id, vectors, visibility FROM vectors WHERE gallery = %(gallery)s AND id = ANY(%(ids)s) ORDER BY id"
-    found = _copy(cursor, sql, {"gallery": gallery, "ids": wanted.tolist()}, columns)
+    fields = "int8send(id) || halfvec_send(vectors) || vector_send(visibility)"
+    table = "SELECT * FROM vectors WHERE gallery = %(gallery)s AND id = ANY(%(ids)s) ORDER BY id"
+    found = _records(cursor, fields, table, {"gallery": gallery, "ids": wanted.tolist()}, columns)
     there = found["v0"].astype(np.int64)
     wanted = wanted[np.isin(wanted, there)]
     order = np.searchsorted(there, wanted)
@@ -56,9 +58,9 @@ def embeddings(
 
 def block(cursor: psycopg.Cursor, gallery: int, size: int, after: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return ids and coarse vectors of the next rows."""
-    sql = "SELECT id, coarse FROM coarse WHERE gallery = %(gallery)s AND id > %(after)s ORDER BY id LIMIT %(size)s"
+    table = "SELECT * FROM coarse WHERE gallery = %(gallery)s AND id > %(after)s ORDER BY id LIMIT %(size)s"
     values = {"gallery": gallery, "after": after, "size": size}
-    found = _copy(cursor, sql, values, (ID, (binary.HALF, width)))
+    found = _records(cursor, "int8send(id) || halfvec_send(coarse)", table, values, (ID, (binary.HALF, width)))
     return found["v0"].astype(np.int64), found["v1"].astype(np.float32)
 
 
@@ -95,9 +97,11 @@ def nearest(
     return found[:, 0].astype(np.int64), found[:, 1].astype(np.float32)
 
 
-def _copy(cursor: psycopg.Cursor, sql: str, values: dict[str, Any], columns: Sequence[binary.Column]) -> np.ndarray:
-    stream = bytearray()
-    with cursor.copy(f"COPY ({sql}) TO STDOUT (FORMAT BINARY)", values) as copy:
-        for chunk in copy:
-            stream += chunk
-    return binary.unpack(columns, stream)
+def _records(
+    cursor: psycopg.Cursor, fields: str, table: str, values: dict[str, Any], columns: Sequence[binary.Column]
+) -> np.ndarray:
+    """Return records of rows of fixed size, sent as one value: a row by itself costs more than its bytes."""
+    sql = f"SELECT string_agg({fields}, ''::bytea) FROM ({table}) rows"
+    cursor.execute(sql, values, binary=True)
+    found = cursor.fetchone()
+    return binary.unpack(columns, found[0] if found and found[0] is not None else b"")
