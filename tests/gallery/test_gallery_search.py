@@ -12,7 +12,7 @@ from stored import SPACE, crops, embedding
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.records import Filter, coarse_vectors
-from unveil.gallery.resident import Resident
+from unveil.gallery.resident import Resident, _rows
 from unveil.gallery.scoring import coarse_query
 from unveil.gallery.search import Query, Searcher
 
@@ -237,3 +237,9 @@ def test_threads_share_a_searcher_while_the_gallery_grows(filled):
         found = [s.result() for s in searches]
     assert all(len(f.hits) == 3 for f in found)
     assert searcher.search(query()).candidates == ROWS + 5
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, unique=True), st.lists(st.integers(1, 60), unique=True))
+def test_rows_of_a_block_that_a_filter_lets_through(ids, allowed):
+    ids, allowed = np.sort(np.array(ids)), np.sort(np.array(allowed, np.int64))
+    np.testing.assert_array_equal(_rows(ids, allowed), np.flatnonzero(np.isin(ids, allowed)))

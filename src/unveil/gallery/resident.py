@@ -88,7 +88,7 @@ class Resident:
         copy = self._current(info)
         ids, distances = [], []
         for block in copy.blocks:
-            rows = np.flatnonzero(np.isin(block.ids, allowed, assume_unique=True))
+            rows = _rows(block.ids, allowed)
             if not len(rows):
                 continue
             if len(rows) == len(block.ids):
@@ -124,6 +124,15 @@ class Resident:
             while sum(copy.bytes for copy in self._copies.values()) > self.limit and len(self._copies) > 1:
                 self._copies.popitem(last=False)
             return old
+
+
+def _rows(ids: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """Return which of the ascending ``ids`` are among the ascending ``allowed`` ones."""
+    part = allowed[np.searchsorted(allowed, ids[0]) : np.searchsorted(allowed, ids[-1], "right")]
+    if np.array_equal(part, ids):
+        return np.arange(len(ids))
+    rows = np.searchsorted(ids, part)
+    return rows[ids[rows] == part]
 
 
 def _without(blocks: tuple[Block, ...], there: np.ndarray) -> tuple[Block, ...]:
