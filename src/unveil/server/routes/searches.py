@@ -55,6 +55,7 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
         where=body.where.to_filter(),
         confirmed=body.confirmed,
         rejected=body.rejected,
+        own=tuple(piece.item for piece in body.positives if piece.item is not None),
         rows=body.rows,
         top=body.top,
         rescore=body.rescore,
