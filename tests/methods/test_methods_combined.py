@@ -179,7 +179,7 @@ def test_a_batch_without_pairs_is_no_reason_to_fail(settings):
 def test_vectors_names_and_weights_follow_the_switches():
     embedding = make(**OFF).eval().embed(unlabelled())
     assert (embedding.names, embedding.weights, embedding.metric) == (("global",), (1.0,), "cosine")
-    method = make(**ALL, part_share=3.0).eval()
+    method = make(**ALL, part_share=3.0, pool="avg").eval()
     with torch.no_grad():
         embedding = method.embed(unlabelled())
         features = method.backbone(unlabelled().images)

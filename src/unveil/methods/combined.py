@@ -71,16 +71,16 @@ class UnveilSettings(ClothesSettings):
     """
 
     clothes_loss: bool = False
-    parts: bool = True
+    parts: bool = False
     focuser: bool = False
     screening: bool = False
     centre: bool = False
     compound: bool = False
-    erase_clothes: bool = False
+    erase_clothes: bool = True
     mean_feature: bool = False
-    metric_loss: Literal["none", "tri", "cross"] = "tri"
+    metric_loss: Literal["none", "tri", "cross"] = "cross"
     erased_clothes: Literal["inherit", "distinct"] = "distinct"
-    pool: PoolingName = "avg"
+    pool: PoolingName = "maxavg"
     mu: float = 0.5
     gamma: float = 0.35
     k: int = 6
@@ -254,13 +254,18 @@ _ADDED: dict[str, dict[str, object]] = {
     "clothes adversary": {"clothes_loss": True},
     "centre": {"centre": True},
     "mean feature": {"mean_feature": True},
+    "clothes erasure, cross-clothes triplet, maximum beside mean": {
+        "erase_clothes": True,
+        "metric_loss": "cross",
+        "pool": "maxavg",
+    },
 }
 
 
 def _row(label: str, settings: dict[str, object]) -> Row:
     erase = "augment.erase=none" if settings["compound"] else "augment.erase=cal"
     budget = (_WHOLE, _HALF, _QUARTER)[bool(settings["compound"]) + bool(settings["erase_clothes"])]
-    return Row(label, settings, overrides=(*budget, erase))
+    return Row(label, {"pool": "avg"} | settings, overrides=(*budget, erase))
 
 
 def _table(title: str, *rows: Row) -> Table:
