@@ -116,7 +116,6 @@ def test_a_token_opens_the_door_until_it_is_taken_back(tmp_path, process, capsys
 
 @pytest.mark.parametrize(("words", "said"), [
     (["--model", "m", "--host", "0.0.0.0"], "loopback only"),
-    ([], "--model"),
     (["--model", "m", "--certificate", "c.pem"], "both --certificate and --key"),
     (["--new-token", "anna"], "--tokens"),
     (["--model", "nowhere.safetensors"], "no model at"),
