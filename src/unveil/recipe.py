@@ -33,7 +33,7 @@ class MethodChoice(BaseModel):
 
 
 class BackboneChoice(_Strict):
-    """A backbone by name (``unveil doctor`` lists them); ``init`` is a file of weights to start from, or ``unveil:NAME``."""
+    """A backbone by name (``unveil doctor`` lists them); ``init``: weights to start from, a file or ``unveil:NAME``."""
 
     name: str = "resnet50"
     last_stride: Literal[1, 2] = 1

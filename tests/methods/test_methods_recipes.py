@@ -15,7 +15,9 @@ def test_every_recipe_is_valid(path):
     method_settings(recipe.method.name, recipe.method.settings)
     assert recipe.backbone.name in BACKBONES
     if path.stem.endswith("-world"):
-        assert [str(source) for source in recipe.data.train] == ["world:default?seed=1"]  # what the weights in the package saw
+        assert [str(source) for source in recipe.data.train] == [
+            "world:default?seed=1"
+        ]  # what the weights in the package saw
         assert [str(source) for source in recipe.data.test] == ["world:small"]
         assert path.with_name(f"{path.stem.removesuffix('-world')}.yaml") in RECIPES
 
