@@ -173,7 +173,7 @@ def test_a_row_can_be_searched_from_added_and_ruled_out(open_page, store, galler
     with page.expect_response(lambda response: response.url.endswith("/searches")):
         page.get_by_role("button", name="Search from this").click()
     expect(page.locator("#skeleton")).to_be_hidden()
-    assert results(page)[0] == third
+    assert third not in results(page)
     other = results(page)[-1]
     page.locator(f"#hit-{other} .picture").click()
     page.locator("#detail").get_by_role("button", name="Not this person").click()
