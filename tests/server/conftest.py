@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra server is not installed")
 pytest.importorskip("httpx2", reason="the extra test is not installed")
 
 from fastapi.testclient import TestClient
 
+from callers import BEGIN, CAMERAS, FREE, LOOPBACK, PEOPLE, SHOTS, Callers, encoded
 from generated import figure
 from own_postgres import server, server_folder
 from unveil.export.engine import Engine, load_engine
@@ -29,38 +27,11 @@ from unveil.recipe import load_recipe
 from unveil.server.app import create_app
 from unveil.server.run import listen, server_of
 from unveil.server.service import Service
-from unveil.server.settings import Limits, Settings
-from unveil.server.tokens import new_token
+from unveil.server.settings import Settings
 from unveil.video.detect import load_detector
 
 __all__ = ["server", "server_folder"]
-PEOPLE, CAMERAS, SHOTS = 8, 3, 2
-BEGIN = 1_700_000_000.0
-LOOPBACK = "http://127.0.0.1"
-FREE = Limits(rate=0, refused=0)
 _numbers = itertools.count()
-
-
-def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, kind)
-    return buffer.getvalue()
-
-
-def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
-    """A picture of a person that no gallery has: another shot."""
-    return figure(number, camera, shot, 128, 64)
-
-
-def frame(*numbers: int) -> tuple[np.ndarray, list[dict[str, int]]]:
-    """A wide picture with people side by side, and their boxes."""
-    wide = np.full((240, 400, 3), 128, np.uint8)
-    boxes = []
-    for place, number in enumerate(numbers):
-        x = 30 + 120 * place
-        wide[60:188, x : x + 64] = person(number)
-        boxes.append({"x": x, "y": 60, "width": 64, "height": 128})
-    return wide, boxes
 
 
 @pytest.fixture(scope="session")
@@ -139,38 +110,9 @@ def client(service_with, gallery: str) -> TestClient:
     return TestClient(create_app(service_with()), base_url=LOOPBACK)
 
 
-class Callers:
-    """Clients of one server that asks for tokens, by role."""
-
-    def __init__(self, folder: Path, service_with: Callable[..., Service], **settings) -> None:
-        self.file = folder / "tokens.json"
-        self.tokens = {role: new_token(self.file, f"the-{role}", role) for role in ("reader", "operator", "admin")}
-        self.app = create_app(service_with(tokens=self.file, **settings))
-
-    def client(self, role: str | None = None, token: str | None = None) -> TestClient:
-        token = self.tokens[role] if role else token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        return TestClient(self.app, base_url="http://unveil.example", headers=headers)
-
-
 @pytest.fixture
 def callers(tmp_path: Path, service_with, gallery: str) -> Callers:
     return Callers(tmp_path, service_with)
-
-
-def send(client, pixels: np.ndarray) -> str:
-    """Send a picture; return its name."""
-    answer = client.post("/api/v1/pictures", content=encoded(pixels))
-    assert answer.status_code == 201, answer.text
-    return answer.json()["picture"]
-
-
-def search(client, gallery: str, *positives, **more):
-    """Search with pieces (names of pictures, or dicts); return the answer as JSON."""
-    pieces = [{"picture": p} if isinstance(p, str) else p for p in positives]
-    answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": pieces, **more})
-    assert answer.status_code == 201, answer.text
-    return answer.json()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from conftest import CAMERAS, LOOPBACK, PEOPLE, SHOTS, encoded, frame, person, search, send
+from callers import CAMERAS, LOOPBACK, PEOPLE, SHOTS, encoded, frame, person, search, send
 from unveil.server.app import create_app
 from unveil.server.routes.names import ERRORS
 

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from conftest import person
+from callers import person
 from unveil.server.batching import Batcher
 
 

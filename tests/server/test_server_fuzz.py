@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from conftest import person, search, send
+from callers import person, search, send
 
 schemathesis = pytest.importorskip("schemathesis", reason="the extra test is not installed")
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from conftest import LOOPBACK, encoded, person, search, send
+from callers import LOOPBACK, Callers, encoded, person, search, send
 from unveil.server.app import create_app
 from unveil.server.page import FOLDER
 from unveil.server.settings import Limits
@@ -186,7 +186,6 @@ def test_no_token_or_a_wrong_one_gets_nothing_but_health_and_page(callers, galle
 
 
 def test_guessing_tokens_is_slowed_down_and_known_ones_are_not(tmp_path, service_with):
-    from conftest import Callers
 
     callers = Callers(tmp_path, service_with, limits=Limits(refused=5, rate=0))
     guesses = [callers.client(token=f"unveil_{n}").get("/api/v1/session").status_code for n in range(8)]
@@ -195,7 +194,6 @@ def test_guessing_tokens_is_slowed_down_and_known_ones_are_not(tmp_path, service
 
 
 def test_too_many_requests_are_told_when_to_come_back(tmp_path, service_with):
-    from conftest import Callers
 
     callers = Callers(tmp_path, service_with, limits=Limits(rate=6, burst=3))
     reader = callers.client("reader")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import CAMERAS, FREE, SHOTS, encoded, frame, person
+from callers import CAMERAS, FREE, SHOTS, encoded, frame, person
 from unveil.gallery.records import Filter
 from unveil.server.tokens import new_token
 

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx2 as httpx
 import pytest
 
-from conftest import encoded, person
+from callers import encoded, person
 from unveil.cli import app as command_line
 from unveil.errors import UnveilError
 from unveil.server.run import listen

@@ -1,0 +1,78 @@
+"""What tests of the server share: pictures of people, callers with tokens, and the two requests they all make."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the extra server is not installed")
+pytest.importorskip("httpx2", reason="the extra test is not installed")
+
+from fastapi.testclient import TestClient
+
+from generated import figure
+from unveil.server.app import create_app
+from unveil.server.service import Service
+from unveil.server.settings import Limits
+from unveil.server.tokens import new_token
+
+PEOPLE, CAMERAS, SHOTS = 8, 3, 2
+BEGIN = 1_700_000_000.0
+LOOPBACK = "http://127.0.0.1"
+FREE = Limits(rate=0, refused=0)
+
+
+def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
+    """A picture of a person that no gallery has: another shot."""
+    return figure(number, camera, shot, 128, 64)
+
+
+def frame(*numbers: int) -> tuple[np.ndarray, list[dict[str, int]]]:
+    """A wide picture with people side by side, and their boxes."""
+    wide = np.full((240, 400, 3), 128, np.uint8)
+    boxes = []
+    for place, number in enumerate(numbers):
+        x = 30 + 120 * place
+        wide[60:188, x : x + 64] = person(number)
+        boxes.append({"x": x, "y": 60, "width": 64, "height": 128})
+    return wide, boxes
+
+
+class Callers:
+    """Clients of one server that asks for tokens, by role."""
+
+    def __init__(self, folder: Path, service_with: Callable[..., Service], **settings) -> None:
+        self.file = folder / "tokens.json"
+        self.tokens = {role: new_token(self.file, f"the-{role}", role) for role in ("reader", "operator", "admin")}
+        self.app = create_app(service_with(tokens=self.file, **settings))
+
+    def client(self, role: str | None = None, token: str | None = None) -> TestClient:
+        token = self.tokens[role] if role else token
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        return TestClient(self.app, base_url="http://unveil.example", headers=headers)
+
+
+def send(client, pixels: np.ndarray) -> str:
+    """Send a picture; return its name."""
+    answer = client.post("/api/v1/pictures", content=encoded(pixels))
+    assert answer.status_code == 201, answer.text
+    return answer.json()["picture"]
+
+
+def search(client, gallery: str, *positives, **more):
+    """Search with pieces (names of pictures, or dicts); return the answer as JSON."""
+    pieces = [{"picture": p} if isinstance(p, str) else p for p in positives]
+    answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": pieces, **more})
+    assert answer.status_code == 201, answer.text
+    return answer.json()
