@@ -55,6 +55,8 @@ def build(connections: Connections, gallery: int, info: GalleryInfo, least: int)
                 cursor.execute(f"CREATE INDEX CONCURRENTLY {name} ON {leaf} {definition}")
                 cursor.execute(f"ALTER INDEX {parent}_near ATTACH PARTITION {name}")
             silence(cursor, leaf)
+            # So that the planner knows how many rows a filter lets through, and which way is shorter.
+            cursor.execute(f"ANALYZE {leaf}, {leaf.replace('coarse', 'items', 1)}")
     return True
 
 
