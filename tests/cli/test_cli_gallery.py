@@ -240,7 +240,31 @@ def test_times_and_lengths_in_words():
             duration(text)
 
 
+def test_an_index_is_built_from_as_many_rows_on_as_is_said(gallery, shop, server):
+    import psycopg
+
+    def indexes() -> int:
+        with psycopg.connect(server) as connection:
+            built = connection.execute("SELECT count(*) FROM pg_indexes WHERE indexdef LIKE '%USING hnsw%'").fetchone()
+        return built[0]
+
+    before = indexes()
+    out, _ = gallery("index", shop)
+    assert "24 rows are too few" in out and "300000" in out and "--least 1" in out
+    out, _ = gallery("index", shop, "--least", 25, "--json")
+    told = json.loads(out)
+    assert (told["rows"], told["least"], told["indexed"], indexes()) == (24, 25, False, before)
+    out, _ = gallery("index", shop, "--least", 1)
+    assert "24 rows have an index" in out and indexes() > before
+    built = indexes()
+    out, _ = gallery("index", shop, "--least", 24, "--json")
+    assert json.loads(out)["indexed"] is True and indexes() == built
+    _, err = gallery("index", "shpo", code=2)
+    assert "shop" in err
+    gallery("index", shop, "--least", 0, code=2)
+
+
 def test_every_command_has_help_with_an_example():
-    for command in ("add", "list", "stats", "delete", "expire", "export", "verify", "calibrate"):
+    for command in ("add", "list", "stats", "delete", "expire", "export", "verify", "calibrate", "index"):
         told = CliRunner().invoke(app, ["gallery", command, "--help"])
         assert told.exit_code == 0 and f"unveil gallery {command}" in " ".join(told.stdout.split())

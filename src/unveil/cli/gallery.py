@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from unveil.cli import gallery_add, gallery_calibrate, gallery_rows
+from unveil.cli import gallery_add, gallery_calibrate, gallery_index, gallery_rows
 from unveil.cli.stores import FolderOption, StoreOption, opened
 
 EXIT_CODES = "Exit codes: 0 done; 1 done, but problems were found; 2 wrong input or usage; 130 interrupted."
@@ -99,6 +99,7 @@ def verify(name: Name, store: StoreOption = None, folder: FolderOption = None, a
 
 
 app.command("calibrate", epilog=EXIT_CODES)(gallery_calibrate.command)
+app.command("index", epilog=EXIT_CODES)(gallery_index.command)
 app.command("delete", epilog=EXIT_CODES)(gallery_rows.delete)
 app.command("expire", epilog=EXIT_CODES)(gallery_rows.expire)
 app.command("export", epilog=EXIT_CODES)(gallery_rows.export)

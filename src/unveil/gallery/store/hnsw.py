@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from unveil.errors import DataError
 from unveil.gallery.records import GalleryInfo
+from unveil.progress import track
 
 if TYPE_CHECKING:
     import psycopg
@@ -47,7 +48,7 @@ def build(connections: Connections, gallery: int, info: GalleryInfo, least: int)
     with connections.outside() as cursor:
         cursor.execute(f"CREATE INDEX IF NOT EXISTS {parent}_near ON ONLY {parent} {definition}")
         cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", (parent,))
-        for (leaf,) in cursor.fetchall():
+        for (leaf,) in track(cursor.fetchall(), f"indexing {info.name}, period by period"):
             if _index_of(cursor, leaf) is None:
                 name = f"{leaf}_near"
                 # One that a killed process left is of no use.
