@@ -219,6 +219,7 @@ def test_stopping_after_some_seconds_and_going_on_later_gives_the_whole(store, e
     # At 5.5 s the first person has left and the second has not come.
     first = add_video(store, "parts", engine, path, GivenBoxes(boxes), VideoSettings(seconds=5.5))
     assert first.tracklets == 1 and first.footage == pytest.approx(5.4, abs=0.01)
+    assert first.bad == (), "what was not asked for is not missing"
     rest = add_video(store, "parts", engine, path, GivenBoxes(boxes))
     assert rest.tracklets == 2 and rest.frames == 190 - 55
     add_video(store, "whole", engine, path, GivenBoxes(boxes))

@@ -98,6 +98,15 @@ def test_a_file_that_ends_too_early_gives_what_it_has_and_says_so(tmp_path):
     assert (lost and "of 60 announced frames" in lost) or "breaks off" in lost
 
 
+def test_where_reading_is_stopped_on_purpose_nothing_is_missing(tmp_path):
+    whole = write_film(tmp_path / "a.mp4", 60)
+    with Video(whole) as video:
+        frames = video.frames()
+        assert [next(frames).number for _ in range(10)] == list(range(10))
+        assert video.lost is None
+        assert len(list(frames)) == 50 and video.lost is None
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"no video at all" * 50, b"\x00" * 5000, b"ffconcat version 1.0\nfile a.mp4\n"]
 )

@@ -86,6 +86,7 @@ class Video:
         self.unreadable = 0
         self.broken_off: str | None = None
         self.decoded = 0
+        self._over = False  # nothing is left to read; where reading was stopped, nothing is missing
 
     @property
     def rate(self) -> float:
@@ -129,6 +130,7 @@ class Video:
                 taken = number % every == 0
             if taken and number >= first:
                 yield Frame(number, time, self._pixels(frame))
+        self._over = True
         if not self.decoded:
             why = self.broken_off or f"{self.unreadable} packets, none of them whole"
             raise DataError(f"{self.source}: not one frame can be read ({why})")
@@ -194,8 +196,10 @@ class Video:
 
     def _missing(self) -> str | None:
         """Say when a file ends well before the end that its header announces."""
+        if self.live or not self._over:
+            return None
         announced = self._stream.frames
-        if self.live or not announced or self.decoded + self.unreadable >= announced - 1:
+        if not announced or self.decoded + self.unreadable >= announced - 1:
             return None
         return f"{announced - self.decoded - self.unreadable} of {announced} announced frames are missing"
 
