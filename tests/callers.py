@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,19 @@ def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
 def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
     """A picture of a person that no gallery has: another shot."""
     return figure(number, camera, shot, 128, 64)
+
+
+@cache
+def rendered_person() -> np.ndarray:
+    """A crop of the synthetic world, which a human parser takes for a person; `person` it may not."""
+    from unveil.world.plan import preset
+    from unveil.world.video import film
+
+    for image, people in film(preset("tiny"), 1, 3):
+        for _, x, y, w, h, seen in people:
+            if float(seen) > 0.95 and h > 120:
+                return image[y : y + h, x : x + w].copy()
+    raise AssertionError("nobody is wholly in sight")
 
 
 def frame(*numbers: int) -> tuple[np.ndarray, list[dict[str, int]]]:

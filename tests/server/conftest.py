@@ -18,11 +18,13 @@ from callers import BEGIN, CAMERAS, FREE, LOOPBACK, PEOPLE, SHOTS, Callers, enco
 from generated import figure
 from own_postgres import server, server_folder
 from unveil.export.engine import Engine, load_engine
+from unveil.gallery.quality import find_parser
 from unveil.gallery.records import Item, Space
 from unveil.gallery.store import Store, open_store
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import new_model, save_model
+from unveil.parsing.onnx_parser import OnnxParser
 from unveil.recipe import load_recipe
 from unveil.server.app import create_app
 from unveil.server.run import listen, server_of
@@ -95,13 +97,21 @@ def service_with(store: Store, engine: Engine) -> Iterator[Callable[..., Service
     """Return what makes services over the store; they are closed after the test."""
     made = []
 
-    def make(**settings) -> Service:
-        made.append(Service(store, engine, load_detector(), Settings(**{"limits": FREE, **settings})))
+    def make(parser: OnnxParser | None = None, **settings) -> Service:
+        made.append(Service(store, engine, load_detector(), Settings(**{"limits": FREE, **settings}), parser))
         return made[-1]
 
     yield make
     for service in made:
         service.close()
+
+
+@pytest.fixture(scope="session")
+def parser() -> OnnxParser:
+    """The parser that `unveil serve` looks at query pictures with."""
+    found = find_parser(1)
+    assert found is not None
+    return found
 
 
 @pytest.fixture

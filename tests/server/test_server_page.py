@@ -249,6 +249,22 @@ def test_what_goes_wrong_is_said_and_can_be_put_right(open_page, gallery, servic
     assert results(page)
 
 
+def test_where_nobody_is_seen_a_search_is_offered_anyway(open_page, gallery, parser):
+    page = open_page(galleries=(gallery,), parser=parser)
+    choose(page, np.full((128, 64, 3), 120, np.uint8))
+    expect(page.locator("#anyway")).to_be_hidden()
+    page.click("#search")
+    expect(page.locator("#query-error")).to_contain_text("no person is seen on it")
+    assert page.evaluate(CONTRAST) == [] and page.evaluate(NAMES) == []
+    page.get_by_role("button", name="Search anyway").press("Enter")
+    assert len(results(page)) == 20
+    expect(page.locator("#anyway")).to_be_hidden()
+    # It was said of that picture, and is asked again of another.
+    choose(page, np.full((128, 64, 3), 90, np.uint8))
+    page.click("#search")
+    expect(page.locator("#anyway")).to_be_visible()
+
+
 def test_pictures_that_the_server_forgot_are_sent_again(open_page, gallery):
     from unveil.server.settings import Limits
 

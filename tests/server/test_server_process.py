@@ -10,6 +10,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx2 as httpx
+import numpy as np
 import pytest
 
 from callers import encoded, person
@@ -66,12 +67,16 @@ def test_twenty_clients_at_once_then_a_request_that_is_under_way_is_finished_aft
     def one(number):
         with httpx.Client(base_url=address, timeout=60) as client:
             sent = client.post("/api/v1/pictures", content=encoded(person(number % 8)))
-            body = {"positives": [{"picture": sent.json()["picture"]}], "top": 1}
+            body = {"positives": [{"picture": sent.json()["picture"]}], "top": 1, "anyway": True}
             found = client.post(f"/api/v1/galleries/{gallery}/searches", json=body)
             return found.status_code, found.json()["hits"][0]["item"]["person"]
 
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(one, range(20))) == [(201, f"p{n % 8:02d}") for n in range(20)]
+    blank = httpx.post(f"{address}/api/v1/pictures", content=encoded(np.full((128, 64, 3), 120, np.uint8))).json()
+    body = {"positives": [{"picture": blank["picture"]}]}
+    nobody = httpx.post(f"{address}/api/v1/galleries/{gallery}/searches", json=body, timeout=60)
+    assert nobody.status_code == 422 and "no person is seen" in nobody.json()["error"]
 
     picture = encoded(person(0))
     host, port = address.removeprefix("http://").split(":")

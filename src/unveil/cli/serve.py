@@ -40,7 +40,7 @@ def command(
 
     Without tokens it listens on loopback only. SIGTERM ends it after the requests that are under way.
 
-    **Examples:** `unveil serve --gallery station --model runs/best`,
+    **Examples:** `unveil serve --gallery station`, `unveil serve --gallery station --model runs/best`,
     `unveil serve --new-token anna --role operator --tokens tokens.json`
     """
     if new_token is not None or revoke_token is not None:
@@ -60,13 +60,14 @@ def command(
             raise
         raise MissingExtraError("unveil serve", "server") from None
     from unveil.export.engine import load_engine
+    from unveil.gallery.quality import find_parser
     from unveil.video.detect import load_detector
 
     limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
     settings = Settings(tuple(gallery or ()), tokens, require_why, limits)
     door = listen(host, port)
     with opened(store, folder) as found:
-        service = Service(found, load_engine(model, engine), load_detector(detector), settings)
+        service = Service(found, load_engine(model, engine), load_detector(detector), settings, find_parser())
         for name in settings.galleries:
             service.searcher(found.info(name))
         scheme = "https" if certificate else "http"

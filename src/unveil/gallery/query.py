@@ -16,6 +16,10 @@ LEAST_PERSON = 0.01
 Box = tuple[int, int, int, int]
 
 
+class NobodyError(DataError):
+    """No person is seen on a picture of a query; whoever knows better may search with it anyway."""
+
+
 def read_box(text: str) -> Box:
     """Return the box that a text means.
 
@@ -60,8 +64,8 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
         parser: any human parser; what is not background counts as a person.
 
     Raises:
-        DataError: names the first picture without a person.
+        NobodyError: names the first picture without a person.
     """
     for labels, name in zip(parser(list(images)), names, strict=True):
         if (labels > 0).mean() < LEAST_PERSON:
-            raise DataError(f"{name}: no person is seen on it; choose another picture, or draw a box around someone")
+            raise NobodyError(f"{name}: no person is seen on it; choose another picture, or draw a box around someone")

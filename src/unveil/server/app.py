@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from unveil import __version__
 from unveil.errors import DataError, UnveilError
+from unveil.gallery.query import NobodyError
 from unveil.server.page import page_router
 from unveil.server.routes import galleries, operations, pictures, searches
 from unveil.server.service import OtherModelError, Service
@@ -53,8 +54,8 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-def _answer(request: Request, status: int, message: str, headers: Any = None) -> JSONResponse:
-    return JSONResponse(error_body(message, request.state.request), status, headers)
+def _answer(request: Request, status: int, message: str, headers: Any = None, anyway: bool = False) -> JSONResponse:
+    return JSONResponse(error_body(message, request.state.request, anyway), status, headers)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -72,6 +73,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 async def _unusable(request: Request, error: Exception) -> JSONResponse:
     """Data that cannot be used is the client's matter; anything else of ours means that a part is not there."""
     if isinstance(error, DataError):
-        return _answer(request, 409 if isinstance(error, OtherModelError) else 422, str(error))
+        status = 409 if isinstance(error, OtherModelError) else 422
+        return _answer(request, status, str(error), anyway=isinstance(error, NobodyError))
     log.error("request %s: %s", request.state.request, error)
     return _answer(request, 503, "a part of the server does not answer; its log says which")

@@ -88,6 +88,7 @@ class SearchIn(_In):
     top: int = Field(20, ge=1, le=10_000)
     rescore: int = Field(500, ge=1, le=10_000, description="rows that are scored by parts after the coarse stage")
     why: Why = Field("", description="reason of the search, for the audit log")
+    anyway: bool = Field(False, description="search also when no person is seen on a picture of the positives")
 
 
 class FeedbackIn(_In):
@@ -115,6 +116,7 @@ class ErrorOut(BaseModel):
 
     error: str
     request: str
+    anyway: bool = Field(False, description="whether the same search is answered with its field `anyway` set")
 
 
 class LimitsOut(BaseModel):

@@ -13,10 +13,12 @@ from fastapi import HTTPException, Request
 from unveil.data.images import read_image
 from unveil.errors import DataError
 from unveil.export.engine import Engine
+from unveil.gallery.query import check_people
 from unveil.gallery.records import GalleryInfo, Item
 from unveil.gallery.resident import Resident
 from unveil.gallery.search import Found, Searcher
 from unveil.gallery.store import Store
+from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
 from unveil.server.access import Access
 from unveil.server.batching import Batcher
@@ -34,12 +36,16 @@ SEARCH_BYTES = 64 * MEGABYTE
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture that a client sent: encoded bytes, size after EXIF rotation, embeddings of boxes asked for so far."""
+    """A picture that a client sent: encoded bytes, size after EXIF rotation.
+
+    Of the boxes asked for so far it keeps the embeddings, and which of them show a person.
+    """
 
     data: bytes
     width: int
     height: int
     embedded: dict[BoxIn | None, Embedding] = field(default_factory=dict)
+    peopled: set[BoxIn | None] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,22 @@ class Service:
         engine: embeds query pictures; galleries of other models cannot be searched.
         detector: finds people on frames; ``None`` where none is there.
         settings: see `Settings`.
+        parser: says whether somebody is on a query picture; ``None`` takes every picture.
     """
 
-    def __init__(self, store: Store, engine: Engine, detector: Detector | None, settings: Settings) -> None:
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        detector: Detector | None,
+        settings: Settings,
+        parser: OnnxParser | None = None,
+    ) -> None:
         limits = settings.limits
         self.store = store
         self.engine = engine
         self.detector = detector
+        self.parser = parser
         self.settings = settings
         self.metrics = Metrics()
         self.access = Access(Tokens(settings.tokens) if settings.tokens else None, limits)
@@ -80,6 +95,7 @@ class Service:
         # One at a time: each takes a core for a while, and searches should not wait for them.
         self.detecting = threading.Lock()
         self.heating = threading.Lock()
+        self._parsing = threading.Lock()
         self._resident = Resident(store)
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
@@ -157,6 +173,23 @@ class Service:
                 422, f"too small to show a person: {where} has {width} x {height} pixels, expected {SMALLEST} a side"
             )
         return image
+
+    def check_people(self, caller: Caller, pieces: Sequence[Piece]) -> None:
+        """Refuse pictures of a query, or boxes on them, on which nobody is seen; rows of a gallery are not looked at.
+
+        Raises:
+            NobodyError: names the first of them.
+        """
+        shown = [(piece.picture, piece.box) for piece in pieces if piece.picture is not None]
+        for number, (name, box) in enumerate(shown, 1):
+            picture = self.picture(caller, name)
+            if self.parser is None or box in picture.peopled:
+                continue
+            told = "the picture" if len(shown) == 1 else f"picture {number}"
+            image = self.pixels(picture, box)
+            with self._parsing:
+                check_people([image], [f"the box on {told}" if box else told], self.parser)
+            picture.peopled.add(box)
 
     def embed(self, caller: Caller, gallery: str, pieces: Sequence[Piece]) -> Embedding | None:
         """Return the embedding of the pieces of a query, pictures first; ``None`` for no pieces."""

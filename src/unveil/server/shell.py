@@ -146,9 +146,9 @@ async def answer_error(send: Send, status: int, message: str, request: str) -> N
     await send({"type": "http.response.body", "body": body})
 
 
-def error_body(message: str, request: str) -> dict[str, Any]:
-    """Return the one shape that all errors have."""
-    return {"error": message, "request": request}
+def error_body(message: str, request: str, anyway: bool = False) -> dict[str, Any]:
+    """Return the one shape that all errors have; ``anyway``: the same request is answered with "anyway" set."""
+    return {"error": message, "request": request} | ({"anyway": True} if anyway else {})
 
 
 def _name_of(host: str) -> str:

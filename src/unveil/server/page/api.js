@@ -3,11 +3,12 @@
 const KEY = "unveil-token";
 let token = sessionStorage.getItem(KEY) || "";
 
-/** What went wrong, in words that a person can act on. */
+/** What went wrong, in words that a person can act on; `anyway` where the same may be asked for all the same. */
 export class Refused extends Error {
-  constructor(status, message) {
+  constructor(status, message, anyway = false) {
     super(message);
     this.status = status;
+    this.anyway = anyway;
   }
 }
 
@@ -37,7 +38,7 @@ export async function ask(path, { json, body, signal } = {}) {
     if (error.name === "AbortError") throw error;
     throw new Refused(0, "The server does not answer. Is it still running?");
   }
-  if (!response.ok) throw new Refused(response.status, await wordsOf(response));
+  if (!response.ok) throw await refusalOf(response);
   return response;
 }
 
@@ -45,16 +46,18 @@ export async function askJson(path, options) {
   return (await ask(path, options)).json();
 }
 
-async function wordsOf(response) {
+async function refusalOf(response) {
   let words = `The server answered ${response.status}.`;
+  let may = false;
   try {
-    const { error, request } = await response.json();
+    const { error, request, anyway } = await response.json();
+    may = anyway === true;
     words = error[0].toUpperCase() + error.slice(1) + (error.endsWith(".") ? "" : ".");
     if (response.status >= 500 && request) words += ` (request ${request})`;
   } catch {
     // An answer of something in between, without our words.
   }
-  return words;
+  return new Refused(response.status, words, may);
 }
 
 const pictures = new Map();

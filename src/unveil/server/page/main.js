@@ -11,6 +11,7 @@ let gallery = null;
 let session = null;
 let under = 0;
 let searching = null;
+let anyway = false; // search although nobody is seen on the picture
 
 const results = createResults({
   failed,
@@ -21,7 +22,10 @@ const results = createResults({
 });
 const query = createQuery({
   fresh: () => results.forget(),
-  changed: () => complain(""),
+  changed: () => {
+    anyway = false;
+    complain("");
+  },
 });
 
 /** Show that something is under way until it is done; errors are shown. */
@@ -41,12 +45,13 @@ async function run(work) {
 
 function failed(error) {
   if (error.status === 401) openSignIn(signedIn() ? error.message : "");
-  else if (error instanceof Refused || error instanceof Error) complain(error.message);
+  else if (error instanceof Refused || error instanceof Error) complain(error.message, error.anyway);
 }
 
-function complain(text) {
+function complain(text, offer = false) {
   byId("query-error").textContent = text;
   byId("query-error").hidden = !text;
+  byId("anyway").hidden = !offer;
 }
 
 async function begin() {
@@ -89,7 +94,7 @@ async function search() {
   }
   let asked;
   try {
-    asked = readFilters();
+    asked = { ...readFilters(), ...(anyway ? { anyway } : {}) };
   } catch (error) {
     complain(error.message);
     return;
@@ -134,6 +139,10 @@ function openSignIn(words) {
 
 byId("query").addEventListener("submit", (event) => {
   event.preventDefault();
+  search();
+});
+byId("anyway").addEventListener("click", () => {
+  anyway = true;
   search();
 });
 byId("file").addEventListener("change", (event) => {

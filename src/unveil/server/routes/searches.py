@@ -46,6 +46,8 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
     for name, pieces in (("positives", body.positives), ("negatives", body.negatives)):
         if len(pieces) > limits.pieces:
             raise HTTPException(422, f"{name}: expected at most {limits.pieces}, got {len(pieces)}")
+    if not body.anyway:
+        service.check_people(caller, body.positives)
     positives = service.embed(caller, info.name, body.positives)
     assert positives is not None  # there is at least one piece
     query = GalleryQuery(
