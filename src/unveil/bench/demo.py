@@ -47,6 +47,7 @@ BASELINES = {
     "colour histogram": ("method={name: histogram}", "backbone.name=resnet18"),
     "untrained network": (),
 }
+TRAINED, PACKAGE = SEARCHING = "trained network", "network in the package"  # whose answers are shown
 
 
 @dataclass(frozen=True)
@@ -80,13 +81,13 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
     crops, scheme = evaluation_samples(dataset), dataset.parsing_scheme
     trained, store = embed_samples(model, crops, cache, scheme)
     samples = store.samples
-    embeddings = {"trained network": trained}
+    embeddings = {TRAINED: trained}
     for name, overrides in BASELINES.items():
         bare = with_overrides(recipe, overrides)
         card = Card(recipe=bare.model_dump(mode="json"), persons=1)
         contestant = TrainedModel(new_model(bare, LabelSpace(1)), bare, card)
         embeddings[name] = embed_samples(contestant, crops, cache, scheme)[0]
-    embeddings["network in the package"] = embed_samples(load_model(SHIPPED), crops, cache, scheme)[0]
+    embeddings[PACKAGE] = embed_samples(load_model(SHIPPED), crops, cache, scheme)[0]
     embeddings["chance"] = _random(len(samples))
     results = {
         name: [evaluate(embedding, samples, protocol, dataset) for protocol in dataset.protocols]
@@ -94,7 +95,11 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
     }
     log.info("4 of 5  embedding the gallery and searching")
     save_embeddings(out / "crops.safetensors", EmbeddedCrops(trained, samples, model.card.fingerprint, str(world)))
-    answers = [_answer(trained, samples, dataset.protocol(name), text) for name, text in QUERIES.items()]
+    answers = [
+        _answer(embeddings[by], samples, dataset.protocol(name), text, by)
+        for name, text in QUERIES.items()
+        for by in SEARCHING
+    ]
     ranked_sheet(answers, out / "found.png", f"model {model.card.fingerprint}")
     log.info("5 of 5  writing the report")
     page = _report(dataset, world, results, answers, out, time.monotonic() - started)
@@ -106,7 +111,7 @@ def _random(count: int) -> Embedding:
     return Embedding(vectors, np.ones((count, 1), np.float32))
 
 
-def _answer(embedding: Embedding, samples: Sequence[Sample], protocol: Protocol, text: str) -> Answer:
+def _answer(embedding: Embedding, samples: Sequence[Sample], protocol: Protocol, text: str, by: str) -> Answer:
     """Rank the gallery of a protocol, junk removed, for the query in the middle of its list: chosen before ranking."""
     query, gallery = select(samples, protocol)
     row, crop, junk = labels(samples, query, gallery, protocol).pairs(slice(0, len(query)))
@@ -119,7 +124,7 @@ def _answer(embedding: Embedding, samples: Sequence[Sample], protocol: Protocol,
     for g in np.argsort(distances, kind="stable")[:SHOWN]:
         found = samples[gallery[g]]
         matches.append(Match(crop_of(found), float(distances[g]), same_person([asked], found)))
-    return Answer((crop_of(asked),), tuple(matches), f"{protocol.name}: {asked.key}", text)
+    return Answer((crop_of(asked),), tuple(matches), f"{protocol.name}, {by}: {asked.key}", text)
 
 
 def _report(
@@ -134,7 +139,7 @@ def _report(
     save_sheet(folder / "manifest.csv", out / "people.jpg", people=8, columns=12)
     save_sheet(folder / "manifest.csv", out / "masks.jpg", people=3, columns=12, show="both")
     training_curves(read_metrics(out / "run" / METRICS), out / "training.png")
-    cmc_curve(results["trained network"], out / "cmc.png")
+    cmc_curve(results[TRAINED], out / "cmc.png")
     head = ("", *(p.name.removeprefix("world-") for p in dataset.protocols))
     rows = tuple((name, *(_figure(result) for result in found)) for name, found in results.items())
     rules = tuple((p.name, p.hash, p.about) for p in dataset.protocols)
@@ -172,7 +177,7 @@ def _report(
 def verdict(results: dict[str, list[Result]]) -> str:
     """Say in a sentence for each protocol how far the trained network gets beyond chance and beyond colours."""
     sentences = []
-    for index, result in enumerate(results["trained network"]):
+    for index, result in enumerate(results[TRAINED]):
         low = result.intervals["mAP"][0]
         chance, colours = results["chance"][index].mean_ap, results["colour histogram"][index].mean_ap
         if low <= chance:

@@ -38,6 +38,7 @@ from unveil.records import Batch, Embedding
 
 PARTS = PAB6.labels[1:]
 MAPS = len(PAB6.labels)
+WORN_ON_LEGS = tuple(MAPS + n for n, label in enumerate(PAB6.labels) if "leg" in label or "feet" in label)
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class UnveilSettings(ClothesSettings):
         metric_loss: on the global vector: "cross" is CRE's triplet across clothes, "tri" the batch-hard triplet.
         erased_clothes: whether a copy without clothes is in an outfit of its own ("distinct"), so that it and its
             original are a pair across clothes, or in that of its original ("inherit").
+        recoloured: share of those copies whose clothes get random colours instead of black (ours).
         pool: how the map becomes the global vector.
         mu: a part is visible at test where its map exceeds this somewhere; 0 takes every part for visible.
         gamma: weight of the part attention loss.
@@ -80,6 +82,7 @@ class UnveilSettings(ClothesSettings):
     mean_feature: bool = False
     metric_loss: Literal["none", "tri", "cross"] = "cross"
     erased_clothes: Literal["inherit", "distinct"] = "distinct"
+    recoloured: float = 0.0
     pool: PoolingName = "maxavg"
     mu: float = 0.5
     gamma: float = 0.35
@@ -133,8 +136,10 @@ class Unveil(ClothesBranch):
         """Append the copies without clothes."""
         if not self.settings.erase_clothes:
             return batch
-        distinct = self.settings.erased_clothes == "distinct"
-        return append_without_clothes(batch, _maps(batch) >= MAPS, self.space.clothes if distinct else None)
+        settings, maps = self.settings, _maps(batch)
+        garments = (maps >= MAPS).to(maps.dtype) + torch.isin(maps, maps.new_tensor(WORN_ON_LEGS)).to(maps.dtype)
+        outfits = self.space.clothes if settings.erased_clothes == "distinct" else None
+        return append_without_clothes(batch, garments, outfits, settings.recoloured)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return identity and metric losses of every vector, the clothes losses and ``part_attention``."""

@@ -53,6 +53,7 @@ class CRESettings:
         metric_loss: beside the identity loss: "bctri" across clothes, "tri" the batch-hard triplet, or "none".
         erased_clothes: whether the copy without clothes has the outfit of its original ("inherit"), or is one more
             outfit ("distinct"), so that the two are a pair across clothes (free).
+        recoloured: share of the copies whose clothes get random colours instead of black (ours; 0 is the paper).
         without_pairs: see `cross_clothes_triplet` (free).
         reduce: "sum" over triplets as printed, or their "mean" (free).
         w_metric: lambda, the weight of ``metric_loss``.
@@ -66,6 +67,7 @@ class CRESettings:
     attention: Literal["none", "bsga", "cbam", "se", "cia", "eca", "psa"] = "bsga"
     metric_loss: Literal["none", "tri", "bctri"] = "bctri"
     erased_clothes: Literal["inherit", "distinct"] = "inherit"
+    recoloured: float = 0.0
     without_pairs: WithoutPairs = "zero"
     reduce: Literal["mean", "sum"] = "mean"
     w_metric: float = 1.0
@@ -113,7 +115,9 @@ class CRE(Method):
             raise DataError("CRE erases clothes by cre7 parsing maps, but the batch has none")
         worn = torch.isin(batch.parsing, batch.parsing.new_tensor(CRE7_ERASED))
         distinct = self.settings.erased_clothes == "distinct"
-        return append_without_clothes(batch, worn, self.space.clothes if distinct else None)
+        return append_without_clothes(
+            batch, batch.parsing * worn, self.space.clothes if distinct else None, self.settings.recoloured
+        )
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id`` (eq. 6) and ``bctri`` (eq. 7) or ``tri``; eq. 8."""
