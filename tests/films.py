@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -69,3 +72,20 @@ def write_boxes(path: Path, frames: int = 60, people: int = 2, apart: int = 30, 
                 if box:
                     writer.writerow((number, *box) + ((f"p{person}",) if tracks else ()))
     return path
+
+
+@contextmanager
+def breaking(film: Path, times: int, empty: int = 0) -> Iterator[str]:
+    """Send a film to whoever connects and close, so many times, then close without a byte; give the address."""
+    server = socket.create_server(("127.0.0.1", 0))
+    data = film.read_bytes()
+
+    def serve() -> None:
+        with server:
+            for turn in range(times + empty):
+                connection, _ = server.accept()
+                with connection:
+                    connection.sendall(data if turn < times else b"")
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield f"tcp://127.0.0.1:{server.getsockname()[1]}"

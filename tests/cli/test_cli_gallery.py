@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from films import write_boxes, write_film
+from films import breaking, write_boxes, write_film
 from generated import figure, write_crops
 from own_postgres import server, server_folder
 from untrained import make_model
@@ -85,6 +85,19 @@ def test_pictures_and_a_video_of_one_folder(gallery, model, tmp_path):
     assert stats["crops_of_camera"] == {"c1": 7} and stats["searched"] == {"c1": 6} and stats["dimension"] == 512
     out, _ = gallery("verify", "both")
     assert "sound" in out
+
+
+def test_a_live_stream_is_opened_again_as_often_as_is_said(gallery, model, tmp_path):
+    film = write_film(tmp_path / "live.ts", 30, 1)
+    words = ("--gallery", "live", "--model", model, "--engine", "torch", "--no-parser", "--json", "--boxes")
+    boxes = write_boxes(tmp_path / "boxes.csv", 60, 1)
+    with breaking(film, 2) as address:
+        (once,) = json.loads(gallery("add", address, "--tries", 0, *words, boxes)[0])["added"]
+    with breaking(film, 2) as address:
+        out, err = gallery("add", address, "--tries", 1, *words, boxes, code=1)
+    (again,) = json.loads(out)["added"]
+    assert (once["reopened"], again["reopened"], once["bad"]) == (0, 1, [])
+    assert "in vain: 1" in err
 
 
 def test_export_lists_every_row_and_blurs_faces_unless_told(gallery, shop, tmp_path):

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from films import HEIGHT, WIDTH, box_at, picture, write_boxes, write_film
+from films import HEIGHT, WIDTH, box_at, breaking, picture, write_boxes, write_film
 from generated import figure, write_crops
 from untrained import make_model
 from unveil.data.manifest import read_manifest
@@ -258,13 +258,33 @@ def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, mo
         thread.start()
         before = time.time()
         address = f"tcp://me:secret@127.0.0.1:{server.getsockname()[1]}"
-        added = add_video(store, "shop", engine, address, GivenBoxes(boxes), VideoSettings("gate"))
+        added = add_video(store, "shop", engine, address, GivenBoxes(boxes), VideoSettings("gate", waits=()))
         thread.join()
         server.close()
         assert (added.tracklets, added.dropped) == (1, 0) and "secret" not in str(added)
         assert store.info("shop").tracklets == turn + 1, "another day is another video"
     newest = max(store.find("shop", Filter(rows="tracklet"), 10), key=lambda i: i.time)
     assert before - 20 < newest.time < time.time() + 10 and "secret" not in newest.source
+
+
+def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_path, monkeypatch):
+    monkeypatch.setattr("unveil.video.ahead.WAITING", 1000)
+    stream = write_film(tmp_path / "live.ts", 20, 1)
+    boxes = tmp_path / "boxes.csv"
+    # The same track by name, and the same place: only the break parts them.
+    lines = [f"{number},{','.join(map(str, box_at(0, number % 20)))},p0" for number in range(40)]
+    boxes.write_text("\n".join(["frame,x,y,width,height,track", *lines]))
+    with breaking(stream, 2) as address:
+        added = add_video(store, "shop", engine, address, GivenBoxes(boxes), VideoSettings("gate", waits=(0.05, 0.05)))
+    assert (added.frames, added.tracklets, added.reopened, added.dropped) == (40, 2, 1, 0)
+    assert added.footage == pytest.approx(3.8, abs=0.05), "without the break"
+    assert len(added.bad) == 1 and "in vain: 2" in added.bad[0]
+    assert "opened again: 1" in str(added)
+    first, second = sorted(
+        (i for i in store.find("shop", Filter(rows="tracklet"), 10) if i.kind == "tracklet"), key=lambda i: i.time
+    )
+    assert first.end - first.time == pytest.approx(1.9, abs=0.05) == second.end - second.time
+    assert second.time > first.end
 
 
 def test_a_long_stay_is_cut_and_every_part_kept(store, engine, tmp_path, monkeypatch):

@@ -167,7 +167,7 @@ def test_a_live_stream_is_read_like_a_file(tmp_path):
 
     thread = threading.Thread(target=serve)
     thread.start()
-    with Video(f"tcp://127.0.0.1:{port}") as video:
+    with Video(f"tcp://127.0.0.1:{port}", waits=()) as video:
         assert video.live
         frames = list(video.frames())
     thread.join()

@@ -1,10 +1,14 @@
-"""A camera on the network: a small RTSP server that sends a video over the connection itself, in real packets."""
+"""A camera on the network: a small RTSP server that sends a video over the connection itself, in real packets.
+
+And one that breaks off: a server that sends a transport stream, closes, and accepts again.
+"""
 
 from __future__ import annotations
 
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from films import picture, write_film
+from films import breaking, picture, write_film
 from unveil.errors import DataError
 from unveil.video.decode import Video, without_password
 
@@ -63,7 +67,7 @@ def _serve(server: socket.socket, stream: bytes, answer: str, asked: list[str]) 
 
 def test_an_rtsp_camera_is_read_like_a_file(tmp_path):
     film = write_film(tmp_path / "a.ts", 40)
-    with camera(film) as (port, asked), Video(f"rtsp://me:secret@127.0.0.1:{port}/live") as video:
+    with camera(film) as (port, asked), Video(f"rtsp://me:secret@127.0.0.1:{port}/live", waits=()) as video:
         assert video.live and video.seconds is None
         assert video.source == f"rtsp://127.0.0.1:{port}/live"
         frames = list(video.frames(every=2))
@@ -90,3 +94,43 @@ def test_a_camera_that_refuses_is_one_error_without_the_password(tmp_path):
 )
 def test_names_and_passwords_are_taken_out_of_addresses(given, told):
     assert without_password(given) == told
+
+
+def test_a_stream_that_breaks_is_opened_again_and_its_times_go_on(tmp_path):
+    film = write_film(tmp_path / "a.ts", 20)
+    with breaking(film, 3) as address, Video(address, waits=(0.3, 0.01)) as video:
+        frames = list(video.frames())
+    assert video.reopened == 2
+    assert [f.number for f in frames] == list(range(60))
+    assert [f.part for f in frames] == [0] * 20 + [1] * 20 + [2] * 20
+    steps = np.diff([f.time for f in frames])
+    assert np.allclose(np.delete(steps, (19, 39)), 0.1, atol=0.02)
+    assert all(0.3 <= steps[place] < 5 for place in (19, 39)), "the break took its time"
+    assert np.abs(frames[45].image.astype(int) - picture(5, 2)).mean() < 8
+    assert video.lost is not None
+    assert video.lost.endswith("it ended; tries to open it again, all in vain: 2; 60 frames were read")
+
+
+def test_a_stream_that_comes_back_empty_is_given_up(tmp_path):
+    film = write_film(tmp_path / "a.ts", 20)
+    with breaking(film, 1, empty=5) as address, Video(address, waits=(0.01,) * 3) as video:
+        assert len(list(video.frames())) == 20
+    assert video.reopened == 0 and video.lost is not None and "in vain: 3" in video.lost
+
+
+def test_waiting_for_a_stream_can_be_stopped(tmp_path):
+    film = write_film(tmp_path / "a.ts", 20)
+    with breaking(film, 1) as address, Video(address, waits=(600.0,)) as video:
+        frames = video.frames()
+        assert [next(frames).number for _ in range(20)] == list(range(20))
+        threading.Timer(0.1, video.stop).start()
+        began = time.monotonic()
+        assert list(frames) == [] and video.lost is None
+        assert time.monotonic() - began < 60
+
+
+def test_a_file_is_never_opened_again(tmp_path):
+    path = write_film(tmp_path / "a.ts", 20)
+    with Video(path, waits=(600.0,)) as video:
+        assert len(list(video.frames())) == 20 and not video.live
+    assert video.reopened == 0 and video.lost is None

@@ -24,6 +24,7 @@ VIDEOS = (
     *(".h264", ".hevc", ".ogv"),
 )
 SHOWN = 20
+LONGEST_WAIT = 60.0  # seconds
 
 
 def command(
@@ -50,6 +51,12 @@ def command(
     fps: Annotated[float | None, typer.Option(help="Look at no more frames a second than this.")] = None,
     crops: Annotated[int, typer.Option(min=1, max=100, help="Crops kept of each tracklet.")] = 4,
     seconds: Annotated[float | None, typer.Option(help="Stop after that much of each video.")] = None,
+    tries: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=20, help="Tries to open a broken live stream again, after 1, 2, 4 ... s; 5 by default."
+        ),
+    ] = None,
     again: Annotated[bool, typer.Option(help="Remove what a video gave before, and look at it anew.")] = False,
     engine: Annotated[
         Literal["auto", "torch", "onnx", "openvino"], typer.Option(help="What runs the model; the fastest by default.")
@@ -62,8 +69,8 @@ def command(
 ) -> None:
     """Find people in pictures and videos, embed them and keep them. What is there already is skipped, by content.
 
-    Stopped or killed, the same command goes on where it was. A live stream is read until Ctrl-C. In a folder pictures
-    and videos are taken; files that cannot be read are listed.
+    Stopped or killed, the same command goes on where it was. A live stream is read until Ctrl-C, and opened again where
+    it breaks. In a folder pictures and videos are taken; files that cannot be read are listed.
 
     **Examples:**
 
@@ -76,13 +83,15 @@ def command(
     from unveil.export.engine import load_engine
     from unveil.gallery.index import PictureSettings, VideoSettings, add_pictures, add_video
     from unveil.gallery.quality import find_parser
+    from unveil.video.decode import WAITS
 
     if every > 1 and fps is not None:
         raise DataError("give --every or --fps, not both")
     if detector is not None and boxes is not None:
         raise DataError("give --detector or --boxes, not both")
     began, kept, labels = moment(start_time, "--start-time"), duration(keep), tuple(tags or ())
-    footage = VideoSettings(camera, began, labels, every, fps, crops, seconds=seconds, keep=kept)
+    waits = WAITS if tries is None else tuple(min(2.0**n, LONGEST_WAIT) for n in range(tries))
+    footage = VideoSettings(camera, began, labels, every, fps, crops, seconds=seconds, keep=kept, waits=waits)
     pictures = PictureSettings(camera, began, labels, kept)
     works = [work for source in sources for work in _works(source)]
     if boxes is not None and sum(isinstance(work, str) for work in works) != 1:

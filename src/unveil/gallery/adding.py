@@ -36,6 +36,7 @@ class Added:
         boxes: people found in them.
         footage: length of what was seen of a video, seconds.
         dropped: frames of a live stream that came faster than they could be looked at.
+        reopened: how often a live stream broke and was opened again.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Added:
     boxes: int = 0
     footage: float = 0.0
     dropped: int = 0
+    reopened: int = 0
 
     def __str__(self) -> str:
         pace = max(self.seconds, 1e-9)
@@ -57,6 +59,7 @@ class Added:
             known = f", {self.known} were there" if self.known else ""
             return f"{self.source}: {self.crops} crops added{known}, {self.crops / pace:.0f} crops/s"
         dropped = f", {self.dropped} frames dropped" if self.dropped else ""
+        dropped += f", opened again: {self.reopened}" if self.reopened else ""
         return (
             f"{self.source}: {self.tracklets} tracklets and {self.crops} crops of {self.boxes} boxes in {self.frames} "
             f"frames{dropped}; {self.frames / pace:.1f} frames/s, {self.footage / pace:.2f} of real time"

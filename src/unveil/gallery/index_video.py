@@ -28,7 +28,7 @@ from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import track
 from unveil.records import Embedding
 from unveil.video.ahead import ReadAhead
-from unveil.video.decode import Video, is_address, without_password
+from unveil.video.decode import WAITS, Video, is_address, without_password
 from unveil.video.detect import Detector
 from unveil.video.given import GivenBoxes
 from unveil.video.records import Box, Frame
@@ -54,6 +54,7 @@ class VideoSettings:
         shortest: tracks of fewer boxes are left out.
         seconds: stop after that much video.
         keep: seconds after which the rows of a new gallery expire.
+        waits: seconds before each try to open a live stream again that broke.
     """
 
     camera: str | None = None
@@ -65,6 +66,7 @@ class VideoSettings:
     shortest: int = 3
     seconds: float | None = None
     keep: float | None = None
+    waits: tuple[float, ...] = WAITS
 
     def __post_init__(self) -> None:
         if not 1 <= self.crops <= 100 or self.shortest < 1 or (self.seconds is not None and not self.seconds > 0):
@@ -102,7 +104,7 @@ def add_video(
     """
     began = time.monotonic()
     open_gallery(store, name, engine, settings.keep)
-    with Video(source) as video:
+    with Video(source, waits=settings.waits) as video:
         label = without_password(str(source))
         if video.live and settings.start_time is None:
             settings = replace(settings, start_time=time.time())
@@ -129,7 +131,7 @@ def _identity(source: str | Path, video: Video, settings: VideoSettings) -> str:
 def _choices(detector: Detector | GivenBoxes, settings: VideoSettings) -> dict[str, Any]:
     found = f"{detector.name}@{sha256(detector.path)[:12]}" if isinstance(detector, GivenBoxes) else detector.name
     chosen = asdict(settings) | {"detector": found, "tags": list(settings.tags)}
-    return {k: v for k, v in chosen.items() if k not in ("seconds", "keep")}
+    return {k: v for k, v in chosen.items() if k not in ("seconds", "keep", "waits")}
 
 
 @dataclass
@@ -156,6 +158,7 @@ class _Work:
         started: float | None = None
         number = first - 1
         stopped = False
+        part, away = 0, 0.0
         frames = ReadAhead(self.video.frames(self.settings.every, self.settings.fps, first), drop=self.video.live)
         try:
             for frame in self._shown(frames, first):
@@ -163,6 +166,10 @@ class _Work:
                 if self.settings.seconds is not None and frame.time - started >= self.settings.seconds:
                     stopped = True
                     break
+                if frame.part != part:  # whoever is there now need not be who was there before the break
+                    part, away = frame.part, away + frame.time - last
+                    tracker = self._tracker()
+                    self._close(set())
                 number, last = frame.number, frame.time
                 boxes = self._boxes(frame)
                 for name, box in tracker.update(frame, boxes):
@@ -184,8 +191,10 @@ class _Work:
             if not self.video.live:
                 raise
         finally:
+            self.video.stop()
             frames.close()
-        self.added = replace(self.added, footage=0.0 if started is None else last - started, dropped=frames.dropped)
+        footage = 0.0 if started is None else last - started - away
+        self.added = replace(self.added, footage=footage, dropped=frames.dropped, reopened=self.video.reopened)
         self._close(set())
         self._write(number + 1, last, complete=not stopped)
 

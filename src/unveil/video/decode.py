@@ -1,12 +1,14 @@
 """Frames of a video file or of a live address, with the container's own times; damaged parts are left out and counted.
 
-Files, ``rtsp://`` and ``http://`` are read the same way, by PyAV (FFmpeg).
+Files, ``rtsp://`` and ``http://`` are read the same way, by PyAV (FFmpeg). A live stream that breaks is opened again.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -15,12 +17,12 @@ import numpy as np
 
 from unveil.data.images import MAX_PIXELS
 from unveil.errors import DataError, MissingExtraError
+from unveil.video.clock import Clock
 from unveil.video.records import Frame, Image
 
 ADDRESSES = ("rtsp", "rtsps", "http", "https", "tcp", "udp", "srt")
 OPEN_SECONDS, READ_SECONDS = 15.0, 15.0
-LONGEST_GAP = 3600.0  # seconds between two frames of a file; more is a damaged time stamp
-DISORDER = 3.0  # seconds; frames around a damage may come that late, further back the clock began anew
+WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each try to open a live stream again that broke
 MAX_FAILURES = 2000  # unreadable packets in a row after which the rest is given up
 
 
@@ -44,13 +46,18 @@ class Video:
     Args:
         source: path of a file, or an address (rtsp, http, tcp, udp, srt).
         max_pixels: larger frames are refused.
+        waits: seconds before each try to open a live stream again that broke; a frame gives it all tries anew. It ends
+            when they are used up; with none it ends where it breaks. A file is never opened again.
 
     Raises:
         DataError: there is no such file, nothing answers, or it holds no video that can be decoded.
         MissingExtraError: PyAV is not installed.
     """
 
-    def __init__(self, source: str | Path, max_pixels: int = MAX_PIXELS) -> None:
+    _container: Any = None
+    _stream: Any = None
+
+    def __init__(self, source: str | Path, max_pixels: int = MAX_PIXELS, waits: Sequence[float] = WAITS) -> None:
         try:
             import av
         except ImportError:
@@ -67,38 +74,20 @@ class Video:
         protocols = "udp,rtp,rtsp,tcp,tls,http,https,httpproxy,crypto,srt" if address else "file"
         options = {"protocol_whitelist": protocols} | ({"rtsp_transport": "tcp"} if "rtsp" in self.source[:5] else {})
         timeout = (OPEN_SECONDS, READ_SECONDS) if address else None
-        self._container: Any = None
-        try:
-            name = str(source) if address else f"file:{source}"
-            self._container = av.open(name, options=options, timeout=timeout, metadata_errors="replace")
-            if not self._container.streams.video:
-                raise DataError(f"{self.source}: holds sound or text, but no video")
-            self._stream: Any = self._container.streams.video[0]
-            self._stream.thread_type = "AUTO"
-        except (av.error.FFmpegError, OSError) as e:
-            self.close()
-            raise DataError(f"{self.source}: not a video that can be read: {_reason(e)}") from None
-        except DataError:
-            self.close()
-            raise
-        self.live = address and not self._container.duration
-        self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
+        name = str(source) if address else f"file:{source}"
+        self._how: dict[str, Any] = {"file": name, "options": options, "timeout": timeout, "metadata_errors": "replace"}
+        self._waits = tuple(waits)
+        self._stopped = threading.Event()
+        self._open()
+        length = self._container.duration
+        self.seconds: float | None = length / av.time_base if length and length > 0 else None
+        self.live = address and not length
+        self._announced = int(self._stream.frames)
         self.unreadable = 0
         self.broken_off: str | None = None
         self.decoded = 0
+        self.reopened = 0
         self._over = False  # nothing is left to read; where reading was stopped, nothing is missing
-
-    @property
-    def rate(self) -> float:
-        """Frames a second as the container announces them, between 1 and 240; 25 where it does not."""
-        announced = float(self._stream.average_rate or self._stream.guessed_rate or 25)
-        return announced if 1 <= announced <= 240 else 25.0
-
-    @property
-    def seconds(self) -> float | None:
-        """Length that the container announces; ``None`` for a live stream."""
-        length = self._container.duration
-        return length / self._av.time_base if length and length > 0 else None
 
     def frames(self, every: int = 1, fps: float | None = None, first: int = 0) -> Iterator[Frame]:
         """Yield the frames in order.
@@ -113,23 +102,23 @@ class Video:
         """
         if every < 1 or (fps is not None and not 0 < fps <= 1000):
             raise DataError(f"expected every >= 1 and 0 < fps <= 1000, got every={every}, fps={fps}")
-        clock, due, number = _Clock(self.rate), 0.0, -1
-        for frame in self._decode():
+        clock, due, number = Clock(self.rate), 0.0, -1
+        for frame in self._decode(clock):
             number += 1
-            time = clock.read(frame)
-            if time is None:
+            moment = clock.read(frame)
+            if moment is None:
                 self.unreadable += 1
-            if frame is None or time is None:
+            if frame is None or moment is None:
                 continue
             self.decoded += 1
             if fps is not None:
-                taken = time >= due - 1e-6
+                taken = moment >= due - 1e-6
                 if taken:
-                    due = due + 1 / fps if due + 1 / fps > time else time + 1 / fps
+                    due = due + 1 / fps if due + 1 / fps > moment else moment + 1 / fps
             else:
                 taken = number % every == 0
             if taken and number >= first:
-                yield Frame(number, time, self._pixels(frame))
+                yield Frame(number, moment, self._pixels(frame), self.reopened)
         self._over = True
         if not self.decoded:
             why = self.broken_off or f"{self.unreadable} packets, none of them whole"
@@ -150,6 +139,11 @@ class Video:
         """Let go of the file or the connection."""
         if self._container is not None:
             self._container.close()
+        self._container = self._stream = None
+
+    def stop(self) -> None:
+        """Let `frames` end instead of waiting for a stream that broke; for another thread than theirs."""
+        self._stopped.set()
 
     def __enter__(self) -> Video:
         return self
@@ -157,8 +151,57 @@ class Video:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
 
-    def _decode(self) -> Iterator[Any]:
-        """Yield decoded frames, and ``None`` for each one that is damaged."""
+    def _open(self) -> None:
+        """Open the container and its stream of pictures; DataError when that cannot be done."""
+        try:
+            self._container = self._av.open(**self._how)
+            if not self._container.streams.video:
+                raise DataError(f"{self.source}: holds sound or text, but no video")
+            self._stream = self._container.streams.video[0]
+            self._stream.thread_type = "AUTO"
+            self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
+            announced = float(self._stream.average_rate or self._stream.guessed_rate or 25)
+            # Frames a second as the container announces them, between 1 and 240; 25 where it does not.
+            self.rate = announced if 1 <= announced <= 240 else 25.0
+        except (self._av.error.FFmpegError, OSError) as e:
+            self.close()
+            raise DataError(f"{self.source}: not a video that can be read: {_reason(e)}") from None
+        except DataError:
+            self.close()
+            raise
+
+    def _decode(self, clock: Clock) -> Iterator[Any]:
+        """Yield decoded frames, ``None`` for each one that is damaged; open a live stream again where it breaks."""
+        tries, seen = 0, time.monotonic()
+        while True:
+            for frame in self._part():
+                if frame is not None:
+                    if tries:
+                        self.reopened += 1
+                        self.broken_off = None
+                        clock.restart(time.monotonic() - seen)
+                    tries, seen = 0, time.monotonic()
+                yield frame
+            tries = self._again(tries) if self.live else 0
+            if not tries:
+                return
+
+    def _again(self, tries: int) -> int:
+        """Open a stream again; return how often that was tried since its last frame, 0 when it is over for good."""
+        self.close()
+        for number, wait in enumerate(self._waits[tries:], tries + 1):
+            if self._stopped.wait(wait):
+                return 0
+            with contextlib.suppress(DataError):
+                self._open()
+                return number
+        if self._waits:
+            tried = len(self._waits)
+            self.broken_off = f"{self.broken_off or 'it ended'}; tries to open it again, all in vain: {tried}"
+        return 0
+
+    def _part(self) -> Iterator[Any]:
+        """Yield what `_decode` does, up to the end or the break."""
         failures = 0
         packets = self._container.demux(self._stream)
         while True:
@@ -198,37 +241,10 @@ class Video:
         """Say when a file ends well before the end that its header announces."""
         if self.live or not self._over:
             return None
-        announced = self._stream.frames
+        announced = self._announced
         if not announced or self.decoded + self.unreadable >= announced - 1:
             return None
         return f"{announced - self.decoded - self.unreadable} of {announced} announced frames are missing"
-
-
-class _Clock:
-    """Seconds since the first frame: never backwards, whatever a damaged file or a camera that restarts says."""
-
-    def __init__(self, rate: float) -> None:
-        self._step = 1 / rate
-        self._zero: float | None = None
-        self._last: float | None = None
-
-    def read(self, frame: Any) -> float | None:
-        """Return the time of a frame, of a missing one by estimate; ``None`` for one that comes out of order."""
-        stamp = None if frame is None else frame.time
-        expected = 0.0 if self._last is None else self._last + self._step
-        if stamp is None:
-            self._last = expected
-            return expected
-        if self._zero is None:
-            self._zero = stamp - expected
-        time = stamp - self._zero
-        last = 0.0 if self._last is None else self._last
-        if last - DISORDER <= time < last - 1e-9:
-            return None
-        if not last - 1e-9 <= time <= last + LONGEST_GAP:  # the clock of the camera began anew, or the stamp is damaged
-            self._zero, time = stamp - expected, expected
-        self._last = time
-        return time
 
 
 def _is_list(path: Path) -> bool:

@@ -35,11 +35,13 @@ class Frame:
         number: from 0, in order of presentation; frames that cannot be read count too.
         time: seconds since the first frame, from the container.
         image: ``(H, W, 3)`` uint8 RGB.
+        part: how often a live stream broke and was opened again before it.
     """
 
     number: int
     time: float
     image: Image
+    part: int = 0
 
 
 class Tracked(NamedTuple):
