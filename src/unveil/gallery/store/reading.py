@@ -83,7 +83,8 @@ def nearest(
     # Goes on in the index until the filter has let enough rows through.
     cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
     # Of the gallery's own tables: of all galleries' the planner expects one row in two hundred, and sorts those.
-    table, condition, values = f"coarse_{gallery} c", "true", {}
+    table, condition = f"coarse_{gallery} c", "true"
+    values: dict[str, Any] = {}
     if where != Filter():
         table += f" JOIN items_{gallery} i ON i.id = c.id AND i.bucket = c.bucket"
         condition, values = rows.condition(gallery, where)
