@@ -42,16 +42,9 @@ def workplace(tmp_path, monkeypatch) -> Path:
 
 @pytest.fixture
 def galleries(workplace, monkeypatch) -> Iterator[None]:
-    """A folder for the commands on galleries, and a model where `unveil demo` leaves one."""
+    """A folder for the commands on galleries."""
     from own_postgres import new_folder, remove
-    from unveil.methods.method import LabelSpace
-    from unveil.models.card import Card
-    from unveil.models.checkpoint import new_model, save_model
-    from unveil.recipe import load_recipe
 
-    recipe = load_recipe(None, ["method.name=histogram"])
-    card = Card(recipe=recipe.model_dump(mode="json"), persons=2)
-    save_model(workplace / "demo/run/model.safetensors", new_model(recipe, LabelSpace(2)), card)
     folder = new_folder()
     monkeypatch.setenv("UNVEIL_GALLERIES", str(folder))
     yield

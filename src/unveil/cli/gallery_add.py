@@ -74,11 +74,11 @@ def command(
 
     **Examples:**
 
-    `unveil gallery add crops/ --gallery shop --model runs/bot --camera door`
+    `unveil gallery add crops/ --gallery shop --camera door`
 
-    `unveil gallery add monday.mp4 --gallery station --model runs/bot --camera gate --start-time 2026-03-02T08:00`
+    `unveil gallery add monday.mp4 --gallery station --camera gate --start-time 2026-03-02T08:00`
 
-    `unveil gallery add rtsp://camera/1 --gallery station --model runs/bot --detector yolox.json --fps 5`
+    `unveil gallery add rtsp://camera/1 --gallery yard --model runs/best --detector yolox.json --fps 5`
     """
     from unveil.export.engine import load_engine
     from unveil.gallery.index import PictureSettings, VideoSettings, add_pictures, add_video

@@ -69,8 +69,8 @@ def command(
 
     In a gallery the audit log keeps who searched, why, and what was found. Faces in pages and sheets are blurred.
 
-    **Examples:** `unveil search query.jpg station --model runs/bot --camera gate --why "lost child" --page found.html`,
-    `unveil search row:17 station --mode changed`, `unveil search query.jpg crops.safetensors --model runs/bot`
+    **Examples:** `unveil search query.jpg station --camera gate --why "lost child" --page found.html`,
+    `unveil search row:17 station --mode changed`, `unveil search query.jpg crops.safetensors --model runs/best`
     """
     from unveil.cli.search_file import FileSearch, search_file
     from unveil.cli.search_gallery import GallerySearch, search_gallery
