@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import inspect
 import typing
@@ -47,7 +48,7 @@ READERS = {
     "caviar": "unveil.data.caviar:read",
     "3dpes": "unveil.data.pes3d:read",
 }
-COMMON_OPTIONS = ("parsing", "parsing_scheme")
+COMMON_OPTIONS = ("parsing", "parsing_scheme", "outfits")
 SPLITS_OPTION = "splits"  # of a source that stands for several; see unveil.data.splits
 
 
@@ -69,7 +70,8 @@ def load_dataset(source: DataSource) -> Dataset:
     """Read the dataset that a source names.
 
     Beside its own options every dataset takes ``parsing``, the root of a tree ``parsing/<scheme>/...`` of its maps, and
-    ``parsing_scheme``, where that tree has several.
+    ``parsing_scheme``, where that tree has several; ``outfits=person`` gives every person one outfit, for a set without
+    labels of clothes that was filmed within minutes.
 
     Raises:
         DataError: unknown name or option, a wrong value, a missing folder, or files that are not that dataset.
@@ -84,6 +86,8 @@ def load_dataset(source: DataSource) -> Dataset:
         if not root.exists():
             raise DataError(f"dataset {source.name!r}: {root} does not exist")
     dataset = read(root, **options)
+    if "outfits" in source.options:
+        dataset = _one_outfit_each(dataset, source)
     if "parsing" not in source.options:
         return dataset
     return attach_parsing(dataset, Path(source.options["parsing"]), source.options.get("parsing_scheme"))[0]
@@ -95,6 +99,16 @@ def options_of(name: str) -> dict[str, Any]:
     hints = typing.get_type_hints(read, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
     return {p.name: hints[p.name] for p in inspect.signature(read).parameters.values() if p.kind is keyword}
+
+
+def _one_outfit_each(dataset: Dataset, source: DataSource) -> Dataset:
+    if (asked := source.options["outfits"]) != "person":
+        raise DataError(f"dataset {source.name!r}: option 'outfits' must be 'person', found {asked!r}")
+    if any(sample.clothes is not None for sample in dataset.samples):
+        raise DataError(f"dataset {source.name!r} says who wears what: leave out the option 'outfits'")
+    samples = tuple(dataclasses.replace(sample, clothes=sample.person) for sample in dataset.samples)
+    notes = tuple(note for note in dataset.notes if not note.startswith("clothes is unknown"))
+    return dataclasses.replace(dataset, samples=samples, notes=(*notes, "every person is said to wear one outfit"))
 
 
 def _typed(read: Callable[..., Dataset], source: DataSource) -> dict[str, Any]:

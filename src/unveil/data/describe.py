@@ -20,9 +20,11 @@ high or too low is found and said. `unveil data check name root` reads every fil
 unreadable files, copies, image names outside the grammar (all of them with `--json` or `--csv FILE`), two files of one
 person and frame, maps whose size or labels do not fit. Its exit code is 1 when something was found.
 
-Every dataset takes `{common}`: the root of a tree of human-parsing maps, and its scheme where there are several. To
-test on a dataset that is halved ten times, `{splits}=10` gives the mean of its ten splits; training on it takes one
-`split`, and `unveil bench ... --data viper:ROOT?{splits}=10` trains one model a split.
+Every dataset takes `{common}`: the root of a tree of human-parsing maps,
+its scheme where there are several, and `outfits=person`, which gives every person one outfit: so methods that train on
+clothes labels take sets without them that were filmed within minutes. To test on a dataset that is halved ten times,
+`{splits}=10` gives the mean of its ten splits; training on it takes one `split`, and
+`unveil bench ... --data viper:ROOT?{splits}=10` trains one model a split.
 
 {table}
 
