@@ -230,13 +230,28 @@ def test_terms_are_the_blocks_own_losses():
 
 def test_copies_without_clothes_are_black_where_something_is_worn():
     batch = crops()
-    twice = make(**ALL).expand(batch)
+    twice = make(**ALL, recoloured=0.0).expand(batch)
     worn = (batch.parsing >= MAPS)[:, None].expand(-1, 3, -1, -1)
     assert torch.equal(twice.images[:8], batch.images)
     assert twice.images[8:][worn].max() == 0
     assert torch.equal(twice.images[8:][~worn], batch.images[~worn])
     assert torch.equal(twice.clothes[8:], batch.clothes + len(OUTFITS))
     assert torch.equal(make(**ALL, erased_clothes="inherit").expand(batch).clothes[8:], batch.clothes)
+
+
+def test_recoloured_clothes_have_one_colour_above_the_hips_and_another_below():
+    batch = crops()
+    grey = batch.replace(images=torch.full_like(batch.images, 128))  # without light and folds a garment is one colour
+    torch.manual_seed(0)
+    painted = make(**ALL, recoloured=1.0).expand(grey).images[8:]
+    for crop, parsing in zip(painted, batch.parsing, strict=True):
+        labels = {int(label): crop[:, parsing == label] for label in parsing.unique()}
+        above = [pixels for label, pixels in labels.items() if 7 <= label <= 11]
+        below = [pixels for label, pixels in labels.items() if label >= 12]
+        assert all((pixels == 128).all() for label, pixels in labels.items() if label < 7)
+        colours = [torch.unique(torch.cat(group, 1), dim=1) for group in (above, below) if group]
+        assert colours and all(colour.shape[1] == 1 for colour in colours)
+        assert len(colours) < 2 or not torch.equal(*colours)
 
 
 def test_the_adversary_counts_copies_as_their_originals(monkeypatch):

@@ -82,7 +82,7 @@ class UnveilSettings(ClothesSettings):
     mean_feature: bool = False
     metric_loss: Literal["none", "tri", "cross"] = "cross"
     erased_clothes: Literal["inherit", "distinct"] = "distinct"
-    recoloured: float = 0.0
+    recoloured: float = 0.6
     pool: PoolingName = "maxavg"
     mu: float = 0.5
     gamma: float = 0.35
@@ -264,13 +264,19 @@ _ADDED: dict[str, dict[str, object]] = {
         "metric_loss": "cross",
         "pool": "maxavg",
     },
+    "the same, 60 % of the copies recoloured": {
+        "erase_clothes": True,
+        "metric_loss": "cross",
+        "pool": "maxavg",
+        "recoloured": 0.6,
+    },
 }
 
 
 def _row(label: str, settings: dict[str, object]) -> Row:
     erase = "augment.erase=none" if settings["compound"] else "augment.erase=cal"
     budget = (_WHOLE, _HALF, _QUARTER)[bool(settings["compound"]) + bool(settings["erase_clothes"])]
-    return Row(label, {"pool": "avg"} | settings, overrides=(*budget, erase))
+    return Row(label, {"pool": "avg", "recoloured": 0.0} | settings, overrides=(*budget, erase))
 
 
 def _table(title: str, *rows: Row) -> Table:
