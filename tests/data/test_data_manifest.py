@@ -118,13 +118,16 @@ def test_writing_needs_files_and_never_leaves_half_a_file(tmp_path):
 
 
 def test_one_outfit_each_where_none_is_labelled(tmp_path):
+    def asked(value):
+        return DataSource(name="manifest", root=str(tmp_path / "manifest.csv"), options={"outfits": value})
+
     write(tmp_path, "path,person\na.png,7\nb.png,7\nm.png,8\n")
-    dataset = load_dataset(DataSource(name="manifest", root=str(tmp_path / "manifest.csv"), options={"outfits": "person"}))
+    dataset = load_dataset(asked("person"))
     assert [s.clothes for s in dataset.samples] == ["7", "7", "8"]
     assert "every person is said to wear one outfit" in dataset.notes
     assert not any("clothes is unknown" in note for note in dataset.notes)
     with pytest.raises(DataError, match="must be 'person', found 'day'"):
-        load_dataset(DataSource(name="manifest", root=str(tmp_path / "manifest.csv"), options={"outfits": "day"}))
+        load_dataset(asked("day"))
     write(tmp_path, "path,person,clothes\na.png,7,red\nb.png,7,blue\n")
     with pytest.raises(DataError, match="says who wears what"):
-        load_dataset(DataSource(name="manifest", root=str(tmp_path / "manifest.csv"), options={"outfits": "person"}))
+        load_dataset(asked("person"))
