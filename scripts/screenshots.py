@@ -3,7 +3,7 @@
 Needs Chromium. Films three cameras of a world, indexes the films and the world's crops, and searches for somebody on
 a frame of a fourth film:
 
-    python scripts/screenshots.py --model runs/best --detector yolox_nano.json
+    python scripts/screenshots.py --detector yolox_nano.json
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ LIMIT = 200_000
 def main() -> None:
     """Run the script."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--model", required=True, help="a model file or the folder of a run")
+    asked.add_argument("--model", default="unveil:parts", help="a model file or the folder of a run")
     asked.add_argument("--detector", type=Path, help="card of an ONNX detector")
     asked.add_argument("--world", default="small", help="world whose people are shown")
     asked.add_argument("--seconds", type=float, default=8.0, help="length of each film")
     asked.add_argument("--work", type=Path, help="folder to keep films and gallery in")
     asked.add_argument("--out", type=Path, default=Path("docs/pictures"))
     options = asked.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
     work = options.work or Path(tempfile.mkdtemp(prefix="unveil-"))
     films = {camera: film(options.world, camera, options.seconds, work) for camera in (*CAMERAS, QUERY)}
     store = open_store(None, work / "store")
