@@ -27,7 +27,7 @@ from unveil.export.engine import Engine, load_engine
 from unveil.gallery.adding import mean_embedding
 from unveil.gallery.best_crops import OpenTrack, best_rows
 from unveil.gallery.index import PictureSettings, VideoSettings, add_pictures, add_video
-from unveil.gallery.quality import body_shares, find_parser, measure, picture_worth, place_worth
+from unveil.gallery.quality import body_shares, find_parser, measure, picture_worth, place_worth, without_hidden
 from unveil.gallery.records import Filter
 from unveil.records import Embedding, Sample
 from unveil.video.decode import Video
@@ -366,7 +366,9 @@ def test_quality_knows_small_blurred_cut_and_covered_crops():
     assert place_worth(box, [behind], WIDTH, HEIGHT) == 1
 
 
-def test_the_parser_sees_that_half_a_body_is_hidden():
+@pytest.fixture(scope="module")
+def half_hidden():
+    """The package's parser, crops of people who are wholly seen, and the same with the lower half covered."""
     from unveil.world.plan import preset
     from unveil.world.video import film as rendered
 
@@ -378,11 +380,29 @@ def test_the_parser_sees_that_half_a_body_is_hidden():
     covered = [c.copy() for c in crops]
     for crop in covered:
         crop[crop.shape[0] // 2 :] = 120
+    return parser, crops, covered
+
+
+def test_the_parser_sees_that_half_a_body_is_hidden(half_hidden):
+    parser, crops, covered = half_hidden
     shown, less = body_shares(crops, parser), body_shares(covered, parser)
     assert crops and all(0 <= s <= 1 for s in (*shown, *less))
     assert np.mean(shown) > np.mean(less) + 0.05 and all(a > b for a, b in zip(shown, less, strict=True))
     assert body_shares(crops, None) == [None] * len(crops)
     assert measure(crops[:1], parser)[0].worth == pytest.approx(picture_worth(crops[0]) * shown[0])
+
+
+def test_parts_that_the_parser_sees_hidden_do_not_count(half_hidden):
+    parser, crops, covered = half_hidden
+    n, names = len(crops), ("global", "head", "left-leg", "right-leg")
+    embedding = Embedding(np.ones((n, 4, 2), np.float32), np.ones((n, 4), np.float32), names, "cosine", (1.0,) * 4)
+    assert without_hidden(embedding, crops, parser).visibility.mean() > 0.95
+    hidden = without_hidden(embedding, covered, parser).visibility
+    assert hidden[:, :2].min() == 1 and hidden[:, 2:].mean() < 0.3
+    assert embedding.visibility.min() == 1  # the one it was made from stays as it is
+    assert without_hidden(embedding, crops, None) is embedding
+    other = replace(embedding, names=("a", "b", "c", "body"))
+    assert without_hidden(other, covered, parser) is other
 
 
 def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():

@@ -196,6 +196,18 @@ def test_vectors_names_and_weights_follow_the_switches():
     torch.testing.assert_close(lengths, torch.ones_like(lengths))
 
 
+def test_parts_are_compared_behind_their_neck():
+    method = make(**OFF | {"parts": True}).eval()
+    with torch.no_grad():
+        method.necks["parts"].running_mean.normal_()
+        features = method.backbone(unlabelled().images)
+        _, parts = method._parts(features, method.predictor(features))
+        behind = method.necks["parts"](parts.flatten(1)).unflatten(1, parts.shape[1:])
+        vectors = method.embed(unlabelled()).vectors[:, -len(PARTS) :, : parts.shape[2]]
+    torch.testing.assert_close(vectors, F.normalize(behind, dim=2))
+    assert not torch.allclose(vectors, F.normalize(parts, dim=2), atol=0.1)
+
+
 def test_mu_decides_which_parts_are_visible():
     def seen(mu):
         return make(**OFF | {"parts": True}, mu=mu).eval().embed(unlabelled()).visibility

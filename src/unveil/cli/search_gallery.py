@@ -17,7 +17,7 @@ from unveil.cli.stores import opened, user
 from unveil.data.images import read_image, read_sample
 from unveil.errors import DataError
 from unveil.export.engine import Engine, load_engine
-from unveil.gallery.quality import find_parser
+from unveil.gallery.quality import find_parser, without_hidden
 from unveil.gallery.query import Box, check_people, cut
 from unveil.gallery.records import Filter, Mode, Rows
 from unveil.gallery.report import answer_of, report_dict, write_report
@@ -137,9 +137,10 @@ def _query(
     samples = [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
     _one_person(len(samples), asked)
     pictures = [cut(read_sample(s), asked.box, s.key) for s in samples]
-    if not asked.anyway and (parser := find_parser()) is not None:
+    parser = find_parser()
+    if not asked.anyway and parser is not None:
         check_people(pictures, [s.key for s in samples], parser)
-    return engine.embed(pictures), engine.fingerprint, pictures, negatives, ()
+    return without_hidden(engine.embed(pictures), pictures, parser), engine.fingerprint, pictures, negatives, ()
 
 
 def _stored(asked: GallerySearch, store: Store) -> tuple[int, Embedding, list[np.ndarray]]:
@@ -166,4 +167,5 @@ def _one_person(count: int, asked: GallerySearch) -> None:
 def _negatives(asked: GallerySearch, engine: Engine | None) -> Embedding | None:
     if engine is None:
         return None
-    return engine.embed([read_image(path) for path in asked.negatives])
+    pictures = [read_image(path) for path in asked.negatives]
+    return without_hidden(engine.embed(pictures), pictures, find_parser())

@@ -21,7 +21,7 @@ from unveil.errors import ImageError
 from unveil.export.engine import Engine
 from unveil.gallery.adding import BATCH, Added, key_of, mean_embedding, open_gallery, shrunk, thumbnail, tracklet_item
 from unveil.gallery.index_video import VideoSettings, add_video
-from unveil.gallery.quality import Quality, measure
+from unveil.gallery.quality import Quality, measure, without_hidden
 from unveil.gallery.records import Item
 from unveil.gallery.store import Store
 from unveil.parsing.onnx_parser import OnnxParser
@@ -77,7 +77,7 @@ def add_pictures(
         samples: the crops; those with a tracklet label get a row for the tracklet as well.
         source: what the report calls them.
         settings: what is said of all of them.
-        parser: says how much of the body shows.
+        parser: says how much of the body and of its parts shows.
 
     Raises:
         DataError: the gallery was made with another model.
@@ -187,7 +187,7 @@ def _rows(
     """Return the rows of a batch with their embedding: crops, and one more for each tracklet."""
     crops = [crop for group in groups for crop in group]
     images = [crop.image for crop in crops]
-    embedding = engine.embed(images)
+    embedding = without_hidden(engine.embed(images), images, parser)
     items = [_item(crop, quality, settings) for crop, quality in zip(crops, measure(images, parser), strict=True)]
     extra: list[Embedding] = []
     start = 0

@@ -20,7 +20,7 @@ from unveil.export.engine import Engine
 from unveil.files import sha256
 from unveil.gallery.adding import BATCH, Added, key_of, mean_embedding, nothing, open_gallery, thumbnail, tracklet_item
 from unveil.gallery.best_crops import OpenTrack, best_rows
-from unveil.gallery.quality import body_shares, together
+from unveil.gallery.quality import body_shares, together, without_hidden
 from unveil.gallery.records import Filter, Item
 from unveil.gallery.store import Store
 from unveil.gallery.video_job import VideoJob
@@ -237,7 +237,7 @@ class _Work:
         rows = [self._crops(name, ended) for name, ended in self.finished]
         crops = [item for items, _ in rows for item in items]
         images = [image for _, found in rows for image in found]
-        embedding = self.engine.embed(images)
+        embedding = without_hidden(self.engine.embed(images), images, self.parser)
         whole, means, start = [], [], 0
         for items, _ in rows:
             worth = np.array([item.quality or 0.0 for item in items])

@@ -61,7 +61,8 @@ class UnveilSettings(ClothesSettings):
             original are a pair across clothes, or in that of its original ("inherit").
         recoloured: share of those copies whose clothes get random colours instead of black (ours).
         pool: how the map becomes the global vector.
-        mu: a part is visible at test where its map exceeds this somewhere; 0 takes every part for visible.
+        mu: a part is visible at test where its map exceeds this somewhere; 0 takes every part for visible, because on
+            small maps (8x4 for crops of 128x64) narrow parts never win a cell.
         gamma: weight of the part attention loss.
         k: stripes of the screening.
         threshold: of the screening at test; 0 switches it off there.
@@ -84,7 +85,7 @@ class UnveilSettings(ClothesSettings):
     erased_clothes: Literal["inherit", "distinct"] = "distinct"
     recoloured: float = 0.6
     pool: PoolingName = "maxavg"
-    mu: float = 0.5
+    mu: float = 0.0
     gamma: float = 0.35
     k: int = 6
     threshold: float = 0.35

@@ -13,6 +13,7 @@ from fastapi import HTTPException, Request
 from unveil.data.images import read_image
 from unveil.errors import DataError
 from unveil.export.engine import Engine
+from unveil.gallery.quality import without_hidden
 from unveil.gallery.query import check_people
 from unveil.gallery.records import GalleryInfo, Item
 from unveil.gallery.resident import Resident
@@ -70,7 +71,7 @@ class Service:
         engine: embeds query pictures; galleries of other models cannot be searched.
         detector: finds people on frames; ``None`` where none is there.
         settings: see `Settings`.
-        parser: says whether somebody is on a query picture; ``None`` takes every picture.
+        parser: says whether somebody is on a query picture, and which parts show; ``None`` takes every picture.
     """
 
     def __init__(
@@ -205,7 +206,10 @@ class Service:
                 else:
                     parts.append(known)
         if fresh:
-            made = self.batcher.embed([self.pixels(picture, box) for picture, box in fresh])
+            images = [self.pixels(picture, box) for picture, box in fresh]
+            made = self.batcher.embed(images)
+            with self._parsing:
+                made = without_hidden(made, images, self.parser)
             for n, (picture, box) in enumerate(fresh):
                 picture.embedded[box] = made.select(slice(n, n + 1))
             parts.append(made)
