@@ -48,18 +48,26 @@ def test_auto_is_measured_once_and_remembered(saved, trained, pictures, caplog):
 
 def test_a_damaged_cache_is_made_again(saved, trained, pictures):
     load_engine(saved, "onnx")
-    file = choice.cache_dir() / "engines" / trained.card.fingerprint / "model-1.onnx"
+    file = choice.cache_dir() / "engines" / trained.card.fingerprint / choice.graph_name()
     file.write_bytes(file.read_bytes()[:5000])
     (file.parent / "engines.json").write_text("{")
     engine = load_engine(saved, "onnx")
     assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
 
 
+def test_a_graph_of_other_code_is_not_run(saved, trained):
+    load_engine(saved, "onnx")
+    folder = choice.cache_dir() / "engines" / trained.card.fingerprint
+    (folder / choice.graph_name()).rename(folder / "model-1-older.onnx")
+    load_engine(saved, "onnx")
+    assert [path.name for path in folder.glob("*.onnx")] == [choice.graph_name()]
+
+
 def test_an_engine_that_disagrees_is_left_out_of_the_choice(saved, trained, caplog, monkeypatch):
     """The cached graph is another model's with this one's card: only the comparison can tell."""
     onnx = pytest.importorskip("onnx")
     load_engine(saved, "onnx")
-    file = choice.cache_dir() / "engines" / trained.card.fingerprint / "model-1.onnx"
+    file = choice.cache_dir() / "engines" / trained.card.fingerprint / choice.graph_name()
     proto = onnx.load(str(file))
     for tensor in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)

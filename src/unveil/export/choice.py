@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
 import logging
 import platform
@@ -98,9 +100,11 @@ def _checked(
     model: TrainedModel, kind: Literal["onnx", "openvino"], threads: int, folder: Path, known: dict[str, Any]
 ) -> tuple[Engine, float]:
     """Return an engine on the cached export, made when there is none, that has once agreed with PyTorch here."""
-    file = folder / f"model-{FORMAT}.onnx"
+    file = folder / graph_name()
     for attempt in range(2):
         if not file.is_file():
+            for other in folder.glob("model-*.onnx"):
+                other.unlink()
             write_graph(model, file)
         try:
             engine = _RUNNERS[kind](file, threads)
@@ -116,6 +120,19 @@ def _checked(
         known[key] = check_parity(torch_engine(model, threads), engine).largest
         _keep(folder / "engines.json", known)
     return engine, known[key]
+
+
+@functools.cache
+def graph_name() -> str:
+    """Return the name of a model's exported file in the cache.
+
+    It follows the code that made the graph: a method that embeds otherwise since an upgrade must not run as it was.
+    """
+    package = Path(__file__).parents[1]
+    code = hashlib.sha256()
+    for path in sorted(p for room in ("methods", "nn", "export") for p in (package / room).rglob("*.py")):
+        code.update(path.read_bytes())
+    return f"model-{FORMAT}-{code.hexdigest()[:12]}.onnx"
 
 
 def _require(kind: str) -> None:
