@@ -18,7 +18,7 @@ from unveil.world import labels as world
 from unveil.world.dataset import read
 from unveil.world.shares import SHARES, pab_shares, world_shares
 
-LEAST_IOU = {"pab6": 0.45, "cre7": 0.58}
+LEAST_IOU = {"pab6": 0.65, "cre7": 0.74}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_it_finds_the_parts_of_people_that_it_never_saw(parser, rendered):
         )
         assert np.nanmean(class_iou(matrix)) >= least, name
     truth = pab_shares(np.stack([world_shares(sample.extra) for sample in data.samples]))
-    assert np.nanmean(np.abs(truth - shares)) <= 0.16
+    assert np.nanmean(np.abs(truth - shares)) <= 0.1
     # A crop of the upper half shows no legs; the head is still there.
     whole = next(k for k, sample in enumerate(data.samples) if float(sample.extra["visible"]) > 0.95)
     half = parser.parse([images[whole][: images[whole].shape[0] // 2]]).visibility[0]
