@@ -13,7 +13,7 @@ from unveil.gallery.reasons import mode_note, reasons
 from unveil.gallery.records import coarse_vectors
 from unveil.records import Embedding
 
-NAMES = ("foreground", "head", "left_arm", "right_arm", "torso", "left_leg", "right_leg")
+NAMES = ("foreground", "head", "left-arm", "right-arm", "torso", "left-leg", "right-leg")
 
 
 def draw(n, seed, names=NAMES, metric="euclidean", weights=(), hidden=0.3):

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from test_methods_occlusion import batch, make, unlabelled
 
-from unveil.errors import DataError
+from unveil.errors import DataError, RecipeError
 from unveil.losses.part_triplet import part_triplet
 from unveil.methods import method_settings
 from unveil.methods.method import Step
@@ -79,6 +79,18 @@ def test_visibility_is_the_maximum_of_the_map_above_mu():
     assert everything_hidden.sum(dim=1).tolist() == [1.0] * 8
     stripes = make("pab", part_attention=False).eval().embed(unlabelled()).visibility
     assert stripes.min() == 1
+
+
+def test_part_neck_compares_parts_behind_the_neck_of_all_of_them():
+    method = make("pab", part_neck=True).eval()
+    with torch.no_grad():
+        method.necks["concat"].running_mean.normal_()
+        features = method.backbone(unlabelled().images)
+        _, parts = method._part_vectors(features, method._part_masks(features)[0])
+        behind = method.necks["concat"](parts.flatten(1)).unflatten(1, parts.shape[1:])
+        torch.testing.assert_close(method.embed(unlabelled()).vectors[:, 1:], F.normalize(behind, dim=2))
+    with pytest.raises(RecipeError, match="w_id_concat"):
+        make("pab", part_neck=True, w_id_concat=0.0)
 
 
 def test_foreground_map_is_the_maximum_over_parts_and_a_part_uses_its_own_map():

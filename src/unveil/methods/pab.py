@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unveil.errors import DataError
+from unveil.errors import DataError, RecipeError
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
@@ -25,9 +25,10 @@ from unveil.nn.neck import bn_neck, linear_classifier
 from unveil.nn.part_pooling import PartPoolingName
 from unveil.nn.pixel_attention import PixelAttention, PixelProjection
 from unveil.nn.stripes import stripe_masks
+from unveil.parsing.labels import PAB6
 from unveil.records import Batch, Embedding
 
-PARTS = ("head", "left_arm", "right_arm", "torso", "left_leg", "right_leg")
+PARTS = PAB6.labels[1:]
 HOLISTIC = ("global", "foreground", "concat")
 
 
@@ -41,7 +42,9 @@ class PABSettings:
         pixel_predictor: the pixel-level predictor; without it batch norm and a 1x1 convolution (free).
         part_loss: on part vectors: "id" (a classifier a part), "tri" (mined per part), "id_tri" (both), or the paper's
             "part_tri" (mined on the distance averaged over parts).
-        mu: a part is visible at test where its map exceeds this somewhere.
+        mu: a part is visible at test where its map exceeds this somewhere; 0 takes every part for visible.
+        part_neck: compare parts at test behind the neck of ``w_id_concat``, instead of the vectors that the triplet
+            sees (ours). Before it has pulled them apart, those of any two people are almost the same.
         gamma: weight of the part attention loss.
         foreground: the foreground map: the "max" over parts, or their "sum" clipped at 1.
         pool: how part maps become vectors (free).
@@ -66,6 +69,7 @@ class PABSettings:
     pixel_predictor: bool = True
     part_loss: Literal["id", "tri", "id_tri", "part_tri"] = "part_tri"
     mu: float = 0.5
+    part_neck: bool = False
     gamma: float = 0.35
     foreground: Literal["max", "sum"] = "max"
     pool: PartPoolingName = "gwap"
@@ -83,6 +87,10 @@ class PABSettings:
     w_tri_foreground: float = 0.0
     w_tri_concat: float = 0.0
     w_parts: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.part_neck and not self.w_id_concat:
+            raise RecipeError("method pab: part_neck needs a neck that is trained: set w_id_concat above 0")
 
 
 class PAB(Method):
@@ -151,6 +159,8 @@ class PAB(Method):
         features = self.backbone(batch.images)
         masks, _ = self._part_masks(features)
         foreground, parts = self._part_vectors(features, masks)
+        if self.settings.part_neck:
+            parts = self.necks["concat"](parts.flatten(1)).view_as(parts)
         vectors = torch.cat([self.necks["foreground"](foreground).unsqueeze(1), parts], dim=1)
         visible = self._visibility(masks)
         # The foreground is always visible, so that every pair of crops has something to compare.
