@@ -10,12 +10,14 @@ import pytest
 from unveil.world.casting import is_free, visible_share
 from unveil.world.crops import truth
 from unveil.world.detector import Detection, detect
-from unveil.world.figure import build_figure
+from unveil.world.figure import build_figure, posed
+from unveil.world.hanging import FARTHEST
 from unveil.world.identity import Identity, draw_identity
 from unveil.world.labels import CLASSES, OCCLUDER, OTHER_PERSON, PARTS, class_of, part_of
+from unveil.world.mesh import Figure
 from unveil.world.outfit import Outfit, draw_outfit
 from unveil.world.plate import SUPERSAMPLE
-from unveil.world.pose import Pose
+from unveil.world.pose import Limb, Pose
 from unveil.world.scene import FRAME
 from unveil.world.shaped import Shaped
 from unveil.world.shot import Actor, Box, Placed, Shot, Stage, place, shoot
@@ -168,3 +170,27 @@ def test_identities_differ_in_what_clothes_do_not_hide() -> None:
     assert {p.age_group for p in people} == {"child", "teen", "adult", "old"}
     assert np.std([p.skin[0] for p in people]) > 0.1
     assert draw_identity((0, 7)) == people[7]
+
+
+def test_cloth_around_the_legs_gives_way_to_them(stage: Stage, body: Shaped, outfit: Outfit) -> None:
+    dressed = build_figure(
+        body, replace(outfit, bottom="dress", skirt_length=0.45, flare=1.1, tights=True, outer="none", bag="none")
+    )
+    assert len(dressed.hanging) == 1
+    stride = Pose(left=Limb(hip=28, knee=10), right=Limb(hip=-22, knee=45))
+
+    def bare_thighs(figure: Figure, pose: Pose) -> int:
+        placed = place(stage, Actor(figure, pose, open_place(stage), 2.2))
+        assert placed is not None
+        whole = shoot(stage, [placed], WHOLE).whole
+        thighs = np.isin(part_of(whole), [PARTS.index("left-upper-leg"), PARTS.index("right-upper-leg")])
+        return int((thighs & (class_of(whole) != CLASSES.index("dress"))).sum())
+
+    stiff = replace(dressed, hanging=())
+    assert bare_thighs(stiff, stride) > 100 + bare_thighs(stiff, Pose())
+    assert bare_thighs(dressed, stride) < 0.1 * bare_thighs(stiff, stride)
+    points, normals, _ = posed(dressed, stride, (0, 0), 0)
+    moved = np.linalg.norm(points - posed(stiff, stride, (0, 0), 0)[0], axis=1)
+    own = dressed.hanging[0].rows
+    assert 0.03 < moved[own].max() <= FARTHEST + 1e-5 and np.delete(moved, own).max() == 0
+    assert np.allclose(np.linalg.norm(normals[own], axis=1), 1, atol=1e-3)

@@ -8,6 +8,7 @@ import numpy as np
 
 from unveil.world.anatomy import SIDES, anatomy, ramp
 from unveil.world.body import Floats, Ints, load_pack
+from unveil.world.hanging import JOINTS, STATIONS
 from unveil.world.shaped import Shaped, Subset, subset
 
 TORSO, ARM, LEG = 0, 1, 2  # cloth coordinates that a triangle of the helper uses
@@ -64,6 +65,23 @@ def cut_legs(body: Shaped, cut: float) -> Floats:
         moved[:, [0, 2]] = axis[:, [0, 2]] + rel * scale[:, None]
         points[own] = moved
     return points
+
+
+def leg_girth(body: Shaped, points: Floats, gap: float) -> Floats:
+    """Return the girth of legs (see `unveil.world.hanging`) in the shell ``points``, for cloth ``gap`` metres off it."""
+    girth = np.zeros((2, 5), np.float32)
+    legs = anatomy().arm[helper().rows] < 0.5
+    for side, (name, sign) in enumerate(SIDES):
+        own = points[legs & (points[:, 0] * sign > 0)]
+        joints = [body.head(f"{joint}.{name}") for joint in JOINTS]
+        for k, (station, end) in enumerate(STATIONS):
+            for j, share in enumerate((station, end)):
+                at = joints[k] + (joints[k + 1] - joints[k]) * share
+                level = own[np.abs(own[:, 1] - at[1]) < 0.03]
+                away = np.hypot(level[:, 0] - at[0], level[:, 2] - at[2])
+                girth[side, 1 + 2 * k + j] = np.quantile(away, 0.9) + gap if len(away) else gap
+    girth[:, 0] = 0.8 * girth[:, 1]  # within the hips, which hold the cloth off themselves
+    return girth
 
 
 def hang(body: Shaped, strength: float) -> Floats:

@@ -8,6 +8,7 @@ from unveil.world.accessories import accessory_pieces
 from unveil.world.body import Floats, load_pack
 from unveil.world.garments import Dresser
 from unveil.world.hair import hair_pieces
+from unveil.world.hanging import give_way
 from unveil.world.kernels import skin
 from unveil.world.mesh import TEXTURE, Figure, Material, join
 from unveil.world.outfit import Outfit
@@ -69,6 +70,8 @@ def posed(figure: Figure, pose: Pose, position: tuple[float, float], facing: flo
     motion = np.ascontiguousarray(turn @ motion)
     points, normals = np.empty_like(figure.points), np.empty_like(figure.normals)
     skin(figure.points, figure.normals, figure.bones, figure.weights, motion, points, normals)
+    for cloth in figure.hanging:
+        give_way(points, normals, cloth, motion, figure.skeleton.heads)
     points += np.array([position[0], -points[:, 1].min(), position[1]], np.float32)
     folds = DRAPED + FOLDED * (figure.crease @ pose.flexion())
     return points, normals, np.asarray(folds, np.float32)

@@ -8,7 +8,7 @@ import numpy as np
 
 from unveil.world.anatomy import ARM_TURN, LEG_TURN, TORSO_TURN, anatomy, ramp
 from unveil.world.body import Floats, Ints, load_pack
-from unveil.world.drape import cut_legs, hang, helper, neckline, part_of_faces, regions, skirt_helper
+from unveil.world.drape import cut_legs, hang, helper, leg_girth, neckline, part_of_faces, regions, skirt_helper
 from unveil.world.fabric import Cloth, fade, front_line, weave
 from unveil.world.labels import PARTS, codes
 from unveil.world.mesh import Material, Piece
@@ -192,7 +192,7 @@ class Dresser:
         flare: float | None = None,
         opening: Callable[[Floats], Floats] | None = None,
     ) -> None:
-        """Add a skirt, or the lower part of a dress or coat; its hem swings with both legs and does not ripple."""
+        """Add a skirt, or the lower part of a dress or coat; its hem swings with both legs and gives way to them."""
         o, a, part, pack = self.outfit, anatomy(), skirt_helper(), load_pack()
         length = o.skirt_length if length is None else length
         flare = o.flare if flare is None else flare
@@ -215,11 +215,13 @@ class Dresser:
         knee = a.ankle + 0.5 * a.leg_length
         parts = np.where(height[:, 1] > a.crotch + 0.06, PARTS.index("torso"), thigh + 2 * (height[:, 1] < knee))
         folds = Material(weave(cloth), 1, 1 / TORSO_TURN, 1.5, 0.3, 0.2)
+        bare = o.bottom in ("skirt", "dress", "shorts", "leggings")
+        girth = leg_girth(self.body, self.points if bare else cut_legs(self.body, o.cut), gap)
         self.pieces.append(
             Piece(
                 points.astype(np.float32), bones, weights.astype(np.float32), part.faces, codes(kind, parts), folds,
                 keep=keep.astype(np.float32), uv=a.torso_uv[part.rows], ambient=(0.95 - 0.2 * down).astype(np.float32),
-                crease=a.crease[part.rows],
+                crease=a.crease[part.rows], girth=girth,
             )
         )  # fmt: skip
         if kind == "skirt":

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unveil.world.anatomy import CREASES
 from unveil.world.body import Floats, Ints
+from unveil.world.hanging import Hanging, hanging
 from unveil.world.skeleton import Skeleton
 
 TEXTURE = 192  # texels a side; a texture covers one metre of cloth
@@ -62,6 +63,7 @@ class Piece:
         ambient: ``(n,)`` share of ambient light that reaches the surface.
         crease: ``(n, len(CREASES))``.
         normals: ``(n, 3)``; computed from the faces when ``None``.
+        girth: of the legs around which the piece hangs, see `unveil.world.hanging`; ``None`` for all other pieces.
     """
 
     points: Floats
@@ -76,6 +78,7 @@ class Piece:
     ambient: Floats | None = None
     crease: Floats | None = None
     normals: Floats | None = None
+    girth: Floats | None = None
 
 
 @dataclass
@@ -89,6 +92,7 @@ class Figure:
         textures: ``(k, TEXTURE, TEXTURE, 3)`` uint8.
         skeleton: its bones.
         hung: bones by whose movement, but not turn, the extra bones J, J + 1, ... move.
+        hanging: the pieces that give way to the legs, inside first.
     """
 
     points: Floats
@@ -108,6 +112,7 @@ class Figure:
     textures: NDArray[np.uint8]
     skeleton: Skeleton
     hung: tuple[int, ...] = field(default=())
+    hanging: tuple[Hanging, ...] = field(default=())
 
     @cached_property
     def kept(self) -> Ints:
@@ -144,6 +149,7 @@ def join(pieces: list[Piece], skeleton: Skeleton, hung: tuple[int, ...]) -> Figu
     materials: list[Material] = []
     textures: list[NDArray[np.uint8]] = []
     rows, start = [], 0
+    hang: list[Hanging] = []
     for piece in pieces:
         used = np.zeros(len(piece.points), bool)
         used[piece.faces.ravel()] = True
@@ -185,6 +191,8 @@ def join(pieces: list[Piece], skeleton: Skeleton, hung: tuple[int, ...]) -> Figu
         }
         for name, values in added.items():
             columns[name].append(values)
+        if piece.girth is not None:
+            hang.append(hanging(np.arange(start, start + n, dtype=np.int32), faces, piece.girth))
         start += n
     whole = {"bones", "faces", "labels", "material_of"}
     joined = {
@@ -200,4 +208,5 @@ def join(pieces: list[Piece], skeleton: Skeleton, hung: tuple[int, ...]) -> Figu
         textures=stack,
         skeleton=skeleton,
         hung=hung,
+        hanging=tuple(hang),
     )

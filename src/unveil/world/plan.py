@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from unveil.errors import DataError, nearest
 from unveil.world.body import pack_hash
 
-VERSION = 2  # raised when the same seed would give other pixels
+VERSION = 3  # raised when the same seed would give other pixels
 MAX_PEOPLE = 50_000  # beyond this, bodies drawn from the parameters are no longer told apart
 MIN_PEOPLE, MIN_CAMERAS = 2, 4
 TRAIN_SHARE = 0.6
