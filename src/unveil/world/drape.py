@@ -68,7 +68,7 @@ def cut_legs(body: Shaped, cut: float) -> Floats:
 
 
 def leg_girth(body: Shaped, points: Floats, gap: float) -> Floats:
-    """Return the girth of legs (see `unveil.world.hanging`) in the shell ``points``, for cloth ``gap`` metres off it."""
+    """Return the girth (see `unveil.world.hanging`) of legs in the shell ``points``, for cloth ``gap`` metres off."""
     girth = np.zeros((2, 5), np.float32)
     legs = anatomy().arm[helper().rows] < 0.5
     for side, (name, sign) in enumerate(SIDES):
