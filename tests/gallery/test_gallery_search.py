@@ -188,6 +188,12 @@ def test_one_row_a_tracklet_unless_crops_are_asked_for(store):
     keys = {hit.item.key for hit in searcher.search(query(rows="tracklet")).hits}
     assert keys == {"key3", "key4", "key5"}
     assert {hit.item.key for hit in searcher.search(query(rows="crop")).hits} == {f"key{n}" for n in range(5)}
+    # Where else: not in the rest of the tracklet that the query is from.
+    ids = store.ids("g", Filter()).tolist()
+    for row, rows in ((ids[0], "tracklet"), (ids[1], "crop"), (ids[5], "crop")):
+        for top in (1, 2, 6):
+            hits = searcher.search(searcher.query_of([row], rows=rows, top=top)).hits
+            assert len(hits) == min(top, 2) and {hit.item.key for hit in hits} <= {"key3", "key4"}
 
 
 def test_wrong_queries_have_one_clear_answer_each(filled):

@@ -37,7 +37,7 @@ class Query:
         mode: whether the clothes are the same or may have changed.
         confirmed: ids of rows that show the person, as somebody said; they join the positives.
         rejected: ids of rows that do not; they join the negatives and are no hits any more.
-        own: ids of rows that the query itself was made of; they are no hits.
+        own: ids of rows that the query itself was made of; they, and the rest of their tracklets, are no hits.
     """
 
     positives: Embedding
@@ -230,19 +230,24 @@ class Searcher:
         # Rows of ascending id, so that equal distances are in the order of ids.
         order = np.argsort(ids)
         ids, gallery = ids[order], gallery.select(order)
-        found, distances = rank(positives, gallery, query.top, one_person, negatives, query.mode)
+        found, distances = rank(positives, gallery, len(ids), one_person, negatives, query.mode)
         parts = part_means(positives, gallery)
-        said = reasons(info.space.names, parts, positives.visibility, found[0].tolist())
-        items = {item.id: item for item in self.store.items(self.name, ids[found[0]].tolist())}
         model = calibration.of(info, query.mode)
-        return tuple(
-            Hit(
-                items[int(ids[row])], float(distance), None if model is None else model.probability(float(distance)),
-                named_parts(info.space.names, parts[row]), reason,
-            )
-            for row, distance, reason in zip(found[0], distances[0], said, strict=True)
-            if int(ids[row]) in items  # deleted while we searched
-        )  # fmt: skip
+        # The query's own sighting is no answer to where else somebody was.
+        tracks = {item.tracklet or item.key for item in self.store.items(self.name, query.own)}
+        hits: list[Hit] = []
+        for start in range(0, len(ids), query.top):
+            rows = found[0][start : start + query.top]
+            said = reasons(info.space.names, parts, positives.visibility, rows.tolist())
+            items = {item.id: item for item in self.store.items(self.name, ids[rows].tolist())}
+            for row, distance, reason in zip(rows, distances[0][start:], said, strict=False):
+                item = items.get(int(ids[row]))  # none when it was deleted while we searched
+                if item is not None and item.key not in tracks and item.tracklet not in tracks:
+                    sure = None if model is None else model.probability(float(distance))
+                    hits.append(Hit(item, float(distance), sure, named_parts(info.space.names, parts[row]), reason))
+            if len(hits) >= query.top:
+                break
+        return tuple(hits[: query.top])
 
 
 def _with(query: Query, item: int, same: bool) -> Query:
