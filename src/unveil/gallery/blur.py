@@ -1,8 +1,8 @@
 """Faces blurred in what leaves the gallery: a strip across the crop, as low as the parser sees a head; never nothing.
 
 The strip goes from side to side because others may stand beside the person, whose heads the parser leaves out. The
-parser that comes with the package learnt from rendered people: where it finds no head, or one where none can be, the
-strip is as low as the heads of most crops.
+parser that comes with the package learnt from rendered people: where it finds no head, or a small or high one, the strip
+is as low as the heads of most crops.
 """
 
 from __future__ import annotations
@@ -16,10 +16,8 @@ from unveil.errors import MissingExtraError
 from unveil.parsing.onnx_parser import OnnxParser
 
 HEAD = ("face", "hair", "hat", "sunglasses", "head")
-TOP = 0.28  # share of the crop's height that is blurred where no head is found
-LEAST = 0.2  # and at least, where one is
-LOWEST = 0.5  # a head whose middle is below this share of the height is none
-LARGEST = 0.35  # nor one that covers a larger share of the crop
+TOP = 0.28  # share of the crop's height that is blurred at least
+LARGEST = 0.35  # what covers a larger share of the crop is no head
 SMALLEST = 0.005
 MARGIN = 0.35  # of the head's height, added below it
 BLOCKS = 6  # what is left: so many blocks across
@@ -59,9 +57,7 @@ def _bottom(image: np.ndarray, labels: np.ndarray | None, parser: OnnxParser | N
     # Specks elsewhere and long hair do not count: the head is where most of it is.
     rows = np.nonzero(found)[0]
     first, last = np.quantile(rows, (0.02, 0.98))
-    if rows.mean() > LOWEST * height:
-        return max(top, min(height, round(last + MARGIN * (last - first)) + 1))
-    return max(round(LEAST * height), min(height, round(last + MARGIN * (last - first)) + 1))
+    return max(top, min(height, round(last + MARGIN * (last - first)) + 1))
 
 
 def _blurred(image: np.ndarray, bottom: int) -> np.ndarray:
