@@ -149,8 +149,8 @@ def bottom(before, after):
 
 @pytest.mark.parametrize(
     ("rows", "expected"),
-    [((30, 50), 57), ((2, 10), 26), ((10, 40), 50)],
-    ids=["a low head", "a head at the top still gets a fifth of the crop", "a large head"],
+    [((30, 50), 57), ((2, 10), 36), ((10, 40), 50)],
+    ids=["a low head", "a head at the top gets no less than one that is not seen", "a large head"],
 )
 def test_a_head_that_is_seen_is_blurred_from_side_to_side_with_a_margin(rows, expected):
     labels = np.zeros((128, 64), np.uint8)

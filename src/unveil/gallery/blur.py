@@ -1,8 +1,8 @@
 """Faces blurred in what leaves the gallery: a strip across the crop, as low as the parser sees a head; never nothing.
 
 The strip goes from side to side because others may stand beside the person, whose heads the parser leaves out. The
-parser that comes with the package learnt from rendered people: where it finds no head, or a small or high one, the strip
-is as low as the heads of most crops.
+parser that comes with the package learnt from rendered people: where it finds no head, or a small one, or one at the
+very top, the strip is as low as the heads of most crops.
 """
 
 from __future__ import annotations
