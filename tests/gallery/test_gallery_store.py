@@ -256,6 +256,8 @@ def test_an_index_finds_what_reading_everything_finds(store, address):
     pushed = open_store(f"{address}&options=-c%20enable_seqscan%3Doff%20-c%20enable_sort%3Doff")
     found = [pushed.nearest("shop", query, w, top)[0] for query in queries for w in where]
     assert np.mean([len(set(a) & set(b)) / top for a, b in zip(found, exact, strict=True)]) >= 0.99
+    # By itself the index gives 40 rows of a partition.
+    assert len(pushed.nearest("shop", queries[0], Filter(), 600)[0]) == 600
     later = dataclasses.replace(items[0], key="later", time=1.7e9 + 1e8)  # in a period of its own
     store.add("shop", [later], vectors.select(slice(n, None)))
     nearest, _ = pushed.nearest("shop", coarse_vectors(vectors.select(slice(n, None)))[0], Filter(), 1)

@@ -79,8 +79,8 @@ def nearest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ids and cosine distances of the nearest rows: by the index where there is one, else exactly."""
     query = np.asarray(query, np.float32)
-    cursor.execute(f"SET LOCAL hnsw.ef_search = {max(hnsw.SEARCHED, min(top, 1000))}")
-    # Goes on in the index until the filter has let enough rows through.
+    cursor.execute(f"SET LOCAL hnsw.ef_search = {hnsw.searched(cursor, gallery)}")
+    # Goes on in the index until there are as many rows as asked for, and the filter has let them through.
     cursor.execute("SET LOCAL hnsw.iterative_scan = strict_order")
     # Of the gallery's own tables: of all galleries' the planner expects one row in two hundred, and sorts those.
     table, condition = f"coarse_{gallery} c", "true"
