@@ -48,7 +48,7 @@ def lines(axes: Any) -> dict[str, list[tuple[float, float]]]:
 
 def test_cmc_curves_are_drawn_with_their_protocol(tmp_path: Path, drawn: list[Any]) -> None:
     cmc_curve([RESULT, RESULT], tmp_path / "cmc.png")
-    assert Image.open(tmp_path / "cmc.png").size == (1080, 750)
+    assert Image.open(tmp_path / "cmc.png").size == (1440, 750)
     points = lines(drawn[0])["small market#0d65083e\nR-1 25.0 %, mAP 50.0 %"]
     assert points[0] == (1, 25) and points[-1] == (50, 100) and len(drawn[0].lines) == 2
 

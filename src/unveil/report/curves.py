@@ -29,7 +29,7 @@ def cmc_curve(results: Sequence[Result], path: Path) -> None:
     """
     if not results:
         raise UnveilError("no CMC curve to draw: there is no result")
-    with _figure(path, 1, 1, (7.2, 5.0)) as ((axes,),):
+    with _figure(path, 1, 1, (9.6, 5.0)) as ((axes,),):
         for n, result in enumerate(results):
             name = " ".join(part for part in (result.dataset, result.protocol) if part)
             label = f"{name}#{result.protocol_hash}{', re-ranked' if result.reranked else ''}"
@@ -38,7 +38,8 @@ def cmc_curve(results: Sequence[Result], path: Path) -> None:
             axes.plot(ranks, [100 * v for v in result.curve], color=COLOURS[n % len(COLOURS)], label=label, lw=2)
         axes.set(xlabel="rank", ylabel="queries with a match up to this rank (%)", title="CMC", ylim=(None, 100.5))
         axes.set_xlim(1, max(len(result.curve) for result in results))
-        axes.legend(loc="lower right", frameon=False, fontsize=8, labelspacing=0.8)
+        # Beside the curves: some protocol's lies in every corner.
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8, labelspacing=0.8)
 
 
 def training_curves(records: Sequence[Mapping[str, Any]], path: Path) -> None:
