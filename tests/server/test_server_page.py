@@ -107,12 +107,10 @@ def test_a_box_drawn_by_mouse_is_what_is_searched_for(open_page, store, gallery)
         page.mouse.move(area["x"] + scale * (box["x"] + 64), area["y"] + scale * (box["y"] + 128))
         page.mouse.up()
         expect(page.locator(".box.drawn")).to_have_attribute("aria-pressed", "true")
-        with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
+        with page.expect_response(lambda response: response.url.endswith("/searches")) as answered:
             page.click("#search")
-        sent = asked.value.post_data_json["positives"][0]["box"]
+        sent = answered.value.request.post_data_json["positives"][0]["box"]
         assert all(abs(sent[side] - box[side]) <= 3 for side in box), (sent, box)
-        with page.expect_response(lambda response: response.url.endswith("/searches")):
-            pass
         expect(page.locator("#skeleton")).to_be_hidden()
         assert people(store, gallery, results(page)[:2]) == [f"p{number:02d}"] * 2
     page.click("#whole")
