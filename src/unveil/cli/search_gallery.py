@@ -25,6 +25,7 @@ from unveil.gallery.search import Found, Query, Searcher
 from unveil.gallery.store import Store
 from unveil.gallery.timeline import moment
 from unveil.models.embeddings import load_embeddings
+from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
 from unveil.report.sheet import ranked_sheet
 
@@ -123,7 +124,8 @@ def _query(
     """Return positives, the fingerprint of their model, pictures to show, negatives, and rows that are the query."""
     embedded = asked.query.startswith(ROW) or asked.query.endswith(".safetensors")
     engine = None if embedded and not asked.negatives else load_engine(asked.model, asked.engine)
-    negatives = _negatives(asked, engine)
+    parser = None if engine is None else find_parser()
+    negatives = _negatives(asked, engine, parser)
     if asked.query.startswith(ROW):
         fingerprint = store.info(asked.gallery).space.fingerprint if engine is None else engine.fingerprint
         number, embedding, pictures = _stored(asked, store)
@@ -137,7 +139,6 @@ def _query(
     samples = [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
     _one_person(len(samples), asked)
     pictures = [cut(read_sample(s), asked.box, s.key) for s in samples]
-    parser = find_parser()
     if not asked.anyway and parser is not None:
         check_people(pictures, [s.key for s in samples], parser)
     return without_hidden(engine.embed(pictures), pictures, parser), engine.fingerprint, pictures, negatives, ()
@@ -164,8 +165,8 @@ def _one_person(count: int, asked: GallerySearch) -> None:
         )
 
 
-def _negatives(asked: GallerySearch, engine: Engine | None) -> Embedding | None:
+def _negatives(asked: GallerySearch, engine: Engine | None, parser: OnnxParser | None) -> Embedding | None:
     if engine is None:
         return None
     pictures = [read_image(path) for path in asked.negatives]
-    return without_hidden(engine.embed(pictures), pictures, find_parser())
+    return without_hidden(engine.embed(pictures), pictures, parser)
