@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LINKS, BUILT = 24, 200  # m, ef_construction
 # hnsw.ef_search: more in a larger partition. Measured on vectors with the spectrum of a world's crops: of the true 100,
-# 0.995 are among the 500 asked for with 200 searched in partitions of 35,000 rows; docs/decisions.md has more.
+# 0.995 are among the 500 asked for with 200 searched in partitions of 35,000 rows; docs/decisions/0031 has more.
 SEARCHED, MOST_SEARCHED = 200, 1000
 ROWS_A_NEIGHBOUR = 175
 WORTH_IT = 300_000  # rows; below it reading all of them takes no longer
