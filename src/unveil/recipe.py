@@ -118,7 +118,7 @@ class SamplerSettings(_Strict):
 
 
 class OptimSettings(_Strict):
-    """Optimiser; ``freeze_iterations`` keeps the backbone fixed at the start."""
+    """Optimiser; ``freeze_iterations`` keeps the backbone fixed, and in evaluation mode, at the start."""
 
     name: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = Field(3.5e-4, gt=0)

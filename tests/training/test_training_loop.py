@@ -242,3 +242,21 @@ def test_the_learning_rate_and_the_speed_are_in_the_metrics(four):
     record = read_metrics(four / "metrics.jsonl")[0]
     assert record["lr"] == pytest.approx(1e-3) and record["images_per_second"] > 0
     assert json.loads((four / "model.json").read_text())["recipe"]["optim"]["lr"] == 1e-3
+
+
+@pytest.mark.parametrize("method", ["bot", "sbs"])
+def test_a_frozen_backbone_keeps_its_statistics_and_its_non_local_blocks(manifest, tmp_path, method):
+    states = {}
+    for frozen, epochs in ((1000, 1), (1000, 2), (1, 2)):
+        out = tmp_path / f"{frozen}-{epochs}"
+        changes = (f"method.name={method}", "backbone.name=resnet18", "schedule.kind=constant")
+        train(recipe(manifest, *changes, f"optim.freeze_iterations={frozen}", f"train.epochs={epochs}"), out)
+        states[frozen, epochs] = load_file(out / "model.safetensors")
+    once, twice, released = states.values()
+    inside = [key for key in once if key.startswith(("backbone.", "attention."))]
+    assert any("running_mean" in key for key in inside)
+    assert any(key.startswith("attention.") for key in inside) == (method == "sbs")
+    changed = [key for key in once if not torch.equal(once[key], twice[key])]
+    assert changed and not set(changed) & set(inside)
+    still = [key for key in inside if torch.equal(once[key], released[key])]
+    assert still == []  # released, everything trains

@@ -85,6 +85,10 @@ class Method(nn.Module):
         """Return parameters that `Step.update_inner` trains and the main optimiser never touches."""
         return []
 
+    def frozen_modules(self) -> list[nn.Module]:
+        """Return what ``optim.freeze_iterations`` keeps fixed: the backbone and what a method puts between its stages."""
+        return [self.backbone]
+
     def undecayed_parameters(self) -> list[nn.Parameter]:
         """Return parameters that weight decay must spare."""
         return []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unveil.losses.circle import circle_softmax
 from unveil.losses.cross_entropy import cross_entropy
@@ -56,7 +56,7 @@ class SBS(Method):
         self.attention = LateBlocks(backbone.stages, lambda c: NonLocal(c, settings.nl_inter), counts)
         self.pool = build_pooling(settings.pool, backbone.channels)
         self.neck = bn_neck(self.pool.out_channels)
-        self.classifier = CosineClassifier(self.pool.out_channels, space.persons)
+        self.classifier = CosineClassifier(self.pool.out_channels, space.persons, std=0.01)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id`` and ``triplet``."""
@@ -72,6 +72,10 @@ class SBS(Method):
         """Return one vector a crop, the one behind the neck, compared by cosine."""
         vectors = self._vectors(batch)
         return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
+
+    def frozen_modules(self) -> list[nn.Module]:
+        """Return backbone and non-local blocks, which in FastReID are part of it."""
+        return [self.backbone, self.attention]
 
     def _vectors(self, batch: Batch) -> Tensor:
         return self.neck(self.pool(self.backbone(batch.images, self.attention.taps())))

@@ -139,6 +139,10 @@ class SSGR(Method):
         vectors = self.branch.neck(gf) if self.mean is None else self.mean(gf)
         return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
 
+    def frozen_modules(self) -> list[nn.Module]:
+        """Return backbone and non-local blocks, which in FastReID are part of it."""
+        return [self.backbone, self.attention]
+
     def undecayed_parameters(self) -> list[nn.Parameter]:
         """Return queries and keys of the disentangled blocks."""
         blocks = (block for block in self.attention.blocks if isinstance(block, DisentangledNonLocal))
@@ -158,7 +162,7 @@ class _Branch(nn.Module):
         self.settings, self.identity = settings, identity
         self.neck = bn_neck(channels) if identity or not settings.bed else nn.Identity()
         if identity and settings.heads == 1:
-            self.classifier: nn.Module = CosineClassifier(channels, persons)
+            self.classifier: nn.Module = CosineClassifier(channels, persons, std=0.01)
         elif identity:
             self.classifier = CausalHeads(channels, persons, settings.heads, settings.tau, settings.gamma)
 

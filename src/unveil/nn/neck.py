@@ -27,7 +27,7 @@ def linear_classifier(channels: int, classes: int, std: float = 0.001, bias: boo
     Args:
         channels: length of the input vector.
         classes: number of identities or outfits.
-        std: deviation of the first weights; BoT and CAL use 0.001, FastReID 0.01.
+        std: standard deviation of the initial weights; BoT and CAL use 0.001, FastReID 0.01.
         bias: whether it has a bias, 0 at first; CAL's has one, BoT's has not.
     """
     classifier = nn.Linear(channels, classes, bias=bias)
@@ -40,14 +40,21 @@ def linear_classifier(channels: int, classes: int, std: float = 0.001, bias: boo
 class CosineClassifier(nn.Module):
     """Classifier whose logits are cosines in [-1, 1]; the loss scales them.
 
+    The length of a row does not change its logits, but it decides how fast Adam, whose first steps have one length in
+    every entry, turns the row.
+
     Args:
         channels: length of the input vector.
         classes: number of identities or outfits.
+        std: standard deviation of the initial weights; FastReID uses 0.01. ``None``: entries drawn uniformly from
+            [-1, 1], then every row scaled to length 1, as in CAL and OC4-ReID.
     """
 
-    def __init__(self, channels: int, classes: int) -> None:
+    def __init__(self, channels: int, classes: int, *, std: float | None = None) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.empty(classes, channels).normal_(0.0, 0.001))
+        weight = torch.empty(classes, channels)
+        weight = F.normalize(weight.uniform_(-1.0, 1.0), dim=1) if std is None else weight.normal_(0.0, std)
+        self.weight = nn.Parameter(weight)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return the cosines ``(B, classes)`` of vectors ``(B, channels)``."""

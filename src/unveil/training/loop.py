@@ -181,7 +181,7 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     if iteration <= recipe.optim.freeze_iterations and recipe.optim.freeze_iterations:
-        set_frozen(method.backbone, iteration < recipe.optim.freeze_iterations)
+        set_frozen(method.frozen_modules(), frozen=iteration < recipe.optim.freeze_iterations)
     batch = method.expand(run.data.batch(indices, run.device))
     batch = augment(batch, recipe.augment, recipe.input, run.generator, run.data.parsing_scheme)
     bf16 = use_bf16(recipe.train.precision, run.device)

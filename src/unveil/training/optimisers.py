@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -43,10 +43,15 @@ def inner_update(optimiser: Optimizer | None) -> Callable[[Tensor], None]:
     return update
 
 
-def set_frozen(module: nn.Module, frozen: bool) -> None:
-    """Freeze or release all parameters of a module."""
-    for parameter in module.parameters():
-        parameter.requires_grad_(not frozen)
+def set_frozen(modules: Iterable[nn.Module], *, frozen: bool) -> None:
+    """Freeze or release modules: their parameters, and the running statistics of their batch norms.
+
+    Frozen modules are in evaluation mode, as FastReID has them; released ones in training mode.
+    """
+    for module in modules:
+        module.train(not frozen)
+        for parameter in module.parameters():
+            parameter.requires_grad_(not frozen)
 
 
 def _optimiser(groups: list[dict[str, object]], settings: OptimSettings) -> Optimizer:
