@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Split = Literal["train", "query", "gallery"]
 Metric = Literal["cosine", "euclidean"]
 SPLITS: tuple[Split, ...] = ("train", "query", "gallery")
+UNLABELLED = 255
 LABEL_COLUMNS = ("person", "camera", "clothes", "tracklet")
 
 
@@ -152,7 +153,7 @@ class Batch:
         persons: ``(B,)`` int64 identity codes; -1 where unknown.
         cameras: ``(B,)`` int64 camera codes, or ``None``.
         clothes: ``(B,)`` int64 outfit codes, or ``None``.
-        parsing: ``(B, H, W)`` uint8 labels, or ``None``.
+        parsing: ``(B, H, W)`` uint8 labels, `UNLABELLED` (255) all over a crop that has no map; ``None``: no crop has one.
     """
 
     images: Tensor

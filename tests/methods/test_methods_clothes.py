@@ -73,7 +73,7 @@ def tables(name):
 ROWS = [(name, table.title, row) for name in NAMES for table in tables(name).values() for row in table.rows]
 
 
-@pytest.mark.filterwarnings("ignore:no parsing maps")
+@pytest.mark.filterwarnings("ignore:crops without parsing maps")
 @pytest.mark.parametrize(("name", "title", "row"), ROWS, ids=[f"{n}-{t}-{r.label}" for n, t, r in ROWS])
 def test_every_row_of_the_papers_tables_trains_and_embeds(name, title, row):
     method = make(name, **row.settings)
@@ -88,7 +88,7 @@ def test_learns_a_few_crops_by_heart(name):
     assert sum(losses[-3:]) / 3 < 0.7 * losses[0]
 
 
-@pytest.mark.filterwarnings("ignore:no parsing maps")
+@pytest.mark.filterwarnings("ignore:crops without parsing maps")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_crop_embeds_alone_as_in_a_batch_and_after_reloading(name):
     method = make(name)
@@ -117,7 +117,7 @@ def test_half_precision_agrees_with_single(name):
         assert half[key].item() == pytest.approx(single[key].item(), rel=0.1, abs=0.05), key
 
 
-@pytest.mark.filterwarnings("ignore:no parsing maps")
+@pytest.mark.filterwarnings("ignore:crops without parsing maps")
 @pytest.mark.parametrize("name", NAMES)
 def test_nothing_assumes_a_kind_of_backbone(name):
     method = make(name, backbone="osnet_x0_25")

@@ -13,6 +13,7 @@ from unveil.methods.cre import ABLATIONS
 from unveil.methods.inference import embed_batches
 from unveil.methods.method import Step
 from unveil.nn.body_shape_attention import BodyShapeAttention
+from unveil.records import UNLABELLED
 
 
 def with_maps(seed=1):
@@ -81,9 +82,26 @@ def test_a_missing_map_is_a_body_everywhere_and_warned_of_once():
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("default")
         found = embed_batches(method, [unlabelled(), unlabelled()], flip=False)
-    assert [str(w.message)[:16] for w in caught] == ["no parsing maps:"]
+    assert [str(w.message)[:27] for w in caught] == ["crops without parsing maps:"]
     expected = embed_batches(method, [full, full], flip=False)
     assert (found.vectors == expected.vectors).all()
+
+
+def test_one_missing_map_leaves_the_maps_of_the_others_alone():
+    method = make("cre").eval()
+    for parameter in method.attention.parameters():
+        torch.nn.init.normal_(parameter)
+    crops = with_maps()
+    parsing = crops.parsing.clone()
+    parsing[2] = UNLABELLED
+    with pytest.warns(UserWarning, match="without parsing maps"):
+        found = embed_batches(method, [crops.replace(parsing=parsing)]).vectors
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        expected = embed_batches(method, [crops]).vectors
+    parsing[2] = 1
+    expected[2] = embed_batches(method, [crops.replace(parsing=parsing)]).vectors[2]
+    assert (found == expected).all()
 
 
 def test_the_mirrored_crop_has_its_mirrored_map():

@@ -32,7 +32,7 @@ class ImageStore:
 
     Args:
         images: ``(N, H, W, 3)`` uint8 RGB, memory-mapped, read-only.
-        parsing: ``(N, H, W)`` uint8 labels, or ``None`` unless every sample has a parsing map.
+        parsing: ``(N, H, W)`` uint8 labels, or ``None``; see `open_store`.
         samples: the N readable samples, in the order asked for.
         bad: the files that could not be read, with reasons.
         content_hash: hash of keys, file contents and size (16 hex digits).
@@ -51,7 +51,12 @@ class ImageStore:
 
 
 def open_store(
-    samples: Sequence[Sample], size: InputSettings, cache: Path | None = None, workers: int | None = None
+    samples: Sequence[Sample],
+    size: InputSettings,
+    cache: Path | None = None,
+    workers: int | None = None,
+    *,
+    partial_maps: bool = False,
 ) -> ImageStore:
     """Return the store of these crops; build it when there is none, or when a file has changed.
 
@@ -60,6 +65,8 @@ def open_store(
         size: height, width and interpolation.
         cache: folder of all stores; ``cache_dir() / "images"`` by default.
         workers: threads that decode; all cores by default.
+        partial_maps: keep parsing maps as soon as one crop has one; a crop without has `UNLABELLED` pixels. By default
+            maps are kept only if every crop has one.
 
     Raises:
         DataError: no sample, none is readable, or the disk has not enough room.
@@ -67,7 +74,7 @@ def open_store(
     if not samples:
         raise DataError("expected at least one crop to decode, got none")
     parameters = {"version": VERSION, "height": size.height, "width": size.width, "interpolation": size.interpolation}
-    with_parsing = all(sample.parsing is not None for sample in samples)
+    with_parsing = (any if partial_maps else all)(sample.parsing is not None for sample in samples)
     names = [[s.key, _where(s), str(s.parsing) if with_parsing else None] for s in samples]
     identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]
     folder = (cache or cache_dir() / "images") / identity

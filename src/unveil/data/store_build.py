@@ -21,7 +21,7 @@ from unveil.errors import DataError, ImageError
 from unveil.files import atomic_folder, locked
 from unveil.progress import track
 from unveil.recipe import InputSettings
-from unveil.records import Sample
+from unveil.records import UNLABELLED, Sample
 
 T = TypeVar("T")
 WAITING_PER_WORKER = 16
@@ -62,7 +62,7 @@ def build_store(
         folder: the store; replaced as a whole.
         samples: the crops.
         size: height, width and interpolation.
-        with_parsing: also store the parsing maps.
+        with_parsing: also store the parsing maps; a crop without one gets `UNLABELLED` pixels.
         state: what the index keeps to know changed files by.
         workers: threads; all cores by default.
         is_there: asked once the lock is held: has another process built it meanwhile?
@@ -114,7 +114,11 @@ def _at_size(sample: Sample, size: InputSettings, with_parsing: bool) -> Crop | 
     crop = read_crop(sample, with_parsing)
     if isinstance(crop, BadFile):
         return crop
-    parsing = None if crop.parsing is None else resize_labels(crop.parsing, size.height, size.width)
+    parsing = None
+    if crop.parsing is not None:
+        parsing = resize_labels(crop.parsing, size.height, size.width)
+    elif with_parsing:
+        parsing = np.full((size.height, size.width), UNLABELLED, np.uint8)
     return Crop(resize(crop.image, size.height, size.width, size.interpolation), parsing, crop.digest)
 
 

@@ -8,7 +8,10 @@ from torch import Tensor
 
 
 def labels_on_map(parsing: Tensor, maps: int, size: tuple[int, int]) -> Tensor:
-    """Return the label that covers most of every position of a smaller map; on a tie the lowest one.
+    """Return the label of every position of a smaller map: the largest of the labels' maps, resized bilinearly.
+
+    The maps are sampled at the positions and not averaged over them (corners aligned, no antialiasing), as in BPBReID:
+    a limb that is half as wide as a cell survives in some cells, and never would by the larger area.
 
     Args:
         parsing: ``(B, H, W)`` labels in ``[0, maps)``.
@@ -16,7 +19,7 @@ def labels_on_map(parsing: Tensor, maps: int, size: tuple[int, int]) -> Tensor:
         size: height and width of the map.
 
     Returns:
-        ``(B, h, w)`` int64.
+        ``(B, h, w)`` int64; on a tie the lowest label.
 
     Raises:
         ValueError: a label is outside the label space.
@@ -24,8 +27,8 @@ def labels_on_map(parsing: Tensor, maps: int, size: tuple[int, int]) -> Tensor:
     if int(parsing.max()) >= maps:
         raise ValueError(f"parsing: expected labels below {maps}, got {int(parsing.max())}")
     classes = torch.arange(maps, device=parsing.device)[:, None, None]
-    shares = (parsing[:, None] == classes).to(torch.float32)
-    return F.adaptive_avg_pool2d(shares, size).argmax(dim=1)
+    masks = (parsing[:, None] == classes).to(torch.float32)
+    return F.interpolate(masks, size, mode="bilinear", align_corners=True).argmax(dim=1)
 
 
 def part_attention_loss(log_maps: Tensor, labels: Tensor, smoothing: float = 0.1) -> Tensor:

@@ -32,7 +32,7 @@ from unveil.nn.polarized_attention import PolarizedAttention
 from unveil.nn.pooling import PoolingName, build_pooling
 from unveil.nn.squeeze_excitation import SqueezeExcitation
 from unveil.parsing.labels import CRE7, CRE7_ERASED
-from unveil.records import Batch, Embedding
+from unveil.records import UNLABELLED, Batch, Embedding
 
 _ATTENTIONS: dict[str, Callable[[int], nn.Module]] = {
     "cbam": CBAM,
@@ -144,11 +144,11 @@ class CRE(Method):
         return terms
 
     def embed(self, batch: Batch) -> Embedding:
-        """Return one vector a crop, compared by cosine. Without parsing maps BSGA takes the whole crop for the body."""
-        if self.settings.attention == "bsga" and batch.parsing is None:
+        """Return one vector a crop, compared by cosine. BSGA takes a crop without parsing map for body all over."""
+        if self.settings.attention == "bsga" and not _all_have_maps(batch):
             warnings.warn(
-                "no parsing maps: body shape-guided attention takes whole crops for bodies, which costs accuracy; "
-                "`unveil parse` makes maps",
+                "crops without parsing maps: body shape-guided attention takes them for body all over, which costs "
+                "accuracy; `unveil parse` makes maps",
                 stacklevel=2,
             )
         vectors = self._features(batch)
@@ -158,11 +158,16 @@ class CRE(Method):
         taps: dict[str, Tap] = {}
         if isinstance(self.attention, BodyShapeAttention):
             images = batch.images
+            # Where a crop has no map, its label is UNLABELLED, which is not the background either.
             body = images.new_ones(images.shape[0], *images.shape[2:]) if batch.parsing is None else batch.parsing != 0
             taps = {self.place.name: partial(self.attention, body=body)}
         elif self.attention is not None:
             taps = {self.place.name: self.attention}
         return self.neck(self.pool(self.backbone(batch.images, taps)))
+
+
+def _all_have_maps(batch: Batch) -> bool:
+    return batch.parsing is not None and not bool((batch.parsing[:, 0, 0] == UNLABELLED).any())
 
 
 _CC = ("PRCC R-1", "PRCC mAP", "VC R-1", "VC mAP")

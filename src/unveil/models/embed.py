@@ -39,7 +39,8 @@ def embed_samples(
         The embedding (numpy, one row for each of ``store.samples``) and the store.
     """
     wanted = model.method.needs.test_parsing
-    store = open_store(samples, model.input, cache)
+    looks_at_maps = scheme is not None and wanted is not None
+    store = open_store(samples, model.input, cache, partial_maps=looks_at_maps)
     if scheme and wanted and store.parsing is not None:
         store = store_in(store, scheme, wanted)
     else:

@@ -15,6 +15,7 @@ from unveil.methods import method_needs
 from unveil.parsing.mapping import map_labels
 from unveil.progress import track
 from unveil.recipe import DataSource, Recipe
+from unveil.records import UNLABELLED
 from unveil.world.labels import table as world_table
 
 
@@ -33,7 +34,8 @@ def store_in(store: ImageStore, source: str, target: str) -> ImageStore:
             out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=store.parsing.shape)
             for row in track(range(len(out)), f"translating parsing maps from {source} to {target}"):
                 labels = store.parsing[row]
-                out[row] = map_labels(labels, source, target) if table is None else table[labels]
+                mapped = map_labels(labels, source, target) if table is None else table[labels]
+                out[row] = np.where(labels == UNLABELLED, UNLABELLED, mapped)
             out.flush()
     return dataclasses.replace(store, parsing=np.load(path, mmap_mode="r"))
 
