@@ -1,16 +1,21 @@
-# `make test` and `make lint` need nothing but Python: they make their own .venv.
+# Every target needs nothing but Python: the first one makes .venv.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ready
 
-.PHONY: test lint demo format clean
+EXTRAS := report,tensorboard,timm,onnx,export,openvino,mat,gallery,milvus,server,video,test,lint,docs
+
+.PHONY: test lint docs demo format clean
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[report,tensorboard,timm,onnx,mat,gallery,milvus,server,video,test,lint]'
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2  # two workers that share two cores: one thread each
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet
 
 demo: $(STAMP)
 	$(VENV)/bin/unveil demo --out demo
