@@ -30,6 +30,14 @@ class CheckpointError(UnveilError):
     """A checkpoint or a file of weights does not fit; the message lists what differs."""
 
 
+class DownloadError(UnveilError):
+    """A published file cannot be fetched; the message names the address and the reason."""
+
+
+class OfflineError(DownloadError):
+    """A file is not here and there is no network; the message says where it can be had and where to put it."""
+
+
 class TrainingError(UnveilError):
     """Training cannot go on, for example because a loss is not finite."""
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
+from contextlib import contextmanager
 from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
@@ -37,6 +47,38 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
         yield from _bar(items, what, total)
     else:
         yield from _lines(items, what, total)
+
+
+@contextmanager
+def track_bytes(what: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give a function that shows how many bytes of how many (None where that is not known) have come.
+
+    Args:
+        what: short description, for example "resnet50".
+    """
+    if not _shown:
+        yield lambda done, total: None
+    elif sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(what, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+    else:
+        yield _byte_lines(what)
+
+
+def _byte_lines(what: str) -> Callable[[int, int | None], None]:
+    last = time.monotonic()
+
+    def show(done: int, total: int | None) -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= SECONDS_BETWEEN_LINES:
+            last = now
+            of = f" of {total / 1e6:.1f}" if total else ""
+            print(f"{what}: {done / 1e6:.1f}{of} MB", file=sys.stderr, flush=True)  # noqa: T201
+
+    return show
 
 
 def _bar(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
