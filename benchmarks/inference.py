@@ -22,9 +22,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unveil.export.engine import Engine, default_threads, onnx_engine, openvino_engine, torch_engine
-from unveil.export.files import write_graph
 from unveil.export.parity import difference, test_crops
+from unveil.export.write import write_graph
+from unveil.inference.backends.exported_file import default_threads
+from unveil.inference.backends.onnx_runtime import onnx_engine
+from unveil.inference.backends.openvino import openvino_engine
+from unveil.inference.backends.pytorch import torch_engine
+from unveil.inference.engine import Engine
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, new_model

@@ -25,9 +25,10 @@ import numpy as np
 from PIL import Image
 
 from unveil.evaluation.distances import distance_matrix
-from unveil.export.engine import Engine, load_engine
 from unveil.gallery.records import Item, Space
 from unveil.gallery.store import Store, open_store
+from unveil.inference.engine import Engine
+from unveil.inference.load import load_engine
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import new_model, save_model

@@ -21,9 +21,9 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from unveil.cli.sources import crops_of
-from unveil.export.engine import load_engine
 from unveil.gallery.index import VideoSettings, add_pictures, add_video
 from unveil.gallery.store import Store, open_store
+from unveil.inference.load import load_engine
 from unveil.server.app import create_app
 from unveil.server.run import listen, server_of
 from unveil.server.service import Service

@@ -15,7 +15,7 @@ FLOORS = {
     "data": 1.0, "parsing": 1.3, "video": 1.4, "occlusion": 1.6,
     "nn": 2, "losses": 2, "world": 2,
     "methods": 3, "evaluation": 3,
-    "models": 4, "export": 4.5,
+    "models": 4, "export": 4.3, "inference": 4.6,
     "training": 5.0, "report": 5.3, "gallery": 5.5, "bench": 5.6, "server": 5.8,
     "cli": 6, "__main__": 7,
 }  # fmt: skip

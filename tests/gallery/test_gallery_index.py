@@ -23,12 +23,13 @@ from generated import figure, write_crops
 from untrained import make_model
 from unveil.data.manifest import read_manifest
 from unveil.errors import DataError
-from unveil.export.engine import Engine, load_engine
 from unveil.gallery.adding import mean_embedding
 from unveil.gallery.best_crops import OpenTrack, best_rows
 from unveil.gallery.index import PictureSettings, VideoSettings, add_pictures, add_video
 from unveil.gallery.quality import body_shares, find_parser, measure, picture_worth, place_worth, without_hidden
 from unveil.gallery.records import Filter
+from unveil.inference.engine import Engine
+from unveil.inference.load import load_engine
 from unveil.records import Embedding, Sample
 from unveil.video.decode import Video
 from unveil.video.detect import load_detector
@@ -299,7 +300,7 @@ def test_a_long_stay_is_cut_and_every_part_kept(store, engine, tmp_path, monkeyp
 WORK = """
 import sys
 from pathlib import Path
-from unveil.export.engine import load_engine
+from unveil.inference.load import load_engine
 from unveil.gallery.index import add_pictures, add_video
 from unveil.gallery.store import open_store
 from unveil.records import Sample

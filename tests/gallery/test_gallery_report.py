@@ -12,13 +12,13 @@ from PIL import Image
 from untrained import make_model
 from unveil.data.images import read_image
 from unveil.errors import UnveilError
-from unveil.export.engine import torch_engine
 from unveil.gallery import blur
 from unveil.gallery.heat import heat_map
 from unveil.gallery.records import Item
 from unveil.gallery.report import report_dict, write_report
 from unveil.gallery.search import Found, Hit
 from unveil.gallery.timeline import Way, duration, moment, sightings, ways
+from unveil.inference.backends.pytorch import torch_engine
 from unveil.models.checkpoint import load_model
 from unveil.records import Embedding
 

@@ -17,10 +17,11 @@ from fastapi.testclient import TestClient
 from callers import BEGIN, CAMERAS, FREE, LOOPBACK, PEOPLE, SHOTS, Callers, encoded
 from generated import figure
 from own_postgres import server, server_folder
-from unveil.export.engine import Engine, load_engine
 from unveil.gallery.quality import find_parser
 from unveil.gallery.records import Item, Space
 from unveil.gallery.store import Store, open_store
+from unveil.inference.engine import Engine
+from unveil.inference.load import load_engine
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import new_model, save_model

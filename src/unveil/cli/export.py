@@ -35,7 +35,7 @@ def command(
 
     **Example:** `unveil export runs/bot --format onnx --out bot.onnx`
     """
-    from unveil.export.files import export_model
+    from unveil.inference.checked_export import export_model
     from unveil.models.checkpoint import NAME, load_model
 
     source = model / NAME if model.is_dir() else model

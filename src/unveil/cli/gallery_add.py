@@ -80,9 +80,9 @@ def command(
 
     `unveil gallery add rtsp://camera/1 --gallery yard --model runs/best --detector yolox.json --fps 5`
     """
-    from unveil.export.engine import load_engine
     from unveil.gallery.index import PictureSettings, VideoSettings, add_pictures, add_video
     from unveil.gallery.quality import find_parser
+    from unveil.inference.load import load_engine
     from unveil.video.decode import WAITS
 
     if every > 1 and fps is not None:

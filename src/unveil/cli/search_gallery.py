@@ -16,7 +16,6 @@ from unveil.cli.stores import moment as seconds
 from unveil.cli.stores import opened, user
 from unveil.data.images import read_image, read_sample
 from unveil.errors import DataError
-from unveil.export.engine import Engine, load_engine
 from unveil.gallery.quality import find_parser, without_hidden
 from unveil.gallery.query import Box, check_people, cut
 from unveil.gallery.records import Filter, Mode, Rows
@@ -24,6 +23,8 @@ from unveil.gallery.report import answer_of, report_dict, write_report
 from unveil.gallery.search import Found, Query, Searcher
 from unveil.gallery.store import Store
 from unveil.gallery.timeline import moment
+from unveil.inference.engine import Engine
+from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding

@@ -59,8 +59,8 @@ def command(
         if (e.name or "").startswith("unveil"):
             raise
         raise MissingExtraError("unveil serve", "server") from None
-    from unveil.export.engine import load_engine
     from unveil.gallery.quality import find_parser
+    from unveil.inference.load import load_engine
     from unveil.video.detect import load_detector
 
     limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))

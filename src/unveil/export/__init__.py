@@ -1,1 +1,1 @@
-"""Trained models in other formats, held against the original, and run by whatever is fastest here."""
+"""Writing trained models as ONNX and OpenVINO graphs, and comparing what two of them answer."""

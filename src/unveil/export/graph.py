@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.data.augment import normalise
+from unveil.export.metadata import ModelMetadata, SpaceInfo
 from unveil.methods.inference import embed_twice
 from unveil.models.checkpoint import TrainedModel
 from unveil.records import Batch, Embedding
@@ -49,6 +50,22 @@ def exportable(graph: Graph) -> Graph:
             if isinstance(child, nn.ModuleDict) and any(keyword.iskeyword(key) for key in child):
                 setattr(module, name, _SafeNames(child))
     return graph
+
+
+def metadata_of(model: TrainedModel) -> ModelMetadata:
+    """Return what an export of a model says of itself; the method is asked once with an empty crop."""
+    size = model.input
+    with torch.inference_mode():
+        found = Graph(model).embed(torch.zeros(1, size.height, size.width, 3, dtype=torch.uint8, device=model.device))
+    weights = tuple(map(float, found.weights))
+    space = SpaceInfo(found.names, found.vectors.shape[2], found.metric, weights, size.model_dump(mode="json"))
+    notes = []
+    if wanted := model.method.needs.test_parsing:
+        notes.append(
+            f"method {model.recipe.method.name} can look at {wanted} parsing maps at test; "
+            "here it embeds without them, as it does for crops that have none"
+        )
+    return ModelMetadata(model.card, space, tuple(notes))
 
 
 class _SafeNames(nn.ModuleDict):

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
 from unveil.data.images import resize
 from unveil.errors import CheckpointError
-from unveil.export.engine import Engine
+from unveil.export.metadata import SpaceInfo
 from unveil.recipe import InputSettings
 from unveil.records import Embedding
 
 TOLERANCE = 1e-3
 CROPS = 8
 SEED = 11
+
+
+class Embedder(Protocol):
+    """What can be compared: anything that embeds crops and says how, such as `unveil.inference.engine.Engine`."""
+
+    @property
+    def kind(self) -> str:
+        """What runs the model, for messages."""
+
+    @property
+    def space_info(self) -> SpaceInfo:
+        """Names, dimension, metric and weights of the vectors, and the preprocessing."""
+
+    def embed(self, images: Sequence[np.ndarray], /) -> Embedding:
+        """Return the embedding of crops ``(H, W, 3)`` uint8 RGB of any size, in order."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ def test_crops(size: InputSettings, count: int = CROPS, seed: int = SEED) -> lis
 test_crops.__test__ = False  # type: ignore[attr-defined]
 
 
-def check_parity(reference: Engine, exported: Engine, tolerance: float = TOLERANCE) -> Difference:
+def check_parity(reference: Embedder, exported: Embedder, tolerance: float = TOLERANCE) -> Difference:
     """Compare an exported model with PyTorch on crops of its real size, several at a time and one alone.
 
     Args:

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image as Pillow
 
-from unveil.export.engine import Engine
 from unveil.gallery.records import GalleryInfo, Item, Space
 from unveil.gallery.store import Store
+from unveil.inference.engine import Engine
 from unveil.records import Embedding
 from unveil.video.records import Image
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from unveil.data.images import resize
 from unveil.evaluation.distances import distance_matrix
-from unveil.export.engine import Engine
+from unveil.inference.engine import Engine
 from unveil.records import Embedding
 
 CELLS = (16, 8)

@@ -18,12 +18,12 @@ import numpy as np
 
 from unveil.data.images import read_image
 from unveil.errors import ImageError
-from unveil.export.engine import Engine
 from unveil.gallery.adding import BATCH, Added, key_of, mean_embedding, open_gallery, shrunk, thumbnail, tracklet_item
 from unveil.gallery.index_video import VideoSettings, add_video
 from unveil.gallery.quality import Quality, measure, without_hidden
 from unveil.gallery.records import Item
 from unveil.gallery.store import Store
+from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import track
 from unveil.records import Embedding, Sample

@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.export.engine import Engine
 from unveil.files import sha256
 from unveil.gallery.adding import BATCH, Added, key_of, mean_embedding, nothing, open_gallery, thumbnail, tracklet_item
 from unveil.gallery.best_crops import OpenTrack, best_rows
@@ -24,6 +23,7 @@ from unveil.gallery.quality import body_shares, together, without_hidden
 from unveil.gallery.records import Filter, Item
 from unveil.gallery.store import Store
 from unveil.gallery.video_job import VideoJob
+from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import track
 from unveil.records import Embedding

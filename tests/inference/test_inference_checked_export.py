@@ -7,9 +7,12 @@ import pytest
 
 from untrained import make_model
 from unveil.errors import CheckpointError, UnveilError
-from unveil.export.engine import onnx_engine, openvino_engine, torch_engine
-from unveil.export.files import export_model, write_graph
 from unveil.export.parity import TOLERANCE, check_parity, difference, test_crops
+from unveil.export.write import write_graph
+from unveil.inference.backends.onnx_runtime import onnx_engine
+from unveil.inference.backends.openvino import openvino_engine
+from unveil.inference.backends.pytorch import torch_engine
+from unveil.inference.checked_export import export_model
 from unveil.methods import METHODS
 from unveil.methods.inference import embed_batches
 from unveil.models.checkpoint import load_model
@@ -24,13 +27,13 @@ HARD_BORDERS = ("histogram",)
 @pytest.mark.parametrize("method", sorted(METHODS))
 def test_every_method_exports_and_agrees_with_pytorch(method, tmp_path, pictures):
     trained = load_model(make_model(tmp_path, method))
-    head = write_graph(trained, tmp_path / "m.onnx")
+    metadata = write_graph(trained, tmp_path / "m.onnx")
     reference, exported = torch_engine(trained), onnx_engine(tmp_path / "m.onnx")
-    assert exported.head == head
+    assert exported.metadata == metadata
     assert check_parity(reference, exported).largest <= TOLERANCE
     # Another number of crops than it was traced with, and of any size.
     assert difference(reference.embed(pictures), exported.embed(pictures)).largest <= TOLERANCE
-    assert bool(head.notes) == bool(trained.method.needs.test_parsing)
+    assert bool(metadata.notes) == bool(trained.method.needs.test_parsing)
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
     try:
         assert check_parity(reference, openvino_engine(tmp_path / "m.onnx")).largest <= TOLERANCE
@@ -56,10 +59,10 @@ def test_the_graph_normalises_and_sees_the_mirrored_crop_as_evaluation_does(tmp_
 
 def test_openvinos_files_hold_the_card_and_stand_alone(trained, tmp_path, pictures):
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
-    head, found = export_model(trained, tmp_path / "m.xml", "openvino")
+    metadata, found = export_model(trained, tmp_path / "m.xml", "openvino")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.bin", "m.xml"]
     engine = openvino_engine(tmp_path / "m.xml")
-    assert engine.head == head
+    assert engine.metadata == metadata
     assert engine.fingerprint == trained.card.fingerprint
     assert found.largest < 1e-4
     assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
@@ -104,19 +107,3 @@ def test_foreign_newer_and_damaged_files_are_refused(trained, tmp_path):
     onnx.save(proto, str(path))
     with pytest.raises(CheckpointError, match="holds no card"):
         onnx_engine(path)
-
-
-def test_difference_forgives_what_nobody_compares():
-    from unveil.records import Embedding
-
-    vectors = np.ones((1, 2, 3), np.float32)
-    shown, hidden = np.array([[1, 0]], np.float32), np.array([[1, 1]], np.float32)
-    other = vectors.copy()
-    other[0, 1] = 9
-    names = ("a", "b")
-    assert difference(Embedding(vectors, shown, names), Embedding(other, shown, names)).largest == 0
-    assert difference(Embedding(vectors, hidden, names), Embedding(other, hidden, names)).vectors == pytest.approx(8)
-    assert difference(Embedding(vectors, shown, names), Embedding(vectors, hidden, names)).visibility == 1
-    other[0, 0, 0] = np.nan
-    with pytest.raises(CheckpointError, match="not finite"):
-        difference(Embedding(vectors, shown, names), Embedding(other, shown, names))

@@ -10,20 +10,22 @@ import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from unveil.errors import CheckpointError, MissingExtraError, UnveilError
-from unveil.export.engine import Engine, Kind, default_threads, onnx_engine, openvino_engine, torch_engine
-from unveil.export.files import write_graph
-from unveil.export.head import FORMAT
+from unveil.export.metadata import FORMAT
 from unveil.export.parity import TOLERANCE, check_parity, test_crops
+from unveil.export.write import write_graph
 from unveil.files import cache_dir, locked, write_text
+from unveil.inference.backends.exported_file import default_threads
+from unveil.inference.backends.onnx_runtime import onnx_engine
+from unveil.inference.backends.openvino import openvino_engine
+from unveil.inference.backends.pytorch import torch_engine
+from unveil.inference.engine import Engine, Kind
+from unveil.models.checkpoint import TrainedModel
 from unveil.recipe import InputSettings
-
-if TYPE_CHECKING:
-    from unveil.models.checkpoint import TrainedModel
 
 log = logging.getLogger(__name__)
 ROUNDS = 3
@@ -130,7 +132,7 @@ def graph_name() -> str:
     """
     package = Path(__file__).parents[1]
     code = hashlib.sha256()
-    for path in sorted(p for room in ("methods", "nn", "export") for p in (package / room).rglob("*.py")):
+    for path in sorted(p for name in ("methods", "nn", "export", "inference") for p in (package / name).rglob("*.py")):
         code.update(path.read_bytes())
     return f"model-{FORMAT}-{code.hexdigest()[:12]}.onnx"
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from unveil.errors import CheckpointError
 from unveil.models.card import Card, read_card
 from unveil.records import Metric
-
-if TYPE_CHECKING:
-    from unveil.models.checkpoint import TrainedModel
 
 FORMAT = 1
 KEY = "unveil"
@@ -37,7 +34,7 @@ class SpaceInfo:
 
 
 @dataclass(frozen=True)
-class Head:
+class ModelMetadata:
     """What an exported file says of itself: the card of the model, its space, and what a user must know."""
 
     card: Card
@@ -52,27 +49,7 @@ class Head:
         )  # fmt: skip
 
 
-def head_of(model: TrainedModel) -> Head:
-    """Return what an export of a model says of itself; the method is asked once with an empty crop."""
-    import torch
-
-    from unveil.export.graph import Graph
-
-    size = model.input
-    with torch.inference_mode():
-        found = Graph(model).embed(torch.zeros(1, size.height, size.width, 3, dtype=torch.uint8, device=model.device))
-    weights = tuple(map(float, found.weights))
-    space = SpaceInfo(found.names, found.vectors.shape[2], found.metric, weights, size.model_dump(mode="json"))
-    notes = []
-    if wanted := model.method.needs.test_parsing:
-        notes.append(
-            f"method {model.recipe.method.name} can look at {wanted} parsing maps at test; "
-            "here it embeds without them, as it does for crops that have none"
-        )
-    return Head(model.card, space, tuple(notes))
-
-
-def read_head(text: str | None, source: str) -> Head:
+def read_metadata(text: str | None, source: str) -> ModelMetadata:
     """Read what an exported file says of itself.
 
     Raises:
@@ -88,4 +65,4 @@ def read_head(text: str | None, source: str) -> Head:
         raise CheckpointError(f"{source} holds no card: `unveil export` makes files that do") from None
     if number > FORMAT:
         raise CheckpointError(f"{source}: written in format {number} by a newer unveil; this one reads {FORMAT}")
-    return Head(read_card(card, source), info, tuple(notes))
+    return ModelMetadata(read_card(card, source), info, tuple(notes))

@@ -9,10 +9,11 @@ import pytest
 from typer.testing import CliRunner
 
 from unveil.errors import CheckpointError, RecipeError
-from unveil.export import choice
-from unveil.export.engine import load_engine, torch_engine
-from unveil.export.files import write_graph
 from unveil.export.parity import difference
+from unveil.export.write import write_graph
+from unveil.inference import choice
+from unveil.inference.backends.pytorch import torch_engine
+from unveil.inference.load import load_engine
 from unveil.models.embed import embed_samples
 from unveil.records import Sample
 
@@ -33,7 +34,7 @@ def test_an_engine_gives_what_unveil_embed_gives(saved, trained, pictures, tmp_p
 
 
 def test_auto_is_measured_once_and_remembered(saved, trained, pictures, caplog):
-    with caplog.at_level(logging.INFO, "unveil.export.choice"):
+    with caplog.at_level(logging.INFO, "unveil.inference.choice"):
         first = load_engine(saved.parent)
         assert "crops a second" in caplog.text
         caplog.clear()

@@ -1,0 +1,24 @@
+"""A trained model run by PyTorch, on the device where it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from unveil.export.graph import Graph, metadata_of
+from unveil.inference.engine import Engine
+from unveil.models.checkpoint import TrainedModel
+
+
+def torch_engine(model: TrainedModel, threads: int | None = None) -> Engine:
+    """Return an engine that runs PyTorch, on the device of the model."""
+    graph = Graph(model)
+    if threads:
+        torch.set_num_threads(threads)
+
+    def run(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with torch.inference_mode():
+            vectors, visibility = graph(torch.from_numpy(crops).to(model.device))
+        return vectors.cpu().numpy(), visibility.cpu().numpy()
+
+    return Engine("torch", metadata_of(model), run)
