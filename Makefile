@@ -5,7 +5,7 @@ STAMP := $(VENV)/.ready
 
 EXTRAS := report,tensorboard,timm,onnx,export,openvino,mat,gallery,milvus,server,video,test,lint,docs
 
-.PHONY: test lint docs demo format clean
+.PHONY: test coverage lint docs demo format clean
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
@@ -13,6 +13,10 @@ $(STAMP): pyproject.toml constraints.txt
 
 test: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2  # two workers that share two cores: one thread each
+
+coverage: $(STAMP)
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --cov=unveil --cov-report=json:build/coverage.json
+	$(VENV)/bin/python scripts/coverage_page.py build/coverage.json
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet

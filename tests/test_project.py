@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -57,3 +60,18 @@ def test_every_decision_is_one_record_in_the_index():
     listed = re.findall(r"^- \[(.+)\]\((\d{4}-[\w-]+\.md)\)$", (DECISIONS / "index.md").read_text(), re.MULTILINE)
     assert {name: title for title, name in listed} == records
     assert len(listed) == len(records)
+
+
+def test_badge_and_page_of_the_coverage_say_what_the_report_says(tmp_path):
+    covered = {"a/src/unveil/nn/neck.py": (9, 10), "src/unveil/nn/cbam.py": (21, 30), "src/unveil/recipe.py": (10, 10)}
+    files = {
+        name: {"summary": {"covered_lines": hit, "num_statements": total}} for name, (hit, total) in covered.items()
+    }
+    (tmp_path / "report.json").write_text(json.dumps({"files": files}))
+    (tmp_path / "docs/pictures").mkdir(parents=True)
+    command = [sys.executable, ROOT / "scripts/coverage_page.py", tmp_path / "report.json", tmp_path]
+    subprocess.run(command, check=True)
+    page = (tmp_path / "docs/coverage.md").read_text()
+    assert "| nn | 40 | 75.0 % |\n| unveil | 10 | 100.0 % |\n| all | 50 | 80.0 % |\n" in page
+    badge = (tmp_path / "docs/pictures/coverage.svg").read_text()
+    assert ">80 %<" in badge and "#b58900" in badge
