@@ -153,7 +153,9 @@ class Batch:
         persons: ``(B,)`` int64 identity codes; -1 where unknown.
         cameras: ``(B,)`` int64 camera codes, or ``None``.
         clothes: ``(B,)`` int64 outfit codes, or ``None``.
-        parsing: ``(B, H, W)`` uint8 labels, `UNLABELLED` (255) all over a crop that has no map; ``None``: no crop has one.
+        parsing: ``(B, H, W)`` uint8 labels, `UNLABELLED` (255) all over a crop that has no map; ``None``: none has one.
+        erased: ``(B, 3, H, W)`` uint8, the same crops with their clothes made black before they were resized, or
+            ``None``.
     """
 
     images: Tensor
@@ -161,6 +163,7 @@ class Batch:
     cameras: Tensor | None = None
     clothes: Tensor | None = None
     parsing: Tensor | None = None
+    erased: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.images.ndim != 4 or self.images.shape[1] != 3:
@@ -172,6 +175,8 @@ class Batch:
         expected = (self.images.shape[0], *self.images.shape[2:])
         if self.parsing is not None and tuple(self.parsing.shape) != expected:
             raise ValueError(f"parsing: expected {expected}, got {tuple(self.parsing.shape)}")
+        if self.erased is not None and self.erased.shape != self.images.shape:
+            raise ValueError(f"erased: expected {tuple(self.images.shape)}, got {tuple(self.erased.shape)}")
 
     def _labels(self) -> list[tuple[str, Tensor]]:
         pairs = (("persons", self.persons), ("cameras", self.cameras), ("clothes", self.clothes))

@@ -1,4 +1,4 @@
-"""Parsing maps at test: what a method sees where some crops have a map and others have none."""
+"""What a method sees of parsing maps: where some crops have none, in other label sets, and as crops without clothes."""
 
 import dataclasses
 
@@ -7,13 +7,20 @@ import pytest
 import torch
 from PIL import Image
 
+from untrained import make_model
+from unveil.data.images import read_image, read_labels, resize
 from unveil.data.store import open_store
+from unveil.data.training import TrainingSet
+from unveil.errors import DataError
+from unveil.methods import method_needs
+from unveil.methods.method import Needs
+from unveil.models import parsing_maps
 from unveil.models.checkpoint import load_model
 from unveil.models.embed import embed_samples
-from unveil.models.parsing_maps import store_in
+from unveil.models.parsing_maps import store_in, training_set_for
+from unveil.nn.clothes_erasure import append_without_clothes
 from unveil.recipe import InputSettings
-from unveil.records import UNLABELLED, Sample
-from untrained import make_model
+from unveil.records import UNLABELLED, Dataset, Sample
 
 
 @pytest.fixture
@@ -55,3 +62,81 @@ def test_a_translation_leaves_unlabelled_crops_unlabelled(tmp_path, samples):
     mapped = store_in(store, "atr18", "cre7")
     assert (mapped.parsing[0] == UNLABELLED).all() and mapped.parsing[1:].max() < 7
     assert open_store(missing, size, tmp_path / "store").parsing is None  # training keeps all or none
+
+
+RED, SKIN = (200, 20, 30), (90, 150, 120)
+
+
+def dressed(root, native, scheme="cre7", label=2):
+    """Two people in red shirts, with maps; edges of the shirt lie between the pixels of the resized crop."""
+    height, width = native
+    found = []
+    for i in range(4):
+        image, labels = np.full((height, width, 3), SKIN, np.uint8), np.zeros((height, width), np.uint8)
+        shirt = (slice(height // 5 + i, height * 3 // 5), slice(width // 7 + i, width * 2 // 3))
+        image[shirt], labels[shirt] = RED, label
+        path, parsing = root / f"{i}.png", root / f"{i}_labels.png"
+        Image.fromarray(image).save(path)
+        Image.fromarray(labels).save(parsing)
+        found.append(Sample(path.name, path, person=str(i // 2), clothes=str(i), parsing=parsing, split="train"))
+    return Dataset("dressed", tuple(found), parsing_scheme=scheme)
+
+
+@pytest.mark.parametrize("native", [(300, 140), (128, 64), (64, 32), (401, 177)])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("scheme", "label", "target"), [("cre7", 2, "cre7"), ("atr18", 4, "worn14")])
+def test_erasure_leaves_no_rim_in_the_colours_of_the_clothes(tmp_path, native, interpolation, scheme, label, target):
+    size = InputSettings(height=128, width=64, interpolation=interpolation)
+    dataset = dressed(tmp_path, native, scheme, label)
+    needs = Needs(train_parsing=target, train_erased=True)
+    data = training_set_for(TrainingSet.open([dataset], size, tmp_path / "store"), needs, size)
+    batch = data.batch(range(4))
+    for row, sample in enumerate(dataset.samples):
+        image, labels = read_image(sample.path).copy(), read_labels(sample.parsing)
+        image[labels == label] = 0  # eq. 1 on the crop as it is, then the resizing
+        expected = resize(image, 128, 64, interpolation)
+        assert (batch.erased[row].permute(1, 2, 0).numpy() == expected).all()
+    bare = append_without_clothes(batch, batch.parsing)
+    copies = bare.images[4:].int()
+    assert bare.erased is None and not (copies[:, 0] > copies[:, 1]).any()  # skin has more green than red
+
+
+def test_erased_crops_are_made_once(tmp_path, monkeypatch):
+    size, cache = InputSettings(height=64, width=32), tmp_path / "store"
+    dataset, needs = dressed(tmp_path, (128, 64)), method_needs("cre", {})
+    first = training_set_for(TrainingSet.open([dataset], size, cache), needs, size).batch(range(4)).erased
+    monkeypatch.setattr(parsing_maps, "_erase", None)
+    again = training_set_for(TrainingSet.open([dataset], size, cache), needs, size).batch(range(4)).erased
+    assert torch.equal(first, again)
+    without = method_needs("cre", {"cre": False})
+    assert training_set_for(TrainingSet.open([dataset], size, cache), without, size).batch(range(4)).erased is None
+
+
+def test_a_rim_of_a_recoloured_garment_has_its_new_colour_too(tmp_path):
+    size = InputSettings(height=128, width=64)
+    data = training_set_for(
+        TrainingSet.open([dressed(tmp_path, (300, 140))], size, tmp_path / "store"), method_needs("cre", {}), size
+    )
+    batch = data.batch(range(4))
+    torch.manual_seed(3)
+    painted = append_without_clothes(batch, (batch.parsing == 2).to(torch.uint8), recoloured=1.0).images[4:].int()
+    touched = (batch.erased != batch.images).any(dim=1)
+    for crop in range(4):
+        inner = painted[crop][:, 60, 25]
+        rim = painted[crop][:, touched[crop] & (batch.parsing[crop] != 2)]
+        assert rim.shape[1] > 20
+        # What is left of the red shirt would make the rim redder than both skin and the new colour.
+        redness = (rim[0] - rim[1]).max()
+        assert redness <= max(int(inner[0] - inner[1]), SKIN[0] - SKIN[1]) + 40
+
+
+def test_maps_of_another_size_or_label_set_are_refused_by_name(tmp_path):
+    size = InputSettings(height=64, width=32)
+    dataset = dressed(tmp_path, (128, 64))
+    Image.new("L", (32, 64)).save(dataset.samples[2].parsing)
+    with pytest.raises(DataError, match=r"2_labels.png: expected a parsing map of the size .* 64x128 .* found 32x64"):
+        TrainingSet.open([dataset], size, tmp_path / "store")
+    Image.new("L", (64, 128), 14).save(dataset.samples[2].parsing)
+    data = TrainingSet.open([dataset], size, tmp_path / "store")
+    with pytest.raises(DataError, match=r"2_labels.png: expected labels 0..6 of cre7, found 14"):
+        training_set_for(data, method_needs("cre", {}), size)

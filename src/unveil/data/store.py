@@ -37,6 +37,7 @@ class ImageStore:
         bad: the files that could not be read, with reasons.
         content_hash: hash of keys, file contents and size (16 hex digits).
         path: folder of the store.
+        erased: ``(N, H, W, 3)`` uint8, the crops without their clothes, where these were asked for.
     """
 
     images: np.ndarray
@@ -45,6 +46,7 @@ class ImageStore:
     bad: tuple[BadFile, ...]
     content_hash: str
     path: Path
+    erased: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.samples)

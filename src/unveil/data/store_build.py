@@ -116,6 +116,12 @@ def _at_size(sample: Sample, size: InputSettings, with_parsing: bool) -> Crop | 
         return crop
     parsing = None
     if crop.parsing is not None:
+        if crop.parsing.shape != crop.image.shape[:2]:
+            raise DataError(
+                f"{sample.parsing}: expected a parsing map of the size of its image {sample.key}, "
+                f"{crop.image.shape[1]}x{crop.image.shape[0]} (width x height), found "
+                f"{crop.parsing.shape[1]}x{crop.parsing.shape[0]}; parse the image again"
+            )
         parsing = resize_labels(crop.parsing, size.height, size.width)
     elif with_parsing:
         parsing = np.full((size.height, size.width), UNLABELLED, np.uint8)

@@ -124,6 +124,8 @@ class TrainingSet:
         parsing = None
         if self.parsing_scheme is not None:
             parsing = self._gather([store.parsing for store in self.stores if store.parsing is not None], rows)
+        without_clothes = [store.erased for store in self.stores if store.erased is not None]
+        erased = self._gather(without_clothes, rows) if len(without_clothes) == len(self.stores) else None
 
         def labels(codes: np.ndarray | None) -> torch.Tensor | None:
             return None if codes is None else torch.from_numpy(codes[rows])
@@ -134,6 +136,7 @@ class TrainingSet:
             labels(self.camera_codes),
             labels(self.clothes_codes),
             None if parsing is None else torch.from_numpy(parsing),
+            None if erased is None else torch.from_numpy(erased).permute(0, 3, 1, 2),
         )
         return batch if device is None else batch.map(lambda tensor: tensor.to(device))
 

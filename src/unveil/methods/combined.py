@@ -131,6 +131,7 @@ class Unveil(ClothesBranch):
         return Needs(
             train_parsing=WORN14.name if settings.parts or settings.erase_clothes else None,
             train_clothes=settings.clothes_loss or settings.metric_loss == "cross",
+            train_erased=settings.erase_clothes,
         )
 
     def expand(self, batch: Batch) -> Batch:

@@ -105,6 +105,7 @@ class CRE(Method):
             train_parsing=CRE7.name if guided or self.settings.cre else None,
             train_clothes=self.settings.metric_loss == "bctri",
             test_parsing=CRE7.name if guided else None,
+            train_erased=self.settings.cre,
         )
 
     def expand(self, batch: Batch) -> Batch:

@@ -14,11 +14,19 @@ from unveil.records import Batch, Embedding
 
 @dataclass(frozen=True)
 class Needs:
-    """Inputs beside the image that a method uses; without them it refuses to train, or says what it does instead."""
+    """Inputs beside the image that a method uses; without them it refuses to train, or says what it does instead.
+
+    Args:
+        train_parsing: label set of the parsing maps to train with.
+        train_clothes: outfits to train with.
+        test_parsing: label set of the parsing maps to test with.
+        train_erased: crops whose clothes were erased at native resolution (`Batch.erased`).
+    """
 
     train_parsing: str | None = None
     train_clothes: bool = False
     test_parsing: str | None = None
+    train_erased: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,7 +94,7 @@ class Method(nn.Module):
         return []
 
     def frozen_modules(self) -> list[nn.Module]:
-        """Return what ``optim.freeze_iterations`` keeps fixed: the backbone and what a method puts between its stages."""
+        """Return what ``optim.freeze_iterations`` keeps fixed: the backbone and what sits between its stages."""
         return [self.backbone]
 
     def undecayed_parameters(self) -> list[nn.Parameter]:

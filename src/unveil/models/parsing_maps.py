@@ -1,4 +1,6 @@
-"""Parsing maps of a store in the label set that a method asks for, translated once and kept beside the store."""
+"""What a method asks of the parsing maps of a store, made once and kept beside it: the maps in its label set, and the
+crops without their clothes.
+"""
 
 from __future__ import annotations
 
@@ -8,14 +10,19 @@ from pathlib import Path
 import numpy as np
 
 from unveil.data.catalog import load_dataset
+from unveil.data.images import resize
 from unveil.data.store import ImageStore
+from unveil.data.store_build import BadFile, in_threads, read_crop
 from unveil.data.training import TrainingSet
+from unveil.errors import DataError
 from unveil.files import atomic_path
 from unveil.methods import method_needs
+from unveil.methods.method import Needs
+from unveil.parsing.labels import CRE7, CRE7_ERASED, check_labels, get_scheme
 from unveil.parsing.mapping import map_labels
 from unveil.progress import track
-from unveil.recipe import DataSource, Recipe
-from unveil.records import UNLABELLED
+from unveil.recipe import DataSource, InputSettings, Recipe
+from unveil.records import UNLABELLED, Sample
 from unveil.world.labels import table as world_table
 
 
@@ -29,13 +36,11 @@ def store_in(store: ImageStore, source: str, target: str) -> ImageStore:
         return store
     path = store.path / f"parsing-{source}-{target}-{store.content_hash}.npy"
     if not path.exists():
-        table = world_table(target) if source == "world" else None
         with atomic_path(path) as temporary:
             out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=store.parsing.shape)
             for row in track(range(len(out)), f"translating parsing maps from {source} to {target}"):
                 labels = store.parsing[row]
-                mapped = map_labels(labels, source, target) if table is None else table[labels]
-                out[row] = np.where(labels == UNLABELLED, UNLABELLED, mapped)
+                out[row] = np.where(labels == UNLABELLED, UNLABELLED, _mapped(labels, source, target))
             out.flush()
     return dataclasses.replace(store, parsing=np.load(path, mmap_mode="r"))
 
@@ -61,10 +66,59 @@ def _world_in(source: DataSource, target: str | None) -> DataSource:
     return source.model_copy(update={"options": {**source.options, "scheme": target}})
 
 
-def training_set_in(data: TrainingSet, target: str | None) -> TrainingSet:
-    """Return a training set with parsing maps in the label set that a method trains with, or without any."""
-    if target is None or data.parsing_scheme is None:
+def training_set_for(data: TrainingSet, needs: Needs, size: InputSettings) -> TrainingSet:
+    """Return a training set with the parsing maps, and the crops without clothes, that a method needs; no others.
+
+    Raises:
+        DataError: the label set of the maps cannot become the one needed, or a map has labels of another set.
+    """
+    scheme, target = data.parsing_scheme, needs.train_parsing
+    if target is None or scheme is None:
         stores = tuple(dataclasses.replace(store, parsing=None) for store in data.stores)
         return dataclasses.replace(data, stores=stores, parsing_scheme=None)
-    stores = tuple(store_in(store, data.parsing_scheme, target) for store in data.stores)
+    for store in data.stores:
+        _check_labels(store, scheme)
+    stores = tuple(store_in(store, scheme, target) for store in data.stores)
+    if needs.train_erased:
+        stores = tuple(_without_clothes(store, scheme, size) for store in stores)
     return dataclasses.replace(data, stores=stores, parsing_scheme=target)
+
+
+def _without_clothes(store: ImageStore, scheme: str, size: InputSettings) -> ImageStore:
+    """Return a store with ``erased``: black where clothes are, at native resolution and then resized.
+
+    Resizing first would leave a rim in which the colours of clothes are mixed with what is around them.
+    """
+    path = store.path / f"erased-{scheme}-{store.content_hash}.npy"
+    if not path.exists():
+        with atomic_path(path) as temporary:
+            out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=store.images.shape)
+            erased = in_threads(lambda sample: _erase(sample, scheme, size), store.samples)
+            for row, image in enumerate(track(erased, "erasing clothes", len(out))):
+                out[row] = image
+            out.flush()
+    return dataclasses.replace(store, erased=np.load(path, mmap_mode="r"))
+
+
+def _erase(sample: Sample, scheme: str, size: InputSettings) -> np.ndarray:
+    crop = read_crop(sample, with_parsing=True)
+    if isinstance(crop, BadFile):
+        raise DataError(crop.reason)
+    assert crop.parsing is not None  # without a map for every crop there is no label set
+    image, labels = crop.image.copy(), crop.parsing
+    image[np.isin(_mapped(labels, scheme, CRE7.name), CRE7_ERASED)] = 0
+    return resize(image, size.height, size.width, size.interpolation)
+
+
+def _check_labels(store: ImageStore, scheme: str, rows: int = 1024) -> None:
+    if store.parsing is None or scheme == "world":
+        return
+    known = len(get_scheme(scheme).labels)
+    for start in range(0, len(store), rows):
+        block = store.parsing[start : start + rows]
+        for row in np.flatnonzero((block >= known).any(axis=(1, 2)))[:1]:
+            check_labels(block[row], get_scheme(scheme), store.samples[start + row].parsing or "")
+
+
+def _mapped(labels: np.ndarray, source: str, target: str) -> np.ndarray:
+    return world_table(target)[labels] if source == "world" else map_labels(labels, source, target)

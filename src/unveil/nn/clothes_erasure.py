@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from unveil.records import Batch
@@ -13,6 +14,8 @@ def append_without_clothes(
 ) -> Batch:
     """Return the M crops of a batch, then their M copies without clothes, which keep all labels.
 
+    The copies are ``batch.erased``, erased before the crops were resized; a batch without is erased as it is.
+
     Args:
         batch: before augmentation: uint8, so that 0 is black.
         garments: ``(M, H, W)`` which garment a pixel shows, from 1 on; 0 where it shows none.
@@ -21,12 +24,19 @@ def append_without_clothes(
         recoloured: share of the copies whose garments get random colours (`recolour`) in place of black, which is ours;
             0 is the paper.
     """
-    worn = (garments > 0)[:, None]
-    erased = batch.images.masked_fill(worn, 0)  # eq. 1
+    erased = batch.erased
+    if erased is None:
+        erased = batch.images.masked_fill((garments > 0)[:, None], 0)  # eq. 1
+    copies = erased
     if recoloured:
-        chosen = (torch.rand(len(garments)) < recoloured).to(worn.device)[:, None, None, None]
-        erased = torch.where(chosen & worn, recolour(batch.images, garments), erased)
-    twice = batch.map(lambda tensor: torch.cat([tensor, tensor])).replace(images=torch.cat([batch.images, erased]))
+        chosen = (torch.rand(len(garments)) < recoloured).to(garments.device)[:, None, None, None]
+        # The rim that resizing mixes with the colours of a garment belongs to it; what is left of it stays black.
+        rim = (erased != batch.images).any(dim=1) & (garments == 0)
+        near = F.max_pool2d(garments[:, None].float(), 3, stride=1, padding=1)[:, 0].to(garments.dtype)
+        garments = torch.where(rim, near, garments)
+        copies = torch.where(chosen & (garments > 0)[:, None], recolour(batch.images, garments), erased)
+    bare = batch.replace(erased=None)
+    twice = bare.map(lambda tensor: torch.cat([tensor, tensor])).replace(images=torch.cat([batch.images, copies]))
     if outfits is not None and batch.clothes is not None:
         twice = twice.replace(clothes=torch.cat([batch.clothes, batch.clothes + outfits]))
     return twice

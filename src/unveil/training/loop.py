@@ -29,7 +29,7 @@ from unveil.models.card import Card, Source
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
 from unveil.models.device import pick_device, use_bf16
 from unveil.models.evaluate import evaluate_model, test_set
-from unveil.models.parsing_maps import open_training_set, training_set_in
+from unveil.models.parsing_maps import open_training_set, training_set_for
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.metrics import MetricsLog
@@ -123,7 +123,7 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits)).to(device)
     _check_needs(method, data)
     epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)  # refuses too few people
-    data = training_set_in(data, method.needs.train_parsing)
+    data = training_set_for(data, method.needs, recipe.input)
     log.info(
         "%s on %d crops of %d people, %d parameters, %s",
         recipe.method.name,
