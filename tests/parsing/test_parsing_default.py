@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from unveil.data.images import read_labels, read_sample
-from unveil.errors import DataError, MissingExtraError
+from unveil.errors import CheckpointError, DataError, MissingExtraError, UnveilError
 from unveil.parsing import default_parser
 from unveil.parsing.card import read_card
 from unveil.parsing.default import DEFAULT_CARD
@@ -108,10 +108,10 @@ def test_a_damaged_or_missing_file_is_named(tmp_path):
     shutil.copytree(DEFAULT_CARD.parent, tmp_path / "pack")
     card, model = tmp_path / "pack/parser.json", tmp_path / "pack/parser.onnx"
     model.write_bytes(model.read_bytes()[:100_000])
-    with pytest.raises(DataError, match=r"parser\.onnx: not a model"):
+    with pytest.raises(CheckpointError, match=r"parser\.onnx: not a model"):
         OnnxParser(card)
     model.unlink()
-    with pytest.raises(DataError, match=r"parser\.onnx does not exist"):
+    with pytest.raises(CheckpointError, match=r"parser\.onnx does not exist"):
         OnnxParser(card)
 
 
@@ -128,7 +128,7 @@ def test_a_damaged_or_missing_file_is_named(tmp_path):
 def test_wrong_tables_say_what_is_wrong(tmp_path, change, message):
     (tmp_path / "parser.onnx").touch()
     (tmp_path / "card.json").write_text(json.dumps(json.loads(DEFAULT_CARD.read_text()) | change))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(UnveilError, match=message):
         read_card(tmp_path / "card.json")
 
 
@@ -143,7 +143,8 @@ def test_a_model_whose_shares_do_not_fit_its_card(tmp_path):
         OnnxParser(card, 1).parse([noise(8, 8)])
 
 
-def test_without_onnx_runtime_the_extra_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
+def test_without_a_runtime_the_extra_is_named(monkeypatch):
+    for runtime in ("onnxruntime", "openvino"):
+        monkeypatch.setitem(__import__("sys").modules, runtime, None)
     with pytest.raises(MissingExtraError, match=r"unveil\[onnx\]"):
         default_parser()

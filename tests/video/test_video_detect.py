@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from unveil.errors import DataError
+from unveil.errors import CheckpointError, DataError
 from unveil.files import sha256
-from unveil.video import detr, ready, yolov8, yolox
+from unveil.runtime.preprocessing import to_input
+from unveil.video import detr, ready, ssd, yolov8, yolox
 from unveil.video.card import FAMILIES, DetectorCard
 from unveil.video.detect import load_detector
 
@@ -57,12 +58,20 @@ def answers(decoder: str) -> list[np.ndarray]:
     if decoder == "detr":
         logits = np.log(np.stack([SCORES, other], axis=1) / (1 - np.stack([SCORES, other], axis=1)))
         return [logits[None].astype(np.float32), (centred(TRUE) / SIDE)[None].astype(np.float32)]
+    if decoder == "ssd":
+        rows = np.concatenate([np.zeros((3, 1)), np.ones((3, 1)), SCORES[:, None], TRUE / SIDE], axis=1)
+        another = [0, 2, 0.99, 0, 0, 1, 1]  # of another class
+        end = [-1, 0, 0, 0, 0, 0, 0]
+        stale = [0, 1, 0.95, 0.1, 0.1, 0.9, 0.9]  # after the end: what the memory held before
+        return [np.concatenate([rows, [another, end, stale]])[None, None].astype(np.float32)]
     labels = np.array([[0, 0, 0, 1]])
     boxes = np.concatenate([TRUE, TRUE[:1] + 1])
     return [labels, boxes[None].astype(np.float32), np.append(SCORES, 0.99)[None].astype(np.float32)]
 
 
-DECODE = {"yolox": yolox.decode, "yolov8": yolov8.decode, "detr": detr.decode, "ready": ready.decode}
+DECODE = {
+    "yolox": yolox.decode, "yolov8": yolov8.decode, "detr": detr.decode, "ssd": ssd.decode, "ready": ready.decode
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("decoder", DECODE)
@@ -141,15 +150,13 @@ def test_boxes_in_pixels_of_the_frame_are_left_as_they_are(tmp_path):
 
 
 def test_the_pixels_reach_the_model_as_the_card_says(tmp_path):
-    from unveil.video.detect import prepare
-
     frame = np.zeros((32, 64, 3), np.uint8)
     frame[..., 0] = 200
-    tensor, factors, margins = prepare(frame, card("yolox"))
-    assert tensor.shape == (1, 3, SIDE, SIDE) and factors == (1, 1) and margins == (0, 0)
+    tensor = to_input([frame], card("yolox"))
+    assert tensor.shape == (1, 3, SIDE, SIDE)
     assert tensor[0, :, 5, 5].tolist() == [0, 0, 200] and tensor[0, :, 40, 5].tolist() == [114, 114, 114]
-    tensor, _, margins = prepare(frame, card("yolov8", layout="nhwc", mean=(0.5, 0, 0), std=(0.5, 1, 1)))
-    assert margins == (0, 16) and tensor.shape == (1, SIDE, SIDE, 3)
+    tensor = to_input([frame], card("yolov8", layout="nhwc", mean=(0.5, 0, 0), std=(0.5, 1, 1)))
+    assert tensor.shape == (1, SIDE, SIDE, 3) and tensor[0, 15, 5, 1] == pytest.approx(114 / 255), "padded above"
     assert tensor[0, 20, 5] == pytest.approx([(200 / 255 - 0.5) / 0.5, 0, 0], abs=1e-5)
 
 
@@ -157,7 +164,7 @@ def test_the_pixels_reach_the_model_as_the_card_says(tmp_path):
     ("text", "message"),
     [
         ("{", "no JSON"),
-        ("[]", "valid dictionary"),
+        ("[]", "expected a card"),
         ('{"decoder": "yolo"}', "decoder"),
         ('{"model": "m.onnx", "decoder": "yolox", "width": 64, "height": 64, "size": 3}', "size"),
         ('{"model": "other.onnx", "decoder": "yolox", "width": 64, "height": 64}', "does not exist"),
@@ -167,7 +174,7 @@ def test_the_pixels_reach_the_model_as_the_card_says(tmp_path):
 def test_a_wrong_card_is_one_error(tmp_path, text, message):
     write_model(tmp_path, "yolox")
     (tmp_path / "m.json").write_text(text)
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(CheckpointError, match=message):
         load_detector(tmp_path / "m.json")
 
 
@@ -175,17 +182,17 @@ def test_a_model_is_named_by_its_card_and_needs_one(tmp_path):
     path = write_model(tmp_path, "yolox", sha256=None)
     assert load_detector(tmp_path / "m.onnx").name == f"m.onnx@{sha256(tmp_path / 'm.onnx')[:12]}"
     path.unlink()
-    with pytest.raises(DataError, match="needs a card"):
+    with pytest.raises(CheckpointError, match="needs a card"):
         load_detector(tmp_path / "m.onnx")
 
 
 def test_a_model_that_refuses_its_input_or_is_none_is_one_error(tmp_path):
     path = write_model(tmp_path, "yolov8", layout="nchw")
     path.write_text(path.read_text().replace('"height": 64', '"height": 32'))
-    with pytest.raises(DataError, match="refuses an input of shape"):
+    with pytest.raises(CheckpointError, match=r"takes images \(1, 3, 64, 64\) float32 and refuses"):
         load_detector(path).detect(np.zeros((10, 10, 3), np.uint8))
     (tmp_path / "m.onnx").write_bytes(b"no model")
-    with pytest.raises(DataError, match="not a model that ONNX Runtime can load"):
+    with pytest.raises(CheckpointError, match="not a model that ONNX Runtime can load"):
         load_detector(path)
 
 
