@@ -13,16 +13,19 @@ class Clock:
 
     Args:
         rate: frames a second, for frames that have no time of their own.
+        decode_order: the container stores only the order of decoding (AVI), so a frame's presentation time is made up;
+            frames leave the decoder in order, and their decoding times rise evenly.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, decode_order: bool = False) -> None:
         self._step = 1 / rate
+        self._decode_order = decode_order
         self._zero: float | None = None
         self._last: float | None = None
 
     def read(self, frame: Any) -> float | None:
         """Return the time of a frame, of a missing one by estimate; ``None`` for one that comes out of order."""
-        stamp = None if frame is None else frame.time
+        stamp = None if frame is None else self._stamp(frame)
         expected = 0.0 if self._last is None else self._last + self._step
         if stamp is None:
             self._last = expected
@@ -37,6 +40,12 @@ class Clock:
             self._zero, time = stamp - expected, expected
         self._last = time
         return time
+
+    def _stamp(self, frame: Any) -> float | None:
+        if not self._decode_order:
+            time: float | None = frame.time
+            return time
+        return None if frame.dts is None or frame.time_base is None else float(frame.dts * frame.time_base)
 
     def restart(self, pause: float) -> None:
         """Go on after a pause in which there were no frames, seconds, with stamps that may begin anew."""

@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-
 from unveil.data.images import MAX_PIXELS
 from unveil.errors import DataError, MissingExtraError
 from unveil.video.clock import Clock
+from unveil.video.completeness import Completeness
+from unveil.video.orientation import matrix_of, upright
 from unveil.video.records import Frame, Image
 
 ADDRESSES = ("rtsp", "rtsps", "http", "https", "tcp", "udp", "srt")
@@ -82,7 +82,7 @@ class Video:
         length = self._container.duration
         self.seconds: float | None = length / av.time_base if length and length > 0 else None
         self.live = address and not length
-        self._announced = int(self._stream.frames)
+        self._completeness = Completeness(self._container, self._stream, self.rate)
         self.unreadable = 0
         self.broken_off: str | None = None
         self.decoded = 0
@@ -102,7 +102,8 @@ class Video:
         """
         if every < 1 or (fps is not None and not 0 < fps <= 1000):
             raise DataError(f"expected every >= 1 and 0 < fps <= 1000, got every={every}, fps={fps}")
-        clock, due, number = Clock(self.rate), 0.0, -1
+        clock = Clock(self.rate, decode_order=self._container.format.name == "avi")
+        due, number = 0.0, -1
         for frame in self._decode(clock):
             number += 1
             moment = clock.read(frame)
@@ -128,7 +129,7 @@ class Video:
     def lost(self) -> str | None:
         """One line on what could not be read; ``None`` when everything could."""
         parts = [f"{self.unreadable} damaged frames were left out"] if self.unreadable else []
-        missing = self._missing()
+        missing = self._completeness.missing() if self._over and not self.live else None
         if self.broken_off:
             parts.append(f"it breaks off: {self.broken_off}")
         elif missing:
@@ -203,7 +204,8 @@ class Video:
     def _part(self) -> Iterator[Any]:
         """Yield what `_decode` does, up to the end or the break."""
         failures = 0
-        packets = self._container.demux(self._stream)
+        wanted = () if self.live or not self._completeness.all_streams else self._timed_streams()
+        packets = self._container.demux(*(wanted or (self._stream,)))
         while True:
             try:
                 packet = next(packets)
@@ -212,6 +214,9 @@ class Video:
             except (self._av.error.FFmpegError, OSError) as e:
                 self.broken_off = _reason(e)
                 return
+            self._completeness.see(packet)
+            if packet.stream.index != self._stream.index:
+                continue
             try:
                 frames = packet.decode()
                 failures = 0
@@ -227,24 +232,16 @@ class Video:
                 self.unreadable += bool(frame.is_corrupt)
                 yield None if frame.is_corrupt else frame
 
+    def _timed_streams(self) -> list[Any]:
+        return [s for s in self._container.streams if s.type == "audio" or s.index == self._stream.index]
+
     def _pixels(self, frame: Any) -> Image:
         self._check_size(frame.width, frame.height)
-        image = frame.to_ndarray(format="rgb24")
-        turns = round(getattr(frame, "rotation", 0) / 90) % 4
-        return np.ascontiguousarray(np.rot90(image, turns)) if turns else image
+        return upright(frame.to_ndarray(format="rgb24"), matrix_of(frame))
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:
             raise DataError(f"{self.source}: frames of {width} x {height}; the limit is {self.max_pixels:,} pixels")
-
-    def _missing(self) -> str | None:
-        """Say when a file ends well before the end that its header announces."""
-        if self.live or not self._over:
-            return None
-        announced = self._announced
-        if not announced or self.decoded + self.unreadable >= announced - 1:
-            return None
-        return f"{announced - self.decoded - self.unreadable} of {announced} announced frames are missing"
 
 
 def _is_list(path: Path) -> bool:
