@@ -26,7 +26,9 @@ class Completeness:
     def __init__(self, container: Any, stream: Any, rate: float) -> None:
         self._stream = stream.index
         self._step = 1 / rate
-        self._own = _own_seconds(stream)
+        avi = container.format.name == "avi"
+        # FFmpeg shortens the length of an AVI to what the size of the file allows, and leaves the number of frames.
+        self._own = stream.frames * self._step if avi and stream.frames else _own_seconds(stream)
         announces = not ANNOUNCING.isdisjoint(container.format.name.split(","))
         length = container.duration / 1_000_000 if container.duration and container.duration > 0 else None
         self.announced: float | None = (self._own or length) if announces else None
