@@ -1,6 +1,7 @@
 """From dataset to dataset: grammar, determinism, restart, manifest, bad input."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -11,6 +12,7 @@ from unveil.data import ltcc
 from unveil.data.parsing_tree import attach_parsing, parsing_path
 from unveil.errors import DataError, UnveilError
 from unveil.occlusion.build import build
+from unveil.occlusion.components import missing_components
 from unveil.occlusion.parts import PartsSettings
 from unveil.occlusion.settings import OcclusionSettings
 from unveil.parsing.labels import PASCAL7
@@ -143,6 +145,24 @@ def test_bad_maps_stop_the_build_and_are_named(tmp_path, source):
     Image.fromarray(np.full((40, 20), 19, np.uint8)).save(path)
     with pytest.raises(DataError, match=r"001_2_c1_000002\.png.*found 19"):
         build(attach_parsing(ltcc.read(source), source)[0], source, tmp_path / "b")
+
+
+def test_coarse_label_sets_are_warned_of(tmp_path, source, dataset, caplog):
+    coarse = dataclasses.replace(dataset, parsing_scheme="atr18")
+    build(coarse, source, tmp_path / "coarse", OcclusionSettings())
+    assert "atr18 never show upper-arms" in caplog.text
+    caplog.clear()
+    build(coarse, source, tmp_path / "torso", OcclusionSettings(parts=PartsSettings(components=("torso",))))
+    build(dataset, source, tmp_path / "fine", OcclusionSettings())
+    assert "never show" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("scheme", "missing"),
+    [("pascal7", ()), ("world", ()), ("lip20", ("upper-arms",)), ("atr18", ("upper-arms",)), (None, ())],
+)
+def test_components_that_a_label_set_lacks(scheme, missing):
+    assert missing_components(scheme) == missing
 
 
 def test_styles_that_need_maps_say_so(tmp_path, source):

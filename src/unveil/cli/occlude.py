@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
-LIKE = {"occ-prcc": "prcc", "occ-ltcc": "ltcc"}
+PUBLISHED = {"occ-prcc": "prcc", "occ-ltcc": "ltcc"}
 
 
 def command(
@@ -18,7 +18,11 @@ def command(
         typer.Option(help="Build this published set; SOURCE is the root of PRCC or LTCC."),
     ] = None,
     parsing: Annotated[
-        Path | None, typer.Option(help="Root of a tree parsing/<scheme>/...; SOURCE itself when it holds one.")
+        Path | None,
+        typer.Option(
+            help="Root of a tree parsing/<scheme>/...; SOURCE itself when it holds one. --like needs pascal7: the "
+            "package's own parser makes it where SOURCE has none."
+        ),
     ] = None,
     scheme: Annotated[str | None, typer.Option(help="Scheme of the maps, where the tree has several.")] = None,
     style: Annotated[
@@ -49,7 +53,7 @@ def command(
 
     **Examples:**
 
-    `unveil occlude --like occ-prcc /data/prcc /data/occ_prcc --parsing /data/prcc`
+    `unveil occlude --like occ-prcc /data/prcc /data/occ_prcc`
 
     `unveil occlude market1501:/data/market /data/market-30 --style blocks --ratio 0.3`
 
@@ -63,6 +67,7 @@ def command(
     from unveil.data.parsing_tree import attach_parsing
     from unveil.errors import DataError, nearest
     from unveil.occlusion.build import build, root_of
+    from unveil.occlusion.components import with_components
     from unveil.occlusion.parts import COMPONENTS, PartsSettings
     from unveil.occlusion.settings import OcclusionSettings
     from unveil.occlusion.sheet import save_twin_sheet
@@ -78,12 +83,29 @@ def command(
         components=tuple(component or COMPONENTS),
     )
     settings = OcclusionSettings(style, ratio, seed, parts, cutouts_for(style, cutouts))
-    dataset = crops_of(f"{LIKE[like]}:{source}" if like else source)
+    dataset = crops_of(_published(like, Path(source)) if like else _in_components(source, style))
     root = root_of(dataset, Path(source.partition(":")[2].partition("?")[0] or source))
-    if parsing is not None or (dataset.parsing_scheme is None and (root / "parsing").is_dir()):
+    if like and style == "parts":
+        dataset = with_components(dataset, parsing or root, scheme, parse=parsing is None)
+    elif parsing is not None or (dataset.parsing_scheme is None and (root / "parsing").is_dir()):
         dataset, share = attach_parsing(dataset, parsing or root, scheme)
         typer.echo(str(share), err=True)
     report = build(dataset, root, out, settings, parser, translation(dataset), workers)
     if sheet is not None:
         save_twin_sheet(dataset, out, sheet)
     typer.echo(json.dumps(dataclasses.asdict(report)) if as_json else str(report))
+
+
+def _published(like: str, root: Path) -> str:
+    """Return the source of a published set: of PRCC also ``rgb/val``, which the authors' copy has."""
+    from unveil.data.prcc import has_val
+
+    name = PUBLISHED[like]
+    return f"{name}:{root}" + ("?val=true" if name == "prcc" and has_val(root) else "")
+
+
+def _in_components(source: str, style: str) -> str:
+    """Return a world with its maps in Pascal-Person-Part for the style that draws from these components."""
+    if style != "parts" or source.partition(":")[0] != "world" or "scheme=" in source:
+        return source
+    return f"{source}{'&' if '?' in source else '?'}scheme=pascal7"

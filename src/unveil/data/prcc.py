@@ -56,6 +56,15 @@ def read_occ(root: Path, *, val: bool = False) -> Dataset:
     return _read(OCC_LAYOUT, root, val)
 
 
+def has_val(root: Path) -> bool:
+    """Return whether a copy of PRCC has ``rgb/val``.
+
+    Raises:
+        DataError: there is no PRCC in the folder.
+    """
+    return (find_root(root, tuple(LAYOUT.folders), LAYOUT.outer).path / "rgb/val").is_dir()
+
+
 def _read(layout: Layout, given: Path, val: bool) -> Dataset:
     root = find_root(given, tuple(layout.folders), layout.outer)
     notes: list[str] = []

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.occlusion.components import warn_of_missing
 from unveil.occlusion.hider import NO_PARSING, Hider, Row, Translate, to_components
 from unveil.occlusion.settings import OcclusionSettings
 from unveil.occlusion.twin import JOURNAL, TABLE, claim, copy_companions, read_journal, read_table, write_table
@@ -69,6 +70,8 @@ def build(
         UnveilError: the folder holds something else, or cannot be written.
     """
     settings = settings or OcclusionSettings()
+    if settings.style == "parts":
+        warn_of_missing(dataset, settings.parts.components)
     source = root_of(dataset, source)
     worker = Hider(dataset, source, out, settings, parser, translate or to_components(dataset), donors)
     claim(dataset, source, out, settings, parser, () if donors is None else worker.donors)
