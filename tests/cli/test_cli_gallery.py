@@ -237,9 +237,30 @@ def test_a_gallery_is_calibrated_on_its_own_labels(gallery, model, tmp_path):
     gallery("add", manifest, "--gallery", "shop", "--model", model, "--engine", "torch", "--no-parser")
     _, err = gallery("calibrate", "shop", "--pairs", tmp_path / "absent.csv", code=2)
     assert "absent.csv" in err
-    out, _ = gallery("calibrate", "shop", "--mode", "same", "--curve", "logistic", "--json")
+    # An untrained network knows nobody on another camera: no probabilities are made up from that.
+    _, err = gallery("calibrate", "shop", "--mode", "same", "--curve", "logistic", code=2)
+    assert "the calibration is refused" in err and "Brier score" in err
+    out, _ = gallery("list", "--json")
+    assert json.loads(out)[0]["calibrated"] is False
+
+
+def test_a_gallery_is_calibrated_on_a_list_of_pairs(gallery, model, tmp_path):
+    manifest = write_crops(tmp_path / "crops", 12, 6)
+    gallery("add", manifest, "--gallery", "shop", "--model", model, "--engine", "torch", "--no-parser")
+    pairs = tmp_path / "pairs.csv"
+    images = manifest.parent / "images"
+    with pairs.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("a", "b", "same"))
+        for person in range(12):
+            for camera in range(2):
+                own = [images / f"p{person:02d}_c{camera}_{shot}.png" for shot in range(3)]
+                other = images / f"p{(person + 1) % 12:02d}_c{camera}_0.png"
+                writer.writerows([(own[0], own[1], 1), (own[1], own[2], 1), (own[0], other, 0), (own[1], other, 0)])
+    out, _ = gallery("calibrate", "shop", "--pairs", pairs, "--mode", "same", "--curve", "logistic", "--json")
     told = json.loads(out)["same"]
-    assert told["kind"] == "logistic" and told["pairs"] >= 40 and told["threshold"] > 0
+    assert told["kind"] == "logistic" and told["pairs"] == 96 and told["threshold"] > 0
+    assert told["check"]["brier"] < told["check"]["constant"] and len(told["check"]["reliability"]) == 10
     out, _ = gallery("list", "--json")
     assert json.loads(out)[0]["calibrated"] is True
 

@@ -106,3 +106,13 @@ def test_damaged_embeddings_are_refused(damage: float) -> None:
     hidden.visibility[1] = damage
     with pytest.raises(DataError, match="visibility"):
         distance_matrix(hidden, good)
+
+
+def test_the_distance_of_a_copy_is_never_below_zero():
+    """Rounding puts many of them at -6e-8, which prints as -0.000."""
+    vectors = np.random.default_rng(0).normal(size=(400, 2, 33)).astype(np.float32)
+    for names in (("a", "b"), ("a",)):
+        copy = Embedding(vectors[:, : len(names)], np.ones((400, len(names)), np.float32), names)
+        own = np.diagonal(distance_matrix(copy, copy))
+        assert (own >= 0).all() and not np.signbit(own).any() and own.max() < 1e-5
+        assert np.nanmin(part_distances(copy, 3, copy)) >= 0

@@ -11,7 +11,7 @@ from stored import SPACE, crops, embedding
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery import calibration
-from unveil.gallery.calibration import Pairs, calibrate
+from unveil.gallery.calibration import CalibrationRefusedError, Pairs, calibrate
 from unveil.gallery.pairs import calibrate_gallery, judged_pairs, labelled_pairs, listed_pairs
 from unveil.gallery.records import Filter
 from unveil.gallery.search import Query, Searcher
@@ -46,7 +46,7 @@ def test_isotonic_is_the_mean_of_each_pool():
     fitted = calibrate(Pairs(distances, same, np.arange(100) % 10), "isotonic")
     got = [fitted.probability(d) for d in (0.1, 0.2, 0.3, 0.4)]
     np.testing.assert_allclose(got, [24 / 25, 24 / 50, 24 / 50, 2 / 25])
-    assert fitted.probability(-1) == got[0]
+    assert fitted.probability(0.05) == got[0]
     assert fitted.probability(9) == got[-1]
 
 
@@ -67,8 +67,54 @@ def test_even_pairs_that_separate_perfectly_and_a_model_that_is_wrong_way_round_
     for kind in ("isotonic", "logistic"):
         fitted = calibrate(Pairs(distances, same, np.arange(100)), kind)
         assert fitted.probability(0.1) > 0.9 > 0.1 > fitted.probability(0.9)
-        backwards = calibrate(Pairs(distances, ~same, np.arange(100)), kind)
-        assert backwards.probability(0.9) == pytest.approx(backwards.probability(0.1), abs=0.05)
+        with pytest.raises(CalibrationRefusedError, match="always answering 50%"):
+            calibrate(Pairs(distances, ~same, np.arange(100)), kind)
+
+
+def test_distances_that_tell_nothing_are_refused():
+    """Of 40 draws of pairs without any connection at most a few get through by chance, whatever the share of same."""
+    through = 0
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        pairs = Pairs(rng.uniform(0, 2, 300), rng.random(300) < 0.1 + 0.02 * seed, rng.integers(0, 30, 300))
+        try:
+            calibrate(pairs)
+            through += 1
+        except CalibrationRefusedError as e:
+            assert "Brier score" in str(e) and "300" in str(e)
+    assert through <= 4
+    weak = draw(3000, 1)[0]
+    assert (
+        calibrate(replace(weak, distances=weak.distances + np.random.default_rng(0).normal(0, 1.5, 3000))).pairs == 3000
+    )
+
+
+def test_a_match_is_at_least_as_likely_as_not_and_one_picture_twice_is_as_good_as_certain():
+    pairs, _ = draw()
+    for kind in ("isotonic", "logistic"):
+        # Nobody else is ever near: the rate of false alarms alone would let the farthest distance through.
+        fitted = calibrate(replace(pairs, impostors=np.full(50, 5.0)), kind)
+        assert fitted.probability(fitted.threshold) >= 0.5 - 1e-9
+        assert fitted.probability(fitted.threshold + 0.05) < 0.55
+    rare = replace(pairs, same=pairs.same & (np.arange(4000) % 40 == 0))
+    fitted = calibrate(replace(rare, distances=rare.distances + 0.2), "logistic")
+    assert fitted.probability(0.2) < 0.2
+    assert fitted.threshold == fitted.identical < 0.01, "nothing but the picture itself is a match"
+    assert fitted.probability(0.0) == fitted.probability(1e-5) > 0.999
+    assert fitted.threshold >= 0.0
+
+
+def test_reliability_is_monotone_or_said_not_to_be():
+    pairs, _ = draw()
+    fitted = calibrate(pairs, "logistic")
+    assert sum(b.pairs for b in fitted.check.reliability) == 4000
+    assert fitted.check.drop is None and "not monotone" not in fitted.about()
+    near = pairs.distances < 0.15
+    bent = replace(pairs, same=np.where(near, np.arange(4000) % 2 == 0, pairs.same))
+    fitted = calibrate(bent, "logistic")
+    low, high = fitted.check.drop
+    assert low.promised < high.promised and low.true > high.true
+    assert f"of pairs promised {high.promised:.0%} {high.true:.0%}" in fitted.about()
 
 
 def test_the_threshold_keeps_its_promise():
@@ -90,10 +136,13 @@ def test_the_check_is_on_people_held_out():
     rng = np.random.default_rng(0)
     groups = np.repeat(np.arange(40), 10)
     same = np.repeat(rng.random(40) < 0.5, 10)
-    pairs = Pairs(groups * 1.0, same, groups)
-    held_out = calibrate(pairs, "isotonic").check.brier
-    mixed = calibrate(replace(pairs, groups=np.arange(400)), "isotonic").check.brier
-    assert held_out > mixed
+    held_out, mixed = (
+        calibration._held_out("isotonic", groups * 1.0, same, calibration._folds(apart, 0))
+        for apart in (groups, np.arange(400))
+    )
+    assert ((held_out - same) ** 2).mean() > ((mixed - same) ** 2).mean()
+    with pytest.raises(CalibrationRefusedError):
+        calibrate(Pairs(groups * 1.0, same, groups), "isotonic")
 
 
 def test_risk_falls_with_coverage_and_ends_at_the_error_of_all():

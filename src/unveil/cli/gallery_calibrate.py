@@ -6,13 +6,17 @@ import json
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from unveil.cli.stores import FolderOption, StoreOption, opened, user
+
+if TYPE_CHECKING:
+    from unveil.gallery.calibration import Calibration
+    from unveil.gallery.records import Mode
 
 
 class Source(StrEnum):
@@ -62,16 +66,27 @@ def command(
 
     **Examples:** `unveil gallery calibrate station`, `unveil gallery calibrate station --pairs pairs.csv --mode same`
     """
+    from unveil.gallery.calibration import CalibrationRefusedError
     from unveil.gallery.pairs import calibrate_gallery
 
-    modes = ("same", "changed") if mode is Clothes.both else (mode.value,)
+    modes: tuple[Mode, ...] = ("same", "changed")
+    fitted: dict[Mode, Calibration] = {}
+    refused: dict[Mode, CalibrationRefusedError] = {}
     with opened(store, folder) as found:
-        fitted = calibrate_gallery(found, name, pairs or source.value, modes, curve.value, false_alarms)  # type: ignore[arg-type]
-        details = {"modes": list(modes), "source": str(pairs or source.value), "false_alarms": false_alarms}
+        for one in (m for m in modes if mode.value in (m, Clothes.both)):
+            try:
+                fitted |= calibrate_gallery(found, name, pairs or source.value, (one,), curve.value, false_alarms)
+            except CalibrationRefusedError as e:
+                refused[one] = e
+        if not fitted:
+            raise next(iter(refused.values()))
+        details = {"modes": list(fitted), "source": str(pairs or source.value), "false_alarms": false_alarms}
         found.log({"who": user(), "action": "calibrate", "gallery": name, "details": details})
+    for m, why in refused.items():
+        typer.echo(f"clothes {m}: {why}; what was there before stays", err=True)
     if as_json:
         typer.echo(json.dumps({m: asdict(c) for m, c in fitted.items()}, indent=2))
-        return
+        raise typer.Exit(1 if refused else 0)
     columns = (
         "clothes",
         "pairs",
@@ -91,3 +106,6 @@ def command(
     for m, c in fitted.items():
         risks = ", ".join(f"{coverage:.0%}: {risk:.1%}" for coverage, risk in c.check.curve[3::4])
         typer.echo(f"{m}: {c.about()} Wrong answers when only the surest are given: {risks}.")
+        bins = ", ".join(f"{b.promised:.0%}: {b.true:.0%}" for b in c.check.reliability)
+        typer.echo(f"{m}: promised probability and true share, ten equal parts: {bins}.")
+    raise typer.Exit(1 if refused else 0)

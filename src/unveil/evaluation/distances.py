@@ -129,6 +129,7 @@ def _vector_distances(query: np.ndarray, gallery: np.ndarray, sizes: np.ndarray,
         out = (query / own[:, None]) @ gallery.T
         out /= -sizes
         out += 1
+        np.maximum(out, 0, out=out)  # rounding; a copy of the query would be at -0.0000001
     else:
         out = (-2 * query) @ gallery.T
         out += own[:, None]

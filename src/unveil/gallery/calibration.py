@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from itertools import combinations
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -21,8 +22,23 @@ FEWEST_PAIRS = 40
 FEWEST_OF_EACH = 10
 FALSE_ALARMS = 0.05
 CURVE = 20
+CERTAIN = 1.645  # standard errors that a gain over the constant must have: one in twenty would reach it by chance
+EVEN = 0.5  # a hit that is more likely somebody else is no match, however rarely a search for nobody finds one
+IDENTICAL = 1e-3  # of the median distance: nearer are only two copies of one picture, whose vectors differ by rounding
 Method = Literal["auto", "isotonic", "logistic"]
 OfWhat = Literal["searches", "pairs"]
+
+
+class CalibrationRefusedError(DataError):
+    """A fitted calibration is no better than a constant: the distances of these pairs tell nothing."""
+
+
+class Bin(NamedTuple):
+    """A bin of a reliability diagram: mean probability, share of pairs of one person, and number of pairs."""
+
+    promised: float
+    true: float
+    pairs: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,12 +72,20 @@ class Check:
         constant: the Brier score of always answering the share of same pairs.
         curve: (coverage, risk): when only the share "coverage" of pairs with the surest answers is answered, this share
             of the answers (same person or not) is wrong.
+        reliability: the bins of the error, ascending; empty where an older version did not keep them.
     """
 
     error: float
     brier: float
     constant: float
     curve: tuple[tuple[float, float], ...]
+    reliability: tuple[Bin, ...] = ()
+
+    @property
+    def drop(self) -> tuple[Bin, Bin] | None:
+        """Two bins that are the wrong way round, the farthest apart; ``None`` when reliability rises throughout."""
+        wrong = [(a, b) for a, b in combinations(self.reliability, 2) if b.true < a.true and b.promised > a.promised]
+        return max(wrong, key=lambda pair: pair[0].true - pair[1].true, default=None)
 
 
 @dataclass(frozen=True)
@@ -79,6 +103,7 @@ class Calibration:
         same: how many of them show one person.
         check: how good it is.
         source: where the pairs come from.
+        identical: distance up to which two crops are the same picture.
     """
 
     kind: Literal["isotonic", "logistic"]
@@ -91,18 +116,27 @@ class Calibration:
     same: int
     check: Check
     source: str
+    identical: float = 0.0
 
     def probability(self, distance: float) -> float:
-        """Return the probability that a pair at this distance is one person."""
-        return float(_apply(self.kind, self.x, self.y, np.array([distance]))[0])
+        """Return the probability that a pair at this distance is one person; of one picture twice, as good as 1."""
+        fitted = float(_apply(self.kind, self.x, self.y, np.array([distance]))[0])
+        return max(fitted, _surest(self.pairs)) if distance <= self.identical else fitted
 
     def about(self) -> str:
         """Return what a reader must know of the probabilities, in a sentence."""
         what = "searches for people who are not here" if self.of == "searches" else "pairs of two people"
-        return (
+        told = (
             f"Calibrated on {self.pairs:,} pairs ({self.source}), expected calibration error {self.check.error:.3f} on "
-            f"people held out; the threshold lets {self.false_alarms:.0%} of {what} through."
+            f"people held out; the threshold lets at most {self.false_alarms:.0%} of {what} through."
         )
+        if drop := self.check.drop:
+            low, high = drop
+            told += (
+                f" Reliability is not monotone: of pairs promised {low.promised:.0%} {low.true:.0%} were one person, "
+                f"of pairs promised {high.promised:.0%} {high.true:.0%}."
+            )
+        return told
 
 
 def calibrate(pairs: Pairs, method: Method = "auto", false_alarms: float = FALSE_ALARMS, seed: int = 0) -> Calibration:
@@ -117,6 +151,7 @@ def calibrate(pairs: Pairs, method: Method = "auto", false_alarms: float = FALSE
     Raises:
         MissingExtraError: scipy is not installed.
         DataError: too few pairs, or all of one kind.
+        CalibrationRefusedError: on people held out the probabilities are no better than a constant.
     """
     distances, same = np.asarray(pairs.distances, np.float64), np.asarray(pairs.same, bool)
     if not 0 < false_alarms < 1:
@@ -134,11 +169,21 @@ def calibrate(pairs: Pairs, method: Method = "auto", false_alarms: float = FALSE
     held_out = {kind: _held_out(kind, distances, same, folds) for kind in kinds}
     checks = {kind: _check(held_out[kind], same) for kind in kinds}
     kind = min(kinds, key=lambda k: checks[k].brier)
+    gain, error = _gain(held_out[kind], same, pairs.groups)
+    if gain <= CERTAIN * error:
+        raise CalibrationRefusedError(
+            f"the calibration is refused: on people held out its Brier score is {checks[kind].brier:.4f}, and that of "
+            f"always answering {same.mean():.0%} is {checks[kind].constant:.4f} (a gain of {gain:.4f} ± {error:.4f}). "
+            f"The distances of these {len(same):,} pairs ({pairs.source}) do not tell who is one person: label more "
+            "people, or use a better model"
+        )
     x, y = _fit(kind, distances, same)
     others = distances[~same] if pairs.impostors is None else np.asarray(pairs.impostors, np.float64)
+    identical = IDENTICAL * float(np.median(distances))
+    threshold = min(_threshold(others, false_alarms), max(_even(kind, x, y), identical))
     return Calibration(
-        kind, x, y, _threshold(others, false_alarms), false_alarms,
-        "pairs" if pairs.impostors is None else "searches", len(same), counts[0], checks[kind], pairs.source,
+        kind, x, y, threshold, false_alarms, "pairs" if pairs.impostors is None else "searches", len(same), counts[0],
+        checks[kind], pairs.source, identical,
     )  # fmt: skip
 
 
@@ -161,7 +206,9 @@ def of(info: GalleryInfo, mode: Mode) -> Calibration | None:
     if found is None:
         return None
     try:
-        check = Check(**{**found["check"], "curve": tuple(map(tuple, found["check"]["curve"]))})
+        check = found["check"]
+        bins = tuple(Bin(*row) for row in check.get("reliability", ()))
+        check = Check(**{**check, "curve": tuple(map(tuple, check["curve"])), "reliability": bins})
         return Calibration(**{**found, "x": tuple(found["x"]), "y": tuple(found["y"]), "check": check})
     except (KeyError, TypeError, ValueError) as e:
         raise DataError(f"the calibration of gallery {info.name!r} is damaged ({e}): calibrate again") from None
@@ -201,7 +248,7 @@ def _fit(kind: str, distances: np.ndarray, same: np.ndarray) -> tuple[tuple[floa
     shares = np.add.reduceat(same[order].astype(np.float64), starts) / counts
     y = optimize.isotonic_regression(shares, weights=counts, increasing=False).x
     # No finite number of pairs proves that something is certain.
-    y = np.clip(y, 1 / (len(same) + 2), 1 - 1 / (len(same) + 2))
+    y = np.clip(y, 1 - _surest(len(same)), _surest(len(same)))
     ends = np.flatnonzero(np.diff(y) != 0)
     keep = np.unique(np.concatenate([[0], ends, ends + 1, [len(y) - 1]]))
     return tuple(levels[keep].tolist()), tuple(y[keep].tolist())
@@ -211,6 +258,25 @@ def _apply(kind: str, x: tuple[float, ...], y: tuple[float, ...], distances: np.
     if kind == "logistic":
         return _sigmoid(x[0] * distances + x[1])
     return np.asarray(np.interp(distances, x, y))
+
+
+def _surest(pairs: int) -> float:
+    """Return the largest probability that so many pairs can support (Laplace's rule of succession)."""
+    return 1 - 1 / (pairs + 2)
+
+
+def _even(kind: str, x: tuple[float, ...], y: tuple[float, ...]) -> float:
+    """Return the largest distance at which one person is at least as likely as two; -inf when there is none."""
+    if kind == "logistic":
+        slope, offset = x
+        if slope == 0:
+            return np.inf if offset >= 0 else -np.inf
+        return -offset / slope
+    at = np.flatnonzero(np.asarray(y) >= EVEN)
+    if not len(at) or at[-1] == len(y) - 1:
+        return np.inf if len(at) else -np.inf
+    last = at[-1]
+    return float(x[last] + (y[last] - EVEN) / (y[last] - y[last + 1]) * (x[last + 1] - x[last]))
 
 
 def _sigmoid(a: np.ndarray) -> np.ndarray:
@@ -241,13 +307,24 @@ def _held_out(kind: str, distances: np.ndarray, same: np.ndarray, folds: np.ndar
 def _check(probability: np.ndarray, same: np.ndarray) -> Check:
     order = np.argsort(probability, kind="stable")
     bins = np.array_split(order, BINS)
-    error = sum(len(b) * abs(probability[b].mean() - same[b].mean()) for b in bins if len(b)) / len(same)
+    reliability = tuple(Bin(float(probability[b].mean()), float(same[b].mean()), len(b)) for b in bins if len(b))
+    error = sum(b.pairs * abs(b.promised - b.true) for b in reliability) / len(same)
     brier = float(((probability - same) ** 2).mean())
     sure = np.argsort(-np.abs(probability - 0.5), kind="stable")
     wrong = np.cumsum((probability[sure] >= 0.5) != same[sure])
     counts = np.unique(np.ceil(np.linspace(1 / CURVE, 1, CURVE) * len(same)).astype(int))
     curve = tuple((float(n / len(same)), float(wrong[n - 1] / n)) for n in counts)
-    return Check(float(error), brier, float(same.mean() * (1 - same.mean())), curve)
+    return Check(float(error), brier, float(same.mean() * (1 - same.mean())), curve, reliability)
+
+
+def _gain(probability: np.ndarray, same: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+    """Return by how much the Brier score is better than the constant's, and the standard error of that over groups."""
+    gain = (same.mean() - same) ** 2 - (probability - same) ** 2
+    names, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)
+    if len(names) < 2:
+        codes = np.arange(len(gain))
+    sums = np.bincount(codes, gain - gain.mean())
+    return float(gain.mean()), float(np.sqrt((sums**2).sum()) / len(gain))
 
 
 def _threshold(others: np.ndarray, rate: float) -> float:
