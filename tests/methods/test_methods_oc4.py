@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
 from test_methods_clothes import OUTFITS, batch, make, train, unlabelled
 
+import unveil
 from unveil.errors import DataError, RecipeError
 from unveil.losses.clothes import clothes_adversarial_loss
 from unveil.losses.cross_entropy import cross_entropy
@@ -10,9 +13,10 @@ from unveil.losses.part_triplet import part_triplet
 from unveil.methods import method_settings
 from unveil.methods.method import Step
 from unveil.methods.oc4 import ABLATIONS
-from unveil.recipe import OptimSettings
+from unveil.recipe import OptimSettings, load_recipe
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update
 
+RECIPES = Path(unveil.__file__).parent / "recipes"
 BASE = dict(ABLATIONS["table2"].rows[0].settings)
 
 
@@ -155,3 +159,29 @@ def test_cal_and_oc4_are_one_global_branch_with_the_same_weights_under_the_same_
     assert list(oc4) == list(cal)
     assert all(torch.equal(oc4[key], cal[key]) for key in cal)
     assert {key.partition(".")[0] for key in cal} == {"backbone", "neck", "classifier", "clothes"}
+
+
+def test_the_preset_of_the_published_code_has_its_triplet_on_the_logits_of_stripes():
+    settings = load_recipe(RECIPES / "oc4_repo.yaml").method.settings
+    method = make("oc4", **settings | {"clothes_loss": False}).eval()
+    torch.nn.init.normal_(method.part_classifier.weight)
+    crops = batch(method)
+    with torch.no_grad():
+        terms = method.losses(crops, Step())
+        stripes, _ = method.stripes(method.backbone(crops.images))
+    logits = (stripes @ method.part_classifier.weight.T + method.part_classifier.bias).tolist()
+    persons = crops.persons.tolist()
+
+    def distance(a, b, k):
+        x, y = logits[a][k], logits[b][k]
+        dot = sum(i * j for i, j in zip(x, y, strict=True))
+        return 1 - dot / (sum(i * i for i in x) ** 0.5 * sum(i * i for i in y) ** 0.5)
+
+    hinges = []
+    for k in range(6):
+        for a in range(8):
+            farthest = max(distance(a, b, k) for b in range(8) if persons[b] == persons[a] and b != a)
+            nearest = min(distance(a, b, k) for b in range(8) if persons[b] != persons[a])
+            hinges.append(max(farthest - nearest + 0.3, 0.0))
+    assert set(terms) == {"id_g", "id_p", "logit_triplet"}
+    assert terms["logit_triplet"].item() == pytest.approx(0.01 * sum(hinges) / len(hinges), rel=1e-4)

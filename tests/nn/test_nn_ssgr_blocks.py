@@ -81,7 +81,7 @@ def test_boxes_change_about_half_of_the_images():
     erased = (erase_boxes(batch, seeded(), p=0.5, fill=7.0).images == 7.0)[:, 0]
     changed = erased.flatten(1).any(dim=1)
     assert 0.4 < changed.float().mean() < 0.6
-    assert 0.01 < erased[changed].float().mean(dim=(1, 2)).min() < erased.float().mean(dim=(1, 2)).max() < 0.37
+    assert 0.01 < erased[changed].float().mean(dim=(1, 2)).min() < erased.float().mean(dim=(1, 2)).max() < 0.42
     assert torch.equal(erase_boxes(batch, seeded(), p=0.0).images, batch.images)
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from unveil.losses.triplet import batch_hard, pairwise_distance
+from unveil.losses.triplet import Distance, batch_hard, pairwise_distance
 
 PartTripletMode = Literal["averaged", "per_part"]
 
@@ -18,10 +18,12 @@ def part_triplet(
     margin: float,
     mode: PartTripletMode = "averaged",
     visibility: Tensor | None = None,
+    *,
+    distance: Distance = "euclidean",
 ) -> Tensor:
     """Return the batch-hard triplet loss of part vectors, mean over anchors.
 
-    "averaged" first averages the euclidean distances of the parts, then mines: a part that an occluder hides cannot
+    "averaged" first averages the distances of the parts, then mines: a part that an occluder hides cannot
     choose the triplet by itself. "per_part" mines every part alone and averages the losses.
 
     Args:
@@ -31,6 +33,7 @@ def part_triplet(
         mode: "averaged" or "per_part".
         visibility: ``(B, K)`` in [0, 1], or ``None``: all visible. Only parts that two crops share count in their
             distance, weighted by the product; pairs that share none are not mined.
+        distance: between two vectors of a part; the papers' is euclidean.
 
     Returns:
         A scalar; 0 when no anchor has both a positive and a negative.
@@ -40,7 +43,7 @@ def part_triplet(
     if visibility is not None and visibility.shape != parts.shape[:2]:
         raise ValueError(f"visibility: expected {tuple(parts.shape[:2])}, got {tuple(visibility.shape)}")
     by_part = parts.transpose(0, 1)
-    distances = pairwise_distance(by_part, by_part)
+    distances = pairwise_distance(by_part, by_part, distance)
     shared = torch.ones_like(distances) if visibility is None else shared_visibility(visibility, distances.dtype)
     if mode == "averaged":
         averaged, seen = averaged_distance(distances, shared)

@@ -77,6 +77,14 @@ class Method(nn.Module):
         """What this configuration of the method needs beside images and identities; looks at its settings alone."""
         return Needs()
 
+    @property
+    def test_settings(self) -> frozenset[str]:
+        """Names of the settings that only `embed` looks at: neither training nor weights depend on them.
+
+        Like `needs` it follows from the settings alone.
+        """
+        return frozenset()
+
     def expand(self, batch: Batch) -> Batch:
         """Return the training batch before augmentation (uint8); a method may add images of its own making."""
         return batch

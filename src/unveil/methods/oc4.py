@@ -31,7 +31,9 @@ class OC4Settings(ClothesSettings):
     Args:
         t2mgs: the micro-granularity screening branch, whose vector is then the one to test with; without it CAL
             remains (with ``global_pool: maxavg``) and ``part_loss`` must be "none".
-        part_loss: on the stripes: "prt" mines on the distance averaged over them, "triplet" in each of them.
+        part_loss: on the stripes: "prt" mines on the distance averaged over them, "triplet" in each of them;
+            "logit_triplet" is what the published code has in place of the paper's: mined in each stripe, by cosine,
+            between the identity logits of the stripes, from one classifier for all that no other loss trains.
         k: number of stripes.
         threshold: lambda; at test, a channel of a stripe whose quality is below it counts as 0.
         shared_predictor: one quality predictor for all stripes, as in the published code, instead of one each.
@@ -40,11 +42,11 @@ class OC4Settings(ClothesSettings):
         hidden: width of a quality predictor; half of the map's channels for ``None``, as in the published code.
         w_id_p: weight of the identity loss on the screened vector; the published code has 0.01.
         w_part: weight of ``part_loss``; the published code has 0.01.
-        margin: of the triplets.
+        margin: of the triplets; the published code has 0.3.
     """
 
     t2mgs: bool = True
-    part_loss: Literal["none", "triplet", "prt"] = "prt"
+    part_loss: Literal["none", "triplet", "prt", "logit_triplet"] = "prt"
     k: int = 6
     threshold: float = 0.35
     shared_predictor: bool = False
@@ -85,9 +87,11 @@ class OC4(ClothesBranch):
                 settings.screen_at_test,
             )
             self.classifier_p = linear_classifier(backbone.channels, space.persons, bias=True)
+            if settings.part_loss == "logit_triplet":
+                self.part_classifier = linear_classifier(backbone.channels, space.persons, bias=True)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        """Return the terms of eq. 6: ``id_g``, ``id_p``, ``prt`` (or ``triplet``), and the two clothes losses."""
+        """Return the terms of eq. 6: ``id_g``, ``id_p``, the ``part_loss`` by its name, and the two clothes losses."""
         settings, persons = self.settings, batch.persons
         features = self.backbone(batch.images)
         f_g = self.global_vectors(features)
@@ -99,6 +103,10 @@ class OC4(ClothesBranch):
                 terms["prt"] = settings.w_part * part_triplet(parts, persons, settings.margin)  # eq. 4-5
             elif settings.part_loss == "triplet":
                 terms["triplet"] = settings.w_part * part_triplet(parts, persons, settings.margin, "per_part")
+            elif settings.part_loss == "logit_triplet":
+                logits = self.part_classifier(parts)
+                triplets = part_triplet(logits, persons, settings.margin, "per_part", distance="cosine")
+                terms["logit_triplet"] = settings.w_part * triplets
         return terms | self.clothes_losses(f_g, batch, step)
 
     def embed(self, batch: Batch) -> Embedding:

@@ -12,6 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from unveil.errors import RecipeError
 from unveil.losses.bounded_exponential import BedReduce, bounded_exponential, saturated_share
 from unveil.losses.circle import circle_softmax
 from unveil.losses.cross_entropy import cross_entropy
@@ -22,7 +23,7 @@ from unveil.nn.backbone import Backbone
 from unveil.nn.causal_heads import CausalHeads
 from unveil.nn.compound_erasing import compound_erase, erase_boxes
 from unveil.nn.disentangled_non_local import DisentangledNonLocal
-from unveil.nn.late_blocks import LateBlocks
+from unveil.nn.late_blocks import LateBlocks, Placement
 from unveil.nn.mean_feature import MeanFeature
 from unveil.nn.neck import CosineClassifier, bn_neck
 from unveil.nn.non_local import NonLocal
@@ -39,21 +40,28 @@ class SSGRSettings:
         cbe: compound batch erasing, which doubles the batch (the sampler's size counts before: free). Without it
             random boxes alone are erased. Either way the method erases, so the recipe sets ``augment.erase: none``.
         bed: bounded exponential distance loss; without it the baseline's soft-margin triplet behind the neck.
-        dnl: disentangled non-local blocks; without them the baseline's non-local ones. Both follow the last two
-            blocks of the second and the last three of the third stage (fewer where a stage has fewer blocks).
+        dnl: disentangled non-local blocks; without them the baseline's non-local ones.
         rp: reconstructive pooling, a second branch while training.
-        me: subtract the running mean of the pooled feature at test; without it the vector behind the neck is used.
+        me: subtract the running mean of the pooled vector at test.
+        placement: after which blocks the non-local ones stand, two in the second and three in the third stage (fewer
+            where a stage has fewer blocks): "alternate" ones (the paper follows Wang et al., CVPR 2018), or the "last"
+            (the baseline).
+        test_feature: the vector to compare: the "pooled" one, on which the losses of the paper work and from which
+            ``me`` subtracts, or that behind the "neck", which the baseline compares.
         heads: heads of the causal classifier; 1 is the baseline's circle softmax.
         heads_mode: sum the heads' cross-entropies (the paper), or their logits (the classifier's own paper).
         id_on_rpf: whether the reconstructed feature gets an identity loss too (the figure's caption says so).
         alpha: bound of the bounded exponential distance.
         beta: share of the old mean in the running mean.
+        betas: further shares whose running means are kept too, so that one training serves to compare them.
         bed_reduce: "balanced" means positives and negatives apart, "all" together (free).
         bed_normalize: whether distances are between vectors of length 1 (free).
         qk_ratio: channels by the width of queries and keys.
         dnl_gamma: whether a learnt scalar, 0 at first, multiplies the pairwise term (the block's own paper).
         nl_inter: width of the baseline's non-local bottleneck.
         box_p: probability of a random box in an image.
+        box_area: smallest and largest share of an image that the box takes: those of the cited random erasing;
+            FastReID's are 0.02 and 0.33.
         stripe_p: probability of the common stripe in its half of the batch (free).
         erase_fill: value of erased pixels after normalisation (free).
         pool: how the map becomes a vector.
@@ -70,17 +78,21 @@ class SSGRSettings:
     dnl: bool = True
     rp: bool = True
     me: bool = True
+    placement: Placement = "alternate"
+    test_feature: Literal["pooled", "neck"] = "pooled"
     heads: int = 2
     heads_mode: Literal["sum_ce", "sum_logits"] = "sum_ce"
     id_on_rpf: bool = True
     alpha: float = 0.3
     beta: float = 0.9
+    betas: tuple[float, ...] = ()
     bed_reduce: BedReduce = "balanced"
     bed_normalize: bool = True
     qk_ratio: int = 1
     dnl_gamma: bool = True
     nl_inter: int = 1
     box_p: float = 0.5
+    box_area: tuple[float, float] = (0.02, 0.4)
     stripe_p: float = 1.0
     erase_fill: float = 0.0
     pool: PoolingName = "gem"
@@ -90,6 +102,19 @@ class SSGRSettings:
     circle_margin: float = 0.35
     margin: float = 0.0
     smoothing: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.me and self.test_feature == "neck":
+            raise RecipeError(
+                "method ssgr: me subtracts a mean from the pooled vector (behind the neck it is about 0): set "
+                "test_feature=pooled, or me=false"
+            )
+        low, high = self.box_area
+        if not 0 < low <= high < 1:
+            raise RecipeError(f"method ssgr: box_area: expected 0 < smallest <= largest < 1, found {low}, {high}")
+        for beta in (self.beta, *self.betas):
+            if not 0 <= beta < 1:
+                raise RecipeError(f"method ssgr: beta: expected shares of at least 0 and below 1, found {beta}")
 
 
 class SSGR(Method):
@@ -101,15 +126,21 @@ class SSGR(Method):
 
     def __init__(self, backbone: Backbone, space: LabelSpace, settings: SSGRSettings) -> None:
         super().__init__(backbone, space, settings)
-        self.attention = LateBlocks(backbone.stages, self._attention_block)
+        self.attention = LateBlocks(backbone.stages, self._attention_block, placement=settings.placement)
         self.pool = build_pooling(settings.pool, backbone.channels)
         channels = self.pool.out_channels
         self.branch = _Branch(channels, space.persons, settings)
-        self.mean = MeanFeature(channels, settings.beta) if settings.me else None
+        self.mean = MeanFeature(channels, settings.beta, settings.betas)  # kept without ``me`` too: it costs nothing
         self.reconstruct = ReconstructivePooling(backbone.channels) if settings.rp else None
         if settings.rp:
             self.rpf_branch = _Branch(backbone.channels, space.persons, settings, identity=settings.id_on_rpf)
         self.register_buffer("saturated", torch.zeros(()), persistent=False)  # share of BED pairs without a gradient
+
+    @property
+    def test_settings(self) -> frozenset[str]:
+        """Whether and which mean is subtracted, and from which vector."""
+        kept = {"beta"} if self.settings.beta in self.settings.betas else set()
+        return frozenset({"me", "test_feature", *kept})
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id_gf`` and ``bed_gf`` (or ``triplet_gf``), and the same for ``rpf``; eq. 5."""
@@ -117,9 +148,11 @@ class SSGR(Method):
         # Its own generator, seeded from torch's, so that the seed of the run holds on every kind of device.
         generator = torch.Generator(batch.images.device).manual_seed(int(torch.randint(2**31, ())))
         if settings.cbe:
-            batch = compound_erase(batch, generator, settings.box_p, settings.stripe_p, settings.erase_fill)
+            batch = compound_erase(
+                batch, generator, settings.box_p, settings.stripe_p, settings.erase_fill, settings.box_area
+            )
         else:
-            batch = erase_boxes(batch, generator, settings.box_p, settings.erase_fill)
+            batch = erase_boxes(batch, generator, settings.box_p, settings.erase_fill, settings.box_area)
         persons = batch.persons
         features = self.backbone(batch.images, self.attention.taps())
         gf = self.pool(features)
@@ -127,7 +160,7 @@ class SSGR(Method):
         if self.reconstruct is not None:
             rpf = self.reconstruct(features)  # eq. 2
             terms |= {f"{name}_rpf": term for name, term in self.rpf_branch.losses(rpf, persons).items()}
-        if self.mean is not None and self.training:
+        if self.training:
             self.mean.update(gf)  # eq. 6
         if settings.bed:
             self.saturated = saturated_share(gf, settings.alpha, settings.bed_normalize)
@@ -136,7 +169,10 @@ class SSGR(Method):
     def embed(self, batch: Batch) -> Embedding:
         """Return one vector a crop, compared by cosine: with euclidean distances the mean would cancel."""
         gf = self.pool(self.backbone(batch.images, self.attention.taps()))
-        vectors = self.branch.neck(gf) if self.mean is None else self.mean(gf)
+        if self.settings.me:
+            vectors = self.mean(gf)
+        else:
+            vectors = self.branch.neck(gf) if self.settings.test_feature == "neck" else gf
         return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
 
     def frozen_modules(self) -> list[nn.Module]:

@@ -15,9 +15,20 @@ from unveil.data.erasing import ERASING, erase
 from unveil.records import Batch
 
 
-def erase_boxes(batch: Batch, generator: torch.Generator, p: float = 0.5, fill: float = 0.0) -> Batch:
-    """Return the batch with a random box erased in each image with probability ``p``, as FastReID draws it."""
-    return erase(batch, dataclasses.replace(ERASING["fastreid"], fill=(fill, fill, fill)), p, generator)
+def erase_boxes(
+    batch: Batch, generator: torch.Generator, p: float = 0.5, fill: float = 0.0, area: tuple[float, float] = (0.02, 0.4)
+) -> Batch:
+    """Return the batch with a random box erased in each image with probability ``p``.
+
+    Args:
+        batch: normalised.
+        generator: on the device of the images.
+        p: probability.
+        fill: value that is written.
+        area: smallest and largest share of the image: by default that of random erasing (Zhong et al., AAAI 2020).
+    """
+    variant = dataclasses.replace(ERASING["fastreid"], area=area, fill=(fill, fill, fill))
+    return erase(batch, variant, p, generator)
 
 
 def erase_stripe(
@@ -43,13 +54,18 @@ def erase_stripe(
 
 
 def compound_erase(
-    batch: Batch, generator: torch.Generator, box_p: float = 0.5, stripe_p: float = 1.0, fill: float = 0.0
+    batch: Batch,
+    generator: torch.Generator,
+    box_p: float = 0.5,
+    stripe_p: float = 1.0,
+    fill: float = 0.0,
+    box_area: tuple[float, float] = (0.02, 0.4),
 ) -> Batch:
     """Return 2 B images with their labels: those with random boxes erased, then the same with one stripe erased.
 
     Parsing maps, where there are any, are background (0) wherever a pixel was erased.
     """
-    boxes = erase_boxes(batch, generator, box_p, fill).images
+    boxes = erase_boxes(batch, generator, box_p, fill, box_area).images
     stripe = erase_stripe(batch.images, generator, p=stripe_p, fill=fill)
     twice = batch.map(lambda tensor: torch.cat([tensor, tensor]))
     erased = torch.cat([boxes, stripe])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,22 +17,26 @@ class MeanFeature(nn.Module):
 
     Args:
         channels: length of the vectors.
-        beta: share of the old mean in the new one.
+        beta: share of the old mean in the new one, in [0, 1).
+        betas: further shares whose means are kept too, so that one training serves to compare them.
     """
 
     mean: Tensor
 
-    def __init__(self, channels: int, beta: float = 0.9) -> None:
+    def __init__(self, channels: int, beta: float = 0.9, betas: Sequence[float] = ()) -> None:
         super().__init__()
-        self.beta = beta
-        self.register_buffer("mean", torch.zeros(channels))
+        self.betas = sorted({beta, *betas})
+        self.chosen = self.betas.index(beta)
+        means = torch.zeros(len(self.betas), channels)
+        self.register_buffer("mean", means if len(self.betas) > 1 else means[0])  # (K, C), or (C,) of a single one
 
     @torch.no_grad()
     def update(self, vectors: Tensor) -> None:
-        """Move the mean towards that of a training batch ``(B, C)``."""
+        """Move the means towards that of a training batch ``(B, C)``."""
         mean = F.normalize(vectors.detach().to(self.mean.dtype), dim=1).mean(dim=0)
-        self.mean.lerp_(mean, 1 - self.beta)  # eq. 6: beta * mean + (1 - beta) * mean of the batch
+        for row, beta in zip(self.mean.view(len(self.betas), -1), self.betas, strict=True):
+            row.lerp_(mean, 1 - beta)  # eq. 6: beta * mean + (1 - beta) * mean of the batch
 
     def forward(self, vectors: Tensor) -> Tensor:
-        """Return the normalised vectors ``(B, C)`` minus the mean."""
-        return F.normalize(vectors, dim=1) - self.mean
+        """Return the normalised vectors ``(B, C)`` minus the mean of ``beta``."""
+        return F.normalize(vectors, dim=1) - self.mean.view(len(self.betas), -1)[self.chosen]
