@@ -1,13 +1,16 @@
 import csv
+import json
 
 import pytest
 
 from unveil.bench.ablation import as_markdown, cells_of, find_table, tables
 from unveil.bench.grid import Cell, Figure, run_grid, summary
 from unveil.errors import RecipeError, UnveilError
-from unveil.methods import METHODS, method_settings
+from unveil.methods import METHODS, method_settings, training_settings
 from unveil.methods.ablation import Row, Table
+from unveil.models.checkpoint import load_model
 from unveil.recipe import load_recipe
+from unveil.training.loop import train
 
 SMALL = ["backbone.name=osnet_x0_25", "input.height=64", "input.width=32", "train.epochs=1", "sampler.persons=4"]
 
@@ -17,7 +20,7 @@ def recipe(manifest, *more):
 
 
 def figure(label="a", seed=0, dataset="d", rank1=50.0, mean_ap=40.0):
-    return Figure(label, "bot", "resnet18", seed, 1, dataset, "market#1", rank1, mean_ap, 30.0, 10, "cpu")
+    return Figure(label, "bot", "resnet18", seed, 1, dataset, "market#1", rank1, 60.0, 70.0, mean_ap, 30.0, 10, "cpu")
 
 
 def test_a_grid_runs_every_cell_with_every_seed_and_never_twice(manifest, tmp_path, monkeypatch):
@@ -34,6 +37,34 @@ def test_a_grid_runs_every_cell_with_every_seed_and_never_twice(manifest, tmp_pa
 
     monkeypatch.setattr("unveil.bench.grid.train", never)
     assert run_grid(cells, range(2), tmp_path) == figures
+
+
+def test_rows_that_differ_at_test_alone_share_one_training(manifest, tmp_path, monkeypatch):
+    settings = ("method.name=ocnet", "method.dim=16")
+    cells = [Cell(f"alpha={a}", recipe(manifest, *settings, f"method.alpha={a}")) for a in (1.0, 0.0, 4.0)]
+    cells.append(Cell("parts=3", recipe(manifest, *settings, "method.n_parts=3")))
+    trainings = []
+    monkeypatch.setattr("unveil.bench.grid.train", lambda *args: trainings.append(args[1]) or train(*args))
+    figures = run_grid(cells, [0], tmp_path)
+    assert [folder.parent.name for folder in trainings] == ["alpha=1.0", "parts=3"]
+    market = {f.label: f for f in figures if f.protocol.startswith("market")}
+    for alpha in ("alpha=0.0", "alpha=4.0"):
+        # As good as a training of its own: the very same figures.
+        alone = next(cell for cell in cells if cell.label == alpha)
+        again = [f for f in run_grid([alone], [0], tmp_path / "alone") if f.protocol.startswith("market")]
+        assert again == [market[alpha]]
+        assert load_model(tmp_path / alpha / "0").method.settings.alpha == float(alpha[6:])
+    trainings.clear()
+    assert run_grid(cells, [0], tmp_path) == figures and trainings == []
+
+
+@pytest.mark.parametrize(
+    ("method", "table", "trainings"), [("oc4", "lambda", 1), ("pab", "fig6", 3), ("ssgr", "beta", 1), ("oc4", "k", 5)]
+)
+def test_sweeps_of_test_settings_train_once(method, table, trainings):
+    cells = cells_of(find_table(method, table), load_recipe(None, [f"method.name={method}"]))
+    found = {json.dumps(training_settings(method, cell.recipe.method.settings)) for cell in cells}
+    assert len(found) == trainings
 
 
 def test_figures_of_other_data_are_never_taken_for_these(manifest, tmp_path):

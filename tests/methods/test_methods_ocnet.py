@@ -6,8 +6,8 @@ from test_methods_occlusion import batch, make, unlabelled
 from unveil.errors import RecipeError
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods import method_settings
-from unveil.methods.method import Step
+from unveil.methods import build_method, method_settings
+from unveil.methods.method import LabelSpace, Step
 from unveil.methods.ocnet import ABLATIONS
 
 
@@ -75,6 +75,35 @@ def test_embedding_has_two_distances():
     torch.testing.assert_close(embedding.vectors.norm(dim=2), torch.ones(8, 2))
     baseline = make("ocnet", **ABLATIONS["table2"].rows[0].settings).eval().embed(unlabelled())
     assert (baseline.names, baseline.weights) == (("backbone",), (1.0,))
+
+
+def test_the_baseline_of_table_2_is_bot():
+    """Half of BoT's losses would be another baseline: 0.5 is the weight beside three other features."""
+    ocnet = make("ocnet", **ABLATIONS["table2"].rows[0].settings)
+    bot = build_method("bot", {}, ocnet.backbone, LabelSpace(4))
+    bot.neck, bot.classifier = ocnet.necks["backbone"], ocnet.classifiers["backbone"]
+    ours, theirs = ocnet.eval().losses(batch(), Step()), bot.eval().losses(batch(), Step())
+    assert ours.keys() == theirs.keys()
+    for name, value in theirs.items():
+        torch.testing.assert_close(ours[name], value)
+    with torch.no_grad():
+        found, expected = ocnet.embed(unlabelled()).vectors, bot.embed(unlabelled()).vectors
+    torch.testing.assert_close(found, F.normalize(expected, dim=2))
+
+
+@pytest.mark.parametrize("relu", [True, False])
+def test_the_separation_loss_can_fall_below_n_without_the_last_relu_of_the_converter(relu):
+    method = make("ocnet", cm_relu=relu, n_parts=2)
+    separated = []
+    optimiser = torch.optim.Adam(method.converters.parameters(), lr=0.01)
+    for _ in range(30):
+        term = method(batch(), Step())["separation"]
+        optimiser.zero_grad()
+        term.backward()
+        optimiser.step()
+        separated.append(term.item())
+    assert all(vector.min() >= 0 for vector in vectors_of(method)["final"][None]) == relu
+    assert (min(separated) < 1.5) == (not relu) and (min(separated) >= 2 - 1e-4) == relu
 
 
 @pytest.mark.parametrize("parts", [1, 3, 4, 6])

@@ -55,12 +55,28 @@ def method_settings(name: str, values: dict[str, Any]) -> Any:
 
 def method_needs(name: str, values: dict[str, Any]) -> Needs:
     """Return what a method with these settings needs, without building it: its needs follow from its settings alone."""
-    kind = method_class(name)
-    bare = kind.__new__(kind)
-    object.__setattr__(bare, "settings", method_settings(name, values))
-    return bare.needs
+    return _bare(name, values).needs
+
+
+def training_settings(name: str, values: dict[str, Any]) -> dict[str, Any]:
+    """Return all settings of a method that its training depends on, in full: two that agree in them train the same.
+
+    Raises:
+        RecipeError: the method or one of its settings is unknown.
+    """
+    bare = _bare(name, values)
+    settings = dataclasses.asdict(bare.settings)
+    return {key: value for key, value in settings.items() if key not in bare.test_settings}
 
 
 def build_method(name: str, values: dict[str, Any], backbone: Backbone, space: LabelSpace) -> Method:
     """Return a method with its heads sized by the label space."""
     return method_class(name)(backbone, space, method_settings(name, values))
+
+
+def _bare(name: str, values: dict[str, Any]) -> Method:
+    """Return a method with its settings and nothing else, for what follows from these alone."""
+    kind = method_class(name)
+    bare = kind.__new__(kind)
+    object.__setattr__(bare, "settings", method_settings(name, values))
+    return bare

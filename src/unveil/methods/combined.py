@@ -134,6 +134,11 @@ class Unveil(ClothesBranch):
             train_erased=settings.erase_clothes,
         )
 
+    @property
+    def test_settings(self) -> frozenset[str]:
+        """What counts as visible, what is screened, and what parts weigh."""
+        return frozenset({"mu", "threshold", "part_share"})
+
     def expand(self, batch: Batch) -> Batch:
         """Append the copies without clothes."""
         if not self.settings.erase_clothes:

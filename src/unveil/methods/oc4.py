@@ -90,6 +90,11 @@ class OC4(ClothesBranch):
             if settings.part_loss == "logit_triplet":
                 self.part_classifier = linear_classifier(backbone.channels, space.persons, bias=True)
 
+    @property
+    def test_settings(self) -> frozenset[str]:
+        """Whether and where stripes are screened."""
+        return frozenset({"threshold", "screen_at_test"})
+
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return the terms of eq. 6: ``id_g``, ``id_p``, the ``part_loss`` by its name, and the two clothes losses."""
         settings, persons = self.settings, batch.persons

@@ -127,6 +127,11 @@ class PAB(Method):
         """Part labels to train the part maps; nothing with stripes."""
         return Needs(train_parsing="pab6" if self.settings.part_attention else None)
 
+    @property
+    def test_settings(self) -> frozenset[str]:
+        """What counts as visible, unless the triplet asks too, and which part vectors are compared."""
+        return frozenset({"part_neck"} | (set() if self.settings.tri_visibility else {"mu"}))
+
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return the identity losses (eq. 12), the part loss (eq. 10-11) and ``part_attention`` (eq. 3-4); eq. 13."""
         settings, persons = self.settings, batch.persons
