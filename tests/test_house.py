@@ -11,7 +11,7 @@ import unveil
 
 SOURCE = Path(unveil.__file__).parent
 FLOORS = {
-    "errors": 0, "files": 0, "progress": 0, "records": 0, "recipe": 0, "shipped": 0,
+    "errors": 0, "files": 0, "progress": 0, "records": 0, "recipe": 0, "source_text": 0, "shipped": 0,
     "data": 1.0, "runtime": 1.1, "parsing": 1.3, "video": 1.4, "occlusion": 1.6,
     "nn": 2, "losses": 2, "world": 2,
     "methods": 3, "evaluation": 3,

@@ -14,6 +14,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from unveil.errors import RecipeError, nearest
+from unveil.source_text import root_and_options, sources_in
+
+PATHS = frozenset(("data.train", "data.test", "backbone.init"))
 
 
 class _Strict(BaseModel):
@@ -77,12 +80,24 @@ class DataSource(_Strict):
         if not isinstance(value, str):
             return value
         name, _, rest = value.partition(":")
-        root, _, options = rest.partition("?")
+        root, options = root_and_options(rest)
         pairs = [part.partition("=") for part in options.split("&") if part]
         for key, equals, _ in pairs:
             if not equals:
                 raise ValueError(f"option {key!r}: expected option=value, as in {name}:{root}?{key}=...")
         return {"name": name, "root": root or None, "options": {key: text for key, _, text in pairs}}
+
+    @classmethod
+    def of(cls, text: str) -> DataSource:
+        """Return the source that a text names.
+
+        Raises:
+            RecipeError: an option has no value.
+        """
+        try:
+            return cls.model_validate(text)
+        except ValidationError as e:
+            raise RecipeError(f"{text}: {e.errors()[0]['msg'].removeprefix('Value error, ')}") from None
 
     def __str__(self) -> str:
         options = "&".join(f"{k}={v}" for k, v in sorted(self.options.items()))
@@ -105,7 +120,11 @@ class DataSettings(_Strict):
     def _from_text(cls, value: Any) -> Any:
         if not isinstance(value, dict):
             return value
-        return {k: [p for p in v.split(",") if p] if isinstance(v, str) else v for k, v in value.items()}
+        listed = ("train", "test")
+        return {
+            k: v if not isinstance(v, str) else sources_in(v) if k in listed else [p for p in v.split(",") if p]
+            for k, v in value.items()
+        }
 
 
 class SamplerSettings(_Strict):
@@ -219,10 +238,23 @@ def _apply(tree: dict[str, Any], override: str) -> None:
         tree = tree.setdefault(parent, {})
         if not isinstance(tree, dict):
             raise RecipeError(f"override {override!r}: {parent!r} holds a value, not keys")
+    tree[last] = text.lstrip() if _is_path(key.strip(), text) else _value(override, text)
+
+
+def _is_path(key: str, text: str) -> bool:
+    """Whether a value is a path or a source as it stands, and no YAML: quotes, lists and null are YAML."""
+    start = text.lstrip()
+    return key in PATHS and start not in ("", "null", "~") and start[0] not in "[{\"'"
+
+
+def _value(override: str, text: str) -> Any:
     try:
-        tree[last] = yaml.safe_load(text)
+        value = yaml.safe_load(text)
     except yaml.YAMLError as e:
         raise RecipeError(f"override {override!r}: the value is not valid YAML: {e}") from None
+    if text.count("#") > yaml.safe_dump(value, allow_unicode=True).count("#"):
+        raise RecipeError(f"override {override!r}: YAML drops what follows the '#'; put the value in quotes")
+    return value
 
 
 def _explain(error: Any, source: str) -> str:

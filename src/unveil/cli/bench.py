@@ -33,13 +33,14 @@ def command(
     from unveil.files import write_text
     from unveil.methods.ablation import Row, Table
     from unveil.recipe import load_recipe
+    from unveil.source_text import is_override
 
-    names = [name for name in recipes if "=" not in name]
+    names = [name for name in recipes if not is_override(name)]
     if not names:
         raise RecipeError("name at least one recipe, for example: unveil bench bot-world pab-world")
     if any(name.startswith("train.seed=") for name in recipes):
         raise RecipeError("seeds are counted from 0 by --seeds; train.seed cannot be set here")
-    changes = [f"data.train={data}", f"data.test={data}", *(name for name in recipes if "=" in name)]
+    changes = [f"data.train={data}", f"data.test={data}", *(name for name in recipes if is_override(name))]
     cells = [Cell(Path(name).stem, load_recipe(find_recipe(name), changes)) for name in names]
     figures = run_grid(cells, range(seeds), out, cache)
     text = as_markdown(Table("", "", (), tuple(Row(cell.label) for cell in cells)), figures)

@@ -38,7 +38,7 @@ def check(
     from unveil.parsing.check import check_parsing
     from unveil.recipe import DataSource
 
-    source = DataSource.model_validate(dataset)
+    source = DataSource.of(dataset)
     if root is not None:
         source = source.model_copy(update={"root": root})
     loaded = load_dataset(source)

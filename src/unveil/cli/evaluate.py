@@ -36,7 +36,7 @@ def command(
     from unveil.models.evaluate import evaluate_model
     from unveil.recipe import DataSource
 
-    sources = [DataSource.model_validate(text) for text in data]
+    sources = [DataSource.of(text) for text in data]
     trained = load_model(model, pick_device(device))
     settings = RerankSettings() if rerank else None
     results = evaluate_model(trained, sources, tuple(protocol or ()), cache, settings)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+
+if TYPE_CHECKING:
+    from unveil.recipe import DataSource
 
 PUBLISHED = {"occ-prcc": "prcc", "occ-ltcc": "ltcc"}
 
@@ -83,8 +86,9 @@ def command(
         components=tuple(component or COMPONENTS),
     )
     settings = OcclusionSettings(style, ratio, seed, parts, cutouts_for(style, cutouts))
-    dataset = crops_of(_published(like, Path(source)) if like else _in_components(source, style))
-    root = root_of(dataset, Path(source.partition(":")[2].partition("?")[0] or source))
+    named = _named(source, like, style)
+    dataset = crops_of(named or source)
+    root = root_of(dataset, Path(source) if like or named is None else named.root or Path())
     if like and style == "parts":
         dataset = with_components(dataset, parsing or root, scheme, parse=parsing is None)
     elif parsing is not None or (dataset.parsing_scheme is None and (root / "parsing").is_dir()):
@@ -96,16 +100,23 @@ def command(
     typer.echo(json.dumps(dataclasses.asdict(report)) if as_json else str(report))
 
 
-def _published(like: str, root: Path) -> str:
-    """Return the source of a published set: of PRCC also ``rgb/val``, which the authors' copy has."""
+def _named(source: str, like: str | None, style: str) -> DataSource | None:
+    """Return the dataset that is meant; ``None`` when the source is a folder, a manifest or an image.
+
+    Of PRCC ``rgb/val`` belongs to it, which the authors' copy has; a world comes with its maps in Pascal-Person-Part
+    for the style that draws from these components.
+    """
+    from unveil.cli.sources import is_dataset
     from unveil.data.prcc import has_val
+    from unveil.recipe import DataSource
 
-    name = PUBLISHED[like]
-    return f"{name}:{root}" + ("?val=true" if name == "prcc" and has_val(root) else "")
-
-
-def _in_components(source: str, style: str) -> str:
-    """Return a world with its maps in Pascal-Person-Part for the style that draws from these components."""
-    if style != "parts" or source.partition(":")[0] != "world" or "scheme=" in source:
-        return source
-    return f"{source}{'&' if '?' in source else '?'}scheme=pascal7"
+    if like:
+        root = Path(source)
+        val = PUBLISHED[like] == "prcc" and has_val(root)
+        return DataSource(name=PUBLISHED[like], root=root, options={"val": "true"} if val else {})
+    if not is_dataset(source):
+        return None
+    named = DataSource.of(source)
+    if style != "parts" or named.name != "world" or "scheme" in named.options:
+        return named
+    return named.model_copy(update={"options": {**named.options, "scheme": "pascal7"}})

@@ -58,7 +58,7 @@ def command(
     loaded = {name: load_model(path, pick_device(device)) for name, path in zip(names, models, strict=True)}
     points = run_robustness(
         loaded,
-        DataSource.model_validate(data),
+        DataSource.of(data),
         out,
         tuple(s for s in known if s in (style or ())),
         tuple(ratio or RATIOS),

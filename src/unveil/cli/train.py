@@ -29,11 +29,12 @@ def command(
     from unveil.cli.recipes import find_recipe
     from unveil.errors import MissingExtraError
     from unveil.recipe import load_recipe
+    from unveil.source_text import is_override
     from unveil.training.loop import train
     from unveil.training.metrics import NAME, read_metrics
 
     changes = list(overrides or [])
-    if recipe is not None and "=" in recipe:
+    if recipe is not None and is_override(recipe):
         changes.insert(0, recipe)
         recipe = None
     if init is not None:

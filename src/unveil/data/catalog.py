@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from unveil.data.parsing_tree import attach_parsing
+from unveil.data.walk import joined
 from unveil.errors import DataError, nearest
 from unveil.recipe import DataSource
 from unveil.records import Dataset
@@ -86,6 +87,7 @@ def load_dataset(source: DataSource) -> Dataset:
         if not root.exists():
             raise DataError(f"dataset {source.name!r}: {root} does not exist")
     dataset = read(root, **options)
+    dataset = dataclasses.replace(dataset, notes=joined(dataset.notes))
     if "outfits" in source.options:
         dataset = _one_outfit_each(dataset, source)
     if "parsing" not in source.options:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from unveil.data.listing import list_images
 from unveil.data.manifest import protocols_of, with_split
+from unveil.data.walk import LeftOutNote, is_foreign, joined, walk
 from unveil.errors import DataError
 from unveil.records import SPLITS, Dataset, Sample, Split
 
@@ -24,24 +25,33 @@ def read(root: Path, *, split: Split | None = None, name: str | None = None) -> 
     Raises:
         DataError: not a folder, no image in it, or a layer of splits with other folders beside it.
     """
-    layers = _layers(root)
-    samples = [
-        Sample(path.relative_to(root).as_posix(), path, person=_person(path.relative_to(base)), split=layer)
-        for layer, base in layers
-        for path in list_images(base, recursive=True)
-    ]
+    samples, notes = [], []
+    for layer, base in _layers(root):
+        found = list_images(base, recursive=True)
+        samples += [
+            Sample(path.relative_to(root).as_posix(), path, person=_person(path.relative_to(base)), split=layer)
+            for path in found
+        ]
+        notes.append(LeftOutNote(str(found.left_out), found.left_out))
+    if base != root:  # what lies beside the splits is in none of them
+        beside = walk(root, recursive=False)
+        beside.left_out.others += [path.name for path in (*beside.images, *beside.videos)]
+        notes.append(LeftOutNote(str(beside.left_out), beside.left_out))
+    if not samples:
+        raise DataError(f"{root}: no image in it{''.join(f' ({note})' for note in notes if note)}")
     unknown = sum(sample.person is None for sample in samples)
-    notes = [] if not unknown else [f"{unknown} images lie beside the folders of people: their person is unknown"]
+    if unknown:
+        notes.append(f"{unknown} images lie beside the folders of people: their person is unknown")
     notes.append("folders tell no camera: none is known")
     name = name or root.resolve().name or "folder"
-    dataset = Dataset(name, tuple(samples), protocols_of(samples), notes=tuple(notes))
+    dataset = Dataset(name, tuple(samples), protocols_of(samples), notes=joined(notes))
     return dataset if split is None else with_split(dataset, split)
 
 
 def _layers(root: Path) -> list[tuple[Split | None, Path]]:
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder of people, found {'a file' if root.exists() else 'nothing'}")
-    inside = {p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")}
+    inside = {p.name for p in root.iterdir() if p.is_dir() and not is_foreign(p.name)}
     splits = [split for split in SPLITS if split in inside]
     if not splits:
         return [(None, root)]

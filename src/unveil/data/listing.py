@@ -8,9 +8,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from unveil.data.walk import LeftOut, LeftOutNote, is_foreign, walk
 from unveil.errors import DataError
 
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".gif", ".ppm"))
+
+class Listing(list[Path]):
+    """Image files of a folder, and what was left out there."""
+
+    def __init__(self, paths: Iterable[Path], left_out: LeftOut) -> None:
+        super().__init__(paths)
+        self.left_out = left_out
 
 
 @dataclass(frozen=True)
@@ -74,23 +81,21 @@ def search_root(given: Path, complete: Callable[[Path], bool], outer: Sequence[s
 
 
 def _folders_in(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not is_foreign(p.name))
 
 
-def list_images(folder: Path, recursive: bool = False) -> list[Path]:
-    """Return the image files of a folder, sorted by relative path; hidden files are left out.
+def list_images(folder: Path, recursive: bool = False) -> Listing:
+    """Return the image files of a folder, sorted by relative path; see `unveil.data.walk.walk`.
 
     Raises:
         DataError: the folder does not exist.
     """
-    if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder")
-    paths = folder.rglob("*") if recursive else folder.iterdir()
-    wanted = [p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and not p.name.startswith(".") and p.is_file()]
-    return sorted(wanted, key=lambda p: p.relative_to(folder).parts)
+    found = walk(folder, recursive=recursive)
+    found.leave_out_videos()
+    return Listing(found.images, found.left_out)
 
 
-def filled(folder: Path, recursive: bool = False) -> list[Path]:
+def filled(folder: Path, recursive: bool = False) -> Listing:
     """Return the images of a folder, sorted.
 
     Raises:
@@ -98,7 +103,8 @@ def filled(folder: Path, recursive: bool = False) -> list[Path]:
     """
     found = list_images(folder, recursive)
     if not found:
-        raise DataError(f"{folder}: no image in it; was the archive extracted only in part?")
+        left_out = f" ({found.left_out})" if str(found.left_out) else ""
+        raise DataError(f"{folder}: no image in it; was the archive extracted only in part?{left_out}")
     return found
 
 
@@ -133,10 +139,19 @@ class Names:
 
     def __init__(self, pattern: str) -> None:
         self._pattern = re.compile(pattern)
-        self.notes: list[str] = []
+        self._strange: list[str] = []
+        self._left_out = LeftOut()
+
+    @property
+    def notes(self) -> list[str]:
+        """What was left out: image names outside the grammar, and files that are no data."""
+        said = str(self._left_out)
+        return [*self._strange, *([LeftOutNote(said, self._left_out)] if said else [])]
 
     def match(self, paths: Sequence[Path], where: str) -> Iterator[tuple[Path, re.Match[str]]]:
         """Yield each path with the match of its name; ``where`` names the place in the note about the others."""
+        if isinstance(paths, Listing):
+            self._left_out.add(paths.left_out)
         strange: list[Path] = []
         for path in paths:
             match = self._pattern.match(path.name)
@@ -149,7 +164,7 @@ class Names:
                 f"{where}: {len(strange)} of {len(paths)} image names do not follow the dataset's grammar "
                 f"and were left out, for example {strange[0].name!r}"
             )
-            self.notes.append(FileNote(said, (path.as_posix() for path in strange)))
+            self._strange.append(FileNote(said, (path.as_posix() for path in strange)))
 
     def scan(self, folder: Path, recursive: bool = False) -> Iterator[tuple[Path, re.Match[str]]]:
         """Yield the images of a folder, sorted, with the match of their names.
