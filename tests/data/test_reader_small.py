@@ -182,7 +182,7 @@ def test_grid_refuses_partitions_that_do_not_fit(tmp_path, crops, halves, messag
     with pytest.raises(DataError, match=message):
         grid.read(root, split=5)
     (root / "features_and_partitions.mat").write_bytes(b"no MATLAB file, but long enough to have a header " * 9)
-    with pytest.raises(DataError, match="expected trainIdxAll"):
+    with pytest.raises(DataError, match="trainIdxAll with 10 splits"):
         grid.read(root)
 
 

@@ -15,6 +15,8 @@ from pydantic import Field
 
 from unveil.data.benchmark import Layout, assemble, sample_of
 from unveil.data.listing import FileNote, filled, find_root
+from unveil.data.text import read_lines, with_slashes
+from unveil.data.walk import LeftOut, LeftOutNote
 from unveil.errors import DataError
 from unveil.records import Dataset, Protocol, Sample, Split
 
@@ -44,9 +46,12 @@ def read(root: Path, *, every: Annotated[int, Field(ge=1)] = 1) -> Dataset:
     place = find_root(root, ("session1",), LAYOUT.outer)
     samples: list[Sample] = []
     strange: list[str] = []
+    left_out = LeftOut()
     for split in _SPLITS:
-        for line in _lines(place.path / f"{split}.txt"):
-            fields = line.split()
+        table = place.path / f"{split}.txt"
+        before = len(samples)
+        for line in sorted(read_lines(table, "the list of tracklets of CCVID")):
+            fields = with_slashes(line).split()
             match = re.match(LAYOUT.pattern, fields[0])
             if match is None or len(fields) != 3:
                 strange.append(f"{split}.txt: {line!r}")
@@ -58,16 +63,12 @@ def read(root: Path, *, every: Annotated[int, Field(ge=1)] = 1) -> Dataset:
                 "clothes": f"{fields[1]}_{fields[2]}",
                 "tracklet": fields[0].rstrip("/"),
             }
-            frames = filled(place.path / fields[0])[::every]
-            samples += [sample_of(place, path, split, labels) for path in frames]
+            frames = filled(place.path / fields[0])
+            left_out.add(frames.left_out)
+            samples += [sample_of(place, path, split, labels) for path in frames[::every]]
+        if len(samples) == before:
+            raise DataError(f"{table}: expected lines 'session1/001_01 001 outfit', found none")
     said = f"{len(strange)} lines do not follow the grammar and were left out, first {strange[0]}" if strange else ""
-    notes = [FileNote(said, strange)] if strange else []
+    notes = [*([FileNote(said, strange)] if strange else []), LeftOutNote(str(left_out), left_out)]
     form = LAYOUT if every == 1 else dataclasses.replace(LAYOUT, published={})
     return assemble(form, place, samples, notes)
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return sorted(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
-    except OSError as e:
-        raise DataError(f"{path}: expected a list of tracklets: {e.strerror}") from None

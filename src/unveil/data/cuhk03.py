@@ -10,10 +10,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from unveil.data import cuhk03_extract
 from unveil.data.benchmark import Layout, assemble, read_layout, sample_of
 from unveil.data.listing import Names, Root, filled, find_root
-from unveil.errors import DataError, MissingExtraError
+from unveil.data.matlab import read_mat
+from unveil.errors import DataError
 from unveil.records import Dataset, Sample, Split
 
 Boxes = Literal["labeled", "detected"]
@@ -54,27 +57,45 @@ def read(root: Path, *, boxes: Boxes = "labeled", extract: bool = False) -> Data
 
 
 def _read_extracted(root: Root, form: Layout, boxes: Boxes) -> Dataset:
-    config = _config(root.path / f"cuhk03_new_protocol_config_{boxes}.mat")
+    protocol = _protocol(root.path / f"cuhk03_new_protocol_config_{boxes}.mat")
     names = Names(r"(\d)_(\d+)_(?P<view>[12])_\d+\.png")
     found = {m.string: (path, m) for path, m in names.match(filled(root.path / f"images_{boxes}"), f"images_{boxes}")}
     samples: list[Sample] = []
     for split in _SPLITS:
-        for index in sorted(int(i) - 1 for i in config[f"{split}_idx"].ravel()):  # indices count from 1
-            name = str(config["filelist"].ravel()[index].item())
+        for name, person in protocol[split]:
             if name not in found:
                 raise DataError(f"{root.path}: the protocol names {name}, which is not in images_{boxes}")
             path, match = found[name]
-            person = str(int(config["labels"].ravel()[index]))
             samples.append(sample_of(root, path, split, {"person": person, "camera": match["view"]}))
     return assemble(dataclasses.replace(form, outer=()), root, samples, names.notes)
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _protocol(path: Path) -> dict[Split, list[tuple[str, str]]]:
+    """Return the file and the person of every crop of each split."""
+    said = "the published protocol of CUHK03"
+    indices = [f"{split}_idx" for split in _SPLITS]
+    found = read_mat(path, ("filelist", "labels", *indices), said)
     try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise MissingExtraError("reading the protocol of CUHK03 from its .mat file", "mat") from None
-    if not path.is_file():
-        raise DataError(f"{path}: expected the protocol of CUHK03; it comes with the lists of the new protocol")
-    config: dict[str, Any] = loadmat(path)
-    return config
+        files = [str(np.asarray(cell).item()) for cell in np.asarray(found["filelist"]).ravel()]
+        people, numbers = (
+            [_whole(values) for values in arrays] for arrays in ([found["labels"]], [found[name] for name in indices])
+        )
+    except (TypeError, ValueError) as e:
+        raise DataError(f"{path} is not {said}: {e}") from None
+    if len(people[0]) != len(files):
+        raise DataError(f"{path} is not {said}: it has {len(files)} files and {len(people[0])} labels")
+    rows: dict[Split, list[tuple[str, str]]] = {}
+    for split, wanted in zip(_SPLITS, numbers, strict=True):
+        outside = [number for number in wanted if not 1 <= number <= len(files)]  # they count from 1
+        if outside:
+            raise DataError(f"{path} is not {said}: {split}_idx names file {outside[0]} of {len(files)}")
+        rows[split] = [(files[number - 1], str(people[0][number - 1])) for number in sorted(wanted)]
+    return rows
+
+
+def _whole(values: Any) -> list[int]:
+    """Return whole numbers; ValueError when there is another one."""
+    array = np.asarray(values).ravel()
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all() or (array != np.rint(array)).any():
+        raise ValueError(f"expected whole numbers, found {array[:3].tolist()}")
+    return [int(value) for value in array]

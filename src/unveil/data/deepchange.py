@@ -11,6 +11,7 @@ from pathlib import Path
 
 from unveil.data.benchmark import Layout, assemble, sample_of
 from unveil.data.listing import Names, filled, find_root
+from unveil.data.text import read_lines, with_slashes
 from unveil.errors import DataError
 from unveil.records import Dataset, Protocol, Sample
 
@@ -57,11 +58,8 @@ def read(root: Path) -> Dataset:
 
 
 def _tracklets(path: Path) -> dict[str, str]:
-    try:
-        rows = [line.split(",") for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    except OSError as e:
-        raise DataError(f"{path}: expected the list of images and tracklets: {e.strerror}") from None
+    rows = [line.split(",") for line in read_lines(path, "the list of images, lines 'name,tracklet'")]
     wrong = next((row for row in rows if len(row) < 2), None)
     if wrong:
         raise DataError(f"{path}: expected lines 'name,tracklet', found {wrong[0]!r}")
-    return {row[0].strip(): row[1].strip() for row in rows}
+    return {with_slashes(row[0].strip()).rpartition("/")[2]: row[1].strip() for row in rows}

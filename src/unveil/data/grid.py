@@ -13,9 +13,10 @@ import numpy as np
 
 from unveil.data.benchmark import Layout, assemble, sample_of
 from unveil.data.listing import Names, filled, find_root
+from unveil.data.matlab import read_mat
 from unveil.data.random_splits import SplitNumber
 from unveil.data.viper import SPLITS, train_persons
-from unveil.errors import DataError, MissingExtraError
+from unveil.errors import DataError
 from unveil.records import Dataset, Protocol, Sample, Split
 
 LAYOUT = Layout(
@@ -71,16 +72,15 @@ def _published(file: Path, people: set[str], split: int) -> frozenset[str]:
 
     ``trainIdxAll`` holds a cell a split with a structure in it; one of its fields lists the numbers of half the probes.
     """
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise MissingExtraError("reading the published splits of GRID", "mat") from None
+    said = f"the file of GRID's published partitions (trainIdxAll with {SPLITS} splits)"
     number_of = {int(person): person for person in people}
+    cells = np.atleast_1d(np.squeeze(read_mat(file, ("trainIdxAll",), said)["trainIdxAll"])).ravel()
+    if split >= len(cells):
+        raise DataError(f"{file} is not {said}: it has {len(cells)}")
     try:
-        cells = loadmat(file, variable_names=["trainIdxAll"], squeeze_me=True, struct_as_record=True)["trainIdxAll"]
-        lists = _numbers(np.atleast_1d(cells)[split])
-    except (KeyError, IndexError, NotImplementedError, OSError, TypeError, ValueError) as e:
-        raise DataError(f"{file}: expected trainIdxAll with {SPLITS} splits: {e}") from None
+        lists = _numbers(cells[split])
+    except (TypeError, ValueError, OverflowError, RecursionError) as e:
+        raise DataError(f"{file} is not {said}: {e}") from None
     fit = [found for found in lists if len(set(found)) == len(people) // 2 and set(found) <= set(number_of)]
     if not fit:
         sizes = ", ".join(str(len(found)) for found in lists) or "none"
@@ -98,6 +98,6 @@ def _numbers(value: Any) -> list[list[int]]:
         return [found for name in array.dtype.names for found in _numbers(array[name])]
     if array.dtype == object:
         return [found for inner in array.ravel() for found in _numbers(inner)]
-    if array.dtype.kind not in "iuf" or (array != np.rint(array)).any():
+    if array.dtype.kind not in "iuf" or not np.isfinite(array).all() or (array != np.rint(array)).any():
         return []
     return [[int(number) for number in array.ravel()]]

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from unveil.data.protocols import CROSS_CLOTHES, MARKET, NO_JUNK, SAME_CLOTHES
+from unveil.data.text import is_file, read_text, with_slashes
 from unveil.errors import DataError, nearest
 from unveil.files import write_text
 from unveil.records import LABEL_COLUMNS, SPLITS, Dataset, Protocol, Sample, Split
@@ -45,13 +46,10 @@ def read_manifest(path: Path, name: str | None = None, scheme: str | None = None
     Raises:
         DataError: the file, a column, a value or an image is missing or wrong; names the line and the column.
     """
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"{path}: no such manifest; expected a CSV file with the columns {', '.join(REQUIRED)}")
     name = name or path.resolve().parent.name or "manifest"
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as e:
-        raise DataError(f"{path}: cannot be read as UTF-8 text: {e}") from None
+    text = read_text(path, f"a manifest with the columns {', '.join(REQUIRED)}")
     samples, schemes = [], set()
     files = _Files(path.parent)
     for line, row in _rows(path, text):
@@ -132,9 +130,16 @@ class _Files:
     def find(self, cell: str) -> Path | None:
         path = self.base / cell
         if path.parent not in self._listed:
-            listed = os.scandir(path.parent) if path.parent.is_dir() else ()
-            self._listed[path.parent] = frozenset(entry.name for entry in listed if entry.is_file())
+            self._listed[path.parent] = _names_in(path.parent)
         return path if path.name in self._listed[path.parent] else None
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file())
+    except (OSError, ValueError):  # no folder, or a name that none can have
+        return frozenset()
 
 
 def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
@@ -163,12 +168,13 @@ def _sample(manifest: Path, line: int, row: dict[str, str], files: _Files) -> Sa
     def fail(column: str, message: str) -> DataError:
         return DataError(f"{manifest}: line {line}, column {column!r}: {message}")
 
-    def existing(column: str) -> Path:
-        cell = row[column].replace("\\", "/")
-        found = files.find(cell)
-        if found is None:
-            raise fail(column, f"no such file: {manifest.parent / cell}")
-        return found
+    def existing(column: str) -> tuple[str, Path]:
+        # As it stands first: a name may hold a backslash.
+        for cell in (row[column], with_slashes(row[column])):
+            found = files.find(cell)
+            if found is not None:
+                return cell, found
+        raise fail(column, f"no such file: {manifest.parent / with_slashes(row[column])}")
 
     if not row["path"]:
         raise fail("path", "expected the path of an image, found an empty cell")
@@ -179,15 +185,16 @@ def _sample(manifest: Path, line: int, row: dict[str, str], files: _Files) -> Sa
         time = parse_time(row["time"]) if row.get("time") else None
     except ValueError:
         raise fail("time", f"expected seconds or an ISO 8601 date and time, found {row['time']!r}") from None
+    key, path = existing("path")
     return Sample(
-        key=PurePosixPath(row["path"].replace("\\", "/")).as_posix(),
-        path=existing("path"),
+        key=PurePosixPath(key).as_posix(),
+        path=path,
         person=row["person"] or None,
         camera=row.get("camera") or None,
         clothes=row.get("clothes") or None,
         time=time,
         tracklet=row.get("tracklet") or None,
-        parsing=existing("parsing") if row.get("parsing") else None,
+        parsing=existing("parsing")[1] if row.get("parsing") else None,
         split=split,
         extra={c: v for c, v in row.items() if c not in REQUIRED and c not in OPTIONAL and v},
     )

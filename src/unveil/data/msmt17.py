@@ -11,6 +11,7 @@ from pathlib import Path
 
 from unveil.data.benchmark import Layout, assemble, sample_of
 from unveil.data.listing import Names, Root, find_root
+from unveil.data.text import is_file, read_lines, with_slashes
 from unveil.errors import DataError
 from unveil.records import Dataset, Sample, Split
 
@@ -66,12 +67,9 @@ def _find(given: Path) -> tuple[Root, tuple[str, str]]:
 
 
 def _listed(path: Path, folder: Path) -> list[Path]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as e:
-        raise DataError(f"{path}: expected a list of MSMT17: {e.strerror}") from None
-    found = sorted(folder / line.split()[0] for line in lines if line.strip())
-    missing = [p for p in found if not p.is_file()]
+    lines = read_lines(path, "a list of MSMT17, lines 'PPPP/name.jpg label'")
+    found = sorted(folder / with_slashes(line.rsplit(maxsplit=1)[0]) for line in lines)
+    missing = [p for p in found if not is_file(p)]
     if missing:
         raise DataError(
             f"{path}: {len(missing)} of {len(found)} listed images are missing, for example {missing[0]}; "

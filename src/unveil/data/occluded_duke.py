@@ -9,6 +9,7 @@ from unveil.data.duke import LAYOUT as DUKE
 from unveil.data.duke import PATTERN, WITHDRAWN
 from unveil.data.listing import Names, find_root
 from unveil.data.market1501 import FOLDERS as BOXES
+from unveil.data.text import is_file, read_lines, with_slashes
 from unveil.errors import DataError
 from unveil.records import Dataset, Sample
 
@@ -68,15 +69,12 @@ def _find_lists(root: Path) -> Path | None:
 
 
 def _listed(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as e:
-        raise DataError(f"{path}: expected the list of image names: {e.strerror}") from None
-    return sorted({Path(line.strip()).name for line in lines if line.strip()})
+    lines = read_lines(path, "the list of image names")
+    return sorted({with_slashes(line).rpartition("/")[2] for line in lines})
 
 
 def _locate(root: Path, homes: tuple[str, ...], name: str, split: str) -> Path:
     for home in homes:
-        if (root / home / name).is_file():
+        if is_file(root / home / name):
             return root / home / name
     raise DataError(f"{root}: {split}.list names {name}, which is in none of {', '.join(homes)}; is Duke complete?")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 from pathlib import Path
 
 from unveil.data.benchmark import Layout, assemble, sample_of
 from unveil.data.listing import Root
 from unveil.data.protocols import NO_JUNK
+from unveil.data.text import is_file, read_text, with_slashes
 from unveil.errors import DataError
 from unveil.records import SPLITS, Dataset, Sample, Split
 
@@ -34,16 +36,14 @@ def read(root: Path) -> Dataset:
     With cameras the protocol is Market's; without, query and gallery count as two cameras and nothing is junk.
     """
     table = root / "manifest.csv" if root.is_dir() else root
-    samples: list[Sample] = []
+    rows = csv.DictReader(io.StringIO(read_text(table, "a table split,path,pid,camid[,clothes]"), newline=""))
     try:
-        with table.open(newline="", encoding="utf-8-sig") as f:
-            rows = csv.DictReader(f)
-            missing = [column for column in _NEEDED if column not in (rows.fieldnames or ())]
-            if missing:
-                raise DataError(f"{table}: expected the columns {', '.join(_NEEDED)}; missing {', '.join(missing)}")
-            samples = [_sample(table, row, rows.line_num) for row in rows]
-    except OSError as e:
-        raise DataError(f"{table}: expected a table split,path,pid,camid[,clothes]: {e.strerror}") from None
+        missing = [column for column in _NEEDED if column not in (rows.fieldnames or ())]
+        if missing:
+            raise DataError(f"{table}: expected the columns {', '.join(_NEEDED)}; missing {', '.join(missing)}")
+        samples = [_sample(table, row, rows.line_num) for row in rows]
+    except csv.Error as e:
+        raise DataError(f"{table}, line {rows.line_num}: not valid CSV: {e}") from None
     cameras = bool(samples) and all(s.camera is not None for s in samples if s.split != "train")
     form = LAYOUT if cameras else dataclasses.replace(LAYOUT, protocols=(NO_JUNK,))
     return assemble(form, Root(table.parent), sorted(samples, key=lambda s: (SPLITS.index(s.split or "train"), s.key)))
@@ -58,7 +58,8 @@ def _sample(table: Path, row: dict[str, str], line: int) -> Sample:
     labels = {name: text for name, text in columns.items() if text}
     if "person" not in labels:
         raise DataError(f"{table}, line {line}: pid is empty")
-    path = table.parent / row["path"]
-    if not path.is_file():
+    named = with_slashes(row["path"] or "")
+    path = table.parent / named
+    if not named or not is_file(path):
         raise DataError(f"{table}, line {line}: {path} does not exist")
-    return sample_of(Root(table.parent), path, known, labels, key=Path(row["path"]).as_posix())
+    return sample_of(Root(table.parent), path, known, labels, key=Path(named).as_posix())

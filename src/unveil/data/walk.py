@@ -41,6 +41,14 @@ def is_foreign(name: str) -> bool:
     return name.startswith(".") or name.casefold() in FOREIGN
 
 
+def is_dir(path: Path) -> bool:
+    """Return whether there is a folder of that name; a name that no folder can have is none."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long, or a NUL in it
+        return False
+
+
 @dataclass
 class LeftOut:
     """What was not taken, as paths relative to the folder that was looked through.
@@ -128,7 +136,7 @@ def walk(folder: Path, *, recursive: bool = True) -> Walk:
     Raises:
         DataError: it is no folder, or cannot be opened.
     """
-    if not folder.is_dir():
+    if not is_dir(folder):
         raise DataError(f"{folder}: no such folder")
     found = Walk()
     top = os.path.realpath(folder)
