@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from unveil.data.catalog import load_dataset
+from unveil.data.check import check_dataset
 from unveil.data.manifest import read, read_manifest, write_manifest
 from unveil.errors import DataError
 from unveil.recipe import DataSource
@@ -131,3 +132,16 @@ def test_one_outfit_each_where_none_is_labelled(tmp_path):
     write(tmp_path, "path,person,clothes\na.png,7,red\nb.png,7,blue\n")
     with pytest.raises(DataError, match="says who wears what"):
         load_dataset(asked("person"))
+
+
+def test_crops_of_unknown_persons_keep_the_protocol_and_minus_one_is_said(tmp_path, crops):
+    crops(tmp_path, "q.png g.png u1.png u2.png")
+    table = "path,person,camera,split\nq.png,a,1,query\ng.png,a,2,gallery\nu1.png,{0},,gallery\nu2.png,{0},2,gallery\n"
+    (tmp_path / "manifest.csv").write_text(table.format(""))
+    dataset = load_dataset(DataSource(name="manifest", root=tmp_path))
+    assert [p.name for p in dataset.protocols] == ["market"]
+    assert not any("-1" in note for note in dataset.notes)
+    (tmp_path / "manifest.csv").write_text(table.format("-1"))
+    report = check_dataset(load_dataset(DataSource(name="manifest", root=tmp_path)))
+    ((note, files),) = report.listed.items()
+    assert note.startswith("2 crops have the person -1") and files == ("u1.png", "u2.png") and not report.clean

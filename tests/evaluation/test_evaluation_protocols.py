@@ -57,7 +57,7 @@ def test_a_condition_on_split_replaces_the_default() -> None:
     [
         ([crop("q", "query", camera=None), PAIR[1]], PROTOCOLS["market"], "'camera', which 1 of 2 crops"),
         (PAIR, PROTOCOLS["cross_clothes"], "'clothes', which 2 of 2 crops"),
-        ([PAIR[0], crop("g", "gallery", person=None)], PROTOCOLS["no_junk"], "'person', which 1 of 2 crops"),
+        ([crop("q", "query", person=None), PAIR[1]], PROTOCOLS["no_junk"], "'person', which 1 of 1 crops"),
         ([PAIR[0], crop("t", "train")], PROTOCOLS["market"], "no gallery crop is left of 2"),
         ([PAIR[1]], PROTOCOLS["market"], "no query crop is left of 1"),
         ([crop("x", None)], PROTOCOLS["market"], "no query crop is left"),
@@ -75,6 +75,23 @@ def test_distractors_need_no_camera() -> None:
     samples = [*PAIR, crop("d", "gallery", person="nobody", camera=None)]
     _, gallery = select(samples, PROTOCOLS["market"])
     assert len(gallery) == 2
+
+
+def test_gallery_crops_of_unknown_persons_are_distractors() -> None:
+    unknown = [crop(f"u{i}", "gallery", person=None, camera=None) for i in range(5)]
+    samples = [*PAIR, *unknown, crop("h", "gallery", camera="3")]
+    for protocol in (*PROTOCOLS.values(), Protocol("single", shots=1, draws=2)):
+        if protocol.junk and protocol.junk[0] != "same_camera":
+            continue
+        filled = [
+            s if s.person is None else Sample(s.key, data=b"", person=s.person, camera=s.camera, clothes="x" + s.key,
+                                              tracklet=s.key, split=s.split)
+            for s in samples
+        ]  # fmt: skip
+        query, gallery = select(filled, protocol)
+        assert {samples[i].key for i in gallery} >= {u.key for u in unknown}, "all stay, in draws of one crop too"
+        _, crops, _ = labels(filled, query, gallery, protocol).pairs(slice(0, 1))
+        assert all(filled[gallery[j]].person == "a" for j in crops), "none is a match"
 
 
 def test_shots_are_drawn_per_person_and_differ_between_draws() -> None:

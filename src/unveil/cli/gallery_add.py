@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from unveil.video.detect import Detector
     from unveil.video.given import GivenBoxes
 
-VIDEOS = (
-    *(".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg", ".wmv", ".flv", ".3gp"),
-    *(".h264", ".hevc", ".ogv"),
-)
 SHOWN = 20
 LONGEST_WAIT = 60.0  # seconds
 
@@ -121,23 +117,28 @@ def command(
 
 
 def _works(source: str) -> list[str | tuple[str, list[Sample]]]:
-    """Return what a source holds: videos by name, pictures as samples."""
-    from unveil.cli.sources import crops_of
-    from unveil.data.listing import IMAGE_SUFFIXES
+    """Return what a source holds: videos by name, images as samples."""
+    from unveil.cli.sources import crops_of, is_dataset
+    from unveil.data.media_types import VIDEO_SUFFIXES, media_type
+    from unveil.data.walk import walk
     from unveil.video.decode import is_address
 
     path = Path(source)
     if is_address(source):
         return [source]
-    if path.suffix.lower() in VIDEOS:
-        if not path.is_file():  # said before a model is loaded
-            raise DataError(f"{source}: no such video")
+    if path.is_dir() and not is_dataset(source):
+        found = walk(path)
+        if found.videos and not found.images:
+            if said := str(found.left_out):
+                typer.echo(f"{source}: {said}", err=True)
+            return [str(video) for video in found.videos]
+        videos = [str(video) for video in found.videos]
+        return [(source, list(crops_of(source).samples)), *videos]
+    if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_file():  # said before a model is loaded
+        raise DataError(f"{source}: no such video")
+    if path.is_file() and path.suffix.lower() != ".csv" and media_type(path) != "image":
         return [source]
-    inside = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else []
-    videos: list[str | tuple[str, list[Sample]]] = [str(p) for p in inside if p.suffix.lower() in VIDEOS]
-    if videos and not any(p.suffix.lower() in IMAGE_SUFFIXES for p in inside):
-        return videos
-    return [(source, list(crops_of(source).samples)), *videos]
+    return [(source, list(crops_of(source).samples))]
 
 
 def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:

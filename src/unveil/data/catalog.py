@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import re
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from unveil.data.listing import FileNote
 from unveil.data.parsing_tree import attach_parsing
 from unveil.data.walk import joined
 from unveil.errors import DataError, nearest
@@ -50,6 +52,7 @@ READERS = {
     "3dpes": "unveil.data.pes3d:read",
 }
 COMMON_OPTIONS = ("parsing", "parsing_scheme", "outfits")
+UNKNOWN = re.compile(r"-0*1(\.0*)?")
 SPLITS_OPTION = "splits"  # of a source that stands for several; see unveil.data.splits
 
 
@@ -87,7 +90,7 @@ def load_dataset(source: DataSource) -> Dataset:
         if not root.exists():
             raise DataError(f"dataset {source.name!r}: {root} does not exist")
     dataset = read(root, **options)
-    dataset = dataclasses.replace(dataset, notes=joined(dataset.notes))
+    dataset = dataclasses.replace(dataset, notes=joined((*dataset.notes, *_called_unknown(dataset))))
     if "outfits" in source.options:
         dataset = _one_outfit_each(dataset, source)
     if "parsing" not in source.options:
@@ -111,6 +114,13 @@ def _one_outfit_each(dataset: Dataset, source: DataSource) -> Dataset:
     samples = tuple(dataclasses.replace(sample, clothes=sample.person) for sample in dataset.samples)
     notes = tuple(note for note in dataset.notes if not note.startswith("clothes is unknown"))
     return dataclasses.replace(dataset, samples=samples, notes=(*notes, "every person is said to wear one outfit"))
+
+
+def _called_unknown(dataset: Dataset) -> list[str]:
+    """Return a note when crops carry the person -1, which many tools write for "unknown" and which is a person here."""
+    keys = [s.key for s in dataset.samples if s.person is not None and UNKNOWN.fullmatch(s.person)]
+    said = f"{len(keys)} crops have the person -1 and count as one person: leave the person empty where it is unknown"
+    return [FileNote(said, keys)] if keys else []
 
 
 def _typed(read: Callable[..., Dataset], source: DataSource) -> dict[str, Any]:

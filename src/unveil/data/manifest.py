@@ -111,8 +111,11 @@ def with_split(dataset: Dataset, split: Split) -> Dataset:
 
 
 def protocols_of(samples: Sequence[Sample]) -> tuple[Protocol, ...]:
-    """Return the protocols that the test crops have the columns for; the first is the default."""
-    test = [s for s in samples if s.split in ("query", "gallery")]
+    """Return the protocols that the test crops have the columns for; the first is the default.
+
+    Crops of unknown persons are distractors, which no protocol asks for a camera or an outfit.
+    """
+    test = [s for s in samples if s.split in ("query", "gallery") and s.person is not None]
     if not test or any(s.camera is None for s in test):
         return (NO_JUNK,)
     if any(s.clothes is None for s in test):

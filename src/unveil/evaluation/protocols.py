@@ -20,7 +20,8 @@ def select(samples: Sequence[Sample], protocol: Protocol, draw: int = 0) -> tupl
     """Return which samples are queries and which are the gallery.
 
     Query crops are those of the split "query", gallery crops those of the split "gallery", unless the protocol has a
-    condition on the column ``split``. Both are sorted by key, so the order of the samples changes nothing.
+    condition on the column ``split``. Both are sorted by key, so the order of the samples changes nothing. A gallery
+    crop of an unknown person is a distractor: no query's match.
 
     Args:
         samples: the crops of a dataset, in any order.
@@ -31,13 +32,13 @@ def select(samples: Sequence[Sample], protocol: Protocol, draw: int = 0) -> tupl
         Positions of the queries ``(Q,)`` and of the gallery ``(G,)`` in ``samples``, int64.
 
     Raises:
-        ProtocolError: a column that the protocol needs is missing, a column is not a number where the protocol
-            compares numbers, or no query or no gallery crop is left.
+        ProtocolError: a query has no person, another column that the protocol needs is missing, a column is not a
+            number where the protocol compares numbers, or no query or no gallery crop is left.
     """
     by_key = sorted(range(len(samples)), key=lambda i: samples[i].key)
     query = _side(samples, by_key, protocol, "query", protocol.query)
     gallery = _side(samples, by_key, protocol, "gallery", protocol.gallery)
-    _require(samples, [*query, *gallery], "person", protocol)
+    _require(samples, query, "person", protocol)
     wanted = {samples[i].person for i in query}
     # Junk is defined among crops of one person, so a distractor needs no camera and no outfit.
     related = [*query, *(i for i in gallery if samples[i].person in wanted)]
@@ -92,9 +93,13 @@ def _require(samples: Sequence[Sample], rows: list[int], column: str, protocol: 
 
 
 def _draw(samples: Sequence[Sample], gallery: list[int], shots: int, rng: np.random.Generator) -> list[int]:
-    """Draw crops of each person, persons and crops in sorted order; a person with fewer gives all."""
-    drawn: list[int] = []
-    by_person = sorted(gallery, key=lambda i: (str(samples[i].person), samples[i].key))
+    """Draw crops of each person, persons and crops in sorted order; a person with fewer gives all.
+
+    Crops of unknown persons may be of as many people, so all of them stay.
+    """
+    drawn = [i for i in gallery if samples[i].person is None]
+    known = [i for i in gallery if samples[i].person is not None]
+    by_person = sorted(known, key=lambda i: (str(samples[i].person), samples[i].key))
     for _, group in groupby(by_person, key=lambda i: samples[i].person):
         crops = list(group)
         picked = rng.choice(len(crops), min(shots, len(crops)), replace=False)
