@@ -230,6 +230,11 @@ class Embedding:
     def __len__(self) -> int:
         return len(self.vectors)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether no number of a numpy embedding is NaN or infinite."""
+        return bool(np.isfinite(self.vectors).all() and np.isfinite(self.visibility).all())
+
     def select(self, rows: Any) -> Embedding:
         """Return the rows picked by an index, a slice or a boolean mask."""
         return dataclasses.replace(self, vectors=self.vectors[rows], visibility=self.visibility[rows])

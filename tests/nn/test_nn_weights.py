@@ -1,3 +1,7 @@
+import argparse
+from pathlib import Path
+
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -109,3 +113,49 @@ def test_damaged_safetensors(tmp_path):
 def test_unknown_backbone_names_the_nearest():
     with pytest.raises(RecipeError, match="did you mean 'resnet50'"):
         build_backbone(BackboneChoice(name="resnet5O"))
+
+
+@pytest.mark.parametrize("core", [b"numpy._core.multiarray", b"numpy.core.multiarray"])
+def test_numpy_numbers_beside_the_weights_are_no_obstacle(tmp_path, source, core):
+    """torchreid keeps the Rank-1 rate as a number of NumPy, under one module's name or, before NumPy 2, another."""
+    path = tmp_path / "w.pth.tar-150"
+    beside = {"epoch": np.int64(150), "rank1": np.float64(0.94), "best": np.bool_(True), "lr": np.float32(1e-4)}
+    torch.save({"state_dict": source, **beside}, path, _use_new_zipfile_serialization=False)
+    path.write_bytes(path.read_bytes().replace(b"numpy._core.multiarray", core))
+    assert core in path.read_bytes()
+    assert_loaded(path, source)
+
+
+class Opener:
+    def __reduce__(self):
+        return (open, ("/tmp/never-made-by-a-checkpoint", "w"))
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ({"args": argparse.Namespace(a=1)}, "argparse.Namespace"),
+        (torch.nn.Linear(2, 2), "torch.nn.modules.linear.Linear"),
+        ({"w": torch.ones(3), "o": np.array([None])}, "numpy._core.multiarray._reconstruct"),
+        ({"w": Opener()}, "open"),
+    ],
+)
+def test_objects_that_could_run_code_are_named_and_never_made(tmp_path, content, named):
+    torch.save(content, tmp_path / "w.pth")
+    with pytest.raises(CheckpointError) as error:
+        load_weights(OSNet(0.25), tmp_path / "w.pth")
+    assert named in str(error.value) and "save the tensors alone" in str(error.value)
+    assert "weights_only" not in str(error.value) and "\n" not in str(error.value)
+    assert not Path("/tmp/never-made-by-a-checkpoint").exists()
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.safetensors"])
+def test_damaged_files_are_one_sentence(tmp_path, source, name):
+    whole = tmp_path / "whole"
+    torch.save(source, whole) if name == "w.pth" else save_file(source, whole)
+    data = whole.read_bytes()
+    for content in (b"", b"no weights", data[: len(data) // 2], b"PK\3\4" + bytes(400), b"\x80\4garbage", data[50:]):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(CheckpointError) as error:
+            load_weights(OSNet(0.25), tmp_path / name)
+        assert "\n" not in str(error.value) and "weights_only" not in str(error.value) and len(str(error.value)) < 400

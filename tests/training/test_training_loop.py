@@ -20,7 +20,9 @@ from unveil.errors import (
 )
 from unveil.methods.bot import BoT
 from unveil.models.checkpoint import load_model, save_model
+from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import load_recipe
+from unveil.training.divergence import check_embedding
 from unveil.training.loop import train
 from unveil.training.metrics import read_metrics
 
@@ -129,10 +131,65 @@ def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_resume_equals_an_uninterrupt
 def test_a_run_is_neither_overwritten_nor_mixed_with_another(four, manifest, tmp_path):
     with pytest.raises(UnveilError, match=r"already holds a run.*--resume"):
         train(recipe(manifest, "train.epochs=4"), four)
-    with pytest.raises(CheckpointError, match="another recipe or other data"):
+    with pytest.raises(CheckpointError, match=r"another recipe: optim\.lr was 0\.001 and is 0\.0001\. Give the same"):
         train(recipe(manifest, "train.epochs=4", "optim.lr=1e-4"), four, resume=True)
+    with pytest.raises(CheckpointError, match=r"method\.name was 'bot' and is 'sbs'"):
+        train(recipe(manifest, "train.epochs=4", "method.name=sbs"), four, resume=True)
+    with pytest.raises(CheckpointError, match=r"sampler\.images was 2 and is 3; train\.seed was 0 and is 1"):
+        train(recipe(manifest, "train.epochs=4", "sampler.images=3", "train.seed=1"), four, resume=True)
+    with pytest.raises(CheckpointError, match=r"has 4 epochs behind it, train\.epochs=2"):
+        train(recipe(manifest, "train.epochs=2"), four, resume=True)
     with pytest.raises(CheckpointError, match="nothing to resume"):
         train(recipe(manifest), tmp_path / "empty", resume=True)
+
+
+def test_a_state_of_other_crops_is_refused(manifest, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(manifest.parent, other)
+    run = recipe(other / "manifest.csv", "train.epochs=1")
+    train(run, tmp_path / "run")
+    one, two = sorted((other / "images").glob("p00_*"))[:2]
+    one.write_bytes(two.read_bytes())
+    with pytest.raises(CheckpointError, match="belongs to other data: the training crops have the hash"):
+        train(run, tmp_path / "run", resume=True)
+
+
+def test_a_finished_run_is_trained_on_and_equals_one_that_was_long_from_the_start(four, manifest, tmp_path):
+    shutil.copytree(four, tmp_path / "run")
+    model = train(recipe(manifest, "train.epochs=6"), tmp_path / "run", resume=True)
+    train(recipe(manifest, "train.epochs=6"), tmp_path / "long")
+    assert model.card.epoch == 6
+    assert same_weights(tmp_path / "run", tmp_path / "long")
+    records = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in r]
+    assert [r["epoch"] for r in records] == list(range(6))
+    assert load_recipe(tmp_path / "run" / "recipe.yaml").train.epochs == 6
+
+
+def test_training_that_diverges_says_so_and_keeps_no_such_model(manifest, tmp_path):
+    out = tmp_path / "run"
+    with pytest.raises(TrainingError, match=r"diverged|not finite") as error:
+        train(recipe(manifest, "train.epochs=3", "optim.lr=1e6", "optim.name=sgd"), out)
+    assert "optim.lr" in str(error.value)
+    if (out / "model.safetensors").exists():
+        weights = load_file(out / "model.safetensors")
+        assert all(torch.isfinite(value).all() for value in weights.values() if value.is_floating_point())
+
+
+def test_vectors_that_are_not_finite_are_never_written(four, manifest, tmp_path):
+    """A model whose losses were finite to the end, and whose running variance was not."""
+    model = load_model(four)
+    norm = next(m for m in model.method.modules() if isinstance(m, torch.nn.BatchNorm2d))
+    norm.running_mean.fill_(float("nan"))
+    save_model(tmp_path / "nan.safetensors", model.method, model.card)
+    out = tmp_path / "e.safetensors"
+    command = [sys.executable, "-m", "unveil", "-q", "embed", str(tmp_path / "nan.safetensors"), str(manifest)]
+    done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and not out.exists()
+    assert "NaN or infinity for 72 of 72 crops" in " ".join(done.stderr.split())
+    with pytest.raises(TrainingError, match="diverged: after epoch 4 the model embeds"):
+        run = recipe(manifest, "train.epochs=4")
+        data = open_training_set(run, None)
+        check_embedding(load_model(tmp_path / "nan.safetensors").method, data, run.input, 4, "cpu")
 
 
 def test_a_damaged_state_is_refused(four, manifest, tmp_path):

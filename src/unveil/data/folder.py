@@ -25,7 +25,8 @@ def read(root: Path, *, split: Split | None = None, name: str | None = None) -> 
     Raises:
         DataError: not a folder, no image in it, or a layer of splits with other folders beside it.
     """
-    samples, notes = [], []
+    samples: list[Sample] = []
+    notes: list[str] = []
     for layer, base in _layers(root):
         found = list_images(base, recursive=True)
         samples += [

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from unveil.data.images import resize
+from unveil.errors import DataError
 from unveil.export.metadata import ModelMetadata, SpaceInfo
 from unveil.records import Embedding
 
@@ -49,6 +50,7 @@ class Engine:
 
         Raises:
             ValueError: something is no picture.
+            DataError: the model answers with numbers that are not finite.
         """
         for number, image in enumerate(images):
             if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
@@ -61,6 +63,9 @@ class Engine:
             some = images[start : start + self.batch]
             crops = np.stack([resize(i, size["height"], size["width"], size["interpolation"]) for i in some])
             with self._lock:
-                found = self._run(crops)
-            vectors[start : start + len(some)], visibility[start : start + len(some)] = found
-        return Embedding(vectors, visibility, info.names, info.metric, info.weights)
+                answer = self._run(crops)
+            vectors[start : start + len(some)], visibility[start : start + len(some)] = answer
+        found = Embedding(vectors, visibility, info.names, info.metric, info.weights)
+        if not found.is_finite:
+            raise DataError("the model answers with NaN or infinity: its training diverged, or its weights are damaged")
+        return found

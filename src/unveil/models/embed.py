@@ -11,6 +11,7 @@ import torch
 
 from unveil.data.augment import normalise
 from unveil.data.store import ImageStore, open_store
+from unveil.errors import DataError
 from unveil.methods.inference import embed_batches
 from unveil.models.checkpoint import TrainedModel
 from unveil.models.device import use_bf16
@@ -37,6 +38,9 @@ def embed_samples(
 
     Returns:
         The embedding (numpy, one row for each of ``store.samples``) and the store.
+
+    Raises:
+        DataError: the model answers with numbers that are not finite.
     """
     wanted = model.method.needs.test_parsing
     looks_at_maps = scheme is not None and wanted is not None
@@ -47,7 +51,16 @@ def embed_samples(
         store = dataclasses.replace(store, parsing=None)
     batches = _batches(model, store, batch_size or model.recipe.train.eval_batch)
     bf16 = use_bf16(model.recipe.train.precision, model.device)
-    return embed_batches(model.method, batches, bf16=bf16), store
+    embedding = embed_batches(model.method, batches, bf16=bf16)
+    if not embedding.is_finite:
+        bad = np.flatnonzero(
+            ~np.isfinite(embedding.vectors).all(axis=(1, 2)) | ~np.isfinite(embedding.visibility).all(1)
+        )
+        raise DataError(
+            f"the model answers with NaN or infinity for {len(bad)} of {len(embedding)} crops, for example "
+            f"{store.samples[int(bad[0])].key!r}: its training diverged, or its weights are damaged"
+        )
+    return embedding, store
 
 
 def _batches(model: TrainedModel, store: ImageStore, size: int) -> Iterator[Batch]:

@@ -71,6 +71,8 @@ def load_embeddings(path: Path) -> EmbeddedCrops:
         if head["format"] > FORMAT:
             raise DataError(f"{path}: written in format {head['format']} by a newer unveil; this one reads {FORMAT}")
         embedding = Embedding(vectors, visibility, tuple(head["names"]), head["metric"], tuple(head["weights"]))
+        if not embedding.is_finite:
+            raise DataError(f"{path} holds vectors that are NaN or infinite: embed the crops again with a sound model")
         samples = tuple(_sample(row) for row in head["samples"])
         return EmbeddedCrops(embedding, samples, head["fingerprint"], head["source"])
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:

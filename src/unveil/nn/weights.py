@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import _codecs
+import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
@@ -30,14 +35,13 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with torch.serialization.safe_globals(_numpy_numbers()), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # on pickles of other kinds, which are refused in words below
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as e:
         raise CheckpointError(f"cannot read weights {path}: {e.strerror or e}") from None
     except Exception as e:  # a damaged file can make the unpickler raise anything
-        reason = str(e).splitlines()[0] if str(e) else type(e).__name__
-        raise CheckpointError(
-            f"weights {path} cannot be read as safetensors or as a plain state dict: {reason}"
-        ) from None
+        raise CheckpointError(f"weights {path} {_why(e)}") from None
     for wrapper in WRAPPERS:
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
@@ -47,6 +51,38 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     if not tensors:
         raise CheckpointError(f"weights {path}: expected a state dict, found no tensor in it")
     return tensors
+
+
+def _numpy_numbers() -> list[Any]:
+    """Return what NumPy's numbers are pickled with: torchreid keeps the Rank-1 rate beside the weights as one.
+
+    They hold bytes and a type and run nothing; arrays are not among them.
+    """
+    kinds = [type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64", "uint8", "bool")]
+    scalar = np._core.multiarray.scalar
+    names = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
+    return [
+        *((scalar, name) for name in names),
+        np.dtype,
+        _codecs.encode,
+        *sorted(kinds, key=lambda kind: kind.__name__),
+    ]
+
+
+def _why(error: Exception) -> str:
+    """Return why a file was not read, in a sentence of our own: PyTorch's advises to run the code in it."""
+    found = re.search(r"GLOBAL ([\w.]+)|class (?:of type )?'?([\w.]+)'? was not", str(error))
+    if found:
+        return (
+            f"holds objects of {found[1] or found[2]} beside tensors, which are not opened because that can run code; "
+            "save the tensors alone: torch.save(model.state_dict(), path)"
+        )
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    if "Weights only load failed" in reason:
+        reason = "its pickle is damaged or of another kind"
+    elif "PytorchStreamReader" in reason:
+        reason = "its archive is cut short or damaged"
+    return f"cannot be read as safetensors or as a plain state dict: {reason}"
 
 
 def load_weights(module: nn.Module, path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import math
 import signal
@@ -15,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 from torch.optim import Optimizer
 
 from unveil.data.augment import augment
 from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
-from unveil.errors import CheckpointError, InterruptedRunError, RecipeError, TrainingError
+from unveil.errors import CheckpointError, InterruptedRunError, RecipeError
 from unveil.files import write_text
 from unveil.methods import method_settings
 from unveil.methods.method import LabelSpace, Method, Step
@@ -32,8 +30,10 @@ from unveil.models.evaluate import evaluate_model, test_set
 from unveil.models.parsing_maps import open_training_set, training_set_for
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
+from unveil.training.divergence import check_embedding, check_finite
 from unveil.training.metrics import MetricsLog
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update, set_frozen
+from unveil.training.resuming import Identity
 from unveil.training.schedules import learning_rate
 from unveil.training.state import Progress, load_state, refuse_overwriting, save_state
 
@@ -62,9 +62,9 @@ class Run:
         return [self.optimiser, *([self.inner] if self.inner else [])]
 
     @property
-    def identity(self) -> str:
-        """Hash of recipe and data: a saved state belongs to exactly these."""
-        return hashlib.sha256(f"{save_recipe(self.recipe)}{self.data.content_hash}".encode()).hexdigest()[:16]
+    def identity(self) -> Identity:
+        """Recipe and data: a saved state belongs to these."""
+        return Identity.of(self.recipe, self.data.content_hash)
 
 
 def train(
@@ -76,7 +76,8 @@ def train(
         recipe: the run.
         out: folder of the run; gets ``recipe.yaml``, ``metrics.jsonl``, ``model.safetensors`` (last epoch),
             ``best.safetensors`` (best mAP under the first protocol of the first test set) and ``resume.pt``.
-        resume: go on with the run in ``out``; on one device the result is the same to the bit.
+        resume: go on with the run in ``out``; on one device the result is the same to the bit. ``train.epochs`` may be
+            larger than before: the run is then trained on, along the new schedule.
         cache: folder of the image stores.
         minutes: stop as Ctrl-C does after so much training; evaluations run to their end. No bound for ``None``.
 
@@ -91,7 +92,8 @@ def train(
     refuse_overwriting(out, resume)
     run = _prepare(recipe, out, cache)
     if resume:
-        run.place = load_state(out, run.method, run.optimisers, run.generator, run.identity)
+        run.place, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity)
+        _go_on(run, changed)
     write_text(out / "recipe.yaml", save_recipe(recipe))
     metrics = MetricsLog(out, run.place.iteration)
     try:
@@ -112,6 +114,14 @@ def train(
     finally:
         metrics.close()
     return load_model(out / NAME, run.device)
+
+
+def _go_on(run: Run, changed: tuple[str, ...]) -> None:
+    """Say what a change of the recipe means for a run that goes on."""
+    if "train.epochs" in changed and run.recipe.schedule.kind == "cosine":
+        log.warning("the cosine now ends at epoch %d: the learning rate rises again", run.recipe.train.epochs)
+    if any(key.startswith("data.") for key in changed):
+        run.place.best = -1.0  # figures on another test are not compared
 
 
 def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
@@ -189,12 +199,12 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
         terms = method(batch, Step(epoch, iteration, inner_update(run.inner)))
     loss = torch.stack([term.float() for term in terms.values()]).sum()
     values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
-    _check_finite(values, terms, epoch, iteration)
+    check_finite(values, terms, epoch, iteration)
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     trained = [p for group in run.optimiser.param_groups for p in group["params"] if p.grad is not None]
     norm = torch.nn.utils.get_total_norm([p.grad for p in trained])
-    _check_finite({"gradient": norm.item()}, terms, epoch, iteration)
+    check_finite({"gradient": norm.item()}, terms, epoch, iteration)
     if recipe.optim.clip_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(trained, recipe.optim.clip_norm, norm)
     run.optimiser.step()
@@ -208,6 +218,7 @@ def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
     card = _card(run)
     due = bool(recipe.data.test) and (last or (every > 0 and place.epoch % every == 0))
     if last or due or place.epoch % recipe.train.checkpoint_every == 0:
+        check_embedding(run.method, run.data, recipe.input, place.epoch, run.device)
         # Before the evaluation, so that nothing that goes wrong in it can lose the training.
         _keep(run, card)
     if due:
@@ -263,16 +274,6 @@ def _check_needs(method: Method, data: TrainingSet) -> None:
         raise RecipeError(
             f"{name} trains on parsing maps ({needs.train_parsing}), but not every training set has them: "
             "`unveil parse` makes them"
-        )
-
-
-def _check_finite(values: dict[str, float], terms: dict[str, Tensor], epoch: int, iteration: int) -> None:
-    bad = [name for name, value in values.items() if not math.isfinite(value)]
-    if bad:
-        found = ", ".join(f"{name} = {term.item():.4g}" for name, term in terms.items())
-        raise TrainingError(
-            f"not finite in epoch {epoch + 1}, iteration {iteration}: {', '.join(bad)} (terms: {found}); "
-            "lower optim.lr, set optim.clip_norm or train.precision=fp32; the last checkpoint is intact"
         )
 
 

@@ -15,6 +15,7 @@ from unveil.files import atomic_path
 from unveil.methods.method import Method
 from unveil.models.checkpoint import NAME as MODEL
 from unveil.models.checkpoint import load_weights_exactly
+from unveil.training.resuming import Identity, check_same_run
 
 NAME = "resume.pt"
 
@@ -36,11 +37,11 @@ def save_state(
     optimisers: list[Optimizer],
     generator: torch.Generator,
     progress: Progress,
-    identity: str,
+    identity: Identity,
 ) -> None:
     """Write the state atomically; ``identity`` names the recipe and data that it belongs to."""
     state = {
-        "identity": identity,
+        "identity": identity.to_state(),
         "device": _device(generator),
         "method": method.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
@@ -57,9 +58,9 @@ def save_state(
 
 
 def load_state(
-    folder: Path, method: Method, optimisers: list[Optimizer], generator: torch.Generator, identity: str
-) -> Progress:
-    """Restore what `save_state` wrote and return the place.
+    folder: Path, method: Method, optimisers: list[Optimizer], generator: torch.Generator, identity: Identity
+) -> tuple[Progress, tuple[str, ...]]:
+    """Restore what `save_state` wrote; return the place, and the keys of the recipe that differ and may.
 
     Raises:
         CheckpointError: there is no state, it is damaged, or it belongs to another recipe or other data.
@@ -69,10 +70,15 @@ def load_state(
         raise CheckpointError(f"nothing to resume at {path}: start the run without --resume")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as e:
+        progress, saved = Progress(**state["progress"]), state["identity"]
+        missing = {"device", "method", "optimisers", "generator", "torch", "cuda"} - set(state)
+    except Exception as e:  # a damaged file can make the unpickler raise anything
         raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it or choose another --out") from None
-    if state.get("identity") != identity:
-        raise CheckpointError(f"{path} belongs to another recipe or other data; choose another --out or start afresh")
+    if missing:
+        raise CheckpointError(f"{path} is damaged (no {min(missing)} in it): delete it or choose another --out")
+    if not isinstance(saved, dict):
+        raise CheckpointError(f"{path} was written by an older unveil and does not say for which recipe: start afresh")
+    changed = check_same_run(saved, identity, progress.epoch, str(path))
     if state["device"] != _device(generator):
         raise CheckpointError(
             f"{path} was written on {state['device']}; it goes on to the bit only there: train.device"
@@ -84,7 +90,7 @@ def load_state(
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
-    return Progress(**state["progress"])
+    return progress, changed
 
 
 def refuse_overwriting(folder: Path, resume: bool) -> None:

@@ -1,0 +1,58 @@
+"""Training that diverged is stopped where it shows: in a loss, in a gradient, or in what the model answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unveil.data.augment import normalise
+from unveil.data.training import TrainingSet
+from unveil.errors import TrainingError
+from unveil.methods.inference import embed_batches
+from unveil.methods.method import Method
+from unveil.recipe import InputSettings
+
+CROPS = 8
+ADVICE = "lower optim.lr, set optim.clip_norm or train.precision=fp32; the last checkpoint is intact"
+
+
+def check_finite(values: Mapping[str, float], terms: Mapping[str, Tensor], epoch: int, iteration: int) -> None:
+    """Refuse a loss or a gradient that is not finite.
+
+    Args:
+        values: what is checked, by name.
+        terms: losses to show beside it.
+        epoch: from 0.
+        iteration: from 0.
+
+    Raises:
+        TrainingError: one of ``values`` is NaN or infinite.
+    """
+    bad = [name for name, value in values.items() if not math.isfinite(value)]
+    if bad:
+        found = ", ".join(f"{name} = {term.item():.4g}" for name, term in terms.items())
+        raise TrainingError(
+            f"not finite in epoch {epoch + 1}, iteration {iteration}: {', '.join(bad)} (terms: {found}); {ADVICE}"
+        )
+
+
+def check_embedding(
+    method: Method, data: TrainingSet, size: InputSettings, epochs: int, device: torch.device | str
+) -> None:
+    """Embed a few training crops, so that a model that answers with NaN is never kept.
+
+    Losses may stay finite while the running statistics of the batch normalisation, which count at test only, do not.
+
+    Raises:
+        TrainingError: a vector is not finite after so many ``epochs``.
+    """
+    crops = data.batch(np.arange(min(len(data), CROPS)), device).replace(parsing=None)
+    found = embed_batches(method, [normalise(crops, size)])
+    if not found.is_finite:
+        raise TrainingError(
+            f"training diverged: after epoch {epochs} the model embeds crops as NaN or infinity; {ADVICE}"
+        )
