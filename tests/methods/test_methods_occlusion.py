@@ -13,6 +13,7 @@ from unveil.recipe import BackboneChoice
 from unveil.records import Batch
 
 SMALL = {
+    "ianet": {},
     "sbs": {},
     "ssgr": {},
     "pab": {"dim": 16, "hidden": 16},

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,6 +9,7 @@ from unveil.nn.cbam import CBAM
 from unveil.nn.channel_interaction import ChannelInteraction
 from unveil.nn.efficient_channel_attention import EfficientChannelAttention
 from unveil.nn.polarized_attention import PolarizedAttention
+from unveil.nn.spatial_interaction import SpatialInteraction
 from unveil.nn.squeeze_excitation import SqueezeExcitation
 
 X = torch.randn(2, 8, 5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -120,3 +123,35 @@ def test_blocks_keep_shapes_and_have_right_gradients(kind):
     x = (X[:1, :4, :2] / 2).requires_grad_()
     assert block(x).shape == x.shape
     torch.autograd.gradcheck(block, (x,))
+
+
+def softmax(values):
+    top = max(values)
+    powers = [math.exp(value - top) for value in values]
+    return [power / sum(powers) for power in powers]
+
+
+def test_spatial_interaction_agrees_with_a_loop_over_pairs_of_positions():
+    block = build(SpatialInteraction, 8, sigma=0.5)
+    torch.nn.init.normal_(block.norm.weight)
+    block.norm.eval()
+    places = [(y, x) for y in range(5) for x in range(3)]
+    expected = torch.zeros_like(X)
+    for b in range(2):
+        for y, x in places:
+            own = X[b, :, y, x]
+            alike = softmax([float(own @ X[b, :, v, u]) / 8**0.5 for v, u in places])
+            near = softmax([-((y - v) ** 2) / (2 * 2.5**2) - (x - u) ** 2 / (2 * 1.5**2) for v, u in places])
+            weights = softmax([a * n for a, n in zip(alike, near, strict=True)])
+            expected[b, :, y, x] = sum(w * X[b, :, v, u] for w, (v, u) in zip(weights, places, strict=True))
+    torch.testing.assert_close(block(X), X + block.norm(expected), atol=1e-6, rtol=1e-6)
+
+
+def test_spatial_interaction_starts_as_the_identity_and_takes_maps_of_any_size():
+    block = build(SpatialInteraction, 8)
+    assert torch.equal(block(X), X) and block(X[:, :, :2, :1]).shape == (2, 8, 2, 1)
+    # The authors' deviations on their maps: 10 and 20 positions on 16 x 32, 5 and 10 on 8 x 16.
+    for height, width, sy, sx in ((32, 16, 20, 10), (16, 8, 10, 5)):
+        row = block.location(height, width)[0].view(height, width)
+        assert (row[1, 0] / row[0, 0]).log().item() == pytest.approx(-1 / (2 * sy**2), rel=1e-3)
+        assert (row[0, 1] / row[0, 0]).log().item() == pytest.approx(-1 / (2 * sx**2), rel=1e-3)

@@ -14,9 +14,11 @@ from unveil.nn.backbone import Backbone
 
 METHODS = {
     "histogram": "unveil.methods.histogram:Histogram",
+    "aim": "unveil.methods.aim:AIM",
     "bot": "unveil.methods.bot:BoT",
     "cal": "unveil.methods.cal:CAL",
     "cre": "unveil.methods.cre:CRE",
+    "ianet": "unveil.methods.ianet:IANet",
     "oc4": "unveil.methods.oc4:OC4",
     "ocnet": "unveil.methods.ocnet:OCNet",
     "pab": "unveil.methods.pab:PAB",

@@ -1,8 +1,7 @@
-"""Channels helped by similar ones, after channel interaction-and-aggregation (CIA) of IANet (Hou et al., CVPR 2019).
+"""Channels helped by similar ones: channel interaction-and-aggregation (CIA) of IANet (Hou et al., CVPR 2019).
 
-Sure, from abstract and summaries: relations between whole channel maps, aggregation by them at every position, a
-residual that leaves a pre-trained network as it was at first. The inner product, the softmax over it and the batch norm
-without a convolution are this project's reading; the equations of the paper were not at hand.
+The formula, ``out = x + BN(softmax(x x^T) x)`` of the map as a matrix with a row a channel and with a batch norm that
+starts at 0, is that of the authors' published code (blue-blue272/ImgReID-IAnet, commit e104e28, models/IA.py).
 """
 
 from __future__ import annotations
