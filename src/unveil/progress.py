@@ -59,7 +59,7 @@ def track_bytes(what: str) -> Iterator[Callable[[int, int | None], None]]:
     if not _shown:
         yield lambda done, total: None
     elif sys.stderr.isatty():
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
@@ -82,7 +82,7 @@ def _byte_lines(what: str) -> Callable[[int, int | None], None]:
 
 
 def _bar(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
         yield from bar.track(items, total=total, description=what)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
 import sys
-from typing import Annotated
+import traceback
+from pathlib import Path
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -35,6 +39,7 @@ from unveil.cli import (
 from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
 
+TRACEBACK = "UNVEIL_TRACEBACK"
 EXIT_CODES = """Exit codes: 0 done; 1 done, but problems were found; 2 wrong input or usage; 130 interrupted."""
 
 app = typer.Typer(
@@ -89,11 +94,39 @@ def _setup(
 
 
 def main() -> None:
-    """Run the command line; an error that a user can act on is one message and exit code 2."""
+    """Run the command line; an error that a user can act on is one message and exit code 2.
+
+    So is a fault of the program itself; with ``UNVEIL_TRACEBACK=1`` that comes with its traceback.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes that are no text
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except UnveilError as e:
-        Console(stderr=True).print(f"[red]error:[/red] {escape(str(e))}", highlight=False, soft_wrap=True)
-        sys.exit(130 if isinstance(e, InterruptedRunError) else 2)
+        _fail(str(e), 130 if isinstance(e, InterruptedRunError) else 2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as e:
+        if os.environ.get(TRACEBACK):
+            raise
+        _fail(_unexpected(e), 2)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    Console(stderr=True).print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def _unexpected(error: Exception) -> str:
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return f"the system refuses{where}: {error.strerror or error}"
+    if isinstance(error, MemoryError):
+        return "the memory of this machine does not suffice"
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return (
+        f"unexpected {said} ({place.name}, {Path(place.filename).name}:{place.lineno}). This is a fault of unveil, not "
+        f"of your input: please report it with what {TRACEBACK}=1 prints"
+    )

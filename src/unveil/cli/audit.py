@@ -12,9 +12,9 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from unveil.cli.stores import FolderOption, StoreOption, opened
+from unveil.cli.tables import Table
 from unveil.errors import RecipeError
 
 app = typer.Typer(help="Who searched for whom and why, and whether the log is whole.", no_args_is_help=True)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+
+from unveil.cli.tables import Table
 
 if TYPE_CHECKING:
     from unveil.data.check import Report

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+
+from unveil.cli.tables import Table
 
 EXTRAS = {
     "report": (("jinja2", "matplotlib"), "curves and HTML pages"),
@@ -37,7 +37,7 @@ def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")]
     for title in ("versions", "machine", "extras"):
         table = Table("what", "found", title=title, title_justify="left", show_header=False)
         for key, value in report[title].items():
-            table.add_row(key, escape(value if isinstance(value, str) else json.dumps(value)))
+            table.add_row(key, value if isinstance(value, str) else json.dumps(value))
         Console().print(table)
 
 

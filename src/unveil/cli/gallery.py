@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from unveil.cli import gallery_add, gallery_calibrate, gallery_index, gallery_rows
 from unveil.cli.stores import FolderOption, StoreOption, opened
+from unveil.cli.tables import Table
 
 EXIT_CODES = "Exit codes: 0 done; 1 done, but problems were found; 2 wrong input or usage; 130 interrupted."
 app = typer.Typer(

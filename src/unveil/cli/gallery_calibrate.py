@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from unveil.cli.stores import FolderOption, StoreOption, opened, user
+from unveil.cli.tables import Table
 
 if TYPE_CHECKING:
     from unveil.gallery.calibration import Calibration

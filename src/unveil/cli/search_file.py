@@ -10,10 +10,10 @@ from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from unveil.cli.ranked import RankedList, rank, show
 from unveil.cli.sources import crops_of
+from unveil.cli.tables import Table
 from unveil.data.images import read_sample
 from unveil.errors import DataError
 from unveil.files import write_text

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from unveil.cli.sources import crops_of
 from unveil.cli.stores import moment as seconds
 from unveil.cli.stores import opened, user
+from unveil.cli.tables import Table
 from unveil.data.images import read_image, read_sample
 from unveil.errors import DataError
 from unveil.gallery.quality import find_parser, without_hidden

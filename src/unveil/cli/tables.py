@@ -1,0 +1,25 @@
+"""Tables on the terminal whose cells are shown as they are: a label or a path may hold what Rich takes for markup."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich import table
+from rich.console import RenderableType
+from rich.text import Text
+
+
+class Table(table.Table):
+    """A Rich table without markup in title and cells."""
+
+    def __init__(self, *headers: str, title: str | None = None, **options: Any) -> None:
+        super().__init__(*headers, title=None if title is None else Text(title), **options)
+
+    def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
+        """Add a row; texts are shown character by character, those that no terminal can print as escapes."""
+        super().add_row(*(_plain(cell) if isinstance(cell, str) else cell for cell in cells), **options)
+
+
+def _plain(cell: str) -> Text:
+    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in cell)
+    return Text(shown)

@@ -1,0 +1,60 @@
+"""What a user's words and files can hold on a terminal: markup, odd characters, and faults that are one sentence."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from rich.console import Console
+
+from unveil.cli import TRACEBACK, main
+from unveil.cli.tables import Table
+
+
+def test_cells_are_shown_as_they_are(capsys):
+    table = Table("camera", title="search of [/b] in [red]x[/red]")
+    table.add_row("[/gate]")
+    table.add_row("[bold]hall[/bold]")
+    table.add_row("a\x1b[2Jb\udcffc")
+    Console(width=60, file=sys.stdout).print(table)
+    shown = capsys.readouterr().out
+    for text in ("[/b]", "[red]x[/red]", "[/gate]", "[bold]hall[/bold]", r"a\x1b[2Jb\udcffc"):
+        assert text in shown
+
+
+@pytest.mark.parametrize("error", [KeyError("camera"), IndexError("list"), ValueError("a\nb"), RecursionError("deep")])
+def test_a_fault_of_the_program_is_one_sentence_with_its_place(monkeypatch, capsys, error):
+    def broken() -> None:
+        raise error
+
+    monkeypatch.setattr("unveil.cli.app", broken)
+    monkeypatch.delenv(TRACEBACK, raising=False)
+    with pytest.raises(SystemExit) as end:
+        main()
+    said = " ".join(capsys.readouterr().err.split())
+    assert end.value.code == 2 and type(error).__name__ in said and "fault of unveil" in said
+    assert "broken, test_cli_words.py" in said and "Traceback" not in said
+    monkeypatch.setenv(TRACEBACK, "1")
+    with pytest.raises(type(error)):
+        main()
+
+
+def test_what_the_system_refuses_names_the_file(monkeypatch, capsys):
+    def broken() -> None:
+        raise PermissionError(13, "Permission denied", "/data/[x].csv")
+
+    monkeypatch.setattr("unveil.cli.app", broken)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "the system refuses: /data/[x].csv: Permission denied" in " ".join(capsys.readouterr().err.split())
+
+
+def test_a_name_that_is_no_text_is_printed_as_escapes(tmp_path):
+    folder = tmp_path / "b\udcff"
+    folder.mkdir()
+    command = [sys.executable, "-m", "unveil", "data", "check", f"folder:{folder}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "no image in it" in done.stderr and r"b\udcff" in done.stderr
+    assert "Traceback" not in done.stderr
