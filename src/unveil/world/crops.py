@@ -24,14 +24,14 @@ from unveil.world.outfit import Outfit, attributes, draw_outfit
 from unveil.world.plan import KEPT_ABOVE, World
 from unveil.world.plate import SUPERSAMPLE
 from unveil.world.pose import Action, moment
-from unveil.world.sensor import develop, to_jpeg, to_png
+from unveil.world.sensor import at_visit, develop, to_jpeg, to_png
 from unveil.world.shaped import Shaped
 from unveil.world.shot import Actor, Box, Placed, Shot, Stage, place, shoot
 
 PASSERS_BY = 24  # people without a label who fill the scenes
 SHARED_OUTFITS = 0.12  # share of outfits whose recipe another person wears too: hard negatives
 OCCLUDED = 0.45  # share of visits that begin behind something or somebody
-COMPANY = 0.22  # share of visits with somebody near by
+COMPANY = 0.35  # share of visits with somebody near by
 TRIES = 8
 MIN_HEIGHT = 40  # pixels of a whole person
 DAY = 86400.0
@@ -107,18 +107,19 @@ def _visit(
     else:
         raise UnveilError(f"world: no camera has a place for person {person}; take another seed or more cameras")
     clock = k * DAY + visit * 600.0 + float(rng.uniform(0, 300))
+    camera_then = at_visit(stage.scene.camera, np.random.default_rng([67, world.seed, person, k, visit]))
     for f, (step, shot, found, occluder) in enumerate(done):
         crop_rng = np.random.default_rng([59, world.seed, person, k, visit, f])
         name = f"crops/p{person:05d}/o{k}_{stage.scene.camera.name}_t{visit}_f{f}.jpg"
         picture, parsing = _cut(shot, found.box)
-        developed = develop(picture, stage.scene.camera, crop_rng)
+        developed = develop(picture, camera_then, crop_rng)
         row = {
             "person": f"p{person:05d}",
             "camera": stage.scene.camera.name,
             "clothes": f"p{person:05d}-o{k}",
             "tracklet": f"p{person:05d}-o{k}-t{visit}",
             "time": f"{clock + step.seconds:.2f}",
-            "split": "train" if world.is_train(person) else "query" if f == 0 else "gallery",
+            "split": "train" if world.is_train(person) else "query" if world.is_query(visit, f) else "gallery",
             "frame": str(f),
             "visible": f"{found.visible:.4f}",
             "occluder": occluder if found.visible < 0.97 else "none",
@@ -142,7 +143,7 @@ def _try(
     path = find_path(stage, figure.height, identity.gait, action, world.frames, wish, rng)
     if path is None:
         return []
-    sun = float(rng.uniform(0.35, 1.0)) if rng.random() < 0.3 else 1.0
+    sun = float(rng.uniform(0.15, 1.0)) if rng.random() < 0.5 else 1.0
     company = wish == "person" or rng.random() < COMPANY
     fold = (float(rng.uniform(0, 256)), float(rng.uniform(0, 256)))
     other = int(rng.integers(PASSERS_BY))

@@ -165,7 +165,7 @@ class Dresser:
             keep = np.minimum(keep, gap(self.template))
         shoulder = 0.4 + 0.6 * ramp(-self.template[:, 1], -(a.shoulder - 0.02), -(a.shoulder - 0.3))
         sleeves = 0.5 * o.outer_ease * ramp(self.along_arm, 0.1, 0.5) * (1 - 0.6 * ramp(self.along_arm, 0.85, 0.99))
-        offset = 0.022 + o.ease * 0.8 + o.outer_ease * shoulder * (1 - 0.7 * ramp(self.arm, 0.2, 0.8)) + sleeves
+        offset = 0.018 + o.ease * 0.8 + o.outer_ease * shoulder * (1 - 0.7 * ramp(self.arm, 0.2, 0.8)) + sleeves
         if o.outer == "parka":  # quilted
             offset = offset + 0.006 * np.abs(np.sin(self.template[:, 1] * 38))
         body = Material(texture, 1, 1 / TORSO_TURN, 1.1, 1.0, 0.15)

@@ -161,7 +161,7 @@ def draw_identity(seed: tuple[int, ...]) -> Identity:
     group = str(rng.choice(AGE_GROUPS, p=(0.08, 0.1, 0.62, 0.2)))
     low, high = {"child": (0.05, 0.22), "teen": (0.3, 0.45), "adult": (0.48, 0.75), "old": (0.8, 1.0)}[group]
     ancestry = rng.dirichlet((0.35, 0.35, 0.35))
-    build = float(np.clip(rng.normal(-0.1, 0.48), -1, 1.2))  # from slight to heavy
+    build = float(np.clip(rng.normal(-0.28, 0.45), -1, 1.2))  # from slight to heavy
     macro = Macro(
         sex=float(0.85 + 0.15 * rng.random() if male else 0.15 * rng.random()),
         age=rng.uniform(low, high),

@@ -17,21 +17,24 @@ HATS = ("none", "cap", "beanie", "brim", "headscarf")
 
 TOP_PATTERNS = {
     "heather": 0.10,
-    "stripes": 0.12,
-    "pinstripe": 0.03,
-    "plaid": 0.05,
-    "check": 0.02,
-    "dots": 0.03,
-    "camouflage": 0.02,
-    "floral": 0.05,
-    "block": 0.06,
-    "band": 0.05,
+    "stripes": 0.09,
+    "pinstripe": 0.02,
+    "plaid": 0.04,
+    "check": 0.01,
+    "dots": 0.01,
+    "camouflage": 0.01,
+    "floral": 0.03,
+    "block": 0.05,
+    "band": 0.04,
 }
 SHIRT_PATTERNS = {"plaid": 0.2, "pinstripe": 0.15, "check": 0.08, "floral": 0.05, "dots": 0.04}
-OUTER_PATTERNS = {"heather": 0.08, "plaid": 0.05, "block": 0.08, "camouflage": 0.03}
-BOTTOM_PATTERNS = {"heather": 0.07, "pinstripe": 0.04, "plaid": 0.03, "camouflage": 0.03}
+OUTER_PATTERNS = {"heather": 0.08, "plaid": 0.03, "block": 0.06, "camouflage": 0.01}
+BOTTOM_PATTERNS = {"heather": 0.07, "pinstripe": 0.03, "plaid": 0.01, "camouflage": 0.01}
 SKIRT_PATTERNS = {"plaid": 0.12, "floral": 0.15, "dots": 0.08, "pinstripe": 0.06, "stripes": 0.05}
 DENIM = ("navy", "blue", "black", "grey")
+# What most trousers, coats, shoes and bags are made of on a street.
+PLAIN = ("black", "grey", "navy", "blue", "beige", "brown", "olive", "white")
+COLOURFUL = {"bottom": 0.12, "outer": 0.3, "shoes": 0.25, "bag": 0.25}  # share in any colour at all
 
 
 @dataclass(frozen=True)
@@ -102,7 +105,7 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
     """
     skirted = rng.random() < 0.34 * feminine
     kinds = ("skirt", "dress") if skirted else ("trousers", "jeans", "joggers", "leggings", "shorts")
-    share = np.array([0.55, 0.45]) if skirted else np.array([0.33, 0.34, 0.1, 0.09 * feminine + 0.01, 0.15])
+    share = np.array([0.55, 0.45]) if skirted else np.array([0.32, 0.4, 0.06, 0.1 * feminine + 0.01, 0.13])
     bottom = str(kinds[rng.choice(len(kinds), p=share / share.sum())])
     top = str(rng.choice(TOPS, p=(0.32, 0.09, 0.2, 0.17, 0.17, 0.05)))
     outer = str(rng.choice(OUTERS, p=(0.54, 0.17, 0.09, 0.05, 0.08, 0.07)))
@@ -113,8 +116,8 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
     sleeve = {"tee": rng.uniform(0.22, 0.4), "polo": rng.uniform(0.25, 0.38), "tank": -0.12}.get(top, 0.98)
     if top == "shirt" and rng.random() < 0.25:
         sleeve = float(rng.choice((0.42, 0.7)))
-    ease = {"tee": (0.004, 0.024), "polo": (0.005, 0.014), "shirt": (0.006, 0.02), "sweater": (0.01, 0.026),
-            "hoodie": (0.016, 0.034), "tank": (0.003, 0.012)}[top]  # fmt: skip
+    ease = {"tee": (0.003, 0.018), "polo": (0.004, 0.012), "shirt": (0.005, 0.016), "sweater": (0.006, 0.019),
+            "hoodie": (0.01, 0.024), "tank": (0.003, 0.01)}[top]  # fmt: skip
     length = {"shorts": rng.uniform(0.32, 0.56), "leggings": rng.uniform(0.86, 0.98)}.get(
         bottom, rng.uniform(0.93, 1.02)
     )
@@ -124,7 +127,7 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
     outer_length = {"coat": rng.uniform(0.12, 0.42), "parka": rng.uniform(0.02, 0.15)}.get(
         outer, rng.uniform(-0.08, 0.05)
     )
-    outer_ease = {"parka": (0.022, 0.045), "vest": (0.014, 0.03), "cardigan": (0.006, 0.014)}.get(outer, (0.008, 0.024))
+    outer_ease = {"parka": (0.012, 0.03), "vest": (0.008, 0.02), "cardigan": (0.004, 0.01)}.get(outer, (0.004, 0.015))
     shoes = str(rng.choice(SHOES, p=(0.6, 0.2, 0.2)))
     prints = {"tee": 0.4, "hoodie": 0.4, "sweater": 0.15, "tank": 0.25}.get(top, 0.0)
     patterns = SHIRT_PATTERNS if top == "shirt" else TOP_PATTERNS
@@ -137,7 +140,7 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
         neck_depth=rng.uniform(0.05, 0.08) if top == "tank" else rng.uniform(0, 0.045),
         v_neck=bool(rng.random() < 0.2),
         outer=outer,
-        outer_cloth=draw_cloth(rng, OUTER_PATTERNS),
+        outer_cloth=draw_cloth(rng, OUTER_PATTERNS, among=_among(rng, "outer")),
         outer_open=outer == "cardigan" or bool(rng.random() < 0.35),
         outer_length=outer_length,
         outer_ease=rng.uniform(*outer_ease),
@@ -145,7 +148,7 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
         bottom_cloth=draw_cloth(
             rng,
             SKIRT_PATTERNS if skirted else {} if bottom == "jeans" else BOTTOM_PATTERNS,
-            among=DENIM if bottom == "jeans" else None,
+            among=DENIM if bottom == "jeans" else None if skirted else _among(rng, "bottom"),
         ),
         leg_length=length,
         cut=wide,
@@ -154,10 +157,12 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
         tights=bool(rng.random() < 0.4 * feminine),
         tights_cloth=draw_cloth(rng, {}, among=("black", "grey", "navy", "brown")),
         shoes=shoes,
-        shoe_cloth=draw_cloth(rng, {}, among=None if shoes == "sneakers" else ("black", "brown", "beige", "grey")),
+        shoe_cloth=draw_cloth(
+            rng, {}, among=_among(rng, "shoes") if shoes == "sneakers" else ("black", "brown", "beige", "grey")
+        ),
         shoe_height={"sneakers": 0.97, "boots": rng.uniform(0.6, 0.88), "shoes": 1.0}[shoes],
         bag=str(rng.choice(BAGS, p=(0.52, 0.2, 0.11, 0.09, 0.08))),
-        bag_cloth=draw_cloth(rng, {}),
+        bag_cloth=draw_cloth(rng, {}, among=_among(rng, "bag")),
         bag_size=rng.uniform(0.8, 1.15),
         right_hand=bool(rng.random() < 0.6),
         hat=str(rng.choice(HATS, p=(0.83, 0.07, 0.05, 0.02, 0.03))),
@@ -165,6 +170,11 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
         scarf=bool(rng.random() < 0.06),
         scarf_cloth=draw_cloth(rng, {"stripes": 0.3, "plaid": 0.2}),
     )
+
+
+def _among(rng: np.random.Generator, what: str) -> tuple[str, ...] | None:
+    """Return the colours that a piece of clothing is drawn from; ``None`` is any."""
+    return None if rng.random() < COLOURFUL[what] else PLAIN
 
 
 def attributes(outfit: Outfit) -> dict[str, str]:

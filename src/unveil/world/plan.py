@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from unveil.errors import DataError, nearest
 from unveil.world.body import pack_hash
 
-VERSION = 3  # raised when the same seed would give other pixels
+VERSION = 4  # raised when the same seed would give other pixels
 MAX_PEOPLE = 50_000  # beyond this, bodies drawn from the parameters are no longer told apart
 MIN_PEOPLE, MIN_CAMERAS = 2, 4
 TRAIN_SHARE = 0.6
@@ -74,6 +74,10 @@ class World:
         """Return whether a person belongs to the training split."""
         return person < self.train_people
 
+    def is_query(self, visit: int, frame: int) -> bool:
+        """Return whether a crop of a test person is a query: the first of each visit, or of each outfit."""
+        return frame == 0 if self.frames > 1 else visit == 0
+
     def cameras_of(self, person: int) -> range:
         """Return the cameras that may see a person: those of their split."""
         return range(self.train_cameras) if self.is_train(person) else range(self.train_cameras, self.cameras)
@@ -89,7 +93,7 @@ PRESETS = {
     "tiny": World(people=24, outfits=3, cameras=16),
     "small": World(people=100, cameras=16),
     "default": World(people=500, cameras=24),
-    "large": World(people=3000, cameras=32),
+    "large": World(people=3000, visits=4, frames=1, cameras=96),
 }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from typing import Any
 
 import cv2
@@ -43,6 +45,17 @@ def develop(light: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[
     np.clip(picture, 0, 1, out=picture)
     picture *= 255
     return picture.astype(np.uint8)
+
+
+def at_visit(camera: Camera, rng: np.random.Generator) -> Camera:
+    """Return a camera as it is at one visit: daylight, weather and white balance are not those of another day."""
+    return dataclasses.replace(
+        camera,
+        gain=tuple(g * (1 + rng.normal(0, s)) for g, s in zip(camera.gain, (0.05, 0.02, 0.06), strict=True)),
+        exposure=camera.exposure * math.exp(rng.normal(0, 0.22)),
+        saturation=camera.saturation * rng.uniform(0.85, 1.15),
+        haze=camera.haze + (rng.uniform(0, 0.03) if rng.random() < 0.2 else 0.0),
+    )
 
 
 def to_jpeg(picture: NDArray[np.uint8], camera: Camera, rng: np.random.Generator) -> bytes:
