@@ -55,6 +55,10 @@ class Backbone(nn.Module):
         """
         raise NotImplementedError
 
+    def own_keys(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return tensors of a file under this backbone's own keys; for families whose files come in several namings."""
+        return dict(tensors)
+
     def check_taps(self, taps: Mapping[str, Tap] | None) -> Mapping[str, Tap]:
         """Return the taps, refusing unknown addresses."""
         known = {address for stage in self.stages for address in (stage.name, *stage.blocks)}

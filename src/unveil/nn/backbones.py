@@ -7,6 +7,7 @@ from functools import partial
 
 from unveil.errors import RecipeError, nearest
 from unveil.nn.backbone import Backbone
+from unveil.nn.efficientnet_lite import SCALES, EfficientNetLite
 from unveil.nn.osnet import WIDTHS, OSNet
 from unveil.nn.resnet import ResNet
 from unveil.nn.timm_backbone import PREFIX, TimmBackbone
@@ -24,6 +25,7 @@ BACKBONES: dict[str, Callable[[int], Backbone]] = {
     **{f"resnet{depth}": partial(ResNet, depth) for depth in (18, 34, 50, 101)},
     **{f"resnet{depth}_ibn_a": partial(ResNet, depth, ibn=True) for depth in (18, 34, 50, 101)},
     "resnet18_x0_5": partial(ResNet, 18, width=0.5),
+    **{f"efficientnet_lite{number}": partial(EfficientNetLite, number) for number in SCALES},
     **{f"osnet_{name}": partial(_osnet, width, False) for name, width in WIDTHS.items()},
     **{f"osnet_ain_{name}": partial(_osnet, width, True) for name, width in WIDTHS.items()},
 }

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unveil.errors import CheckpointError
+from unveil.nn.backbone import Backbone
 from unveil.shipped import weights_path
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
@@ -95,7 +96,10 @@ def load_weights(module: nn.Module, path: Path) -> None:
         CheckpointError: the file cannot be read, or keys are missing, unexpected or of another shape.
     """
     expected = module.state_dict()
-    found = _own_keys(read_weights(path), set(expected))
+    tensors = read_weights(path)
+    if isinstance(module, Backbone):
+        tensors = module.own_keys(tensors)
+    found = _own_keys(tensors, set(expected))
     # Written by PyTorch >= 0.4.1 only; older checkpoints lack it and nothing depends on it.
     missing = [key for key in expected if key not in found and not key.endswith("num_batches_tracked")]
     unexpected = [key for key in found if key not in expected]
