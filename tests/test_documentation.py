@@ -6,11 +6,13 @@ import csv
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from generated import write_crops
 from unveil.cli import app
@@ -88,6 +90,53 @@ def test_every_command_of_the_docs_runs(page, workplace, request):
         request.getfixturevalue("galleries")
     for command in commands(page):
         run(command)
+
+
+def test_the_examples_of_the_operators_page_do_what_they_say(workplace, galleries, rendered):
+    """As printed and in order, in a terminal, where questions are answered with yes."""
+    (workplace / "monday").mkdir()
+    crops = sorted((rendered / "crops").rglob("*.jpg"))
+    for number, crop in enumerate(crops[:12]):
+        shutil.copy(crop, workplace / "monday" / f"{number:04d}.jpg")
+    Image.open(crops[12]).save(workplace / "query.png")
+    page = ROOT / "docs/operator.md"
+    printed = [line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")]
+    assert len(printed) == 7
+    outputs = {command: in_terminal(command) for command in printed}
+    deletions = [text for command, text in outputs.items() if command.startswith("unveil gallery delete")]
+    assert "2 rows deleted from station" in deletions[0] and "Delete 2 rows of 'station' for good?" in deletions[0]
+    assert "1 rows deleted from station" in deletions[1]
+    assert "12 crops" in outputs[printed[0]]
+    assert in_terminal("unveil audit show --json").count("request of 3 March") == 4
+    assert len((workplace / "rows.csv").read_text().splitlines()) == 3
+    assert len(list((workplace / "pictures").iterdir())) == 2
+    assert "nothing was deleted" in in_terminal("unveil gallery delete station --id 4711 --yes", code=1)
+
+
+def in_terminal(command: str, code: int = 0) -> str:
+    """Run a command in a pseudo-terminal, answer its question with yes, and return what it printed."""
+    import os
+    import pty
+
+    main, terminal = pty.openpty()
+    words = [sys.executable, "-m", *shlex.split(command)]
+    process = subprocess.Popen(words, stdin=terminal, stdout=terminal, stderr=terminal, close_fds=True)
+    os.close(terminal)
+    shown, answered = "", False
+    while True:
+        try:
+            piece = os.read(main, 4096).decode(errors="replace")
+        except OSError:  # the other end is closed
+            break
+        if not piece:
+            break
+        shown += piece
+        if "[y/N]" in shown and not answered:
+            os.write(main, b"y\n")
+            answered = True
+    os.close(main)
+    assert process.wait() == code, f"{command}: {shown}"
+    return " ".join(shown.split())
 
 
 def test_the_walk_through_of_a_new_dataset_works(workplace, monkeypatch):

@@ -50,7 +50,7 @@ def delete(
     """Remove rows with their vectors and pictures, for good. All conditions that are given must hold.
 
     A tracklet goes with its crops, and a crop with the tracklet that was made of it; the other crops stay. Pictures and
-    videos themselves are not touched.
+    videos themselves are not touched. Where no row is meant the exit code is 1.
 
     **Examples:**
 
@@ -68,7 +68,11 @@ def delete(
             _ask(f"{count} rows of {name!r}" if where else f"gallery {name!r} with {count} rows")
         _note(found, "delete", name, why, {"where": _words(where), "rows": count})
         gone = found.drop(name) if where is None else found.delete(name, where) if count else 0
-    typer.echo(json.dumps({"gallery": name, "deleted": gone}) if as_json else f"{gone} rows deleted from {name}")
+    if as_json:
+        typer.echo(json.dumps({"gallery": name, "deleted": gone}))
+    else:
+        typer.echo(f"{gone} rows deleted from {name}" if count else f"no row of {name} is meant: nothing was deleted")
+    raise typer.Exit(0 if count or everything else 1)
 
 
 def expire(
