@@ -110,7 +110,8 @@ def test_the_examples_of_the_operators_page_do_what_they_say(workplace, gallerie
     assert in_terminal("unveil audit show --json").count("request of 3 March") == 4
     assert len((workplace / "rows.csv").read_text().splitlines()) == 3
     assert len(list((workplace / "pictures").iterdir())) == 2
-    assert "nothing was deleted" in in_terminal("unveil gallery delete station --id 4711 --yes", code=1)
+    gone = in_terminal("unveil gallery delete station --id 4711 --yes", code=1)
+    assert "nothing was deleted" in gone and "row 4711 is not there" in gone
 
 
 def in_terminal(command: str, code: int = 0) -> str:

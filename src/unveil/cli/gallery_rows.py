@@ -50,7 +50,7 @@ def delete(
     """Remove rows with their vectors and pictures, for good. All conditions that are given must hold.
 
     A tracklet goes with its crops, and a crop with the tracklet that was made of it; the other crops stay. Pictures and
-    videos themselves are not touched. Where no row is meant the exit code is 1.
+    videos themselves are not touched. Where a row that `--id` names is not there the exit code is 1.
 
     **Examples:**
 
@@ -63,7 +63,8 @@ def delete(
         raise DataError("say what to delete: --person, --camera, --source, --tag, --id, --from, --to; or --all")
     with opened(store, folder) as found:
         info = found.info(name)
-        count = info.crops + info.tracklets if where is None else len(found.ids(name, where))
+        meant = None if where is None else found.ids(name, where)
+        count = info.crops + info.tracklets if meant is None else len(meant)
         if not yes and count:
             _ask(f"{count} rows of {name!r}" if where else f"gallery {name!r} with {count} rows")
         _note(found, "delete", name, why, {"where": _words(where), "rows": count})
@@ -72,7 +73,10 @@ def delete(
         typer.echo(json.dumps({"gallery": name, "deleted": gone}))
     else:
         typer.echo(f"{gone} rows deleted from {name}" if count else f"no row of {name} is meant: nothing was deleted")
-    raise typer.Exit(0 if count or everything else 1)
+    absent = sorted(set(rows or ()) - set(() if meant is None else meant.tolist()))
+    for row in absent:
+        typer.echo(f"row {row} is not there, or the other conditions leave it out", err=True)
+    raise typer.Exit(1 if absent else 0)
 
 
 def expire(
