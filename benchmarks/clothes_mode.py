@@ -2,7 +2,8 @@
 
     python benchmarks/clothes_mode.py MODEL [--data world:small] [--out benchmarks/results/clothes_mode.csv]
 
-The factor is `unveil.gallery.scoring.CHANGED_CLOTHES`. "world-sc" are queries whose answers wear the same clothes,
+The factor is `unveil.gallery.scoring.ranking.CHANGED_CLOTHES`.
+"world-sc" are queries whose answers wear the same clothes,
 "world-cc" those whose answers wear others.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from unveil.evaluation.evaluate import evaluate, evaluation_samples
-from unveil.gallery.scoring import clothed, mode_counts
+from unveil.gallery.scoring.ranking import clothed, mode_counts
 from unveil.models.checkpoint import load_model
 from unveil.models.embed import embed_samples
 from unveil.models.evaluate import test_set

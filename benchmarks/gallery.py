@@ -33,8 +33,9 @@ import numpy as np
 import psutil
 
 from unveil.gallery.records import Filter, Item, Space, coarse_vectors
-from unveil.gallery.search import Query, Searcher
-from unveil.gallery.store import Store, open_store
+from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
 
 NUMBERS, PER_OUTFIT, CAMERAS, BATCH, TOP, RESCORE = 512, 20, 26, 5_000, 100, 500

@@ -26,7 +26,8 @@ from PIL import Image
 
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.records import Item, Space
-from unveil.gallery.store import Store, open_store
+from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
 from unveil.methods.method import LabelSpace

@@ -21,8 +21,10 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from unveil.cli.sources import crops_of
-from unveil.gallery.index import VideoSettings, add_pictures, add_video
-from unveil.gallery.store import Store, open_store
+from unveil.gallery.ingest.images import add_pictures
+from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.protocol import Store
 from unveil.inference.load import load_engine
 from unveil.server.app import create_app
 from unveil.server.run import listen, server_of

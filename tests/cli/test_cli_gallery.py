@@ -30,7 +30,7 @@ def model(tmp_path_factory):
 @pytest.fixture
 def gallery(server, monkeypatch, capsys, request):
     """Return a function that runs ``unveil gallery`` on the session's server; galleries it made are gone afterwards."""
-    from unveil.gallery.store import open_store
+    from unveil.gallery.store.opening import open_store
 
     def run(*words: object, code: int = 0) -> tuple[str, str]:
         monkeypatch.setattr("sys.argv", ["unveil", "--quiet", "gallery", *map(str, words), "--store", server])
@@ -173,7 +173,7 @@ def test_deletion_by_row_takes_a_tracklet_with_its_crops_and_a_crop_with_its_tra
 
 
 def test_deletion_asks_first_and_is_noted(gallery, shop, server, monkeypatch):
-    from unveil.gallery.store import open_store
+    from unveil.gallery.store.opening import open_store
 
     _, err = gallery("delete", shop, code=2)
     assert "say what to delete" in err

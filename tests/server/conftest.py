@@ -17,9 +17,10 @@ from fastapi.testclient import TestClient
 from callers import BEGIN, CAMERAS, FREE, LOOPBACK, PEOPLE, SHOTS, Callers, encoded
 from generated import figure
 from own_postgres import server, server_folder
-from unveil.gallery.quality import find_parser
+from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Item, Space
-from unveil.gallery.store import Store, open_store
+from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
 from unveil.methods.method import LabelSpace

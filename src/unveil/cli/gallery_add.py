@@ -14,7 +14,7 @@ from unveil.errors import DataError
 from unveil.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
-    from unveil.gallery.adding import Added
+    from unveil.gallery.ingest.adding import Added
     from unveil.records import Sample
     from unveil.video.detect import Detector
     from unveil.video.given import GivenBoxes
@@ -76,8 +76,9 @@ def command(
 
     `unveil gallery add rtsp://camera/1 --gallery yard --model runs/best --detector yolox.json --fps 5`
     """
-    from unveil.gallery.index import PictureSettings, VideoSettings, add_pictures, add_video
-    from unveil.gallery.quality import find_parser
+    from unveil.gallery.ingest.images import PictureSettings, add_pictures
+    from unveil.gallery.ingest.quality import find_parser
+    from unveil.gallery.ingest.video import VideoSettings, add_video
     from unveil.inference.load import load_engine
     from unveil.video.decode import WAITS
 

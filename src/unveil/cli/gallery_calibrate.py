@@ -15,8 +15,8 @@ from unveil.cli.stores import FolderOption, StoreOption, opened, user
 from unveil.cli.tables import Table
 
 if TYPE_CHECKING:
-    from unveil.gallery.calibration import Calibration
     from unveil.gallery.records import Mode
+    from unveil.gallery.scoring.calibration import Calibration
 
 
 class Source(StrEnum):
@@ -66,8 +66,8 @@ def command(
 
     **Examples:** `unveil gallery calibrate station`, `unveil gallery calibrate station --pairs pairs.csv --mode same`
     """
-    from unveil.gallery.calibration import CalibrationRefusedError
-    from unveil.gallery.pairs import calibrate_gallery
+    from unveil.gallery.calibrate import calibrate_gallery
+    from unveil.gallery.scoring.calibration import CalibrationRefusedError
 
     modes: tuple[Mode, ...] = ("same", "changed")
     fitted: dict[Mode, Calibration] = {}

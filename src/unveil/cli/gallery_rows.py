@@ -126,8 +126,9 @@ def export(
 
     **Example:** `unveil gallery export station rows.csv --camera gate --pictures thumbs`
     """
-    from unveil.gallery.listing import all_items, write_listing
+    from unveil.gallery.output.listing import write_listing
     from unveil.gallery.records import Filter
+    from unveil.gallery.store.protocol import all_items
 
     where = _filter(persons, cameras, sources, tags, rows, start, end) or Filter()
     with opened(store, folder) as found:
@@ -145,8 +146,8 @@ def _as_it_is(jpeg: bytes) -> bytes:
 def _blurred() -> Callable[[bytes], bytes]:
     """Return what blurs the faces of a picture."""
     from unveil.data.images import read_image
-    from unveil.gallery.adding import thumbnail
-    from unveil.gallery.blur import blur_faces, face_parser
+    from unveil.gallery.ingest.adding import thumbnail
+    from unveil.gallery.output.blur import blur_faces, face_parser
 
     parser = face_parser()
     return lambda jpeg: thumbnail(blur_faces([read_image(jpeg)], parser)[0])

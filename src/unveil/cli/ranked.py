@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from unveil.gallery.records import Mode
-from unveil.gallery.scoring import named_parts, part_means
-from unveil.gallery.scoring import rank as nearest
+from unveil.gallery.scoring.ranking import named_parts, part_means
+from unveil.gallery.scoring.ranking import rank as nearest
 from unveil.models.embeddings import EmbeddedCrops
 from unveil.records import Embedding, Sample
 from unveil.report.answer import Answer, Match, crop_of, same_person

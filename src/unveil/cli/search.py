@@ -74,7 +74,7 @@ def command(
     """
     from unveil.cli.search_file import FileSearch, search_file
     from unveil.cli.search_gallery import GallerySearch, search_gallery
-    from unveil.gallery.query import read_box
+    from unveil.gallery.search.query import read_box
 
     others, place = tuple(negatives or ()), read_box(box) if box else None
     if gallery.endswith(".safetensors") or Path(gallery).is_file():

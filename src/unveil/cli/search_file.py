@@ -17,8 +17,8 @@ from unveil.cli.tables import Table
 from unveil.data.images import read_sample
 from unveil.errors import DataError
 from unveil.files import write_text
-from unveil.gallery.query import Box, cut
 from unveil.gallery.records import Mode
+from unveil.gallery.search.query import Box, cut
 from unveil.models.checkpoint import TrainedModel, load_model
 from unveil.models.device import pick_device
 from unveil.models.embed import embed_samples

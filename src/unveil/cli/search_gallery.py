@@ -16,13 +16,13 @@ from unveil.cli.stores import opened, user
 from unveil.cli.tables import Table
 from unveil.data.images import read_image, read_sample
 from unveil.errors import DataError
-from unveil.gallery.quality import find_parser, without_hidden
-from unveil.gallery.query import Box, check_people, cut
+from unveil.gallery.ingest.quality import find_parser, without_hidden
+from unveil.gallery.output.report import answer_of, report_dict, write_report
+from unveil.gallery.output.timeline import moment
 from unveil.gallery.records import Filter, Mode, Rows
-from unveil.gallery.report import answer_of, report_dict, write_report
-from unveil.gallery.search import Found, Query, Searcher
-from unveil.gallery.store import Store
-from unveil.gallery.timeline import moment
+from unveil.gallery.search.query import Box, check_people, cut
+from unveil.gallery.search.searcher import Found, Query, Searcher
+from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings

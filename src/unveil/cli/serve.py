@@ -59,7 +59,7 @@ def command(
         if (e.name or "").startswith("unveil"):
             raise
         raise MissingExtraError("unveil serve", "server") from None
-    from unveil.gallery.quality import find_parser
+    from unveil.gallery.ingest.quality import find_parser
     from unveil.inference.load import load_engine
     from unveil.video.detect import load_detector
 

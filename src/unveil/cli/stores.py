@@ -14,7 +14,7 @@ import typer
 from unveil.errors import DataError
 
 if TYPE_CHECKING:
-    from unveil.gallery.store import Store
+    from unveil.gallery.store.protocol import Store
 
 StoreOption = Annotated[str | None, typer.Option(help="postgresql://...; an own PostgreSQL by default.")]
 FolderOption = Annotated[Path | None, typer.Option(help="Where the own PostgreSQL keeps its data.")]
@@ -24,7 +24,7 @@ UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 @contextmanager
 def opened(address: str | None, folder: Path | None) -> Iterator[Store]:
     """Open the store of galleries for a while."""
-    from unveil.gallery.store import open_store
+    from unveil.gallery.store.opening import open_store
 
     store = open_store(address, folder)
     try:

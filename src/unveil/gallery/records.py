@@ -11,6 +11,7 @@ import numpy as np
 from unveil.errors import DataError
 from unveil.records import Embedding, Metric
 
+FIRST_DATE = 1e8  # seconds below this count from the start of a recording
 Kind = Literal["crop", "tracklet"]
 Rows = Literal["crop", "tracklet"]
 Mode = Literal["same", "changed"]
@@ -143,7 +144,7 @@ class GalleryInfo:
         end: latest moment.
         revision: grows with every change of its rows, so that copies in memory know when they are old.
         keep: seconds after which rows expire; ``None`` keeps them.
-        calibration: see `unveil.gallery.calibration`; ``None`` when nobody calibrated it.
+        calibration: see `unveil.gallery.scoring.calibration`; ``None`` when nobody calibrated it.
         created: seconds since the epoch.
     """
 

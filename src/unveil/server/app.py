@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from unveil import __version__
 from unveil.errors import DataError, UnveilError
-from unveil.gallery.query import NobodyError
+from unveil.gallery.search.query import NobodyError
 from unveil.server.page import page_router
 from unveil.server.routes import galleries, operations, pictures, searches
 from unveil.server.service import OtherModelError, Service

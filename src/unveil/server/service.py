@@ -12,12 +12,12 @@ from fastapi import HTTPException, Request
 
 from unveil.data.images import read_image
 from unveil.errors import DataError
-from unveil.gallery.quality import without_hidden
-from unveil.gallery.query import check_people
+from unveil.gallery.ingest.quality import without_hidden
 from unveil.gallery.records import GalleryInfo, Item
-from unveil.gallery.resident import Resident
-from unveil.gallery.search import Found, Searcher
-from unveil.gallery.store import Store
+from unveil.gallery.search.in_memory_index import Resident
+from unveil.gallery.search.query import check_people
+from unveil.gallery.search.searcher import Found, Searcher
+from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class PostgresStore:
-    """See `unveil.gallery.store.Store`.
+    """See `unveil.gallery.store.protocol.Store`.
 
     Args:
         address: gives the connection string; see `Connections`.

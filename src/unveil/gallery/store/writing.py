@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unveil.gallery.records import Filter, Item, coarse_vectors
+from unveil.gallery.records import FIRST_DATE, Filter, Item, coarse_vectors
 from unveil.gallery.store import binary, partitions, rows
 from unveil.records import Embedding
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import psycopg
 
 # Times below this are seconds since a recording began, not moments in history (1973).
-FIRST_DATE = 1e8
 HEAD: tuple[binary.Column, ...] = ((">i8", 0), (">i4", 0), (">i4", 0))  # id, gallery, bucket
 
 

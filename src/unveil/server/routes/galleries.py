@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from unveil.data.images import read_image
-from unveil.gallery.index import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.records import Sample
 from unveil.server.routes.names import (
     ERRORS,

@@ -12,10 +12,10 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from PIL import Image, ImageFilter
 
 from unveil.data.images import read_image
-from unveil.gallery.heat import heat_map
-from unveil.gallery.report import write_report
-from unveil.gallery.search import Found, Hit
-from unveil.gallery.search import Query as GalleryQuery
+from unveil.gallery.output.heat_map import heat_map
+from unveil.gallery.output.report import write_report
+from unveil.gallery.search.searcher import Found, Hit
+from unveil.gallery.search.searcher import Query as GalleryQuery
 from unveil.server.routes.names import (
     ERRORS,
     GalleryName,

@@ -12,7 +12,8 @@ from stored import SPACE, crops, embedding
 
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter, coarse_vectors
-from unveil.gallery.store import Store, open_store
+from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.protocol import Store
 
 milvus = pytest.importorskip("milvus", reason="the package milvus (a server) is not installed or not for this system")
 pytest.importorskip("pymilvus", reason="the extra milvus is not installed")

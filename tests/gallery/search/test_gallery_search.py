@@ -12,9 +12,9 @@ from stored import SPACE, crops, embedding
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.records import Filter, coarse_vectors
-from unveil.gallery.resident import Resident, _rows
-from unveil.gallery.scoring import coarse_query
-from unveil.gallery.search import Query, Searcher
+from unveil.gallery.scoring.ranking import coarse_query
+from unveil.gallery.search.in_memory_index import Resident, _rows
+from unveil.gallery.search.searcher import Query, Searcher
 
 ROWS = 60
 

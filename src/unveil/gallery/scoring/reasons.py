@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unveil.gallery.records import Mode
-from unveil.gallery.scoring import mode_counts
+from unveil.gallery.scoring.ranking import mode_counts
 
 # Of the candidates that were compared part by part: the nearest share "matches", the farther half "differs".
 MATCHES = 0.1

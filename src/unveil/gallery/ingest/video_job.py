@@ -6,7 +6,7 @@ from typing import Any
 
 from unveil.errors import DataError
 from unveil.gallery.records import Item
-from unveil.gallery.store import Store
+from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
 
 

@@ -12,12 +12,12 @@ from PIL import Image
 from untrained import make_model
 from unveil.data.images import read_image
 from unveil.errors import UnveilError
-from unveil.gallery import blur
-from unveil.gallery.heat import heat_map
+from unveil.gallery.output import blur
+from unveil.gallery.output.heat_map import heat_map
+from unveil.gallery.output.report import report_dict, write_report
+from unveil.gallery.output.timeline import Way, duration, moment, sightings, ways
 from unveil.gallery.records import Item
-from unveil.gallery.report import report_dict, write_report
-from unveil.gallery.search import Found, Hit
-from unveil.gallery.timeline import Way, duration, moment, sightings, ways
+from unveil.gallery.search.searcher import Found, Hit
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.models.checkpoint import load_model
 from unveil.records import Embedding
@@ -102,7 +102,7 @@ def test_the_page_says_everything_and_needs_nothing_else(tmp_path):
 
 def test_a_pages_pictures_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypatch):
     pytest.importorskip("jinja2", reason="the extra report is not installed")
-    monkeypatch.setattr("unveil.gallery.report.face_parser", lambda: None)
+    monkeypatch.setattr("unveil.gallery.output.report.face_parser", lambda: None)
     stripes = np.zeros((128, 64, 3), np.uint8)
     stripes[:, ::2] = 255
     out = io.BytesIO()

@@ -10,7 +10,7 @@ import numpy as np
 
 from unveil.evaluation.search import nearest
 from unveil.gallery.records import Block, Filter, GalleryInfo
-from unveil.gallery.store import Store
+from unveil.gallery.store.protocol import Store
 
 LIMIT_BYTES = 4 << 30
 REMEMBERED_FILTERS = 16

@@ -18,21 +18,27 @@ import numpy as np
 
 from unveil.data.images import read_image
 from unveil.errors import ImageError
-from unveil.gallery.adding import BATCH, Added, key_of, mean_embedding, open_gallery, shrunk, thumbnail, tracklet_item
-from unveil.gallery.index_video import VideoSettings, add_video
-from unveil.gallery.quality import Quality, measure, without_hidden
-from unveil.gallery.records import Item
-from unveil.gallery.store import Store
+from unveil.gallery.ingest.adding import (
+    BATCH,
+    Added,
+    key_of,
+    mean_embedding,
+    open_gallery,
+    shrunk,
+    thumbnail,
+    tracklet_item,
+)
+from unveil.gallery.ingest.quality import Quality, measure, without_hidden
+from unveil.gallery.records import FIRST_DATE, Item
+from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import track
 from unveil.records import Embedding, Sample
 from unveil.video.records import Image
 
-__all__ = ["PictureSettings", "VideoSettings", "add_pictures", "add_video"]
 MAX_BYTES = 256_000_000
 LONGEST_TRACKLET = 256  # crops; a longer one becomes several
-FIRST_DATE = 1e8  # seconds below this count from the start of a recording
 
 
 @dataclass(frozen=True)

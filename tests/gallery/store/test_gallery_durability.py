@@ -20,14 +20,15 @@ from stored import SPACE, crops, embedding
 from own_postgres import remove
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
-from unveil.gallery.store import open_store, own_server
+from unveil.gallery.store import own_server
 from unveil.gallery.store.migrate import migrations
+from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.postgres import PostgresStore
 
 WRITER = """
     import sys
     from stored import SPACE, crops, embedding
-    from unveil.gallery.store import open_store
+    from unveil.gallery.store.opening import open_store
 
     address, name = sys.argv[1:3]
     first, batches, size = (int(a) for a in sys.argv[3:])
@@ -123,7 +124,7 @@ def test_the_own_server_stops_with_its_last_process_even_after_one_was_killed(fr
     code = """
         import sys
         from pathlib import Path
-        from unveil.gallery.store import open_store
+        from unveil.gallery.store.opening import open_store
         store = open_store(folder=Path(sys.argv[1]))
         store.galleries()
         print("open", flush=True)
@@ -262,7 +263,10 @@ def test_migrations_go_on_from_every_version(own_database, monkeypatch):
 
 
 def test_processes_that_open_an_empty_database_at_once_all_succeed(own_database):
-    code = "import sys; from unveil.gallery.store import open_store; print(len(open_store(sys.argv[1]).galleries()))"
+    code = (
+        "import sys; from unveil.gallery.store.opening import open_store;"
+        "print(len(open_store(sys.argv[1]).galleries()))"
+    )
     start = [sys.executable, "-c", code, own_database]
     both = [subprocess.Popen(start, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.communicate()[0] for process in both] == ["0\n", "0\n"]

@@ -11,7 +11,7 @@ from stored import SPACE, crops, embedding
 
 from unveil.errors import DataError
 from unveil.gallery.records import Filter, Item, coarse_vectors
-from unveil.gallery.store import open_store
+from unveil.gallery.store.opening import open_store
 
 
 def filled(store, n=60):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from unveil.gallery.adding import shrunk
-from unveil.gallery.quality import picture_worth, place_worth
+from unveil.gallery.ingest.adding import shrunk
+from unveil.gallery.ingest.quality import picture_worth, place_worth
 from unveil.video.records import Box, Frame, Image
 
 POOL = 2  # crops in memory for each one that is kept in the end

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from unveil.gallery.records import GalleryInfo, Item, Space
-from unveil.gallery.store import Store
+from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.records import Embedding
 from unveil.video.records import Image

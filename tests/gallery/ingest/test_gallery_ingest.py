@@ -23,10 +23,11 @@ from generated import figure, write_crops
 from untrained import make_model
 from unveil.data.manifest import read_manifest
 from unveil.errors import DataError
-from unveil.gallery.adding import mean_embedding
-from unveil.gallery.best_crops import OpenTrack, best_rows
-from unveil.gallery.index import PictureSettings, VideoSettings, add_pictures, add_video
-from unveil.gallery.quality import body_shares, find_parser, measure, picture_worth, place_worth, without_hidden
+from unveil.gallery.ingest.adding import mean_embedding
+from unveil.gallery.ingest.best_crops import OpenTrack, best_rows
+from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.quality import body_shares, find_parser, measure, picture_worth, place_worth, without_hidden
+from unveil.gallery.ingest.video import VideoSettings, add_video
 from unveil.gallery.records import Filter
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
@@ -289,7 +290,7 @@ def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_p
 
 
 def test_a_long_stay_is_cut_and_every_part_kept(store, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("unveil.gallery.index_video.CUT", 2.0)
+    monkeypatch.setattr("unveil.gallery.ingest.video.CUT", 2.0)
     path, boxes = film(tmp_path, 1)
     added = add_video(store, "shop", engine, path, GivenBoxes(boxes))
     assert added.tracklets == 2
@@ -301,8 +302,9 @@ WORK = """
 import sys
 from pathlib import Path
 from unveil.inference.load import load_engine
-from unveil.gallery.index import add_pictures, add_video
-from unveil.gallery.store import open_store
+from unveil.gallery.ingest.images import add_pictures
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.store.opening import open_store
 from unveil.records import Sample
 from unveil.video.given import GivenBoxes
 what, address, model, name, source, boxes = sys.argv[1:]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.quality import WHOLE
+from unveil.gallery.ingest.quality import WHOLE
 from unveil.parsing.onnx_parser import OnnxParser
 
 FEWEST_PIXELS = 8  # of the shorter side of a crop

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unveil.evaluation.distances import distance_matrix, part_distances
-from unveil.gallery import scoring
-from unveil.gallery.reasons import mode_note, reasons
 from unveil.gallery.records import coarse_vectors
+from unveil.gallery.scoring import ranking as scoring
+from unveil.gallery.scoring.reasons import mode_note, reasons
 from unveil.records import Embedding
 
 NAMES = ("foreground", "head", "left-arm", "right-arm", "torso", "left-leg", "right-leg")

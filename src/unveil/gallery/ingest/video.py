@@ -17,12 +17,21 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.files import sha256
-from unveil.gallery.adding import BATCH, Added, key_of, mean_embedding, nothing, open_gallery, thumbnail, tracklet_item
-from unveil.gallery.best_crops import OpenTrack, best_rows
-from unveil.gallery.quality import body_shares, together, without_hidden
+from unveil.gallery.ingest.adding import (
+    BATCH,
+    Added,
+    key_of,
+    mean_embedding,
+    nothing,
+    open_gallery,
+    thumbnail,
+    tracklet_item,
+)
+from unveil.gallery.ingest.best_crops import OpenTrack, best_rows
+from unveil.gallery.ingest.quality import body_shares, together, without_hidden
+from unveil.gallery.ingest.video_job import VideoJob
 from unveil.gallery.records import Filter, Item
-from unveil.gallery.store import Store
-from unveil.gallery.video_job import VideoJob
+from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import track

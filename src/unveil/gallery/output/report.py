@@ -16,10 +16,10 @@ import numpy as np
 from unveil.data.images import read_image
 from unveil.errors import ImageError, UnveilError
 from unveil.files import write_text
-from unveil.gallery.blur import blur_faces as blurred
-from unveil.gallery.blur import face_parser
-from unveil.gallery.search import Found, Hit
-from unveil.gallery.timeline import duration, moment, sightings, ways
+from unveil.gallery.output.blur import blur_faces as blurred
+from unveil.gallery.output.blur import face_parser
+from unveil.gallery.output.timeline import duration, moment, sightings, ways
+from unveil.gallery.search.searcher import Found, Hit
 from unveil.report.answer import Answer, Crop, Match, picture_of
 from unveil.report.page import Panel, write_page
 from unveil.report.timeline import Mark, timeline_picture

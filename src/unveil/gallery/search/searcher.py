@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery import calibration
-from unveil.gallery.reasons import mode_note, reasons
 from unveil.gallery.records import Filter, GalleryInfo, Item, Mode, Rows
-from unveil.gallery.resident import LIMIT_BYTES, Resident
-from unveil.gallery.scoring import coarse_query, named_parts, part_means, query_hash, rank
-from unveil.gallery.store import Store
+from unveil.gallery.scoring import calibration
+from unveil.gallery.scoring.ranking import coarse_query, named_parts, part_means, query_hash, rank
+from unveil.gallery.scoring.reasons import mode_note, reasons
+from unveil.gallery.search.in_memory_index import LIMIT_BYTES, Resident
+from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
 
 MOST_CROPS = 64

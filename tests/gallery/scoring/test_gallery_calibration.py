@@ -10,11 +10,11 @@ from stored import SPACE, crops, embedding
 
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
-from unveil.gallery import calibration
-from unveil.gallery.calibration import CalibrationRefusedError, Pairs, calibrate
-from unveil.gallery.pairs import calibrate_gallery, judged_pairs, labelled_pairs, listed_pairs
+from unveil.gallery.calibrate import calibrate_gallery, judged_pairs, labelled_pairs, listed_pairs
 from unveil.gallery.records import Filter
-from unveil.gallery.search import Query, Searcher
+from unveil.gallery.scoring import calibration
+from unveil.gallery.scoring.calibration import CalibrationRefusedError, Pairs, calibrate
+from unveil.gallery.search.searcher import Query, Searcher
 
 pytest.importorskip("scipy", reason="scipy is not installed (extra gallery)")
 

@@ -11,20 +11,10 @@ from typing import Any
 
 from unveil.errors import DataError
 from unveil.files import atomic_path, write_bytes
-from unveil.gallery.records import Filter, Item
-from unveil.gallery.store import Store
+from unveil.gallery.records import Item
 
-PAGE = 500
 PLACE = ("x", "y", "width", "height")
 COLUMNS = ("id", *(f.name for f in fields(Item) if f.name not in ("id", "thumbnail", "box")), *PLACE)
-
-
-def all_items(store: Store, name: str, where: Filter) -> Iterator[Item]:
-    """Yield the rows that a filter lets through, by ascending id, some at a time."""
-    after = 0
-    while page := store.find(name, where, PAGE, after):
-        yield from page
-        after = page[-1].id or 0
 
 
 def write_listing(items: Iterator[Item], out: Path, pictures: Path | None, change: Callable[[bytes], bytes]) -> int:

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from unveil.gallery.index import FIRST_DATE
-from unveil.gallery.records import Item
-from unveil.gallery.search import Found, Hit
+from unveil.gallery.records import FIRST_DATE, Item
+from unveil.gallery.search.searcher import Found, Hit
 
 LAST_DATE = 2.5e11
 

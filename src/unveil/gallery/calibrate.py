@@ -14,12 +14,11 @@ import numpy as np
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_blocks
 from unveil.evaluation.search import nearest
-from unveil.gallery import calibration
-from unveil.gallery.calibration import Calibration, Pairs
-from unveil.gallery.listing import all_items
 from unveil.gallery.records import Filter, Mode
-from unveil.gallery.scoring import in_mode
-from unveil.gallery.store import Store
+from unveil.gallery.scoring import calibration
+from unveil.gallery.scoring.calibration import Calibration, Pairs
+from unveil.gallery.scoring.ranking import in_mode
+from unveil.gallery.store.protocol import Store, all_items
 from unveil.progress import track
 from unveil.records import Embedding
 

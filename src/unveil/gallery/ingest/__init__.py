@@ -1,0 +1,1 @@
+"""People from images and videos into a gallery: crops, tracklets, their quality and their best crops."""

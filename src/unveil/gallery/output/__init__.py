@@ -1,0 +1,1 @@
+"""What leaves a gallery: reports, timelines, listings, heat maps, blurred faces."""

@@ -1,0 +1,1 @@
+"""What distances mean: ranking, parts, reasons and calibrated probabilities."""

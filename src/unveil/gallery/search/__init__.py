@@ -1,0 +1,1 @@
+"""Answering a query: the vectors in memory, the query, the search."""

@@ -1,0 +1,37 @@
+"""Opening the store of galleries by its address."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from unveil.errors import DataError
+from unveil.gallery.store import own_server
+from unveil.gallery.store.milvus import MilvusStore
+from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.protocol import Store
+
+
+def open_store(address: str | None = None, folder: Path | None = None) -> Store:
+    """Open the store of galleries.
+
+    Args:
+        address: ``postgresql://...``; with ``+milvus=http://...`` appended coarse search runs on Milvus. ``None``:
+            ``$UNVEIL_STORE``, else an own PostgreSQL under ``folder``.
+        folder: where the own server keeps its data; ``unveil/galleries`` in the user's data folder by default.
+
+    Raises:
+        MissingExtraError: the client of that engine is not installed.
+        UnveilError: the server cannot be reached or started, or was written by a newer version.
+    """
+    named, milvus, url = (address or os.environ.get("UNVEIL_STORE") or "").partition("+milvus=")
+    if named and not named.startswith(("postgresql://", "postgres://")):
+        raise DataError(f"the address of a store begins with postgresql://, got {named.partition('://')[0]!r}")
+    if milvus and not url.startswith(("http://", "https://")):
+        raise DataError("the address of Milvus begins with http:// or https://")
+    galleries = own_server.default_folder() if folder is None else folder
+
+    def dsn() -> str:
+        return named or own_server.start(galleries)
+
+    return MilvusStore(dsn, url) if milvus else PostgresStore(dsn)

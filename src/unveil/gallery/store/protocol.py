@@ -1,0 +1,144 @@
+"""The one small interface to the database of galleries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from unveil.gallery import audit
+from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
+from unveil.records import Embedding
+
+PAGE = 500  # rows read at a time
+
+
+class Store(Protocol):
+    """Galleries in a database. Every method is one transaction; several processes may use one store at once.
+
+    All methods that name a gallery raise DataError when there is none of that name (and name the nearest), and
+    UnveilError when the server is down or answers too late.
+    """
+
+    def close(self) -> None:
+        """Let go of all connections."""
+
+    # Galleries
+
+    def galleries(self) -> list[GalleryInfo]:
+        """Return all galleries, by name."""
+
+    def create(self, name: str, space: Space, keep: float | None = None) -> GalleryInfo:
+        """Make an empty gallery; DataError when the name is taken by another space or is no name."""
+
+    def info(self, name: str) -> GalleryInfo:
+        """Return what is known of a gallery."""
+
+    def drop(self, name: str) -> int:
+        """Remove a gallery with everything in it but its audit log; return how many rows it had."""
+
+    def set_keep(self, name: str, keep: float | None) -> None:
+        """Set after how many seconds rows expire."""
+
+    def set_calibration(self, name: str, calibration: Mapping[str, Any] | None) -> None:
+        """Keep a calibration."""
+
+    # Rows
+
+    def known(self, name: str, keys: Sequence[str]) -> set[str]:
+        """Return which of these keys the gallery has."""
+
+    def add(
+        self, name: str, items: Sequence[Item], embedding: Embedding, job: str | None = None, done: Any = None
+    ) -> int:
+        """Add rows with their vectors, and the state of the job that made them, in one transaction.
+
+        Args:
+            name: the gallery.
+            items: the rows; those whose key the gallery has are left out.
+            embedding: ``(N, E, D)`` numpy embedding, in order.
+            job: name of a long work that goes on after a kill.
+            done: its state (JSON); `job_state` returns it.
+
+        Returns:
+            How many rows are new.
+        """
+
+    def job_state(self, name: str, job: str) -> Any:
+        """Return the last state of a job; ``None`` when it was never begun."""
+
+    def items(self, name: str, ids: Sequence[int]) -> list[Item]:
+        """Return rows in the order asked for; a row that is gone is left out."""
+
+    def find(self, name: str, where: Filter, limit: int = 1000, after: int = 0) -> list[Item]:
+        """Return rows by ascending id, those with an id greater than ``after``."""
+
+    def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
+        """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""
+
+    def ids(self, name: str, where: Filter) -> np.ndarray:
+        """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
+
+    def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
+        """Return the coarse vectors of the rows with an id greater than ``after``, block after block, ascending.
+
+        What was added since the greatest id in memory has greater ids; what was removed is found by `ids`.
+        """
+
+    def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
+
+    def index(self, name: str, least: int = 300_000) -> bool:
+        """Build the index behind `nearest`, if the gallery has at least so many rows; return whether it has one.
+
+        By default from the size on at which it is worth it. It may take hours; others read and write meanwhile, and
+        rows added later join it. Without one `nearest` reads all rows.
+        """
+
+    # Removal: the bytes of vectors, thumbnails and derived rows are gone afterwards
+
+    def delete(self, name: str, where: Filter) -> int:
+        """Remove rows and judgements on them; return how many rows went.
+
+        A tracklet takes its crops with it. A crop takes its tracklet, which was made of it; the other crops stay.
+        """
+
+    def expire(self, name: str, now: float) -> int:
+        """Remove rows older than the gallery keeps them."""
+
+    # Judgements of people on results, and the audit log
+
+    def judge(self, name: str, query: str, item: int, same: bool, who: str) -> None:
+        """Keep that ``item`` shows (or does not show) the person of a query; ``query`` is the query's hash."""
+
+    def judgements(self, name: str) -> list[tuple[str, int, bool]]:
+        """Return all judgements: query hash, row, same person."""
+
+    def log(self, entry: Mapping[str, Any]) -> str:
+        """Append to the hash-chained audit log, whatever gallery it is about; return the hash of the entry.
+
+        Args:
+            entry: "who" and "action", and what is known of "role", "why", "gallery", "query" (its hash), "results"
+                (ids) and "details" (JSON).
+        """
+
+    def entries(self, name: str | None = None) -> Iterator[dict[str, Any]]:
+        """Return the entries of the audit log in order, with "number", "time" and "hash", of one gallery or whole."""
+
+    def links(self) -> Iterator[audit.Link]:
+        """Return the whole audit log as it is stored; `unveil.gallery.audit.wrong` checks it."""
+
+    def head(self) -> tuple[int, str]:
+        """Return number and hash that the last audit entry must have."""
+
+    def verify(self, name: str) -> list[str]:
+        """Return everything that is wrong with a gallery (hashes, lengths, missing halves); empty when sound."""
+
+
+def all_items(store: Store, name: str, where: Filter) -> Iterator[Item]:
+    """Yield the rows that a filter lets through, by ascending id, some at a time."""
+    after = 0
+    while page := store.find(name, where, PAGE, after):
+        yield from page
+        after = page[-1].id or 0
