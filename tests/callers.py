@@ -42,7 +42,7 @@ def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
 @cache
 def rendered_person() -> np.ndarray:
     """A crop of the synthetic world, which a human parser takes for a person; `person` it may not."""
-    from unveil.world.plan import preset
+    from unveil.world.config import preset
     from unveil.world.video import film
 
     for image, people in film(preset("tiny"), 1, 3):

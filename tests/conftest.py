@@ -25,8 +25,8 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def rendered(request: pytest.FixtureRequest) -> Path:
     """Folder of a rendered world of 4 people and 32 crops, kept between test runs."""
-    from unveil.world.build import render_world
-    from unveil.world.plan import World
+    from unveil.world.config import World
+    from unveil.world.generate import render_world
 
     world = World(**PEOPLE)
     folder = request.config.cache.mkdir(f"world-{world.hash}") / "world"

@@ -53,7 +53,7 @@ def test_what_is_hidden_is_background_in_the_twins_map(rendered, tmp_path):
 
 
 def test_things_of_the_world_hide_when_no_folder_is_named(rendered, tmp_path, monkeypatch):
-    from unveil.world import cutouts
+    from unveil.world.capture import cutouts
 
     few = {name: cutouts.THINGS[name] for name in ("bin", "board")}
     monkeypatch.setattr(cutouts, "THINGS", few)

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from unveil.cli import app
 from unveil.errors import DataError, UnveilError
 from unveil.files import cache_dir
-from unveil.world import plan, video
-from unveil.world.plan import World
-from unveil.world.sheet import CELL, GAP
+from unveil.world import config
+from unveil.world import video
+from unveil.world.config import World
+from unveil.world.contact_sheet import CELL, GAP
 
 
 def run(*words: object) -> str:
@@ -31,7 +32,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The folder of a world, and what rendering it printed."""
     folder = tmp_path_factory.mktemp("cli") / "world"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(plan.PRESETS, "tiny", World(people=5, outfits=1, visits=2, frames=1, cameras=4))
+        patch.setitem(config.PRESETS, "tiny", World(people=5, outfits=1, visits=2, frames=1, cameras=4))
         return folder, run("render", "--people", 2, "--seed", 3, "--processes", 1, "--out", folder, "--json")
 
 
@@ -52,10 +53,10 @@ def test_sheet_of_a_folder(rendered: tuple[Path, str], tmp_path: Path) -> None:
 
 
 def test_sheet_of_a_preset_renders_it_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(plan.PRESETS, "tiny", World(people=2, outfits=1, visits=1, frames=1, cameras=4))
+    monkeypatch.setitem(config.PRESETS, "tiny", World(people=2, outfits=1, visits=1, frames=1, cameras=4))
     assert run("sheet", "tiny", "--out", tmp_path / "s.jpg").startswith("2 crops of 2 people on ")
     made = [p.name for p in (cache_dir() / "world").glob("tiny-*") if (p / "card.json").is_file()]
-    assert made == [f"tiny-{plan.preset('tiny').hash}"]
+    assert made == [f"tiny-{config.preset('tiny').hash}"]
 
 
 def test_video_of_a_folder_shows_its_people(

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from unveil.world.build import render_world
-from unveil.world.plan import World
+from unveil.world.config import World
+from unveil.world.generate import render_world
 
 UNSEEN = World(people=4, outfits=1, visits=3, frames=1, cameras=4, seed=11)
 

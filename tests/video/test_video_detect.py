@@ -197,7 +197,7 @@ def test_a_model_that_refuses_its_input_or_is_none_is_one_error(tmp_path):
 
 
 def test_the_hog_finds_most_rendered_people_and_nobody_in_an_empty_room():
-    from unveil.world.plan import preset
+    from unveil.world.config import preset
     from unveil.world.video import film
 
     detector = load_detector(None)

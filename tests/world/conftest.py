@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unveil.world.build import render_world
-from unveil.world.identity import Identity, draw_identity
-from unveil.world.outfit import Outfit, draw_outfit
-from unveil.world.plan import World
-from unveil.world.plate import render_plate
-from unveil.world.scene import make_scene
-from unveil.world.shaped import Shaped
-from unveil.world.shot import Stage
+from unveil.world.capture.plate import render_plate
+from unveil.world.capture.shot import Stage
+from unveil.world.config import World
+from unveil.world.generate import render_world
+from unveil.world.people.identity import Identity, draw_identity
+from unveil.world.people.outfit import Outfit, draw_outfit
+from unveil.world.people.shaped import Shaped
+from unveil.world.scenes.scene import make_scene
 
 SMALL = World(people=4, outfits=2, visits=2, frames=2, cameras=4, seed=3)
 

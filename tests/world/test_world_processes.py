@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from unveil.errors import UnveilError
-from unveil.world.build import CARD
-from unveil.world.plan import World
+from unveil.world.config import World
+from unveil.world.generate import CARD
 from unveil.world.workers import Workers
 
 # No guard around the call: a script as one writes it. It must run once, not once a process.
@@ -22,8 +22,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 print("begin", flush=True)
-from unveil.world.build import render_world
-from unveil.world.plan import World
+from unveil.world.generate import render_world
+from unveil.world.config import World
 world = World(people=int(sys.argv[3]), outfits=1, visits=2, frames=1, cameras=4)
 print(render_world(world, Path(sys.argv[1]), int(sys.argv[2])))
 """

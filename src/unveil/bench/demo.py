@@ -31,8 +31,8 @@ from unveil.training.loop import train
 from unveil.training.metrics import NAME as METRICS
 from unveil.training.metrics import read_metrics
 from unveil.training.state import NAME as STATE
+from unveil.world.contact_sheet import save_sheet
 from unveil.world.dataset import folder_of
-from unveil.world.sheet import save_sheet
 
 log = logging.getLogger(__name__)
 SHOWN = 12

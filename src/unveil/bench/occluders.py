@@ -23,6 +23,6 @@ def cutouts_for(style: Style, folder: Path | None) -> Path | None:
     """Return the named folder of cut-outs, or the world's for the style "cutouts", rendered on first use."""
     if style != "cutouts" or folder is not None:
         return folder
-    from unveil.world.cutouts import cutouts_folder
+    from unveil.world.capture.cutouts import cutouts_folder
 
     return cutouts_folder()

@@ -32,9 +32,9 @@ def render(
 
     **Examples:** `unveil world render tiny`, `unveil world render small --people 40 --out world`
     """
-    from unveil.world.build import render_world
+    from unveil.world.config import preset as plan_of
     from unveil.world.dataset import read_card, world_folder
-    from unveil.world.plan import preset as plan_of
+    from unveil.world.generate import render_world
 
     folder = out or world_folder(preset, people, seed)
     render_world(plan_of(preset, people, seed), folder, processes)
@@ -60,8 +60,8 @@ def sheet(
     **Examples:** `unveil world sheet tiny`, `unveil world sheet data/world --show both --rows 5 --out both.png`
     """
     from unveil.data.manifest import FILE
+    from unveil.world.contact_sheet import check_suffix, save_sheet
     from unveil.world.dataset import folder_of, read
-    from unveil.world.sheet import check_suffix, save_sheet
 
     check_suffix(out)
     read(Path(world))

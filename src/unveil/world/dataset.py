@@ -17,10 +17,10 @@ from unveil.errors import DataError, nearest
 from unveil.files import cache_dir, write_bytes
 from unveil.progress import track
 from unveil.records import Dataset, Protocol, Relation, Where
-from unveil.world.build import CARD, PLAN, render_world
+from unveil.world.capture.sensor import to_png
+from unveil.world.config import OCCLUDED_BELOW, PRESETS, World, preset
+from unveil.world.generate import CARD, PLAN, render_world
 from unveil.world.labels import SCHEMES, table
-from unveil.world.plan import OCCLUDED_BELOW, PRESETS, World, preset
-from unveil.world.sensor import to_png
 
 _HIDDEN = (Where("visible", "<", OCCLUDED_BELOW),)
 _SEEN = (Where("visible", ">=", OCCLUDED_BELOW),)

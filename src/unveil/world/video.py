@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from unveil.errors import DataError, MissingExtraError
 from unveil.files import atomic_path, write_text
 from unveil.progress import track
-from unveil.world.body import Ints
-from unveil.world.casting import is_free, speed_of
-from unveil.world.crops import wardrobe
-from unveil.world.figure import build_figure
-from unveil.world.identity import Identity, draw_identity
-from unveil.world.mesh import Figure
-from unveil.world.plan import World
-from unveil.world.plate import SUPERSAMPLE, render_plate
-from unveil.world.pose import moment
-from unveil.world.scene import FRAME, make_scene
-from unveil.world.sensor import develop
-from unveil.world.shaped import Shaped
-from unveil.world.shot import Actor, Box, Placed, Stage, place, shoot
+from unveil.world.arrays import Ints
+from unveil.world.capture.casting import is_free, speed_of
+from unveil.world.capture.crops import wardrobe
+from unveil.world.capture.plate import SUPERSAMPLE, render_plate
+from unveil.world.capture.sensor import develop
+from unveil.world.capture.shot import Actor, Box, Placed, Stage, place, shoot
+from unveil.world.config import World
+from unveil.world.people.figure import build_figure
+from unveil.world.people.identity import Identity, draw_identity
+from unveil.world.people.mesh import Figure
+from unveil.world.people.pose import moment
+from unveil.world.people.shaped import Shaped
+from unveil.world.scenes.scene import FRAME, make_scene
 
 RATE = 12  # frames a second
 CAST = 6  # people of the world who walk by

@@ -15,8 +15,8 @@ from pathlib import Path
 import cv2
 
 from unveil.errors import UnveilError
-from unveil.world.build import PARTS
-from unveil.world.plan import World
+from unveil.world.config import World
+from unveil.world.generate import PARTS
 
 
 def main() -> None:

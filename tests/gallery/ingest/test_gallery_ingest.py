@@ -372,7 +372,7 @@ def test_quality_knows_small_blurred_cut_and_covered_crops():
 @pytest.fixture(scope="module")
 def half_hidden():
     """The package's parser, crops of people who are wholly seen, and the same with the lower half covered."""
-    from unveil.world.plan import preset
+    from unveil.world.config import preset
     from unveil.world.video import film as rendered
 
     parser = find_parser(1)

@@ -1,0 +1,1 @@
+"""What the cameras record: people placed in a scene, detected, cropped, and passed through the sensor."""

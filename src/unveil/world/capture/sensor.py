@@ -1,0 +1,73 @@
+"""What a camera makes of light: exposure, colour, tone, blur, noise and JPEG."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unveil.world.arrays import Floats
+from unveil.world.scenes.scene import Camera
+
+KNEE = 0.6  # linear light above which the tone curve flattens
+
+
+def develop(light: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return the picture ``(h, w, 3)`` RGB uint8 of linear light."""
+    picture: NDArray[Any] = light * (camera.exposure * rng.uniform(0.92, 1.08))
+    picture *= np.array(camera.gain, np.float32)
+    grey = picture @ np.array([0.3, 0.59, 0.11], np.float32)
+    picture *= camera.saturation
+    picture += grey[..., None] * (1 - camera.saturation)
+    picture *= 1 - camera.haze
+    picture += camera.haze
+    np.maximum(picture, 0, out=picture)
+    bend = picture - KNEE
+    np.maximum(bend, 0, out=bend)
+    bend *= 0.55
+    bend += 1
+    picture /= bend
+    np.clip(picture, 0, 1, out=picture)
+    picture **= np.float32(1 / camera.gamma)
+    if camera.blur > 0.2:
+        picture = cv2.GaussianBlur(picture, (0, 0), camera.blur * rng.uniform(0.6, 1.2))
+    if rng.random() < 0.1:  # motion
+        length = int(rng.integers(3, 6))
+        picture = cv2.blur(picture, (length, 1))
+    noise = rng.standard_normal(picture.shape, dtype=np.float32)
+    noise *= camera.noise * rng.uniform(0.7, 1.3)
+    noise *= 1.25 - 0.5 * picture
+    picture += noise
+    np.clip(picture, 0, 1, out=picture)
+    picture *= 255
+    return picture.astype(np.uint8)
+
+
+def at_visit(camera: Camera, rng: np.random.Generator) -> Camera:
+    """Return a camera as it is at one visit: daylight, weather and white balance are not those of another day."""
+    return dataclasses.replace(
+        camera,
+        gain=tuple(g * (1 + rng.normal(0, s)) for g, s in zip(camera.gain, (0.05, 0.02, 0.06), strict=True)),
+        exposure=camera.exposure * math.exp(rng.normal(0, 0.22)),
+        saturation=camera.saturation * rng.uniform(0.85, 1.15),
+        haze=camera.haze + (rng.uniform(0, 0.03) if rng.random() < 0.2 else 0.0),
+    )
+
+
+def to_jpeg(picture: NDArray[np.uint8], camera: Camera, rng: np.random.Generator) -> bytes:
+    """Return a JPEG at the camera's quality."""
+    quality = int(np.clip(camera.jpeg + rng.normal(0, 5), 35, 96))
+    done, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert done
+    return bytes(data)
+
+
+def to_png(labels: NDArray[np.uint8]) -> bytes:
+    """Return a PNG of labels, a byte a pixel."""
+    done, data = cv2.imencode(".png", labels, [cv2.IMWRITE_PNG_COMPRESSION, 4])
+    assert done
+    return bytes(data)

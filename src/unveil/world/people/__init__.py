@@ -1,0 +1,1 @@
+"""People: body, pose, clothes and hair, joined into one mesh."""

@@ -1,0 +1,1 @@
+"""Places: ground, walls, objects, light, and the fixed camera in each."""

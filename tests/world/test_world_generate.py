@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import pytest
+
+from unveil.errors import DataError, InterruptedRunError, UnveilError
+from unveil.files import sha256
+from unveil.parsing.check import check_map
+from unveil.parsing.labels import LIP20
+from unveil.world import generate
+from unveil.world.config import MAX_PEOPLE, PRESETS, World, preset
+from unveil.world.dataset import PROTOCOLS, read, read_labels
+from unveil.world.generate import CARD, PLAN, WORK, render_world
+from unveil.world.labels import table
+from unveil.world.render.kernels import compiled
+from unveil.world.scenes.scene import FRAME
+
+SMALL = World(people=4, outfits=2, visits=2, frames=2, cameras=4, seed=3)  # the one of conftest.py
+
+
+def content(folder: Path) -> dict[str, str]:
+    return {p.relative_to(folder).as_posix(): sha256(p) for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+def test_the_number_of_processes_changes_no_byte(world_folder: Path, tmp_path: Path) -> None:
+    render_world(SMALL, tmp_path / "two", 2)
+    assert content(tmp_path / "two") == content(world_folder)
+
+
+def test_a_stopped_render_goes_on_and_ends_the_same(
+    world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real, done = tmp_path / "w", generate.PARTS["person"], []
+
+    def stopping(world: World, where: Path, person: int) -> None:
+        if person == 2:
+            raise KeyboardInterrupt
+        done.append(person)
+        real(world, where, person)
+
+    monkeypatch.setitem(generate.PARTS, "person", stopping)
+    with pytest.raises(InterruptedRunError, match="go on"):
+        render_world(SMALL, folder, 1)
+    assert not (folder / CARD).exists()
+    with pytest.raises(DataError, match="was stopped"):
+        read(folder)
+    done.clear()
+    monkeypatch.setitem(generate.PARTS, "person", lambda w, f, p: (done.append(p), real(w, f, p))[1])
+    render_world(SMALL, folder, 1)
+    assert done == [2, 3]
+    assert content(folder) == content(world_folder)
+
+
+def test_card_and_manifest_say_what_is_there(world_folder: Path) -> None:
+    card = json.loads((world_folder / CARD).read_text())
+    assert card["hash"] == SMALL.hash
+    assert card["world"]["seed"] == SMALL.seed
+    assert card["statistics"]["crops"] == SMALL.crops == len(list((world_folder / "crops").rglob("*.jpg")))
+    assert card["manifest_sha256"] == sha256(world_folder / "manifest.csv")
+    assert not (world_folder / WORK).exists()
+
+
+def test_crops_maps_and_boxes_agree(world_folder: Path) -> None:
+    dataset = read(world_folder)
+    assert dataset.parsing_scheme == "lip20"
+    for sample in dataset.samples:
+        check_map(sample, LIP20)
+        x, y, width, height = map(int, sample.extra["box"].split())
+        assert cv2.imread(str(sample.path)).shape == (height, width, 3)
+        assert x >= 0
+        assert y >= 0
+        assert x + width <= FRAME[0]
+        assert y + height <= FRAME[1]
+        assert 0.2 < float(sample.extra["visible"]) <= 1
+        assert all(0 <= float(v) <= 1 for k, v in sample.extra.items() if k.startswith("visible"))
+        own = read_labels(world_folder, sample.key)
+        assert (table("lip20")[own] == cv2.imread(str(sample.parsing), 0)).all()
+        assert (own > 2).any()
+
+
+def test_splits_share_no_person_and_no_camera(world_folder: Path) -> None:
+    dataset = read(world_folder)
+    assert [p.name for p in dataset.protocols] == ["world-general", "world-sc", "world-cc", "world-occ", "world-occ-cc"]
+    test = (*dataset.query, *dataset.gallery)
+    for column in ("person", "camera"):
+        assert not {s.column(column) for s in dataset.train} & {s.column(column) for s in test}
+    seen = defaultdict(set)
+    for sample in dataset.samples:
+        seen[sample.clothes].add(sample.person)
+    assert all(len(people) == 1 for people in seen.values())
+    assert not {s.key for s in dataset.query} & {s.key for s in dataset.gallery}
+    for sample in dataset.query:
+        mine = [g for g in dataset.gallery if g.person == sample.person and g.camera != sample.camera]
+        assert mine
+
+
+def test_protocols_part_hidden_from_seen() -> None:
+    occluded = {p.name: p for p in PROTOCOLS}["world-occ-cc"]
+    assert (occluded.query[0].op, occluded.gallery[0].op) == ("<", ">=")
+    assert occluded.query[0].value == occluded.gallery[0].value
+    assert occluded.junk == ("same_camera", "same_clothes")
+    assert len({p.hash for p in PROTOCOLS}) == len(PROTOCOLS)
+
+
+def test_maps_in_another_label_set_are_made_once(world_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(world_folder, folder)
+    first = read(folder, scheme="pab6")
+    assert first.parsing_scheme == "pab6"
+    stamp = first.samples[0].parsing.stat().st_mtime_ns  # type: ignore[union-attr]
+    labels = cv2.imread(str(first.samples[0].parsing), 0)
+    assert (labels == table("pab6")[read_labels(folder, first.samples[0].key)]).all()
+    assert read(folder, scheme="pab6").samples[0].parsing.stat().st_mtime_ns == stamp  # type: ignore[union-attr]
+    with pytest.raises(DataError, match="did you mean 'pab6'"):
+        read(folder, scheme="pab7")
+
+
+def test_presets_have_their_sizes() -> None:
+    sizes = {name: (world.people, world.crops) for name, world in PRESETS.items()}
+    assert sizes["tiny"][0] == 24
+    assert 350 <= sizes["tiny"][1] <= 450
+    assert sizes["small"] == (100, 2400)
+    assert sizes["default"] == (500, 12000)
+    assert sizes["large"] == (3000, 72000)
+    assert all(world.cameras >= 16 for world in PRESETS.values())
+    assert preset("tiny", people=30).hash != preset("tiny").hash != preset("tiny", seed=1).hash
+
+
+WRONG = ({"people": 0}, {"people": -3}, {"people": MAX_PEOPLE + 1}, {"frames": 0}, {"cameras": 1}, {"seed": -1})
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_sizes_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(DataError, match=next(iter(wrong))):
+        World(**wrong)
+
+
+def test_unknown_presets_and_strange_folders_are_refused(world_folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="did you mean 'small'"):
+        read(Path("smal"))
+    with pytest.raises(DataError, match="processes"):
+        render_world(SMALL, tmp_path / "w", 0)
+    with pytest.raises(DataError, match="another world"):
+        render_world(World(people=5), world_folder)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("mine")
+    with pytest.raises(DataError, match="not an empty folder"):
+        render_world(SMALL, tmp_path / "full")
+    assert [p.name for p in (tmp_path / "full").iterdir()] == ["file"]
+    with pytest.raises(DataError, match="no world"):
+        read(tmp_path / "full")
+    with pytest.raises(DataError, match="rendered already"):
+        read(world_folder, people=3)
+
+
+def test_a_disk_without_space_or_rights_is_one_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil._ntuple_diskusage(1, 1, 0)  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
+    with pytest.raises(UnveilError, match="make room"):
+        render_world(SMALL, tmp_path / "w", 1)
+    assert [p.name for p in (tmp_path / "w").iterdir()] == [PLAN]
+    (tmp_path / "a_file").write_text("")
+    with pytest.raises(UnveilError, match=r"cannot write|not an empty"):
+        render_world(SMALL, tmp_path / "a_file" / "w", 1)
+
+
+def test_a_crop_that_cannot_be_written_is_one_error_and_its_person_is_not_done(tmp_path: Path) -> None:
+    (tmp_path / "crops").write_text("in the way")
+    with pytest.raises(UnveilError, match=r"cannot write .*/crops/.*what is done is kept"):
+        generate.PARTS["person"](World(people=2, outfits=1, visits=1, frames=1, cameras=4), tmp_path, 0)
+    assert not (tmp_path / WORK / "p00000.json").exists()
+
+
+def test_loops_compile_where_machine_code_cannot_be_kept() -> None:
+    names: dict[str, Callable[[int], int]] = {}
+    exec("def more(x): return x + 1", names)  # a function without a file has no place for it
+    assert compiled(names["more"])(1) == 2
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_rights_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    with pytest.raises(UnveilError, match="cannot write"):
+        render_world(SMALL, tmp_path / "locked" / "w", 1)
