@@ -13,8 +13,7 @@ from typer.testing import CliRunner
 from unveil.cli import app
 from unveil.errors import DataError, UnveilError
 from unveil.files import cache_dir
-from unveil.world import config
-from unveil.world import video
+from unveil.world import config, video
 from unveil.world.config import World
 from unveil.world.contact_sheet import CELL, GAP
 
