@@ -83,7 +83,7 @@ class Dataset:
         protocols: the protocols that the dataset's papers use; the first is the default.
         published: counts to check against, for example ``{"train images": 12936}``.
         notes: sentences that a user must see (a withdrawn dataset, a file that was skipped).
-        parsing_scheme: label space of the parsing maps ("lip20", "atr18", "pascal7", "cre7", "pab6"), if any.
+        parsing_scheme: label space of the parsing maps ("lip20", "atr18", "pascal7", "cre7", "pab6", "bpb8"), if any.
     """
 
     name: str

@@ -16,6 +16,7 @@ SMALL = {
     "ianet": {},
     "sbs": {},
     "ssgr": {},
+    "bpbreid": {"dim": 16},
     "pab": {"dim": 16, "hidden": 16},
     "ocnet": {"dim": 16},
 }

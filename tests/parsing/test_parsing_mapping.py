@@ -21,6 +21,15 @@ def test_every_conversion_covers_every_source_label_and_only_target_labels():
             assert all(conversion.table[label] == 0 for label in sided.labels)
 
 
+def test_eight_parts_are_the_six_with_feet_apart():
+    for source in ("lip20", "atr18"):
+        labels = np.arange(len(SCHEMES[source].labels), dtype=np.uint8)[None].repeat(2, axis=0)
+        eight = map_labels(labels, source, "bpb8")
+        assert np.array_equal(map_labels(eight, "bpb8", "pab6"), map_labels(labels, source, "pab6"))
+        feet = {SCHEMES[source].labels[label] for label in np.unique(labels[eight >= 7])}
+        assert feet == {"left-shoe", "right-shoe"} | ({"socks"} if source == "lip20" else set())
+
+
 def test_every_scheme_reaches_cre7_and_pab6():
     for name in SCHEMES:
         assert "cre7" in targets(name)

@@ -18,11 +18,11 @@ def command(
     ] = None,
     maps: Annotated[Path | None, typer.Option(help="Folder of maps that another tool made, to be imported.")] = None,
     kind: Annotated[
-        Literal["schp", "fields", "pixel_sampling"], typer.Option(help="What --maps holds; fields become pab6.")
+        Literal["schp", "fields", "pixel_sampling"], typer.Option(help="What --maps holds; fields become pab6 or bpb8.")
     ] = "schp",
     scheme: Annotated[
         str | None,
-        typer.Option(help="Label set: of SCHP maps, or to be made by the parser (lip20, atr18, pascal7, cre7, pab6)."),
+        typer.Option(help="Label set of the maps, or to be made: lip20, atr18, pascal7, cre7, pab6, bpb8."),
     ] = None,
     batch: Annotated[int, typer.Option(min=1, help="Crops at a time.")] = 16,
     threads: Annotated[int, typer.Option(min=0, help="Threads of one inference; 0 leaves it to ONNX Runtime.")] = 0,
@@ -55,7 +55,7 @@ def command(
     dataset = crops_of(data)
     if maps is not None:
         share = import_maps(dataset, maps, kind, out, scheme)
-        made = {"fields": "pab6", "pixel_sampling": "ps6"}.get(kind, scheme or "")
+        made = {"fields": scheme or "pab6", "pixel_sampling": "ps6"}.get(kind, scheme or "")
         summary = {"out": str(out), "scheme": made, "crops": share.total, "missing": list(share.missing)}
         text, problems, failed = str(share), [], False
     else:

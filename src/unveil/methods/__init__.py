@@ -16,6 +16,7 @@ METHODS = {
     "histogram": "unveil.methods.histogram:Histogram",
     "aim": "unveil.methods.aim:AIM",
     "bot": "unveil.methods.bot:BoT",
+    "bpbreid": "unveil.methods.bpbreid:BPBReID",
     "cal": "unveil.methods.cal:CAL",
     "cre": "unveil.methods.cre:CRE",
     "ianet": "unveil.methods.ianet:IANet",

@@ -64,7 +64,7 @@ class Focuser(nn.Module):
 
 
 class Projection(nn.Module):
-    """Linear layer, batch norm and ReLU from a pooled vector to an embedding.
+    """Linear layer (N(0, 0.01) at first, as in BPBReID), batch norm and ReLU from a pooled vector to an embedding.
 
     Args:
         channels: length of the input.
@@ -75,6 +75,8 @@ class Projection(nn.Module):
         super().__init__()
         self.linear = nn.Linear(channels, dim)
         self.norm = nn.BatchNorm1d(dim)
+        nn.init.normal_(self.linear.weight, 0.0, 0.01)
+        nn.init.zeros_(self.linear.bias)
 
     def forward(self, vectors: Tensor) -> Tensor:
         """Return ``(..., dim)`` of vectors ``(..., channels)``; the batch norm sees all of them as one batch."""

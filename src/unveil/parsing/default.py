@@ -17,7 +17,7 @@ def default_parser(threads: int = 0, scheme: str | None = None) -> OnnxParser:
 
     Args:
         threads: threads of one inference; ONNX Runtime's choice by default.
-        scheme: label set: "lip20" (the default), "atr18", "pascal7", "cre7" or "pab6".
+        scheme: label set: "lip20" (the default), "atr18", "pascal7", "cre7", "pab6" or "bpb8".
 
     Raises:
         MissingExtraError: ONNX Runtime is not installed.

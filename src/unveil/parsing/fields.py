@@ -138,8 +138,8 @@ def with_background(parts: Maps, threshold: float = 0.5, sharpness: float = 15.0
 def part_labels(fields: Maps, size: tuple[int, int], grouping: str = "six") -> NDArray[np.uint8]:
     """Return labels ``(H, W)``, 0 background and 1..X the parts in order; ``size`` is (H, W) in pixels.
 
-    Fields are enlarged to the image by nearest neighbour, as in BPBReID, so labels of grouping ``six`` are those of
-    the scheme ``pab6``.
+    Fields are enlarged to the image by nearest neighbour, as in BPBReID; labels of grouping ``six`` are those of the
+    scheme ``pab6``, of ``eight`` those of ``bpb8``.
     """
     labels = with_background(part_maps(fields, grouping)).argmax(axis=0).astype(np.uint8)
     return cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)

@@ -13,7 +13,7 @@ from unveil.data.images import read_sample
 from unveil.data.parsing_tree import ParsingShare, parsing_path
 from unveil.errors import DataError, nearest
 from unveil.parsing.fields import find_fields, part_labels, read_fields
-from unveil.parsing.labels import PAB6, PS6, Scheme, get_scheme
+from unveil.parsing.labels import BPB8, PAB6, PS6, Scheme, get_scheme
 from unveil.parsing.pixel_sampling import read_probabilities
 from unveil.parsing.schp import read_label_png, schp_name, write_label_png
 from unveil.progress import track
@@ -30,9 +30,10 @@ def import_maps(dataset: Dataset, folder: Path, kind: str, root: Path, scheme: s
     Args:
         dataset: what the maps belong to.
         folder: where the tool wrote them: flat, or mirroring the folders of the dataset.
-        kind: "schp" (palette PNGs), "fields" (PifPaf fields, become ``pab6``) or "pixel_sampling" (become ``ps6``).
+        kind: "schp" (palette PNGs), "fields" (PifPaf fields, become ``pab6`` or ``bpb8``) or "pixel_sampling" (become
+            ``ps6``).
         root: where the tree stands.
-        scheme: label set of the maps, needed for "schp".
+        scheme: label set of the maps, needed for "schp"; of "fields", ``pab6`` by default.
 
     Returns:
         How many samples have no map; those are left out.
@@ -69,7 +70,12 @@ Read = Callable[[Path, Size], Labels]
 
 def _reader(kind: str, folder: Path, scheme: str | None, dataset: Dataset) -> tuple[Scheme, Find, Read]:
     if kind == "fields":
-        return PAB6, lambda key: find_fields(folder, key), lambda path, size: part_labels(read_fields(path), size)
+        parts, grouping = _of_fields(scheme)
+        return (
+            parts,
+            lambda key: find_fields(folder, key),
+            lambda path, size: part_labels(read_fields(path), size, grouping),
+        )
     if kind == "pixel_sampling":
         return PS6, _finder(folder, lambda name: f"{PurePosixPath(name).stem}.npy", dataset), read_probabilities
     if kind != "schp":
@@ -78,6 +84,13 @@ def _reader(kind: str, folder: Path, scheme: str | None, dataset: Dataset) -> tu
         raise DataError("maps of SCHP come in three label sets: say which one (lip20, atr18 or pascal7)")
     known = get_scheme(scheme)
     return known, _finder(folder, schp_name, dataset), lambda path, size: read_label_png(path, known)
+
+
+def _of_fields(scheme: str | None) -> tuple[Scheme, str]:
+    known = {PAB6.name: (PAB6, "six"), BPB8.name: (BPB8, "eight")}
+    if (scheme or PAB6.name) not in known:
+        raise DataError(f"PifPaf fields become {' or '.join(known)}, not {scheme}")
+    return known[scheme or PAB6.name]
 
 
 def _finder(folder: Path, rename: Callable[[str], str], dataset: Dataset) -> Find:

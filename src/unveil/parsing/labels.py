@@ -84,6 +84,12 @@ PAB6 = Scheme(
     ((2, 3), (5, 6)),
     "the six parts of PAB-ReID and their background",
 )
+BPB8 = Scheme(
+    "bpb8",
+    _words("background head left-arm right-arm torso left-leg right-leg left-foot right-foot"),
+    ((2, 3), (5, 6), (7, 8)),
+    "the eight parts of BPBReID and their background: those of pab6 with feet apart",
+)
 PS6 = Scheme(
     "ps6",
     _words("background head upper-clothes pants arms legs"),
@@ -97,7 +103,7 @@ WORN14 = Scheme(
     "background and parts of pab6, each bare or, 7 higher, under what clothing-region erasing erases",
 )
 
-SCHEMES = {scheme.name: scheme for scheme in (LIP20, ATR18, PASCAL7, CRE7, PAB6, PS6, WORN14)}
+SCHEMES = {scheme.name: scheme for scheme in (LIP20, ATR18, PASCAL7, CRE7, PAB6, BPB8, PS6, WORN14)}
 
 
 def get_scheme(name: str) -> Scheme:

@@ -55,6 +55,7 @@ CONVERSIONS: dict[tuple[str, str], Conversion] = {
     ("pascal7", "cre7"): Conversion((0, 1, 2, 5, 5, 3, 6)),
     # PAB's legs include trousers; what is worn on them is erased, so they are bottoms.
     ("pab6", "cre7"): Conversion((0, 1, 5, 5, 2, 3, 3)),
+    ("bpb8", "cre7"): Conversion((0, 1, 5, 5, 2, 3, 3, 6, 6)),
     ("ps6", "cre7"): Conversion((0, 1, 2, 3, 5, 6)),
     ("worn14", "pab6"): Conversion((0, 1, 2, 3, 4, 5, 6) * 2),
     # Which garment it was is lost; a bare torso is skin, as an arm is.
@@ -66,6 +67,20 @@ CONVERSIONS: dict[tuple[str, str], Conversion] = {
     ),
     ("atr18", "pab6"): Conversion(
         (0, 1, 1, 1, 4, 0, 0, 4, 4, 5, 6, 1, 5, 6, 2, 3, 0, 4),
+        (Sided((5, 6), 5, 6, (9, 12), (10, 13)),),
+    ),
+    ("bpb8", "pab6"): Conversion((0, 1, 2, 3, 4, 5, 6, 5, 6)),
+    # Feet are shoes, and socks, which are next to them.
+    ("lip20", "bpb8"): Conversion(
+        (0, 1, 1, 0, 1, 4, 4, 4, 0, 0, 4, 4, 0, 1, 2, 3, 5, 6, 7, 8),
+        (
+            Sided((9, 12), 5, 6, (16, 18), (17, 19)),
+            Sided((8,), 7, 8, (16, 18), (17, 19)),
+            Sided((3,), 2, 3, (14,), (15,)),
+        ),
+    ),
+    ("atr18", "bpb8"): Conversion(
+        (0, 1, 1, 1, 4, 0, 0, 4, 4, 7, 8, 1, 5, 6, 2, 3, 0, 4),
         (Sided((5, 6), 5, 6, (9, 12), (10, 13)),),
     ),
     ("pascal7", "pab6"): Conversion((0, 1, 4, 0, 0, 0, 0), (Sided((3, 4), 2, 3), Sided((5, 6), 5, 6))),

@@ -52,7 +52,7 @@ def read(
         people: number of people, instead of the preset's.
         seed: another world of the same size.
         processes: of the render, if there has to be one.
-        scheme: label set of the parsing maps: "lip20", "world", "atr18", "pascal7", "cre7" or "pab6".
+        scheme: label set of the parsing maps: "lip20", "world", "atr18", "pascal7", "cre7", "pab6" or "bpb8".
 
     Raises:
         DataError: unknown preset or label set, a number out of range, or a folder that is no finished world.

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unveil.errors import DataError, nearest
-from unveil.parsing.labels import ATR18, LIP20, PAB6, PASCAL7
+from unveil.parsing.labels import ATR18, BPB8, LIP20, PAB6, PASCAL7
 from unveil.parsing.mapping import CONVERSIONS, worn_parts
 
 BACKGROUND, OCCLUDER, OTHER_PERSON, FIRST = 0, 1, 2, 3
@@ -48,7 +48,7 @@ CLASSES = (
     "bag",
     "aid",
 )
-SCHEMES = ("world", "lip20", "atr18", "pascal7", "cre7", "pab6", "worn14")
+SCHEMES = ("world", "lip20", "atr18", "pascal7", "cre7", "pab6", "bpb8", "worn14")
 
 # LIP has no bag and no walking aid (background), and no neck: its annotators give the neck to the face; bare skin of
 # the torso counts as the upper clothes around it.
@@ -124,7 +124,7 @@ def table(scheme: str) -> NDArray[np.uint8]:
         return np.array(CONVERSIONS["atr18", "cre7"].table, np.uint8)[table("atr18")]
     if scheme == "worn14":
         return worn_parts(table("pab6"), table("cre7"))
-    one = {"lip20": _lip, "atr18": _atr, "pascal7": _pascal, "pab6": _pab}[scheme]
+    one = {"lip20": _lip, "atr18": _atr, "pascal7": _pascal, "pab6": _pab, "bpb8": _bpb}[scheme]
     for kind in CLASSES:
         for part in PARTS:
             found[code(kind, part)] = one(kind, part)
@@ -176,3 +176,7 @@ def _pab(kind: str, part: str) -> int:
         return 0
     limb = "arm" if part.endswith("arm") else "leg"
     return PAB6.index(part if part in ("head", "torso") else f"{_side(part)}-{limb}")
+
+
+def _bpb(kind: str, part: str) -> int:
+    return BPB8.index(part) if part.endswith("foot") and kind not in _CARRIED else _pab(kind, part)
