@@ -40,6 +40,7 @@ class BackboneChoice(_Strict):
 
     name: str = "resnet50"
     last_stride: Literal[1, 2] = 1
+    frozen_stages: int = Field(0, ge=0, description="first stages, and what is before them, that keep their start")
     init: Path | None = None
 
 
@@ -56,7 +57,7 @@ class InputSettings(_Strict):
 class AugmentSettings(_Strict):
     """Random changes of a training batch; numbers are probabilities unless said otherwise."""
 
-    crop: Literal["none", "scale", "pad"] = "pad"
+    crop: Literal["none", "scale", "pad", "affine"] = "pad"
     flip: float = Field(0.5, ge=0, le=1)
     erase: Literal["none", "cal", "bot", "fastreid"] = "bot"
     erase_p: float = Field(0.5, ge=0, le=1)
@@ -65,6 +66,10 @@ class AugmentSettings(_Strict):
     brightness: float = Field(0.0, ge=0, le=1, description="largest relative change")
     contrast: float = Field(0.0, ge=0, le=1, description="largest relative change")
     saturation: float = Field(0.0, ge=0, le=1, description="largest relative change")
+    sensor: float = Field(0.0, ge=0, le=1, description="strength of what street cameras do to a picture")
+    background: float = Field(0.0, ge=0, le=1, description="share of crops before another background; needs maps")
+    small_epochs: int = Field(0, ge=0, description="first epochs that train on smaller pictures")
+    small_scale: float = Field(0.75, ge=0.25, le=1, description="their share of the height and width")
 
 
 class DataSource(_Strict):
@@ -128,9 +133,10 @@ class DataSettings(_Strict):
 
 
 class SamplerSettings(_Strict):
-    """Batches of P persons x K images (``pk_unique``: P different ones; ``pk_groups``: a person may come twice)."""
+    """Batches of P persons x K images (``pk_unique``: P different ones; ``pk_groups``: a person may come
+    twice; ``pk_outfits``: P different ones, each in two outfits)."""
 
-    kind: Literal["pk_unique", "pk_groups"] = "pk_unique"
+    kind: Literal["pk_unique", "pk_groups", "pk_outfits"] = "pk_unique"
     persons: int = Field(16, ge=1)
     images: int = Field(4, ge=1)
     cross_clothes: bool = False
@@ -164,6 +170,7 @@ class TrainSettings(_Strict):
     """Length, precision and rhythm of a run."""
 
     epochs: int = Field(120, ge=1)
+    average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of the weights; 0: none")
     seed: int = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -15,6 +15,8 @@ from unveil.records import Batch
 SCALE = 1.125
 PADDING = 10
 GREY = 128
+# Of `affine_crop`: what is sampled, as a share of the image, its width over its height, and its offset in half images.
+ZOOM, STRETCH, SHIFT = (0.82, 1.12), (0.92, 1.08), 0.1
 # Labels that trade places when an image is mirrored, by label set (spec 8.1, 8.4).
 LEFT_RIGHT: Mapping[str, tuple[tuple[int, int], ...]] = {
     "lip20": ((14, 15), (16, 17), (18, 19)),
@@ -58,6 +60,29 @@ def scale_crop(
     maps = F.interpolate(parsing[chosen].unsqueeze(1), big, mode="nearest-exact").squeeze(1)
     parsing[chosen] = _windows(maps.unsqueeze(1), top, left, height, width).squeeze(1)
     return batch.replace(images=images, parsing=parsing)
+
+
+def affine_crop(batch: Batch, generator: torch.Generator) -> Batch:
+    """Scale, stretch and shift every image a little, as the boxes of detectors do; the border is repeated.
+
+    The map moves with the image; what comes in from outside has label 0.
+    """
+    count = len(batch)
+
+    def uniform(low: float, high: float) -> Tensor:
+        return low + (high - low) * torch.rand(count, generator=generator, device=generator.device)
+
+    scale = uniform(*ZOOM)
+    matrix = torch.zeros(count, 2, 3, device=generator.device)
+    matrix[:, 0, 0], matrix[:, 1, 1] = scale * uniform(*STRETCH), scale
+    matrix[:, 0, 2], matrix[:, 1, 2] = uniform(-SHIFT, SHIFT), uniform(-SHIFT, SHIFT)
+    grid = F.affine_grid(matrix, [count, 3, *batch.images.shape[2:]], align_corners=False)
+    moved = F.grid_sample(batch.images.float(), grid, padding_mode="border", align_corners=False)
+    images = moved.round_().clamp_(0, 255).byte()
+    if batch.parsing is None:
+        return batch.replace(images=images)
+    maps = F.grid_sample(batch.parsing.unsqueeze(1).float(), grid, mode="nearest", align_corners=False)
+    return batch.replace(images=images, parsing=maps.squeeze(1).byte())
 
 
 def flip(batch: Batch, generator: torch.Generator, p: float = 0.5, scheme: str | None = None) -> Batch:

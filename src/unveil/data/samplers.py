@@ -22,6 +22,11 @@ def epoch_batches(
     """
     if settings.cross_clothes and data.clothes_codes is None:
         raise DataError("sampler.cross_clothes needs clothes labels, but not every training crop has one")
+    if settings.kind == "pk_outfits":
+        if data.clothes_codes is None:
+            raise DataError("sampler.kind=pk_outfits needs clothes labels, but not every training crop has one")
+        codes = data.person_codes, data.clothes_codes
+        return pk_outfits(*codes, settings.persons, settings.images, seed=seed, epoch=epoch)
     sample = {"pk_unique": pk_unique, "pk_groups": pk_groups}[settings.kind]
     clothes = data.clothes_codes if settings.cross_clothes else None
     return sample(data.person_codes, settings.persons, settings.images, seed, epoch, max_per_person, clothes)
@@ -80,6 +85,55 @@ def pk_unique(
             return batches
         drawn = rng.choice(available, persons, replace=False)
         batches.append(np.concatenate([left[i].pop() for i in drawn]))
+
+
+def pk_outfits(
+    labels: np.ndarray, clothes: np.ndarray, persons: int, images: int, *, seed: int, epoch: int
+) -> list[np.ndarray]:
+    """Draw P different persons for each batch, each with K / 2 images in each of two outfits.
+
+    Somebody with one outfit, or with an odd number of halves, gives K images of one.
+
+    Args:
+        labels: ``(N,)`` identity codes.
+        clothes: ``(N,)`` outfit codes.
+        persons: P.
+        images: K, even.
+        seed: seed of the run.
+        epoch: 0-based; each epoch has its own order.
+
+    Returns:
+        Arrays of P*K rows.
+
+    Raises:
+        DataError: fewer than P persons, or an odd K.
+    """
+    if images % 2:
+        raise DataError(f"sampler.kind=pk_outfits takes half of a person's images in each outfit: {images} is odd")
+    rng = np.random.default_rng([seed, epoch])
+    half = images // 2
+    order = np.argsort(labels, kind="stable")
+    _, starts = np.unique(labels[order], return_index=True)
+    if len(starts) < persons:
+        raise DataError(f"a batch needs {persons} persons (sampler.persons), but the training set has {len(starts)}")
+    left = []
+    for rows in np.split(order, starts[1:]):
+        halves = []
+        for outfit in rng.permutation(np.unique(clothes[rows])):
+            worn = rng.permutation(rows[clothes[rows] == outfit])
+            if len(worn) % half:
+                worn = np.concatenate([worn, rng.choice(worn, half - len(worn) % half)])
+            halves.append(list(worn.reshape(-1, half)))
+        # Outfits take turns, so that neighbours are of two outfits wherever there are two.
+        turns = [outfit[i] for i in range(max(map(len, halves))) for outfit in halves if i < len(outfit)]
+        if len(turns) % 2:
+            turns.append(turns[0])
+        left.append([np.concatenate(turns[i : i + 2]) for i in range(0, len(turns), 2)])
+    batches: list[np.ndarray] = []
+    while len(available := [i for i, groups in enumerate(left) if groups]) >= persons:
+        drawn = rng.choice(available, persons, replace=False)
+        batches.append(np.concatenate([left[i].pop() for i in drawn]))
+    return batches
 
 
 def _groups(

@@ -19,6 +19,7 @@ METHODS = {
     "bpbreid": "unveil.methods.bpbreid:BPBReID",
     "cal": "unveil.methods.cal:CAL",
     "cre": "unveil.methods.cre:CRE",
+    "dual": "unveil.methods.dual:Dual",
     "ianet": "unveil.methods.ianet:IANet",
     "oc4": "unveil.methods.oc4:OC4",
     "ocnet": "unveil.methods.ocnet:OCNet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from torch import Tensor, nn
 
@@ -37,6 +38,35 @@ class Backbone(nn.Module):
     """
 
     stages: tuple[Stage, ...]
+    frozen: tuple[str, ...] = ()
+
+    def freeze_stages(self, count: int) -> None:
+        """Keep the first stages and what comes before them as they are: no gradient, batch norms in evaluation mode.
+
+        Raises:
+            ValueError: there are fewer stages, or none would be left to train.
+        """
+        if count >= len(self.stages):
+            raise ValueError(f"cannot freeze {count} of {len(self.stages)} stages: at least one has to train")
+        trained = tuple(f"{stage.name}." for stage in self.stages[count:])
+        leaves = [name for name, module in self.named_modules() if name and not list(module.children())]
+        self.frozen = tuple(
+            name for name in leaves if count and not f"{name}.".startswith(trained) and not self.is_head(name)
+        )
+        for name in self.frozen:
+            self.get_submodule(name).requires_grad_(False)
+        self.train(self.training)
+
+    def is_head(self, module: str) -> bool:
+        """Whether a module outside of the stages comes after them."""
+        return False
+
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of everything but the frozen stages, which stay in evaluation mode."""
+        super().train(mode)
+        for name in self.frozen:
+            self.get_submodule(name).eval()
+        return self
 
     @property
     def channels(self) -> int:

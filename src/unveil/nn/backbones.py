@@ -43,7 +43,7 @@ def build_backbone(choice: BackboneChoice) -> Backbone:
         model = TimmBackbone(choice.name.removeprefix(PREFIX), choice.last_stride)
         if choice.init is not None:
             load_weights(model.model, choice.init)
-        return model
+        return _frozen(model, choice)
     if choice.name not in BACKBONES:
         known = ", ".join(sorted(BACKBONES))
         raise RecipeError(
@@ -52,4 +52,12 @@ def build_backbone(choice: BackboneChoice) -> Backbone:
     backbone = BACKBONES[choice.name](choice.last_stride)
     if choice.init is not None:
         load_weights(backbone, choice.init)
+    return _frozen(backbone, choice)
+
+
+def _frozen(backbone: Backbone, choice: BackboneChoice) -> Backbone:
+    try:
+        backbone.freeze_stages(choice.frozen_stages)
+    except ValueError as e:
+        raise RecipeError(f"backbone.frozen_stages: {e}") from None
     return backbone

@@ -143,6 +143,10 @@ class EfficientNetLite(Backbone):
         x = self.act(self.bn2(self.conv_head(x)))
         return taps["head"](x) if "head" in taps else x
 
+    def is_head(self, module: str) -> bool:
+        """Whether a module belongs to the stage "head", whose keys stand outside of it."""
+        return module in ("conv_head", "bn2")
+
     def own_keys(self, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename the keys of the package's files, which number the blocks through, to timm's; others stay."""
         if "_conv_stem.weight" not in tensors:

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
-from unveil.data.augment import augment
+from unveil.data.augment import augment, shrink
 from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
 from unveil.errors import CheckpointError, InterruptedRunError, RecipeError
@@ -30,6 +30,7 @@ from unveil.models.evaluate import evaluate_model, test_set
 from unveil.models.parsing_maps import open_training_set, training_set_for
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
+from unveil.training.average import WeightAverage
 from unveil.training.divergence import check_embedding, check_finite
 from unveil.training.metrics import MetricsLog
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update, set_frozen
@@ -54,6 +55,7 @@ class Run:
     inner: Optimizer | None
     generator: torch.Generator
     device: torch.device
+    average: WeightAverage | None
     place: Progress = field(default_factory=Progress)
 
     @property
@@ -92,7 +94,7 @@ def train(
     refuse_overwriting(out, resume)
     run = _prepare(recipe, out, cache)
     if resume:
-        run.place, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity)
+        run.place, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity, run.average)
         _go_on(run, changed)
     write_text(out / "recipe.yaml", save_recipe(recipe))
     metrics = MetricsLog(out, run.place.iteration)
@@ -130,7 +132,8 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
         test_set(source, recipe.data.protocols)
     torch.manual_seed(recipe.train.seed)
     data = open_training_set(recipe, cache)
-    method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits)).to(device)
+    method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits))
+    method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     _check_needs(method, data)
     epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)  # refuses too few people
     data = training_set_for(data, method.needs, recipe.input)
@@ -152,6 +155,7 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
         build_inner_optimiser(method, recipe.optim),
         torch.Generator(device).manual_seed(recipe.train.seed),
         device,
+        WeightAverage(method, recipe.train.average) if recipe.train.average else None,
     )
 
 
@@ -164,7 +168,7 @@ def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[
     run.method.train()
     for indices in track(todo, f"epoch {epoch + 1}/{recipe.train.epochs}"):
         if stopping():
-            save_state(run.out, run.method, run.optimisers, run.generator, place, run.identity)
+            _save_state(run)
             raise InterruptedRunError(
                 f"stopped in epoch {epoch + 1}; the state is saved: the same command goes on (train: with --resume)"
             )
@@ -194,6 +198,9 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
         set_frozen(method.frozen_modules(), frozen=iteration < recipe.optim.freeze_iterations)
     batch = method.expand(run.data.batch(indices, run.device))
     batch = augment(batch, recipe.augment, recipe.input, run.generator, run.data.parsing_scheme)
+    if epoch < recipe.augment.small_epochs:
+        batch = shrink(batch, recipe.augment.small_scale)
+    batch = batch.replace(images=batch.images.contiguous(memory_format=torch.channels_last))
     bf16 = use_bf16(recipe.train.precision, run.device)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):
         terms = method(batch, Step(epoch, iteration, inner_update(run.inner)))
@@ -208,37 +215,49 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
     if recipe.optim.clip_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(trained, recipe.optim.clip_norm, norm)
     run.optimiser.step()
+    if run.average:
+        run.average.update(method, iteration)
     return values
 
 
 def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
+    """Measure and keep the model of an epoch: the average of the weights where there is one."""
     recipe, place = run.recipe, run.place
     last = place.epoch == recipe.train.epochs
     every = recipe.train.eval_every
-    card = _card(run)
     due = bool(recipe.data.test) and (last or (every > 0 and place.epoch % every == 0))
-    if last or due or place.epoch % recipe.train.checkpoint_every == 0:
+    if not (last or due or place.epoch % recipe.train.checkpoint_every == 0):
+        return
+    # The state first: what a kill then leaves out is made good on resuming, and a model is never without its state.
+    _save_state(run)
+    with run.average.applied(run.method) if run.average else nullcontext():
+        card = _card(run)
         check_embedding(run.method, run.data, recipe.input, place.epoch, run.device)
         # Before the evaluation, so that nothing that goes wrong in it can lose the training.
-        _keep(run, card)
+        save_model(run.out / NAME, run.method, card)
+        if due:
+            _measure(run, card, metrics)
     if due:
-        model = TrainedModel(run.method, recipe, card)
-        results = evaluate_model(model, recipe.data.test, recipe.data.protocols, run.cache)
-        for result in results:
-            log.info("%s", result)
-            where = f"{result.dataset}/{result.protocol}"
-            metrics.write(place.iteration - 1, **{f"{where}/{name}": value for name, value in result.figures.items()})
-        card = card.model_copy(update={"figures": tuple(result.to_json() for result in results)})
-        if results[0].mean_ap > place.best:
-            place.best = results[0].mean_ap
-            save_model(run.out / BEST, run.method, card)
-        _keep(run, card)
+        _save_state(run)
 
 
-def _keep(run: Run, card: Card) -> None:
-    # The state first: what a kill then leaves out is made good on resuming, and a model is never without its state.
-    save_state(run.out, run.method, run.optimisers, run.generator, run.place, run.identity)
+def _measure(run: Run, card: Card, metrics: MetricsLog) -> None:
+    """Evaluate what the method now holds, and keep it with its figures."""
+    recipe, place = run.recipe, run.place
+    results = evaluate_model(TrainedModel(run.method, recipe, card), recipe.data.test, recipe.data.protocols, run.cache)
+    for result in results:
+        log.info("%s", result)
+        where = f"{result.dataset}/{result.protocol}"
+        metrics.write(place.iteration - 1, **{f"{where}/{name}": value for name, value in result.figures.items()})
+    card = card.model_copy(update={"figures": tuple(result.to_json() for result in results)})
+    if results[0].mean_ap > place.best:
+        place.best = results[0].mean_ap
+        save_model(run.out / BEST, run.method, card)
     save_model(run.out / NAME, run.method, card)
+
+
+def _save_state(run: Run) -> None:
+    save_state(run.out, run.method, run.optimisers, run.generator, run.place, run.identity, run.average)
 
 
 def _is_kept(run: Run) -> bool:

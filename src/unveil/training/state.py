@@ -15,6 +15,7 @@ from unveil.files import atomic_path
 from unveil.methods.method import Method
 from unveil.models.checkpoint import NAME as MODEL
 from unveil.models.checkpoint import load_weights_exactly
+from unveil.training.average import WeightAverage
 from unveil.training.resuming import Identity, check_same_run
 
 NAME = "resume.pt"
@@ -38,6 +39,7 @@ def save_state(
     generator: torch.Generator,
     progress: Progress,
     identity: Identity,
+    average: WeightAverage | None = None,
 ) -> None:
     """Write the state atomically; ``identity`` names the recipe and data that it belongs to."""
     state = {
@@ -49,6 +51,7 @@ def save_state(
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
         "progress": dataclasses.asdict(progress),
+        "average": average.state if average else {},
     }
     with atomic_path(folder / NAME) as temporary:
         try:
@@ -58,7 +61,12 @@ def save_state(
 
 
 def load_state(
-    folder: Path, method: Method, optimisers: list[Optimizer], generator: torch.Generator, identity: Identity
+    folder: Path,
+    method: Method,
+    optimisers: list[Optimizer],
+    generator: torch.Generator,
+    identity: Identity,
+    average: WeightAverage | None = None,
 ) -> tuple[Progress, tuple[str, ...]]:
     """Restore what `save_state` wrote; return the place, and the keys of the recipe that differ and may.
 
@@ -71,7 +79,7 @@ def load_state(
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         progress, saved = Progress(**state["progress"]), state["identity"]
-        missing = {"device", "method", "optimisers", "generator", "torch", "cuda"} - set(state)
+        missing = {"device", "method", "optimisers", "generator", "torch", "cuda", "average"} - set(state)
     except Exception as e:  # a damaged file can make the unpickler raise anything
         raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it or choose another --out") from None
     if missing:
@@ -86,6 +94,8 @@ def load_state(
     load_weights_exactly(method, state["method"], str(path))
     for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
         optimiser.load_state_dict(saved)
+    if average:
+        average.state = state["average"]
     generator.set_state(state["generator"])
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():

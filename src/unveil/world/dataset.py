@@ -44,6 +44,8 @@ def read(
     seed: int | None = None,
     processes: int | None = None,
     scheme: str = "lip20",
+    train: str = "split",
+    first: int | None = None,
 ) -> Dataset:
     """Return a world as a dataset with its five protocols.
 
@@ -53,11 +55,15 @@ def read(
         seed: another world of the same size.
         processes: of the render, if there has to be one.
         scheme: label set of the parsing maps: "lip20", "world", "atr18", "pascal7", "cre7", "pab6" or "bpb8".
+        train: "split", or "all" to train on everybody, where the test is of another seed.
+        first: train on the first so many people alone; the test stays.
 
     Raises:
         DataError: unknown preset or label set, a number out of range, or a folder that is no finished world.
         UnveilError: the cache cannot be written.
     """
+    if train not in ("split", "all"):
+        raise DataError(f"train={train}: expected split or all")
     if scheme not in SCHEMES:
         raise DataError(f"the world has no labels {scheme!r}{nearest(scheme, SCHEMES)}; it has {', '.join(SCHEMES)}")
     name = str(root) if root is not None else "default"
@@ -67,6 +73,15 @@ def read(
     card = read_card(folder)
     dataset = read_manifest(folder / FILE, f"world-{name}" if name in PRESETS else f"world-{card['hash']}")
     dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
+    if first is not None and first < 2:
+        raise DataError(f"first={first}: expected at least 2 people")
+    if train == "all":
+        everybody = tuple(dataclasses.replace(sample, split="train") for sample in dataset.samples)
+        dataset = dataclasses.replace(dataset, samples=everybody)
+    if first is not None:
+        people = set(sorted({s.person or "" for s in dataset.samples if s.split == "train"})[:first])
+        kept = tuple(s for s in dataset.samples if s.split != "train" or s.person in people)
+        dataset = dataclasses.replace(dataset, samples=kept)
     return dataset if scheme == dataset.parsing_scheme else _with_parsing(dataset, folder, scheme)
 
 
