@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unveil.data.samplers import pk_groups, pk_unique
+from unveil.data.samplers import pk_groups, pk_outfits, pk_unique
 from unveil.errors import DataError
 
 SAMPLERS = (pk_unique, pk_groups)
@@ -110,3 +110,30 @@ def test_groups_are_mixed_anew_each_epoch(sampler):
         return {frozenset(group) for batch in sampler(labels, 2, 4, 0, epoch) for group in batch.reshape(2, 4).tolist()}
 
     assert len(groups(0)) == 16 and len(groups(0) & groups(1)) < 4
+
+
+def test_pk_outfits_shows_everybody_in_two_outfits_and_no_image_twice():
+    persons = np.repeat(np.arange(6), 12)
+    clothes = persons * 3 + np.tile(np.repeat(np.arange(3), 4), 6)
+    batches = pk_outfits(persons, clothes, 3, 4, seed=0, epoch=0)
+    assert 4 <= len(batches) <= 6  # what is left of fewer than three persons waits for other epochs
+    for batch in batches:
+        for rows in batch.reshape(3, 4):
+            assert len(set(persons[rows])) == 1
+            assert sorted(np.bincount(clothes[rows] - clothes[rows].min()).tolist())[-2:] == [2, 2]
+        assert len(set(persons[batch])) == 3
+    drawn = np.concatenate(batches)
+    assert len(set(drawn)) == len(drawn)
+    again = pk_outfits(persons, clothes, 3, 4, seed=0, epoch=0)
+    assert all(np.array_equal(a, b) for a, b in zip(batches, again, strict=True))
+    other = pk_outfits(persons, clothes, 3, 4, seed=0, epoch=1)
+    assert not all(np.array_equal(a, b) for a, b in zip(batches, other, strict=True))
+
+
+def test_pk_outfits_refuses_an_odd_number_and_too_few_people():
+    with pytest.raises(DataError, match="odd"):
+        pk_outfits(np.zeros(4, int), np.zeros(4, int), 1, 3, seed=0, epoch=0)
+    with pytest.raises(DataError, match="2 persons"):
+        pk_outfits(np.zeros(4, int), np.zeros(4, int), 2, 2, seed=0, epoch=0)
+    one_outfit = pk_outfits(np.zeros(5, int), np.zeros(5, int), 1, 4, seed=0, epoch=0)
+    assert {len(batch) for batch in one_outfit} == {4}

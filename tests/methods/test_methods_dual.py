@@ -1,0 +1,106 @@
+"""Dual: what trains which vector, what a mode compares, and what the clothes may not say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unveil.errors import DataError, RecipeError
+from unveil.methods import build_method
+from unveil.methods.dual import PARTS
+from unveil.methods.method import LabelSpace, Step
+from unveil.nn.backbones import build_backbone
+from unveil.recipe import BackboneChoice
+from unveil.records import Batch
+
+SPACE = LabelSpace(persons=2, clothes=4, outfits=(0, 0, 1, 1))
+
+
+def _method(**settings: object):
+    torch.manual_seed(0)
+    backbone = build_backbone(BackboneChoice(name="osnet_x0_25"))
+    return build_method("dual", {"identity_dim": 16, "part_dim": 8, "hidden": 8, **settings}, backbone, SPACE)
+
+
+def _batch(count: int = 8) -> Batch:
+    generator = torch.Generator().manual_seed(1)
+    parsing = torch.zeros(count, 64, 32, dtype=torch.uint8)
+    parsing[:, 4:14, 10:22], parsing[:, 14:40, 8:24], parsing[:, 40:60, 10:22] = 1, 11, 12
+    persons = torch.arange(count) // 4
+    return Batch(
+        torch.randint(256, (count, 3, 64, 32), dtype=torch.uint8, generator=generator),
+        persons,
+        clothes=persons * 2 + (torch.arange(count) // 2) % 2,
+        parsing=parsing,
+    )
+
+
+def _normalised(batch: Batch) -> Batch:
+    return batch.replace(images=batch.images.float() / 255)
+
+
+def test_recoloured_crops_have_no_outfit_and_other_clothes_only():
+    batch = _batch()
+    changed = _method(recoloured=1.0).expand(batch)
+    assert (changed.clothes == -1).all()
+    clothed = (batch.parsing >= 7).unsqueeze(1).expand(-1, 3, -1, -1)
+    assert torch.equal(changed.images[~clothed], batch.images[~clothed])
+    assert (changed.images[clothed] != batch.images[clothed]).float().mean() > 0.8
+    assert torch.equal(_method(recoloured=0.0).expand(batch).images, batch.images)
+
+
+def test_an_unknown_outfit_trains_identity_and_maps_alone():
+    method = _method().train()
+    batch = _normalised(_batch())
+    batch = batch.replace(clothes=torch.where(torch.arange(8) % 2 == 0, -1, batch.clothes))
+    terms = method(batch, Step())
+    torch.stack(list(terms.values())).sum().backward()
+    assert all(torch.isfinite(term) for term in terms.values())
+    seen = method.classifiers["appearance"].weight.grad.abs().sum(1)
+    assert (seen > 0).all()
+    only = batch.replace(clothes=torch.full((8,), -1))
+    method.zero_grad(set_to_none=True)
+    method.train()
+    terms = method.losses(only.replace(clothes=torch.tensor([0, 0, *[-1] * 6])), Step())
+    assert terms["id_identity"] > 0 and terms["cross_clothes"] >= 0
+
+
+def test_embedding_names_appearance_identity_and_the_parts():
+    method = _method().eval()
+    with torch.inference_mode():
+        embedding = method.embed(_normalised(_batch()))
+    assert embedding.names == ("appearance", "identity", *PARTS)
+    assert embedding.vectors.shape == (8, 8, method.backbone.channels)
+    norms = embedding.vectors.norm(dim=2)
+    torch.testing.assert_close(norms, torch.ones_like(norms))
+    assert (embedding.visibility[:, :2] == 1).all()
+
+
+def test_parts_are_visible_where_their_map_exceeds_mu():
+    batch = _normalised(_batch())
+    with torch.inference_mode():
+        assert _method(mu=0.0).eval().embed(batch).visibility.min() == 1
+        assert _method(mu=1.0).eval().embed(batch).visibility[:, 2:].max() == 0
+
+
+def test_it_refuses_to_train_without_maps():
+    with pytest.raises(DataError, match="worn14"):
+        _method().expand(_batch().replace(parsing=None))
+
+
+def test_frozen_stages_stay_as_they_are_while_the_rest_trains():
+    backbone = build_backbone(BackboneChoice(name="efficientnet_lite0", frozen_stages=2))
+    torch.manual_seed(0)
+    method = build_method("dual", {"identity_dim": 16, "part_dim": 8, "hidden": 8}, backbone, SPACE).train()
+    before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
+    terms = method(_normalised(_batch()), Step())
+    torch.stack(list(terms.values())).sum().backward()
+    torch.optim.SGD([p for p in method.parameters() if p.requires_grad], lr=0.1).step()
+    frozen = ("conv_stem", "bn1", "blocks.0", "blocks.1")
+    for name, tensor in method.state_dict().items():
+        if name.startswith(tuple(f"backbone.{f}." for f in frozen)):
+            assert torch.equal(tensor, before[name]), name
+    for name in ("backbone.conv_head.weight", "backbone.blocks.2.0.conv_pw.weight", "backbone.bn2.running_mean"):
+        assert not torch.equal(method.state_dict()[name], before[name]), name
+    with pytest.raises(RecipeError, match="frozen_stages"):
+        build_backbone(BackboneChoice(name="efficientnet_lite0", frozen_stages=8))
