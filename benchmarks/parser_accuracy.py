@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from unveil.data.catalog import load_dataset
 from unveil.data.images import read_labels, read_sample
+from unveil.datasets import load_dataset
 from unveil.files import atomic_path
+from unveil.label_sets import LIP20, SCHEMES
 from unveil.parsing.default import DEFAULT_CARD
-from unveil.parsing.labels import LIP20, SCHEMES
 from unveil.parsing.measure import class_iou, confusion
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.parsing.sheet import beside, write_grid

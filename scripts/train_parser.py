@@ -22,8 +22,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from unveil.data.catalog import load_dataset
 from unveil.data.images import read_labels, read_sample
+from unveil.datasets import load_dataset
 from unveil.errors import UnveilError
 from unveil.files import atomic_path, write_text
 from unveil.parsing.disturb import Codes, Crop, Disturber

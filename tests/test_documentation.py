@@ -144,13 +144,14 @@ def test_the_walk_through_of_a_new_dataset_works(workplace, monkeypatch):
     module, line = blocks(ROOT / "docs/add-a-dataset.md", "python")
     (workplace / "corridor_reader.py").write_text(module)
     monkeypatch.syspath_prepend(workplace)
-    from unveil.data.catalog import READERS, load_dataset
+    from unveil.data.catalog import READERS
+    from unveil.datasets import load_dataset
     from unveil.recipe import DataSource
 
     monkeypatch.setattr("unveil.data.catalog.READERS", dict(READERS))
     from unveil.data import catalog
 
-    exec(line.replace("unveil.data.corridor", "corridor_reader"), {"READERS": catalog.READERS})
+    exec(line.replace("unveil.data.readers.corridor", "corridor_reader"), {"READERS": catalog.READERS})
     for split in ("train", "query", "gallery"):
         (workplace / "corridor" / split).mkdir(parents=True)
         shutil.copy(workplace / "query.png", workplace / "corridor" / split / "p012_cam3_0007.png")

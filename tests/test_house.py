@@ -12,8 +12,8 @@ import unveil
 SOURCE = Path(unveil.__file__).parent
 FLOORS = {
     "errors": 0, "files": 0, "progress": 0, "records": 0, "recipe": 0, "source_text": 0, "shipped": 0,
-    "data": 1.0, "runtime": 1.1, "parsing": 1.3, "video": 1.4, "occlusion": 1.6,
-    "nn": 2, "losses": 2, "world": 2,
+    "label_sets": 0, "data": 1.0, "runtime": 1.1, "parsing": 1.3, "video": 1.4, "occlusion": 1.6,
+    "nn": 2, "losses": 2, "world": 2, "datasets": 2.5,
     "methods": 3, "evaluation": 3,
     "models": 4, "export": 4.3, "inference": 4.6,
     "training": 5.0, "report": 5.3, "gallery": 5.5, "bench": 5.6, "server": 5.8,

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from unveil.bench.robustness import run_robustness, to_csv
 from unveil.cli import app
-from unveil.data.catalog import load_dataset
+from unveil.datasets import load_dataset
 from unveil.errors import DataError, ProtocolError
 from unveil.models.checkpoint import load_model
 from unveil.models.evaluate import evaluate_model

@@ -44,7 +44,7 @@ def model(manifest, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def gallery(model, manifest, tmp_path_factory) -> Path:
     """Embeddings of all crops."""
-    from unveil.data.catalog import load_dataset
+    from unveil.datasets import load_dataset
     from unveil.models.checkpoint import load_model
     from unveil.models.embed import embed_samples
     from unveil.models.embeddings import EmbeddedCrops, save_embeddings

@@ -6,9 +6,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from unveil.cli import app
-from unveil.data import prcc
+from unveil.data.readers import prcc
 from unveil.errors import DataError, UnveilError
-from unveil.parsing.labels import LIP20, PASCAL7
+from unveil.label_sets import LIP20, PASCAL7
 from unveil.parsing.schp import write_label_png
 
 PRCC = [f"rgb/train/001/{c}_cropped_rgb001.jpg" for c in "ABC"]

@@ -9,7 +9,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from unveil.cli import app
-from unveil.data.catalog import load_dataset
+from unveil.datasets import load_dataset
 from unveil.errors import UnveilError
 from unveil.recipe import DataSource
 from unveil.world.labels import table

@@ -13,7 +13,7 @@ from generated import write_crops
 from own_postgres import server, server_folder
 from untrained import make_model
 from unveil.cli import main
-from unveil.data.manifest import read_manifest
+from unveil.data.readers.manifest import read_manifest
 from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.gallery.records import Filter
 from unveil.gallery.store.opening import open_store

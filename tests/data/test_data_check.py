@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from unveil.cli.data import app
 from unveil.data.check import check_dataset
-from unveil.data.folder import read as read_folder
-from unveil.data.manifest import read_manifest
-from unveil.data.market1501 import read as read_market
+from unveil.data.readers.folder import read as read_folder
+from unveil.data.readers.manifest import read_manifest
+from unveil.data.readers.market1501 import read as read_market
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unveil.data.images import read_image, read_labels, read_sample, resize, resize_labels, voc_palette
+from unveil.data.images import read_image, read_labels, read_sample, resize, resize_labels
 from unveil.errors import ImageError
+from unveil.label_sets import voc_palette
 from unveil.records import Sample
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 10, 3), dtype=np.uint8)

@@ -12,10 +12,10 @@ from films import write_film
 from generated import figure
 from miniatures import MINIATURES
 from unveil.cli.sources import crops_of
-from unveil.data.catalog import load_dataset
 from unveil.data.check import check_dataset
 from unveil.data.media_types import media_type
 from unveil.data.walk import LeftOutNote, walk
+from unveil.datasets import load_dataset
 from unveil.errors import DataError
 from unveil.recipe import DataSource
 

@@ -45,7 +45,7 @@ def test_every_method_exports_and_agrees_with_pytorch(method, tmp_path, pictures
 def test_the_graph_normalises_and_sees_the_mirrored_crop_as_evaluation_does(tmp_path):
     import torch
 
-    from unveil.data.augment import normalise
+    from unveil.data.augment.pipeline import normalise
 
     trained = load_model(make_model(tmp_path, "cal"))
     assert trained.method.flip_test

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 import torch
 
+from unveil.label_sets import ATR18
 from unveil.methods.inference import embed_batches, mirror
 from unveil.methods.method import LabelSpace, Method, Needs
 from unveil.nn.backbone import Backbone
-from unveil.parsing.labels import ATR18
 from unveil.records import Batch, Embedding
 
 

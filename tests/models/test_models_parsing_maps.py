@@ -9,7 +9,7 @@ from PIL import Image
 
 from untrained import make_model
 from unveil.data.images import read_image, read_labels, resize
-from unveil.data.store import open_store
+from unveil.data.store.image_store import open_store
 from unveil.data.training import TrainingSet
 from unveil.errors import DataError
 from unveil.methods import method_needs

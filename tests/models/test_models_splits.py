@@ -55,7 +55,7 @@ def test_training_pools_datasets_and_keeps_their_people_apart(pooled, rendered):
 
 
 def read(one):
-    from unveil.data.catalog import load_dataset
+    from unveil.datasets import load_dataset
 
     return load_dataset(one)
 

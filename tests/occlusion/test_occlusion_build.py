@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unveil.data import ltcc
 from unveil.data.parsing_tree import attach_parsing, parsing_path
+from unveil.data.readers import ltcc
 from unveil.errors import DataError, UnveilError
+from unveil.label_sets import PASCAL7
 from unveil.occlusion.build import build
 from unveil.occlusion.components import missing_components
 from unveil.occlusion.parts import PartsSettings
 from unveil.occlusion.settings import OcclusionSettings
-from unveil.parsing.labels import PASCAL7
 from unveil.parsing.schp import write_label_png
 from unveil.records import Dataset
 

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from unveil.cli import app
 from unveil.errors import DataError, UnveilError
-from unveil.parsing.labels import LIP20
+from unveil.label_sets import LIP20
 from unveil.parsing.schp import read_label_png
 from unveil.parsing.sheet import CELL, GAP, beside, write_grid
 

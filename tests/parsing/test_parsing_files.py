@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from unveil.errors import DataError, ImageError
+from unveil.label_sets import ATR18, LIP20
 from unveil.parsing.fields import GROUPINGS, find_fields, part_labels, part_maps, read_fields, with_background
-from unveil.parsing.labels import ATR18, LIP20
 from unveil.parsing.pixel_sampling import read_probabilities
 from unveil.parsing.schp import read_label_png, schp_name, write_label_png
 

@@ -6,9 +6,9 @@ from PIL import Image
 
 from unveil.data.parsing_tree import attach_parsing
 from unveil.errors import DataError
+from unveil.label_sets import LIP20
 from unveil.parsing.check import check_parsing
 from unveil.parsing.importing import import_maps
-from unveil.parsing.labels import LIP20
 from unveil.parsing.schp import write_label_png
 from unveil.records import Dataset, Sample
 

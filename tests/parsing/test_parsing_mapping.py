@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unveil.errors import DataError
-from unveil.parsing.labels import ATR18, CRE7_ERASED, LIP20, SCHEMES
+from unveil.label_sets import ATR18, CRE7_ERASED, LIP20, SCHEMES
 from unveil.parsing.mapping import CONVERSIONS, map_labels, targets
 
 

@@ -8,9 +8,9 @@ from PIL import Image
 
 from unveil.data.parsing_tree import attach_parsing, parsing_path
 from unveil.errors import CheckpointError, DataError, MissingExtraError, UnveilError
+from unveil.label_sets import PASCAL7
 from unveil.parsing.card import read_card
 from unveil.parsing.check import check_parsing
-from unveil.parsing.labels import PASCAL7
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.parsing.parse import parse_dataset
 from unveil.records import Dataset, Sample

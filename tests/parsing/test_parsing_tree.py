@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unveil.data.catalog import load_dataset
 from unveil.data.parsing_tree import attach_parsing, parsing_path
+from unveil.datasets import load_dataset
 from unveil.errors import DataError
+from unveil.label_sets import CRE7
 from unveil.parsing.check import check_parsing
-from unveil.parsing.labels import CRE7
 from unveil.parsing.schp import write_label_png
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unveil.data.catalog import load_dataset
+from unveil.datasets import load_dataset
 from unveil.models.parsing_maps import open_training_set
 from unveil.parsing.mapping import map_labels
 from unveil.recipe import DataSource, load_recipe

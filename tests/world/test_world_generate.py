@@ -12,8 +12,8 @@ import pytest
 
 from unveil.errors import DataError, InterruptedRunError, UnveilError
 from unveil.files import sha256
+from unveil.label_sets import LIP20
 from unveil.parsing.check import check_map
-from unveil.parsing.labels import LIP20
 from unveil.world import generate
 from unveil.world.config import MAX_PEOPLE, PRESETS, World, preset
 from unveil.world.dataset import PROTOCOLS, read, read_labels

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from unveil.errors import DataError
-from unveil.parsing.labels import SCHEMES as FIELD
+from unveil.label_sets import SCHEMES as FIELD
 from unveil.world.labels import CLASSES, FIRST, PARTS, SCHEMES, class_of, code, colours, part_of, table
 
 

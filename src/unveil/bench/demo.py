@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from unveil.data.catalog import load_dataset
+from unveil.datasets import load_dataset
 from unveil.evaluation.distances import distance_matrix
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
 from unveil.evaluation.protocols import labels, select

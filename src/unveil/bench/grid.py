@@ -17,7 +17,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from unveil.data.splits import hash_of, is_averaged, load_splits, sources_of
+from unveil.datasets.splits import hash_of, is_averaged, load_splits, sources_of
 from unveil.errors import CheckpointError, UnveilError
 from unveil.evaluation.evaluate import Result
 from unveil.files import write_text

@@ -34,8 +34,8 @@ def check(
 
     **Example:** `unveil data check market1501 /data/market1501`
     """
-    from unveil.data.catalog import load_dataset
     from unveil.data.check import check_dataset
+    from unveil.datasets import load_dataset
     from unveil.parsing.check import check_parsing
     from unveil.recipe import DataSource
 
@@ -64,7 +64,7 @@ def list_datasets(
 
     **Example:** `unveil data list`
     """
-    from unveil.data.describe import as_page, entries
+    from unveil.datasets.describe import as_page, entries
 
     if as_json:
         typer.echo(json.dumps([{**dataclasses.asdict(e), "options": list(e.options)} for e in entries()], indent=2))

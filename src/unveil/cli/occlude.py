@@ -107,7 +107,7 @@ def _named(source: str, like: str | None, style: str) -> DataSource | None:
     for the style that draws from these components.
     """
     from unveil.cli.sources import is_dataset
-    from unveil.data.prcc import has_val
+    from unveil.data.readers.prcc import has_val
     from unveil.recipe import DataSource
 
     if like:

@@ -43,9 +43,9 @@ def command(
     """
     from unveil.cli.sources import crops_of
     from unveil.errors import UnveilError
+    from unveil.label_sets import get_scheme
     from unveil.parsing.default import DEFAULT_CARD
     from unveil.parsing.importing import import_maps
-    from unveil.parsing.labels import get_scheme
     from unveil.parsing.onnx_parser import OnnxParser
     from unveil.parsing.parse import parse_dataset
     from unveil.parsing.sheet import save_sheet

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import typer
 
-from unveil.data.catalog import READERS, load_dataset
 from unveil.data.text import is_file
 from unveil.data.walk import LeftOutNote, walk
+from unveil.datasets import READERS, load_dataset
 from unveil.errors import DataError
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample

@@ -47,7 +47,7 @@ def moment(text: str | None, what: str) -> float | None:
     Raises:
         DataError: neither of the two.
     """
-    from unveil.data.manifest import parse_time
+    from unveil.data.readers.manifest import parse_time
 
     try:
         return None if text is None else parse_time(text)

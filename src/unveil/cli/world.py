@@ -59,7 +59,7 @@ def sheet(
 
     **Examples:** `unveil world sheet tiny`, `unveil world sheet data/world --show both --rows 5 --out both.png`
     """
-    from unveil.data.manifest import FILE
+    from unveil.data.readers.manifest import FILE
     from unveil.world.contact_sheet import check_suffix, save_sheet
     from unveil.world.dataset import folder_of, read
 

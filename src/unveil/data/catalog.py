@@ -21,39 +21,48 @@ from unveil.recipe import DataSource
 from unveil.records import Dataset
 
 READERS = {
-    "folder": "unveil.data.folder:read",
-    "manifest": "unveil.data.manifest:read",
-    "market1501": "unveil.data.market1501:read",
-    "viper": "unveil.data.viper:read",
-    "world": "unveil.world.dataset:read",
-    "cuhk03": "unveil.data.cuhk03:read",
-    "dukemtmc": "unveil.data.duke:read",
-    "occluded_duke": "unveil.data.occluded_duke:read",
-    "occluded_reid": "unveil.data.occluded_reid:read",
-    "p_dukemtmc": "unveil.data.p_dukemtmc:read",
-    "prcc": "unveil.data.prcc:read",
-    "occ_prcc": "unveil.data.prcc:read_occ",
-    "ltcc": "unveil.data.ltcc:read",
-    "occ_ltcc": "unveil.data.ltcc:read_occ",
-    "vc_clothes": "unveil.data.vc_clothes:read",
-    "nkup": "unveil.data.nkup:read",
-    "opreid": "unveil.data.opreid:read",
-    "msmt17": "unveil.data.msmt17:read",
-    "partial_reid": "unveil.data.partial_reid:read",
-    "partial_ilids": "unveil.data.partial_ilids:read",
-    "celeb_reid": "unveil.data.celeb_reid:read",
-    "deepchange": "unveil.data.deepchange:read",
-    "last": "unveil.data.last:read",
-    "ccvid": "unveil.data.ccvid:read",
-    "prid": "unveil.data.prid:read",
-    "grid": "unveil.data.grid:read",
-    "ilids": "unveil.data.ilids:read",
-    "caviar": "unveil.data.caviar:read",
-    "3dpes": "unveil.data.pes3d:read",
+    "folder": "unveil.data.readers.folder:read",
+    "manifest": "unveil.data.readers.manifest:read",
+    "market1501": "unveil.data.readers.market1501:read",
+    "viper": "unveil.data.readers.viper:read",
+    "cuhk03": "unveil.data.readers.cuhk03:read",
+    "dukemtmc": "unveil.data.readers.duke:read",
+    "occluded_duke": "unveil.data.readers.occluded_duke:read",
+    "occluded_reid": "unveil.data.readers.occluded_reid:read",
+    "p_dukemtmc": "unveil.data.readers.p_dukemtmc:read",
+    "prcc": "unveil.data.readers.prcc:read",
+    "occ_prcc": "unveil.data.readers.prcc:read_occ",
+    "ltcc": "unveil.data.readers.ltcc:read",
+    "occ_ltcc": "unveil.data.readers.ltcc:read_occ",
+    "vc_clothes": "unveil.data.readers.vc_clothes:read",
+    "nkup": "unveil.data.readers.nkup:read",
+    "opreid": "unveil.data.readers.opreid:read",
+    "msmt17": "unveil.data.readers.msmt17:read",
+    "partial_reid": "unveil.data.readers.partial_reid:read",
+    "partial_ilids": "unveil.data.readers.partial_ilids:read",
+    "celeb_reid": "unveil.data.readers.celeb_reid:read",
+    "deepchange": "unveil.data.readers.deepchange:read",
+    "last": "unveil.data.readers.last:read",
+    "ccvid": "unveil.data.readers.ccvid:read",
+    "prid": "unveil.data.readers.prid:read",
+    "grid": "unveil.data.readers.grid:read",
+    "ilids": "unveil.data.readers.ilids:read",
+    "caviar": "unveil.data.readers.caviar:read",
+    "3dpes": "unveil.data.readers.pes3d:read",
 }
 COMMON_OPTIONS = ("parsing", "parsing_scheme", "outfits")
 UNKNOWN = re.compile(r"-0*1(\.0*)?")
-SPLITS_OPTION = "splits"  # of a source that stands for several; see unveil.data.splits
+SPLITS_OPTION = "splits"  # of a source that stands for several; see unveil.datasets.splits
+
+
+def register(name: str, function: str) -> None:
+    """Add a dataset whose reader lies in a layer above this one.
+
+    Args:
+        name: of the dataset.
+        function: its reader, as ``module:function``; imported when the dataset is first read.
+    """
+    READERS[name] = function
 
 
 def reader(name: str) -> Callable[..., Dataset]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from unveil.errors import ImageError
+from unveil.label_sets import voc_palette
 from unveil.records import Sample
 
 Interpolation = Literal["bilinear", "bicubic"]
@@ -80,14 +81,6 @@ def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
     if labels.shape == (height, width):
         return labels
     return np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
-
-
-def voc_palette() -> np.ndarray:
-    """Return the 256 VOC colours ``(256, 3)`` uint8: bit 3k+c of the index is bit 7-k of channel c."""
-    index = np.arange(256)[:, None]
-    channel = np.arange(3)[None, :]
-    colours = sum((((index >> (3 * k + channel)) & 1) << (7 - k)) for k in range(3))
-    return np.asarray(colours, dtype=np.uint8)
 
 
 def _load(source: Path | bytes, label: str, max_pixels: int) -> Image.Image:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unveil.data.store import ImageStore, open_store
+from unveil.data.store.image_store import ImageStore, open_store
 from unveil.errors import DataError
 from unveil.recipe import InputSettings
 from unveil.records import Batch, Dataset, Sample

@@ -9,7 +9,7 @@ from collections.abc import ItemsView, Iterator, KeysView
 import torch
 from torch import Tensor, nn
 
-from unveil.data.augment import normalise
+from unveil.data.augment.pipeline import normalise
 from unveil.export.metadata import ModelMetadata, SpaceInfo
 from unveil.methods.inference import embed_twice
 from unveil.models.checkpoint import TrainedModel

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unveil.errors import DataError
+from unveil.label_sets import get_scheme
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
@@ -25,7 +26,6 @@ from unveil.nn.focuser import Projection
 from unveil.nn.neck import bn_neck, linear_classifier
 from unveil.nn.part_pooling import pool_parts
 from unveil.nn.pixel_attention import PixelProjection
-from unveil.parsing.labels import get_scheme
 from unveil.records import Batch, Embedding
 
 HOLISTIC = ("global", "foreground", "concat")

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.errors import DataError
+from unveil.label_sets import CRE7, CRE7_ERASED
 from unveil.losses.cross_clothes_triplet import WithoutPairs, cross_clothes_triplet
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
@@ -31,7 +32,6 @@ from unveil.nn.neck import cal_neck, linear_classifier
 from unveil.nn.polarized_attention import PolarizedAttention
 from unveil.nn.pooling import PoolingName, build_pooling
 from unveil.nn.squeeze_excitation import SqueezeExcitation
-from unveil.parsing.labels import CRE7, CRE7_ERASED
 from unveil.records import UNLABELLED, Batch, Embedding
 
 _ATTENTIONS: dict[str, Callable[[int], nn.Module]] = {

@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unveil.errors import DataError
+from unveil.label_sets import PAB6, WORN14
 from unveil.losses.cross_clothes_triplet import cross_clothes_triplet
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
@@ -26,7 +27,6 @@ from unveil.nn.clothes_erasure import recolour
 from unveil.nn.neck import bn_neck, linear_classifier
 from unveil.nn.part_pooling import pool_parts
 from unveil.nn.pixel_attention import PixelAttention
-from unveil.parsing.labels import PAB6, WORN14
 from unveil.records import Batch, Embedding
 
 PARTS = PAB6.labels[1:]

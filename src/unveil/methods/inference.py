@@ -7,8 +7,8 @@ from collections.abc import Iterable
 import torch
 import torch.nn.functional as F
 
+from unveil.label_sets import get_scheme
 from unveil.methods.method import Method
-from unveil.parsing.labels import get_scheme
 from unveil.records import Batch, Embedding
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from unveil.errors import DataError, RecipeError
+from unveil.label_sets import PAB6
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
@@ -25,7 +26,6 @@ from unveil.nn.neck import bn_neck, linear_classifier
 from unveil.nn.part_pooling import PartPoolingName
 from unveil.nn.pixel_attention import PixelAttention, PixelProjection
 from unveil.nn.stripes import stripe_masks
-from unveil.parsing.labels import PAB6
 from unveil.records import Batch, Embedding
 
 PARTS = PAB6.labels[1:]

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from unveil.data.augment import normalise
-from unveil.data.store import ImageStore, open_store
+from unveil.data.augment.pipeline import normalise
+from unveil.data.store.image_store import ImageStore, open_store
 from unveil.errors import DataError
 from unveil.methods.inference import embed_batches
 from unveil.models.checkpoint import TrainedModel

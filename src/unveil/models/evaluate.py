@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from unveil.data.protocols import PROTOCOLS
-from unveil.data.splits import hash_of, is_averaged, load_splits
+from unveil.datasets.splits import hash_of, is_averaged, load_splits
 from unveil.errors import ProtocolError
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
 from unveil.evaluation.protocols import select

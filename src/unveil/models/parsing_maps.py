@@ -9,16 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from unveil.data.catalog import load_dataset
 from unveil.data.images import resize
-from unveil.data.store import ImageStore
-from unveil.data.store_build import BadFile, in_threads, read_crop
+from unveil.data.store.build import BadFile, in_threads, read_crop
+from unveil.data.store.image_store import ImageStore
 from unveil.data.training import TrainingSet
+from unveil.datasets import load_dataset
 from unveil.errors import DataError
 from unveil.files import atomic_path
+from unveil.label_sets import CRE7, CRE7_ERASED, check_labels, get_scheme
 from unveil.methods import method_needs
 from unveil.methods.method import Needs
-from unveil.parsing.labels import CRE7, CRE7_ERASED, check_labels, get_scheme
 from unveil.parsing.mapping import map_labels
 from unveil.progress import track
 from unveil.recipe import DataSource, InputSettings, Recipe

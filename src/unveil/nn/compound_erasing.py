@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from unveil.data.erasing import ERASING, erase
+from unveil.data.augment.erasing import ERASING, erase
 from unveil.records import Batch
 
 

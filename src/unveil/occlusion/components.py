@@ -14,8 +14,8 @@ import numpy as np
 from unveil.data.parsing_tree import attach_parsing
 from unveil.errors import DataError
 from unveil.files import cache_dir
+from unveil.label_sets import PASCAL7, get_scheme
 from unveil.occlusion.parts import COMPONENTS
-from unveil.parsing.labels import PASCAL7, get_scheme
 from unveil.parsing.mapping import map_labels
 from unveil.parsing.parse import parse_dataset
 from unveil.records import Dataset

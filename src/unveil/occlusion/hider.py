@@ -12,6 +12,7 @@ from PIL import Image as PillowImage
 from unveil.data.images import read_labels, read_sample
 from unveil.errors import DataError
 from unveil.files import write_bytes
+from unveil.label_sets import PASCAL7, check_labels, get_scheme
 from unveil.occlusion.blocks import hide_block
 from unveil.occlusion.hide import (
     Image,
@@ -27,7 +28,6 @@ from unveil.occlusion.hide import (
 from unveil.occlusion.parts import hide_part, hide_parts_to
 from unveil.occlusion.pasted import Cutout, cut_person, hide_behind, read_cutouts
 from unveil.occlusion.settings import DEFAULT_RATIO, OcclusionSettings
-from unveil.parsing.labels import PASCAL7, check_labels, get_scheme
 from unveil.parsing.mapping import map_labels
 from unveil.records import Dataset, Sample
 

@@ -12,8 +12,8 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from unveil.label_sets import PASCAL7
 from unveil.occlusion.hide import Labels, Mask, Occlusion, nothing, person_weight
-from unveil.parsing.labels import PASCAL7
 
 COMPONENTS = PASCAL7.labels[1:]
 

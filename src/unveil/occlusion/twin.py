@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from unveil.data.manifest import FILE as MANIFEST
+from unveil.data.readers.manifest import FILE as MANIFEST
 from unveil.errors import UnveilError
 from unveil.files import write_text
 from unveil.occlusion.settings import OcclusionSettings

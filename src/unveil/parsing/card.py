@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from unveil.data.fitting import Filter
 from unveil.errors import DataError, nearest
-from unveil.parsing.labels import get_scheme
+from unveil.label_sets import get_scheme
 from unveil.runtime.card import ModelCard, read_model_card
 
 EXAMPLE = "docs/parsing.md lists its keys"

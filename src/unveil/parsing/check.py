@@ -6,7 +6,7 @@ from PIL import Image
 
 from unveil.data.images import read_labels
 from unveil.errors import DataError, ImageError
-from unveil.parsing.labels import SCHEMES, Scheme, check_labels
+from unveil.label_sets import SCHEMES, Scheme, check_labels
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 

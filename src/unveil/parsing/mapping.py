@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unveil.errors import DataError
-from unveil.parsing.labels import CRE7, CRE7_ERASED, PAB6, SCHEMES, WORN14, get_scheme
+from unveil.label_sets import CRE7, CRE7_ERASED, PAB6, SCHEMES, WORN14, get_scheme
 
 Labels = NDArray[np.uint8]
 

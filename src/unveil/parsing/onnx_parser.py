@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from unveil.data.fitting import Placement, placement
 from unveil.errors import DataError
 from unveil.files import sha256
+from unveil.label_sets import Scheme, get_scheme
 from unveil.parsing.card import ParserCard, read_card
-from unveil.parsing.labels import Scheme, get_scheme
 from unveil.runtime.card import card_path
 from unveil.runtime.preprocessing import crop_size, to_input
 from unveil.runtime.session import open_session

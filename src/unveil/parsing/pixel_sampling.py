@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unveil.errors import DataError
-from unveil.parsing.labels import PS6
+from unveil.label_sets import PS6
 
 CLASSES = len(PS6.labels)
 

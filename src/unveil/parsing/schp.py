@@ -10,7 +10,7 @@ from PIL import Image
 
 from unveil.data.images import read_labels
 from unveil.files import atomic_path
-from unveil.parsing.labels import Scheme, check_labels
+from unveil.label_sets import Scheme, check_labels
 
 
 def schp_name(image_name: str) -> str:

@@ -13,7 +13,7 @@ from unveil.data.images import read_labels, read_sample
 from unveil.data.parsing_tree import attach_parsing
 from unveil.errors import DataError, UnveilError
 from unveil.files import write_bytes
-from unveil.parsing.labels import Scheme
+from unveil.label_sets import Scheme
 from unveil.records import Dataset
 
 CELL = (192, 96)  # pixels, height and width of one crop

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from unveil.data.augment import normalise
+from unveil.data.augment.pipeline import normalise
 from unveil.data.training import TrainingSet
 from unveil.errors import TrainingError
 from unveil.methods.inference import embed_batches

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
-from unveil.data.augment import augment, shrink
+from unveil.data.augment.pipeline import augment, shrink
 from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
 from unveil.errors import CheckpointError, InterruptedRunError, RecipeError

@@ -8,7 +8,7 @@ from typing import Literal
 import cv2
 import numpy as np
 
-from unveil.data.manifest import read_manifest
+from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError, UnveilError
 from unveil.files import write_bytes
 from unveil.records import Sample

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unveil.data.manifest import FILE, read_manifest
 from unveil.data.parsing_tree import parsing_path
+from unveil.data.readers.manifest import FILE, read_manifest
 from unveil.errors import DataError, nearest
 from unveil.files import cache_dir, write_bytes
 from unveil.progress import track

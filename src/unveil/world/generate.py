@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from unveil.data.manifest import FILE, write_manifest
 from unveil.data.parsing_tree import parsing_path
+from unveil.data.readers.manifest import FILE, write_manifest
 from unveil.errors import DataError, InterruptedRunError, UnveilError
 from unveil.files import locked, sha256, write_bytes, write_text
 from unveil.progress import track

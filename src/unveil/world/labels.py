@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unveil.errors import DataError, nearest
-from unveil.parsing.labels import ATR18, BPB8, LIP20, PAB6, PASCAL7
+from unveil.label_sets import ATR18, BPB8, LIP20, PAB6, PASCAL7
 from unveil.parsing.mapping import CONVERSIONS, worn_parts
 
 BACKGROUND, OCCLUDER, OTHER_PERSON, FIRST = 0, 1, 2, 3

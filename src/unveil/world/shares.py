@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from unveil.parsing.labels import PAB6
+from unveil.label_sets import PAB6
 from unveil.world import labels
 
 SHARES = (*PAB6.labels[1:], "body")

@@ -21,7 +21,7 @@ from PIL import Image
 from films import HEIGHT, WIDTH, box_at, breaking, picture, write_boxes, write_film
 from generated import figure, write_crops
 from untrained import make_model
-from unveil.data.manifest import read_manifest
+from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import mean_embedding
 from unveil.gallery.ingest.best_crops import OpenTrack, best_rows

@@ -131,7 +131,7 @@ class Labels:
     """Stands for a parser whose answer is known; the real one is tried below."""
 
     def __init__(self, labels):
-        from unveil.parsing.labels import LIP20
+        from unveil.label_sets import LIP20
 
         self.labels, self.scheme = labels, LIP20
 
@@ -197,7 +197,7 @@ def test_without_a_parser_and_for_the_smallest_crop_something_is_blurred():
 def test_no_face_of_a_rendered_person_is_left(rendered):
     pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
     from unveil.data.images import read_labels
-    from unveil.data.manifest import read_manifest
+    from unveil.data.readers.manifest import read_manifest
 
     samples = read_manifest(rendered / "manifest.csv").samples
     crops = [read_image(sample.path) for sample in samples]

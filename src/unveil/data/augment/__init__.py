@@ -1,0 +1,1 @@
+"""Random changes of training batches, on image and parsing map together."""

@@ -1,0 +1,1 @@
+"""Decoded crops in a memory-mapped file, so that training decodes each image once."""

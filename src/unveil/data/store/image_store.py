@@ -1,0 +1,128 @@
+"""The image store: crops decoded and resized once into memory-mapped uint8, reused while the files are the same.
+
+A store is a folder ``<hash of paths and size>/`` with ``images.npy``, ``parsing.npy`` and ``index.json``; it is
+complete or absent, never half.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from unveil.data.store.build import BadFile, build_store
+from unveil.errors import DataError
+from unveil.files import cache_dir
+from unveil.recipe import InputSettings
+from unveil.records import Sample
+
+log = logging.getLogger(__name__)
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class ImageStore:
+    """Decoded crops, aligned row by row with their samples.
+
+    Args:
+        images: ``(N, H, W, 3)`` uint8 RGB, memory-mapped, read-only.
+        parsing: ``(N, H, W)`` uint8 labels, or ``None``; see `open_store`.
+        samples: the N readable samples, in the order asked for.
+        bad: the files that could not be read, with reasons.
+        content_hash: hash of keys, file contents and size (16 hex digits).
+        path: folder of the store.
+        erased: ``(N, H, W, 3)`` uint8, the crops without their clothes, where these were asked for.
+    """
+
+    images: np.ndarray
+    parsing: np.ndarray | None
+    samples: tuple[Sample, ...]
+    bad: tuple[BadFile, ...]
+    content_hash: str
+    path: Path
+    erased: np.ndarray | None = None
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+def open_store(
+    samples: Sequence[Sample],
+    size: InputSettings,
+    cache: Path | None = None,
+    workers: int | None = None,
+    *,
+    partial_maps: bool = False,
+) -> ImageStore:
+    """Return the store of these crops; build it when there is none, or when a file has changed.
+
+    Args:
+        samples: the crops.
+        size: height, width and interpolation.
+        cache: folder of all stores; ``cache_dir() / "images"`` by default.
+        workers: threads that decode; all cores by default.
+        partial_maps: keep parsing maps as soon as one crop has one; a crop without has `UNLABELLED` pixels. By default
+            maps are kept only if every crop has one.
+
+    Raises:
+        DataError: no sample, none is readable, or the disk has not enough room.
+    """
+    if not samples:
+        raise DataError("expected at least one crop to decode, got none")
+    parameters = {"version": VERSION, "height": size.height, "width": size.width, "interpolation": size.interpolation}
+    with_parsing = (any if partial_maps else all)(sample.parsing is not None for sample in samples)
+    names = [[s.key, _where(s), str(s.parsing) if with_parsing else None] for s in samples]
+    identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]
+    folder = (cache or cache_dir() / "images") / identity
+    state = [[_state(s.path), _state(s.parsing) if with_parsing else None] for s in samples]
+    store = _load(folder, samples, state)
+    if store is None:
+        build_store(
+            folder, samples, size, with_parsing, state, workers, lambda: _load(folder, samples, state) is not None
+        )
+        store = _load(folder, samples, state)
+        if store is None:
+            raise DataError(f"the image store {folder} cannot be read back; are its files being changed?")
+    if store.bad:
+        shown = "; ".join(str(bad) for bad in store.bad[:3])
+        log.warning("%d of %d crops cannot be read and are left out: %s", len(store.bad), len(samples), shown)
+    return store
+
+
+def _load(folder: Path, samples: Sequence[Sample], state: list[Any]) -> ImageStore | None:
+    """Return the store when it is whole and of these files as they are now, else ``None``."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        if index["state"] != state:
+            return None
+        bad = tuple(BadFile(**entry) for entry in index["bad"])
+        out = {entry.key for entry in bad}
+        readable = tuple(sample for sample in samples if sample.key not in out)
+        images = np.load(folder / "images.npy", mmap_mode="r")
+        parsing = np.load(folder / "parsing.npy", mmap_mode="r") if index["parsing"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    if len(images) != len(readable) or (parsing is not None and parsing.shape != images.shape[:3]):
+        return None
+    return ImageStore(images, parsing, readable, bad, index["content_hash"], folder)
+
+
+def _where(sample: Sample) -> str:
+    if sample.path is not None:
+        return str(sample.path.absolute())
+    return hashlib.sha256(sample.data or b"").hexdigest()
+
+
+def _state(path: Path | None) -> list[int] | None:
+    """Return size and time of change, by which a changed file is known; ``None`` for a missing one."""
+    try:
+        stat = path.stat() if path is not None else None
+    except OSError:
+        return None
+    return [stat.st_size, stat.st_mtime_ns] if stat else None
