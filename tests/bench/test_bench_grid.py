@@ -97,8 +97,9 @@ def test_wrong_cells_are_known_before_anything_runs(manifest, tmp_path):
 
 def test_seeds_are_averaged_and_datasets_are_not():
     found = summary([figure(rank1=40), figure(rank1=60, seed=1), figure(dataset="e", rank1=90)])
-    assert found["a", "d", "market#1"][:2] == pytest.approx((50, 14.142), abs=1e-3)
-    assert found["a", "e", "market#1"][0] == 90
+    both = found["a", "d", "market#1"]
+    assert (both.means["rank1"], both.deviations["rank1"], both.runs) == pytest.approx((50, 14.142, 2), abs=1e-3)
+    assert found["a", "e", "market#1"].text() == "90.0 / 40.0"
 
 
 def test_a_table_shows_ours_and_the_papers_apart():
@@ -109,6 +110,21 @@ def test_a_table_shows_ours_and_the_papers_apart():
     assert lines[3] == "| b |  |  |"
     assert "Table I, on Market-1501" in lines[5] and lines[6] == "a note"
     assert "paper" not in as_markdown(Table("", "", (), (Row("a"),)), [figure()]).lower()
+
+
+def test_a_table_shows_rank_5_and_10_where_the_paper_prints_them():
+    lines = as_markdown(find_table("cre", "table3"), [figure("+ CRE")]).splitlines()
+    assert lines[0] == "| row | d, market | paper: R-1 | paper: R-5 | paper: R-10 |"
+    assert lines[4] == "| + CRE | 50.0 / 60.0 / 70.0 / 40.0 | *23.0* | *33.6* | *40.0* |"
+    assert "Rank-1 / Rank-5 / Rank-10 / mAP in percent, one run" in lines[6]
+
+
+@pytest.mark.parametrize("method", [m for m in METHODS if tables(m)])
+def test_rows_of_a_table_train_alike(method):
+    """No row trains longer, faster or from elsewhere than its neighbours."""
+    allowed = ("backbone.name=", "sampler.persons=", "data.max_per_person=", "augment.erase=")
+    for table in tables(method).values():
+        assert all(change.startswith(allowed) for row in table.rows for change in row.overrides)
 
 
 @pytest.mark.parametrize("method", [m for m in METHODS if tables(m)])

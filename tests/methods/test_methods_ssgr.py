@@ -5,11 +5,11 @@ from test_methods_occlusion import batch, make, unlabelled
 
 from unveil.errors import RecipeError
 from unveil.losses.bounded_exponential import bounded_exponential
-from unveil.methods import method_settings
+from unveil.methods import method_settings, training_settings
 from unveil.methods.method import Step
 from unveil.methods.ssgr import ABLATIONS, _Branch
 
-BASELINE = dict(ABLATIONS["table5"].rows[0].settings) | {"placement": "last", "test_feature": "neck"}
+BASELINE = dict(ABLATIONS["table5"].rows[0].settings)
 
 
 def test_without_its_changes_it_is_the_baseline():
@@ -183,6 +183,9 @@ def test_defaults_are_the_papers_and_its_table_is_cumulative():
     assert [sum(bool(row.settings[k]) for k in ("cbe", "bed", "dnl", "rp", "me")) for row in rows] == list(range(6))
     assert [row.settings["heads"] for row in rows] == [1, 1, 2, 2, 2, 2]
     assert method_settings("ssgr", dict(rows[-1].settings)) == settings
+    before, last = (dict(row.settings) for row in rows[-2:])
+    assert {key for key in last if last[key] != before[key]} == {"me"}  # and that only the test looks at
+    assert training_settings("ssgr", before) == training_settings("ssgr", last)
     columns = ABLATIONS["table5"].columns
     assert dict(zip(columns, rows[-1].figures, strict=True))["Occluded-Duke R-1"] == 69.0
     assert dict(zip(columns, rows[0].figures, strict=True))["DukeMTMC-reID mAP"] == 79.8

@@ -94,8 +94,8 @@ def test_splits_of_a_set_that_was_trained_on_are_refused_and_bench_trains_one_a_
     recipe = load_recipe(None, [*SMALL, "sampler.persons=2", f"data.train={data}", f"data.test={data}"])
     figures = run_grid([Cell("BoT", recipe)], [0], tmp_path)
     assert len(figures) == 2 and {p.name for p in (tmp_path / "bot/0").iterdir()} == {"split0", "split1"}
-    ((mean, _, _, _, runs),) = summary(figures).values()
-    assert runs == 2 and mean == pytest.approx(np.mean([f.rank1 for f in figures]))
+    (average,) = summary(figures).values()
+    assert average.runs == 2 and average.means["rank1"] == pytest.approx(np.mean([f.rank1 for f in figures]))
     with pytest.raises(ProtocolError, match="whose people the other splits test"):
         evaluate_model(load_model(tmp_path / "bot/0/split0"), [source(data)])
     wrong = load_recipe(None, [f"data.train={data},prid:{places['prid']}?splits=3", f"data.test={data}"])

@@ -10,6 +10,8 @@ from unveil.methods import method_class
 from unveil.methods.ablation import Table
 from unveil.recipe import Recipe, with_overrides
 
+WORDS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mAP": "mAP"}
+
 
 def tables(method: str) -> dict[str, Table]:
     """Return the ablation tables of a method by short name; empty when its paper has none."""
@@ -46,26 +48,30 @@ def cells_of(table: Table, recipe: Recipe) -> list[Cell]:
 
 
 def as_markdown(table: Table, figures: list[Figure]) -> str:
-    """Return our figures (Rank-1 / mAP, mean ± deviation over runs) with the paper's in columns of their own."""
-    ours = summary(figures)
+    """Return our figures with the paper's in columns of their own.
+
+    Ours are Rank-1 / mAP, with Rank-5 and Rank-10 between them where the paper prints these, mean ± standard deviation
+    over runs.
+    """
+    ours, names = summary(figures), measures(table)
     measured = list(dict.fromkeys((figure.dataset, figure.protocol) for figure in figures))
     head = ["row", *(f"{d}, {p.partition('#')[0]}" for d, p in measured), *(f"paper: {c}" for c in table.columns)]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in table.rows:
-        own = [_cell(ours.get((row.label, *where))) for where in measured]
+        averages = [ours.get((row.label, *where)) for where in measured]
+        own = ["" if average is None else average.text(names) for average in averages]
         printed = row.figures or (None,) * len(table.columns)
         paper = ["" if figure is None else f"*{figure}*" for figure in printed]
         lines.append(f"| {' | '.join([row.label, *own, *paper])} |")
-    runs = max((value[4] for value in ours.values()), default=0)
-    note = f"Rank-1 / mAP in percent{f', mean ± deviation over {runs} runs' if runs > 1 else ', one run'}."
+    runs = max((average.runs for average in ours.values()), default=0)
+    shown = " / ".join(WORDS[name] for name in names)
+    note = f"{shown} in percent{f', mean ± standard deviation over {runs} runs' if runs > 1 else ', one run'}."
     if table.columns:
         note += f" Paper ({table.title}, on {table.dataset}): other data and backbone, so only directions compare."
     return "\n".join([*lines, "", note, *([table.about] if table.about else [])]) + "\n"
 
 
-def _cell(value: tuple[float, float, float, float, int] | None) -> str:
-    if value is None:
-        return ""
-    if value[4] == 1:
-        return f"{value[0]:.1f} / {value[2]:.1f}"
-    return f"{value[0]:.1f} ± {value[1]:.1f} / {value[2]:.1f} ± {value[3]:.1f}"
+def measures(table: Table) -> tuple[str, ...]:
+    """Return which figures a table compares: Rank-5 and Rank-10 too where the paper prints them."""
+    more = [name for rank, name in (("R-5", "rank5"), ("R-10", "rank10")) if rank in table.columns]
+    return ("rank1", *more, "mAP")

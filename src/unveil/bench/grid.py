@@ -13,7 +13,7 @@ import math
 import re
 import statistics
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -60,6 +60,37 @@ class Figure:
     mINP: float
     queries: int
     device: str
+
+
+@dataclass(frozen=True)
+class Average:
+    """Figures of several runs of one cell.
+
+    Args:
+        means: mean of "rank1", "rank5", "rank10" and "mAP", in percent.
+        deviations: their standard deviations over runs; 0 for one run.
+        runs: how many.
+    """
+
+    means: Mapping[str, float]
+    deviations: Mapping[str, float]
+    runs: int
+
+    @classmethod
+    def of(cls, figures: Sequence[Figure]) -> Average:
+        """Return the average of at least one figure."""
+        values = {name: [getattr(figure, name) for figure in figures] for name in ("rank1", "rank5", "rank10", "mAP")}
+        several = len(figures) > 1
+        return cls(
+            {name: statistics.fmean(found) for name, found in values.items()},
+            {name: statistics.stdev(found) if several else 0.0 for name, found in values.items()},
+            len(figures),
+        )
+
+    def text(self, names: Sequence[str] = ("rank1", "mAP")) -> str:
+        """Return figures as ``38.7 / 16.8``, with deviations where there are several runs."""
+        spread = {name: f" ± {self.deviations[name]:.1f}" if self.runs > 1 else "" for name in names}
+        return " / ".join(f"{self.means[name]:.1f}{spread[name]}" for name in names)
 
 
 def run_grid(
@@ -146,20 +177,12 @@ def to_csv(figures: Sequence[Figure]) -> str:
     return text.getvalue()
 
 
-def summary(figures: Sequence[Figure]) -> dict[tuple[str, str, str], tuple[float, float, float, float, int]]:
-    """Return (label, dataset, protocol) -> mean and deviation over runs of Rank-1 and of mAP, and how many runs."""
+def summary(figures: Sequence[Figure]) -> dict[tuple[str, str, str], Average]:
+    """Return (label, dataset, protocol) -> the average over runs."""
     groups: dict[tuple[str, str, str], list[Figure]] = {}
     for figure in figures:
         groups.setdefault((figure.label, figure.dataset, figure.protocol), []).append(figure)
-    table = {}
-    for key, group in groups.items():
-        rank1, mean_ap = [f.rank1 for f in group], [f.mAP for f in group]
-        table[key] = (*_spread(rank1), *_spread(mean_ap), len(group))
-    return table
-
-
-def _spread(values: list[float]) -> tuple[float, float]:
-    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
+    return {key: Average.of(group) for key, group in groups.items()}
 
 
 def _finished(folder: Path, recipe: Recipe, cache: Path | None) -> Card | None:
