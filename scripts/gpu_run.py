@@ -21,10 +21,10 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from unveil.bench.grid import Cell, run_grid
-from unveil.cli.recipes import find_recipe
+from unveil.cli.models.recipes import find_recipe
 from unveil.errors import CheckpointError, InterruptedRunError, UnveilError
 from unveil.evaluation.evaluate import Result
+from unveil.experiments.grid import Cell, run_grid
 from unveil.files import locked, write_text
 from unveil.models.card import Card
 from unveil.models.checkpoint import NAME, load_model

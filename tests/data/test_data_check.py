@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from unveil.cli.data import app
+from unveil.cli.data.app import app
 from unveil.data.check import check_dataset
 from unveil.data.readers.folder import read as read_folder
 from unveil.data.readers.manifest import read_manifest

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from unveil.bench.grid import Cell, run_grid, summary
 from unveil.cli import app
 from unveil.data.training import TrainingSet
 from unveil.errors import ProtocolError, UnveilError
 from unveil.evaluation.evaluate import Result
+from unveil.experiments.grid import Cell, run_grid, summary
 from unveil.models.checkpoint import load_model
 from unveil.models.evaluate import evaluate_model
 from unveil.recipe import DataSource, load_recipe

@@ -10,7 +10,7 @@ from PIL import Image
 
 from callers import LOOPBACK, Callers, encoded, person, search, send
 from unveil.server.app import create_app
-from unveil.server.page import FOLDER
+from unveil.server.routes.page import FOLDER
 from unveil.server.settings import Limits
 
 

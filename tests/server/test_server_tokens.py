@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unveil.errors import UnveilError
-from unveil.server.rate import Rate, retry_after
+from unveil.server.middleware.rate import Rate, retry_after
 from unveil.server.settings import check_binding, is_loopback
 from unveil.server.shelf import Shelf
 from unveil.server.tokens import Caller, Tokens, new_token, revoke_token

@@ -16,26 +16,14 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from unveil import __version__
-from unveil.cli import (
-    ablate,
-    audit,
-    bench,
-    data,
-    demo,
-    doctor,
-    embed,
-    evaluate,
-    export,
-    gallery,
-    methods,
-    occlude,
-    parse,
-    robustness,
-    search,
-    serve,
-    train,
-    world,
-)
+from unveil.cli import doctor
+from unveil.cli.data import app as data
+from unveil.cli.data import occlude, parse
+from unveil.cli.gallery import app as gallery
+from unveil.cli.gallery import audit, serve
+from unveil.cli.models import ablate, bench, demo, embed, evaluate, export, methods, robustness, train
+from unveil.cli.search import command as search
+from unveil.cli.world import app as world
 from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
 
@@ -50,23 +38,23 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
 )
-for _command in (
-    demo,
-    train,
-    evaluate,
-    embed,
-    search,
-    serve,
-    export,
-    parse,
-    occlude,
-    robustness,
-    bench,
-    ablate,
-    methods,
-    doctor,
-):
-    app.command(_command.__name__.rpartition(".")[2], epilog=EXIT_CODES)(_command.command)
+for _name, _command in {
+    "demo": demo,
+    "train": train,
+    "evaluate": evaluate,
+    "embed": embed,
+    "search": search,
+    "serve": serve,
+    "export": export,
+    "parse": parse,
+    "occlude": occlude,
+    "robustness": robustness,
+    "bench": bench,
+    "ablate": ablate,
+    "methods": methods,
+    "doctor": doctor,
+}.items():
+    app.command(_name, epilog=EXIT_CODES)(_command.command)
 app.add_typer(data.app, name="data")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(audit.app, name="audit")

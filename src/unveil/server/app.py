@@ -15,10 +15,10 @@ from starlette.exceptions import HTTPException
 from unveil import __version__
 from unveil.errors import DataError, UnveilError
 from unveil.gallery.search.query import NobodyError
-from unveil.server.page import page_router
+from unveil.server.middleware.shell import Shell, error_body
 from unveil.server.routes import galleries, operations, pictures, searches
+from unveil.server.routes.page import page_router
 from unveil.server.service import OtherModelError, Service
-from unveil.server.shell import Shell, error_body
 
 log = logging.getLogger("unveil.server")
 API = "/api/v1"

@@ -21,9 +21,9 @@ from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
-from unveil.server.access import Access
 from unveil.server.batching import Batcher
 from unveil.server.metrics import Metrics
+from unveil.server.middleware.access import Access
 from unveil.server.schemas import BoxIn, Piece
 from unveil.server.settings import MEGABYTE, Settings
 from unveil.server.shelf import Shelf

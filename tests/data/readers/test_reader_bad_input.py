@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from miniatures import MINIATURES
-from unveil.cli.data import app
+from unveil.cli.data.app import app
 from unveil.data.check import check_dataset
 from unveil.data.listing import FileNote
 from unveil.datasets import READERS, reader

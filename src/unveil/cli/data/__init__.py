@@ -1,0 +1,1 @@
+"""Commands of datasets: check, list, occlude, parse."""

@@ -1,0 +1,1 @@
+"""Commands of galleries: adding, listing, calibrating, serving, and the audit log."""

@@ -1,0 +1,162 @@
+"""``unveil gallery add``: pictures, manifests, videos and live streams into a gallery."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened, user
+from unveil.errors import DataError
+from unveil.shipped import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from unveil.gallery.ingest.adding import Added
+    from unveil.records import Sample
+    from unveil.video.detect import Detector
+    from unveil.video.given import GivenBoxes
+
+SHOWN = 20
+LONGEST_WAIT = 60.0  # seconds
+
+
+def command(
+    sources: Annotated[
+        list[str],
+        typer.Argument(help="Folders, manifests (.csv), pictures, name:root of datasets, videos, rtsp:// or http://."),
+    ],
+    gallery: Annotated[str, typer.Option(help="Name of the gallery; made when it is not there.")],
+    model: Annotated[Path, typer.Option(help="A model file, the folder of a run, or an exported model.")] = Path(
+        DEFAULT_MODEL
+    ),
+    camera: Annotated[str | None, typer.Option(help="Label of the camera.")] = None,
+    start_time: Annotated[
+        str | None, typer.Option(help="When it was filmed: 2026-03-01T08:30 (UTC unless it names a zone) or seconds.")
+    ] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Word to filter by; may be given again.")] = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="Detector: card (.json) or model (.onnx) beside its card; HOG by default.")
+    ] = None,
+    boxes: Annotated[
+        Path | None, typer.Option(help="Boxes that are known already: CSV, JSON or MOT; no detector runs.")
+    ] = None,
+    every: Annotated[int, typer.Option(min=1, help="Look at each n-th frame.")] = 1,
+    fps: Annotated[float | None, typer.Option(help="Look at no more frames a second than this.")] = None,
+    crops: Annotated[int, typer.Option(min=1, max=100, help="Crops kept of each tracklet.")] = 4,
+    seconds: Annotated[float | None, typer.Option(help="Stop after that much of each video.")] = None,
+    tries: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=20, help="Tries to open a broken live stream again, after 1, 2, 4 ... s; 5 by default."
+        ),
+    ] = None,
+    again: Annotated[bool, typer.Option(help="Remove what a video gave before, and look at it anew.")] = False,
+    engine: Annotated[
+        Literal["auto", "torch", "onnx", "openvino"], typer.Option(help="What runs the model; the fastest by default.")
+    ] = "auto",
+    parser: Annotated[bool, typer.Option(help="Say how much of each body shows.")] = True,
+    keep: Annotated[str, typer.Option(help="How long a new gallery keeps rows: 90d, 12h ..., or forever.")] = "forever",
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was added as JSON.")] = False,
+) -> None:
+    """Find people in pictures and videos, embed them and keep them. What is there already is skipped, by content.
+
+    Stopped or killed, the same command goes on where it was. A live stream is read until Ctrl-C, and opened again where
+    it breaks. In a folder pictures and videos are taken; files that cannot be read are listed.
+
+    **Examples:**
+
+    `unveil gallery add crops/ --gallery shop --camera door`
+
+    `unveil gallery add monday.mp4 --gallery station --camera gate --start-time 2026-03-02T08:00`
+
+    `unveil gallery add rtsp://camera/1 --gallery yard --model runs/best --detector yolox.json --fps 5`
+    """
+    from unveil.gallery.ingest.images import PictureSettings, add_pictures
+    from unveil.gallery.ingest.quality import find_parser
+    from unveil.gallery.ingest.video import VideoSettings, add_video
+    from unveil.inference.load import load_engine
+    from unveil.video.decode import WAITS
+
+    if every > 1 and fps is not None:
+        raise DataError("give --every or --fps, not both")
+    if detector is not None and boxes is not None:
+        raise DataError("give --detector or --boxes, not both")
+    began, kept, labels = moment(start_time, "--start-time"), duration(keep), tuple(tags or ())
+    waits = WAITS if tries is None else tuple(min(2.0**n, LONGEST_WAIT) for n in range(tries))
+    footage = VideoSettings(camera, began, labels, every, fps, crops, seconds=seconds, keep=kept, waits=waits)
+    pictures = PictureSettings(camera, began, labels, kept)
+    works = [work for source in sources for work in _works(source)]
+    if boxes is not None and sum(isinstance(work, str) for work in works) != 1:
+        raise DataError("--boxes belong to one video: name exactly one")
+    finder = _finder(detector, boxes) if any(isinstance(work, str) for work in works) else None
+    ready = load_engine(model, engine)
+    sees = find_parser() if parser else None
+    results: list[Added] = []
+    with opened(store, folder) as found:
+        for work in works:
+            if isinstance(work, str):
+                assert finder is not None
+                added = add_video(found, gallery, ready, work, finder, footage, sees, again)
+            else:
+                added = add_pictures(found, gallery, ready, work[1], work[0], pictures, sees)
+            results.append(added)
+            details = {k: v for k, v in asdict(added).items() if k in ("source", "crops", "tracklets", "known")}
+            found.log({"who": user(), "action": "add", "gallery": gallery, "details": details})
+            _tell(added, as_json)
+        info = found.info(gallery)
+    if as_json:
+        typer.echo(json.dumps({"gallery": gallery, "crops": info.crops, "tracklets": info.tracklets,
+                               "engine": ready.kind, "added": [asdict(r) for r in results]}, indent=2))  # fmt: skip
+    else:
+        typer.echo(f"{gallery}: {info.crops} crops, {info.tracklets} tracklets; embedded by {ready.kind}")
+    raise typer.Exit(1 if any(r.bad for r in results) else 0)
+
+
+def _works(source: str) -> list[str | tuple[str, list[Sample]]]:
+    """Return what a source holds: videos by name, images as samples."""
+    from unveil.cli.sources import crops_of, is_dataset
+    from unveil.data.media_types import VIDEO_SUFFIXES, media_type
+    from unveil.data.walk import walk
+    from unveil.video.decode import is_address
+
+    path = Path(source)
+    if is_address(source):
+        return [source]
+    if path.is_dir() and not is_dataset(source):
+        found = walk(path)
+        if found.videos and not found.images:
+            if said := str(found.left_out):
+                typer.echo(f"{source}: {said}", err=True)
+            return [str(video) for video in found.videos]
+        videos = [str(video) for video in found.videos]
+        return [(source, list(crops_of(source).samples)), *videos]
+    if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_file():  # said before a model is loaded
+        raise DataError(f"{source}: no such video")
+    if path.is_file() and path.suffix.lower() != ".csv" and media_type(path) != "image":
+        return [source]
+    return [(source, list(crops_of(source).samples))]
+
+
+def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
+    from unveil.video.detect import load_detector
+    from unveil.video.given import GivenBoxes
+
+    if boxes is not None:
+        return GivenBoxes(boxes)
+    if detector is None:
+        typer.echo("no --detector: OpenCV's HOG, which finds upright and wholly visible people only", err=True)
+    return load_detector(detector)
+
+
+def _tell(added: Added, as_json: bool) -> None:
+    for line in added.bad[:SHOWN]:
+        typer.echo(f"left out: {line}", err=True)
+    if len(added.bad) > SHOWN:
+        typer.echo(f"left out: {len(added.bad) - SHOWN} more (--json lists them all)", err=True)
+    if not as_json:
+        typer.echo(str(added))

@@ -1,0 +1,138 @@
+"""``unveil gallery``: people in pictures and videos, kept so that they can be searched."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from unveil.cli.gallery import add as gallery_add
+from unveil.cli.gallery import calibrate as gallery_calibrate
+from unveil.cli.gallery import index as gallery_index
+from unveil.cli.gallery import rows as gallery_rows
+from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
+from unveil.cli.tables import Table
+
+EXIT_CODES = "Exit codes: 0 done; 1 done, but problems were found; 2 wrong input or usage; 130 interrupted."
+app = typer.Typer(
+    name="gallery",
+    help="People in pictures and videos, kept so that they can be searched.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+)
+app.command("add", epilog=EXIT_CODES)(gallery_add.command)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(help="Name of the gallery.")]
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_galleries(store: StoreOption = None, folder: FolderOption = None, as_json: AsJson = False) -> None:
+    """List the galleries of a store.
+
+    **Example:** `unveil gallery list`
+    """
+    with opened(store, folder) as found:
+        galleries = found.galleries()
+    if as_json:
+        typer.echo(json.dumps([_told(info) for info in galleries], indent=2))
+        return
+    table = Table("gallery", "crops", "tracklets", "cameras", "from", "to", "kept for")
+    for info in galleries:
+        told = _told(info)
+        cells = (told[k] for k in ("name", "crops", "tracklets", "cameras", "start", "end"))
+        kept = "" if info.keep is None else f"{info.keep / 86_400:g} days"
+        table.add_row(*map(_shown, cells), kept)
+    Console().print(table)
+
+
+@app.command("stats", epilog=EXIT_CODES)
+def stats(name: Name, store: StoreOption = None, folder: FolderOption = None, as_json: AsJson = False) -> None:
+    """Say what is in a gallery: rows, cameras, times, how much of the people shows, and what it was made with.
+
+    **Example:** `unveil gallery stats station`
+    """
+    from unveil.gallery.records import Filter
+
+    with opened(store, folder) as found:
+        info = found.info(name)
+        cameras = {
+            camera: {rows: len(found.ids(name, Filter(cameras=(camera,), rows=rows))) for rows in ("crop", "tracklet")}
+            for camera in info.cameras
+        }
+        shown = {f"{share:.2f}": len(found.ids(name, Filter(min_visible=share))) for share in (0.25, 0.5, 0.75)}
+    told = _told(info) | {
+        "searched": {camera: counts["tracklet"] for camera, counts in cameras.items()},
+        "crops_of_camera": {camera: counts["crop"] for camera, counts in cameras.items()},
+        "rows_with_visible_share_of_at_least": shown,
+        "vectors": list(info.space.names),
+        "dimension": info.space.dimension,
+        "metric": info.space.metric,
+        "input": dict(info.space.input),
+    }
+    if as_json:
+        typer.echo(json.dumps(told, indent=2))
+        return
+    table = Table("of " + name, "", show_header=False)
+    for key, value in told.items():
+        table.add_row(key.replace("_", " "), _shown(value))
+    Console().print(table)
+
+
+@app.command("verify", epilog=EXIT_CODES)
+def verify(name: Name, store: StoreOption = None, folder: FolderOption = None, as_json: AsJson = False) -> None:
+    """Read every row of a gallery and say what is wrong with it.
+
+    **Example:** `unveil gallery verify station`
+    """
+    with opened(store, folder) as found:
+        info = found.info(name)
+        wrong = found.verify(name)
+    if as_json:
+        typer.echo(json.dumps({"gallery": name, "rows": info.crops + info.tracklets, "wrong": wrong}))
+    else:
+        for sentence in wrong:
+            typer.echo(sentence)
+        if not wrong:
+            typer.echo(f"{name}: {info.crops} crops and {info.tracklets} tracklets, sound")
+    raise typer.Exit(1 if wrong else 0)
+
+
+app.command("calibrate", epilog=EXIT_CODES)(gallery_calibrate.command)
+app.command("index", epilog=EXIT_CODES)(gallery_index.command)
+app.command("delete", epilog=EXIT_CODES)(gallery_rows.delete)
+app.command("expire", epilog=EXIT_CODES)(gallery_rows.expire)
+app.command("export", epilog=EXIT_CODES)(gallery_rows.export)
+
+
+def _told(info: Any) -> dict[str, Any]:
+    """Return what is known of a gallery, in words for people and programs."""
+    told = asdict(info)
+    return {
+        "name": told["name"],
+        "crops": told["crops"],
+        "tracklets": told["tracklets"],
+        "cameras": list(told["cameras"]),
+        "start": _moment(told["start"]),
+        "end": _moment(told["end"]),
+        "keep_seconds": told["keep"],
+        "calibrated": bool(told["calibration"]),
+        "fingerprint": told["space"]["fingerprint"],
+        "created": _moment(told["created"]),
+    }
+
+
+def _moment(seconds: float | None) -> str | float | None:
+    """Return a date and time; a number where times only count from the start of a recording."""
+    if seconds is None or not 1e8 <= seconds < 2.5e11:
+        return seconds
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{k}: {v}" for k, v in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value)

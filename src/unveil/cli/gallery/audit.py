@@ -1,0 +1,109 @@
+"""``unveil audit``: who searched for whom and why, and whether the log is whole."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections import deque
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
+from unveil.cli.tables import Table
+from unveil.errors import RecipeError
+
+app = typer.Typer(help="Who searched for whom and why, and whether the log is whole.", no_args_is_help=True)
+COLUMNS = ("number", "time", "who", "role", "action", "gallery", "why", "query", "results", "details", "hash")
+GalleryOption = Annotated[str | None, typer.Option(help="Only entries about this gallery.")]
+
+
+@app.command()
+def verify(
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    noted: Annotated[str | None, typer.Option(help="Hash noted elsewhere that the log must have.")] = None,
+) -> None:
+    """Check the whole chain; print the last hash, to be noted where nobody who can write the database can write.
+
+    **Example:** `unveil audit verify --noted 3f0c...`
+    """
+    from unveil.gallery import audit
+
+    with opened(store, folder) as log:
+        head = log.head()
+        wrong = audit.wrong(log.links(), head, noted)
+    for sentence in wrong:
+        typer.echo(sentence)
+    if wrong:
+        raise typer.Exit(1)
+    typer.echo(f"{head[0]} entries, sound; last hash {head[1]}")
+
+
+@app.command()
+def show(
+    gallery: GalleryOption = None,
+    who: Annotated[str | None, typer.Option(help="Only entries of this person.")] = None,
+    last: Annotated[int, typer.Option(min=1, help="How many, from the end.")] = 20,
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON lines.")] = False,
+) -> None:
+    """Print the last entries.
+
+    **Example:** `unveil audit show --gallery station --last 5`
+    """
+    with opened(store, folder) as log:
+        wanted = (entry for entry in log.entries(gallery) if who is None or entry["who"] == who)
+        entries = list(deque(wanted, last))
+    if as_json:
+        for entry in entries:
+            typer.echo(json.dumps(entry))
+        return
+    table = Table("number", "time", "who", "role", "action", "gallery", "why", "results")
+    for entry in entries:
+        cells = [_cell(entry, column) for column in ("number", "time", "who", "role", "action", "gallery", "why")]
+        table.add_row(*cells, str(len(entry.get("results", []))))
+    Console().print(table)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="File to write: .jsonl or .csv.")],
+    gallery: GalleryOption = None,
+    store: StoreOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Write the log to a file.
+
+    **Example:** `unveil audit export audit.jsonl`
+    """
+    from unveil.files import write_text
+
+    if out.suffix not in (".jsonl", ".csv"):
+        raise RecipeError(f"expected a file that ends in .jsonl or .csv, got {out}")
+    with opened(store, folder) as log:
+        entries = list(log.entries(gallery))
+    if out.suffix == ".jsonl":
+        write_text(out, "".join(json.dumps(entry) + "\n" for entry in entries))
+    else:
+        text = io.StringIO()
+        writer = csv.writer(text)
+        writer.writerow(COLUMNS)
+        writer.writerows([_cell(entry, column) for column in COLUMNS] for entry in entries)
+        write_text(out, text.getvalue())
+    typer.echo(f"wrote {len(entries)} entries to {out}", err=True)
+
+
+def _cell(entry: dict[str, Any], column: str) -> str:
+    value = entry.get(column)
+    if column == "time":
+        return datetime.fromtimestamp(entry["time"], UTC).isoformat(timespec="seconds")
+    if value is None or isinstance(value, str):
+        # A spreadsheet must not take a text for a formula.
+        return f"'{value}" if value and value[0] in "=+-@\t\r" else value or ""
+    return json.dumps(value)

@@ -1,0 +1,191 @@
+"""``unveil gallery delete``, ``expire`` and ``export``: what goes out of a gallery, each noted in the audit log."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened, user
+from unveil.errors import DataError
+
+if TYPE_CHECKING:
+    from unveil.gallery.records import Filter
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(help="Name of the gallery.")]
+Persons = Annotated[list[str] | None, typer.Option("--person", help="Rows of this person; may be given again.")]
+Cameras = Annotated[list[str] | None, typer.Option("--camera", help="Rows of this camera; may be given again.")]
+Sources = Annotated[list[str] | None, typer.Option("--source", help="Rows of this picture or video.")]
+Tags = Annotated[list[str] | None, typer.Option("--tag", help="Rows that have this tag; all of several.")]
+Rows = Annotated[list[int] | None, typer.Option("--id", help="This row, a crop or a tracklet; may be given again.")]
+Start = Annotated[str | None, typer.Option("--from", help="Not before: 2026-03-01T08:30 or seconds.")]
+End = Annotated[str | None, typer.Option("--to", help="Not after.")]
+Why = Annotated[str | None, typer.Option(help="Reason, for the audit log.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def delete(
+    name: Name,
+    persons: Persons = None,
+    cameras: Cameras = None,
+    sources: Sources = None,
+    tags: Tags = None,
+    rows: Rows = None,
+    start: Start = None,
+    end: End = None,
+    everything: Annotated[bool, typer.Option("--all", help="The whole gallery; its audit log stays.")] = False,
+    why: Why = None,
+    yes: Yes = False,
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove rows with their vectors and pictures, for good. All conditions that are given must hold.
+
+    A tracklet goes with its crops, and a crop with the tracklet that was made of it; the other crops stay. Pictures and
+    videos themselves are not touched. Where a row that `--id` names is not there the exit code is 1.
+
+    **Examples:**
+
+    `unveil gallery delete station --camera gate --to 2026-02-01 --why "retention"`
+
+    `unveil gallery delete shop --person p07 --yes`, `unveil gallery delete shop --id 114 --id 115`
+    """
+    where = _filter(persons, cameras, sources, tags, rows, start, end)
+    if (where is None) != everything:
+        raise DataError("say what to delete: --person, --camera, --source, --tag, --id, --from, --to; or --all")
+    with opened(store, folder) as found:
+        info = found.info(name)
+        meant = None if where is None else found.ids(name, where)
+        count = info.crops + info.tracklets if meant is None else len(meant)
+        if not yes and count:
+            _ask(f"{count} rows of {name!r}" if where else f"gallery {name!r} with {count} rows")
+        _note(found, "delete", name, why, {"where": _words(where), "rows": count})
+        gone = found.drop(name) if where is None else found.delete(name, where) if count else 0
+    if as_json:
+        typer.echo(json.dumps({"gallery": name, "deleted": gone}))
+    else:
+        typer.echo(f"{gone} rows deleted from {name}" if count else f"no row of {name} is meant: nothing was deleted")
+    absent = sorted(set(rows or ()) - set(() if meant is None else meant.tolist()))
+    for row in absent:
+        typer.echo(f"row {row} is not there, or the other conditions leave it out", err=True)
+    raise typer.Exit(1 if absent else 0)
+
+
+def expire(
+    name: Name,
+    keep: Annotated[
+        str | None, typer.Option(help="From now on keep rows for 90d, 12h ..., or forever; nothing is removed.")
+    ] = None,
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove the rows that are older than the gallery keeps them; run it from a timer. With `--keep`, set how long.
+
+    **Examples:** `unveil gallery expire station --keep 30d`, `unveil gallery expire station`
+    """
+    with opened(store, folder) as found:
+        if keep is not None:
+            found.set_keep(name, duration(keep))
+            _note(found, "keep", name, None, {"keep": keep})
+            typer.echo(json.dumps({"gallery": name, "keep": keep}) if as_json else f"{name} keeps rows for {keep}")
+            return
+        if found.info(name).keep is None:
+            raise DataError(f"gallery {name!r} keeps its rows forever: set how long with --keep 30d")
+        gone = found.expire(name, time.time())
+        _note(found, "expire", name, None, {"rows": gone})
+    typer.echo(json.dumps({"gallery": name, "expired": gone}) if as_json else f"{gone} rows expired from {name}")
+
+
+def export(
+    name: Name,
+    out: Annotated[Path, typer.Argument(help="File to write: .csv or .json.")],
+    pictures: Annotated[Path | None, typer.Option(help="Folder to write the pictures to as well.")] = None,
+    faces: Annotated[bool, typer.Option("--faces", help="Do not blur faces, as is done by default.")] = False,
+    persons: Persons = None,
+    cameras: Cameras = None,
+    sources: Sources = None,
+    tags: Tags = None,
+    rows: Rows = None,
+    start: Start = None,
+    end: End = None,
+    why: Why = None,
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the rows of a gallery as a table, and their pictures if wanted.
+
+    **Example:** `unveil gallery export station rows.csv --camera gate --pictures thumbs`
+    """
+    from unveil.gallery.output.listing import write_listing
+    from unveil.gallery.records import Filter
+    from unveil.gallery.store.protocol import all_items
+
+    where = _filter(persons, cameras, sources, tags, rows, start, end) or Filter()
+    with opened(store, folder) as found:
+        found.info(name)
+        count = write_listing(all_items(found, name, where), out, pictures, _as_it_is if faces else _blurred())
+        details = {"where": _words(where), "rows": count, "pictures": pictures is not None, "faces": faces}
+        _note(found, "export", name, why, details)
+    typer.echo(json.dumps({"file": str(out), "rows": count}) if as_json else f"{count} rows in {out}")
+
+
+def _as_it_is(jpeg: bytes) -> bytes:
+    return jpeg
+
+
+def _blurred() -> Callable[[bytes], bytes]:
+    """Return what blurs the faces of a picture."""
+    from unveil.data.images import read_image
+    from unveil.gallery.ingest.adding import thumbnail
+    from unveil.gallery.output.blur import blur_faces, face_parser
+
+    parser = face_parser()
+    return lambda jpeg: thumbnail(blur_faces([read_image(jpeg)], parser)[0])
+
+
+def _filter(
+    persons: list[str] | None,
+    cameras: list[str] | None,
+    sources: list[str] | None,
+    tags: list[str] | None,
+    rows: list[int] | None,
+    start: str | None,
+    end: str | None,
+) -> Filter | None:
+    """Return the conditions of the options; ``None`` when none is given."""
+    from unveil.gallery.records import Filter
+
+    where = Filter(
+        cameras=tuple(cameras or ()),
+        start=moment(start, "--from"),
+        end=moment(end, "--to"),
+        tags=tuple(tags or ()),
+        sources=tuple(sources or ()),
+        persons=tuple(persons or ()),
+        ids=tuple(rows) if rows else None,
+    )
+    return None if where == Filter() else where
+
+
+def _words(where: Filter | None) -> dict[str, Any]:
+    return {} if where is None else {k: v for k, v in asdict(where).items() if v not in (None, ())}
+
+
+def _ask(what: str) -> None:
+    if not sys.stdin.isatty():
+        raise DataError(f"this deletes {what} for good: repeat it with --yes")
+    typer.confirm(f"Delete {what} for good?", abort=True)
+
+
+def _note(store: Any, action: str, gallery: str, why: str | None, details: dict[str, Any]) -> None:
+    store.log({"who": user(), "action": action, "gallery": gallery, "why": why, "details": details})

@@ -1,0 +1,91 @@
+"""``unveil serve``: the gallery over HTTP, with a page to search on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
+from unveil.errors import MissingExtraError, RecipeError
+from unveil.shipped import DEFAULT_MODEL
+
+
+def command(
+    gallery: Annotated[list[str] | None, typer.Option(help="Gallery to serve; repeat it; all by default.")] = None,
+    model: Annotated[Path, typer.Option(help="The model that embedded the galleries.")] = Path(DEFAULT_MODEL),
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    detector: Annotated[
+        Path | None, typer.Option(help="ONNX detector of people; one that needs no file by default.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
+    host: Annotated[str, typer.Option(help="Address to listen on; without tokens loopback only.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
+    tokens: Annotated[Path | None, typer.Option(help="File of tokens: who may come in, as what.")] = None,
+    new_token: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make a token for somebody, print it once, and end.")
+    ] = None,
+    role: Annotated[str, typer.Option(help="Role of the new token: reader, operator or admin.")] = "reader",
+    revoke_token: Annotated[str | None, typer.Option(metavar="NAME", help="Take a token back, and end.")] = None,
+    require_why: Annotated[bool, typer.Option(help="Refuse searches that give no reason.")] = False,
+    max_upload: Annotated[int, typer.Option(min=1, max=1000, help="Megabytes of one picture.")] = 20,
+    max_pixels: Annotated[int, typer.Option(min=1, max=1000, help="Millions of pixels of one picture.")] = 64,
+    rate: Annotated[float, typer.Option(min=0, help="Requests a minute for each token; 0: no limit.")] = 120.0,
+    certificate: Annotated[Path | None, typer.Option(help="PEM file, to speak HTTPS.")] = None,
+    key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+) -> None:
+    """Serve galleries: an HTTP API (`/api/v1/openapi.json`) and, at `/`, a page to search on.
+
+    Without tokens it listens on loopback only. SIGTERM ends it after the requests that are under way.
+
+    **Examples:** `unveil serve --gallery station`, `unveil serve --gallery station --model runs/best`,
+    `unveil serve --new-token anna --role operator --tokens tokens.json`
+    """
+    if new_token is not None or revoke_token is not None:
+        _change_tokens(tokens, new_token, role, revoke_token)
+        return
+    from unveil.server.settings import MEGABYTE, Limits, Settings, check_binding
+
+    if (certificate is None) != (key is None):
+        raise RecipeError("HTTPS needs both --certificate and --key")
+    check_binding(host, tokens)
+    try:
+        from unveil.server.app import create_app
+        from unveil.server.run import listen, server_of
+        from unveil.server.service import Service
+    except ImportError as e:
+        if (e.name or "").startswith("unveil"):
+            raise
+        raise MissingExtraError("unveil serve", "server") from None
+    from unveil.gallery.ingest.quality import find_parser
+    from unveil.inference.load import load_engine
+    from unveil.video.detect import load_detector
+
+    limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
+    settings = Settings(tuple(gallery or ()), tokens, require_why, limits)
+    door = listen(host, port)
+    with opened(store, folder) as found:
+        service = Service(found, load_engine(model, engine), load_detector(detector), settings, find_parser())
+        for name in settings.galleries:
+            service.searcher(found.info(name))
+        scheme = "https" if certificate else "http"
+        shown = f"[{host}]" if ":" in host else host
+        typer.echo(f"serving at {scheme}://{shown}:{door.getsockname()[1]}/", err=True)
+        if tokens and not certificate and not host.startswith("127."):
+            typer.echo("tokens and pictures travel unencrypted: use --certificate, or a proxy that does", err=True)
+        server_of(create_app(service), certificate, key).run(sockets=[door])
+
+
+def _change_tokens(tokens: Path | None, new: str | None, role: str, old: str | None) -> None:
+    from unveil.server import tokens as files
+
+    if tokens is None:
+        raise RecipeError("name the file of tokens with --tokens")
+    if old is not None:
+        files.revoke_token(tokens, old)
+        typer.echo(f"{old} may not come in any more", err=True)
+    if new is not None:
+        typer.echo(files.new_token(tokens, new, role))
+        typer.echo(f"{new} may come in as {role} with this token; it is not shown again", err=True)

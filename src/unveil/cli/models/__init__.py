@@ -1,0 +1,1 @@
+"""Commands that train, evaluate, compare and export models."""

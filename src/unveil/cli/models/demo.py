@@ -1,0 +1,47 @@
+"""``unveil demo``: everything once, without any download."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NEXT = """
+Next:
+  open {page}
+  unveil search {out}/crops.safetensors {out}/crops.safetensors --only {query} --page mine.html
+  unveil bench bot-world pab-world --data world:small --seeds 1
+  unveil data check folder:/your/people
+"""
+
+
+def command(
+    out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
+    people: Annotated[int, typer.Option(min=14, help="How many people to render.")] = 80,
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Render people, train for some minutes, find hidden and re-dressed people again, and write one HTML report.
+
+    Needs no download and no GPU. A stopped demo goes on where it was when it is called again.
+
+    **Example:** `unveil demo --out demo`
+    """
+    from unveil.cli.models.recipes import find_recipe
+    from unveil.experiments.demo import run_demo, verdict
+    from unveil.recipe import DataSource, load_recipe
+
+    world = DataSource(name="world", root=Path("tiny"), options={"people": str(people)})
+    demo = run_demo(load_recipe(find_recipe("demo"), overrides or ()), world, out)
+    if as_json:
+        typer.echo(json.dumps({name: [r.to_json() for r in found] for name, found in demo.results.items()}))
+        return
+    for name, results in demo.results.items():
+        for result in results:
+            typer.echo(
+                f"{name:>18}  {result.protocol:<14} Rank-1 {100 * result.cmc[1]:5.1f}  mAP {100 * result.mean_ap:5.1f}"
+            )
+    typer.echo(verdict(demo.results))
+    typer.echo(NEXT.format(page=demo.page, out=out, query=demo.query))

@@ -1,0 +1,78 @@
+"""``unveil robustness``: how well models search while their queries are hidden more and more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    models: Annotated[list[Path], typer.Argument(help="Models to compare: files, or folders of runs.")],
+    data: Annotated[str, typer.Option(help="Dataset to test on, name:root?option=value.")] = "world:small",
+    protocol: Annotated[
+        str | None, typer.Option("--protocol", "-p", help="Protocol by name; the dataset's default otherwise.")
+    ] = None,
+    style: Annotated[
+        list[str] | None,
+        typer.Option(help="parts, blocks, cutouts or people; the last three by default, as far as there are maps."),
+    ] = None,
+    ratio: Annotated[
+        list[float] | None, typer.Option(min=0, max=1, help="Share of the person to hide; 0, 0.1 ... 0.6 by default.")
+    ] = None,
+    cutouts: Annotated[
+        Path | None, typer.Option(help="Folder of RGBA pictures for the style cutouts; the world's by default.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of curves, tables and hidden queries.")] = Path("runs/robustness"),
+    seed: Annotated[int, typer.Option(help="The same seed hides the same.")] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Hide a growing part of every query and measure again: Rank-1 and mAP against the hidden part.
+
+    OUT gets `robustness.csv`, `.json` and `.png`, a page `report.html` and a sheet `examples.jpg`. The gallery is not
+    hidden. A run that was stopped goes on where it was.
+
+    **Example:** `unveil robustness runs/bot runs/pcb --data world:small --style blocks --style people`
+    """
+    import dataclasses
+    import json
+    from typing import get_args
+
+    from unveil.errors import DataError, nearest
+    from unveil.experiments.robustness import RATIOS, run_robustness
+    from unveil.models.checkpoint import load_model
+    from unveil.models.device import pick_device
+    from unveil.occlusion.settings import Style
+    from unveil.recipe import DataSource
+
+    known = get_args(Style)
+    for name in style or ():
+        if name not in known:
+            raise DataError(f"no style {name!r}{nearest(name, known)}; there are {', '.join(known)}")
+    names = [path.name if path.is_dir() else path.parent.name for path in models]
+    if len(set(names)) != len(names):
+        names = [str(path) for path in models]
+    loaded = {name: load_model(path, pick_device(device)) for name, path in zip(names, models, strict=True)}
+    points = run_robustness(
+        loaded,
+        DataSource.of(data),
+        out,
+        tuple(s for s in known if s in (style or ())),
+        tuple(ratio or RATIOS),
+        protocol,
+        cutouts,
+        seed,
+        cache,
+    )
+    if as_json:
+        typer.echo(json.dumps([dataclasses.asdict(point) for point in points]))
+        return
+    for point in points:
+        typer.echo(
+            f"{point.model}, {point.style} {point.ratio:g} ({point.hidden:.1f} % hidden): "
+            f"R-1 {point.rank1:.1f}, mAP {point.mAP:.1f} [{point.low:.1f}, {point.high:.1f}]"
+        )
+    typer.echo(f"{points[0].dataset} under {points[0].protocol}; curves and page in {out}")

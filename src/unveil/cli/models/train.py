@@ -1,0 +1,53 @@
+"""``unveil train``: train a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def command(
+    recipe: Annotated[
+        str | None, typer.Argument(help="Recipe file (YAML), or the name of one of the package's recipes.")
+    ] = None,
+    overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/latest"),
+    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    init: Annotated[Path | None, typer.Option(help="Weights of the backbone to start from.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so much training, as Ctrl-C does.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the card of the model as JSON.")] = False,
+) -> None:
+    """Train a recipe; the run folder gets model, best model, metrics, recipe and training curves.
+
+    Ctrl-C saves the state; `--resume` goes on from it, on one device to the bit. With a larger `train.epochs` it trains
+    a finished run on.
+
+    **Example:** `unveil train bot data.train=market1501:/data/market data.test=market1501:/data/market --out runs/bot`
+    """
+    from unveil.cli.models.recipes import find_recipe
+    from unveil.errors import MissingExtraError
+    from unveil.recipe import load_recipe
+    from unveil.source_text import is_override
+    from unveil.training.loop import train
+    from unveil.training.metrics import NAME, read_metrics
+
+    changes = list(overrides or [])
+    if recipe is not None and is_override(recipe):
+        changes.insert(0, recipe)
+        recipe = None
+    if init is not None:
+        changes.append(f"backbone.init={init}")
+    model = train(load_recipe(find_recipe(recipe), changes), out, resume, cache, minutes)
+    try:
+        from unveil.report.curves import training_curves
+
+        training_curves(read_metrics(out / NAME), out / "curves.png")
+    except MissingExtraError as e:
+        typer.echo(f"no curves.png: {e}", err=True)
+    if as_json:
+        typer.echo(model.card.model_dump_json())
+    else:
+        typer.echo(f"model {model.card.fingerprint} in {out}")

@@ -1,0 +1,1 @@
+"""The search command, in files of embeddings and in galleries."""

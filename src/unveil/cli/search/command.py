@@ -1,0 +1,117 @@
+"""``unveil search``: where else is this person, in a gallery or in a file of embeddings?"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from unveil.cli.gallery.stores import FolderOption, StoreOption
+from unveil.errors import RecipeError
+from unveil.shipped import DEFAULT_MODEL
+
+IMAGE_OPTIONS = "an image, a folder, a manifest, a file of embeddings, or row:NUMBER of a gallery"
+
+
+class Clothes(StrEnum):
+    """Whether the clothes are the same, or may have changed."""
+
+    same = "same"
+    changed = "changed"
+
+
+class Rows(StrEnum):
+    """What a row of the answer is."""
+
+    tracklet = "tracklet"
+    crop = "crop"
+
+
+def command(
+    query: Annotated[str, typer.Argument(help=f"Query crops: {IMAGE_OPTIONS}.")],
+    gallery: Annotated[str, typer.Argument(help="Name of a gallery, or a file of embeddings (`unveil embed`).")],
+    model: Annotated[Path, typer.Option(help="Model that embeds the query; not used for embeddings.")] = Path(
+        DEFAULT_MODEL
+    ),
+    top: Annotated[int, typer.Option(min=1, max=10_000, help="Results for each query.")] = 10,
+    one_person: Annotated[bool, typer.Option(help="All query crops show one person: give one list.")] = False,
+    only: Annotated[str | None, typer.Option(help="Only query crops whose key contains this text.")] = None,
+    negatives: Annotated[
+        list[Path] | None, typer.Option("--not", help="Image of somebody who is not meant; may be given again.")
+    ] = None,
+    box: Annotated[str | None, typer.Option(help="Look at this part of the query image: x,y,width,height.")] = None,
+    mode: Annotated[Clothes, typer.Option(help="Whether clothes are the same or may have changed.")] = Clothes.same,
+    cameras: Annotated[list[str] | None, typer.Option("--camera", help="Gallery: any of these cameras.")] = None,
+    start: Annotated[str | None, typer.Option("--from", help="Gallery: not before: 2026-03-01T08:30.")] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Gallery: not after.")] = None,
+    min_visible: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Gallery: at least this share of the body shows.")
+    ] = None,
+    tags: Annotated[list[str] | None, typer.Option("--tag", help="Gallery: has this tag; all of several.")] = None,
+    rows: Annotated[Rows, typer.Option(help="Gallery: one result a tracklet, or one a crop.")] = Rows.tracklet,
+    rescore: Annotated[int, typer.Option(min=1, max=10_000, help="Gallery: candidates compared exactly.")] = 500,
+    why: Annotated[str | None, typer.Option(help="Gallery: reason, for the audit log.")] = None,
+    anyway: Annotated[bool, typer.Option(help="Gallery: search also when no person is seen on the query.")] = False,
+    engine: Annotated[str, typer.Option(help="Gallery: what runs the model: auto, torch, onnx or openvino.")] = "auto",
+    faces: Annotated[bool, typer.Option(help="Gallery: do not blur faces in --page and --sheet.")] = False,
+    sheet: Annotated[Path | None, typer.Option(help="Write the ranked sheet as a picture (.png).")] = None,
+    page: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page (.html).")] = None,
+    table: Annotated[Path | None, typer.Option("--csv", help="Write the results as a table (.csv).")] = None,
+    device: Annotated[str, typer.Option(help="File of embeddings: auto, cpu, cuda ...")] = "auto",
+    cache: Annotated[Path | None, typer.Option(help="File of embeddings: folder of decoded images.")] = None,
+    store: StoreOption = None,
+    folder: FolderOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+) -> None:
+    """Rank a gallery, or a file of embeddings, for a query; show why, as a table, a picture or a page.
+
+    In a gallery the audit log keeps who searched, why, and what was found. Faces in pages and sheets are blurred.
+
+    **Examples:** `unveil search query.jpg station --camera gate --why "lost child" --page found.html`,
+    `unveil search row:17 station --mode changed`, `unveil search query.jpg crops.safetensors --model runs/best`
+    """
+    from unveil.cli.search.in_files import FileSearch, search_file
+    from unveil.cli.search.in_gallery import GallerySearch, search_gallery
+    from unveil.gallery.search.query import read_box
+
+    others, place = tuple(negatives or ()), read_box(box) if box else None
+    if gallery.endswith(".safetensors") or Path(gallery).is_file():
+        limits = {"--camera": cameras, "--from": start, "--to": end, "--min-visible": min_visible, "--tag": tags}
+        if given := [name for name, value in limits.items() if value]:
+            raise RecipeError(f"{given[0]} needs a gallery; {gallery} is a file of embeddings")
+        asked = FileSearch(query, Path(gallery), model, top, one_person, only, others, place, mode.value, device, cache)
+        code = search_file(asked, sheet, page, table, as_json)
+    else:
+        code = search_gallery(
+            GallerySearch(
+                query=query,
+                gallery=gallery,
+                model=model,
+                top=top,
+                one_person=one_person,
+                only=only,
+                negatives=others,
+                box=place,
+                mode=mode.value,
+                cameras=tuple(cameras or ()),
+                start=start,
+                end=end,
+                min_visible=min_visible,
+                tags=tuple(tags or ()),
+                rows=rows.value,
+                rescore=rescore,
+                why=why,
+                anyway=anyway,
+                engine=engine,
+                faces=faces,
+                store=store,
+                folder=folder,
+            ),
+            sheet,
+            page,
+            table,
+            as_json,
+        )
+    raise typer.Exit(code)

@@ -1,0 +1,122 @@
+"""Search in a file of embeddings: exactly, each query crop by itself or all of one person together."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from unveil.cli.search.ranked import RankedList, rank, show
+from unveil.cli.sources import crops_of
+from unveil.cli.tables import Table
+from unveil.data.images import read_sample
+from unveil.errors import DataError
+from unveil.files import write_text
+from unveil.gallery.records import Mode
+from unveil.gallery.search.query import Box, cut
+from unveil.models.checkpoint import TrainedModel, load_model
+from unveil.models.device import pick_device
+from unveil.models.embed import embed_samples
+from unveil.models.embeddings import EmbeddedCrops, load_embeddings, same_model
+from unveil.records import Embedding, Sample
+
+
+@dataclass(frozen=True)
+class FileSearch:
+    """What was asked on the command line; see `unveil.cli.search.command`."""
+
+    query: str
+    gallery: Path
+    model: Path
+    top: int
+    one_person: bool
+    only: str | None
+    negatives: tuple[Path, ...]
+    box: Box | None
+    mode: Mode
+    device: str
+    cache: Path | None
+
+
+def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table: Path | None, as_json: bool) -> int:
+    """Search, print and write; return the exit code."""
+    found = load_embeddings(asked.gallery)
+    embedded = asked.query.endswith(".safetensors") and not asked.negatives
+    trained = None if embedded else load_model(asked.model, pick_device(asked.device))
+    query, bad = _query(asked, trained)
+    same_model(query, found)
+    if not query.samples:
+        raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
+    lists = rank(query, found, asked.top, asked.one_person, _negatives(asked, trained), asked.mode)
+    for line in bad:
+        typer.echo(f"left out: {line}", err=True)
+    if as_json:
+        typer.echo(json.dumps([ranked.to_dict() for ranked in lists], indent=2))
+    else:
+        for ranked in lists:
+            drawn = Table("rank", "distance", "crop", "person", "camera", title=f"query {ranked.title}")
+            for hit in ranked.hits:
+                s = hit.sample
+                drawn.add_row(str(hit.rank), f"{max(hit.distance, 0.0):.4f}", s.key, s.person or "", s.camera or "")
+            Console().print(drawn)
+    header = {"model": found.fingerprint, "gallery": found.source, "distance": found.embedding.metric}
+    written = show(lists, sheet, page, header)
+    if table is not None:
+        write_text(table, _csv(lists))
+        written.append(table)
+    for path in written:
+        typer.echo(f"wrote {path}", err=True)
+    return 1 if bad else 0
+
+
+def _query(asked: FileSearch, trained: TrainedModel | None) -> tuple[EmbeddedCrops, list[str]]:
+    """Return the query crops with their embedding, and a line for each file that cannot be read."""
+    query, only = asked.query, asked.only
+    if query.endswith(".safetensors"):
+        crops = load_embeddings(Path(query))
+        rows = [i for i, s in enumerate(crops.samples) if only is None or only in s.key]
+        picked = tuple(crops.samples[i] for i in rows)
+        return EmbeddedCrops(crops.embedding.select(rows), picked, crops.fingerprint, crops.source), []
+    assert trained is not None
+    dataset = crops_of(query)
+    samples = [s for s in dataset.samples if only is None or only in s.key]
+    if not samples:
+        raise DataError(f"no query crop in {query} has {only!r} in its key")
+    if asked.box is not None:
+        samples = [_boxed(sample, asked.box) for sample in samples]
+    embedding, store = embed_samples(trained, samples, asked.cache, dataset.parsing_scheme)
+    return EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, query), [str(bad) for bad in store.bad]
+
+
+def _boxed(sample: Sample, box: Box) -> Sample:
+    from PIL import Image
+
+    data = io.BytesIO()
+    Image.fromarray(cut(read_sample(sample), box, sample.key)).save(data, "PNG")
+    return Sample(sample.key, data=data.getvalue(), person=sample.person, camera=sample.camera, time=sample.time)
+
+
+def _negatives(asked: FileSearch, trained: TrainedModel | None) -> Embedding | None:
+    if not asked.negatives:
+        return None
+    assert trained is not None
+    embedding, store = embed_samples(trained, [Sample(str(path), path) for path in asked.negatives], asked.cache)
+    if store.bad:
+        raise DataError(str(store.bad[0]))
+    return embedding
+
+
+def _csv(lists: list[RankedList]) -> str:
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(("query", "rank", "key", "path", "distance", "person", "camera"))
+    for ranked in lists:
+        for hit in ranked.hits:
+            s = hit.sample
+            writer.writerow((ranked.title, hit.rank, s.key, s.path or "", hit.distance, s.person, s.camera))
+    return out.getvalue()

@@ -1,0 +1,173 @@
+"""Search in a gallery: one person at a time, noted in the audit log before anything is shown."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from unveil.cli.gallery.stores import moment as seconds
+from unveil.cli.gallery.stores import opened, user
+from unveil.cli.sources import crops_of
+from unveil.cli.tables import Table
+from unveil.data.images import read_image, read_sample
+from unveil.errors import DataError
+from unveil.gallery.ingest.quality import find_parser, without_hidden
+from unveil.gallery.output.report import answer_of, report_dict, write_report
+from unveil.gallery.output.timeline import moment
+from unveil.gallery.records import Filter, Mode, Rows
+from unveil.gallery.search.query import Box, check_people, cut
+from unveil.gallery.search.searcher import Found, Query, Searcher
+from unveil.gallery.store.protocol import Store
+from unveil.inference.engine import Engine
+from unveil.inference.load import load_engine
+from unveil.models.embeddings import load_embeddings
+from unveil.parsing.onnx_parser import OnnxParser
+from unveil.records import Embedding
+from unveil.report.sheet import ranked_sheet
+
+ROW = "row:"
+
+
+@dataclass(frozen=True)
+class GallerySearch:
+    """What was asked on the command line; see `unveil.cli.search.command`."""
+
+    query: str
+    gallery: str
+    model: Path
+    top: int
+    one_person: bool
+    only: str | None
+    negatives: tuple[Path, ...]
+    box: Box | None
+    mode: Mode
+    cameras: tuple[str, ...]
+    start: str | None
+    end: str | None
+    min_visible: float | None
+    tags: tuple[str, ...]
+    rows: Rows
+    rescore: int
+    why: str | None
+    anyway: bool
+    engine: str
+    faces: bool
+    store: str | None
+    folder: Path | None
+
+
+def search_gallery(
+    asked: GallerySearch, sheet: Path | None, page: Path | None, table: Path | None, as_json: bool
+) -> int:
+    """Search, note it, print and write; return the exit code."""
+    where = Filter(
+        cameras=asked.cameras,
+        start=seconds(asked.start, "--from"),
+        end=seconds(asked.end, "--to"),
+        tags=asked.tags,
+        min_visible=asked.min_visible,
+        rows=asked.rows,
+    )
+    with opened(asked.store, asked.folder) as store:
+        searcher = Searcher(store, asked.gallery)
+        positives, fingerprint, pictures, negatives, own = _query(asked, store)
+        query = Query(
+            positives, fingerprint, negatives, where, asked.rows, asked.top, asked.rescore, asked.mode, own=own
+        )
+        found = searcher.search(query)
+        store.log(
+            {
+                "who": user(), "action": "search", "why": asked.why, "gallery": asked.gallery,
+                "query": found.query_hash, "results": [hit.item.id for hit in found.hits],
+                "details": {"mode": asked.mode, "where": {k: v for k, v in asdict(where).items() if v}},
+            }
+        )  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(report_dict(found), indent=2))
+    else:
+        _print(found, asked)
+    if sheet is not None:
+        ranked_sheet([answer_of(found, pictures, not asked.faces)], sheet, f"gallery {asked.gallery}")
+    for path in (page, table):
+        if path is not None:
+            write_report(found, pictures, path, not asked.faces, f"Search in {asked.gallery}")
+    for path in (sheet, page, table):
+        if path is not None:
+            typer.echo(f"wrote {path}", err=True)
+    return 0
+
+
+def _print(found: Found, asked: GallerySearch) -> None:
+    columns = ("rank", "row", "distance", *(("probability",) if found.calibrated else ()), "camera", "time", "why")
+    drawn = Table(*columns, title=f"{asked.query} in {asked.gallery}")
+    for rank, hit in enumerate(found.hits, 1):
+        sure = () if hit.probability is None else (f"{hit.probability:.0%}",)
+        place = (hit.item.camera or "", moment(hit.item.time), hit.reason)
+        drawn.add_row(str(rank), str(hit.item.id), f"{max(hit.distance, 0.0):.4f}", *sure, *place)
+    if found.hits:
+        Console().print(drawn)
+    for note in found.notes:
+        typer.echo(note)
+    typer.echo(
+        f"{found.candidates} rows, {found.rescored} compared exactly (coarse stage: {found.coarse}), "
+        f"{found.milliseconds:.0f} ms; query {found.query_hash}"
+    )
+
+
+def _query(
+    asked: GallerySearch, store: Store
+) -> tuple[Embedding, str, list[np.ndarray], Embedding | None, tuple[int, ...]]:
+    """Return positives, the fingerprint of their model, pictures to show, negatives, and rows that are the query."""
+    embedded = asked.query.startswith(ROW) or asked.query.endswith(".safetensors")
+    engine = None if embedded and not asked.negatives else load_engine(asked.model, asked.engine)
+    parser = None if engine is None else find_parser()
+    negatives = _negatives(asked, engine, parser)
+    if asked.query.startswith(ROW):
+        fingerprint = store.info(asked.gallery).space.fingerprint if engine is None else engine.fingerprint
+        number, embedding, pictures = _stored(asked, store)
+        return embedding, fingerprint, pictures, negatives, (number,)
+    if asked.query.endswith(".safetensors"):
+        crops = load_embeddings(Path(asked.query))
+        rows = [i for i, s in enumerate(crops.samples) if asked.only is None or asked.only in s.key]
+        _one_person(len(rows), asked)
+        return crops.embedding.select(rows), crops.fingerprint, [], negatives, ()
+    assert engine is not None
+    samples = [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
+    _one_person(len(samples), asked)
+    pictures = [cut(read_sample(s), asked.box, s.key) for s in samples]
+    if not asked.anyway and parser is not None:
+        check_people(pictures, [s.key for s in samples], parser)
+    return without_hidden(engine.embed(pictures), pictures, parser), engine.fingerprint, pictures, negatives, ()
+
+
+def _stored(asked: GallerySearch, store: Store) -> tuple[int, Embedding, list[np.ndarray]]:
+    number = asked.query[len(ROW) :]
+    if not number.isdecimal() or len(number) > 18:
+        raise DataError(f"a row is named as row:17, got {asked.query!r}")
+    ids, embedding = store.embeddings(asked.gallery, [int(number)])
+    if not len(ids):
+        raise DataError(f"gallery {asked.gallery!r} has no row {number}")
+    pictures = [read_image(item.thumbnail) for item in store.items(asked.gallery, [int(number)])]
+    return int(number), embedding, pictures
+
+
+def _one_person(count: int, asked: GallerySearch) -> None:
+    if not count:
+        raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
+    if count > 1 and not asked.one_person:
+        raise DataError(
+            f"{asked.query} has {count} crops: a gallery is searched for one person at a time; --one-person takes "
+            "all of them for one, --only picks some"
+        )
+
+
+def _negatives(asked: GallerySearch, engine: Engine | None, parser: OnnxParser | None) -> Embedding | None:
+    if engine is None:
+        return None
+    pictures = [read_image(path) for path in asked.negatives]
+    return without_hidden(engine.embed(pictures), pictures, parser)
