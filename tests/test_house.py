@@ -16,7 +16,7 @@ FLOORS = {
     "nn": 2, "losses": 2, "world": 2, "datasets": 2.5,
     "methods": 3, "evaluation": 3,
     "models": 4, "export": 4.3, "inference": 4.6,
-    "training": 5.0, "report": 5.3, "gallery": 5.5, "experiments": 5.6, "server": 5.8,
+    "training": 5.0, "report": 5.3, "gallery": 5.5, "experiments": 5.6, "server": 5.8, "api": 5.8,
     "cli": 6, "__main__": 7,
 }  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))

@@ -7,6 +7,7 @@ to time: `wrong` says whether the chain still has it.
 
 from __future__ import annotations
 
+import getpass
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -19,6 +20,14 @@ START = "0" * 64
 FIELDS = ("who", "role", "action", "why", "gallery", "query", "results", "details")
 NEEDED = ("who", "action")
 MOST_BYTES = 100_000
+
+
+def user() -> str:
+    """Return who runs this process, for the log."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 @dataclass(frozen=True)

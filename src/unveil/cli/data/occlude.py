@@ -106,8 +106,8 @@ def _named(source: str, like: str | None, style: str) -> DataSource | None:
     Of PRCC ``rgb/val`` belongs to it, which the authors' copy has; a world comes with its maps in Pascal-Person-Part
     for the style that draws from these components.
     """
-    from unveil.cli.sources import is_dataset
     from unveil.data.readers.prcc import has_val
+    from unveil.datasets.sources import is_dataset
     from unveil.recipe import DataSource
 
     if like:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened, user
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
+from unveil.gallery.audit import user
 from unveil.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -119,9 +120,10 @@ def command(
 
 def _works(source: str) -> list[str | tuple[str, list[Sample]]]:
     """Return what a source holds: videos by name, images as samples."""
-    from unveil.cli.sources import crops_of, is_dataset
+    from unveil.cli.sources import crops_of
     from unveil.data.media_types import VIDEO_SUFFIXES, media_type
     from unveil.data.walk import walk
+    from unveil.datasets.sources import is_dataset
     from unveil.video.decode import is_address
 
     path = Path(source)

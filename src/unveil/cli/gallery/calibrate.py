@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from unveil.cli.gallery.stores import FolderOption, StoreOption, opened, user
+from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.cli.tables import Table
+from unveil.gallery.audit import user
 
 if TYPE_CHECKING:
     from unveil.gallery.records import Mode

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened, user
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
+from unveil.gallery.audit import user
 
 if TYPE_CHECKING:
     from unveil.gallery.records import Filter

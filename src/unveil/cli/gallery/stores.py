@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,14 +30,6 @@ def opened(address: str | None, folder: Path | None) -> Iterator[Store]:
         yield store
     finally:
         store.close()
-
-
-def user() -> str:
-    """Return who runs the command, for the audit log."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 def moment(text: str | None, what: str) -> float | None:

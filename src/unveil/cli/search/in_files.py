@@ -11,7 +11,7 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
-from unveil.cli.search.ranked import RankedList, rank, show
+from unveil.cli.search.ranked import show
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
 from unveil.data.images import read_sample
@@ -19,6 +19,7 @@ from unveil.errors import DataError
 from unveil.files import write_text
 from unveil.gallery.records import Mode
 from unveil.gallery.search.query import Box, cut
+from unveil.gallery.search.ranked_lists import RankedList, rank
 from unveil.models.checkpoint import TrainedModel, load_model
 from unveil.models.device import pick_device
 from unveil.models.embed import embed_samples

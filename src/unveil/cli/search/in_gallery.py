@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +11,18 @@ import typer
 from rich.console import Console
 
 from unveil.cli.gallery.stores import moment as seconds
-from unveil.cli.gallery.stores import opened, user
+from unveil.cli.gallery.stores import opened
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
 from unveil.data.images import read_image, read_sample
 from unveil.errors import DataError
-from unveil.gallery.ingest.quality import find_parser, without_hidden
+from unveil.gallery.audit import user
+from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.output.report import answer_of, report_dict, write_report
 from unveil.gallery.output.timeline import moment
 from unveil.gallery.records import Filter, Mode, Rows
-from unveil.gallery.search.query import Box, check_people, cut
+from unveil.gallery.search.audited import audited_search
+from unveil.gallery.search.query import Box, cut, embed_person
 from unveil.gallery.search.searcher import Found, Query, Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -79,14 +81,7 @@ def search_gallery(
         query = Query(
             positives, fingerprint, negatives, where, asked.rows, asked.top, asked.rescore, asked.mode, own=own
         )
-        found = searcher.search(query)
-        store.log(
-            {
-                "who": user(), "action": "search", "why": asked.why, "gallery": asked.gallery,
-                "query": found.query_hash, "results": [hit.item.id for hit in found.hits],
-                "details": {"mode": asked.mode, "where": {k: v for k, v in asdict(where).items() if v}},
-            }
-        )  # fmt: skip
+        found = audited_search(searcher, query, who=user(), why=asked.why)
     if as_json:
         typer.echo(json.dumps(report_dict(found), indent=2))
     else:
@@ -140,9 +135,9 @@ def _query(
     samples = [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
     _one_person(len(samples), asked)
     pictures = [cut(read_sample(s), asked.box, s.key) for s in samples]
-    if not asked.anyway and parser is not None:
-        check_people(pictures, [s.key for s in samples], parser)
-    return without_hidden(engine.embed(pictures), pictures, parser), engine.fingerprint, pictures, negatives, ()
+    keys = [s.key for s in samples]
+    positives = embed_person(pictures, keys, engine=engine, parser=parser, skip_person_check=asked.anyway)
+    return positives, engine.fingerprint, pictures, negatives, ()
 
 
 def _stored(asked: GallerySearch, store: Store) -> tuple[int, Embedding, list[np.ndarray]]:
@@ -169,5 +164,5 @@ def _one_person(count: int, asked: GallerySearch) -> None:
 def _negatives(asked: GallerySearch, engine: Engine | None, parser: OnnxParser | None) -> Embedding | None:
     if engine is None:
         return None
-    pictures = [read_image(path) for path in asked.negatives]
-    return without_hidden(engine.embed(pictures), pictures, parser)
+    pictures, names = [read_image(path) for path in asked.negatives], [str(path) for path in asked.negatives]
+    return embed_person(pictures, names, engine=engine, parser=parser, skip_person_check=True)

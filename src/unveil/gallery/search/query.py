@@ -7,8 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.ingest.quality import WHOLE
+from unveil.gallery.ingest.quality import WHOLE, without_hidden
+from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
+from unveil.records import Embedding
 
 FEWEST_PIXELS = 8  # of the shorter side of a crop
 # When nobody is seen: the picture is flat (grey levels; crops of people have from 13 on), the parser takes almost no
@@ -78,3 +80,28 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
         little = person < LITTLE_PERSON and shown < LITTLE_BODY
         if image.mean(axis=2).std() < FLAT or person < LEAST_PERSON or little:
             raise NobodyError(f"{name}: no person is seen on it; choose another picture, or draw a box around someone")
+
+
+def embed_person(
+    images: Sequence[np.ndarray],
+    names: Sequence[str],
+    *,
+    engine: Engine,
+    parser: OnnxParser | None,
+    skip_person_check: bool = False,
+) -> Embedding:
+    """Return the embedding of the crops of a query; parts that the parser does not see do not count.
+
+    Args:
+        images: crops ``(H, W, 3)`` uint8 RGB.
+        names: what errors call them.
+        engine: embeds them.
+        parser: says whether a person is on them, and which parts show; ``None`` takes every crop and every part.
+        skip_person_check: take crops on which no person is detected.
+
+    Raises:
+        NobodyError: no person is detected on a crop; names the first.
+    """
+    if parser is not None and not skip_person_check:
+        check_people(images, names, parser)
+    return without_hidden(engine.embed(images), images, parser)

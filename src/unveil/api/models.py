@@ -1,0 +1,112 @@
+"""Models in a program: load one, embed crops with it, measure it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from unveil.api.crops import Crops, dataset_of
+from unveil.data.images import read_sample
+from unveil.data.walk import LeftOutNote
+from unveil.errors import DataError
+from unveil.evaluation.evaluate import Result
+from unveil.evaluation.rerank import RerankSettings
+from unveil.inference.backends.pytorch import torch_engine
+from unveil.models import checkpoint
+from unveil.models.checkpoint import TrainedModel
+from unveil.models.device import pick_device
+from unveil.models.embed import embed_samples
+from unveil.models.embeddings import EmbeddedCrops
+from unveil.models.evaluate import evaluate_model
+from unveil.recipe import DataSource
+from unveil.records import Split
+from unveil.shipped import DEFAULT_MODEL
+
+log = logging.getLogger(__name__)
+
+
+def load_model(path: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> TrainedModel:
+    """Load a trained model.
+
+    Args:
+        path: a model file (``.safetensors``), the folder of a training run, or ``unveil:NAME`` for weights in this
+            package; by default those that the command line uses.
+        device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1" ...
+
+    Raises:
+        CheckpointError: there is no such model, or the file is damaged.
+        RecipeError: there is no such device.
+    """
+    return checkpoint.load_model(path, pick_device(device))
+
+
+def embed(
+    model: TrainedModel,
+    crops: Crops,
+    *,
+    split: Split | None = None,
+    cache: Path | None = None,
+    batch_size: int | None = None,
+) -> EmbeddedCrops:
+    """Embed crops; what cannot be read is left out and logged as a warning.
+
+    Args:
+        model: see `load_model`.
+        crops: an image, a list of images, or a source of many; see `unveil.api.crops.Crops`.
+        split: only this split of a dataset.
+        cache: where decoded files are kept for the next time; the cache of the user by default. Images that are given
+            in memory are never written.
+        batch_size: crops at a time; that of the model's recipe by default.
+
+    Returns:
+        The N samples that could be read, and as numpy arrays ``embedding.vectors`` ``(N, E, D)`` and
+        ``embedding.visibility`` ``(N, E)`` in [0, 1].
+
+    Raises:
+        DataError: there is no crop, or none can be read.
+        ImageError: an image in memory cannot be decoded.
+    """
+    dataset = dataset_of(crops)
+    for note in dataset.notes:
+        if isinstance(note, LeftOutNote):
+            log.warning("%s: %s", dataset.name, note)
+    samples = tuple(sample for sample in dataset.samples if split is None or sample.split == split)
+    if not samples:
+        raise DataError(f"{dataset.name} has no crop of split {split!r}")
+    source = f"{dataset.name}#{dataset.hash}"
+    if all(sample.data for sample in samples):
+        embedding = torch_engine(model, batch=batch_size).embed([read_sample(sample) for sample in samples])
+        return EmbeddedCrops(embedding, samples, model.card.fingerprint, source)
+    embedding, store = embed_samples(model, samples, cache, dataset.parsing_scheme, batch_size)
+    return EmbeddedCrops(embedding, store.samples, model.card.fingerprint, source)
+
+
+def evaluate(
+    model: TrainedModel,
+    data: str | DataSource | Sequence[str | DataSource],
+    *,
+    protocols: Sequence[str] = (),
+    rerank: bool = False,
+    cache: Path | None = None,
+) -> list[Result]:
+    """Measure a model: CMC, mAP and mINP with 95 % intervals.
+
+    Args:
+        model: see `load_model`.
+        data: datasets to test on, ``name:root?option=value``, for example ``market1501:/data/market`` or
+            ``manifest:crops/manifest.csv``.
+        protocols: names of protocols; by default all that a dataset's own papers use.
+        rerank: also report each figure after k-reciprocal re-ranking.
+        cache: where decoded files are kept for the next time; the cache of the user by default.
+
+    Returns:
+        One result for each dataset and protocol, in order; printed, each names protocol, hash and dropped queries.
+
+    Raises:
+        DataError: a dataset cannot be read.
+        ProtocolError: a protocol is unknown, or a dataset lacks what it needs.
+    """
+    several = [data] if isinstance(data, (str, DataSource)) else data
+    sources = [source if isinstance(source, DataSource) else DataSource.of(source) for source in several]
+    return evaluate_model(model, sources, tuple(protocols), cache, RerankSettings() if rerank else None)
