@@ -7,7 +7,7 @@ from unveil.errors import RecipeError, UnveilError
 from unveil.experiments.ablation import as_markdown, cells_of, find_table, tables
 from unveil.experiments.grid import Cell, Figure, run_grid, summary
 from unveil.methods import METHODS, method_settings, training_settings
-from unveil.methods.ablation import Row, Table
+from unveil.methods.tables.table import Row, Table
 from unveil.models.checkpoint import load_model
 from unveil.recipe import load_recipe
 from unveil.training.loop import train

@@ -10,8 +10,9 @@ from unveil.errors import DataError, RecipeError
 from unveil.losses.cross_clothes_triplet import cross_clothes_triplet
 from unveil.losses.part_triplet import part_triplet
 from unveil.methods import METHODS, build_method, method_needs, method_settings
-from unveil.methods.combined import ABLATIONS, MAPS, PARTS
+from unveil.methods.combined import MAPS, PARTS
 from unveil.methods.method import LabelSpace, Step
+from unveil.methods.tables.combined import ABLATIONS
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, save_model
 from unveil.nn.backbones import build_backbone

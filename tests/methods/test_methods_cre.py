@@ -9,9 +9,9 @@ from unveil.errors import DataError, RecipeError
 from unveil.losses.cross_clothes_triplet import cross_clothes_triplet
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods import method_settings
-from unveil.methods.cre import ABLATIONS
 from unveil.methods.inference import embed_batches
 from unveil.methods.method import Step
+from unveil.methods.tables.cre import ABLATIONS
 from unveil.nn.body_shape_attention import BodyShapeAttention
 from unveil.records import UNLABELLED
 

@@ -12,7 +12,7 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_triplet import part_triplet
 from unveil.methods import method_settings
 from unveil.methods.method import Step
-from unveil.methods.oc4 import ABLATIONS
+from unveil.methods.tables.oc4 import ABLATIONS
 from unveil.recipe import OptimSettings, load_recipe
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update
 

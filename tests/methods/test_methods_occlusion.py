@@ -1,13 +1,12 @@
 """What SBS, SSGR, PAB-ReID and OCNet have in common, and every row of their papers' ablation tables."""
 
-import importlib
-
 import pytest
 import torch
 import torch.nn.functional as F
 
-from unveil.methods import METHODS, build_method
+from unveil.methods import build_method
 from unveil.methods.method import LabelSpace, Step
+from unveil.methods.tables import TABLES
 from unveil.nn.backbones import build_backbone
 from unveil.recipe import BackboneChoice
 from unveil.records import Batch
@@ -44,14 +43,10 @@ def total(terms):
     return torch.stack(list(terms.values())).sum()
 
 
-def tables(name):
-    return importlib.import_module(METHODS[name].partition(":")[0]).ABLATIONS
-
-
 ROWS = [
     (name, table.title, row)
     for name in ("ssgr", "pab", "ocnet")
-    for table in tables(name).values()
+    for table in TABLES[name].values()
     for row in table.rows
 ]
 

@@ -8,7 +8,7 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods import build_method, method_settings
 from unveil.methods.method import LabelSpace, Step
-from unveil.methods.ocnet import ABLATIONS
+from unveil.methods.tables.ocnet import ABLATIONS
 
 
 def vectors_of(method):

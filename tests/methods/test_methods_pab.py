@@ -7,7 +7,8 @@ from unveil.errors import DataError, RecipeError
 from unveil.losses.part_triplet import part_triplet
 from unveil.methods import method_settings
 from unveil.methods.method import Step
-from unveil.methods.pab import ABLATIONS, PARTS
+from unveil.methods.pab import PARTS
+from unveil.methods.tables.pab import ABLATIONS
 
 HOLISTIC = {"id_global", "id_foreground", "id_concat"}
 

@@ -7,7 +7,8 @@ from unveil.errors import RecipeError
 from unveil.losses.bounded_exponential import bounded_exponential
 from unveil.methods import method_settings, training_settings
 from unveil.methods.method import Step
-from unveil.methods.ssgr import ABLATIONS, _Branch
+from unveil.methods.ssgr import _Branch
+from unveil.methods.tables.ssgr import ABLATIONS
 
 BASELINE = dict(ABLATIONS["table5"].rows[0].settings)
 

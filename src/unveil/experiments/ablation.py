@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Mapping
 
 from unveil.errors import RecipeError, nearest
 from unveil.experiments.grid import Cell, Figure, summary
 from unveil.methods import method_class
-from unveil.methods.ablation import Table
+from unveil.methods.tables import TABLES
+from unveil.methods.tables.table import Table
 from unveil.recipe import Recipe, with_overrides
 
 WORDS = {"rank1": "Rank-1", "rank5": "Rank-5", "rank10": "Rank-10", "mAP": "mAP"}
 
 
-def tables(method: str) -> dict[str, Table]:
-    """Return the ablation tables of a method by short name; empty when its paper has none."""
-    module = importlib.import_module(method_class(method).__module__)
-    found: dict[str, Table] = getattr(module, "ABLATIONS", {})
-    return found
+def tables(method: str) -> Mapping[str, Table]:
+    """Return the ablation tables of a method by short name; empty when its paper has none.
+
+    Raises:
+        RecipeError: no method has that name.
+    """
+    method_class(method)
+    return TABLES.get(method, {})
 
 
 def find_table(method: str, name: str | None) -> Table:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unveil.methods.ablation import Row, Table
 from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
 from unveil.methods.method import LabelSpace, Step
 from unveil.nn.backbone import Backbone
@@ -49,26 +48,3 @@ class CAL(ClothesBranch):
         """Return one vector a crop, compared by cosine."""
         vectors = self.global_vectors(self.backbone(batch.images))
         return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
-
-
-ABLATIONS = {
-    "clothes": Table(
-        "Clothes-based adversarial loss",
-        "changed clothes",
-        (
-            "PRCC R-1",
-            "PRCC mAP",
-            "LTCC R-1",
-            "LTCC mAP",
-            "Occ-PRCC R-1",
-            "Occ-PRCC mAP",
-            "Occ-LTCC R-1",
-            "Occ-LTCC mAP",
-        ),
-        (
-            Row("identity alone", {"clothes_loss": False}),
-            Row("CAL", {}, (55.21, 55.83, 34.41, 16.12, 45.34, 43.21, 29.94, 9.23)),
-        ),
-        "The figures are those that OC4-ReID prints for CAL in its Table I.",
-    ),
-}

@@ -31,7 +31,7 @@ def command(
     from unveil.experiments.ablation import as_markdown
     from unveil.experiments.grid import Cell, run_grid
     from unveil.files import write_text
-    from unveil.methods.ablation import Row, Table
+    from unveil.methods.tables.table import Row, Table
     from unveil.recipe import load_recipe
     from unveil.source_text import is_override
 

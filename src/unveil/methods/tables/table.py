@@ -1,6 +1,6 @@
 """Tables of the papers as data: the settings of each row and the figures that the authors print for it.
 
-Every method file with such tables has a constant ``ABLATIONS: dict[str, Table]``, from a short name ("table2", "k") to
+Each file of this package has a constant ``ABLATIONS: dict[str, Table]``, from a short name ("table2", "k") to
 the table. The figures are the papers' own, on their data; nothing here was measured with this project.
 """
 
