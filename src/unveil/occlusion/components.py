@@ -16,6 +16,7 @@ from unveil.errors import DataError
 from unveil.files import cache_dir
 from unveil.label_sets import PASCAL7, get_scheme
 from unveil.occlusion.parts import COMPONENTS
+from unveil.parsing.default import default_parser
 from unveil.parsing.mapping import map_labels
 from unveil.parsing.parse import parse_dataset
 from unveil.records import Dataset
@@ -73,8 +74,6 @@ def with_components(dataset: Dataset, tree: Path, scheme: str | None = None, *, 
             f"`unveil parse ... --scheme {PASCAL7.name} --out {tree}`, or leave --parsing out and the package's own "
             "parser makes them"
         )
-    from unveil.parsing.default import default_parser
-
     parser = default_parser(scheme=PASCAL7.name)
     made = cache_dir() / "components" / f"{dataset.hash}-{parser.fingerprint}"
     log.info("no maps in %s: the package's own parser makes them, in %s", folder, made)

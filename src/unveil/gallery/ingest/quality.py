@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from unveil.errors import MissingExtraError
+from unveil.parsing.default import default_parser
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
 from unveil.video.records import Box, Image
@@ -107,8 +108,6 @@ def together(worth: float, visible: float | None) -> Quality:
 def find_parser(threads: int = 0) -> OnnxParser | None:
     """Return the package's own parser; ``None`` where ONNX Runtime is not installed."""
     try:
-        from unveil.parsing.default import default_parser
-
         return default_parser(threads)
     except MissingExtraError:
         return None

@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from unveil.errors import MissingExtraError
+from unveil.parsing.default import default_parser
 from unveil.parsing.onnx_parser import OnnxParser
 
 HEAD = ("face", "hair", "hat", "sunglasses", "head")
@@ -25,8 +26,6 @@ BLOCKS = 6  # what is left: so many blocks across
 
 def face_parser() -> OnnxParser | None:
     """Return the package's own parser; ``None`` where ONNX Runtime is not installed."""
-    from unveil.parsing.default import default_parser
-
     try:
         return default_parser()
     except MissingExtraError:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unveil.errors import MissingExtraError, UnveilError
+from unveil.gallery.store.watch import WATCH
 
 if TYPE_CHECKING:
     import psycopg
@@ -43,8 +44,6 @@ class Connections:
     def __init__(self, address: Callable[[], str], seconds: float = SECONDS_TO_ANSWER) -> None:
         try:
             import psycopg
-
-            from unveil.gallery.store.watch import WATCH
         except ImportError as e:
             raise MissingExtraError("the store of galleries", "gallery") from e
         self._watch = WATCH

@@ -12,6 +12,7 @@ from unveil.world.arrays import Floats, Ints
 from unveil.world.people.anatomy import CREASES
 from unveil.world.people.hanging import Hanging, hanging
 from unveil.world.people.skeleton import Skeleton
+from unveil.world.render.kernels import vertex_normals
 
 ALWAYS = 1.0
 
@@ -126,8 +127,6 @@ class Figure:
 
 def join(pieces: list[Piece], skeleton: Skeleton, hung: tuple[int, ...]) -> Figure:
     """Return one figure; vertices that no triangle uses are dropped."""
-    from unveil.world.render.kernels import vertex_normals
-
     columns: dict[str, list[NDArray]] = {
         name: []
         for name in (
