@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 
 from unveil import __version__
 from unveil.errors import DataError, UnveilError
-from unveil.gallery.search.query import NobodyError
+from unveil.gallery.search.query import NoPersonDetectedError
 from unveil.server.middleware.shell import Shell, error_body
 from unveil.server.routes import galleries, operations, pictures, searches
 from unveil.server.routes.page import page_router
@@ -74,6 +74,6 @@ async def _unusable(request: Request, error: Exception) -> JSONResponse:
     """Data that cannot be used is the client's matter; anything else of ours means that a part is not there."""
     if isinstance(error, DataError):
         status = 409 if isinstance(error, OtherModelError) else 422
-        return _answer(request, status, str(error), anyway=isinstance(error, NobodyError))
+        return _answer(request, status, str(error), anyway=isinstance(error, NoPersonDetectedError))
     log.error("request %s: %s", request.state.request, error)
     return _answer(request, 503, "a part of the server does not answer; its log says which")

@@ -179,7 +179,7 @@ class Service:
         """Refuse pictures of a query, or boxes on them, on which nobody is seen; rows of a gallery are not looked at.
 
         Raises:
-            NobodyError: names the first of them.
+            NoPersonDetectedError: names the first of them.
         """
         shown = [(piece.picture, piece.box) for piece in pieces if piece.picture is not None]
         for number, (name, box) in enumerate(shown, 1):

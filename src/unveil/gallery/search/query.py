@@ -23,7 +23,7 @@ LITTLE_PERSON, LITTLE_BODY = 0.12, 0.42
 Box = tuple[int, int, int, int]
 
 
-class NobodyError(DataError):
+class NoPersonDetectedError(DataError):
     """No person is seen on a picture of a query; whoever knows better may search with it anyway."""
 
 
@@ -71,7 +71,7 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
         parser: any human parser; what is not background counts as a person.
 
     Raises:
-        NobodyError: names the first picture without a person.
+        NoPersonDetectedError: names the first picture without a person.
     """
     parsed = parser.parse(list(images))
     body = parsed.visibility[:, parsed.parts.index(WHOLE)] if WHOLE in parsed.parts else np.ones(len(images))
@@ -79,7 +79,9 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
         person = float((labels > 0).mean())
         little = person < LITTLE_PERSON and shown < LITTLE_BODY
         if image.mean(axis=2).std() < FLAT or person < LEAST_PERSON or little:
-            raise NobodyError(f"{name}: no person is seen on it; choose another picture, or draw a box around someone")
+            raise NoPersonDetectedError(
+                f"{name}: no person is seen on it; choose another picture, or draw a box around someone"
+            )
 
 
 def embed_person(
@@ -100,7 +102,7 @@ def embed_person(
         skip_person_check: take crops on which no person is detected.
 
     Raises:
-        NobodyError: no person is detected on a crop; names the first.
+        NoPersonDetectedError: no person is detected on a crop; names the first.
     """
     if parser is not None and not skip_person_check:
         check_people(images, names, parser)
