@@ -8,17 +8,28 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_cli_gallery import gallery, listed, model
+from test_cli_gallery import gallery, model
 
 from films import box_at, picture, write_boxes, write_film
 from generated import figure
 from own_postgres import server, server_folder
 from unveil.gallery.ingest.images import is_wide
+from unveil.gallery.records import Filter, Item
+from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.protocol import all_items
 
-__all__ = ["gallery", "listed", "model", "server", "server_folder"]
+__all__ = ["gallery", "model", "server", "server_folder"]
 
 PEOPLE = 2
 NUMBERS = (14, 40)  # frames with one and with two people in sight
+
+
+def items(address: str, name: str) -> list[Item]:
+    store = open_store(address)
+    try:
+        return list(all_items(store, name, Filter()))
+    finally:
+        store.close()
 
 
 @pytest.fixture
@@ -42,29 +53,28 @@ def boxes_by_name(path: Path, folder: str = "") -> Path:
     return path
 
 
-def test_boxes_find_people_on_images(gallery, model, scenes, tmp_path):
+def test_boxes_find_people_on_images(gallery, model, scenes, tmp_path, server):
     words = ("add", scenes, "--gallery", "s", "--model", model, "--engine", "torch", "--no-parser", "--camera", "c")
     boxes = boxes_by_name(tmp_path / "boxes.csv", "scenes\\")
     out, err = gallery(*words, "--boxes", boxes, "--json")
     told = json.loads(out)
     expected = [box for number in NUMBERS for person in range(PEOPLE) if (box := box_at(person, number))]
     assert told["added"][0]["boxes"] == len(expected) == told["crops"] and "warning" not in err
-    rows = listed(gallery, tmp_path, "s")
-    assert sorted(tuple(row["box"]) for row in rows) == sorted(expected)
-    assert {row["person"] for row in rows} == {"p0", "p1"} and {row["camera"] for row in rows} == {"c"}
+    rows = items(server, "s")
+    assert sorted(row.box for row in rows) == sorted(expected)
+    assert {row.person for row in rows} == {"p0", "p1"} and {row.camera for row in rows} == {"c"}
     out, _ = gallery(*words, "--boxes", boxes, "--json")
     again = json.loads(out)["added"][0]
     assert (again["crops"], again["known"]) == (0, len(expected)), "the same people are not added twice"
 
 
-def test_boxes_by_number_count_through_the_images(gallery, model, scenes, tmp_path):
+def test_boxes_by_number_count_through_the_images(gallery, model, scenes, tmp_path, server):
     table = tmp_path / "det.txt"
     table.write_text("1,-1,10,10,24,60,0.9\n2,-1,20,12,24,60,0.8\n2,-1,90,12,24,60,0.7\n")
     out, _ = gallery("add", scenes, "--gallery", "s", "--model", model, "--engine", "torch", "--no-parser",
                      "--boxes", table, "--json")  # fmt: skip
     assert json.loads(out)["crops"] == 3
-    rows = listed(gallery, tmp_path, "s")
-    assert sorted((Path(row["source"]).name, tuple(row["box"])) for row in rows) == [
+    assert sorted((Path(row.source).name, row.box) for row in items(server, "s")) == [
         ("cam_14.png", (10, 10, 24, 60)), ("cam_40.png", (20, 12, 24, 60)), ("cam_40.png", (90, 12, 24, 60)),
     ]  # fmt: skip
 
@@ -77,7 +87,7 @@ def test_a_wide_image_without_a_detector_is_a_warning(gallery, model, scenes):
     assert "warning: 2 images are wider than people are, for example" in said and "--detector or --boxes" in said
 
 
-def test_a_detector_looks_at_images(gallery, model, scenes, tmp_path):
+def test_a_detector_looks_at_images(gallery, model, scenes, tmp_path, server):
     """A graph whose one box is a constant: whatever the image, somebody stands there."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
     import numpy as np
@@ -98,7 +108,7 @@ def test_a_detector_looks_at_images(gallery, model, scenes, tmp_path):
     out, _ = gallery("add", scenes, "--gallery", "s", "--model", model, "--engine", "torch", "--no-parser",
                      "--detector", tmp_path / "d.json", "--json")  # fmt: skip
     assert json.loads(out)["crops"] == 2
-    assert {tuple(row["box"]) for row in listed(gallery, tmp_path, "s")} == {(40, 8, 24, 60)}
+    assert {row.box for row in items(server, "s")} == {(40, 8, 24, 60)}
     missing = tmp_path / "absent.json"
     _, err = gallery("add", scenes, "--gallery", "s", "--model", model, "--detector", missing, code=2)
     assert "absent.json" in err

@@ -64,9 +64,9 @@ def add_scenes(
     """
     began = time.monotonic()
     settings = settings or PictureSettings()
-    open_gallery(store, name, engine, settings.keep)
     if isinstance(detector, GivenBoxes):
         detector.arrange([Path(sample.path or sample.key) for sample in samples])
+    open_gallery(store, name, engine, settings.keep)
     found = Added(source)
     bad: list[str] = []
     waiting: list[_Person] = []

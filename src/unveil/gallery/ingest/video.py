@@ -115,10 +115,10 @@ def add_video(
             settings.
     """
     began = time.monotonic()
-    open_gallery(store, name, engine, settings.keep)
     with _opened(source, settings) as video:
         if isinstance(detector, GivenBoxes):
             detector.arrange(video.paths if isinstance(video, ImageSequence) else None)
+        open_gallery(store, name, engine, settings.keep)
         label = without_password(str(source))
         if video.live and settings.start_time is None:
             settings = replace(settings, start_time=time.time())
