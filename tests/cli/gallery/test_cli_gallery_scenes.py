@@ -8,17 +8,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from test_cli_gallery import gallery, model
 
 from films import box_at, picture, write_boxes, write_film
 from generated import figure
-from own_postgres import server, server_folder
 from unveil.gallery.ingest.images import is_wide
 from unveil.gallery.records import Filter, Item
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import all_items
-
-__all__ = ["gallery", "model", "server", "server_folder"]
 
 PEOPLE = 2
 NUMBERS = (14, 40)  # frames with one and with two people in sight
