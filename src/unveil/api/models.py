@@ -12,11 +12,9 @@ from unveil.data.walk import LeftOutNote
 from unveil.errors import DataError
 from unveil.evaluation.evaluate import Result
 from unveil.evaluation.rerank import RerankSettings
-from unveil.inference.backends.pytorch import torch_engine
-from unveil.models import checkpoint
-from unveil.models.checkpoint import TrainedModel
-from unveil.models.device import pick_device
-from unveil.models.embed import embed_samples
+from unveil.inference.load import load_embedder
+from unveil.models.embed import embed_images, embed_samples
+from unveil.models.embedder import Embedder
 from unveil.models.embeddings import EmbeddedCrops
 from unveil.models.evaluate import evaluate_model
 from unveil.recipe import DataSource
@@ -26,23 +24,27 @@ from unveil.shipped import DEFAULT_MODEL
 log = logging.getLogger(__name__)
 
 
-def load_model(path: str | Path = DEFAULT_MODEL, *, device: str = "auto") -> TrainedModel:
-    """Load a trained model.
+def load_model(path: str | Path = DEFAULT_MODEL, *, device: str = "auto", engine: str = "auto") -> Embedder:
+    """Load a model.
 
     Args:
-        path: a model file (``.safetensors``), the folder of a training run, or ``unveil:NAME`` for weights in this
-            package; by default those that the command line uses.
-        device: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1" ...
+        path: a model file (``.safetensors``), the folder of a training run, ``unveil:NAME`` for weights in this
+            package, an exported file, a model of another project (``.onnx``, ``.xml``) with its card, or the name of
+            an installed model; by default the weights that the command line uses.
+        device: of PyTorch: "auto" (the first GPU, else the CPU), "cpu", "cuda", "cuda:1" ...
+        engine: what runs it: "torch", "onnx", "openvino"; "auto" runs models of this package by PyTorch, others as
+            they can be run.
 
     Raises:
         CheckpointError: there is no such model, or the file is damaged.
-        RecipeError: there is no such device.
+        MissingExtraError: what runs it is not installed.
+        RecipeError: there is no such device or engine.
     """
-    return checkpoint.load_model(path, pick_device(device))
+    return load_embedder(path, engine, device=device)
 
 
 def embed(
-    model: TrainedModel,
+    model: Embedder,
     crops: Crops,
     *,
     split: Split | None = None,
@@ -76,14 +78,14 @@ def embed(
         raise DataError(f"{dataset.name} has no crop of split {split!r}")
     source = f"{dataset.name}#{dataset.hash}"
     if all(sample.data for sample in samples):
-        embedding = torch_engine(model, batch=batch_size).embed([read_sample(sample) for sample in samples])
-        return EmbeddedCrops(embedding, samples, model.card.fingerprint, source)
+        embedding = embed_images(model, [read_sample(sample) for sample in samples], batch_size)
+        return EmbeddedCrops(embedding, samples, model.summary.fingerprint, source)
     embedding, store = embed_samples(model, samples, cache, dataset.parsing_scheme, batch_size)
-    return EmbeddedCrops(embedding, store.samples, model.card.fingerprint, source)
+    return EmbeddedCrops(embedding, store.samples, model.summary.fingerprint, source)
 
 
 def evaluate(
-    model: TrainedModel,
+    model: Embedder,
     data: str | DataSource | Sequence[str | DataSource],
     *,
     protocols: Sequence[str] = (),

@@ -39,20 +39,7 @@ def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | N
     image = _load(source, label, max_pixels)
     with contextlib.suppress(Exception):  # a broken EXIF block raises anything; the pixels are whole, used unrotated
         image = ImageOps.exif_transpose(image)
-    return _to_rgb(image, label)
-
-
-def image_size(path: Path) -> tuple[int, int]:
-    """Return width and height of an image in pixels from its header, without decoding it.
-
-    Raises:
-        ImageError: not an image that can be read.
-    """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return image.size
-    except Exception as e:  # decoders raise anything on hostile headers
-        raise ImageError(f"{path}: not an image that can be read: {e}") from None
+    return to_rgb(image, label)
 
 
 def read_sample(sample: Sample, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -121,7 +108,16 @@ def _load(source: Path | bytes, label: str, max_pixels: int) -> Image.Image:
     return image
 
 
-def _to_rgb(image: Image.Image, label: str) -> np.ndarray:
+def to_rgb(image: Image.Image, label: str) -> np.ndarray:
+    """Return an image of Pillow as ``(H, W, 3)`` uint8 RGB; transparent pixels become white.
+
+    Args:
+        image: of any mode.
+        label: what errors call it.
+
+    Raises:
+        ImageError: its pixels have no defined range.
+    """
     if image.mode == "F":
         raise ImageError(f"{label}: 32-bit float pixels have no defined range; save it as 8 or 16 bit")
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip at 255

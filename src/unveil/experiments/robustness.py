@@ -16,8 +16,8 @@ from unveil.errors import DataError, ProtocolError
 from unveil.evaluation.evaluate import Result, evaluate
 from unveil.experiments.occluders import cutouts_for, translation
 from unveil.files import write_text
-from unveil.models.checkpoint import TrainedModel
 from unveil.models.embed import embed_samples
+from unveil.models.embedder import Embedder
 from unveil.models.evaluate import test_set
 from unveil.occlusion.build import build, root_of
 from unveil.occlusion.settings import OcclusionSettings, Style
@@ -66,7 +66,7 @@ class Point:
 
 
 def run_robustness(
-    models: Mapping[str, TrainedModel],
+    models: Mapping[str, Embedder],
     source: DataSource,
     out: Path,
     styles: Sequence[Style] = (),
@@ -160,7 +160,7 @@ def _moved(parsing: Path | None, root: Path, folder: Path) -> Path | None:
 
 
 def _measure(
-    model: TrainedModel, dataset: Dataset, protocol: Protocol, steps: Sequence[Hidden], cache: Path | None
+    model: Embedder, dataset: Dataset, protocol: Protocol, steps: Sequence[Hidden], cache: Path | None
 ) -> list[Result]:
     scheme = dataset.parsing_scheme
     gallery, store = embed_samples(model, dataset.gallery, cache, scheme)
@@ -179,13 +179,13 @@ def _measure(
     return results
 
 
-def _point(name: str, model: TrainedModel, step: Hidden, result: Result) -> Point:
+def _point(name: str, model: Embedder, step: Hidden, result: Result) -> Point:
     low, high = result.intervals["mAP"]
     return Point(
         name,
-        model.recipe.method.name,
-        model.recipe.backbone.name,
-        model.card.fingerprint,
+        model.summary.method,
+        model.summary.backbone,
+        model.summary.fingerprint,
         f"{result.dataset}@{result.dataset_hash}",
         f"{result.protocol}#{result.protocol_hash}",
         step.style,

@@ -19,13 +19,12 @@ from unveil.export.metadata import FORMAT
 from unveil.export.parity import TOLERANCE, check_parity, test_crops
 from unveil.export.write import write_graph
 from unveil.files import cache_dir, locked, write_text
-from unveil.inference.backends.exported_file import default_threads
 from unveil.inference.backends.onnx_runtime import onnx_engine
 from unveil.inference.backends.openvino import openvino_engine
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.inference.engine import Engine, Kind
 from unveil.models.checkpoint import TrainedModel
-from unveil.recipe import InputSettings
+from unveil.runtime.session import default_threads
 
 log = logging.getLogger(__name__)
 ROUNDS = 3
@@ -83,7 +82,7 @@ def _fastest(model: TrainedModel, threads: int, folder: Path, known: dict[str, A
             log.warning("engine %s is left out: %s", kind, e)
     if len(engines) == 1:
         return "torch", engines["torch"]
-    crops = test_crops(InputSettings(**engines["torch"].space_info.input))
+    crops = test_crops(engines["torch"].crop_size)
     seconds = dict.fromkeys(engines, np.inf)
     for _ in range(ROUNDS):  # in turn, so that other work on the machine slows all of them
         for kind, engine in engines.items():
@@ -132,7 +131,7 @@ def graph_name() -> str:
     """
     package = Path(__file__).parents[1]
     code = hashlib.sha256()
-    for path in sorted(p for name in ("methods", "nn", "export", "inference") for p in (package / name).rglob("*.py")):
+    for path in sorted(p for name in ("methods", "nn", "export") for p in (package / name).rglob("*.py")):
         code.update(path.read_bytes())
     return f"model-{FORMAT}-{code.hexdigest()[:12]}.onnx"
 

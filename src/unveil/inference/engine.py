@@ -1,21 +1,41 @@
-"""One way to embed images, whatever runs the model: PyTorch, ONNX Runtime or OpenVINO."""
+"""One way to embed images, whoever made the model and whatever runs it: PyTorch, ONNX Runtime or OpenVINO."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Literal
+from pathlib import Path
+from typing import Literal, Protocol
 
 import numpy as np
+from PIL import Image as Pillow
 
-from unveil.data.images import resize
-from unveil.errors import DataError
-from unveil.export.metadata import ModelMetadata, SpaceInfo
+from unveil.data.fitting import CropSize
+from unveil.data.images import read_image, to_rgb
+from unveil.export.metadata import SpaceInfo
+from unveil.models.embed import embed_images
+from unveil.models.summary import ModelSummary
 from unveil.records import Embedding
 
 Kind = Literal["torch", "onnx", "openvino"]
 Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+Picture = np.ndarray | Pillow.Image | Path | str
 BATCH = 32
+
+
+class Metadata(Protocol):
+    """What an engine must know of its model: `unveil.export.metadata.ModelMetadata`, or a card of another project."""
+
+    @property
+    def space(self) -> SpaceInfo:
+        """Names, dimension, metric and weights of the vectors, and the preprocessing."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of weights and preprocessing."""
+
+    def summary(self, name: str, /) -> ModelSummary:
+        """Return what people are told of the model of that name."""
 
 
 class Engine:
@@ -25,47 +45,67 @@ class Engine:
         kind: what runs it.
         metadata: card and embedding space of the model.
         run: takes ``(n, H, W, 3)`` uint8 and returns vectors ``(n, E, D)`` and visibility ``(n, E)`` float32.
+        name: what people call the model.
         batch: crops at a time.
     """
 
-    def __init__(self, kind: Kind, metadata: ModelMetadata, run: Run, batch: int = BATCH) -> None:
+    def __init__(self, kind: Kind, metadata: Metadata, run: Run, *, name: str = "model", batch: int = BATCH) -> None:
         self.kind = kind
         self.metadata = metadata
+        self.name = name
         self.batch = batch
+        self.crop_size: CropSize = metadata.space.crop_size
+        self.test_parsing = None
         self._run = run
         self._lock = threading.Lock()
 
     @property
     def fingerprint(self) -> str:
         """Fingerprint of the model: the same whatever runs it."""
-        return self.metadata.card.fingerprint
+        return self.metadata.fingerprint
+
+    @property
+    def summary(self) -> ModelSummary:
+        """What people are told of the model."""
+        return self.metadata.summary(self.name)
 
     @property
     def space_info(self) -> SpaceInfo:
         """Names, dimension, metric and weights of the vectors, and the preprocessing."""
         return self.metadata.space
 
-    def embed(self, images: Sequence[np.ndarray]) -> Embedding:
-        """Return the numpy embedding of crops ``(H, W, 3)`` uint8 RGB of any size, in order.
+    def embed(self, images: Sequence[Picture]) -> Embedding:
+        """Return the numpy embedding of crops of any size, in order.
+
+        Args:
+            images: each one ``(H, W, 3)`` uint8 RGB, an image of Pillow, or the path of a file.
 
         Raises:
-            ValueError: something is no picture.
-            DataError: the model answers with numbers that are not finite.
+            ValueError: something is no image.
+            ImageError: a file cannot be read.
         """
-        for number, image in enumerate(images):
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-                raise ValueError(f"image {number}: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
-        info, size = self.space_info, self.space_info.input
-        shape = (len(images), len(info.names))
+        arrays = [_array(image, number) for number, image in enumerate(images)]
+        return embed_images(self, arrays) if arrays else self._nothing()
+
+    def embed_crops(self, crops: np.ndarray, parsing: np.ndarray | None = None, /) -> Embedding:
+        """Return the embedding of crops that have the right size; see `unveil.models.embedder.Embedder`."""
+        info = self.space_info
+        with self._lock:
+            vectors, visibility = self._run(np.ascontiguousarray(crops))
+        return Embedding(vectors, visibility, info.names, info.metric, info.weights)
+
+    def _nothing(self) -> Embedding:
+        info = self.space_info
+        shape = (0, len(info.names))
         vectors = np.empty((*shape, info.dimension), np.float32)
-        visibility = np.empty(shape, np.float32)
-        for start in range(0, len(images), self.batch):
-            some = images[start : start + self.batch]
-            crops = np.stack([resize(i, size["height"], size["width"], size["interpolation"]) for i in some])
-            with self._lock:
-                answer = self._run(crops)
-            vectors[start : start + len(some)], visibility[start : start + len(some)] = answer
-        found = Embedding(vectors, visibility, info.names, info.metric, info.weights)
-        if not found.is_finite:
-            raise DataError("the model answers with NaN or infinity: its training diverged, or its weights are damaged")
-        return found
+        return Embedding(vectors, np.empty(shape, np.float32), info.names, info.metric, info.weights)
+
+
+def _array(image: Picture, number: int) -> np.ndarray:
+    if isinstance(image, Pillow.Image):
+        return to_rgb(image, f"image {number}")
+    if isinstance(image, str | Path):
+        return read_image(Path(image))
+    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+        raise ValueError(f"image {number}: expected (H, W, 3) uint8, got {image.shape} {image.dtype}")
+    return image

@@ -1,21 +1,22 @@
-"""A model to embed with from a file: a trained model, a run, or an exported graph."""
+"""The one loader: any kind of model from a path or a name, ready to embed with."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from unveil.errors import MissingExtraError, RecipeError
-from unveil.inference.backends.onnx_runtime import onnx_engine
-from unveil.inference.backends.openvino import openvino_engine
+from unveil.errors import RecipeError
 from unveil.inference.engine import Engine, Kind
+from unveil.models.embedder import Embedder
+from unveil.models.locate import Located, locate
 
 
 def load_engine(model: Path | str, kind: str = "auto", threads: int | None = None) -> Engine:
     """Load a model to embed with.
 
     Args:
-        model: a model file or the folder of a run; or an exported file (``.onnx``, ``.xml``), which needs no PyTorch.
+        model: a model file or the folder of a run; ``unveil:NAME``; the name of an installed model; an exported file
+            (``.onnx``, ``.xml``), which needs no PyTorch; or a model of another project with its card beside it.
         kind: "torch", "onnx", "openvino", or "auto": the fastest that is installed and agrees with PyTorch, measured
             once and remembered in the cache; on a machine with a GPU that PyTorch can use, "torch".
         threads: threads of one inference; all cores by default.
@@ -25,31 +26,65 @@ def load_engine(model: Path | str, kind: str = "auto", threads: int | None = Non
         MissingExtraError: what runs that kind is not installed.
         RecipeError: there is no such kind, or it cannot run such a file.
     """
-    path = Path(model)
-    if kind != "auto" and kind not in get_args(Kind):
-        raise RecipeError(f"unknown engine {kind!r}; known: auto, {', '.join(get_args(Kind))}")
-    if path.suffix in (".onnx", ".xml"):
-        return _exported_engine(path, kind, threads)
+    _check(kind)
+    found = locate(model)
+    if found.kind != "trained":
+        return _file_engine(found, kind, threads)
     from unveil.inference.backends.pytorch import torch_engine
     from unveil.inference.choice import chosen_engine
     from unveil.models.checkpoint import load_model
     from unveil.models.device import pick_device
 
     device = pick_device("auto")
-    trained = load_model(path, device)
+    trained = load_model(found.source, device)
     if kind == "torch" or (kind == "auto" and device.type != "cpu"):
         return torch_engine(trained, threads)
-    return chosen_engine(load_model(path) if device.type != "cpu" else trained, cast(Any, kind), threads)
+    return chosen_engine(load_model(found.source) if device.type != "cpu" else trained, cast(Any, kind), threads)
 
 
-def _exported_engine(path: Path, kind: str, threads: int | None) -> Engine:
-    if kind == "torch" or (kind == "onnx" and path.suffix == ".xml"):
+def load_embedder(
+    model: Path | str, kind: str = "auto", *, device: str = "auto", threads: int | None = None
+) -> Embedder:
+    """Load a model to embed datasets with: one of this package by PyTorch, parsing maps and all, others as they run.
+
+    Args:
+        model: as for `load_engine`.
+        kind: "auto" or "torch" run a model of this package by PyTorch, which looks at parsing maps where its method
+            does; "onnx" and "openvino" run it as `load_engine` does.
+        device: of PyTorch: "auto", "cpu", "cuda", ...
+        threads: threads of one inference; all cores by default.
+
+    Raises:
+        CheckpointError: the model cannot be read, or disagrees with PyTorch when it is run so.
+        MissingExtraError: what runs that kind is not installed.
+        RecipeError: there is no such kind or device, or it cannot run such a file.
+    """
+    _check(kind)
+    found = locate(model)
+    if found.kind == "trained" and kind in ("auto", "torch"):
+        from unveil.models.checkpoint import load_model
+        from unveil.models.device import pick_device
+
+        return load_model(found.source, pick_device(device))
+    if device not in ("auto", "cpu"):
+        raise RecipeError(f"device {device!r}: {model} is run by ONNX Runtime or OpenVINO, on the CPU")
+    return load_engine(model, kind, threads)
+
+
+def _check(kind: str) -> None:
+    if kind != "auto" and kind not in get_args(Kind):
+        raise RecipeError(f"unknown engine {kind!r}; known: auto, {', '.join(get_args(Kind))}")
+
+
+def _file_engine(found: Located, kind: str, threads: int | None) -> Engine:
+    path = found.path
+    if kind == "torch" or (kind == "onnx" and path.suffix.lower() == ".xml"):
         raise RecipeError(f"{path} cannot be run by {kind}: name the model itself (.safetensors), or another engine")
-    if kind != "auto":
-        return {"onnx": onnx_engine, "openvino": openvino_engine}[kind](path, threads)
-    try:
-        return openvino_engine(path, threads)
-    except MissingExtraError:
-        if path.suffix == ".xml":
-            raise
-        return onnx_engine(path, threads)
+    if found.kind == "external":
+        from unveil.inference.backends.external import external_engine
+
+        return external_engine(path, threads, runtime=kind)
+    from unveil.inference.backends.exported_file import exported_engine
+    from unveil.runtime.session import open_fastest
+
+    return exported_engine(open_fastest(path, threads or 0, runtime=kind))

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unveil import __version__
 from unveil.errors import CheckpointError
+from unveil.models.summary import ModelSummary
 
 FORMAT = 1
 
@@ -56,6 +57,15 @@ class Card(BaseModel):
     figures: tuple[dict[str, Any], ...] = ()
     fingerprint: str = ""
     licence: str = "unstated"
+
+    def summary(self, name: str) -> ModelSummary:
+        """Return what people are told of the model of that name."""
+        method, backbone = (self.recipe.get(key, {}).get("name", "") for key in ("method", "backbone"))
+        datasets = tuple(source["name"] for source in self.recipe.get("data", {}).get("train", ()))
+        return ModelSummary(
+            name, self.fingerprint, method, backbone, datasets=datasets, trained_on=", ".join(datasets),
+            licence=self.licence,
+        )  # fmt: skip
 
 
 def read_card(text: str, source: str) -> Card:

@@ -6,21 +6,27 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from unveil.data.augment.pipeline import normalise
+from unveil.data.fitting import CropSize
 from unveil.errors import CheckpointError
 from unveil.files import atomic_path, write_text
 from unveil.methods import build_method
+from unveil.methods.inference import embed_batches
 from unveil.methods.method import LabelSpace, Method
 from unveil.models.card import Card, read_card
+from unveil.models.device import use_bf16
+from unveil.models.locate import NAME
+from unveil.models.summary import ModelSummary
 from unveil.nn.backbones import build_backbone
 from unveil.recipe import InputSettings, Recipe, recipe_from
-from unveil.shipped import weights_path
-
-NAME = "model.safetensors"
+from unveil.records import Batch, Embedding
+from unveil.shipped import PREFIX, weights_path
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,35 @@ class TrainedModel:
     method: Method
     recipe: Recipe
     card: Card
+    name: str = "model"
+
+    @property
+    def summary(self) -> ModelSummary:
+        """What people are told of the model."""
+        return self.card.summary(self.name)
+
+    @property
+    def crop_size(self) -> CropSize:
+        """Size of the crops that it takes, and how images are brought to it."""
+        return CropSize.of(self.input)
+
+    @property
+    def batch(self) -> int:
+        """Crops at a time: the recipe's ``train.eval_batch``."""
+        return self.recipe.train.eval_batch
+
+    @property
+    def test_parsing(self) -> str | None:
+        """Label set of the parsing maps that the method tests with; ``None``: it tests without."""
+        return self.method.needs.test_parsing
+
+    def embed_crops(self, crops: np.ndarray, parsing: np.ndarray | None = None, /) -> Embedding:
+        """Return the numpy embedding of crops that have the right size; see `unveil.models.embedder.Embedder`."""
+        images = torch.from_numpy(np.array(crops)).permute(0, 3, 1, 2)
+        maps = None if parsing is None else torch.from_numpy(np.array(parsing))
+        batch = Batch(images, torch.full((len(images),), -1), parsing=maps).map(lambda t: t.to(self.device))
+        bf16 = use_bf16(self.recipe.train.precision, self.device)
+        return embed_batches(self.method, [normalise(batch, self.input)], bf16=bf16)
 
     @property
     def input(self) -> InputSettings:
@@ -76,8 +111,10 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedM
     Raises:
         CheckpointError: the file is missing, damaged, not a model of this tool, or does not fit its own card.
     """
+    name = str(path) if str(path).startswith(PREFIX) else ""
     path = weights_path(path)
     path = path / NAME if path.is_dir() else path
+    name = name or (path.resolve().parent.name if path.name == NAME else path.stem)
     if not path.is_file():
         raise CheckpointError(f"no model at {path}: expected a .safetensors file or the folder of a training run")
     try:
@@ -95,7 +132,7 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedM
     bare = recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"init": None})})
     method = new_model(bare, LabelSpace(card.persons, card.clothes, card.outfits))
     load_weights_exactly(method, tensors, str(path))
-    return TrainedModel(method.to(device).eval(), recipe, card)
+    return TrainedModel(method.to(device).eval(), recipe, card, name)
 
 
 def load_weights_exactly(method: Method, tensors: dict[str, Tensor], source: str) -> None:

@@ -15,8 +15,8 @@ from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
 from unveil.evaluation.protocols import select
 from unveil.evaluation.rerank import RerankSettings
 from unveil.evaluation.splits import mean_of_splits
-from unveil.models.checkpoint import TrainedModel
 from unveil.models.embed import embed_samples
+from unveil.models.embedder import Embedder
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Embedding, Protocol
 
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def evaluate_model(
-    model: TrainedModel,
+    model: Embedder,
     sources: Sequence[DataSource],
     protocols: Sequence[str] = (),
     cache: Path | None = None,
@@ -94,13 +94,13 @@ def _measure(
     return evaluate(embedding.select([row[sample.key] for sample in readable]), readable, protocol, dataset, rerank)
 
 
-def _refuse_seen_people(model: TrainedModel, source: DataSource) -> None:
+def _refuse_seen_people(model: Embedder, source: DataSource) -> None:
     """Refuse the mean over splits of a dataset that the model was trained on: other splits test its training people.
 
     Raises:
         ProtocolError: it was.
     """
-    if is_averaged(source) and source.name in {trained.name for trained in model.recipe.data.train}:
+    if is_averaged(source) and source.name in model.summary.datasets:
         raise ProtocolError(
             f"{source}: the model was trained on a split of {source.name!r}, whose people the other splits test; "
             f"test it on its own split, or train one model a split (unveil bench ... --data {source})"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from unveil.data.fitting import Filter, Fit
 from unveil.errors import CheckpointError
@@ -49,13 +49,13 @@ class ModelCard(BaseModel):
         licence: of the weights.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     model: str = Field(min_length=1)
     width: int = Field(gt=0, le=MAX_SIDE)
     height: int = Field(gt=0, le=MAX_SIDE)
     layout: Literal["nchw", "nhwc"] = "nchw"
     channels: Literal["rgb", "bgr"] = "rgb"
-    scale: float = Field(1 / 255, gt=0, allow_inf_nan=False)
+    scale: float = Field(1 / 255, gt=0)
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     fit: Fit = "stretch"
@@ -69,6 +69,13 @@ class ModelCard(BaseModel):
     source: str = ""
     trained_on: str = ""
     licence: str = ""
+
+    @field_validator("std")
+    @classmethod
+    def _divides(cls, value: tuple[float, float, float]) -> tuple[float, float, float]:
+        if min(value) <= 0:
+            raise ValueError(f"expected numbers above 0, found {value}")
+        return value
 
 
 Kind = TypeVar("Kind", bound=ModelCard)

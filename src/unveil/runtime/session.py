@@ -154,6 +154,19 @@ def open_session(path: Path, threads: int = 0, *, runtime: str = "auto", any_bat
         raise MissingExtraError(f"running {path.name}", "onnx") from None
 
 
+def open_fastest(path: Path, threads: int = 0, *, runtime: str = "auto", any_batch: bool = False) -> Session:
+    """Open a file as `open_session` does, but with "auto" an ``.onnx`` file by OpenVINO where that is installed.
+
+    It is the faster of the two on most CPUs, and takes more images at a time where the file fixes their number.
+    """
+    if runtime == "auto" and path.suffix.lower() == ".onnx":
+        try:
+            return open_session(path, threads, runtime="openvino", any_batch=any_batch)
+        except MissingExtraError:
+            pass
+    return open_session(path, threads, runtime=runtime, any_batch=any_batch)
+
+
 def default_threads() -> int:
     """Return ``$OMP_NUM_THREADS`` where it is set, else the number of cores that this process may use."""
     asked = os.environ.get("OMP_NUM_THREADS", "")

@@ -15,7 +15,7 @@ def decode(outputs: Sequence[np.ndarray], card: DetectorCard) -> tuple[np.ndarra
 
     Args:
         outputs: whole-numbered labels ``(Q,)``, boxes ``(Q, 4)`` as left, top, right, bottom in pixels, and scores
-            ``(Q,)``, in any order, each with a leading 1 or without.
+            ``(Q,)``, in any order, each with a leading 1 or without; or the scores as a fifth column of the boxes.
         card: its ``person`` classes.
 
     Raises:
@@ -23,9 +23,11 @@ def decode(outputs: Sequence[np.ndarray], card: DetectorCard) -> tuple[np.ndarra
     """
     deepest = max(a.ndim for a in outputs)
     flat = [a.reshape(a.shape[1:]) if deepest == 3 and a.shape[:1] == (1,) else a for a in outputs]
-    boxes = next((a for a in flat if a.ndim == 2 and a.shape[1] == 4), None)
+    boxes = next((a for a in flat if a.ndim == 2 and a.shape[1] in (4, 5)), None)
     labels = next((a for a in flat if a.ndim == 1 and np.issubdtype(a.dtype, np.integer)), None)
     scores = next((a for a in flat if a.ndim == 1 and np.issubdtype(a.dtype, np.floating)), None)
+    if boxes is not None and boxes.shape[1] == 5:
+        boxes, scores = boxes[:, :4], boxes[:, 4]
     if boxes is None or labels is None or scores is None or not len(boxes) == len(labels) == len(scores):
         raise DataError(
             f"{card.model}: expected labels (Q,), boxes (Q, 4) and scores (Q,), got "

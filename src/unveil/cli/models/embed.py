@@ -8,35 +8,37 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli.choices import MODEL, EngineOption
+
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")],
+    model: Annotated[Path, typer.Argument(help=MODEL)],
     source: Annotated[str, typer.Argument(help="A folder, a manifest (.csv), an image, or name:root of a dataset.")],
     out: Annotated[Path, typer.Option(help="File to write (safetensors).")] = Path("embeddings.safetensors"),
     split: Annotated[str | None, typer.Option(help="Only this split: train, query or gallery.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    engine: EngineOption = "auto",
     cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
 ) -> None:
-    """Embed crops with a trained model. Files that cannot be read are listed and left out.
+    """Embed crops with a model. Files that cannot be read are listed and left out.
 
     **Examples:** `unveil embed runs/bot crops/ --out crops.safetensors`,
     `unveil embed runs/bot market1501:/data/market --split gallery`
     """
     from unveil.cli.sources import crops_of
     from unveil.errors import DataError
-    from unveil.models.checkpoint import load_model
-    from unveil.models.device import pick_device
+    from unveil.inference.load import load_embedder
     from unveil.models.embed import embed_samples
     from unveil.models.embeddings import EmbeddedCrops, save_embeddings
 
-    trained = load_model(model, pick_device(device))
+    embedder = load_embedder(model, engine, device=device)
     dataset = crops_of(source)
     samples = [s for s in dataset.samples if split is None or s.split == split]
     if not samples:
         raise DataError(f"{source} has no crop of split {split!r}")
-    embedding, store = embed_samples(trained, samples, cache, dataset.parsing_scheme)
-    crops = EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, f"{dataset.name}#{dataset.hash}")
+    embedding, store = embed_samples(embedder, samples, cache, dataset.parsing_scheme)
+    crops = EmbeddedCrops(embedding, store.samples, embedder.summary.fingerprint, f"{dataset.name}#{dataset.hash}")
     save_embeddings(out, crops)
     for bad in store.bad:
         typer.echo(f"left out: {bad}", err=True)

@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli.choices import MODEL, EngineOption
+
 
 def command(
-    model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")],
+    model: Annotated[Path, typer.Argument(help=MODEL)],
     data: Annotated[list[str], typer.Argument(help="Datasets to test on, name:root?option=value ...")],
     protocol: Annotated[
         list[str] | None,
@@ -19,6 +21,7 @@ def command(
     rerank: Annotated[bool, typer.Option(help="Also with k-reciprocal re-ranking.")] = False,
     curve: Annotated[Path | None, typer.Option(help="Write the CMC curves as a picture (.png).")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    engine: EngineOption = "auto",
     cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
@@ -31,15 +34,14 @@ def command(
     `unveil evaluate runs/bot viper:/data/viper?splits=10 prid:/data/prid?splits=10`
     """
     from unveil.evaluation.rerank import RerankSettings
-    from unveil.models.checkpoint import load_model
-    from unveil.models.device import pick_device
+    from unveil.inference.load import load_embedder
     from unveil.models.evaluate import evaluate_model
     from unveil.recipe import DataSource
 
     sources = [DataSource.of(text) for text in data]
-    trained = load_model(model, pick_device(device))
+    embedder = load_embedder(model, engine, device=device)
     settings = RerankSettings() if rerank else None
-    results = evaluate_model(trained, sources, tuple(protocol or ()), cache, settings)
+    results = evaluate_model(embedder, sources, tuple(protocol or ()), cache, settings)
     if as_json:
         typer.echo(json.dumps([result.to_json() for result in results], indent=2))
     else:

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli.choices import MODEL, EngineOption
+
 
 def command(
-    models: Annotated[list[Path], typer.Argument(help="Models to compare: files, or folders of runs.")],
+    models: Annotated[list[Path], typer.Argument(help=f"Models to compare. {MODEL}")],
     data: Annotated[str, typer.Option(help="Dataset to test on, name:root?option=value.")] = "world:small",
     protocol: Annotated[
         str | None, typer.Option("--protocol", "-p", help="Protocol by name; the dataset's default otherwise.")
@@ -27,6 +29,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder of curves, tables and hidden queries.")] = Path("runs/robustness"),
     seed: Annotated[int, typer.Option(help="The same seed hides the same.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    engine: EngineOption = "auto",
     cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
@@ -43,8 +46,7 @@ def command(
 
     from unveil.errors import DataError, nearest
     from unveil.experiments.robustness import RATIOS, run_robustness
-    from unveil.models.checkpoint import load_model
-    from unveil.models.device import pick_device
+    from unveil.inference.load import load_embedder
     from unveil.occlusion.settings import Style
     from unveil.recipe import DataSource
 
@@ -52,10 +54,11 @@ def command(
     for name in style or ():
         if name not in known:
             raise DataError(f"no style {name!r}{nearest(name, known)}; there are {', '.join(known)}")
-    names = [path.name if path.is_dir() else path.parent.name for path in models]
+    embedders = [load_embedder(path, engine, device=device) for path in models]
+    names = [embedder.summary.name for embedder in embedders]
     if len(set(names)) != len(names):
         names = [str(path) for path in models]
-    loaded = {name: load_model(path, pick_device(device)) for name, path in zip(names, models, strict=True)}
+    loaded = dict(zip(names, embedders, strict=True))
     points = run_robustness(
         loaded,
         DataSource.of(data),

@@ -54,7 +54,7 @@ def command(
     rescore: Annotated[int, typer.Option(min=1, max=10_000, help="Gallery: candidates compared exactly.")] = 500,
     why: Annotated[str | None, typer.Option(help="Gallery: reason, for the audit log.")] = None,
     anyway: Annotated[bool, typer.Option(help="Gallery: search also when no person is seen on the query.")] = False,
-    engine: Annotated[str, typer.Option(help="Gallery: what runs the model: auto, torch, onnx or openvino.")] = "auto",
+    engine: Annotated[str, typer.Option(help="What runs the model: auto, torch, onnx or openvino.")] = "auto",
     faces: Annotated[bool, typer.Option(help="Gallery: do not blur faces in --page and --sheet.")] = False,
     sheet: Annotated[Path | None, typer.Option(help="Write the ranked sheet as a picture (.png).")] = None,
     page: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page (.html).")] = None,
@@ -81,7 +81,9 @@ def command(
         limits = {"--camera": cameras, "--from": start, "--to": end, "--min-visible": min_visible, "--tag": tags}
         if given := [name for name, value in limits.items() if value]:
             raise RecipeError(f"{given[0]} needs a gallery; {gallery} is a file of embeddings")
-        asked = FileSearch(query, Path(gallery), model, top, one_person, only, others, place, mode.value, device, cache)
+        asked = FileSearch(
+            query, Path(gallery), model, top, one_person, only, others, place, mode.value, device, engine, cache
+        )
         code = search_file(asked, sheet, page, table, as_json)
     else:
         code = search_gallery(

@@ -20,9 +20,9 @@ from unveil.files import write_text
 from unveil.gallery.records import Mode
 from unveil.gallery.search.query import Box, cut
 from unveil.gallery.search.ranked_lists import RankedList, rank
-from unveil.models.checkpoint import TrainedModel, load_model
-from unveil.models.device import pick_device
+from unveil.inference.load import load_embedder
 from unveil.models.embed import embed_samples
+from unveil.models.embedder import Embedder
 from unveil.models.embeddings import EmbeddedCrops, load_embeddings, same_model
 from unveil.records import Embedding, Sample
 
@@ -41,6 +41,7 @@ class FileSearch:
     box: Box | None
     mode: Mode
     device: str
+    engine: str
     cache: Path | None
 
 
@@ -48,12 +49,12 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
     """Search, print and write; return the exit code."""
     found = load_embeddings(asked.gallery)
     embedded = asked.query.endswith(".safetensors") and not asked.negatives
-    trained = None if embedded else load_model(asked.model, pick_device(asked.device))
-    query, bad = _query(asked, trained)
+    embedder = None if embedded else load_embedder(asked.model, asked.engine, device=asked.device)
+    query, bad = _query(asked, embedder)
     same_model(query, found)
     if not query.samples:
         raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
-    lists = rank(query, found, asked.top, asked.one_person, _negatives(asked, trained), asked.mode)
+    lists = rank(query, found, asked.top, asked.one_person, _negatives(asked, embedder), asked.mode)
     for line in bad:
         typer.echo(f"left out: {line}", err=True)
     if as_json:
@@ -75,7 +76,7 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
     return 1 if bad else 0
 
 
-def _query(asked: FileSearch, trained: TrainedModel | None) -> tuple[EmbeddedCrops, list[str]]:
+def _query(asked: FileSearch, embedder: Embedder | None) -> tuple[EmbeddedCrops, list[str]]:
     """Return the query crops with their embedding, and a line for each file that cannot be read."""
     query, only = asked.query, asked.only
     if query.endswith(".safetensors"):
@@ -83,15 +84,15 @@ def _query(asked: FileSearch, trained: TrainedModel | None) -> tuple[EmbeddedCro
         rows = [i for i, s in enumerate(crops.samples) if only is None or only in s.key]
         picked = tuple(crops.samples[i] for i in rows)
         return EmbeddedCrops(crops.embedding.select(rows), picked, crops.fingerprint, crops.source), []
-    assert trained is not None
+    assert embedder is not None
     dataset = crops_of(query)
     samples = [s for s in dataset.samples if only is None or only in s.key]
     if not samples:
         raise DataError(f"no query crop in {query} has {only!r} in its key")
     if asked.box is not None:
         samples = [_boxed(sample, asked.box) for sample in samples]
-    embedding, store = embed_samples(trained, samples, asked.cache, dataset.parsing_scheme)
-    return EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, query), [str(bad) for bad in store.bad]
+    embedding, store = embed_samples(embedder, samples, asked.cache, dataset.parsing_scheme)
+    return EmbeddedCrops(embedding, store.samples, embedder.summary.fingerprint, query), [str(bad) for bad in store.bad]
 
 
 def _boxed(sample: Sample, box: Box) -> Sample:
@@ -102,11 +103,11 @@ def _boxed(sample: Sample, box: Box) -> Sample:
     return Sample(sample.key, data=data.getvalue(), person=sample.person, camera=sample.camera, time=sample.time)
 
 
-def _negatives(asked: FileSearch, trained: TrainedModel | None) -> Embedding | None:
+def _negatives(asked: FileSearch, embedder: Embedder | None) -> Embedding | None:
     if not asked.negatives:
         return None
-    assert trained is not None
-    embedding, store = embed_samples(trained, [Sample(str(path), path) for path in asked.negatives], asked.cache)
+    assert embedder is not None
+    embedding, store = embed_samples(embedder, [Sample(str(path), path) for path in asked.negatives], asked.cache)
     if store.bad:
         raise DataError(str(store.bad[0]))
     return embedding

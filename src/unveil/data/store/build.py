@@ -16,11 +16,11 @@ from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from unveil.data.images import read_image, read_labels, resize, resize_labels
+from unveil.data.fitting import CropSize, fit_image, fit_labels
+from unveil.data.images import read_image, read_labels
 from unveil.errors import DataError, ImageError
 from unveil.files import atomic_folder, locked
 from unveil.progress import track
-from unveil.recipe import InputSettings
 from unveil.records import UNLABELLED, Sample
 
 T = TypeVar("T")
@@ -50,7 +50,7 @@ class Crop:
 def build_store(
     folder: Path,
     samples: Sequence[Sample],
-    size: InputSettings,
+    size: CropSize,
     with_parsing: bool,
     state: list[Any],
     workers: int | None,
@@ -61,7 +61,7 @@ def build_store(
     Args:
         folder: the store; replaced as a whole.
         samples: the crops.
-        size: height, width and interpolation.
+        size: of the crops, and how images are brought to it.
         with_parsing: also store the parsing maps; a crop without one gets `UNLABELLED` pixels.
         state: what the index keeps to know changed files by.
         workers: threads; all cores by default.
@@ -110,7 +110,7 @@ def in_threads(function: Callable[[Sample], T], items: Iterable[Sample], workers
         executor.shutdown(cancel_futures=True)
 
 
-def _at_size(sample: Sample, size: InputSettings, with_parsing: bool) -> Crop | BadFile:
+def _at_size(sample: Sample, size: CropSize, with_parsing: bool) -> Crop | BadFile:
     crop = read_crop(sample, with_parsing)
     if isinstance(crop, BadFile):
         return crop
@@ -122,22 +122,23 @@ def _at_size(sample: Sample, size: InputSettings, with_parsing: bool) -> Crop | 
                 f"{crop.image.shape[1]}x{crop.image.shape[0]} (width x height), found "
                 f"{crop.parsing.shape[1]}x{crop.parsing.shape[0]}; parse the image again"
             )
-        parsing = resize_labels(crop.parsing, size.height, size.width)
+        parsing = fit_labels(crop.parsing, size)
     elif with_parsing:
         parsing = np.full((size.height, size.width), UNLABELLED, np.uint8)
-    return Crop(resize(crop.image, size.height, size.width, size.interpolation), parsing, crop.digest)
+    return Crop(fit_image(crop.image, size), parsing, crop.digest)
 
 
 def _write(
     folder: Path,
     samples: Sequence[Sample],
-    size: InputSettings,
+    size: CropSize,
     with_parsing: bool,
     state: list[Any],
     workers: int | None,
 ) -> None:
     bad: list[BadFile] = []
-    content = hashlib.sha256(json.dumps([size.height, size.width, size.interpolation]).encode())
+    kept = [] if size.fit == "stretch" else [size.fit, size.pad]
+    content = hashlib.sha256(json.dumps([size.height, size.width, size.interpolation, *kept]).encode())
     shape = (size.height, size.width)
     with (folder / "images.npy").open("wb") as images, (folder / "parsing.npy").open("wb") as parsing:
         # Written in order through files, not through a memory map: a full disk is then an error, not a crash.

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from unveil.data.fitting import CropSize
 from unveil.data.store.build import BadFile, build_store
 from unveil.errors import DataError
 from unveil.files import cache_dir
@@ -54,7 +55,7 @@ class ImageStore:
 
 def open_store(
     samples: Sequence[Sample],
-    size: InputSettings,
+    size: InputSettings | CropSize,
     cache: Path | None = None,
     workers: int | None = None,
     *,
@@ -64,7 +65,7 @@ def open_store(
 
     Args:
         samples: the crops.
-        size: height, width and interpolation.
+        size: of the crops, and how images are brought to it.
         cache: folder of all stores; ``cache_dir() / "images"`` by default.
         workers: threads that decode; all cores by default.
         partial_maps: keep parsing maps as soon as one crop has one; a crop without has `UNLABELLED` pixels. By default
@@ -75,7 +76,9 @@ def open_store(
     """
     if not samples:
         raise DataError("expected at least one crop to decode, got none")
+    size = CropSize.of(size) if isinstance(size, InputSettings) else size
     parameters = {"version": VERSION, "height": size.height, "width": size.width, "interpolation": size.interpolation}
+    parameters |= {} if size.fit == "stretch" else {"fit": size.fit, "pad": size.pad}
     with_parsing = (any if partial_maps else all)(sample.parsing is not None for sample in samples)
     names = [[s.key, _where(s), str(s.parsing) if with_parsing else None] for s in samples]
     identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]

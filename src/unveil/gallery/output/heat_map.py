@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from unveil.data.fitting import fit_image, placement
 from unveil.data.images import resize
 from unveil.evaluation.distances import distance_matrix
 from unveil.inference.engine import Engine
@@ -38,8 +39,7 @@ def heat_map(
     """
     if min(cells) < window or window < 1:
         raise ValueError(f"expected at least {max(window, 1)} cells in each direction, got {cells}")
-    size = engine.space_info.input
-    crop = resize(image, size["height"], size["width"], size["interpolation"])
+    crop = fit_image(image, engine.crop_size)
     rows, columns = (np.linspace(0, n, c + 1).round().astype(int) for n, c in zip(crop.shape, cells, strict=False))
     windows = [
         (slice(rows[r], rows[r + window]), slice(columns[c], columns[c + window]))
@@ -65,5 +65,6 @@ def heat_map(
         times[place] += 1
     heat = np.maximum(total / np.maximum(times, 1), 0)
     heat /= max(float(heat.max()), 1e-12)
+    heat = heat[placement(*image.shape[:2], engine.crop_size).place]  # what was padded is no place of the crop
     grey = np.repeat((255 * heat).astype(np.uint8)[..., None], 3, axis=2)
     return np.asarray(resize(grey, *image.shape[:2])[..., 0] / np.float32(255), np.float32)

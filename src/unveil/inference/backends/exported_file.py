@@ -1,31 +1,24 @@
-"""What the engines that run exported files share: the check of the path, the number of threads, their errors."""
+"""An exported file that is open: its card is inside, it takes pixels and gives vectors and visibility."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
+import numpy as np
 
-from unveil.errors import CheckpointError
-
-
-def default_threads() -> int:
-    """Return ``$OMP_NUM_THREADS`` where it is set, else the number of cores that this process may use."""
-    asked = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(asked)) if asked.isdecimal() else cores
+from unveil.export.metadata import KEY, read_metadata
+from unveil.inference.engine import Engine
+from unveil.runtime.session import Session
 
 
-def check_exists(path: Path) -> None:
-    """Refuse a path where no file is.
+def exported_engine(session: Session) -> Engine:
+    """Return an engine that runs an exported file.
 
     Raises:
-        CheckpointError: there is none.
+        CheckpointError: the file is no export of this tool.
     """
-    if not path.is_file():
-        raise CheckpointError(f"no model at {path}: `unveil export` makes such files")
+    metadata = read_metadata(session.metadata.get(KEY), str(session.path))
 
+    def run(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        vectors, visibility = session.run({"images": crops}, ["vectors", "visibility"])
+        return vectors, visibility
 
-def first_line(error: Exception) -> str:
-    """Return the line of an engine's error that says what is wrong: the last one."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[-1] if lines else type(error).__name__
+    return Engine(session.runtime, metadata, run, name=session.path.stem)

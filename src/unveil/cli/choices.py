@@ -1,0 +1,16 @@
+"""Options that several commands share: which model, and what runs it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+MODEL = (
+    "A run's folder, a model file, an exported file, a model of another project with its card (`unveil models add`), "
+    "or a name (`unveil models list`)."
+)
+EngineOption = Annotated[
+    Literal["auto", "torch", "onnx", "openvino"],
+    typer.Option(help="What runs the model; auto runs those of this package by PyTorch, others as they can be run."),
+]
