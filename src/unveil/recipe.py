@@ -170,6 +170,7 @@ class TrainSettings(_Strict):
     """Length, precision and rhythm of a run."""
 
     epochs: int = Field(120, ge=1)
+    frozen_engine: Literal["pytorch", "openvino"] = "pytorch"
     average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of the weights; 0: none")
     seed: int = 0
     device: str = "auto"

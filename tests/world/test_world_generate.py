@@ -122,13 +122,31 @@ def test_maps_in_another_label_set_are_made_once(world_folder: Path, tmp_path: P
         read(folder, scheme="pab7")
 
 
+def test_a_world_trains_on_everybody_or_on_the_first_people_and_its_maps_are_translated_for_all(
+    world_folder: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "w"
+    shutil.copytree(world_folder, folder)
+    whole = read(folder)
+    trained = {s.person for s in whole.samples if s.split == "train"}
+    few = read(folder, first=2, scheme="cre7")
+    assert {s.person for s in few.samples if s.split == "train"} == set(sorted(trained)[:2])
+    assert len([s for s in few.samples if s.split != "train"]) == len([s for s in whole.samples if s.split != "train"])
+    everybody = read(folder, train="all", scheme="cre7")
+    assert {s.split for s in everybody.samples} == {"train"} and len(everybody.samples) == len(whole.samples)
+    assert all(s.parsing is not None and s.parsing.is_file() for s in everybody.samples)
+    for wrong in ({"first": 1}, {"train": "some"}):
+        with pytest.raises(DataError, match="expected"):
+            read(folder, **wrong)  # type: ignore[arg-type]
+
+
 def test_presets_have_their_sizes() -> None:
     sizes = {name: (world.people, world.crops) for name, world in PRESETS.items()}
     assert sizes["tiny"][0] == 24
     assert 350 <= sizes["tiny"][1] <= 450
     assert sizes["small"] == (100, 2400)
     assert sizes["default"] == (500, 12000)
-    assert sizes["large"] == (3000, 72000)
+    assert sizes["large"] == (3000, 48000)
     assert all(world.cameras >= 16 for world in PRESETS.values())
     assert preset("tiny", people=30).hash != preset("tiny").hash != preset("tiny", seed=1).hash
 

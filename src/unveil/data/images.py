@@ -42,6 +42,19 @@ def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | N
     return to_rgb(image, label)
 
 
+def image_size(path: Path) -> tuple[int, int]:
+    """Return width and height of an image in pixels from its header, without decoding it.
+
+    Raises:
+        ImageError: not an image that can be read.
+    """
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            return image.size
+    except Exception as e:  # decoders raise anything on hostile headers
+        raise ImageError(f"{path}: not an image that can be read: {e}") from None
+
+
 def read_sample(sample: Sample, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode the crop of a sample, from its path or its bytes; see `read_image`."""
     source = sample.path if sample.path is not None else sample.data

@@ -39,6 +39,8 @@ class Backbone(nn.Module):
 
     stages: tuple[Stage, ...]
     frozen: tuple[str, ...] = ()
+    frozen_stages = 0
+    frozen_engine: Callable[[Tensor], Tensor] | None = None  # runs the frozen stages in training mode
 
     def freeze_stages(self, count: int) -> None:
         """Keep the first stages and what comes before them as they are: no gradient, batch norms in evaluation mode.
@@ -48,6 +50,7 @@ class Backbone(nn.Module):
         """
         if count >= len(self.stages):
             raise ValueError(f"cannot freeze {count} of {len(self.stages)} stages: at least one has to train")
+        self.frozen_stages = count
         trained = tuple(f"{stage.name}." for stage in self.stages[count:])
         leaves = [name for name, module in self.named_modules() if name and not list(module.children())]
         self.frozen = tuple(
@@ -56,6 +59,14 @@ class Backbone(nn.Module):
         for name in self.frozen:
             self.get_submodule(name).requires_grad_(False)
         self.train(self.training)
+
+    def run_frozen(self, images: Tensor) -> Tensor:
+        """Return the map of the last frozen stage, ``(B, c, h, w)``.
+
+        Raises:
+            NotImplementedError: this backbone does not run them apart.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not run its frozen stages apart")
 
     def is_head(self, module: str) -> bool:
         """Whether a module outside of the stages comes after them."""

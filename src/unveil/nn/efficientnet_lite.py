@@ -46,7 +46,8 @@ class SameConv2d(nn.Conv2d):
         if self.stride[0] == 1:
             return super().forward(x)
         (kernel, _), (stride, _) = self.kernel_size, self.stride
-        missing = [max((math.ceil(n / stride) - 1) * stride + kernel - n, 0) for n in x.shape[-2:]]
+        # Whole numbers, so that a traced graph keeps the padding itself and not the size that it was traced at.
+        missing = [max((math.ceil(n / stride) - 1) * stride + kernel - n, 0) for n in map(int, x.shape[-2:])]
         (top, left) = (n // 2 for n in missing)
         return super().forward(F.pad(x, (left, missing[1] - left, top, missing[0] - top)))
 
@@ -134,14 +135,26 @@ class EfficientNetLite(Backbone):
     def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
         """Return the map of the head; see `Backbone.forward`."""
         taps = self.check_taps(taps)
-        x = self.act(self.bn1(self.conv_stem(images)))
-        for stage in self.stages[:-1]:
+        apart = self.frozen_engine if self.training else None
+        first = self.frozen_stages if apart else 0
+        if apart:
+            x = apart(images)
+            last = self.stages[first - 1].name
+            x = taps[last](x) if last in taps else x
+        else:
+            x = self.act(self.bn1(self.conv_stem(images)))
+        for stage in self.stages[first:-1]:
             for address in stage.blocks:
                 x = self.get_submodule(address)(x)
                 x = taps[address](x) if address in taps else x
             x = taps[stage.name](x) if stage.name in taps else x
         x = self.act(self.bn2(self.conv_head(x)))
         return taps["head"](x) if "head" in taps else x
+
+    def run_frozen(self, images: Tensor) -> Tensor:
+        """Return the map of the last frozen stage, ``(B, c, h, w)``."""
+        x = self.act(self.bn1(self.conv_stem(images)))
+        return self.blocks[: self.frozen_stages](x)
 
     def is_head(self, module: str) -> bool:
         """Whether a module belongs to the stage "head", whose keys stand outside of it."""

@@ -32,6 +32,7 @@ from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.average import WeightAverage
 from unveil.training.divergence import check_embedding, check_finite
+from unveil.training.frozen_prefix import compile_frozen
 from unveil.training.metrics import MetricsLog
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update, set_frozen
 from unveil.training.resuming import Identity
@@ -135,6 +136,8 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits))
     method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     _check_needs(method, data)
+    if recipe.train.frozen_engine == "openvino":
+        method.backbone.frozen_engine = compile_frozen(method.backbone)
     epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)  # refuses too few people
     data = training_set_for(data, method.needs, recipe.input)
     log.info(
@@ -196,10 +199,11 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
         group["lr"] = rate
     if iteration <= recipe.optim.freeze_iterations and recipe.optim.freeze_iterations:
         set_frozen(method.frozen_modules(), frozen=iteration < recipe.optim.freeze_iterations)
-    batch = method.expand(run.data.batch(indices, run.device))
-    batch = augment(batch, recipe.augment, recipe.input, run.generator, run.data.parsing_scheme)
+    batch = run.data.batch(indices, run.device)
     if epoch < recipe.augment.small_epochs:
         batch = shrink(batch, recipe.augment.small_scale)
+    batch = method.expand(batch)
+    batch = augment(batch, recipe.augment, recipe.input, run.generator, run.data.parsing_scheme)
     batch = batch.replace(images=batch.images.contiguous(memory_format=torch.channels_last))
     bf16 = use_bf16(recipe.train.precision, run.device)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):

@@ -19,6 +19,7 @@ from unveil.video.clock import Clock
 from unveil.video.completeness import Completeness
 from unveil.video.orientation import matrix_of, upright
 from unveil.video.records import Frame, Image
+from unveil.video.sampling import FrameSampler
 
 ADDRESSES = ("rtsp", "rtsps", "http", "https", "tcp", "udp", "srt")
 OPEN_SECONDS, READ_SECONDS = 15.0, 15.0
@@ -100,10 +101,9 @@ class Video:
         Raises:
             DataError: not one frame can be read, or a frame is too large.
         """
-        if every < 1 or (fps is not None and not 0 < fps <= 1000):
-            raise DataError(f"expected every >= 1 and 0 < fps <= 1000, got every={every}, fps={fps}")
+        sampler = FrameSampler(every, fps)
         clock = Clock(self.rate, decode_order=self._container.format.name == "avi")
-        due, number = 0.0, -1
+        number = -1
         for frame in self._decode(clock):
             number += 1
             moment = clock.read(frame)
@@ -112,13 +112,7 @@ class Video:
             if frame is None or moment is None:
                 continue
             self.decoded += 1
-            if fps is not None:
-                taken = moment >= due - 1e-6
-                if taken:
-                    due = due + 1 / fps if due + 1 / fps > moment else moment + 1 / fps
-            else:
-                taken = number % every == 0
-            if taken and number >= first:
+            if sampler.takes(number, moment) and number >= first:
                 yield Frame(number, moment, self._pixels(frame), self.reopened)
         self._over = True
         if not self.decoded:

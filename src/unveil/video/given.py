@@ -6,10 +6,11 @@ import csv
 import json
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import Any
 
+from unveil.data.text import is_file, read_text, with_slashes
 from unveil.errors import DataError
 from unveil.video.records import Box
 
@@ -24,7 +25,8 @@ class GivenBoxes:
     Args:
         path: ``.csv`` with the columns frame (from 0), x, y, width, height in pixels, and if wanted score, track (or
             person); without a header, or ``.txt``: MOT Challenge (frame from 1, track, x, y, width, height,
-            score, ...); ``.json``: a list of objects with the keys of the CSV.
+            score, ...); ``.json``: a list of objects with the keys of the CSV. For images ``image`` may stand for
+            frame: the name of the file, as far as it tells one image from the others.
 
     ``tracked`` says whether every box names its track, and ``people`` whether it does so by the name of a person.
 
@@ -37,9 +39,11 @@ class GivenBoxes:
         self.name = path.name
         self._boxes: dict[int, list[Box]] = defaultdict(list)
         self._tracks: dict[int, list[str | None]] = defaultdict(list)
+        self._names: list[str] = []
+        self._places: dict[str, int] = {}
         people = True
         for line, row in _rows(path):
-            frame, box, track = _parse(path, line, row)
+            frame, box, track = _parse(path, line, self._numbered(line, row))
             people = people and not row.get("track")
             self._boxes[frame].append(box)
             self._tracks[frame].append(track)
@@ -51,6 +55,38 @@ class GivenBoxes:
         self.tracked = all(named)
         self.people = self.tracked and people
 
+    def arrange(self, images: Sequence[Path] | None) -> None:
+        """Find the images that the boxes name, so that boxes and tracks are asked for by number in this order.
+
+        Args:
+            images: in order; ``None`` when the boxes are for a video. Without names the boxes stand in this order.
+
+        Raises:
+            DataError: a name is that of no image or of several, or names stand where a video has frames.
+        """
+        if not self._names:
+            return
+        if images is None:
+            raise DataError(f"{self.path}: names images ({self._names[0]}), and is to be used for a video")
+        number = {name: _image_of(self.path, name, images) for name in self._names}
+        for found in (self._boxes, self._tracks):
+            moved = {number[name]: found[n] for n, name in enumerate(self._names) if n in found}
+            found.clear()
+            found.update(moved)  # type: ignore[arg-type]
+        self._names = []
+
+    def _numbered(self, line: int, row: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return a row with the number of its image among those named."""
+        name = with_slashes(str(row.get("image") or ""))
+        if bool(name) != bool(self._names) and (self._names or self._boxes):
+            raise DataError(f"{self.path}: line {line}: name the image on every line, or on none")
+        if not name:
+            return row
+        if name not in self._places:
+            self._places[name] = len(self._names)
+            self._names.append(name)
+        return {**row, "frame": self._places[name]}
+
     def boxes(self, frame: int) -> list[Box]:
         """Return the boxes of a frame, in the file's order."""
         return self._boxes.get(frame, [])
@@ -60,36 +96,53 @@ class GivenBoxes:
         return self._tracks.get(frame, [])
 
 
+def _image_of(path: Path, name: str, images: Sequence[Path]) -> int:
+    """Return the number of the image whose path ends in a name."""
+    parts = PurePosixPath(name).parts
+    found = [n for n, image in enumerate(images) if image.parts[-len(parts) :] == parts]
+    if len(found) != 1:
+        what = "several images are" if found else "no image is"
+        raise DataError(f"{path}: {what} called {name}")
+    return found[0]
+
+
 def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
-    if not path.is_file():
+    if not is_file(path):
         raise DataError(f"{path}: no such file of boxes")
     if path.stat().st_size > MAX_BYTES:
         raise DataError(f"{path}: {path.stat().st_size:,} bytes; the limit for a file of boxes is {MAX_BYTES:,}")
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-        if path.suffix.lower() == ".json":
+    text = read_text(path, f"boxes with {', '.join(NEEDED)}")
+    if path.suffix.lower() == ".json":
+        try:
             found = json.loads(text)
-            if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-                raise DataError(f"{path}: expected a list of objects with {', '.join(NEEDED)}")
-            return list(enumerate(found, 1))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as e:
-        raise DataError(f"{path}: cannot be read: {e}") from None
+        except (ValueError, RecursionError) as e:
+            raise DataError(f"{path}: cannot be read as JSON: {e}") from None
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            raise DataError(f"{path}: expected a list of objects with {', '.join(NEEDED)}")
+        return list(enumerate(found, 1))
     lines = text.splitlines()
     if lines and not any(c.isalpha() for c in lines[0]):  # MOT has no header, counts from 1 and writes -1 for unknown
-        cells = [(n, dict(zip(MOT_COLUMNS, row, strict=False))) for n, row in enumerate(csv.reader(lines), 1) if row]
-        return [(n, _from_mot(path, n, row)) for n, row in cells]
-    reader = csv.DictReader(lines)
-    missing = [c for c in NEEDED if c not in (reader.fieldnames or ())]
-    if missing:
-        raise DataError(f"{path}: the column {missing[0]!r} is missing; needed are {', '.join(NEEDED)}")
-    return list(enumerate(reader, 2))
+        try:
+            table = [(n, row) for n, row in enumerate(csv.reader(lines), 1) if row]
+        except csv.Error as e:
+            raise DataError(f"{path}: not valid CSV: {e}") from None
+        return [(n, _from_mot(path, n, dict(zip(MOT_COLUMNS, row, strict=False)))) for n, row in table]
+    reader = csv.DictReader(lines, strict=True)
+    try:
+        there = reader.fieldnames or ()
+        missing = [c for c in NEEDED if c not in there and not (c == "frame" and "image" in there)]
+        if missing:
+            raise DataError(f"{path}: the column {missing[0]!r} is missing; needed are {', '.join(NEEDED)}")
+        return list(enumerate(reader, 2))
+    except csv.Error as e:
+        raise DataError(f"{path}: line {reader.line_num}: not valid CSV: {e}") from None
 
 
 def _from_mot(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
     try:
         row["frame"] = int(float(row["frame"])) - 1
         score = float(row.get("score") or 1)
-    except ValueError:
+    except (ValueError, OverflowError):
         raise DataError(f"{path}: line {line}: expected numbers, found {row}") from None
     return row | {"track": None if row.get("track") in ("-1", "") else row.get("track"), "score": max(0.0, score)}
 
@@ -99,7 +152,7 @@ def _parse(path: Path, line: int, row: Mapping[str, Any]) -> tuple[int, Box, str
         frame = int(row["frame"])
         values = [float(row[c]) for c in NEEDED[1:]]
         score = float(row["score"]) if row.get("score") not in (None, "") else 1.0
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise DataError(f"{path}: line {line}: expected numbers for {', '.join(NEEDED)}, found {dict(row)}") from None
     if frame < 0 or not all(map(math.isfinite, (*values, score))) or values[2] <= 0 or values[3] <= 0:
         raise DataError(f"{path}: line {line}: expected frame >= 0, width and height > 0, found {dict(row)}")

@@ -64,6 +64,8 @@ def read(
     """
     if train not in ("split", "all"):
         raise DataError(f"train={train}: expected split or all")
+    if first is not None and first < 2:
+        raise DataError(f"first={first}: expected at least 2 people")
     if scheme not in SCHEMES:
         raise DataError(f"the world has no labels {scheme!r}{nearest(scheme, SCHEMES)}; it has {', '.join(SCHEMES)}")
     name = str(root) if root is not None else "default"
@@ -73,16 +75,19 @@ def read(
     card = read_card(folder)
     dataset = read_manifest(folder / FILE, f"world-{name}" if name in PRESETS else f"world-{card['hash']}")
     dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
-    if first is not None and first < 2:
-        raise DataError(f"first={first}: expected at least 2 people")
+    if scheme != dataset.parsing_scheme:
+        dataset = _with_parsing(dataset, folder, scheme)
     if train == "all":
         everybody = tuple(dataclasses.replace(sample, split="train") for sample in dataset.samples)
         dataset = dataclasses.replace(dataset, samples=everybody)
-    if first is not None:
-        people = set(sorted({s.person or "" for s in dataset.samples if s.split == "train"})[:first])
-        kept = tuple(s for s in dataset.samples if s.split != "train" or s.person in people)
-        dataset = dataclasses.replace(dataset, samples=kept)
-    return dataset if scheme == dataset.parsing_scheme else _with_parsing(dataset, folder, scheme)
+    return dataset if first is None else _first_people(dataset, first)
+
+
+def _first_people(dataset: Dataset, count: int) -> Dataset:
+    """Return a dataset that trains on the first so many people alone."""
+    people = set(sorted({s.person or "" for s in dataset.samples if s.split == "train"})[:count])
+    kept = tuple(s for s in dataset.samples if s.split != "train" or s.person in people)
+    return dataclasses.replace(dataset, samples=kept)
 
 
 def folder_of(root: Path | None = None, people: int | None = None, seed: int | None = None) -> Path:

@@ -12,40 +12,10 @@ from typer.testing import CliRunner
 
 from films import breaking, write_boxes, write_film
 from generated import figure, write_crops
-from own_postgres import server, server_folder
-from untrained import make_model
-from unveil.cli import app, main
+from unveil.cli import app
 from unveil.cli.gallery.stores import duration, moment
 from unveil.data.images import read_image
 from unveil.errors import DataError
-
-__all__ = ["server", "server_folder"]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    return make_model(tmp_path_factory.mktemp("model"), height=64, width=32)
-
-
-@pytest.fixture
-def gallery(server, monkeypatch, capsys, request):
-    """Return a function that runs ``unveil gallery`` on the session's server; galleries it made are gone afterwards."""
-    from unveil.gallery.store.opening import open_store
-
-    def run(*words: object, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", "gallery", *map(str, words), "--store", server])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        assert (end.value.code or 0) == code, out + err
-        return out, err
-
-    yield run
-    store = open_store(server)
-    for info in store.galleries():
-        store.drop(info.name)
-    store.close()
 
 
 @pytest.fixture

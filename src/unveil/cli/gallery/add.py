@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from unveil.cli.gallery.sources import check_options, works_of
 from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
 from unveil.gallery.audit import user
@@ -16,7 +17,7 @@ from unveil.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from unveil.gallery.ingest.adding import Added
-    from unveil.records import Sample
+    from unveil.gallery.store.protocol import Store
     from unveil.video.detect import Detector
     from unveil.video.given import GivenBoxes
 
@@ -44,9 +45,11 @@ def command(
     boxes: Annotated[
         Path | None, typer.Option(help="Boxes that are known already: CSV, JSON or MOT; no detector runs.")
     ] = None,
-    every: Annotated[int, typer.Option(min=1, help="Look at each n-th frame.")] = 1,
+    every: Annotated[int | None, typer.Option(min=1, help="Look at each n-th frame of videos.")] = None,
     fps: Annotated[float | None, typer.Option(help="Look at no more frames a second than this.")] = None,
-    crops: Annotated[int, typer.Option(min=1, max=100, help="Crops kept of each tracklet.")] = 4,
+    crops: Annotated[
+        int | None, typer.Option(min=1, max=100, help="Crops kept of each tracklet of a video; 4 by default.")
+    ] = None,
     seconds: Annotated[float | None, typer.Option(help="Stop after that much of each video.")] = None,
     tries: Annotated[
         int | None,
@@ -59,7 +62,9 @@ def command(
         Literal["auto", "torch", "onnx", "openvino"], typer.Option(help="What runs the model; the fastest by default.")
     ] = "auto",
     parser: Annotated[bool, typer.Option(help="Say how much of each body shows.")] = True,
-    keep: Annotated[str, typer.Option(help="How long a new gallery keeps rows: 90d, 12h ..., or forever.")] = "forever",
+    keep: Annotated[
+        str | None, typer.Option(help="How long a new gallery keeps rows: 90d, 12h ..., or forever, the default.")
+    ] = None,
     store: StoreOption = None,
     folder: FolderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was added as JSON.")] = False,
@@ -67,7 +72,9 @@ def command(
     """Find people in pictures and videos, embed them and keep them. What is there already is skipped, by content.
 
     Stopped or killed, the same command goes on where it was. A live stream is read until Ctrl-C, and opened again where
-    it breaks. In a folder pictures and videos are taken; files that cannot be read are listed.
+    it breaks. In a folder images and videos are taken, and numbered images of scenes (`img1/000001.jpg`) are a video;
+    files that cannot be read are listed. An image is the crop of one person; with `--detector` or `--boxes` the people
+    on it are found.
 
     **Examples:**
 
@@ -79,32 +86,45 @@ def command(
     """
     from unveil.gallery.ingest.images import PictureSettings, add_pictures
     from unveil.gallery.ingest.quality import find_parser
+    from unveil.gallery.ingest.scenes import add_scenes
     from unveil.gallery.ingest.video import VideoSettings, add_video
     from unveil.inference.load import load_engine
     from unveil.video.decode import WAITS
 
-    if every > 1 and fps is not None:
+    if every is not None and fps is not None:
         raise DataError("give --every or --fps, not both")
     if detector is not None and boxes is not None:
         raise DataError("give --detector or --boxes, not both")
-    began, kept, labels = moment(start_time, "--start-time"), duration(keep), tuple(tags or ())
+    began, labels = moment(start_time, "--start-time"), tuple(tags or ())
+    kept = None if keep is None else duration(keep)
     waits = WAITS if tries is None else tuple(min(2.0**n, LONGEST_WAIT) for n in range(tries))
-    footage = VideoSettings(camera, began, labels, every, fps, crops, seconds=seconds, keep=kept, waits=waits)
+    footage = VideoSettings(camera, began, labels, every or 1, fps, crops or 4, seconds=seconds, keep=kept, waits=waits)
     pictures = PictureSettings(camera, began, labels, kept)
-    works = [work for source in sources for work in _works(source)]
-    if boxes is not None and sum(isinstance(work, str) for work in works) != 1:
-        raise DataError("--boxes belong to one video: name exactly one")
-    finder = _finder(detector, boxes) if any(isinstance(work, str) for work in works) else None
+    works = [work for source in sources for work in works_of(source)]
+    about_videos = {
+        "--every": every is not None, "--fps": fps is not None, "--seconds": seconds is not None,
+        "--crops": crops is not None, "--again": again, "--tries": tries is not None,
+    }  # fmt: skip
+    finds = check_options(works, about_videos, boxes=boxes is not None, detector=detector is not None)
+    needs_finder = finds or any(work.kind != "images" for work in works)
+    finder = _finder(detector, boxes) if needs_finder else None
     ready = load_engine(model, engine)
     sees = find_parser() if parser else None
     results: list[Added] = []
     with opened(store, folder) as found:
+        if keep is not None:
+            _check_keep(found, gallery, kept)
         for work in works:
-            if isinstance(work, str):
+            if work.kind != "images":
                 assert finder is not None
-                added = add_video(found, gallery, ready, work, finder, footage, sees, again)
+                added = add_video(found, gallery, ready, work.source, finder, footage, sees, again)
+            elif finds and not work.crops:
+                assert finder is not None
+                added = add_scenes(
+                    found, gallery, ready, work.samples, finder, source=work.source, settings=pictures, parser=sees
+                )
             else:
-                added = add_pictures(found, gallery, ready, work[1], work[0], pictures, sees)
+                added = add_pictures(found, gallery, ready, work.samples, work.source, pictures, sees)
             results.append(added)
             details = {k: v for k, v in asdict(added).items() if k in ("source", "crops", "tracklets", "known")}
             found.log({"who": user(), "action": "add", "gallery": gallery, "details": details})
@@ -118,32 +138,6 @@ def command(
     raise typer.Exit(1 if any(r.bad for r in results) else 0)
 
 
-def _works(source: str) -> list[str | tuple[str, list[Sample]]]:
-    """Return what a source holds: videos by name, images as samples."""
-    from unveil.cli.sources import crops_of
-    from unveil.data.media_types import VIDEO_SUFFIXES, media_type
-    from unveil.data.walk import walk
-    from unveil.datasets.sources import is_dataset
-    from unveil.video.decode import is_address
-
-    path = Path(source)
-    if is_address(source):
-        return [source]
-    if path.is_dir() and not is_dataset(source):
-        found = walk(path)
-        if found.videos and not found.images:
-            if said := str(found.left_out):
-                typer.echo(f"{source}: {said}", err=True)
-            return [str(video) for video in found.videos]
-        videos = [str(video) for video in found.videos]
-        return [(source, list(crops_of(source).samples)), *videos]
-    if path.suffix.lower() in VIDEO_SUFFIXES and not path.is_file():  # said before a model is loaded
-        raise DataError(f"{source}: no such video")
-    if path.is_file() and path.suffix.lower() != ".csv" and media_type(path) != "image":
-        return [source]
-    return [(source, list(crops_of(source).samples))]
-
-
 def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
     from unveil.video.detect import load_detector
     from unveil.video.given import GivenBoxes
@@ -155,7 +149,16 @@ def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
     return load_detector(detector)
 
 
+def _check_keep(store: Store, name: str, keep: float | None) -> None:
+    """Refuse to say of a gallery that is there how long it keeps its rows: adding does not change that."""
+    there = next((info for info in store.galleries() if info.name == name), None)
+    if there is not None and there.keep != keep:
+        raise DataError(f"--keep is for a new gallery and {name!r} is there: `unveil gallery expire {name} --keep ...`")
+
+
 def _tell(added: Added, as_json: bool) -> None:
+    for note in added.notes:
+        typer.echo(f"warning: {note}", err=True)
     for line in added.bad[:SHOWN]:
         typer.echo(f"left out: {line}", err=True)
     if len(added.bad) > SHOWN:

@@ -67,13 +67,14 @@ def augment(
 
 
 def shrink(batch: Batch, scale: float) -> Batch:
-    """Return a normalised batch at a share of its height and width, rounded to whole 32 pixels; maps with it."""
+    """Return a uint8 batch at a share of its height and width, rounded to whole 32 pixels; maps with it."""
     height, width = (max(32, round(n * scale / 32) * 32) for n in batch.images.shape[2:])
-    images = F.interpolate(batch.images, (height, width), mode="bilinear", antialias=True)
+    pictures = [batch.images] if batch.erased is None else [batch.images, batch.erased]
+    small = [F.interpolate(x, (height, width), mode="bilinear", antialias=True) for x in pictures]
     maps = batch.parsing
     if maps is not None:
         maps = F.interpolate(maps.unsqueeze(1), (height, width), mode="nearest-exact").squeeze(1)
-    return batch.replace(images=images, parsing=maps)
+    return batch.replace(images=small[0], parsing=maps, erased=small[1] if len(small) > 1 else None)
 
 
 def normalise(batch: Batch, size: InputSettings) -> Batch:

@@ -37,6 +37,7 @@ class Added:
         footage: length of what was seen of a video, seconds.
         dropped: frames of a live stream that came faster than they could be looked at.
         reopened: how often a live stream broke and was opened again.
+        notes: sentences that a user must see.
     """
 
     source: str
@@ -50,14 +51,18 @@ class Added:
     footage: float = 0.0
     dropped: int = 0
     reopened: int = 0
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         pace = max(self.seconds, 1e-9)
-        if not self.frames and not self.crops and self.known:
+        if not self.footage and not self.crops and self.known:
             return f"{self.source}: nothing new, {self.known} were there"
         if not self.frames:
             known = f", {self.known} were there" if self.known else ""
             return f"{self.source}: {self.crops} crops added{known}, {self.crops / pace:.0f} crops/s"
+        if not self.footage:
+            known = f", {self.known} were there" if self.known else ""
+            return f"{self.source}: {self.crops} crops added of {self.boxes} boxes on {self.frames} images{known}"
         dropped = f", {self.dropped} frames dropped" if self.dropped else ""
         dropped += f", opened again: {self.reopened}" if self.reopened else ""
         return (

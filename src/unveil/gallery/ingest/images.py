@@ -39,6 +39,10 @@ from unveil.video.records import Image
 
 MAX_BYTES = 256_000_000
 LONGEST_TRACKLET = 256  # crops; a longer one becomes several
+WIDE = (
+    "{} images are wider than people are, for example {}: each was taken as the crop of one person; --detector or "
+    "--boxes find the people on images"
+)
 
 
 @dataclass(frozen=True)
@@ -92,17 +96,25 @@ def add_pictures(
     open_gallery(store, name, engine, settings.keep)
     batches = list(_batches(samples))
     bad: list[str] = []
+    wide: list[str] = []
     crops = tracklets = known = 0
     with ThreadPoolExecutor(2) as pool:
         reading = _ahead(store, name, batches, pool)
         for groups, problems, there in track(reading, f"adding {len(samples)} pictures", len(batches)):
             bad += problems
             known += there
+            wide += [str(c.sample.path or c.sample.key) for group in groups for c in group if is_wide(c.image)]
             items, embedding = _rows(groups, engine, settings, parser)
             if items and store.add(name, items, embedding):
                 made = sum(item.kind == "tracklet" for item in items)
                 crops, tracklets = crops + len(items) - made, tracklets + made
-    return Added(source, crops, tracklets, known, tuple(bad), time.monotonic() - began)
+    notes = (WIDE.format(len(wide), wide[0]),) if wide else ()
+    return Added(source, crops, tracklets, known, tuple(bad), time.monotonic() - began, notes=notes)
+
+
+def is_wide(image: Image) -> bool:
+    """Return whether an image ``(H, W, 3)`` is rather a scene than the crop of a person, by its shape."""
+    return image.shape[1] > image.shape[0]
 
 
 def _batches(samples: Sequence[Sample]) -> Iterator[list[list[Sample]]]:
@@ -151,7 +163,7 @@ def _read(store: Store, name: str, batch: list[list[Sample]]) -> Read:
         whole = []
         for sample in group:
             try:
-                content = _bytes(sample)
+                content = content_of(sample)
                 whole.append((hashlib.sha256(content).hexdigest(), sample, content))
             except ImageError as e:
                 bad.append(str(e))
@@ -171,7 +183,12 @@ def _read(store: Store, name: str, batch: list[list[Sample]]) -> Read:
     return groups, bad, sum(key in there for contents in data for key, _, _ in contents)
 
 
-def _bytes(sample: Sample) -> bytes:
+def content_of(sample: Sample) -> bytes:
+    """Return the bytes of an image file.
+
+    Raises:
+        ImageError: it is missing, empty or too large.
+    """
     if sample.data is not None:
         return sample.data
     path = Path(sample.path or sample.key)
@@ -209,21 +226,31 @@ def _rows(
     return items, Embedding.concatenate([embedding, *extra])
 
 
-def _item(crop: _Crop, quality: Quality, settings: PictureSettings) -> Item:
-    sample, start = crop.sample, settings.start_time
-    moment = start if sample.time is None else sample.time
+def time_of(sample: Sample, settings: PictureSettings) -> float | None:
+    """Return the moment of an image, seconds: its own, counted from the start of the recording where it is small."""
+    start = settings.start_time
     if start is not None and sample.time is not None and sample.time < FIRST_DATE:
-        moment = start + sample.time
-    tags = tuple(tag.strip() for tag in sample.extra.get("tags", "").split(";") if tag.strip())
+        return start + sample.time
+    return start if sample.time is None else sample.time
+
+
+def tags_of(sample: Sample, settings: PictureSettings) -> tuple[str, ...]:
+    """Return the tags of an image: its own, and those of all."""
+    own = (tag.strip() for tag in sample.extra.get("tags", "").split(";"))
+    return tuple(dict.fromkeys((*(tag for tag in own if tag), *settings.tags)))
+
+
+def _item(crop: _Crop, quality: Quality, settings: PictureSettings) -> Item:
+    sample = crop.sample
     return Item(
         crop.key,
         "crop",
         thumbnail(crop.image),
         source=str(sample.path or sample.key),
         camera=sample.camera or settings.camera,
-        time=moment,
+        time=time_of(sample, settings),
         person=sample.person,
-        tags=tuple(dict.fromkeys((*tags, *settings.tags))),
+        tags=tags_of(sample, settings),
         visible=quality.visible,
         quality=quality.worth,
     )

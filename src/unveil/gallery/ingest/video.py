@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from unveil.data.walk import is_dir
 from unveil.errors import DataError
 from unveil.files import sha256
 from unveil.gallery.ingest.adding import (
@@ -40,6 +41,7 @@ from unveil.video.ahead import ReadAhead
 from unveil.video.decode import WAITS, Video, is_address, without_password
 from unveil.video.detect import Detector
 from unveil.video.given import GivenBoxes
+from unveil.video.image_sequence import ImageSequence
 from unveil.video.records import Box, Frame
 from unveil.video.tracks import GivenTracks, Tracker
 
@@ -101,7 +103,8 @@ def add_video(
         store: where galleries are.
         name: of the gallery.
         engine: embeds; its model must be the gallery's.
-        source: a file, or the address of a stream; a live one is read until it ends or Ctrl-C is pressed.
+        source: a file, a folder of numbered images, or the address of a stream; a live one is read until it ends or
+            Ctrl-C is pressed.
         detector: finds people, or boxes that are known already.
         settings: how it is looked at.
         parser: says how much of the body shows, which makes for better choices.
@@ -112,8 +115,10 @@ def add_video(
             settings.
     """
     began = time.monotonic()
-    open_gallery(store, name, engine, settings.keep)
-    with Video(source, waits=settings.waits) as video:
+    with _opened(source, settings) as video:
+        if isinstance(detector, GivenBoxes):
+            detector.arrange(video.paths if isinstance(video, ImageSequence) else None)
+        open_gallery(store, name, engine, settings.keep)
         label = without_password(str(source))
         if video.live and settings.start_time is None:
             settings = replace(settings, start_time=time.time())
@@ -130,8 +135,16 @@ def add_video(
         return replace(work.added, source=label, bad=bad, seconds=time.monotonic() - began)
 
 
-def _identity(source: str | Path, video: Video, settings: VideoSettings) -> str:
-    """Return what a video is known by: the content of a file, the address of a stream with the time it began."""
+def _opened(source: str | Path, settings: VideoSettings) -> Video | ImageSequence:
+    if not is_address(str(source)) and is_dir(Path(source)):
+        return ImageSequence(source)
+    return Video(source, waits=settings.waits)
+
+
+def _identity(source: str | Path, video: Video | ImageSequence, settings: VideoSettings) -> str:
+    """Return what a video is known by: the content of files, the address of a stream with the time it began."""
+    if isinstance(video, ImageSequence):
+        return key_of("sequence", *(sha256(path) for path in video.paths))
     if not is_address(str(source)):
         return sha256(Path(source))
     return key_of(without_password(str(source)), settings.start_time if video.live else video.seconds)
@@ -152,7 +165,7 @@ class _Work:
     settings: VideoSettings
     parser: OnnxParser | None
     job: VideoJob
-    video: Video
+    video: Video | ImageSequence
     label: str
     tracklets: int = 0
     added: Added = field(default_factory=lambda: Added(""))

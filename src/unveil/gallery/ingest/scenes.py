@@ -1,0 +1,144 @@
+"""Images of scenes into a gallery: the people on them are found, or were before, and each becomes a crop."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from unveil.data.images import read_image
+from unveil.errors import ImageError
+from unveil.gallery.ingest.adding import BATCH, Added, key_of, open_gallery, shrunk, thumbnail
+from unveil.gallery.ingest.images import PictureSettings, content_of, tags_of, time_of
+from unveil.gallery.ingest.quality import body_shares, picture_worth, place_worth, together, without_hidden
+from unveil.gallery.records import Item
+from unveil.gallery.store.protocol import Store
+from unveil.inference.engine import Engine
+from unveil.parsing.onnx_parser import OnnxParser
+from unveil.progress import track
+from unveil.records import Sample
+from unveil.video.detect import Detector
+from unveil.video.given import GivenBoxes
+from unveil.video.records import Image
+
+
+@dataclass(frozen=True, eq=False)
+class _Person:
+    key: str
+    sample: Sample
+    box: tuple[int, int, int, int]
+    image: Image
+    worth: float
+    person: str | None
+
+
+def add_scenes(
+    store: Store,
+    name: str,
+    engine: Engine,
+    samples: Sequence[Sample],
+    detector: Detector | GivenBoxes,
+    *,
+    source: str = "images",
+    settings: PictureSettings | None = None,
+    parser: OnnxParser | None = None,
+) -> Added:
+    """Add the people on images to a gallery, which is made when it is not there.
+
+    The key of a crop is made from the content of the image and the box, so adding again adds nothing.
+
+    Args:
+        store: where galleries are.
+        name: of the gallery.
+        engine: embeds; its model must be the gallery's.
+        samples: the images. Their camera, time and tags are kept; a person is not, for it could be anybody on them.
+        detector: finds people, or boxes that are known already.
+        source: what the report calls them.
+        settings: what is said of all of them.
+        parser: says how much of the body and of its parts shows.
+
+    Raises:
+        DataError: the gallery was made with another model, or the boxes name other images.
+    """
+    began = time.monotonic()
+    settings = settings or PictureSettings()
+    if isinstance(detector, GivenBoxes):
+        detector.arrange([Path(sample.path or sample.key) for sample in samples])
+    open_gallery(store, name, engine, settings.keep)
+    found = Added(source)
+    bad: list[str] = []
+    waiting: list[_Person] = []
+    seen: set[str] = set()
+    for number, sample in enumerate(track(samples, f"finding people on {len(samples)} images")):
+        try:
+            people = list(_people(number, sample, detector))
+        except ImageError as e:
+            bad.append(str(e))
+            continue
+        found = replace(found, frames=found.frames + 1, boxes=found.boxes + len(people))
+        waiting += [person for person in people if person.key not in seen]
+        seen.update(person.key for person in people)
+        if len(waiting) >= BATCH or number == len(samples) - 1:
+            found = _write(store, name, engine, waiting, found, settings, parser)
+            waiting = []
+    found = _write(store, name, engine, waiting, found, settings, parser)
+    return replace(found, bad=tuple(bad), seconds=time.monotonic() - began)
+
+
+def _people(number: int, sample: Sample, detector: Detector | GivenBoxes) -> Iterator[_Person]:
+    content = content_of(sample)
+    image = read_image(content, name=str(sample.path or sample.key))
+    digest = hashlib.sha256(content).hexdigest()
+    given = isinstance(detector, GivenBoxes)
+    boxes = detector.boxes(number) if given else detector.detect(image)
+    names = detector.tracks(number) if given and detector.people else [None] * len(boxes)
+    height, width = image.shape[:2]
+    for box, person in zip(boxes, names, strict=True):
+        whole = box.whole(width, height)
+        if whole is None:
+            continue
+        x, y, w, h = whole
+        crop = image[y : y + h, x : x + w]
+        worth = picture_worth(crop) * place_worth(whole, [other for other in boxes if other is not box], width, height)
+        yield _Person(key_of("scene", digest, whole), sample, whole, shrunk(crop).copy(), worth, person)
+
+
+def _write(
+    store: Store,
+    name: str,
+    engine: Engine,
+    people: list[_Person],
+    found: Added,
+    settings: PictureSettings,
+    parser: OnnxParser | None,
+) -> Added:
+    there = store.known(name, [person.key for person in people]) if people else set()
+    people = [person for person in people if person.key not in there]
+    found = replace(found, known=found.known + len(there))
+    if not people:
+        return found
+    images = [person.image for person in people]
+    embedding = without_hidden(engine.embed(images), images, parser)
+    shown = body_shares(images, parser)
+    items = [_item(person, share, settings) for person, share in zip(people, shown, strict=True)]
+    return replace(found, crops=found.crops + store.add(name, items, embedding))
+
+
+def _item(person: _Person, share: float | None, settings: PictureSettings) -> Item:
+    sample = person.sample
+    quality = together(person.worth, share)
+    return Item(
+        person.key,
+        "crop",
+        thumbnail(person.image),
+        source=str(sample.path or sample.key),
+        camera=sample.camera or settings.camera,
+        time=time_of(sample, settings),
+        person=person.person,
+        box=person.box,
+        tags=tags_of(sample, settings),
+        visible=quality.visible,
+        quality=quality.worth,
+    )

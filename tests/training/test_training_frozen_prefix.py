@@ -1,0 +1,50 @@
+"""Frozen stages run by OpenVINO."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from unveil.errors import RecipeError
+from unveil.nn.efficientnet_lite import EfficientNetLite
+from unveil.training.frozen_prefix import compile_frozen
+
+
+@pytest.fixture(scope="module")
+def network() -> EfficientNetLite:
+    torch.manual_seed(0)
+    network = EfficientNetLite(0, last_stride=2)
+    network.freeze_stages(3)
+    return network
+
+
+def test_the_map_is_pytorchs_at_every_size_and_training_goes_on_behind_it(network):
+    run = compile_frozen(network)
+    network.eval()
+    generator = torch.Generator().manual_seed(1)
+    for shape in ((2, 3, 256, 128), (3, 3, 192, 96), (1, 3, 64, 32)):
+        images = torch.randn(shape, generator=generator)
+        with torch.inference_mode():
+            expected = network.run_frozen(images)
+        torch.testing.assert_close(run(images), expected, atol=1e-4, rtol=1e-4)
+    network.train()
+    images = torch.randn(4, 3, 64, 32, generator=generator)
+    seen = {}
+    hooks = {"blocks.2": lambda x: seen.setdefault("map", x)}
+    slow = network(images, hooks)
+    kept = seen.pop("map")
+    network.frozen_engine = run
+    try:
+        fast = network(images, hooks)
+    finally:
+        network.frozen_engine = None
+    torch.testing.assert_close(seen["map"], kept, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(fast, slow, atol=1e-3, rtol=1e-3)
+    fast.sum().backward()
+    assert network.blocks[3][0].conv_pw.weight.grad is not None
+    assert network.blocks[2][0].conv_pw.weight.grad is None
+
+
+def test_nothing_frozen_is_refused():
+    with pytest.raises(RecipeError, match="frozen_stages"):
+        compile_frozen(EfficientNetLite(0))
