@@ -104,3 +104,22 @@ def test_frozen_stages_stay_as_they_are_while_the_rest_trains():
         assert not torch.equal(method.state_dict()[name], before[name]), name
     with pytest.raises(RecipeError, match="frozen_stages"):
         build_backbone(BackboneChoice(name="efficientnet_lite0", frozen_stages=8))
+
+
+def test_projected_vectors_keep_the_order_of_the_whole_ones():
+    whole = _method(part_dim=8, identity_dim=16).eval()
+    compact = _method(part_dim=8, identity_dim=16, compact_dim=8).eval()
+    compact.load_state_dict(whole.state_dict(), strict=False)
+    batch = _normalised(_batch(8))
+    with torch.inference_mode():
+        before = whole.embed(batch).numpy()
+    compact.fit_projections(before)
+    with torch.inference_mode():
+        after = compact.embed(batch).numpy()
+    assert after.vectors.shape == (8, 8, 8)
+    # Eight crops span eight directions at most, so that nothing is lost.
+    for e, name in enumerate(after.names[:2]):
+        expected = before.vectors[:, e] @ before.vectors[:, e].T
+        assert abs(after.vectors[:, e] @ after.vectors[:, e].T - expected).max() < 1e-3, name
+    with pytest.raises(ValueError, match="at least 8"):
+        compact.fit_projections(before.select(slice(3)))

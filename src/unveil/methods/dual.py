@@ -52,6 +52,8 @@ class DualSettings:
         part_weight: weight of the losses of the part vectors.
         part_share: weight of the six parts together in a distance, beside 1 for the appearance vector.
         identity_share: weight of the identity vector in a distance when nothing is said about clothes.
+        compact_dim: length that appearance and identity are projected to for a test, by what `fit_projections` found
+            after training; 0 leaves them. Galleries keep eight vectors of the longest length a crop.
         margin: of the triplets of identity and parts.
         smoothing: eps of the label smoothing.
     """
@@ -66,6 +68,7 @@ class DualSettings:
     part_weight: float = 0.5
     part_share: float = 0.5
     identity_share: float = 0.5
+    compact_dim: int = 0
     margin: float = 0.3
     smoothing: float = 0.1
 
@@ -96,6 +99,9 @@ class Dual(Method):
                 "parts": bn_neck(len(PARTS) * settings.part_dim),
             }
         )
+        if settings.compact_dim:
+            for name, length in (("appearance", channels), ("identity", settings.identity_dim)):
+                self.register_buffer(f"{name}_projection", torch.eye(settings.compact_dim, length))
         classes = space.clothes or space.persons
         self.classifiers = nn.ModuleDict(
             {
@@ -163,8 +169,8 @@ class Dual(Method):
         seen, _ = self._views(batch.images)
         parts = self.necks["parts"](seen["parts"].flatten(1)).view_as(seen["parts"])
         views = {
-            "appearance": self.necks["appearance"](seen["pooled"]),
-            "identity": self.necks["identity"](seen["identity"]),
+            "appearance": self._compact("appearance", self.necks["appearance"](seen["pooled"])),
+            "identity": self._compact("identity", self.necks["identity"](seen["identity"])),
             **dict(zip(PARTS, parts.unbind(1), strict=True)),
         }
         longest = max(view.shape[1] for view in views.values())
@@ -172,6 +178,27 @@ class Dual(Method):
         visible = torch.cat([seen["visible"].new_ones(len(seen["visible"]), 2), seen["visible"]], dim=1)
         weights = (1.0, settings.identity_share, *([settings.part_share / len(PARTS)] * len(PARTS)))
         return Embedding(vectors, visible, tuple(views), "cosine", weights)
+
+    @torch.no_grad()
+    def fit_projections(self, embedding: Embedding) -> None:
+        """Set the projections to the main directions of vectors that were embedded without any.
+
+        Args:
+            embedding: of a few thousand training crops, from the same weights with ``compact_dim`` 0, as numpy arrays.
+
+        Raises:
+            ValueError: there are fewer crops than directions.
+        """
+        if len(embedding) < self.settings.compact_dim:
+            raise ValueError(f"expected at least {self.settings.compact_dim} crops, got {len(embedding)}")
+        for name in ("appearance", "identity"):
+            projection = self.get_buffer(f"{name}_projection")
+            vectors = torch.from_numpy(embedding.vectors[:, embedding.names.index(name), : projection.shape[1]])
+            directions = torch.linalg.svd(vectors.double(), full_matrices=False).Vh[: len(projection)]
+            projection.copy_(directions)
+
+    def _compact(self, name: str, vectors: Tensor) -> Tensor:
+        return F.linear(vectors, self.get_buffer(f"{name}_projection")) if self.settings.compact_dim else vectors
 
     def _views(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return the vectors before their necks with the visibility of parts, and the logarithms of the part maps."""

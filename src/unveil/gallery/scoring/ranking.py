@@ -19,13 +19,13 @@ from unveil.records import Embedding
 # heads alone are left, it is 8.7 and 10.7 (benchmarks/results/clothes_mode.csv).
 CHANGED_CLOTHES = 0.25
 _CLOTHED = re.compile(
-    r"(left|right|upper|lower)?-?(arms?|legs?|torso|upper-clothes|tops?|bottoms?|dress|pants|skirt|coat|shoes?|feet|foot)"
+    r"appearance|(left|right|upper|lower)?-?(arms?|legs?|torso|upper-clothes|tops?|bottoms?|dress|pants|skirt|coat|shoes?|feet|foot)"
 )
 _STRIPE = re.compile(r"stripe(\d+)")
 
 
 def clothed(name: str) -> bool:
-    """Whether clothes cover what a vector looks at: arms, torso, legs, feet, and every stripe below the first."""
+    """Whether clothes decide a vector: appearance, arms, torso, legs, feet, and every stripe below the first."""
     name = name.replace("_", "-")
     stripe = _STRIPE.fullmatch(name)
     return int(stripe[1]) > 1 if stripe else _CLOTHED.fullmatch(name) is not None
