@@ -8,9 +8,16 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from unveil.models.checkpoint import load_model, write_model
+from unveil.datasets import load_dataset
+from unveil.methods.dual import Dual
+from unveil.methods.method import LabelSpace
+from unveil.models.checkpoint import TrainedModel, load_model, new_model, write_model
+from unveil.models.embed import embed_samples
 from unveil.models.without_heads import without_heads
+from unveil.recipe import DataSource, MethodChoice
 from unveil.shipped import FOLDER
+
+CROPS = 3000  # that the directions of the projections are found on
 
 
 def main() -> None:
@@ -19,15 +26,37 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of a run, or its model.safetensors")
     parser.add_argument("name")
     parser.add_argument("--trained-on", required=True, help="for its card, for example 'world:default?seed=1'")
+    parser.add_argument("--compact", type=int, default=0, help="length to project appearance and identity to (dual)")
+    parser.add_argument("--fit-on", help="world whose training crops the projections are found on")
+    parser.add_argument("--mu", type=float, help="another threshold of visible parts (dual)")
     parser.add_argument("--out", type=Path, default=FOLDER)
     asked = parser.parse_args()
-    tensors, card = without_heads(load_model(asked.run))
+    model = load_model(asked.run)
+    if asked.compact:
+        model = with_projections(model, asked.compact, DataSource.model_validate(asked.fit_on), mu=asked.mu)
+    tensors, card = without_heads(model)
     licence = f"Apache-2.0; trained on synthetic people only: {asked.trained_on}"
     # Paths of the machine that trained it say nothing elsewhere.
     recipe = {**card.recipe, "data": {}, "backbone": {**card.recipe["backbone"], "init": None}}
     card = card.model_copy(update={"licence": licence, "recipe": recipe})
     card = write_model(asked.out / f"{asked.name}.safetensors", tensors, card)
     print(f"unveil:{asked.name}, fingerprint {card.fingerprint}")
+
+
+def with_projections(model: TrainedModel, length: int, source: DataSource, *, mu: float | None) -> TrainedModel:
+    """Return a dual model whose appearance and identity are projected to a length, by crops that it may know."""
+    samples = [sample for sample in load_dataset(source).samples if sample.split == "train"]
+    embedding, _ = embed_samples(model, samples[:: max(1, len(samples) // CROPS)])
+    changes = {"compact_dim": length} | ({} if mu is None else {"mu": mu})
+    choice = MethodChoice.model_validate({**model.recipe.method.model_dump(), **changes})
+    recipe = model.recipe.model_copy(update={"method": choice})
+    card = model.card
+    method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
+    if not isinstance(method, Dual):
+        raise SystemExit(f"--compact is for dual, found {recipe.method.name}")
+    method.load_state_dict(model.method.state_dict(), strict=False)
+    method.fit_projections(embedding)
+    return TrainedModel(method.eval(), recipe, card.model_copy(update={"recipe": recipe.model_dump(mode="json")}))
 
 
 if __name__ == "__main__":
