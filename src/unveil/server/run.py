@@ -1,8 +1,12 @@
-"""Running the server: on SIGTERM and SIGINT it takes no new requests, answers those under way, and ends."""
+"""Running the server: asked to end, it takes no new requests, answers those under way, and ends."""
 
 from __future__ import annotations
 
+import signal
 import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -12,6 +16,24 @@ from unveil.errors import UnveilError
 
 FINISH_SECONDS = 30
 CONNECTIONS = 256
+
+
+class Server(uvicorn.Server):
+    """Ends in good order on Ctrl-C, SIGTERM and SIGHUP, and returns: what comes after it is done as well."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Take the signals for as long as the server runs; uvicorn's own would raise them again at the end."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        before = {n: signal.signal(n, self.handle_exit) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -42,4 +64,4 @@ def server_of(app: FastAPI, certificate: Path | None = None, key: Path | None = 
         timeout_graceful_shutdown=FINISH_SECONDS, limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=65536,
         ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
-    return uvicorn.Server(config)
+    return Server(config)
