@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -121,6 +122,30 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
     for name in ("g", "h", "g"):
         Searcher(filled, name, resident=resident).search(query())
         assert list(resident._copies) == [name]
+
+
+def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypatch):
+    filled.create("cold", SPACE)
+    filled.add("cold", crops(range(500, 520)), embedding(20))
+    resident, vector = Resident(filled), coarse_query(embedding(1), "same")
+    warm, cold = filled.info("shop"), filled.info("cold")
+    resident.nearest(warm, vector, Filter(), 5)
+    reading, may_go_on, blocks = threading.Event(), threading.Event(), filled.blocks
+
+    def slow(name, **more):
+        reading.set()
+        assert may_go_on.wait(60)
+        return blocks(name, **more)
+
+    monkeypatch.setattr(filled, "blocks", slow)
+    with ThreadPoolExecutor(3) as pool:
+        both = [pool.submit(resident.nearest, cold, vector, Filter(), 5) for _ in range(2)]
+        assert reading.wait(60)
+        try:
+            assert pool.submit(resident.nearest, warm, vector, Filter(), 5).result(30)[1] == warm.crops
+        finally:
+            may_go_on.set()
+        assert [found.result(60)[1] for found in both] == [20, 20]
 
 
 def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(filled):

@@ -48,6 +48,8 @@ class Resident:
         self._copies: OrderedDict[str, _Copy] = OrderedDict()
         self._filters: OrderedDict[tuple[str, float, int, Filter], np.ndarray] = OrderedDict()
         self._lock = threading.Lock()
+        # A gallery is read under a lock of its own: searches in others do not wait for it.
+        self._reading: dict[str, threading.Lock] = {}
 
     def fits(self, info: GalleryInfo) -> bool:
         """Whether a gallery is searched in memory."""
@@ -109,21 +111,46 @@ class Resident:
         with self._lock:
             self._copies.pop(name, None)
 
-    def _current(self, info: GalleryInfo) -> _Copy:
+    def drop_removed(self, info: GalleryInfo) -> None:
+        """Let go of the vectors of rows that were removed, if the gallery is in memory."""
         with self._lock:
-            old = self._copies.get(info.name)
+            there = info.name in self._copies
+        if there:
+            self._current(info)
+
+    def _current(self, info: GalleryInfo) -> _Copy:
+        copy = self._kept(info)
+        if copy is not None:
+            return copy
+        with self._lock:
+            reading = self._reading.setdefault(info.name, threading.Lock())
+        with reading:
+            copy = self._kept(info)  # somebody else has read it meanwhile
+            if copy is not None:
+                return copy
+            with self._lock:
+                old = self._copies.get(info.name)
             if old is not None and old.created != info.created:  # dropped, and made again under the same name
                 old = None
-            if old is None or old.revision != info.revision:
-                blocks = () if old is None else _without(old.blocks, self.store.ids(info.name, Filter()))
-                last = int(blocks[-1].ids[-1]) if blocks else 0
-                new = tuple(self.store.blocks(info.name, after=last))
-                old = _Copy(info.created, info.revision, _merged((*blocks, *new)))
-                self._copies[info.name] = old
+            blocks = () if old is None else _without(old.blocks, self.store.ids(info.name, Filter()))
+            last = int(blocks[-1].ids[-1]) if blocks else 0
+            new = tuple(self.store.blocks(info.name, after=last))
+            copy = _Copy(info.created, info.revision, _merged((*blocks, *new)))
+            with self._lock:
+                self._copies[info.name] = copy
+                self._copies.move_to_end(info.name)
+                while sum(c.bytes for c in self._copies.values()) > self.limit and len(self._copies) > 1:
+                    self._copies.popitem(last=False)
+            return copy
+
+    def _kept(self, info: GalleryInfo) -> _Copy | None:
+        """Return the copy in memory if it is the gallery as it is now, or newer than we know."""
+        with self._lock:
+            copy = self._copies.get(info.name)
+            if copy is None or copy.created != info.created or copy.revision < info.revision:
+                return None
             self._copies.move_to_end(info.name)
-            while sum(copy.bytes for copy in self._copies.values()) > self.limit and len(self._copies) > 1:
-                self._copies.popitem(last=False)
-            return old
+            return copy
 
 
 def _rows(ids: np.ndarray, allowed: np.ndarray) -> np.ndarray:
