@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stored import SPACE, crops, embedding
 
+from stored import SPACE, crops, embedding
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.records import Filter, coarse_vectors
@@ -128,7 +128,7 @@ def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypat
     filled.create("cold", SPACE)
     filled.add("cold", crops(range(500, 520)), embedding(20))
     resident, vector = Resident(filled), coarse_query(embedding(1), "same")
-    warm, cold = filled.info("shop"), filled.info("cold")
+    warm, cold = filled.info("g"), filled.info("cold")
     resident.nearest(warm, vector, Filter(), 5)
     reading, may_go_on, blocks = threading.Event(), threading.Event(), filled.blocks
 

@@ -44,7 +44,8 @@ WRITER = """
 
 
 def writer(address: str, first: int, batches: int, size: int, name: str = "shop") -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    environment = {**os.environ, "PYTHONPATH": path}
     arguments = [sys.executable, "-c", textwrap.dedent(WRITER), address, name, str(first), str(batches), str(size)]
     pipe = subprocess.PIPE
     process = subprocess.Popen(arguments, stdin=pipe, stdout=pipe, text=True, env=environment)
