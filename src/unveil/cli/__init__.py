@@ -16,7 +16,7 @@ from rich.logging import RichHandler
 from rich.markup import escape
 
 from unveil import __version__
-from unveil.cli import doctor
+from unveil.cli import doctor, help_panels
 from unveil.cli.data import app as data
 from unveil.cli.data import occlude, parse
 from unveil.cli.gallery import app as gallery
@@ -29,12 +29,11 @@ from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
 
 TRACEBACK = "UNVEIL_TRACEBACK"
-EXIT_CODES = """Exit codes: 0 done; 1 done, but problems were found; 2 wrong input or usage; 130 interrupted."""
 
 app = typer.Typer(
     name="unveil",
     help="Find a person again when the body is hidden and the clothes have changed.",
-    epilog=EXIT_CODES,
+    epilog=help_panels.EXIT_CODES,
     no_args_is_help=True,
     rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
@@ -55,7 +54,7 @@ for _name, _command in {
     "methods": methods,
     "doctor": doctor,
 }.items():
-    app.command(_name, epilog=EXIT_CODES)(_command.command)
+    app.command(_name, epilog=help_panels.EXIT_CODES)(_command.command)
 app.add_typer(data.app, name="data")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(audit.app, name="audit")

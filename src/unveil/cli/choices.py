@@ -6,11 +6,16 @@ from typing import Annotated, Literal
 
 import typer
 
+from unveil.cli import help_panels
+
 MODEL = (
     "A run's folder, a model file, an exported file, a model of another project with its card (`unveil models add`), "
     "or a name (`unveil models list`)."
 )
 EngineOption = Annotated[
     Literal["auto", "torch", "onnx", "openvino"],
-    typer.Option(help="What runs the model; auto runs those of this package by PyTorch, others as they can be run."),
+    typer.Option(
+        help="What runs the model; auto runs those of this package by PyTorch, others as they can be run.",
+        rich_help_panel=help_panels.EXECUTION,
+    ),
 ]

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from unveil.cli import help_panels
 from unveil.cli.tables import Table
 
 EXTRAS = {
@@ -25,7 +26,9 @@ EXTRAS = {
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "numba", "opencv-python-headless")
 
 
-def command(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+def command(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,
+) -> None:
     """Show versions, devices, threads, caches, and what each missing extra would give.
 
     **Example:** `unveil doctor --json`

@@ -10,24 +10,29 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from unveil.cli import help_panels
 from unveil.cli.tables import Table
 
 if TYPE_CHECKING:
     from unveil.data.check import Report
 
 SHOWN = 20
-EXIT_CODES = "Exit codes: 0 clean; 1 problems were found; 2 wrong input or usage."
 app = typer.Typer(name="data", help="Datasets: which can be read, and is one of them whole?", no_args_is_help=True)
 
 
-@app.command("check", epilog=EXIT_CODES)
+@app.command("check", epilog=help_panels.EXIT_CODES)
 def check(
     dataset: Annotated[str, typer.Argument(help="Name of a dataset, or name:root?option=value.")],
     root: Annotated[Path | None, typer.Argument(help="Its folder or manifest, unless named above.")] = None,
     table: Annotated[
-        Path | None, typer.Option("--csv", help="Write every file with a problem: problem,file,detail.")
+        Path | None,
+        typer.Option(
+            "--csv", help="Write every file with a problem: problem,file,detail.", rich_help_panel=help_panels.OUTPUT
+        ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print everything as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Read every file of a dataset: counts against the published ones, unreadable files, duplicates, names outside the
     grammar, gaps, and parsing maps whose size or labels do not fit.
@@ -55,10 +60,12 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command("list")
+@app.command("list", epilog=help_panels.EXIT_CODES)
 def list_datasets(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    markdown: Annotated[bool, typer.Option(help="Print the page of the documentation.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,
+    markdown: Annotated[
+        bool, typer.Option(help="Print the page of the documentation.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """List the datasets that can be read, with their options.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from unveil.cli import help_panels
+
 if TYPE_CHECKING:
     from unveil.recipe import DataSource
 
@@ -24,30 +26,70 @@ def command(
         Path | None,
         typer.Option(
             help="Root of a tree parsing/<scheme>/...; SOURCE itself when it holds one. --like needs pascal7: the "
-            "package's own parser makes it where SOURCE has none."
+            "package's own parser makes it where SOURCE has none.",
+            rich_help_panel=help_panels.PARSING,
         ),
     ] = None,
-    scheme: Annotated[str | None, typer.Option(help="Scheme of the maps, where the tree has several.")] = None,
+    scheme: Annotated[
+        str | None,
+        typer.Option(help="Scheme of the maps, where the tree has several.", rich_help_panel=help_panels.PARSING),
+    ] = None,
     style: Annotated[
         Literal["parts", "blocks", "people", "cutouts"],
-        typer.Option(help="Blocks over a body part, one block, another person, or things (--cutouts)."),
+        typer.Option(
+            help="Blocks over a body part, one block, another person, or things (--cutouts).",
+            rich_help_panel=help_panels.OCCLUSION,
+        ),
     ] = "parts",
-    ratio: Annotated[float | None, typer.Option(min=0, max=1, help="Fraction of the person to hide.")] = None,
-    seed: Annotated[int, typer.Option(help="The same seed hides the same.")] = 0,
+    ratio: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="Fraction of the person to hide.", rich_help_panel=help_panels.OCCLUSION),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The same seed hides the same.", rich_help_panel=help_panels.OCCLUSION)] = 0,
     component: Annotated[
-        list[str] | None, typer.Option(help="Body parts to draw from: head, torso, upper-arms, lower-legs ...")
+        list[str] | None,
+        typer.Option(
+            help="Body parts to draw from: head, torso, upper-arms, lower-legs ...",
+            rich_help_panel=help_panels.OCCLUSION,
+        ),
     ] = None,
-    kernel: Annotated[int | None, typer.Option(min=1, help="Side of a block in pixels (height / 20).")] = None,
-    threshold: Annotated[float, typer.Option(min=0, max=1, help="A block is on above this share of its part.")] = 0.0,
-    upsample: Annotated[Literal["nearest", "bilinear"], typer.Option(help="Hard or soft blocks.")] = "nearest",
-    present_only: Annotated[bool, typer.Option(help="Draw only parts that the image shows.")] = False,
+    kernel: Annotated[
+        int | None,
+        typer.Option(min=1, help="Side of a block in pixels (height / 20).", rich_help_panel=help_panels.OCCLUSION),
+    ] = None,
+    threshold: Annotated[
+        float,
+        typer.Option(
+            min=0, max=1, help="A block is on above this share of its part.", rich_help_panel=help_panels.OCCLUSION
+        ),
+    ] = 0.0,
+    upsample: Annotated[
+        Literal["nearest", "bilinear"], typer.Option(help="Hard or soft blocks.", rich_help_panel=help_panels.OCCLUSION)
+    ] = "nearest",
+    present_only: Annotated[
+        bool, typer.Option(help="Draw only parts that the image shows.", rich_help_panel=help_panels.OCCLUSION)
+    ] = False,
     cutouts: Annotated[
-        Path | None, typer.Option(help="Folder of RGBA pictures for the style cutouts; the world's by default.")
+        Path | None,
+        typer.Option(
+            help="Folder of RGBA pictures for the style cutouts; the world's by default.",
+            rich_help_panel=help_panels.OCCLUSION,
+        ),
     ] = None,
-    parser: Annotated[str, typer.Option(help="What made the maps, for the table.")] = "",
-    sheet: Annotated[Path | None, typer.Option(help="Write crops above their twins, .png or .jpg.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; all processors by default.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was done as JSON.")] = False,
+    parser: Annotated[
+        str, typer.Option(help="What made the maps, for the table.", rich_help_panel=help_panels.PARSING)
+    ] = "",
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write crops above their twins, .png or .jpg.", rich_help_panel=help_panels.OUTPUT),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=1, help="Threads; all processors by default.", rich_help_panel=help_panels.EXECUTION),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print what was done as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Hide people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was hidden.
 

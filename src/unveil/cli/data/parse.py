@@ -8,26 +8,44 @@ from typing import Annotated, Literal
 
 import typer
 
+from unveil.cli import help_panels
+
 
 def command(
     data: Annotated[str, typer.Argument(help="What to parse: name:root of a dataset, a manifest, a folder, an image.")],
-    out: Annotated[Path, typer.Option(help="Where the tree parsing/<scheme>/... is written.")],
+    out: Annotated[
+        Path, typer.Option(help="Where the tree parsing/<scheme>/... is written.", rich_help_panel=help_panels.OUTPUT)
+    ],
     model: Annotated[
         Path | None,
         typer.Option("--model", "--parser", help="Card (JSON) of an ONNX segmentation model; else the package's own."),
     ] = None,
     maps: Annotated[Path | None, typer.Option(help="Folder of maps that another tool made, to be imported.")] = None,
     kind: Annotated[
-        Literal["schp", "fields", "pixel_sampling"], typer.Option(help="What --maps holds; fields become pab6 or bpb8.")
+        Literal["schp", "fields", "pixel_sampling"],
+        typer.Option(help="What --maps holds; fields become pab6 or bpb8.", rich_help_panel=help_panels.PARSING),
     ] = "schp",
     scheme: Annotated[
         str | None,
-        typer.Option(help="Label set of the maps, or to be made: lip20, atr18, pascal7, cre7, pab6, bpb8."),
+        typer.Option(
+            help="Label set of the maps, or to be made: lip20, atr18, pascal7, cre7, pab6, bpb8.",
+            rich_help_panel=help_panels.PARSING,
+        ),
     ] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Crops at a time.")] = 16,
-    threads: Annotated[int, typer.Option(min=0, help="Threads of one inference; 0 leaves it to ONNX Runtime.")] = 0,
-    sheet: Annotated[Path | None, typer.Option(help="Also draw crops beside their maps (.png or .jpg).")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    batch: Annotated[int, typer.Option(min=1, help="Crops at a time.", rich_help_panel=help_panels.EXECUTION)] = 16,
+    threads: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Threads of one inference; 0 leaves it to ONNX Runtime.", rich_help_panel=help_panels.EXECUTION
+        ),
+    ] = 0,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Also draw crops beside their maps (.png or .jpg).", rich_help_panel=help_panels.OUTPUT),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Parse every crop into `OUT/parsing/<scheme>/<relative image path>.png`; a second run goes on where it was.
 

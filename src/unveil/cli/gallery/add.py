@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.cli.gallery.sources import check_options, works_of
 from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
@@ -40,26 +41,72 @@ def command(
     ] = None,
     tags: Annotated[list[str] | None, typer.Option("--tag", help="Word to filter by; may be given again.")] = None,
     detector: Annotated[
-        Path | None, typer.Option(help="Detector: card (.json) or model (.onnx) beside its card; HOG by default.")
+        Path | None,
+        typer.Option(
+            help="Detector: card (.json) or model (.onnx) beside its card; HOG by default.",
+            rich_help_panel=help_panels.VIDEO,
+        ),
     ] = None,
     boxes: Annotated[
-        Path | None, typer.Option(help="Boxes that are known already: CSV, JSON or MOT; no detector runs.")
+        Path | None,
+        typer.Option(
+            help="Boxes that are known already: CSV, JSON or MOT; no detector runs.",
+            rich_help_panel=help_panels.VIDEO,
+        ),
     ] = None,
-    every: Annotated[int | None, typer.Option(min=1, help="Look at each n-th frame of videos.")] = None,
-    fps: Annotated[float | None, typer.Option(help="Look at no more frames a second than this.")] = None,
+    every: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Look at each n-th frame of videos.",
+            rich_help_panel=help_panels.VIDEO,
+        ),
+    ] = None,
+    fps: Annotated[
+        float | None,
+        typer.Option(
+            help="Look at no more frames a second than this.",
+            rich_help_panel=help_panels.VIDEO,
+        ),
+    ] = None,
     crops: Annotated[
-        int | None, typer.Option(min=1, max=100, help="Crops kept of each tracklet of a video; 4 by default.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=100,
+            help="Crops kept of each tracklet of a video; 4 by default.",
+            rich_help_panel=help_panels.VIDEO,
+        ),
     ] = None,
-    seconds: Annotated[float | None, typer.Option(help="Stop after that much of each video.")] = None,
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            help="Stop after that much of each video.",
+            rich_help_panel=help_panels.VIDEO,
+        ),
+    ] = None,
     tries: Annotated[
         int | None,
         typer.Option(
-            min=0, max=20, help="Tries to open a broken live stream again, after 1, 2, 4 ... s; 5 by default."
+            min=0,
+            max=20,
+            help="Tries to open a broken live stream again, after 1, 2, 4 ... s; 5 by default.",
+            rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
-    again: Annotated[bool, typer.Option(help="Remove what a video gave before, and look at it anew.")] = False,
+    again: Annotated[
+        bool,
+        typer.Option(
+            help="Remove what a video gave before, and look at it anew.",
+            rich_help_panel=help_panels.VIDEO,
+        ),
+    ] = False,
     engine: Annotated[
-        Literal["auto", "torch", "onnx", "openvino"], typer.Option(help="What runs the model; the fastest by default.")
+        Literal["auto", "torch", "onnx", "openvino"],
+        typer.Option(
+            help="What runs the model; the fastest by default.",
+            rich_help_panel=help_panels.EXECUTION,
+        ),
     ] = "auto",
     parser: Annotated[bool, typer.Option(help="Say how much of each body shows.")] = True,
     keep: Annotated[
@@ -67,7 +114,14 @@ def command(
     ] = None,
     store: StoreOption = None,
     folder: FolderOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what was added as JSON.")] = False,
+    as_json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print what was added as JSON.",
+            rich_help_panel=help_panels.OUTPUT,
+        ),
+    ] = False,
 ) -> None:
     """Find people in pictures and videos, embed them and keep them. What is there already is skipped, by content.
 

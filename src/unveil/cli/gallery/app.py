@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from unveil.cli import help_panels
 from unveil.cli.gallery import add as gallery_add
 from unveil.cli.gallery import calibrate as gallery_calibrate
 from unveil.cli.gallery import index as gallery_index
@@ -17,19 +18,18 @@ from unveil.cli.gallery import rows as gallery_rows
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.cli.tables import Table
 
-EXIT_CODES = "Exit codes: 0 done; 1 done, but problems were found; 2 wrong input or usage; 130 interrupted."
 app = typer.Typer(
     name="gallery",
     help="People in pictures and videos, kept so that they can be searched.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
-app.command("add", epilog=EXIT_CODES)(gallery_add.command)
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+app.command("add", epilog=help_panels.EXIT_CODES)(gallery_add.command)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
 Name = Annotated[str, typer.Argument(help="Name of the gallery.")]
 
 
-@app.command("list", epilog=EXIT_CODES)
+@app.command("list", epilog=help_panels.EXIT_CODES)
 def list_galleries(store: StoreOption = None, folder: FolderOption = None, as_json: AsJson = False) -> None:
     """List the galleries of a store.
 
@@ -49,7 +49,7 @@ def list_galleries(store: StoreOption = None, folder: FolderOption = None, as_js
     Console().print(table)
 
 
-@app.command("stats", epilog=EXIT_CODES)
+@app.command("stats", epilog=help_panels.EXIT_CODES)
 def stats(name: Name, store: StoreOption = None, folder: FolderOption = None, as_json: AsJson = False) -> None:
     """Say what is in a gallery: rows, cameras, times, how much of the people shows, and what it was made with.
 
@@ -82,7 +82,7 @@ def stats(name: Name, store: StoreOption = None, folder: FolderOption = None, as
     Console().print(table)
 
 
-@app.command("verify", epilog=EXIT_CODES)
+@app.command("verify", epilog=help_panels.EXIT_CODES)
 def verify(name: Name, store: StoreOption = None, folder: FolderOption = None, as_json: AsJson = False) -> None:
     """Read every row of a gallery and say what is wrong with it.
 
@@ -101,11 +101,11 @@ def verify(name: Name, store: StoreOption = None, folder: FolderOption = None, a
     raise typer.Exit(1 if wrong else 0)
 
 
-app.command("calibrate", epilog=EXIT_CODES)(gallery_calibrate.command)
-app.command("index", epilog=EXIT_CODES)(gallery_index.command)
-app.command("delete", epilog=EXIT_CODES)(gallery_rows.delete)
-app.command("expire", epilog=EXIT_CODES)(gallery_rows.expire)
-app.command("export", epilog=EXIT_CODES)(gallery_rows.export)
+app.command("calibrate", epilog=help_panels.EXIT_CODES)(gallery_calibrate.command)
+app.command("index", epilog=help_panels.EXIT_CODES)(gallery_index.command)
+app.command("delete", epilog=help_panels.EXIT_CODES)(gallery_rows.delete)
+app.command("expire", epilog=help_panels.EXIT_CODES)(gallery_rows.expire)
+app.command("export", epilog=help_panels.EXIT_CODES)(gallery_rows.export)
 
 
 def _told(info: Any) -> dict[str, Any]:

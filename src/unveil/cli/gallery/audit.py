@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
+from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.cli.tables import Table
 from unveil.errors import RecipeError
@@ -22,7 +23,7 @@ COLUMNS = ("number", "time", "who", "role", "action", "gallery", "why", "query",
 GalleryOption = Annotated[str | None, typer.Option(help="Only entries about this gallery.")]
 
 
-@app.command()
+@app.command(epilog=help_panels.EXIT_CODES)
 def verify(
     store: StoreOption = None,
     folder: FolderOption = None,
@@ -44,14 +45,16 @@ def verify(
     typer.echo(f"{head[0]} entries, sound; last hash {head[1]}")
 
 
-@app.command()
+@app.command(epilog=help_panels.EXIT_CODES)
 def show(
     gallery: GalleryOption = None,
     who: Annotated[str | None, typer.Option(help="Only entries of this person.")] = None,
     last: Annotated[int, typer.Option(min=1, help="How many, from the end.")] = 20,
     store: StoreOption = None,
     folder: FolderOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the entries as JSON lines.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the entries as JSON lines.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Print the last entries.
 
@@ -71,7 +74,7 @@ def show(
     Console().print(table)
 
 
-@app.command()
+@app.command(epilog=help_panels.EXIT_CODES)
 def export(
     out: Annotated[Path, typer.Argument(help="File to write: .jsonl or .csv.")],
     gallery: GalleryOption = None,

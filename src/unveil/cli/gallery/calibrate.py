@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.cli.tables import Table
 from unveil.gallery.audit import user
@@ -55,13 +56,24 @@ def command(
     mode: Annotated[
         Clothes, typer.Option(help="For clothes that are the same, may have changed, or both.")
     ] = Clothes.both,
-    curve: Annotated[Curve, typer.Option(help="auto takes the one that is better on people held out.")] = Curve.auto,
+    curve: Annotated[
+        Curve,
+        typer.Option(
+            help="auto takes the one that is better on people held out.", rich_help_panel=help_panels.CALIBRATION
+        ),
+    ] = Curve.auto,
     false_alarms: Annotated[
-        float, typer.Option(help="Share of searches for people who are not there that may end in a match.")
+        float,
+        typer.Option(
+            help="Share of searches for people who are not there that may end in a match.",
+            rich_help_panel=help_panels.CALIBRATION,
+        ),
     ] = 0.05,
     store: StoreOption = None,
     folder: FolderOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the calibration as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the calibration as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Fit probabilities and the threshold for "no match" on labelled pairs, and say how good they are on others.
 

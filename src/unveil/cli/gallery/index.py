@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 
 
@@ -19,7 +20,7 @@ def command(
     ] = None,
     store: StoreOption = None,
     folder: FolderOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,
 ) -> None:
     """Build the index by which PostgreSQL searches a gallery itself.
 

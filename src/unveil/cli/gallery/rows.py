@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
 from unveil.gallery.audit import user
@@ -19,16 +20,33 @@ from unveil.gallery.audit import user
 if TYPE_CHECKING:
     from unveil.gallery.records import Filter
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
 Name = Annotated[str, typer.Argument(help="Name of the gallery.")]
-Persons = Annotated[list[str] | None, typer.Option("--person", help="Rows of this person; may be given again.")]
-Cameras = Annotated[list[str] | None, typer.Option("--camera", help="Rows of this camera; may be given again.")]
-Sources = Annotated[list[str] | None, typer.Option("--source", help="Rows of this picture or video.")]
-Tags = Annotated[list[str] | None, typer.Option("--tag", help="Rows that have this tag; all of several.")]
-Rows = Annotated[list[int] | None, typer.Option("--id", help="This row, a crop or a tracklet; may be given again.")]
-Start = Annotated[str | None, typer.Option("--from", help="Not before: 2026-03-01T08:30 or seconds.")]
-End = Annotated[str | None, typer.Option("--to", help="Not after.")]
-Why = Annotated[str | None, typer.Option(help="Reason, for the audit log.")]
+Persons = Annotated[
+    list[str] | None,
+    typer.Option("--person", help="Rows of this person; may be given again.", rich_help_panel=help_panels.ROWS),
+]
+Cameras = Annotated[
+    list[str] | None,
+    typer.Option("--camera", help="Rows of this camera; may be given again.", rich_help_panel=help_panels.ROWS),
+]
+Sources = Annotated[
+    list[str] | None, typer.Option("--source", help="Rows of this picture or video.", rich_help_panel=help_panels.ROWS)
+]
+Tags = Annotated[
+    list[str] | None,
+    typer.Option("--tag", help="Rows that have this tag; all of several.", rich_help_panel=help_panels.ROWS),
+]
+Rows = Annotated[
+    list[int] | None,
+    typer.Option("--id", help="This row, a crop or a tracklet; may be given again.", rich_help_panel=help_panels.ROWS),
+]
+Start = Annotated[
+    str | None,
+    typer.Option("--from", help="Not before: 2026-03-01T08:30 or seconds.", rich_help_panel=help_panels.ROWS),
+]
+End = Annotated[str | None, typer.Option("--to", help="Not after.", rich_help_panel=help_panels.ROWS)]
+Why = Annotated[str | None, typer.Option(help="Reason, for the audit log.", rich_help_panel=help_panels.AUDIT)]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -41,7 +59,9 @@ def delete(
     rows: Rows = None,
     start: Start = None,
     end: End = None,
-    everything: Annotated[bool, typer.Option("--all", help="The whole gallery; its audit log stays.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="The whole gallery; its audit log stays.", rich_help_panel=help_panels.ROWS)
+    ] = False,
     why: Why = None,
     yes: Yes = False,
     store: StoreOption = None,
@@ -109,8 +129,13 @@ def expire(
 def export(
     name: Name,
     out: Annotated[Path, typer.Argument(help="File to write: .csv or .json.")],
-    pictures: Annotated[Path | None, typer.Option(help="Folder to write the pictures to as well.")] = None,
-    faces: Annotated[bool, typer.Option("--faces", help="Do not blur faces, as is done by default.")] = False,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Folder to write the pictures to as well.", rich_help_panel=help_panels.OUTPUT)
+    ] = None,
+    faces: Annotated[
+        bool,
+        typer.Option("--faces", help="Do not blur faces, as is done by default.", rich_help_panel=help_panels.OUTPUT),
+    ] = False,
     persons: Persons = None,
     cameras: Cameras = None,
     sources: Sources = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.errors import MissingExtraError, RecipeError
 from unveil.shipped import DEFAULT_MODEL
@@ -20,21 +21,48 @@ def command(
     detector: Annotated[
         Path | None, typer.Option(help="ONNX detector of people; one that needs no file by default.")
     ] = None,
-    engine: Annotated[str, typer.Option(help="auto, torch, onnx or openvino.")] = "auto",
+    engine: Annotated[
+        str, typer.Option(help="auto, torch, onnx or openvino.", rich_help_panel=help_panels.EXECUTION)
+    ] = "auto",
     host: Annotated[str, typer.Option(help="Address to listen on; without tokens loopback only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
-    tokens: Annotated[Path | None, typer.Option(help="File of tokens: who may come in, as what.")] = None,
-    new_token: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Make a token for somebody, print it once, and end.")
+    tokens: Annotated[
+        Path | None, typer.Option(help="File of tokens: who may come in, as what.", rich_help_panel=help_panels.ACCESS)
     ] = None,
-    role: Annotated[str, typer.Option(help="Role of the new token: reader, operator or admin.")] = "reader",
-    revoke_token: Annotated[str | None, typer.Option(metavar="NAME", help="Take a token back, and end.")] = None,
-    require_why: Annotated[bool, typer.Option(help="Refuse searches that give no reason.")] = False,
-    max_upload: Annotated[int, typer.Option(min=1, max=1000, help="Megabytes of one picture.")] = 20,
-    max_pixels: Annotated[int, typer.Option(min=1, max=1000, help="Millions of pixels of one picture.")] = 64,
-    rate: Annotated[float, typer.Option(min=0, help="Requests a minute for each token; 0: no limit.")] = 120.0,
-    certificate: Annotated[Path | None, typer.Option(help="PEM file, to speak HTTPS.")] = None,
-    key: Annotated[Path | None, typer.Option(help="PEM file of the certificate's key.")] = None,
+    new_token: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Make a token for somebody, print it once, and end.",
+            rich_help_panel=help_panels.ACCESS,
+        ),
+    ] = None,
+    role: Annotated[
+        str, typer.Option(help="Role of the new token: reader, operator or admin.", rich_help_panel=help_panels.ACCESS)
+    ] = "reader",
+    revoke_token: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Take a token back, and end.", rich_help_panel=help_panels.ACCESS)
+    ] = None,
+    require_why: Annotated[
+        bool, typer.Option(help="Refuse searches that give no reason.", rich_help_panel=help_panels.ACCESS)
+    ] = False,
+    max_upload: Annotated[
+        int, typer.Option(min=1, max=1000, help="Megabytes of one picture.", rich_help_panel=help_panels.LIMITS)
+    ] = 20,
+    max_pixels: Annotated[
+        int,
+        typer.Option(min=1, max=1000, help="Millions of pixels of one picture.", rich_help_panel=help_panels.LIMITS),
+    ] = 64,
+    rate: Annotated[
+        float,
+        typer.Option(min=0, help="Requests a minute for each token; 0: no limit.", rich_help_panel=help_panels.LIMITS),
+    ] = 120.0,
+    certificate: Annotated[
+        Path | None, typer.Option(help="PEM file, to speak HTTPS.", rich_help_panel=help_panels.ACCESS)
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="PEM file of the certificate's key.", rich_help_panel=help_panels.ACCESS)
+    ] = None,
 ) -> None:
     """Serve galleries: an HTTP API (`/api/v1/openapi.json`) and, at `/`, a page to search on.
 

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.errors import DataError
 
 if TYPE_CHECKING:
     from unveil.gallery.store.protocol import Store
 
-StoreOption = Annotated[str | None, typer.Option(help="postgresql://...; an own PostgreSQL by default.")]
-FolderOption = Annotated[Path | None, typer.Option(help="Where the own PostgreSQL keeps its data.")]
+StoreOption = Annotated[
+    str | None, typer.Option(help="postgresql://...; an own PostgreSQL by default.", rich_help_panel=help_panels.STORE)
+]
+FolderOption = Annotated[
+    Path | None, typer.Option(help="Where the own PostgreSQL keeps its data.", rich_help_panel=help_panels.STORE)
+]
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}
 
 

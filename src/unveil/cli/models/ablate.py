@@ -7,20 +7,36 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
+
 
 def command(
     method: Annotated[str, typer.Argument(help="A method with an ablation table, for example oc4.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
     data: Annotated[str, typer.Option(help="Dataset to train and test on.")] = "world:small",
     table: Annotated[
-        str | None, typer.Option(help="Short name of the table (see --list); the first by default.")
+        str | None,
+        typer.Option(
+            help="Short name of the table (see --list); the first by default.", rich_help_panel=help_panels.OUTPUT
+        ),
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe to vary; METHOD-world by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row.")] = 3,
-    out: Annotated[Path | None, typer.Option(help="Folder of the runs; runs/ablate/METHOD/TABLE by default.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
-    show: Annotated[bool, typer.Option("--list", help="List the tables of the method and exit.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the runs; runs/ablate/METHOD/TABLE by default.", rich_help_panel=help_panels.OUTPUT
+        ),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
+    ] = None,
+    show: Annotated[
+        bool, typer.Option("--list", help="List the tables of the method and exit.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Run a paper's ablation table: every row with every seed; a stopped grid goes on when called again.
 

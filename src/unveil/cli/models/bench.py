@@ -7,14 +7,22 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
+
 
 def command(
     recipes: Annotated[list[str], typer.Argument(help="Recipes by name or file; key=value changes all of them.")],
     data: Annotated[str, typer.Option(help="Dataset to train and test on.")] = "world:small",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each recipe.")] = 3,
-    out: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs/bench"),
-    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    out: Annotated[Path, typer.Option(help="Folder of the runs.", rich_help_panel=help_panels.OUTPUT)] = Path(
+        "runs/bench"
+    ),
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Compare recipes; a stopped grid goes on when called again.
 

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
+
 NEXT = """
 Next:
   open {page}
@@ -18,10 +20,14 @@ Next:
 
 
 def command(
-    out: Annotated[Path, typer.Option(help="Folder for everything that the demo makes.")] = Path("demo"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for everything that the demo makes.", rich_help_panel=help_panels.OUTPUT)
+    ] = Path("demo"),
     people: Annotated[int, typer.Option(min=14, help="How many people to render.")] = 80,
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Render people, train for some minutes, find hidden and re-dressed people again, and write one HTML report.
 

@@ -8,18 +8,27 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.cli.choices import MODEL, EngineOption
 
 
 def command(
     model: Annotated[Path, typer.Argument(help=MODEL)],
     source: Annotated[str, typer.Argument(help="A folder, a manifest (.csv), an image, or name:root of a dataset.")],
-    out: Annotated[Path, typer.Option(help="File to write (safetensors).")] = Path("embeddings.safetensors"),
+    out: Annotated[Path, typer.Option(help="File to write (safetensors).", rich_help_panel=help_panels.OUTPUT)] = Path(
+        "embeddings.safetensors"
+    ),
     split: Annotated[str | None, typer.Option(help="Only this split: train, query or gallery.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1 ...")] = "auto",
+    device: Annotated[
+        str, typer.Option(help="auto, cpu, cuda, cuda:1 ...", rich_help_panel=help_panels.EXECUTION)
+    ] = "auto",
     engine: EngineOption = "auto",
-    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Embed crops with a model. Files that cannot be read are listed and left out.
 

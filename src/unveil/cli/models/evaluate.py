@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.cli.choices import MODEL, EngineOption
 
 
@@ -19,11 +20,17 @@ def command(
         typer.Option("--protocol", "-p", help="Protocol by name; every one of the dataset by default."),
     ] = None,
     rerank: Annotated[bool, typer.Option(help="Also with k-reciprocal re-ranking.")] = False,
-    curve: Annotated[Path | None, typer.Option(help="Write the CMC curves as a picture (.png).")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    curve: Annotated[
+        Path | None, typer.Option(help="Write the CMC curves as a picture (.png).", rich_help_panel=help_panels.OUTPUT)
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...", rich_help_panel=help_panels.EXECUTION)] = "auto",
     engine: EngineOption = "auto",
-    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Evaluate a model: CMC, mAP, mINP with 95 % intervals, the protocol printed with each figure.
 

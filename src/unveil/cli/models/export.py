@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
+
 
 class Format(StrEnum):
     """What the file is for."""
@@ -21,12 +23,17 @@ def command(
     model: Annotated[Path, typer.Argument(help="A model file, or the folder of a run.")],
     kind: Annotated[Format, typer.Option("--format", help="What the file is for.")] = Format.onnx,
     out: Annotated[
-        Path | None, typer.Option(help="File to write (.onnx, or .xml); by default beside the model.")
+        Path | None,
+        typer.Option(
+            help="File to write (.onnx, or .xml); by default beside the model.", rich_help_panel=help_panels.OUTPUT
+        ),
     ] = None,
     tolerance: Annotated[
         float, typer.Option(min=0, help="Largest difference from PyTorch, relative to the length of a vector.")
     ] = 1e-3,
-    as_json: Annotated[bool, typer.Option("--json", help="Print a summary as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print a summary as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Write a model as one graph and check that it gives what PyTorch gives; nothing is written otherwise.
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from unveil.cli import help_panels
 from unveil.cli.tables import Table
 
 
@@ -16,7 +17,7 @@ def command(
     backbone: Annotated[str, typer.Option(help="Backbone to measure with.")] = "resnet50",
     height: Annotated[int, typer.Option(min=32, max=1024, help="Input height in pixels.")] = 256,
     width: Annotated[int, typer.Option(min=16, max=1024, help="Input width in pixels.")] = 128,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,
 ) -> None:
     """List the methods with their paper, what they need, parameters, multiply-adds and feature size.
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.cli.choices import MODEL, EngineOption
 
 
@@ -18,20 +19,39 @@ def command(
     ] = None,
     style: Annotated[
         list[str] | None,
-        typer.Option(help="parts, blocks, cutouts or people; the last three by default, as far as there are maps."),
+        typer.Option(
+            help="parts, blocks, cutouts or people; the last three by default, as far as there are maps.",
+            rich_help_panel=help_panels.OCCLUSION,
+        ),
     ] = None,
     ratio: Annotated[
-        list[float] | None, typer.Option(min=0, max=1, help="Share of the person to hide; 0, 0.1 ... 0.6 by default.")
+        list[float] | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Share of the person to hide; 0, 0.1 ... 0.6 by default.",
+            rich_help_panel=help_panels.OCCLUSION,
+        ),
     ] = None,
     cutouts: Annotated[
-        Path | None, typer.Option(help="Folder of RGBA pictures for the style cutouts; the world's by default.")
+        Path | None,
+        typer.Option(
+            help="Folder of RGBA pictures for the style cutouts; the world's by default.",
+            rich_help_panel=help_panels.OCCLUSION,
+        ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of curves, tables and hidden queries.")] = Path("runs/robustness"),
-    seed: Annotated[int, typer.Option(help="The same seed hides the same.")] = 0,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...")] = "auto",
+    out: Annotated[
+        Path, typer.Option(help="Folder of curves, tables and hidden queries.", rich_help_panel=help_panels.OUTPUT)
+    ] = Path("runs/robustness"),
+    seed: Annotated[int, typer.Option(help="The same seed hides the same.", rich_help_panel=help_panels.OCCLUSION)] = 0,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...", rich_help_panel=help_panels.EXECUTION)] = "auto",
     engine: EngineOption = "auto",
-    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the figures as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Hide a growing part of every query and measure again: Rank-1 and mAP against the hidden part.
 

@@ -7,18 +7,26 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
+
 
 def command(
     recipe: Annotated[
         str | None, typer.Argument(help="Recipe file (YAML), or the name of one of the package's recipes.")
     ] = None,
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/latest"),
+    out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=help_panels.OUTPUT)] = Path(
+        "runs/latest"
+    ),
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
     init: Annotated[Path | None, typer.Option(help="Weights of the backbone to start from.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so much training, as Ctrl-C does.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the card of the model as JSON.")] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the card of the model as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Train a recipe; the run folder gets model, best model, metrics, recipe and training curves.
 

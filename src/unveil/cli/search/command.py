@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption
 from unveil.errors import RecipeError
 from unveil.shipped import DEFAULT_MODEL
@@ -36,34 +37,90 @@ def command(
         DEFAULT_MODEL
     ),
     top: Annotated[int, typer.Option(min=1, max=10_000, help="Results for each query.")] = 10,
-    one_person: Annotated[bool, typer.Option(help="All query crops show one person: give one list.")] = False,
-    only: Annotated[str | None, typer.Option(help="Only query crops whose key contains this text.")] = None,
+    one_person: Annotated[
+        bool, typer.Option(help="All query crops show one person: give one list.", rich_help_panel=help_panels.QUERY)
+    ] = False,
+    only: Annotated[
+        str | None,
+        typer.Option(help="Only query crops whose key contains this text.", rich_help_panel=help_panels.QUERY),
+    ] = None,
     negatives: Annotated[
-        list[Path] | None, typer.Option("--not", help="Image of somebody who is not meant; may be given again.")
+        list[Path] | None,
+        typer.Option(
+            "--not", help="Image of somebody who is not meant; may be given again.", rich_help_panel=help_panels.QUERY
+        ),
     ] = None,
-    box: Annotated[str | None, typer.Option(help="Look at this part of the query image: x,y,width,height.")] = None,
+    box: Annotated[
+        str | None,
+        typer.Option(help="Look at this part of the query image: x,y,width,height.", rich_help_panel=help_panels.QUERY),
+    ] = None,
     mode: Annotated[Clothes, typer.Option(help="Whether clothes are the same or may have changed.")] = Clothes.same,
-    cameras: Annotated[list[str] | None, typer.Option("--camera", help="Gallery: any of these cameras.")] = None,
-    start: Annotated[str | None, typer.Option("--from", help="Gallery: not before: 2026-03-01T08:30.")] = None,
-    end: Annotated[str | None, typer.Option("--to", help="Gallery: not after.")] = None,
-    min_visible: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Gallery: at least this share of the body shows.")
+    cameras: Annotated[
+        list[str] | None, typer.Option("--camera", help="Any of these cameras.", rich_help_panel=help_panels.ROWS)
     ] = None,
-    tags: Annotated[list[str] | None, typer.Option("--tag", help="Gallery: has this tag; all of several.")] = None,
-    rows: Annotated[Rows, typer.Option(help="Gallery: one result a tracklet, or one a crop.")] = Rows.tracklet,
-    rescore: Annotated[int, typer.Option(min=1, max=10_000, help="Gallery: candidates compared exactly.")] = 500,
-    why: Annotated[str | None, typer.Option(help="Gallery: reason, for the audit log.")] = None,
-    anyway: Annotated[bool, typer.Option(help="Gallery: search also when no person is seen on the query.")] = False,
-    engine: Annotated[str, typer.Option(help="What runs the model: auto, torch, onnx or openvino.")] = "auto",
-    faces: Annotated[bool, typer.Option(help="Gallery: do not blur faces in --page and --sheet.")] = False,
-    sheet: Annotated[Path | None, typer.Option(help="Write the ranked sheet as a picture (.png).")] = None,
-    page: Annotated[Path | None, typer.Option(help="Write the report as one self-contained page (.html).")] = None,
-    table: Annotated[Path | None, typer.Option("--csv", help="Write the results as a table (.csv).")] = None,
-    device: Annotated[str, typer.Option(help="File of embeddings: auto, cpu, cuda ...")] = "auto",
-    cache: Annotated[Path | None, typer.Option(help="File of embeddings: folder of decoded images.")] = None,
+    start: Annotated[
+        str | None, typer.Option("--from", help="Not before: 2026-03-01T08:30.", rich_help_panel=help_panels.ROWS)
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Not after.", rich_help_panel=help_panels.ROWS)] = None,
+    min_visible: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, help="At least this share of the body shows.", rich_help_panel=help_panels.ROWS),
+    ] = None,
+    tags: Annotated[
+        list[str] | None, typer.Option("--tag", help="Has this tag; all of several.", rich_help_panel=help_panels.ROWS)
+    ] = None,
+    rows: Annotated[
+        Rows, typer.Option(help="One result a tracklet, or one a crop.", rich_help_panel=help_panels.ROWS)
+    ] = Rows.tracklet,
+    rescore: Annotated[
+        int,
+        typer.Option(
+            min=1, max=10_000, help="In a gallery: candidates compared exactly.", rich_help_panel=help_panels.EXECUTION
+        ),
+    ] = 500,
+    why: Annotated[
+        str | None, typer.Option(help="Reason, for the audit log.", rich_help_panel=help_panels.AUDIT)
+    ] = None,
+    anyway: Annotated[
+        bool,
+        typer.Option(
+            help="In a gallery: search even if no person is detected on the query.", rich_help_panel=help_panels.QUERY
+        ),
+    ] = False,
+    engine: Annotated[
+        str,
+        typer.Option(help="What runs the model: auto, torch, onnx or openvino.", rich_help_panel=help_panels.EXECUTION),
+    ] = "auto",
+    faces: Annotated[
+        bool,
+        typer.Option(
+            help="For a gallery: do not blur faces in --page and --sheet.", rich_help_panel=help_panels.OUTPUT
+        ),
+    ] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write the ranked sheet as a picture (.png).", rich_help_panel=help_panels.OUTPUT),
+    ] = None,
+    page: Annotated[
+        Path | None,
+        typer.Option(help="Write the report as one self-contained page (.html).", rich_help_panel=help_panels.OUTPUT),
+    ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Write the results as a table (.csv).", rich_help_panel=help_panels.OUTPUT),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(help="For a file of embeddings: auto, cpu, cuda ...", rich_help_panel=help_panels.EXECUTION)
+    ] = "auto",
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="For a file of embeddings: folder of decoded images.", rich_help_panel=help_panels.EXECUTION),
+    ] = None,
     store: StoreOption = None,
     folder: FolderOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the answer as JSON.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the answer as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Rank a gallery, or a file of embeddings, for a query; show why, as a table, a picture or a page.
 

@@ -8,23 +8,34 @@ from typing import Annotated, Literal
 
 import typer
 
-EXIT_CODES = "Exit codes: 0 done; 2 wrong input or usage; 130 interrupted."
+from unveil.cli import help_panels
+
 NAMES = "tiny, small, default, large"
 app = typer.Typer(name="world", help="Synthetic people, rendered with exact labels.", no_args_is_help=True)
 
 Source = Annotated[str, typer.Argument(help=f"{NAMES}, or the folder of a rendered world.")]
 Seed = Annotated[int | None, typer.Option(help="Another world of the same size.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
 
 
-@app.command("render", epilog=EXIT_CODES)
+@app.command("render", epilog=help_panels.EXIT_CODES)
 def render(
     preset: Annotated[str, typer.Argument(help=f"{NAMES}.")] = "tiny",
-    out: Annotated[Path | None, typer.Option(help="Folder of the dataset; the cache by default.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the dataset; the cache by default.", rich_help_panel=help_panels.OUTPUT),
+    ] = None,
     people: Annotated[int | None, typer.Option(help="Number of people, instead of the preset's.")] = None,
     seed: Seed = None,
-    processes: Annotated[int | None, typer.Option(help="All cores by default; the pixels do not depend on it.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the card of the dataset as JSON.")] = False,
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            help="All cores by default; the pixels do not depend on it.", rich_help_panel=help_panels.EXECUTION
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the card of the dataset as JSON.", rich_help_panel=help_panels.OUTPUT)
+    ] = False,
 ) -> None:
     """Render a world: crops, parsing maps, manifest and card. A render that was stopped goes on where it was.
 
@@ -46,10 +57,12 @@ def render(
     typer.echo(f"{counts['crops']} crops of {counts['people']} people from {counts['cameras']} cameras in {folder}")
 
 
-@app.command("sheet", epilog=EXIT_CODES)
+@app.command("sheet", epilog=help_panels.EXIT_CODES)
 def sheet(
     world: Source = "tiny",
-    out: Annotated[Path, typer.Option(help="File to write, .png or .jpg.")] = Path("sheet.jpg"),
+    out: Annotated[Path, typer.Option(help="File to write, .png or .jpg.", rich_help_panel=help_panels.OUTPUT)] = Path(
+        "sheet.jpg"
+    ),
     show: Annotated[Literal["crops", "masks", "both"], typer.Option(help="Pictures, their masks, or both.")] = "crops",
     rows: Annotated[int, typer.Option(min=1, max=200, help="People on the sheet.")] = 10,
     columns: Annotated[int, typer.Option(min=1, max=200, help="Crops of each person.")] = 12,
@@ -72,10 +85,12 @@ def sheet(
         typer.echo(f"{crops} crops of {people} people on {out}")
 
 
-@app.command("video", epilog=EXIT_CODES)
+@app.command("video", epilog=help_panels.EXIT_CODES)
 def video(
     world: Source = "tiny",
-    out: Annotated[Path, typer.Option(help="File to write, .mp4; its boxes go beside it.")] = Path("people.mp4"),
+    out: Annotated[
+        Path, typer.Option(help="File to write, .mp4; its boxes go beside it.", rich_help_panel=help_panels.OUTPUT)
+    ] = Path("people.mp4"),
     seconds: Annotated[float, typer.Option(help="Length, at most an hour.")] = 12.0,
     camera: Annotated[int, typer.Option(min=0, help="Which camera films.")] = 1,
     seed: Seed = None,
