@@ -22,7 +22,7 @@ from unveil.cli.data import occlude, parse
 from unveil.cli.gallery import app as gallery
 from unveil.cli.gallery import audit, serve
 from unveil.cli.interrupts import end_as_ctrl_c
-from unveil.cli.models import ablate, bench, demo, embed, evaluate, export, methods, robustness, train
+from unveil.cli.models import ablate, bench, catalogue, demo, embed, evaluate, export, methods, robustness, train
 from unveil.cli.search import command as search
 from unveil.cli.world import app as world
 from unveil.errors import InterruptedRunError, UnveilError
@@ -58,6 +58,7 @@ for _name, _command in {
 app.add_typer(data.app, name="data")
 app.add_typer(gallery.app, name="gallery")
 app.add_typer(audit.app, name="audit")
+app.add_typer(catalogue.app, name="models")
 app.add_typer(world.app, name="world")
 
 

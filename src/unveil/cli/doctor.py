@@ -29,7 +29,7 @@ PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "numba", "ope
 def command(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,
 ) -> None:
-    """Show versions, devices, threads, caches, and what each missing extra would give.
+    """Show versions, devices, threads, caches, models, and what each missing extra would give.
 
     **Example:** `unveil doctor --json`
     """
@@ -37,7 +37,7 @@ def command(
     if as_json:
         typer.echo(json.dumps(report, indent=2))
         return
-    for title in ("versions", "machine", "extras"):
+    for title in ("versions", "machine", "models", "extras"):
         table = Table("what", "found", title=title, title_justify="left", show_header=False)
         for key, value in report[title].items():
             table.add_row(key, value if isinstance(value, str) else json.dumps(value))
@@ -45,12 +45,14 @@ def command(
 
 
 def examine() -> dict[str, dict[str, Any]]:
-    """Return versions, machine and extras as plain values."""
+    """Return versions, machine, models and extras as plain values."""
     import torch
 
     from unveil import __version__
     from unveil.files import cache_dir
+    from unveil.models.catalogue.installed import installed, models_folder
     from unveil.nn.backbones import BACKBONES
+    from unveil.shipped import shipped_names
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
@@ -68,6 +70,8 @@ def examine() -> dict[str, dict[str, Any]]:
             "cache": str(cache_dir()),
             "backbones": ", ".join(BACKBONES),
         },
+        "models": {"folder": str(models_folder()), "shipped": ", ".join(shipped_names())}
+        | {model.name: model.kind for model in installed()},
         "extras": {name: _extra(modules, gives, name) for name, (modules, gives) in EXTRAS.items()},
     }
 

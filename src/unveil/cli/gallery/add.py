@@ -43,7 +43,7 @@ def command(
     detector: Annotated[
         Path | None,
         typer.Option(
-            help="Detector: card (.json) or model (.onnx) beside its card; HOG by default.",
+            help="Detector: card or model file, or name of an installed one; the best installed, else HOG, by default.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
@@ -193,14 +193,18 @@ def command(
 
 
 def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
+    from unveil.models.catalogue.detectors import HINT, best_detector, named_detector
     from unveil.video.detect import load_detector
     from unveil.video.given import GivenBoxes
 
     if boxes is not None:
         return GivenBoxes(boxes)
-    if detector is None:
-        typer.echo("no --detector: OpenCV's HOG, which finds upright and wholly visible people only", err=True)
-    return load_detector(detector)
+    chosen = best_detector() if detector is None else named_detector(detector)
+    if chosen is None:
+        typer.echo(f"OpenCV's HOG finds upright and wholly visible people only; {HINT}", err=True)
+    elif detector is None:
+        typer.echo(f"detector: {chosen.stem}, the best installed one", err=True)
+    return load_detector(chosen)
 
 
 def _check_keep(store: Store, name: str, keep: float | None) -> None:

@@ -19,7 +19,10 @@ def command(
     store: StoreOption = None,
     folder: FolderOption = None,
     detector: Annotated[
-        Path | None, typer.Option(help="ONNX detector of people; one that needs no file by default.")
+        Path | None,
+        typer.Option(
+            help="Detector: path or name of an installed one; the best installed, else OpenCV's HOG, by default."
+        ),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="auto, torch, onnx or openvino.", rich_help_panel=help_panels.EXECUTION)
@@ -89,13 +92,15 @@ def command(
         raise MissingExtraError("unveil serve", "server") from None
     from unveil.gallery.ingest.quality import find_parser
     from unveil.inference.load import load_engine
+    from unveil.models.catalogue.detectors import best_detector, named_detector
     from unveil.video.detect import load_detector
 
     limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
     settings = Settings(tuple(gallery or ()), tokens, require_why, limits)
     door = listen(host, port)
     with opened(store, folder) as found:
-        service = Service(found, load_engine(model, engine), load_detector(detector), settings, find_parser())
+        finder = load_detector(best_detector() if detector is None else named_detector(detector))
+        service = Service(found, load_engine(model, engine), finder, settings, find_parser())
         for name in settings.galleries:
             service.searcher(found.info(name))
         scheme = "https" if certificate else "http"

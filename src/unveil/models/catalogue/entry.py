@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from unveil.models.catalogue.digest import Digest
 
+VIPER = "VIPeR (ten splits, viper#fd7b93ae)"
 Task = Literal["reid", "detector"]
 
 

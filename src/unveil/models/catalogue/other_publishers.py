@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from unveil.models.catalogue.digest import Digest
-from unveil.models.catalogue.entry import KnownModel, PublishedFile
+from unveil.models.catalogue.entry import VIPER, KnownModel, PublishedFile
 
 _YOLOX = "https://github.com/Megvii-BaseDetection/YOLOX"
 _RTDETR = "https://huggingface.co/onnx-community/rtdetr_r18vd"
@@ -68,6 +68,7 @@ MODELS = (
             "std": [0.229, 0.224, 0.225], "interpolation": "bilinear",
         },
         "MIT (code); weights of research data", _OSNET, trained_on="MSMT17",
+        measured={VIPER: "Rank-1 42.7, mAP 52.5"},
         restriction="its weights were trained on MSMT17, which its authors release for research only",
     ),
 )  # fmt: skip

@@ -1,0 +1,218 @@
+"""``unveil models``: published, installed and shipped models; cards for models of other projects."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from unveil.errors import CheckpointError, nearest
+
+if TYPE_CHECKING:
+    from unveil.models.catalogue.entry import PublishedFile
+    from unveil.models.catalogue.transfer import Progress
+
+EXIT_CODES = "Exit codes: 0 done; 1 a model is damaged; 2 wrong input or usage; 130 interrupted."
+app = typer.Typer(no_args_is_help=True, help="Published, installed and shipped models; cards for models of others.")
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command("list", epilog=EXIT_CODES)
+def show(as_json: JsonOption = False) -> None:
+    """List the models: those that ship with the package, those installed here, and the published ones that are known.
+
+    Nothing is fetched.
+
+    **Example:** `unveil models list`
+    """
+    rows = _rows()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(
+        "name", "state", "what it does", "MB", "licence", "trained on (publisher)", "publisher's figures", "ours"
+    )
+    for row in rows:
+        table.add_row(
+            row["name"], row["state"], row["about"], f"{row['bytes'] / 1e6:.1f}", row["licence"], row["trained_on"],
+            row["claims"], row["measured"],
+        )  # fmt: skip
+    Console().print(table)
+
+
+@app.command(epilog=EXIT_CODES)
+def get(
+    name: Annotated[str, typer.Argument(help="Name of a published model (`unveil models list`).")],
+    accept: Annotated[
+        bool, typer.Option("--accept-licence", help="Fetch it although its terms forbid some uses.")
+    ] = False,
+) -> None:
+    """Fetch a published model: resumed where it was cut, checked against its digest, installed as a whole.
+
+    `UNVEIL_MIRROR` names a server to ask in place of the publisher's, `UNVEIL_OFFLINE=1` forbids it, `UNVEIL_MODELS` is
+    the folder. Proxies are taken from the usual variables.
+
+    **Example:** `unveil models get person-reidentification-retail-0277`
+    """
+    from unveil.models.catalogue.get import get_model
+    from unveil.models.catalogue.known import find_known
+
+    known = find_known(name)
+    typer.echo(f"{known.name}: {known.size / 1e6:.1f} MB, licence {known.licence}, {known.source}", err=True)
+    typer.echo(str(get_model(known, accepted=accept, shown=_shown)))
+
+
+@app.command(epilog=EXIT_CODES)
+def add(
+    file: Annotated[Path, typer.Argument(help="Model file: .onnx, or .xml with its .bin.")],
+    like: Annotated[str, typer.Option(help="How it is fed: osnet, omz, imagenet, fastreid, bot, cal, transreid ...")],
+    values: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A value of the card that differs.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Install a copy under this name.")] = None,
+    replace: Annotated[bool, typer.Option(help="Write over a card that is there.")] = False,
+) -> None:
+    """Write the card of a ReID model of another project, after trying it on two crops.
+
+    The card lies beside the model, which then works wherever a model is asked for.
+
+    **Examples:** `unveil models add osnet_x0_25.onnx --like osnet`,
+    `unveil models add reid.xml --like omz --set licence=Apache-2.0 --name reid`
+    """
+    from unveil.inference.adding import add_model
+
+    typer.echo(str(add_model(file, like, changes=dict(map(_pair, values or ())), name=name, replace=replace)))
+
+
+@app.command(epilog=EXIT_CODES)
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names of installed models; all by default.")] = None,
+) -> None:
+    """Check installed models against the digests in their cards, and open each."""
+    from unveil.errors import UnveilError
+    from unveil.inference.load import load_engine
+    from unveil.models.catalogue.installed import DETECTOR, installed
+    from unveil.video.detect import load_detector
+
+    found = [model for model in installed() if not names or model.name in names]
+    for name in names or ():
+        _installed(name)
+    bad = 0
+    for model in found:
+        try:
+            (load_detector if model.kind == DETECTOR else load_engine)(model.model)
+            typer.echo(f"{model.name}: as its card says")
+        except UnveilError as e:
+            bad += 1
+            typer.echo(f"{model.name}: {e}", err=True)
+    if bad:
+        raise typer.Exit(1)
+
+
+@app.command(epilog=EXIT_CODES)
+def remove(name: Annotated[str, typer.Argument(help="Name of an installed model.")]) -> None:
+    """Remove an installed model from this machine."""
+    folder = _installed(name).parent
+    # The card first: what is left of an interrupted removal is no installed model.
+    (folder / f"{name}.json").unlink()
+    shutil.rmtree(folder)
+    typer.echo(f"removed {folder}")
+
+
+@app.command(epilog=EXIT_CODES)
+def card(name: Annotated[str, typer.Argument(help="Name of an installed, published or shipped model.")]) -> None:
+    """Print the card of a model, or what is known of a published one."""
+    from unveil.models.catalogue.installed import installed_path
+    from unveil.models.catalogue.known import find_known
+    from unveil.shipped import PREFIX, weights_path
+
+    if name.startswith(PREFIX):
+        typer.echo(weights_path(name).with_suffix(".json").read_text(encoding="utf-8").rstrip())
+    elif installed_path(name) is not None:
+        typer.echo(_installed(name).read_text(encoding="utf-8").rstrip())
+    else:
+        known = find_known(name)
+        told = {"about": known.about, "source": known.source, "trained_on": known.trained_on, "licence": known.licence}
+        told |= {"restriction": known.restriction, "files": [file.address for file in known.files]}  # type: ignore[dict-item]
+        typer.echo(json.dumps(dict(known.card) | told, indent=2))
+
+
+def _rows() -> list[dict[str, Any]]:
+    from unveil.models.catalogue.installed import installed
+    from unveil.models.catalogue.known import KNOWN
+    from unveil.runtime.card import read_json
+    from unveil.shipped import PREFIX, shipped_names, weights_path
+
+    there = {model.name: model for model in installed()}
+    rows = [
+        _row(
+            f"{PREFIX}{name}",
+            "ships",
+            "ReID",
+            weights_path(f"{PREFIX}{name}").stat().st_size,
+            "Apache-2.0",
+            "rendered people",
+        )
+        for name in shipped_names()
+    ]
+    for known in KNOWN.values():
+        state = "installed" if known.name in there else "known"
+        licence = known.licence + (" (not for every use)" if known.restriction else "")
+        what = f"{known.task}: {known.about}"
+        rows.append(_row(known.name, state, what, known.size, licence, known.trained_on, known.claims))
+        rows[-1]["measured"] = "; ".join(f"{key} {value}" for key, value in known.measured.items())
+    for name, model in there.items():
+        if name not in KNOWN:
+            said = read_json(model.card)
+            size = sum(path.stat().st_size for path in model.card.parent.iterdir() if path.is_file())
+            rows.append(_row(name, "installed", model.kind, size, said.get("licence", ""), said.get("trained_on", "")))
+    return rows
+
+
+def _row(
+    name: str, state: str, about: str, size: int, licence: str, trained_on: str, claims: str = ""
+) -> dict[str, Any]:
+    return {
+        "name": name, "state": state, "about": about, "bytes": size, "licence": licence or "not stated",
+        "trained_on": trained_on or "not stated", "claims": claims, "measured": "",
+    }  # fmt: skip
+
+
+def _installed(name: str) -> Path:
+    """Return the card of an installed model."""
+    from unveil.models.catalogue.installed import installed_names, models_folder
+
+    known = installed_names()
+    if name not in known:
+        raise CheckpointError(
+            f"no model {name!r} is installed{nearest(name, known)}; installed: {', '.join(known) or 'none'}"
+        )
+    return models_folder() / name / f"{name}.json"
+
+
+def _pair(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise CheckpointError(f"--set {text}: expected KEY=VALUE, as in channels=bgr or mean=[0.5,0.5,0.5]")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
+
+
+@contextmanager
+def _shown(file: PublishedFile) -> Iterator[Progress]:
+    from rich.progress import BarColumn, DownloadColumn, TextColumn, TransferSpeedColumn
+    from rich.progress import Progress as Bar
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+    with Bar(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(file.name, total=file.size)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -1,0 +1,201 @@
+"""``unveil models``: published models from a local server in place of their publisher; cards for models of others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+from typer.testing import CliRunner
+
+from external import HEIGHT, WIDTH, write_external
+from file_server import serve_files
+from runtime.graphs import mean_colours, save_graph
+from unveil.cli import app
+from unveil.errors import UnveilError
+from unveil.models.catalogue import detectors, known
+from unveil.models.catalogue.digest import Digest
+from unveil.models.catalogue.entry import KnownModel, PublishedFile
+from unveil.models.catalogue.known import KNOWN
+from unveil.models.embeddings import load_embeddings
+
+CARD = {"height": HEIGHT, "width": WIDTH, "metric": "cosine"}
+
+
+def run(*words: object, code: int = 0):
+    found = CliRunner().invoke(app, ["-q", *map(str, words)])
+    assert found.exit_code == code, (found.output, found.exception)
+    return found
+
+
+def refused(*words: object) -> str:
+    found = CliRunner().invoke(app, ["-q", *map(str, words)])
+    assert isinstance(found.exception, UnveilError), (found.output, found.exception)
+    return str(found.exception)
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNVEIL_MODELS", str(tmp_path / "models"))
+    monkeypatch.delenv("UNVEIL_OFFLINE", raising=False)
+    return tmp_path / "models"
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """A published model "colours" on a local server, which stands in for its publisher as a mirror."""
+    content = mean_colours(tmp_path / "colours.onnx", shape=("n", 3, HEIGHT, WIDTH)).read_bytes()
+    digest = Digest("sha384", hashlib.sha384(content).hexdigest())
+    file = PublishedFile("https://publisher.test/v1/colours.onnx", len(content), digest, "colours.onnx")
+    model = KnownModel("colours", "reid", "mean colours", (file,), CARD, "Apache-2.0", "https://publisher.test")
+    monkeypatch.setitem(KNOWN, "colours", model)
+    with serve_files() as server:
+        server.files["/publisher.test/v1/colours.onnx"] = content
+        monkeypatch.setenv("UNVEIL_MIRROR", server.address)
+        yield server
+
+
+@pytest.fixture
+def people(tmp_path):
+    (tmp_path / "people").mkdir()
+    for name, colour in (("red", (200, 10, 10)), ("green", (10, 200, 10)), ("dark_red", (90, 5, 5))):
+        Image.fromarray(np.full((40, 20, 3), colour, np.uint8)).save(tmp_path / "people" / f"{name}.png")
+    return tmp_path / "people"
+
+
+def test_get_embed_and_search_with_a_published_model(published, folder, people, tmp_path):
+    assert "colours" not in [
+        row["name"] for row in json.loads(run("models", "list", "--json").stdout) if row["state"] == "installed"
+    ]
+    run("models", "get", "colours")
+    assert sorted(p.name for p in (folder / "colours").iterdir() if not p.name.startswith(".")) == [
+        "colours.json",
+        "colours.onnx",
+    ]
+    card = json.loads(run("models", "card", "colours").stdout)
+    assert card["licence"] == "Apache-2.0" and card["trained_on"] == "not stated"
+    assert card["sha256"] == hashlib.sha256((folder / "colours/colours.onnx").read_bytes()).hexdigest()
+    row = next(row for row in json.loads(run("models", "list", "--json").stdout) if row["name"] == "colours")
+    assert row["state"] == "installed"
+    run("embed", "colours", people, "--out", tmp_path / "e.safetensors", "--cache", tmp_path / "cache")
+    assert load_embeddings(tmp_path / "e.safetensors").embedding.vectors.shape == (3, 1, 3)
+    found = run("search", people / "red.png", tmp_path / "e.safetensors", "--model", "colours", "--json",
+                "--cache", tmp_path / "cache")  # fmt: skip
+    assert [hit["key"] for hit in json.loads(found.stdout)[0]["hits"]] == ["dark_red.png", "green.png"]
+    run("models", "verify", "colours")
+    with (folder / "colours/colours.onnx").open("ab") as f:
+        f.write(b"\xfa\x01\x02hi")
+    assert "SHA-256 differs" in run("models", "verify", code=1).stderr
+    run("models", "remove", "colours")
+    assert not (folder / "colours").exists() and "no model 'colours' is installed" in refused(
+        "models", "remove", "colours"
+    )
+
+
+@pytest.mark.parametrize("fault", ["other bytes", "nothing there"])
+def test_a_model_that_cannot_be_had_is_not_installed(published, folder, fault):
+    path = "/publisher.test/v1/colours.onnx"
+    if fault == "other bytes":
+        published.files[path] = bytes(len(published.files[path]))
+        assert "nothing of it is kept" in refused("models", "get", "colours")
+    else:
+        del published.files[path]
+        assert "404" in refused("models", "get", "colours")
+    assert not (folder / "colours/colours.json").exists() and not (folder / "colours/colours.onnx").exists()
+
+
+def test_offline_says_which_file_goes_where_and_takes_it_from_there(published, folder, monkeypatch):
+    content = published.files["/publisher.test/v1/colours.onnx"]
+    monkeypatch.setenv("UNVEIL_OFFLINE", "1")
+    said = refused("models", "get", "colours")
+    assert "https://publisher.test/v1/colours.onnx" in said and str(folder / "colours/colours.onnx") in said
+    (folder / "colours/colours.onnx").write_bytes(content)
+    run("models", "get", "colours")
+    assert (folder / "colours/colours.json").is_file()
+
+
+def test_terms_that_forbid_a_use_are_said_before_anything_is_fetched(published, monkeypatch):
+    import dataclasses
+
+    limited = dataclasses.replace(KNOWN["colours"], restriction="research only")
+    monkeypatch.setitem(KNOWN, "colours", limited)
+    assert "research only" in refused("models", "get", "colours") and not published.requests
+    row = next(row for row in json.loads(run("models", "list", "--json").stdout) if row["name"] == "colours")
+    assert "not for every use" in row["licence"]
+    run("models", "get", "colours", "--accept-licence")
+
+
+def test_every_entry_of_the_catalogue_makes_a_card_that_can_be_read():
+    from unveil.models.reid_card import ReidCard
+    from unveil.video.card import FAMILIES, DetectorCard
+
+    assert len(KNOWN) == len({file.digest.digits for model in KNOWN.values() for file in model.files[-1:]})
+    for model in KNOWN.values():
+        card = {"model": model.files[0].name, **model.card}
+        if model.task == "reid":
+            ReidCard.model_validate(card)
+        else:
+            DetectorCard.model_validate(FAMILIES[card["decoder"]] | card)
+        assert all(file.address.startswith("https://") for file in model.files) and model.licence
+
+
+def test_add_writes_a_card_that_fits_the_file(tmp_path):
+    path = write_external(tmp_path)
+    path.with_suffix(".json").unlink()
+    said = run("models", "add", path, "--like", "omz", "--set", "licence=MIT").stdout
+    assert "a vector of 3 numbers" in said
+    card = json.loads(path.with_suffix(".json").read_text())
+    assert (card["height"], card["width"], card["channels"], card["licence"]) == (HEIGHT, WIDTH, "bgr", "MIT")
+    assert "--replace" in refused("models", "add", path, "--like", "osnet")
+    run("models", "add", path, "--like", "osnet", "--replace")
+    assert json.loads(path.with_suffix(".json").read_text())["mean"] == [0.485, 0.456, 0.406]
+
+
+def test_add_installs_under_a_name(tmp_path, folder):
+    path = write_external(tmp_path)
+    run("models", "add", path, "--like", "raw", "--name", "mine")
+    assert sorted(p.suffix for p in (folder / "mine").iterdir()) == [".json", ".onnx"]
+    assert "as its card says" in run("models", "verify", "mine").stdout
+    assert "expected letters" in refused("models", "add", path, "--like", "raw", "--name", "../mine")
+
+
+def test_add_refuses_what_is_no_reid_model_and_writes_nothing(tmp_path):
+    inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, HEIGHT, WIDTH])]
+    vectors = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 3])
+    maps = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 3, HEIGHT, WIDTH])
+    zeros = helper.make_tensor("zero", TensorProto.FLOAT, [1], [0.0])
+    axes = helper.make_tensor("axes", TensorProto.INT64, [2], [2, 3])
+    mean = helper.make_node("ReduceMean", ["images", "axes"], ["mean"], keepdims=0)
+    for name, nodes, constants, message in (
+        ("maps", [helper.make_node("Identity", ["images"], ["out"])], [], "no ReID model"),
+        ("zero", [mean, helper.make_node("Mul", ["mean", "zero"], ["out"])], [zeros, axes], "a zero vector"),
+        ("nan", [mean, helper.make_node("Div", ["mean", "zero"], ["out"])], [zeros, axes], "NaN or infinity"),
+    ):  # fmt: skip
+        path = save_graph(tmp_path / f"{name}.onnx", nodes, inputs, [maps if name == "maps" else vectors], constants)
+        assert message in refused("models", "add", path, "--like", "osnet")
+        assert not path.with_suffix(".json").exists()
+    path = write_external(tmp_path)
+    path.with_suffix(".json").unlink()
+    assert "did you mean 'osnet'" in refused("models", "add", path, "--like", "osnett")
+    assert "heigth" in refused("models", "add", path, "--like", "osnet", "--set", "heigth=3")
+    assert "KEY=VALUE" in refused("models", "add", path, "--like", "osnet", "--set", "bgr")
+
+
+def test_the_best_installed_detector_is_taken(folder):
+    assert detectors.best_detector() is None
+    for name in ("yolox-nano", "person-detection-0203", "person-detection-0200"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / f"{name}.json").write_text(json.dumps({"decoder": "yolox"}))
+    assert detectors.best_detector() == folder / "person-detection-0203/person-detection-0203.json"
+    assert detectors.named_detector("yolox-nano") == folder / "yolox-nano/yolox-nano.json"
+    assert str(detectors.named_detector("other.onnx")) == "other.onnx"
+
+
+def test_unknown_names_get_the_nearest():
+    assert "did you mean 'person-reidentification-retail-0277'" in refused(
+        "models", "get", "person-reidentification-0277"
+    )
+    assert known.find_known("yolox-s").task == "detector"
