@@ -13,18 +13,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from unveil.cli import help_panels
 from unveil.errors import CheckpointError, nearest
 
 if TYPE_CHECKING:
     from unveil.models.catalogue.entry import PublishedFile
     from unveil.models.catalogue.transfer import Progress
 
-EXIT_CODES = "Exit codes: 0 done; 1 a model is damaged; 2 wrong input or usage; 130 interrupted."
 app = typer.Typer(no_args_is_help=True, help="Published, installed and shipped models; cards for models of others.")
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
 
 
-@app.command("list", epilog=EXIT_CODES)
+@app.command("list", epilog=help_panels.EXIT_CODES)
 def show(as_json: JsonOption = False) -> None:
     """List the models: those that ship with the package, those installed here, and the published ones that are known.
 
@@ -47,7 +47,7 @@ def show(as_json: JsonOption = False) -> None:
     Console().print(table)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=help_panels.EXIT_CODES)
 def get(
     name: Annotated[str, typer.Argument(help="Name of a published model (`unveil models list`).")],
     accept: Annotated[
@@ -69,7 +69,7 @@ def get(
     typer.echo(str(get_model(known, accepted=accept, shown=_shown)))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=help_panels.EXIT_CODES)
 def add(
     file: Annotated[Path, typer.Argument(help="Model file: .onnx, or .xml with its .bin.")],
     like: Annotated[str, typer.Option(help="How it is fed: osnet, omz, imagenet, fastreid, bot, cal, transreid ...")],
@@ -91,11 +91,14 @@ def add(
     typer.echo(str(add_model(file, like, changes=dict(map(_pair, values or ())), name=name, replace=replace)))
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=help_panels.EXIT_CODES)
 def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names of installed models; all by default.")] = None,
 ) -> None:
-    """Check installed models against the digests in their cards, and open each."""
+    """Check installed models against the digests in their cards, and open each.
+
+    **Example:** `unveil models verify`
+    """
     from unveil.errors import UnveilError
     from unveil.inference.load import load_engine
     from unveil.models.catalogue.installed import DETECTOR, installed
@@ -116,9 +119,12 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=help_panels.EXIT_CODES)
 def remove(name: Annotated[str, typer.Argument(help="Name of an installed model.")]) -> None:
-    """Remove an installed model from this machine."""
+    """Remove an installed model from this machine.
+
+    **Example:** `unveil models remove yolox-s`
+    """
     folder = _installed(name).parent
     # The card first: what is left of an interrupted removal is no installed model.
     (folder / f"{name}.json").unlink()
@@ -126,9 +132,12 @@ def remove(name: Annotated[str, typer.Argument(help="Name of an installed model.
     typer.echo(f"removed {folder}")
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(epilog=help_panels.EXIT_CODES)
 def card(name: Annotated[str, typer.Argument(help="Name of an installed, published or shipped model.")]) -> None:
-    """Print the card of a model, or what is known of a published one."""
+    """Print the card of a model, or what is known of a published one.
+
+    **Example:** `unveil models card person-detection-0202`
+    """
     from unveil.models.catalogue.installed import installed_path
     from unveil.models.catalogue.known import find_known
     from unveil.shipped import PREFIX, weights_path
