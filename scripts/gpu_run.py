@@ -35,7 +35,7 @@ from unveil.recipe import load_recipe
 log = logging.getLogger("gpu_run")
 FINISHED, ERROR, MORE = 0, 2, 3
 LEAST_SECONDS = 30.0  # of rendering: shorter slices would begin again and again and never come further
-RECIPES = ("bot", "sbs", "cal", "oc4", "ssgr", "pab", "cre", "ocnet", "unveil")
+RECIPES = ("bot", "sbs", "cal", "oc4", "ssgr", "pab", "cre", "ocnet", "combined")
 RENDER = "import sys; from unveil.datasets import load_dataset; from unveil.recipe import DataSource; " \
     "load_dataset(DataSource.model_validate(sys.argv[1]))"  # fmt: skip
 

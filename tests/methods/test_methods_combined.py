@@ -46,7 +46,7 @@ ROWS = [(title, row) for title, table in ABLATIONS.items() for row in table.rows
 
 def make(backbone="resnet18", space=SPACE, **settings):
     torch.manual_seed(0)
-    return build_method("unveil", SMALL | settings, build_backbone(BackboneChoice(name=backbone)), space)
+    return build_method("combined", SMALL | settings, build_backbone(BackboneChoice(name=backbone)), space)
 
 
 def crops(seed=0):
@@ -92,7 +92,7 @@ def test_every_switch_trains_embeds_alone_as_in_a_batch_and_comes_back_from_a_fi
     assert torch.equal(alone.visibility[0], together.visibility[2])
     tree = load_recipe(None, ["backbone.name=resnet18"]).model_dump(mode="json")
     card = Card(
-        recipe=tree | {"method": {"name": "unveil", **SMALL, **settings}}, persons=4, clothes=8, outfits=OUTFITS
+        recipe=tree | {"method": {"name": "combined", **SMALL, **settings}}, persons=4, clothes=8, outfits=OUTFITS
     )
     save_model(tmp_path / "model.safetensors", method, card)
     with torch.no_grad():
@@ -134,15 +134,15 @@ def test_learns_8_people_in_changed_clothes_by_heart(settings):
 
 
 def test_needs_follow_from_the_settings_alone():
-    assert method_needs("unveil", OFF) == make(**OFF).needs
-    assert method_needs("unveil", OFF).train_parsing is None and not method_needs("unveil", OFF).train_clothes
+    assert method_needs("combined", OFF) == make(**OFF).needs
+    assert method_needs("combined", OFF).train_parsing is None and not method_needs("combined", OFF).train_clothes
     for name in ("parts", "erase_clothes"):
-        assert method_needs("unveil", OFF | {name: True}).train_parsing == "worn14"
-    assert method_needs("unveil", OFF | {"clothes_loss": True}).train_clothes
-    assert method_needs("unveil", OFF | {"metric_loss": "cross"}).train_clothes
-    assert method_needs("unveil", ALL).test_parsing is None
+        assert method_needs("combined", OFF | {name: True}).train_parsing == "worn14"
+    assert method_needs("combined", OFF | {"clothes_loss": True}).train_clothes
+    assert method_needs("combined", OFF | {"metric_loss": "cross"}).train_clothes
+    assert method_needs("combined", ALL).test_parsing is None
     with pytest.raises(RecipeError, match="did you mean 'centre'"):
-        method_needs("unveil", {"centr": True})
+        method_needs("combined", {"centr": True})
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -297,4 +297,4 @@ def test_nothing_assumes_a_kind_of_backbone():
 
 def test_settings_are_checked():
     with pytest.raises(RecipeError, match="metric_loss"):
-        method_settings("unveil", {"metric_loss": "triplet"})
+        method_settings("combined", {"metric_loss": "triplet"})

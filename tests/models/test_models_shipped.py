@@ -12,7 +12,7 @@ from unveil.records import Batch
 from unveil.shipped import shipped_names, weights_path
 
 
-@pytest.mark.parametrize("method", ["bot", "cal", "pab", "unveil"])
+@pytest.mark.parametrize("method", ["bot", "cal", "pab", "combined"])
 def test_a_model_without_heads_embeds_as_before_and_is_smaller(method, tmp_path):
     overrides = [f"method.name={method}", "backbone.name=osnet_x0_25", "input.height=64", "input.width=32"]
     recipe = load_recipe(None, overrides)

@@ -34,7 +34,7 @@ def script(monkeypatch) -> ModuleType:
 
 
 def arguments(world: Path, out: Path, minutes: float) -> list[str]:
-    return [str(SCRIPT), str(out), "--size", "tiny", "--world", f"world:{world}", "--recipes", "bot,unveil",
+    return [str(SCRIPT), str(out), "--size", "tiny", "--world", f"world:{world}", "--recipes", "bot,combined",
             "--slice-minutes", str(minutes), "--set", "train.epochs=2"]  # fmt: skip
 
 
@@ -67,11 +67,11 @@ def test_slices_a_kill_shards_and_the_same_result_as_in_one_go(script, world, tm
     assert run(once) == FINISHED
 
     rows = list(csv.DictReader((out / "runs" / "results.csv").open()))
-    assert {row["label"] for row in rows} == {"bot", "unveil"} and {row["device"] for row in rows} == {"cpu"}
+    assert {row["label"] for row in rows} == {"bot", "combined"} and {row["device"] for row in rows} == {"cpu"}
     assert {row["protocol"].partition("#")[0] for row in rows} >= {"world-general", "world-sc", "world-cc"}
     assert (out / "runs" / "results.csv").read_bytes() == (once / "runs" / "results.csv").read_bytes()
 
-    for name in ("bot", "unveil"):
+    for name in ("bot", "combined"):
         trained = load_model(out / "runs" / name / "0")
         assert trained.card.fingerprint == load_model(once / "runs" / name / "0").card.fingerprint
         target = tmp_path / f"{name}.safetensors"

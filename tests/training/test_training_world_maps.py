@@ -13,7 +13,7 @@ from unveil.world.labels import table
 
 RECIPES = "src/unveil/recipes"
 SMALL = ["backbone={name: osnet_x0_25}", "input={height: 64, width: 32}", "sampler.persons=2", "sampler.images=2"]
-SCHEMES = {"pab": "pab6", "cre": "cre7", "unveil": "worn14"}
+SCHEMES = {"pab": "pab6", "cre": "cre7", "combined": "worn14"}
 
 
 def recipe(name, source, request, *more):

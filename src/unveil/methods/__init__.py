@@ -27,7 +27,7 @@ METHODS = {
     "pcb": "unveil.methods.pcb:PCB",
     "sbs": "unveil.methods.sbs:SBS",
     "ssgr": "unveil.methods.ssgr:SSGR",
-    "unveil": "unveil.methods.combined:Unveil",
+    "combined": "unveil.methods.combined:Combined",
 }
 
 

@@ -1,4 +1,4 @@
-"""``unveil``: the parts of the five methods that help where people are hidden and have changed clothes, in one network.
+"""``combined``: the parts of the five methods that help where people are occluded and changed clothes, in one network.
 
 Every component is a switch. On by default is only what a measurement spoke for; most are not measured yet
 (docs/methods.md).
@@ -41,7 +41,7 @@ WORN_ON_LEGS = tuple(MAPS + n for n, label in enumerate(PAB6.labels) if "leg" in
 
 
 @dataclass(frozen=True)
-class UnveilSettings(ClothesSettings):
+class CombinedSettings(ClothesSettings):
     """Settings: the switches, then the numbers, beside those of `ClothesSettings`.
 
     Args:
@@ -95,14 +95,14 @@ class UnveilSettings(ClothesSettings):
     margin: float = 0.3
 
 
-class Unveil(ClothesBranch):
+class Combined(ClothesBranch):
     """A global vector and, each with its switch, screened stripes, the centre, the foreground and six parts."""
 
-    Settings = UnveilSettings
-    settings: UnveilSettings
+    Settings = CombinedSettings
+    settings: CombinedSettings
     paper = "none: components of OC4-ReID, SSGR, PAB-ReID, CRE and OCNet behind switches (docs/methods.md)"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: UnveilSettings) -> None:
+    def __init__(self, backbone: Backbone, space: LabelSpace, settings: CombinedSettings) -> None:
         super().__init__(backbone, space, settings, settings.pool)
         channels, dim = backbone.channels, settings.dim
         self.mean = MeanFeature(self.pool.out_channels) if settings.mean_feature else None

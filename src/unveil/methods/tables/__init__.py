@@ -14,5 +14,5 @@ TABLES: Mapping[str, Mapping[str, Table]] = {
     "ocnet": ocnet.ABLATIONS,
     "pab": pab.ABLATIONS,
     "ssgr": ssgr.ABLATIONS,
-    "unveil": combined.ABLATIONS,
+    "combined": combined.ABLATIONS,
 }
