@@ -81,7 +81,7 @@ def placement(height: int, width: int, size: CropSize) -> Placement:
 
 def fit_image(image: Image, size: CropSize) -> Image:
     """Return an image ``(h, w, 3)`` uint8 RGB as ``(height, width, 3)``, padded where its aspect is kept."""
-    where = placement(*image.shape[:2], size)
+    where = placement(image.shape[0], image.shape[1], size)
     resized = _resized(image, where.height, where.width, size.interpolation)
     if size.fit == "stretch":
         return resized
@@ -92,7 +92,7 @@ def fit_image(image: Image, size: CropSize) -> Image:
 
 def fit_labels(labels: Image, size: CropSize) -> Image:
     """Return a parsing map ``(h, w)`` uint8 as ``(height, width)``, by the nearest pixel; padding is background."""
-    where = placement(*labels.shape, size)
+    where = placement(labels.shape[0], labels.shape[1], size)
     resized = resize_labels(labels, where.height, where.width)
     if size.fit == "stretch":
         return resized

@@ -35,7 +35,7 @@ def find_table(method: str, name: str | None) -> Table:
         return next(iter(found.values()))
     if not found:
         raise RecipeError(f"the paper of {method} has no ablation table here")
-    if name not in found:
+    if name is None or name not in found:
         known = ", ".join(found) or "none"
         raise RecipeError(f"{method} has no table {name!r}{nearest(name or '', found)}; it has: {known}")
     return found[name]

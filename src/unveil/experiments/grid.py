@@ -224,21 +224,28 @@ def _figures(label: str, recipe: Recipe, card: Card) -> list[Figure]:
     results = [Result.from_json(tree) for tree in card.figures]
     return [
         Figure(
-            label,
-            recipe.method.name,
-            recipe.backbone.name,
-            recipe.train.seed,
-            recipe.train.epochs,
-            result.dataset,
-            f"{result.protocol}#{result.protocol_hash}",
-            *(round(100 * result.cmc[rank], 2) if rank in result.cmc else math.nan for rank in (1, 5, 10)),
-            round(100 * result.mean_ap, 2),
-            round(100 * result.mean_inp, 2),
-            result.queries,
-            card.device,
+            label=label,
+            method=recipe.method.name,
+            backbone=recipe.backbone.name,
+            seed=recipe.train.seed,
+            epochs=recipe.train.epochs,
+            dataset=result.dataset,
+            protocol=f"{result.protocol}#{result.protocol_hash}",
+            rank1=_percent(result.cmc.get(1)),
+            rank5=_percent(result.cmc.get(5)),
+            rank10=_percent(result.cmc.get(10)),
+            mAP=_percent(result.mean_ap),
+            mINP=_percent(result.mean_inp),
+            queries=result.queries,
+            device=card.device,
         )
         for result in results
     ]
+
+
+def _percent(share: float | None) -> float:
+    """Return a share in percent, NaN where it was not measured."""
+    return math.nan if share is None else round(100 * share, 2)
 
 
 def _slug(label: str) -> str:

@@ -60,7 +60,7 @@ def _numpy_numbers() -> list[Any]:
     They hold bytes and a type and run nothing; arrays are not among them.
     """
     kinds = [type(np.dtype(name)) for name in ("float16", "float32", "float64", "int32", "int64", "uint8", "bool")]
-    scalar = np._core.multiarray.scalar
+    scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
     names = ("numpy._core.multiarray.scalar", "numpy.core.multiarray.scalar")
     return [
         *((scalar, name) for name in names),

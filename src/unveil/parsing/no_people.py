@@ -82,7 +82,8 @@ def _compressed(rng: np.random.Generator, height: int, width: int) -> np.ndarray
 
 def _checks(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     y, x = np.mgrid[:height, :width] // int(rng.integers(3, 40))
-    return np.where(((x + y) % 2 == 0)[..., None], *rng.uniform(0, 255, (2, 3)))
+    one, other = rng.uniform(0, 255, (2, 3))
+    return np.where(((x + y) % 2 == 0)[..., None], one, other)
 
 
 def _stripes(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
@@ -158,8 +159,8 @@ def _rings(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
 def _scribble(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
     image = np.full((height, width, 3), rng.uniform(0, 255, 3))
     for _ in range(int(rng.integers(5, 120))):
-        ends = rng.uniform((0, 0), (width, height), (2, 2)).astype(int).tolist()
-        cv2.line(image, *map(tuple, ends), tuple(rng.uniform(0, 255, 3).tolist()), int(rng.integers(1, 8)))
+        start, end = rng.uniform((0, 0), (width, height), (2, 2)).astype(int).tolist()
+        cv2.line(image, start, end, rng.uniform(0, 255, 3).tolist(), int(rng.integers(1, 8)))
     return image
 
 

@@ -122,7 +122,7 @@ class OnnxParser:
         shares = [np.zeros((0, len(self.parts)), np.float32)]
         for start in range(0, len(images), step):
             chunk = images[start : start + step]
-            batch = to_input(chunk, self.card, self._input.dtype)
+            batch = to_input(list(chunk), self.card, self._input.dtype)
             # A model of a fixed batch gets its last batch filled up.
             batch = np.concatenate([batch, *[batch[-1:]] * (fixed - len(batch))]) if len(batch) < fixed else batch
             found = self._session.run({self._input.name: batch}, self._outputs)
@@ -130,7 +130,7 @@ class OnnxParser:
                 shares.append(self._shares(found.pop())[: len(chunk)])
             for row, image in enumerate(chunk):
                 height, width = size or image.shape[:2]
-                where = placement(*image.shape[:2], fit)
+                where = placement(image.shape[0], image.shape[1], fit)
                 maps.append(self._classes([output[row] for output in found], where, (height, width)))
         return maps, np.concatenate(shares)
 

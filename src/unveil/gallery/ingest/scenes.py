@@ -91,9 +91,9 @@ def _people(number: int, sample: Sample, detector: Detector | GivenBoxes) -> Ite
     content = content_of(sample)
     image = read_image(content, name=str(sample.path or sample.key))
     digest = hashlib.sha256(content).hexdigest()
-    given = isinstance(detector, GivenBoxes)
-    boxes = detector.boxes(number) if given else detector.detect(image)
-    names = detector.tracks(number) if given and detector.people else [None] * len(boxes)
+    given = detector if isinstance(detector, GivenBoxes) else None
+    boxes = detector.boxes(number) if isinstance(detector, GivenBoxes) else detector.detect(image)
+    names = given.tracks(number) if given and given.people else [None] * len(boxes)
     height, width = image.shape[:2]
     for box, person in zip(boxes, names, strict=True):
         whole = box.whole(width, height)

@@ -77,7 +77,7 @@ class ExternalRunner:
         self.fixed = self.port.shape[0]
         vectors, _ = self(np.full((1, card.height, card.width, 3), 127, np.uint8))
         names = card.names
-        size = {"height": card.height, "width": card.width, "interpolation": card.interpolation}
+        size: dict[str, Any] = {"height": card.height, "width": card.width, "interpolation": card.interpolation}
         size |= {} if card.fit == "stretch" else {"fit": card.fit, "pad": card.pad}
         self.space = SpaceInfo(names, vectors.shape[2], card.metric, (1.0,) * len(names), size)
 

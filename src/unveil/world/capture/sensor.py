@@ -49,9 +49,10 @@ def develop(light: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[
 
 def at_visit(camera: Camera, rng: np.random.Generator) -> Camera:
     """Return a camera as it is at one visit: daylight, weather and white balance are not those of another day."""
+    red, green, blue = camera.gain
     return dataclasses.replace(
         camera,
-        gain=tuple(g * (1 + rng.normal(0, s)) for g, s in zip(camera.gain, (0.05, 0.02, 0.06), strict=True)),
+        gain=(red * (1 + rng.normal(0, 0.05)), green * (1 + rng.normal(0, 0.02)), blue * (1 + rng.normal(0, 0.06))),
         exposure=camera.exposure * math.exp(rng.normal(0, 0.22)),
         saturation=camera.saturation * rng.uniform(0.85, 1.15),
         haze=camera.haze + (rng.uniform(0, 0.03) if rng.random() < 0.2 else 0.0),
