@@ -77,7 +77,12 @@ def open_store(
     if not samples:
         raise DataError("expected at least one crop to decode, got none")
     size = CropSize.of(size) if isinstance(size, InputSettings) else size
-    parameters: dict[str, Any] = {"version": VERSION, "height": size.height, "width": size.width, "interpolation": size.interpolation}
+    parameters: dict[str, Any] = {
+        "version": VERSION,
+        "height": size.height,
+        "width": size.width,
+        "interpolation": size.interpolation,
+    }
     parameters |= {} if size.fit == "stretch" else {"fit": size.fit, "pad": size.pad}
     with_parsing = (any if partial_maps else all)(sample.parsing is not None for sample in samples)
     names = [[s.key, _where(s), str(s.parsing) if with_parsing else None] for s in samples]

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 SECONDS_BETWEEN_LOOKS = 0.5
 SECONDS_TO_STOP = 60.0  # a fast shutdown writes what is in memory; after that it is cut short, and recovers at a start
@@ -66,7 +67,7 @@ def keep(data: Path, sockets: Path, command: list[str] | None, user: list[int] |
     """
     server = None
     if command is not None:
-        identity = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
+        identity: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
         with (data / "log").open("ab") as log:
             server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd="/", **identity)
     pid = process_of(data) if server is None else server.pid

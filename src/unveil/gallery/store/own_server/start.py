@@ -146,7 +146,14 @@ def _initialise(data: Path) -> None:
         binaries.give_way(binaries.program("initdb"), user)
         if user is not None:
             os.chown(fresh, *user)
-        command = [binaries.program("initdb"), "--auth=trust", "--encoding=utf8", "--no-locale", "-U", "postgres"]
+        command: list[str | Path] = [
+            binaries.program("initdb"),
+            "--auth=trust",
+            "--encoding=utf8",
+            "--no-locale",
+            "-U",
+            "postgres",
+        ]
         made = subprocess.run(
             [*command, "-D", fresh], capture_output=True, text=True, errors="replace", cwd="/", **binaries.as_user(user)
         )
