@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
 from stored import SPACE, crops, embedding
+
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.records import Filter, coarse_vectors

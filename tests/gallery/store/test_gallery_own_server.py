@@ -16,9 +16,9 @@ from pathlib import Path
 import psutil
 import psycopg
 import pytest
+from stored import SPACE, crops, embedding
 
 from own_postgres import new_folder, remove
-from stored import SPACE, crops, embedding
 from unveil.errors import UnveilError
 from unveil.gallery.store import own_server
 from unveil.gallery.store.opening import open_store

@@ -155,7 +155,12 @@ def _initialise(data: Path) -> None:
             "postgres",
         ]
         made = subprocess.run(
-            [*command, "-D", fresh], capture_output=True, text=True, errors="replace", cwd="/", **binaries.as_user(user)
+            [*command, "-U", "postgres", "-D", fresh],
+            capture_output=True,
+            text=True,
+            errors="replace",
+            cwd="/",
+            **binaries.as_user(user),
         )
         if made.returncode:
             raise RuntimeError(f"initdb: {made.stderr.strip()}")
