@@ -146,21 +146,10 @@ def _initialise(data: Path) -> None:
         binaries.give_way(binaries.program("initdb"), user)
         if user is not None:
             os.chown(fresh, *user)
-        command: list[str | Path] = [
-            binaries.program("initdb"),
-            "--auth=trust",
-            "--encoding=utf8",
-            "--no-locale",
-            "-U",
-            "postgres",
-        ]
+        command: list[str | Path] = [binaries.program("initdb"), "--auth=trust", "--encoding=utf8", "--no-locale"]
+        command += ["-U", "postgres", "-D", fresh]
         made = subprocess.run(
-            [*command, "-U", "postgres", "-D", fresh],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            cwd="/",
-            **binaries.as_user(user),
+            command, capture_output=True, text=True, errors="replace", cwd="/", **binaries.as_user(user)
         )
         if made.returncode:
             raise RuntimeError(f"initdb: {made.stderr.strip()}")
