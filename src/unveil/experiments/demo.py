@@ -44,7 +44,7 @@ QUERIES = {
     "world-occ-cc": "Both at once: hidden, and in other clothes.",
 }
 BASELINES = {
-    "colour histogram": ("method={name: histogram}", "backbone.name=resnet18"),
+    "colour histogram": ("method={name: histogram}", "backbone={name: resnet18}"),
     "untrained network": (),
 }
 TRAINED, PACKAGE = SEARCHING = "trained network", "network in the package"  # whose answers are shown

@@ -49,6 +49,7 @@ class Figure:
     label: str
     method: str
     backbone: str
+    start: str
     seed: int
     epochs: int
     dataset: str
@@ -227,6 +228,7 @@ def _figures(label: str, recipe: Recipe, card: Card) -> list[Figure]:
             label,
             recipe.method.name,
             recipe.backbone.name,
+            card.started_from,
             recipe.train.seed,
             recipe.train.epochs,
             result.dataset,

@@ -28,23 +28,24 @@ class Start(BaseModel):
     """What the weights of a backbone were before training.
 
     Args:
-        kind: "imagenet" (published ImageNet weights), "random", "unveil" (weights of this package) or "file".
-        name: name of the file, or ``unveil:NAME``; empty for random weights.
-        sha256: of the file, 64 hex digits; empty for random weights.
+        kind: "imagenet" (published ImageNet weights), "random", "unveil" (weights of this package), "file", or "none"
+            where the method has no backbone.
+        name: name of the file, or ``unveil:NAME``; empty for the kinds without a file.
+        sha256: of the file, 64 hex digits; empty where there is none.
         licence: of the file, as its publisher or its card says.
         source: address where the publisher offers it, where known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    kind: Literal["imagenet", "random", "unveil", "file"]
+    kind: Literal["imagenet", "random", "unveil", "file", "none"]
     name: str = ""
     sha256: str = ""
     licence: str = "unstated"
     source: str = ""
 
     def __str__(self) -> str:
-        if self.kind == "random":
-            return "random weights"
+        if not self.name:
+            return "no network" if self.kind == "none" else "random weights"
         return f"{'ImageNet, ' if self.kind == 'imagenet' else ''}{self.name} ({self.licence})"
 
 
@@ -65,7 +66,7 @@ class Card(BaseModel):
         fingerprint: hash of the weights and the preprocessing (16 hex digits): embeddings of models with different
             fingerprints cannot be compared.
         licence: licence of the weights.
-        start: what the backbone started from; None on cards of format 1 and where there is no backbone.
+        start: what the backbone started from; None on cards of format 1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -88,7 +89,7 @@ class Card(BaseModel):
     @property
     def started_from(self) -> str:
         """What the backbone started from, in words, for tables."""
-        return str(self.start) if self.start else "not recorded" if self.format == 1 else "nothing"
+        return str(self.start) if self.start else "not recorded"
 
     def summary(self, name: str) -> ModelSummary:
         """Return what people are told of the model of that name."""
@@ -96,7 +97,7 @@ class Card(BaseModel):
         datasets = tuple(source["name"] for source in self.recipe.get("data", {}).get("train", ()))
         return ModelSummary(
             name, self.fingerprint, method, backbone, datasets=datasets, trained_on=", ".join(datasets),
-            licence=self.licence,
+            licence=self.licence, start=self.started_from,
         )  # fmt: skip
 
 

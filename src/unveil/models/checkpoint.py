@@ -72,6 +72,14 @@ class TrainedModel:
         return self.recipe.input
 
     @property
+    def title(self) -> str:
+        """A line that says what it is: fingerprint, method, backbone and what that started from."""
+        return (
+            f"model {self.card.fingerprint}: {self.recipe.method.name} on {self.recipe.backbone.name}, "
+            f"started from {self.card.started_from}"
+        )
+
+    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.method.parameters()).device
@@ -123,42 +131,38 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedM
     name = name or (path.resolve().parent.name if path.name == NAME else path.stem)
     if not path.is_file():
         raise CheckpointError(f"no model at {path}: expected a .safetensors file or the folder of a training run")
-    tensors, text = _read(path)
-    if text is None:
+    tensors, card = _read(path)
+    if card is None:
         raise CheckpointError(f"{path} has weights but no card; to start training from it use backbone.init={path}")
-    card = read_card(text, str(path))
     recipe = recipe_from(card.recipe, f"card of {path}")
-    if _fingerprint(tensors, recipe.input) != card.fingerprint:
-        raise CheckpointError(f"{path} is damaged: its weights do not have the hash that its card names")
     method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
     load_weights_exactly(method, tensors, str(path))
     return TrainedModel(method.to(device).eval(), recipe, card, name)
 
 
 def read_card_of(path: Path) -> Card | None:
-    """Return the card inside a file of weights whose hash is the card's; None for a file without a card.
+    """Return the card inside a file of weights; None for a file without one.
 
     Raises:
         CheckpointError: the file is damaged, or its card was written in a newer format.
     """
-    if path.suffix != ".safetensors":
-        return None
-    tensors, text = _read(path)
+    return _read(path)[1] if path.suffix == ".safetensors" else None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Card | None]:
+    """Return the tensors of a safetensors file and the card in it, which must name their hash."""
+    try:
+        with safe_open(path, framework="pt") as f:
+            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+            text = (f.metadata() or {}).get("card")
+    except (SafetensorError, OSError) as e:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {e}") from None
     if text is None:
-        return None
+        return tensors, None
     card = read_card(text, str(path))
     if _fingerprint(tensors, recipe_from(card.recipe, f"card of {path}").input) != card.fingerprint:
         raise CheckpointError(f"{path} is damaged: its weights do not have the hash that its card names")
-    return card
-
-
-def _read(path: Path) -> tuple[dict[str, Tensor], str | None]:
-    """Return the tensors of a safetensors file and the text of its card."""
-    try:
-        with safe_open(path, framework="pt") as f:
-            return {name: f.get_tensor(name) for name in f.keys()}, (f.metadata() or {}).get("card")  # noqa: SIM118
-    except (SafetensorError, OSError) as e:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {e}") from None
+    return tensors, card
 
 
 def load_weights_exactly(method: Method, tensors: dict[str, Tensor], source: str) -> None:

@@ -142,7 +142,11 @@ def _given(init: str) -> FoundStart:
         return FoundStart(Start(kind="unveil", name=init, sha256=digest, licence=card.licence if card else ""), path)
     if card is None:
         for start in (start for starts in STARTS.values() for start in starts):
-            if start.digest is not None and start.digest.algorithm == "sha256" and digest.startswith(start.digest.digits):
+            if (
+                start.digest is not None
+                and start.digest.algorithm == "sha256"
+                and digest.startswith(start.digest.digits)
+            ):
                 return _record(start, path)
     return FoundStart(
         Start(kind="file", name=path.name, sha256=digest, licence=card.licence if card else "unstated"), path
@@ -150,9 +154,7 @@ def _given(init: str) -> FoundStart:
 
 
 def _record(start: PublishedStart, path: Path) -> FoundStart:
-    record = Start(
-        kind="imagenet", name=start.file, sha256=sha256(path), licence=start.licence, source=start.address
-    )
+    record = Start(kind="imagenet", name=start.file, sha256=sha256(path), licence=start.licence, source=start.address)
     return FoundStart(record, path)
 
 

@@ -15,7 +15,9 @@ def command(
     overrides: Annotated[list[str] | None, typer.Argument(help="Changes to the recipe: key=value ...")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the run.")] = Path("runs/latest"),
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
-    init: Annotated[Path | None, typer.Option(help="Weights of the backbone to start from.")] = None,
+    init: Annotated[
+        str | None, typer.Option(help="What the backbone starts from: imagenet, random, unveil:NAME or a file.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so much training, as Ctrl-C does.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder of decoded images.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the card of the model as JSON.")] = False,
