@@ -102,7 +102,7 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
     ]
     ranked_sheet(answers, out / "found.png", f"model {model.card.fingerprint}")
     log.info("5 of 5  writing the report")
-    page = _report(dataset, world, results, answers, out, time.monotonic() - started)
+    page = _report(dataset, world, results, answers, out, trained=model.title, seconds=time.monotonic() - started)
     return Demo(results, page, samples[0].key)
 
 
@@ -133,6 +133,8 @@ def _report(
     results: dict[str, list[Result]],
     answers: list[Answer],
     out: Path,
+    *,
+    trained: str,
     seconds: float,
 ) -> Path:
     folder = folder_of(world.root, **{k: int(v) for k, v in world.options.items() if k in ("people", "seed")})
@@ -167,6 +169,7 @@ def _report(
     header = {
         "world": f"{world}, {len(dataset.samples)} crops; {seen} people to train on, {asked} others to find",
         "queries shown": "the one in the middle of each protocol's list, chosen before the search",
+        TRAINED: trained,
         "time": f"{seconds / 60:.1f} minutes",
     }
     write_page(sections, out / "report.html", "People hidden, people in other clothes", header)

@@ -227,7 +227,9 @@ def _report(points: Sequence[Point], steps: Sequence[Hidden], protocol: Protocol
     header = {
         "dataset": points[0].dataset,
         "protocol": f"{protocol}: {protocol.about}",
-        "models": ", ".join(f"{name} ({p.fingerprint}, started from {p.start})" for name, p in {p.model: p for p in points}.items()),
+        "models": ", ".join(
+            f"{name} ({p.fingerprint}, started from {p.start})" for name, p in {p.model: p for p in points}.items()
+        ),
         "seed": str(seed),
     }
     write_page(sections, out / "report.html", "How much may be hidden?", header)

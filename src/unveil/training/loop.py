@@ -79,8 +79,8 @@ def train(
 
     Args:
         recipe: the run.
-        out: folder of the run; gets ``recipe.yaml``, ``start.json``, ``metrics.jsonl``, ``model.safetensors`` (last epoch),
-            ``best.safetensors`` (best mAP under the first protocol of the first test set) and ``resume.pt``.
+        out: folder of the run; gets ``recipe.yaml``, ``start.json``, ``metrics.jsonl``, ``model.safetensors`` (last
+            epoch), ``best.safetensors`` (best mAP under the first protocol of the first test set) and ``resume.pt``.
         resume: go on with the run in ``out``; on one device the result is the same to the bit. ``train.epochs`` may be
             larger than before: the run is then trained on, along the new schedule.
         cache: folder of the image stores.
