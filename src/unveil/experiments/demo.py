@@ -102,7 +102,9 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
     ]
     ranked_sheet(answers, out / "found.png", f"model {model.card.fingerprint}")
     log.info("5 of 5  writing the report")
-    page = _report(dataset, world, results, answers, out, trained=model.title, seconds=time.monotonic() - started)
+    page = _report(
+        dataset, world, results, answers, out, trained=model.summary.title, seconds=time.monotonic() - started
+    )
     return Demo(results, page, samples[0].key)
 
 

@@ -72,14 +72,6 @@ class TrainedModel:
         return self.recipe.input
 
     @property
-    def title(self) -> str:
-        """A line that says what it is: fingerprint, method, backbone and what that started from."""
-        return (
-            f"model {self.card.fingerprint}: {self.recipe.method.name} on {self.recipe.backbone.name}, "
-            f"started from {self.card.started_from}"
-        )
-
-    @property
     def device(self) -> torch.device:
         """Where the weights are."""
         return next(self.method.parameters()).device
