@@ -54,7 +54,7 @@ SIZES = {
         "world:tiny?people=6",
         "-world",
         (
-            "backbone={name: osnet_x0_25}",
+            "backbone={name: osnet_x0_25, init: random}",
             "input={height: 64, width: 32}",
             "sampler.persons=2",
             "sampler.images=2",
@@ -166,7 +166,7 @@ def card_text(card: Card, shards: int) -> str:
         f"# {method['name']} on {backbone['name']}",
         "",
         f"Trained with unveil {card.unveil} for {card.epoch} of {train['epochs']} epochs, seed {train['seed']}, on "
-        f"{card.device}, from {backbone['init'] or 'random weights'}, on "
+        f"{card.device}, from {card.started_from}, on "
         + ", ".join(f"{data.name} ({data.images} crops of {data.persons} people, {data.hash})" for data in card.data)
         + ".",
         "",

@@ -24,6 +24,7 @@ class FileServer:
         ranges: whether parts of a file are given.
         lengths: whether replies say how long they are.
         stall: while it is clear, replies wait after half of the file.
+        headers: more headers of every file.
         requests: path and headers of every request so far.
     """
 
@@ -36,6 +37,7 @@ class FileServer:
     ranges: bool = True
     lengths: bool = True
     stall: threading.Event = field(default_factory=threading.Event)
+    headers: dict[str, str] = field(default_factory=dict)
     requests: list[tuple[str, dict[str, str]]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -47,6 +49,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: object) -> None:
         pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
 
     def do_GET(self) -> None:
         offer = self.offer
@@ -77,7 +82,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         if offer.lengths:
             self.send_header("Content-Length", str(offer.claimed.get(path, len(content) - start)))
+        for name, value in offer.headers.items():
+            self.send_header(name, value)
         self.end_headers()
+        if self.command == "HEAD":
+            return
         rest = content[start:]
         if offer.cuts:
             self.wfile.write(rest[: offer.cuts.pop(0)])

@@ -93,7 +93,7 @@ def test_a_path_on_disk_is_taken_as_it_is(odd):
     ]
     assert sources("data.train=folder:q?a=2") == [("folder", "q", {"a": "2"})]
     recipe = load_recipe(None, ["backbone.init=station #2/model.safetensors"])
-    assert str(recipe.backbone.init) == "station #2/model.safetensors"
+    assert recipe.backbone.init == "station #2/model.safetensors"
     assert load_recipe(None, ["backbone.init=null"]).backbone.init is None
 
 

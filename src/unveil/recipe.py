@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from unveil.errors import RecipeError, nearest
 from unveil.source_text import root_and_options, sources_in
@@ -36,12 +36,22 @@ class MethodChoice(BaseModel):
 
 
 class BackboneChoice(_Strict):
-    """A backbone by name (``unveil doctor`` lists them); ``init``: weights to start from, a file or ``unveil:NAME``."""
+    """A backbone by name (``unveil doctor`` lists them) and what its weights are before training.
+
+    ``init`` is ``imagenet`` (published weights), ``random``, ``unveil:NAME``, or a file of weights; training refuses to
+    begin without it. ``licences``: where set, only weights under one of these licences are taken.
+    """
 
     name: str = "resnet50"
     last_stride: Literal[1, 2] = 1
     frozen_stages: int = Field(0, ge=0, description="first stages, and what is before them, that keep their start")
-    init: Path | None = None
+    init: str | None = None
+    licences: tuple[str, ...] = ()
+
+    @field_validator("init", mode="before")
+    @classmethod
+    def _path_as_text(cls, value: Any) -> Any:
+        return str(value) if isinstance(value, Path) else value
 
 
 class InputSettings(_Strict):

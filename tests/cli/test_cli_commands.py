@@ -36,7 +36,14 @@ def model(manifest, tmp_path_factory) -> Path:
     from unveil.training.loop import train
 
     out = tmp_path_factory.mktemp("model")
-    settings = ["method.name=pcb", "backbone.name=osnet_x0_25", "input.height=96", "input.width=32", "train.epochs=1"]
+    settings = [
+        "method.name=pcb",
+        "backbone.name=osnet_x0_25",
+        "backbone.init=random",
+        "input.height=96",
+        "input.width=32",
+        "train.epochs=1",
+    ]
     train(load_recipe(None, [*settings, f"data.train=manifest:{manifest}", "sampler.persons=4"]), out)
     return out
 
@@ -167,7 +174,14 @@ def test_a_query_of_another_model_is_refused(unveil, gallery, manifest, tmp_path
     from unveil.recipe import load_recipe
     from unveil.training.loop import train
 
-    settings = ["method.name=pcb", "backbone.name=osnet_x0_25", "input.height=96", "input.width=32", "train.seed=9"]
+    settings = [
+        "method.name=pcb",
+        "backbone.name=osnet_x0_25",
+        "backbone.init=random",
+        "input.height=96",
+        "input.width=32",
+        "train.seed=9",
+    ]
     source = f"data.train=manifest:{manifest}"
     train(load_recipe(None, [*settings, source, "train.epochs=1", "sampler.persons=4"]), tmp_path / "other")
     query = manifest.parent / "images/p08_c1_0.png"

@@ -12,7 +12,14 @@ from unveil.models.checkpoint import load_model
 from unveil.recipe import load_recipe
 from unveil.training.loop import train
 
-SMALL = ["backbone.name=osnet_x0_25", "input.height=64", "input.width=32", "train.epochs=1", "sampler.persons=4"]
+SMALL = [
+    "backbone.name=osnet_x0_25",
+    "backbone.init=random",
+    "input.height=64",
+    "input.width=32",
+    "train.epochs=1",
+    "sampler.persons=4",
+]
 
 
 def recipe(manifest, *more):

@@ -17,7 +17,7 @@ from unveil.models.evaluate import evaluate_model
 from unveil.recipe import DataSource, load_recipe
 from unveil.training.loop import train
 
-SMALL = ["backbone.name=osnet_x0_25", "input.height=32", "input.width=32", "train.epochs=1"]
+SMALL = ["backbone.name=osnet_x0_25", "backbone.init=random", "input.height=32", "input.width=32", "train.epochs=1"]
 RATIOS = (0.5, 0.0)
 
 

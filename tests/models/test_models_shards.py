@@ -16,7 +16,9 @@ from unveil.records import Batch
 @pytest.fixture
 def model(tmp_path):
     torch.manual_seed(0)
-    recipe = load_recipe(None, ["backbone.name=osnet_x0_25", "input.height=64", "input.width=32"])
+    recipe = load_recipe(
+        None, ["backbone.name=osnet_x0_25", "backbone.init=random", "input.height=64", "input.width=32"]
+    )
     method = new_model(recipe, LabelSpace(3)).eval()
     with torch.no_grad():
         method.neck.running_var[0] = 1e6  # more than half precision holds

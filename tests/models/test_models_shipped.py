@@ -36,8 +36,7 @@ def test_a_model_without_heads_embeds_as_before_and_is_smaller(method, tmp_path)
 def test_shipped_weights_load_as_a_model_and_as_a_backbone_and_say_where_they_are_from(name):
     model = load_model(f"unveil:{name}")
     assert "synthetic" in model.card.licence
-    choice = model.recipe.backbone.model_copy(update={"init": f"unveil:{name}"})
-    backbone = build_backbone(choice)
+    backbone = build_backbone(model.recipe.backbone, weights=weights_path(f"unveil:{name}"))
     for key, tensor in backbone.state_dict().items():
         assert torch.equal(tensor, model.method.backbone.state_dict()[key])
     assert weights_path(f"unveil:{name}").stat().st_size < 8_000_000

@@ -17,7 +17,14 @@ from unveil.recipe import DataSource, load_recipe
 from unveil.training.loop import train
 
 TESTS = ("viper", "prid", "grid", "ilids")
-SMALL = ["backbone.name=osnet_x0_25", "input.height=32", "input.width=32", "train.epochs=1", "sampler.images=2"]
+SMALL = [
+    "backbone.name=osnet_x0_25",
+    "backbone.init=random",
+    "input.height=32",
+    "input.width=32",
+    "train.epochs=1",
+    "sampler.images=2",
+]
 
 
 def source(text):

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from unveil.errors import MissingExtraError, RecipeError
+from unveil.errors import CheckpointError, MissingExtraError, RecipeError
 from unveil.nn import timm_backbone
 from unveil.nn.backbones import build_backbone
 from unveil.nn.timm_backbone import TimmBackbone
@@ -52,13 +52,31 @@ def test_tokens_become_a_map_row_by_row(backbones):
 @needs_timm
 def test_the_resnet_of_timm_is_ours(backbones, tmp_path):
     torch.save(backbones["resnet18"].model.state_dict(), tmp_path / "w.pth")
-    ours = build_backbone(BackboneChoice(name="resnet18", last_stride=2, init=tmp_path / "w.pth")).eval()
-    theirs = build_backbone(BackboneChoice(name="timm/resnet18", last_stride=2, init=tmp_path / "w.pth")).eval()
+    ours = build_backbone(BackboneChoice(name="resnet18", last_stride=2), weights=tmp_path / "w.pth").eval()
+    theirs = build_backbone(BackboneChoice(name="timm/resnet18", last_stride=2), weights=tmp_path / "w.pth").eval()
     images = torch.randn(2, 3, 64, 32)
     with torch.no_grad():
         torch.testing.assert_close(theirs(images), ours(images), atol=1e-4, rtol=1e-4)
     assert [s.channels for s in theirs.stages] == [s.channels for s in ours.stages]
     assert [s.blocks for s in theirs.stages] == [s.blocks for s in ours.stages]
+
+
+@needs_timm
+def test_weights_of_another_layout_are_converted_by_timm_and_those_of_another_model_are_refused(tmp_path):
+    import timm
+
+    torch.manual_seed(3)
+    larger = timm.create_model("vit_tiny_patch16_224", img_size=384)
+    torch.save(larger.state_dict(), tmp_path / "w.pth")
+    backbone = TimmBackbone("vit_tiny_patch16_224", weights=tmp_path / "w.pth")
+    assert torch.equal(backbone.model.blocks[3].attn.qkv.weight, larger.blocks[3].attn.qkv.weight)
+    assert backbone.model.pos_embed.shape[1] == 1 + 14 * 14 and larger.pos_embed.shape[1] == 1 + 24 * 24
+    shallow = {k: v for k, v in larger.state_dict().items() if not k.startswith("blocks.11.")}
+    torch.save(shallow, tmp_path / "shallow.pth")
+    torch.save(timm.create_model("resnet18").state_dict(), tmp_path / "resnet.pth")
+    for name in ("shallow", "resnet"):
+        with pytest.raises(CheckpointError, match=rf"{name}\.pth do not fit VisionTransformer: missing"):
+            TimmBackbone("vit_tiny_patch16_224", weights=tmp_path / f"{name}.pth")
 
 
 @needs_timm

@@ -48,7 +48,7 @@ def test_classifier_is_ignored_and_heads_beside_the_backbone_too(tmp_path, sourc
 
 def test_safetensors_through_the_choice_of_a_backbone(tmp_path, source):
     save_file(source, tmp_path / "w.safetensors")
-    backbone = build_backbone(BackboneChoice(name="osnet_x0_25", init=tmp_path / "w.safetensors"))
+    backbone = build_backbone(BackboneChoice(name="osnet_x0_25"), weights=tmp_path / "w.safetensors")
     torch.testing.assert_close(backbone.conv5.conv.weight, source["conv5.conv.weight"])
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from unveil.errors import (
     CheckpointError,
@@ -21,6 +21,7 @@ from unveil.errors import (
 from unveil.methods.bot import BoT
 from unveil.models.checkpoint import load_model, save_model
 from unveil.models.parsing_maps import open_training_set
+from unveil.nn.resnet import ResNet
 from unveil.recipe import load_recipe
 from unveil.training.divergence import check_embedding
 from unveil.training.loop import train
@@ -28,6 +29,7 @@ from unveil.training.metrics import read_metrics
 
 SMALL = [
     "backbone.name=osnet_x0_25",
+    "backbone.init=random",
     "input.height=64",
     "input.width=32",
     "sampler.persons=3",
@@ -304,9 +306,16 @@ def test_the_learning_rate_and_the_speed_are_in_the_metrics(four):
 @pytest.mark.parametrize("method", ["bot", "sbs"])
 def test_a_frozen_backbone_keeps_its_statistics_and_its_non_local_blocks(manifest, tmp_path, method):
     states = {}
+    begin = tmp_path / "begin.safetensors"
+    save_file(ResNet(18).state_dict(), begin)
     for frozen, epochs in ((1000, 1), (1000, 2), (1, 2)):
         out = tmp_path / f"{frozen}-{epochs}"
-        changes = (f"method.name={method}", "backbone.name=resnet18", "schedule.kind=constant")
+        changes = (
+            f"method.name={method}",
+            "backbone.name=resnet18",
+            f"backbone.init={begin}",
+            "schedule.kind=constant",
+        )
         train(recipe(manifest, *changes, f"optim.freeze_iterations={frozen}", f"train.epochs={epochs}"), out)
         states[frozen, epochs] = load_file(out / "model.safetensors")
     once, twice, released = states.values()
@@ -317,3 +326,18 @@ def test_a_frozen_backbone_keeps_its_statistics_and_its_non_local_blocks(manifes
     assert changed and not set(changed) & set(inside)
     still = [key for key in inside if torch.equal(once[key], released[key])]
     assert still == []  # released, everything trains
+
+
+@pytest.mark.parametrize("setting", ["optim.freeze_iterations=10", "backbone.frozen_stages=1"])
+def test_freezing_a_random_backbone_is_refused(manifest, tmp_path, setting):
+    with pytest.raises(RecipeError, match="random weights"):
+        train(recipe(manifest, setting), tmp_path / "run")
+    assert not (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_a_run_says_what_it_starts_from(manifest, tmp_path, four):
+    with pytest.raises(RecipeError, match=r"backbone\.init"):
+        train(recipe(manifest, "backbone.init=null"), tmp_path / "run")
+    card = load_model(four).card
+    assert card.start is not None and card.start.kind == "random"
+    assert card.started_from == "random weights"

@@ -12,7 +12,12 @@ from unveil.world.dataset import read_labels
 from unveil.world.labels import table
 
 RECIPES = "src/unveil/recipes"
-SMALL = ["backbone={name: osnet_x0_25}", "input={height: 64, width: 32}", "sampler.persons=2", "sampler.images=2"]
+SMALL = [
+    "backbone={name: osnet_x0_25, init: random}",
+    "input={height: 64, width: 32}",
+    "sampler.persons=2",
+    "sampler.images=2",
+]
 SCHEMES = {"pab": "pab6", "cre": "cre7", "combined": "worn14"}
 
 

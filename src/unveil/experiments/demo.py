@@ -44,7 +44,7 @@ QUERIES = {
     "world-occ-cc": "Both at once: hidden, and in other clothes.",
 }
 BASELINES = {
-    "colour histogram": ("method={name: histogram}", "backbone.name=resnet18"),
+    "colour histogram": ("method={name: histogram}", "backbone={name: resnet18}"),
     "untrained network": (),
 }
 TRAINED, PACKAGE = SEARCHING = "trained network", "network in the package"  # whose answers are shown
@@ -102,7 +102,9 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
     ]
     ranked_sheet(answers, out / "found.png", f"model {model.card.fingerprint}")
     log.info("5 of 5  writing the report")
-    page = _report(dataset, world, results, answers, out, time.monotonic() - started)
+    page = _report(
+        dataset, world, results, answers, out, trained=model.summary.title, seconds=time.monotonic() - started
+    )
     return Demo(results, page, samples[0].key)
 
 
@@ -133,6 +135,8 @@ def _report(
     results: dict[str, list[Result]],
     answers: list[Answer],
     out: Path,
+    *,
+    trained: str,
     seconds: float,
 ) -> Path:
     folder = folder_of(world.root, **{k: int(v) for k, v in world.options.items() if k in ("people", "seed")})
@@ -167,6 +171,7 @@ def _report(
     header = {
         "world": f"{world}, {len(dataset.samples)} crops; {seen} people to train on, {asked} others to find",
         "queries shown": "the one in the middle of each protocol's list, chosen before the search",
+        TRAINED: trained,
         "time": f"{seconds / 60:.1f} minutes",
     }
     write_page(sections, out / "report.html", "People hidden, people in other clothes", header)

@@ -49,6 +49,7 @@ class Figure:
     label: str
     method: str
     backbone: str
+    start: str
     seed: int
     epochs: int
     dataset: str
@@ -227,6 +228,7 @@ def _figures(label: str, recipe: Recipe, card: Card) -> list[Figure]:
             label=label,
             method=recipe.method.name,
             backbone=recipe.backbone.name,
+            start=card.started_from,
             seed=recipe.train.seed,
             epochs=recipe.train.epochs,
             dataset=result.dataset,

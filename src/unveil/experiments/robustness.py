@@ -51,6 +51,7 @@ class Point:
     model: str
     method: str
     backbone: str
+    start: str
     fingerprint: str
     dataset: str
     protocol: str
@@ -185,6 +186,7 @@ def _point(name: str, model: Embedder, step: Hidden, result: Result) -> Point:
         name,
         model.summary.method,
         model.summary.backbone,
+        model.summary.start,
         model.summary.fingerprint,
         f"{result.dataset}@{result.dataset_hash}",
         f"{result.protocol}#{result.protocol_hash}",
@@ -225,7 +227,9 @@ def _report(points: Sequence[Point], steps: Sequence[Hidden], protocol: Protocol
     header = {
         "dataset": points[0].dataset,
         "protocol": f"{protocol}: {protocol.about}",
-        "models": ", ".join(f"{name} ({p.fingerprint})" for name, p in {p.model: p for p in points}.items()),
+        "models": ", ".join(
+            f"{name} ({p.fingerprint}, started from {p.start})" for name, p in {p.model: p for p in points}.items()
+        ),
         "seed": str(seed),
     }
     write_page(sections, out / "report.html", "How much may be hidden?", header)

@@ -41,6 +41,7 @@ class Histogram(Method):
 
     Settings = HistogramSettings
     paper = "none: a floor to compare with"
+    has_backbone = False
     mean: Tensor
     std: Tensor
 

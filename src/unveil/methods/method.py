@@ -57,12 +57,14 @@ class Method(nn.Module):
     """Base of all methods. A subclass is one readable file that composes blocks of ``nn/`` and losses of ``losses/``.
 
     Its constructor is ``__init__(self, backbone, space, settings)`` with ``settings`` an instance of ``Settings``, the
-    frozen dataclass whose defaults are the paper's.
+    frozen dataclass whose defaults are the paper's. ``has_backbone`` is false where the backbone is not used: then
+    nothing has to be said about what it starts from.
     """
 
     Settings: ClassVar[type]
     paper: ClassVar[str]
     flip_test: ClassVar[bool] = False
+    has_backbone: ClassVar[bool] = True
 
     backbone: Backbone
 

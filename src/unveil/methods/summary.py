@@ -61,7 +61,7 @@ def describe(
     Raises:
         RecipeError: the method, its settings or the backbone is unknown.
     """
-    choice = (backbone or BackboneChoice()).model_copy(update={"init": None})
+    choice = backbone or BackboneChoice()
     shape = size or InputSettings()
     method = build_method(name, settings or {}, build_backbone(choice), space or _MARKET).eval()
     images = torch.zeros(1, 3, shape.height, shape.width)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -10,7 +11,7 @@ from unveil import __version__
 from unveil.errors import CheckpointError
 from unveil.models.summary import ModelSummary
 
-FORMAT = 1
+FORMAT = 2  # 2: what the backbone started from
 
 
 class Source(BaseModel):
@@ -21,6 +22,31 @@ class Source(BaseModel):
     hash: str
     images: int
     persons: int
+
+
+class Start(BaseModel):
+    """What the weights of a backbone were before training.
+
+    Args:
+        kind: "imagenet" (published ImageNet weights), "random", "unveil" (weights of this package), "file", or "none"
+            where the method has no backbone.
+        name: name of the file, or ``unveil:NAME``; empty for the kinds without a file.
+        sha256: of the file, 64 hex digits; empty where there is none.
+        licence: of the file, as its publisher or its card says.
+        source: address where the publisher offers it, where known.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: Literal["imagenet", "random", "unveil", "file", "none"]
+    name: str = ""
+    sha256: str = ""
+    licence: str = "unstated"
+    source: str = ""
+
+    def __str__(self) -> str:
+        if not self.name:
+            return "no network" if self.kind == "none" else "random weights"
+        return f"{'ImageNet, ' if self.kind == 'imagenet' else ''}{self.name} ({self.licence})"
 
 
 class Card(BaseModel):
@@ -40,6 +66,7 @@ class Card(BaseModel):
         fingerprint: hash of the weights and the preprocessing (16 hex digits): embeddings of models with different
             fingerprints cannot be compared.
         licence: licence of the weights.
+        start: what the backbone started from; None on cards of format 1.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,6 +84,12 @@ class Card(BaseModel):
     figures: tuple[dict[str, Any], ...] = ()
     fingerprint: str = ""
     licence: str = "unstated"
+    start: Start | None = None
+
+    @property
+    def started_from(self) -> str:
+        """What the backbone started from, in words, for tables."""
+        return str(self.start) if self.start else "not recorded"
 
     def summary(self, name: str) -> ModelSummary:
         """Return what people are told of the model of that name."""
@@ -64,7 +97,7 @@ class Card(BaseModel):
         datasets = tuple(source["name"] for source in self.recipe.get("data", {}).get("train", ()))
         return ModelSummary(
             name, self.fingerprint, method, backbone, datasets=datasets, trained_on=", ".join(datasets),
-            licence=self.licence,
+            licence=self.licence, start=self.started_from,
         )  # fmt: skip
 
 
@@ -75,11 +108,14 @@ def read_card(text: str, source: str) -> Card:
         CheckpointError: the text is not a card, or was written by a newer version.
     """
     try:
-        card = Card.model_validate_json(text)
+        tree = json.loads(text)
+        if isinstance(tree, dict) and isinstance(tree.get("format"), int) and tree["format"] > FORMAT:
+            raise CheckpointError(
+                f"{source}: written by unveil {tree.get('unveil', 'of a newer version')} in format {tree['format']}, "
+                f"this is {__version__} and reads up to {FORMAT}: install a newer unveil"
+            )
+        return Card.model_validate(tree)
     except ValidationError as e:
         raise CheckpointError(f"{source}: the card is damaged or of another tool: {e.errors()[0]['msg']}") from None
-    if card.format > FORMAT:
-        raise CheckpointError(
-            f"{source}: written by unveil {card.unveil} in format {card.format}; this is {__version__}"
-        )
-    return card
+    except ValueError as e:
+        raise CheckpointError(f"{source}: the card is no JSON: {e}") from None

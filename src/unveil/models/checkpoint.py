@@ -77,10 +77,16 @@ class TrainedModel:
         return next(self.method.parameters()).device
 
 
-def new_model(recipe: Recipe, space: LabelSpace) -> Method:
-    """Build the method of a recipe; its backbone starts from ``recipe.backbone.init`` when that is set."""
+def new_model(recipe: Recipe, space: LabelSpace, *, weights: Path | None = None) -> Method:
+    """Build the method of a recipe.
+
+    Args:
+        recipe: method and backbone; what ``backbone.init`` asks for is found by `unveil.models.starts.find_start`.
+        space: identities and outfits.
+        weights: file of weights of the backbone; random ones without.
+    """
     choice = recipe.method
-    return build_method(choice.name, choice.settings, build_backbone(recipe.backbone), space)
+    return build_method(choice.name, choice.settings, build_backbone(recipe.backbone, weights=weights), space)
 
 
 def save_model(path: Path, method: Method, card: Card) -> Card:
@@ -117,22 +123,38 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedM
     name = name or (path.resolve().parent.name if path.name == NAME else path.stem)
     if not path.is_file():
         raise CheckpointError(f"no model at {path}: expected a .safetensors file or the folder of a training run")
-    try:
-        with safe_open(path, framework="pt") as f:
-            metadata = f.metadata() or {}
-            tensors: dict[str, Tensor] = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as e:
-        raise CheckpointError(f"{path} is not a readable safetensors file: {e}") from None
-    if "card" not in metadata:
+    tensors, card = _read(path)
+    if card is None:
         raise CheckpointError(f"{path} has weights but no card; to start training from it use backbone.init={path}")
-    card = read_card(metadata["card"], str(path))
     recipe = recipe_from(card.recipe, f"card of {path}")
-    if _fingerprint(tensors, recipe.input) != card.fingerprint:
-        raise CheckpointError(f"{path} is damaged: its weights do not have the hash that its card names")
-    bare = recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"init": None})})
-    method = new_model(bare, LabelSpace(card.persons, card.clothes, card.outfits))
+    method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
     load_weights_exactly(method, tensors, str(path))
     return TrainedModel(method.to(device).eval(), recipe, card, name)
+
+
+def read_card_of(path: Path) -> Card | None:
+    """Return the card inside a file of weights; None for a file without one.
+
+    Raises:
+        CheckpointError: the file is damaged, or its card was written in a newer format.
+    """
+    return _read(path)[1] if path.suffix == ".safetensors" else None
+
+
+def _read(path: Path) -> tuple[dict[str, Tensor], Card | None]:
+    """Return the tensors of a safetensors file and the card in it, which must name their hash."""
+    try:
+        with safe_open(path, framework="pt") as f:
+            tensors = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+            text = (f.metadata() or {}).get("card")
+    except (SafetensorError, OSError) as e:
+        raise CheckpointError(f"{path} is not a readable safetensors file: {e}") from None
+    if text is None:
+        return tensors, None
+    card = read_card(text, str(path))
+    if _fingerprint(tensors, recipe_from(card.recipe, f"card of {path}").input) != card.fingerprint:
+        raise CheckpointError(f"{path} is damaged: its weights do not have the hash that its card names")
+    return tensors, card
 
 
 def load_weights_exactly(method: Method, tensors: dict[str, Tensor], source: str) -> None:

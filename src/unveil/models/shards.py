@@ -96,8 +96,7 @@ def join_shards(folder: Path, target: Path) -> TrainedModel:
         raise CheckpointError(f"{folder}: the shards are no weights: {e}") from None
     card = manifest.card
     recipe = recipe_from(card.recipe, f"card of {folder}")
-    bare = recipe.model_copy(update={"backbone": recipe.backbone.model_copy(update={"init": None})})
-    method = new_model(bare, LabelSpace(card.persons, card.clothes, card.outfits))
+    method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
     load_weights_exactly(method, tensors, str(folder))
     save_model(target, method, card)
     return load_model(target)

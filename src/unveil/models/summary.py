@@ -17,6 +17,7 @@ class ModelSummary:
         datasets: names of the datasets that it was trained on, as far as they are known by name.
         trained_on: the same in words.
         licence: of its weights.
+        start: what its backbone started from, in words; "" where that is not known.
     """
 
     name: str
@@ -26,6 +27,13 @@ class ModelSummary:
     datasets: tuple[str, ...] = ()
     trained_on: str = ""
     licence: str = ""
+    start: str = ""
+
+    @property
+    def title(self) -> str:
+        """A line for the head of a table: name, fingerprint, method, backbone and start."""
+        backbone = f" on {self.backbone}" if self.backbone else ""
+        return f"{self}: {self.method}{backbone}" + (f", started from {self.start}" if self.start else "")
 
     def __str__(self) -> str:
         return f"{self.name} ({self.fingerprint})"

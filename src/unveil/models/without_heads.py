@@ -20,8 +20,7 @@ def without_heads(model: TrainedModel, half: bool = True) -> tuple[dict[str, Ten
         half: round weights to half precision; the embedding changes in the fourth digit.
     """
     card = model.card.model_copy(update={"persons": 1, "clothes": 1, "outfits": (0,)})
-    bare = model.recipe.model_copy(update={"backbone": model.recipe.backbone.model_copy(update={"init": None})})
-    expected = new_model(bare, LabelSpace(1, 1, (0,))).state_dict()
+    expected = new_model(model.recipe, LabelSpace(1, 1, (0,))).state_dict()
     trained = model.method.state_dict()
     tensors = {}
     for name, own in expected.items():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from unveil.errors import RecipeError, nearest
 from unveil.nn.backbone import Backbone
@@ -31,8 +32,13 @@ BACKBONES: dict[str, Callable[[int], Backbone]] = {
 }
 
 
-def build_backbone(choice: BackboneChoice) -> Backbone:
-    """Return a backbone, with the weights of ``choice.init`` where it names a file.
+def build_backbone(choice: BackboneChoice, *, weights: Path | None = None) -> Backbone:
+    """Return a backbone with the weights of a file, or with random ones.
+
+    Args:
+        choice: name and last stride. Its ``init`` is for the caller: `unveil.models.starts.find_start` turns it into
+            a file.
+        weights: file of weights to load.
 
     Raises:
         RecipeError: no backbone has that name, or it cannot have that last stride.
@@ -40,9 +46,7 @@ def build_backbone(choice: BackboneChoice) -> Backbone:
         MissingExtraError: the name is one of timm and timm is not installed.
     """
     if choice.name.startswith(PREFIX):
-        model = TimmBackbone(choice.name.removeprefix(PREFIX), choice.last_stride)
-        if choice.init is not None:
-            load_weights(model.model, choice.init)
+        model = TimmBackbone(choice.name.removeprefix(PREFIX), choice.last_stride, weights=weights)
         return _frozen(model, choice)
     if choice.name not in BACKBONES:
         known = ", ".join(sorted(BACKBONES))
@@ -50,8 +54,8 @@ def build_backbone(choice: BackboneChoice) -> Backbone:
             f"unknown backbone {choice.name!r}{nearest(choice.name, BACKBONES)}; known: {known}, {PREFIX}<model>"
         )
     backbone = BACKBONES[choice.name](choice.last_stride)
-    if choice.init is not None:
-        load_weights(backbone, choice.init)
+    if weights is not None:
+        load_weights(backbone, weights)
     return _frozen(backbone, choice)
 
 

@@ -1,20 +1,22 @@
 """Every model of timm as a backbone: convolutional ones and vision transformers alike.
 
-State-dict keys below ``model.`` are timm's own, without a classifier. Weights are never downloaded.
+State-dict keys below ``model.`` are timm's own, without a classifier. Nothing is downloaded here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from unveil.errors import MissingExtraError, RecipeError, nearest
+from unveil.errors import CheckpointError, MissingExtraError, RecipeError, nearest
 from unveil.nn.backbone import Backbone, Stage, Tap
 from unveil.nn.torchvision_guard import guard_torchvision
+from unveil.nn.weights import load_weights, read_weights
 
 PREFIX = "timm/"
 PROBE = (448, 224)  # a multiple of every usual stride and patch, 14, 16 and 32
@@ -39,15 +41,17 @@ class TimmBackbone(Backbone):
         name: name of the model in timm.
         last_stride: 1 asks for a map of 1/16 of the image, which timm reaches by dilation where the model can;
             ``stages`` tells the stride that came out.
+        weights: file of weights, with the keys of the model or as its publisher has them, which timm converts.
 
     Raises:
         MissingExtraError: timm is not installed.
         RecipeError: timm has no such model, or its output is no map.
+        CheckpointError: the weights do not fit.
     """
 
-    def __init__(self, name: str, last_stride: int = 1) -> None:
+    def __init__(self, name: str, last_stride: int = 1, *, weights: Path | None = None) -> None:
         super().__init__()
-        self.model = _create(name, last_stride)
+        self.model = _create(name, last_stride) if weights is None else _with_weights(name, last_stride, weights)
         try:
             self.stages = self._probe()
         except Exception as e:  # models that insist on their own size fail in many ways
@@ -115,7 +119,28 @@ class TimmBackbone(Backbone):
         return tuple(stages)
 
 
-def _create(name: str, last_stride: int) -> nn.Module:
+def _with_weights(name: str, last_stride: int, weights: Path) -> nn.Module:
+    model = _create(name, last_stride)
+    try:
+        load_weights(model, weights)
+    except CheckpointError as wrong:
+        read_weights(weights)  # a file that cannot be read at all is told as that
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            fresh = dict(_create(name, last_stride).named_parameters())
+            torch.manual_seed(0)
+            try:
+                model = _create(name, last_stride, pretrained=True, pretrained_cfg_overlay={"file": str(weights)})
+            except Exception:  # timm's conversions fail in many ways on a file of another model
+                raise wrong from None
+        # timm passes over what is missing without a word; what it did not load is as it was drawn.
+        drawn = [k for k, v in model.named_parameters() if v.ndim > 1 and v.any() and torch.equal(v, fresh[k])]
+        if drawn:
+            raise wrong from None
+    return model
+
+
+def _create(name: str, last_stride: int, **pretrained: Any) -> nn.Module:
     guard_torchvision()
     try:
         import timm
@@ -126,7 +151,7 @@ def _create(name: str, last_stride: int) -> nn.Module:
     dilated: tuple[dict[str, Any], ...] = ({"output_stride": 16},) if last_stride == 1 else ()
     for options in (*dilated, *_ANY_SIZE):
         try:
-            return timm.create_model(name, pretrained=False, num_classes=0, **options)
+            return timm.create_model(name, num_classes=0, **pretrained, **options)
         except (TypeError, AssertionError, NotImplementedError):
             if not options:
                 raise

@@ -23,7 +23,7 @@ from unveil.errors import CheckpointError, InterruptedRunError, RecipeError
 from unveil.files import write_text
 from unveil.methods import method_settings
 from unveil.methods.method import LabelSpace, Method, Step
-from unveil.models.card import Card, Source
+from unveil.models.card import Card, Source, Start
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
 from unveil.models.device import pick_device, use_bf16
 from unveil.models.evaluate import evaluate_model, test_set
@@ -37,6 +37,7 @@ from unveil.training.metrics import MetricsLog
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update, set_frozen
 from unveil.training.resuming import Identity
 from unveil.training.schedules import learning_rate
+from unveil.training.start import start_of_run
 from unveil.training.state import Progress, load_state, refuse_overwriting, save_state
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ class Run:
     generator: torch.Generator
     device: torch.device
     average: WeightAverage | None
+    start: Start
     place: Progress = field(default_factory=Progress)
 
     @property
@@ -77,15 +79,16 @@ def train(
 
     Args:
         recipe: the run.
-        out: folder of the run; gets ``recipe.yaml``, ``metrics.jsonl``, ``model.safetensors`` (last epoch),
-            ``best.safetensors`` (best mAP under the first protocol of the first test set) and ``resume.pt``.
+        out: folder of the run; gets ``recipe.yaml``, ``start.json``, ``metrics.jsonl``, ``model.safetensors`` (last
+            epoch), ``best.safetensors`` (best mAP under the first protocol of the first test set) and ``resume.pt``.
         resume: go on with the run in ``out``; on one device the result is the same to the bit. ``train.epochs`` may be
             larger than before: the run is then trained on, along the new schedule.
         cache: folder of the image stores.
         minutes: stop as Ctrl-C does after so much training; evaluations run to their end. No bound for ``None``.
 
     Raises:
-        RecipeError: the recipe names no training data, or the method needs labels that the data lack.
+        RecipeError: the recipe names no training data or no start, or the method needs labels that the data lack.
+        DownloadError: what the backbone starts from is not here and cannot be fetched.
         TrainingError: a loss is not finite.
         InterruptedRunError: interrupted by Ctrl-C, or the minutes are over; the state is saved.
     """
@@ -93,7 +96,7 @@ def train(
         raise RecipeError("data.train is empty: name at least one dataset, for example data.train=viper:/data/viper")
     method_settings(recipe.method.name, recipe.method.settings)
     refuse_overwriting(out, resume)
-    run = _prepare(recipe, out, cache)
+    run = _prepare(recipe, out, cache, resume=resume)
     if resume:
         run.place, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity, run.average)
         _go_on(run, changed)
@@ -127,13 +130,14 @@ def _go_on(run: Run, changed: tuple[str, ...]) -> None:
         run.place.best = -1.0  # figures on another test are not compared
 
 
-def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
+def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> Run:
     device = pick_device(recipe.train.device)
     for source in recipe.data.test:
         test_set(source, recipe.data.protocols)
     torch.manual_seed(recipe.train.seed)
     data = open_training_set(recipe, cache)
-    method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits))
+    start = start_of_run(recipe, out, resume=resume)
+    method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits), weights=start.weights)
     method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     _check_needs(method, data)
     if recipe.train.frozen_engine == "openvino":
@@ -159,6 +163,7 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None) -> Run:
         torch.Generator(device).manual_seed(recipe.train.seed),
         device,
         WeightAverage(method, recipe.train.average) if recipe.train.average else None,
+        start.record,
     )
 
 
@@ -285,6 +290,7 @@ def _card(run: Run) -> Card:
         data=tuple(Source(name=s.name, hash=s.hash, images=s.images, persons=s.persons) for s in data.sources),
         content=data.content_hash,
         epoch=run.place.epoch,
+        start=run.start,
         device=torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else run.device.type,
     )
 

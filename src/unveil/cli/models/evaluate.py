@@ -50,8 +50,10 @@ def command(
     settings = RerankSettings() if rerank else None
     results = evaluate_model(embedder, sources, tuple(protocol or ()), cache, settings)
     if as_json:
-        typer.echo(json.dumps([result.to_json() for result in results], indent=2))
+        model_is = {"model": embedder.summary.fingerprint, "start": embedder.summary.start}
+        typer.echo(json.dumps([result.to_json() | model_is for result in results], indent=2))
     else:
+        typer.echo(embedder.summary.title)
         for result in results:
             typer.echo(str(result))
     if curve:

@@ -19,7 +19,9 @@ def command(
         "runs/latest"
     ),
     resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
-    init: Annotated[Path | None, typer.Option(help="Weights of the backbone to start from.")] = None,
+    init: Annotated[
+        str | None, typer.Option(help="What the backbone starts from: imagenet, random, unveil:NAME or a file.")
+    ] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so much training, as Ctrl-C does.")] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
