@@ -35,6 +35,18 @@ class Visibility(BaseModel):
     parts: tuple[str, ...] = Field(min_length=1)
 
 
+class PersonCheck(BaseModel):
+    """A logistic rule that tells crops of people from noise and textures; see `unveil.parsing.person_check`.
+
+    A crop shows a person when ``bias + sum(weights[name] * feature[name])`` is at least ``threshold``.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    weights: Mapping[str, float]
+    bias: float
+    threshold: float
+
+
 class ParserCard(ModelCard):
     """How to use a segmentation model; the first fields are those of `ModelCard`.
 
@@ -46,6 +58,7 @@ class ParserCard(ModelCard):
         tables: label of each class in several label sets, for a model that tells more than any one of them.
         foreground: output that tells the person from the background.
         visibility: output that tells how much of each part shows.
+        person_check: rule that tells whether a person is on a crop, fitted for this model.
     """
 
     scheme: str
@@ -56,6 +69,7 @@ class ParserCard(ModelCard):
     tables: Mapping[str, tuple[int, ...]] = Field(default_factory=dict)
     foreground: Foreground | None = None
     visibility: Visibility | None = None
+    person_check: PersonCheck | None = None
 
     @field_validator("fit", mode="before")
     @classmethod
