@@ -5,7 +5,7 @@ import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
 
-from callers import CAMERAS, LOOPBACK, PEOPLE, SHOTS, encoded, frame, person, search, send
+from callers import CAMERAS, LOOPBACK, PEOPLE, SHOTS, encoded, frame, person, rendered_person, search, send
 from unveil.server.app import create_app
 from unveil.server.routes.names import ERRORS
 
@@ -312,3 +312,40 @@ def test_the_description_names_every_route_its_errors_and_its_tokens(client):
             assert {str(status) for status in ERRORS} <= set(operation["responses"]), path
             assert operation["security"] == [{"HTTPBearer": []}], path
             assert operation["description"], path
+
+
+def test_a_query_has_one_hash_however_much_of_it_was_searched_for_before(client, gallery):
+    first, second, third = (send(client, person(n)) for n in (1, 2, 3))
+    whole = search(client, gallery, first, second, third)["query_hash"]
+    fresh = [send(client, person(n)) for n in (1, 2, 3)]
+    search(client, gallery, fresh[2])  # the last one is known, the others are not
+    assert search(client, gallery, *fresh)["query_hash"] == whole
+    assert (
+        search(client, gallery, third, second, first)["query_hash"]
+        == search(client, gallery, *fresh[::-1])["query_hash"]
+    )
+
+
+def test_a_crop_that_is_sent_is_parsed_like_one_that_is_indexed(service_with, own_gallery, parser):
+    client = TestClient(create_app(service_with(parser)), base_url=LOOPBACK)
+    sent = client.post(f"/api/v1/galleries/{own_gallery}/items?camera=new", content=encoded(rendered_person()))
+    assert sent.json() == {"added": 1, "known": 0}, sent.text
+    (row,) = client.get(f"/api/v1/galleries/{own_gallery}/items?camera=new&rows=crop").json()["items"]
+    assert row["visible"] is not None and 0 < row["visible"] <= 1
+
+
+def test_the_audit_log_is_read_from_any_number_on(callers, own_gallery):
+    client = callers.client("admin")
+    for number in (0, 1, 10**6, 2**62, 2**63 - 1):
+        answer = client.get("/api/v1/audit", params={"after": number, "limit": 1000})
+        assert answer.status_code == 200, number
+    assert client.get("/api/v1/audit", params={"after": 2**63}).status_code == 422
+    deletion = {"where": {"cameras": ["nowhere"]}}
+    for _ in range(5):
+        client.post(f"/api/v1/galleries/{own_gallery}/deletions", json=deletion)
+    seen, after = [], 0
+    while after is not None:
+        page = client.get("/api/v1/audit", params={"gallery": own_gallery, "after": after, "limit": 2}).json()
+        seen += [entry["number"] for entry in page["entries"]]
+        after = page["next"]
+    assert len(seen) == 5 and seen == sorted(set(seen))

@@ -110,12 +110,15 @@ def test_a_body_that_says_it_is_short_is_counted_all_the_same(live):
         assert b" 413 " in wire.recv(4096).split(b"\r\n")[0]
 
 
-def test_a_body_that_dawdles_is_given_up(live):
+@pytest.mark.parametrize("path", ["pictures", "galleries/station/items", "galleries/station/searches",
+                                  "galleries/station/deletions"])  # fmt: skip
+def test_a_body_that_never_arrives_is_given_up_on_every_route(live, path):
     import socket
 
     host, port = live(limits=Limits(rate=0, upload_seconds=0.2)).removeprefix("http://").split(":")
+    head = f"POST /api/v1/{path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with socket.create_connection((host, int(port)), 10) as wire:
-        wire.sendall(b"POST /api/v1/pictures HTTP/1.1\r\nHost: localhost\r\nContent-Length: 500\r\n\r\nabc")
+        wire.sendall(head.encode() + b"Content-Length: 500\r\n\r\n{")
         wire.settimeout(10)
         assert b" 408 " in wire.recv(4096).split(b"\r\n")[0]
 
@@ -156,7 +159,15 @@ def test_without_tokens_only_this_machine_and_no_foreign_page_may_ask(service_wi
         assert client.get(url, headers={"Host": host}).status_code == 200, host
     for host in ("evil.example", "localhost.evil.example", "192.168.0.7:8080", "", "[::1"):
         assert client.get(url, headers={"Host": host}).status_code == 403, host
-    assert client.get(url, headers={"X-Forwarded-For": "1.2.3.4"}).status_code == 403
+    proxies = {
+        "X-Forwarded-For": "1.2.3.4", "X-Forwarded-Host": "x", "Forwarded": "for=1.2.3.4", "Via": "1.1 proxy",
+        "X-Real-IP": "1.2.3.4", "X-Client-IP": "1.2.3.4", "True-Client-IP": "1.2.3.4", "CF-Connecting-IP": "1.2.3.4",
+        "X-Envoy-External-Address": "1.2.3.4", "X-Original-URL": "/", "X-Cluster-Client-IP": "1.2.3.4",
+        "CDN-Loop": "x",
+    }  # fmt: skip
+    for name, value in proxies.items():
+        refused = client.get(url, headers={name: value})
+        assert refused.status_code == 403 and "--tokens" in refused.json()["error"], name
     assert client.get(url, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
     picture = encoded(person(0))
     for origin in ("https://evil.example", "null", "http://127.0.0.1:9999"):

@@ -7,9 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from unveil.errors import UnveilError
-from unveil.server.middleware.rate import Rate, retry_after
-from unveil.server.settings import check_binding, is_loopback
-from unveil.server.shelf import Shelf
+from unveil.server.middleware.rate_limiter import RateLimiter, retry_after
 from unveil.server.tokens import Caller, Tokens, new_token, revoke_token
 
 
@@ -86,7 +84,7 @@ class Clock:
 
 def test_a_bucket_gives_its_burst_then_its_rate():
     clock = Clock()
-    rate = Rate(60, 3, clock=clock)
+    rate = RateLimiter(60, 3, clock=clock)
     assert [rate.take("a") for _ in range(4)] == [0, 0, 0, 1.0]
     assert rate.take("b") == 0
     clock.now = 0.75
@@ -99,7 +97,7 @@ def test_a_bucket_gives_its_burst_then_its_rate():
 @given(st.lists(st.floats(0, 5), max_size=60), st.floats(1, 600), st.integers(1, 10))
 def test_no_more_passes_than_burst_and_rate_allow(gaps, per_minute, burst):
     clock = Clock()
-    rate, passed = Rate(per_minute, burst, clock=clock), 0
+    rate, passed = RateLimiter(per_minute, burst, clock=clock), 0
     for gap in gaps:
         clock.now += gap
         passed += rate.take("a") == 0
@@ -108,35 +106,7 @@ def test_no_more_passes_than_burst_and_rate_allow(gaps, per_minute, burst):
 
 
 def test_no_rate_is_no_limit_and_forgotten_names_start_full():
-    assert all(Rate(0, 1).take("a") == 0 for _ in range(100))
-    rate = Rate(60, 1, names=2, clock=Clock())
+    assert all(RateLimiter(0, 1).take("a") == 0 for _ in range(100))
+    rate = RateLimiter(60, 1, names=2, clock=Clock())
     assert [rate.take(n) for n in "abc"] == [0, 0, 0]
     assert len(rate._buckets) == 2 and rate.take("c") > 0
-
-
-def test_a_shelf_gives_to_the_owner_and_lets_go_by_number_size_and_time():
-    clock = Clock()
-    shelf = Shelf(3, 100, 10, clock)
-    first = shelf.put("anna", "1", 40)
-    assert shelf.get("anna", first) == "1" and shelf.get("ben", first) is None and shelf.get("anna", "x") is None
-    second, third = shelf.put("anna", "2", 30), shelf.put("anna", "3", 30)
-    shelf.get("anna", first)
-    fourth = shelf.put("anna", "4", 10)  # too many and too large: the one unused for longest goes
-    assert [shelf.get("anna", n) for n in (first, second, third, fourth)] == ["1", None, "3", "4"]
-    clock.now = 10.5
-    assert shelf.get("anna", first) is None and len(shelf) == 0
-    assert shelf.get("anna", shelf.put("anna", "huge", 101)) is None
-
-
-@pytest.mark.parametrize(("host", "yes"), [
-    ("127.0.0.1", True), ("127.8.0.1", True), ("::1", True), ("[::1]", True), ("localhost", True),
-    ("0.0.0.0", False), ("::", False), ("192.168.1.2", False), ("localhost.example", False), ("", False),
-])  # fmt: skip
-def test_only_this_machine_is_loopback(host, yes, tmp_path):
-    assert is_loopback(host) is yes
-    check_binding(host, tmp_path / "tokens.json")
-    if yes:
-        check_binding(host, None)
-    else:
-        with pytest.raises(UnveilError, match="loopback only"):
-            check_binding(host, None)

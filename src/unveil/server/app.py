@@ -1,4 +1,4 @@
-"""The application: routes, errors in one shape, and the shell around them."""
+"""The application: routes, errors in one shape, and the middlewares around them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ from starlette.exceptions import HTTPException
 from unveil import __version__
 from unveil.errors import DataError, UnveilError
 from unveil.gallery.search.query import NoPersonDetectedError
-from unveil.server.middleware.shell import Shell, error_body
+from unveil.server.connections import Connections
+from unveil.server.middleware.admission import AdmissionMiddleware
+from unveil.server.middleware.body_limit import BodyLimitMiddleware
+from unveil.server.middleware.errors import error_body
+from unveil.server.middleware.origin import OriginMiddleware
+from unveil.server.middleware.request_log import RequestLogMiddleware
+from unveil.server.middleware.security_headers import SecurityHeadersMiddleware
 from unveil.server.routes import galleries, operations, pictures, searches
 from unveil.server.routes.page import page_router
 from unveil.server.service import OtherModelError, Service
@@ -41,9 +47,14 @@ def create_app(service: Service) -> FastAPI:
         docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.service = service
-    app.add_middleware(
-        Shell, limits=service.settings.limits, metrics=service.metrics, open_door=service.access.tokens is None
-    )
+    app.state.connections = Connections(service.settings.limits)
+    limits = service.settings.limits
+    # The last one is the outermost.
+    app.add_middleware(BodyLimitMiddleware, limits=limits)
+    app.add_middleware(OriginMiddleware, auth_disabled=service.authenticator.tokens is None)
+    app.add_middleware(AdmissionMiddleware, connections=app.state.connections, limits=limits)
+    app.add_middleware(RequestLogMiddleware, metrics=service.metrics)
+    app.add_middleware(SecurityHeadersMiddleware)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnveilError, _unusable)
@@ -54,13 +65,16 @@ def create_app(service: Service) -> FastAPI:
     return app
 
 
-def _answer(request: Request, status: int, message: str, headers: Any = None, anyway: bool = False) -> JSONResponse:
-    return JSONResponse(error_body(message, request.state.request, anyway), status, headers)
+def _answer(
+    request: Request, status: int, message: str, *, headers: Any = None, skip_person_check: bool = False
+) -> JSONResponse:
+    body = error_body(message, request.state.request, skip_person_check=skip_person_check)
+    return JSONResponse(body, status, headers)
 
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _answer(request, error.status_code, str(error.detail), error.headers)
+    return _answer(request, error.status_code, str(error.detail), headers=error.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
@@ -74,6 +88,6 @@ async def _unusable(request: Request, error: Exception) -> JSONResponse:
     """Data that cannot be used is the client's matter; anything else of ours means that a part is not there."""
     if isinstance(error, DataError):
         status = 409 if isinstance(error, OtherModelError) else 422
-        return _answer(request, status, str(error), anyway=isinstance(error, NoPersonDetectedError))
+        return _answer(request, status, str(error), skip_person_check=isinstance(error, NoPersonDetectedError))
     log.error("request %s: %s", request.state.request, error)
     return _answer(request, 503, "a part of the server does not answer; its log says which")

@@ -6,20 +6,31 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
 from unveil.errors import UnveilError
+from unveil.server.connections import Connections, protocol_of
 
 FINISH_SECONDS = 30
-CONNECTIONS = 256
+BACKLOG = 256  # connections that wait to be taken
+FILES = 4096  # that may be open: connections that are not yet known to be any count too
 
 
 class Server(uvicorn.Server):
     """Ends in good order on Ctrl-C, SIGTERM and SIGHUP, and returns: what comes after it is done as well."""
+
+    def __init__(self, config: uvicorn.Config, *, connections: Connections) -> None:
+        super().__init__(config)
+        self._connections = connections
+
+    async def on_tick(self, counter: int) -> bool:
+        """Do what is to be done ten times a second; return whether to end."""
+        self._connections.sweep()
+        return await super().on_tick(counter)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -43,25 +54,41 @@ def listen(host: str, port: int) -> socket.socket:
         UnveilError: the address is not this machine's, or the port is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    door = socket.socket(family, socket.SOCK_STREAM)
-    door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     # Connections inherit it. Without it the body of an answer waits 40 ms for the client to acknowledge the headers:
     # asyncio sets it only on sockets that name their protocol.
-    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
-        door.bind((host.strip("[]"), port))
-        door.listen(CONNECTIONS)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(BACKLOG)
     except OSError as e:
-        door.close()
+        listener.close()
         raise UnveilError(f"cannot listen on {host} port {port}: {e.strerror or e}; try another --port") from None
-    return door
+    return listener
 
 
 def server_of(app: FastAPI, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Server:
     """Return a server of an application; it speaks HTTPS when it has a certificate and its key (PEM files)."""
+    connections: Connections = app.state.connections
+    _allow_files()
     config = uvicorn.Config(
         app, log_config=None, access_log=False, server_header=False, proxy_headers=False, ws="none",
-        timeout_graceful_shutdown=FINISH_SECONDS, limit_concurrency=CONNECTIONS, h11_max_incomplete_event_size=65536,
+        timeout_graceful_shutdown=FINISH_SECONDS, h11_max_incomplete_event_size=65536,
+        http=protocol_of(connections),
         ssl_certfile=certificate, ssl_keyfile=key,
     )  # fmt: skip
-    return Server(config)
+    return Server(config, connections=connections)
+
+
+def _allow_files() -> None:
+    """Raise the limit of open files, as far as the system lets a process do so for itself."""
+    try:
+        import resource
+    except ImportError:
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))

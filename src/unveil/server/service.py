@@ -23,11 +23,11 @@ from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
 from unveil.server.batching import Batcher
 from unveil.server.metrics import Metrics
-from unveil.server.middleware.access import Access
+from unveil.server.middleware.authenticator import Authenticator
 from unveil.server.schemas import BoxIn, Piece
 from unveil.server.settings import MEGABYTE, Settings
-from unveil.server.shelf import Shelf
 from unveil.server.tokens import Caller, Tokens
+from unveil.server.ttl_cache import TTLCache
 from unveil.video.detect import Detector
 
 SMALLEST = 8  # pixels, shorter side of a query crop
@@ -89,14 +89,14 @@ class Service:
         self.parser = parser
         self.settings = settings
         self.metrics = Metrics()
-        self.access = Access(Tokens(settings.tokens) if settings.tokens else None, limits)
+        self.authenticator = Authenticator(Tokens(settings.tokens) if settings.tokens else None, limits)
         self.batcher = Batcher(engine, watch=self.metrics.embedded)
-        self.pictures: Shelf[Picture] = Shelf(PICTURES, limits.held, limits.held_seconds)
-        self.searches: Shelf[Search] = Shelf(SEARCHES, SEARCH_BYTES, limits.held_seconds)
+        self.pictures: TTLCache[Picture] = TTLCache(PICTURES, limits.held, seconds=limits.held_seconds)
+        self.searches: TTLCache[Search] = TTLCache(SEARCHES, SEARCH_BYTES, seconds=limits.held_seconds)
         # One at a time: each takes a core for a while, and searches should not wait for them.
         self.detecting = threading.Lock()
         self.heating = threading.Lock()
-        self._parsing = threading.Lock()
+        self.parsing = threading.Lock()
         self._resident = Resident(store)
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
@@ -188,31 +188,24 @@ class Service:
                 continue
             told = "the picture" if len(shown) == 1 else f"picture {number}"
             image = self.pixels(picture, box)
-            with self._parsing:
+            with self.parsing:
                 check_people([image], [f"the box on {told}" if box else told], self.parser)
             picture.peopled.add(box)
 
     def embed(self, caller: Caller, gallery: str, pieces: Sequence[Piece]) -> Embedding | None:
         """Return the embedding of the pieces of a query, pictures first; ``None`` for no pieces."""
         rows = list(dict.fromkeys(piece.item for piece in pieces if piece.item is not None))
-        parts = []
-        fresh: list[tuple[Picture, BoxIn | None]] = []
-        for piece in pieces:
-            if piece.picture is not None:
-                picture = self.picture(caller, piece.picture)
-                known = picture.embedded.get(piece.box)
-                if known is None:
-                    fresh.append((picture, piece.box))
-                else:
-                    parts.append(known)
+        shown = [(self.picture(caller, piece.picture), piece.box) for piece in pieces if piece.picture is not None]
+        fresh = [(picture, box) for picture, box in shown if box not in picture.embedded]
         if fresh:
             images = [self.pixels(picture, box) for picture, box in fresh]
             made = self.batcher.embed(images)
-            with self._parsing:
+            with self.parsing:
                 made = without_hidden(made, images, self.parser)
             for n, (picture, box) in enumerate(fresh):
                 picture.embedded[box] = made.select(slice(n, n + 1))
-            parts.append(made)
+        # In the order of the pieces, whatever was known before: the hash of a query follows from it.
+        parts = [picture.embedded[box] for picture, box in shown]
         if rows:
             found, embedding = self.store.embeddings(gallery, rows)
             gone = set(rows) - set(found.tolist())

@@ -19,12 +19,20 @@ class Limits:
     Args:
         upload: bytes of one picture.
         body: bytes of any other request.
-        pixels: pixels of one picture; refused before it is decoded.
+        pixels: pixels of one image; refused before it is decoded.
+        decoding: pixels of all images that are decoded at one time; each takes up to nine bytes.
+        decode_seconds: how long a request may wait for its turn to decode.
         pieces: pictures and rows in one query, positives and negatives each.
         top: results of one search.
         held: bytes of all pictures that are held for searches.
         held_seconds: how long a picture or a result is held after its last use.
         upload_seconds: how long a body may take to arrive.
+        arriving: bytes of the bodies of all requests that are not answered yet.
+        header_seconds: how long a connection may be open without a request.
+        answer_seconds: how long a client may take to read a part of an answer.
+        connections: open at one time.
+        connections_per_address: open at one time from one address; 0 sets no limit, for a proxy in front.
+        reserve: connections beyond these, on which only checks of health are answered.
         rate: requests a minute for each token (or address); 0 sets no limit.
         burst: requests that may come at once.
         refused: failed sign-ins a minute for each address.
@@ -33,11 +41,19 @@ class Limits:
     upload: int = 20 * MEGABYTE
     body: int = 256 * 1024
     pixels: int = MAX_PIXELS
+    decoding: int = MAX_PIXELS
+    decode_seconds: float = 10.0
     pieces: int = 40
     top: int = 200
     held: int = 256 * MEGABYTE
     held_seconds: float = 1800.0
     upload_seconds: float = 60.0
+    arriving: int = 128 * MEGABYTE
+    header_seconds: float = 10.0
+    answer_seconds: float = 60.0
+    connections: int = 256
+    connections_per_address: int = 64
+    reserve: int = 16
     rate: float = 120.0
     burst: int = 60
     refused: float = 20.0

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from unveil.gallery.store.connections import Connections
 
 PAGE = 1_000
+LAST_NUMBER = 2**63 - 1
 
 
 def append(connections: Connections, entry: Mapping[str, Any]) -> str:
@@ -29,20 +30,26 @@ def append(connections: Connections, entry: Mapping[str, Any]) -> str:
     return link.hash
 
 
+def page(connections: Connections, after: int, limit: int, gallery: str | None = None) -> list[audit.Link]:
+    """Return the next entries with a number greater than ``after``, of one gallery or whole."""
+    with connections.transaction() as cursor:
+        cursor.execute(
+            "SELECT number, entry, previous, hash FROM audit WHERE number > %(after)s "
+            "AND (%(gallery)s::text IS NULL OR gallery = %(gallery)s) ORDER BY number LIMIT %(limit)s",
+            {"after": min(after, LAST_NUMBER), "limit": limit, "gallery": gallery},
+        )
+        return [audit.Link(*row) for row in cursor.fetchall()]
+
+
 def links(connections: Connections) -> Iterator[audit.Link]:
     """Return the log as it is stored, in order."""
     after = 0
     while True:
-        with connections.transaction() as cursor:
-            cursor.execute(
-                "SELECT number, entry, previous, hash FROM audit WHERE number > %s ORDER BY number LIMIT %s",
-                (after, PAGE),
-            )
-            page = [audit.Link(*row) for row in cursor.fetchall()]
-        yield from page
-        if len(page) < PAGE:
+        found = page(connections, after, PAGE)
+        yield from found
+        if len(found) < PAGE:
             return
-        after = page[-1].number
+        after = found[-1].number
 
 
 def head(connections: Connections) -> tuple[int, str]:

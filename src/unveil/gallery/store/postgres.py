@@ -246,6 +246,10 @@ class PostgresStore:
             if name is None or entry.get("gallery") == name:
                 yield {**entry, "hash": link.hash}
 
+    def entries_after(self, after: int, limit: int, *, gallery: str | None = None) -> list[dict[str, Any]]:
+        """Return at most ``limit`` entries with a number greater than ``after``, in order."""
+        return [{**link.entry(), "hash": link.hash} for link in logbook.page(self._connections, after, limit, gallery)]
+
     def links(self) -> Iterator[audit.Link]:
         """Return the audit log as it is stored, for `unveil.gallery.audit.wrong`."""
         return logbook.links(self._connections)

@@ -126,6 +126,9 @@ class Store(Protocol):
     def entries(self, name: str | None = None) -> Iterator[dict[str, Any]]:
         """Return the entries of the audit log in order, with "number", "time" and "hash", of one gallery or whole."""
 
+    def entries_after(self, after: int, limit: int, *, gallery: str | None = None) -> list[dict[str, Any]]:
+        """Return at most ``limit`` entries with a number greater than ``after``, in order."""
+
     def links(self) -> Iterator[audit.Link]:
         """Return the whole audit log as it is stored; `unveil.gallery.audit.wrong` checks it."""
 

@@ -123,7 +123,11 @@ def _add(
     assert sample.data is not None  # the route made it of a body
     read_image(sample.data, service.settings.limits.pixels, "the picture")
     service.log(caller, request, "add", info.name, source=sample.key, camera=sample.camera)
-    added = add_pictures(service.store, info.name, service.engine, [sample], settings=PictureSettings(tags=tags))
+    with service.parsing:
+        added = add_pictures(
+            service.store, info.name, service.engine, [sample], settings=PictureSettings(tags=tags),
+            parser=service.parser,
+        )  # fmt: skip
     if added.bad:
         raise HTTPException(422, added.bad[0])
     return AddedOut(added=added.crops, known=added.known)

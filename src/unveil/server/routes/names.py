@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path
 
-from unveil.server.middleware.access import require
+from unveil.server.middleware.authenticator import require
 from unveil.server.schemas import ErrorOut
 from unveil.server.service import Service, service_of
 from unveil.server.tokens import Caller

@@ -22,7 +22,7 @@ async def send_picture(request: Request, caller: Reader, service: TheService) ->
     data = await body_of(request, service.settings.limits.upload_seconds)
     image = await run_in_threadpool(read_image, data, service.settings.limits.pixels, "the picture")
     height, width = image.shape[:2]
-    name = service.pictures.put(caller.name, Picture(data, width, height), len(data))
+    name = service.pictures.put(caller.name, Picture(data, width, height), size=len(data))
     return PictureOut(picture=name, width=width, height=height)
 
 

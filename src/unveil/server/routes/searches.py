@@ -77,7 +77,7 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
     )
     pictures = tuple(_picture(service, caller, info.name, piece) for piece in body.positives)
     held = sum(len(hit.item.thumbnail) for hit in found.hits) + sum(picture.nbytes for picture in pictures)
-    name = service.searches.put(caller.name, Search(info.name, positives, pictures, found), held)
+    name = service.searches.put(caller.name, Search(info.name, positives, pictures, found), size=held)
     service.metrics.searches.labels(info.name).inc()
     return SearchOut(
         search=name, query_hash=found.query_hash, calibrated=found.calibrated, match=found.match,

@@ -1,7 +1,7 @@
 """Who may do what: a bearer token in the Authorization header, a role for each route, a rate for each caller.
 
 A token travels in a header that no browser adds by itself, so a foreign page cannot act in somebody's name and no
-CSRF token is needed; `unveil.server.middleware.shell` refuses foreign pages where there are no tokens.
+CSRF token is needed; `OriginMiddleware` refuses foreign pages where there are no tokens.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated
 from fastapi import HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from unveil.server.middleware.rate import Rate, retry_after
+from unveil.server.middleware.rate_limiter import RateLimiter, retry_after
 from unveil.server.settings import Limits
 from unveil.server.tokens import Caller, Role, Tokens
 
@@ -20,7 +20,7 @@ LOCAL = Caller("local", "admin")
 _bearer = HTTPBearer(auto_error=False, description="A token made by `unveil serve --new-token`.")
 
 
-class Access:
+class Authenticator:
     """Knows the callers and how often each asked.
 
     Args:
@@ -30,8 +30,8 @@ class Access:
 
     def __init__(self, tokens: Tokens | None, limits: Limits) -> None:
         self.tokens = tokens
-        self._rate = Rate(limits.rate, limits.burst)
-        self._refused = Rate(limits.refused, limits.refused)
+        self._rate = RateLimiter(limits.rate, limits.burst)
+        self._refused = RateLimiter(limits.refused, limits.refused)
 
     def caller(self, address: str, token: str | None) -> Caller:
         """Return who asks.
@@ -72,11 +72,11 @@ def require(role: Role, cost: float = 1.0) -> Callable[..., Awaitable[Caller]]:
     async def caller(
         request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
     ) -> Caller:
-        access: Access = request.app.state.service.access
+        authenticator: Authenticator = request.app.state.service.authenticator
         address = request.client.host if request.client else "unknown"
-        found = access.caller(address, credentials.credentials if credentials else None)
+        found = authenticator.caller(address, credentials.credentials if credentials else None)
         request.state.caller = found.name
-        access.slow_down(found, address, cost)
+        authenticator.slow_down(found, address, cost)
         if not found.may(role):
             raise HTTPException(403, f"this needs the role {role}; {found.name} is {found.role}")
         return found

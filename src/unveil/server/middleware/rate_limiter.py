@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 
-class Rate:
+class RateLimiter:
     """Buckets that hold up to ``burst`` and gain ``per_minute`` every minute; a request takes its cost.
 
     Args:
