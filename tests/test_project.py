@@ -75,3 +75,9 @@ def test_badge_and_page_of_the_coverage_say_what_the_report_says(tmp_path):
     assert "| nn | 40 | 75.0 % |\n| unveil | 10 | 100.0 % |\n| all | 50 | 80.0 % |\n" in page
     badge = (tmp_path / "docs/pictures/coverage.svg").read_text()
     assert ">80 %<" in badge and "#b58900" in badge
+
+
+def test_no_test_module_imports_another():
+    for path in (ROOT / "tests").rglob("*.py"):
+        found = re.findall(r"^\s*(?:from|import) (test_\w+)", path.read_text(), re.MULTILINE)
+        assert not found, f"{path.relative_to(ROOT)} imports {found[0]}: what both need belongs in a module of its own"

@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from test_methods_clothes import OUTFITS, batch, make, unlabelled
+from clothes_batches import OUTFITS, batch, make, unlabelled
 
 from unveil.errors import DataError, RecipeError
 from unveil.losses.clothes import clothes_adversarial_loss

@@ -3,8 +3,8 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from test_methods_clothes import OUTFITS, normalised, raw, unlabelled
-from test_methods_occlusion import rank1
+from clothes_batches import OUTFITS, normalised, raw, unlabelled
+from occlusion_batches import rank1
 
 from unveil.errors import DataError, RecipeError
 from unveil.losses.cross_clothes_triplet import cross_clothes_triplet

@@ -3,7 +3,7 @@ import warnings
 import pytest
 import torch
 import torch.nn.functional as F
-from test_methods_clothes import batch, make, normalised, raw, unlabelled
+from clothes_batches import batch, make, normalised, raw, unlabelled
 
 from unveil.errors import DataError, RecipeError
 from unveil.losses.cross_clothes_triplet import cross_clothes_triplet

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from test_methods_occlusion import batch, make, unlabelled
+from occlusion_batches import batch, make, unlabelled
 
 from unveil.errors import RecipeError
 from unveil.losses.cross_entropy import cross_entropy

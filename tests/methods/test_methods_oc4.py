@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F
-from test_methods_clothes import OUTFITS, batch, make, train, unlabelled
+from clothes_batches import OUTFITS, batch, make, train, unlabelled
 
 import unveil
 from unveil.errors import DataError, RecipeError

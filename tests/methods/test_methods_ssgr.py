@@ -1,7 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from test_methods_occlusion import batch, make, unlabelled
+from occlusion_batches import batch, make, unlabelled
 
 from unveil.errors import RecipeError
 from unveil.losses.bounded_exponential import bounded_exponential
