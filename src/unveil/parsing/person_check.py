@@ -34,7 +34,9 @@ def person_features(images: Sequence[Image], parser: OnnxParser) -> NDArray[np.f
     """
     plain = parser.parse(list(images))
     mirrored = parser.parse([np.ascontiguousarray(image[:, ::-1]) for image in images])
-    blurred = parser.parse([cv2.GaussianBlur(image, (0, 0), max(0.8, BLUR * image.shape[0])) for image in images])
+    sigmas = [max(0.8, BLUR * image.shape[0]) for image in images]
+    soft = [cv2.GaussianBlur(image, (0, 0), sigma) for image, sigma in zip(images, sigmas, strict=True)]
+    blurred = parser.parse([image.astype(np.uint8, copy=False) for image in soft])
     table = _groups(plain.scheme.labels)
     part = {name: plain.parts.index(name) for name in (WHOLE, "head", TORSO, *LEG)}
     rows = []

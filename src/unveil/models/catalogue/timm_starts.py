@@ -39,7 +39,7 @@ def timm_start(name: str) -> PublishedStart:
         raise RecipeError(f"timm has no model {name!r}{nearest(name, timm.list_models())}")
     known = timm.get_pretrained_cfg(name)
     licence = (known.license if known else None) or "unstated"
-    if known and known.url:
+    if known and isinstance(known.url, str) and known.url:
         file = known.url.rpartition("/")[2]
         try:
             return PublishedStart(file, known.url, licence, Digest.in_name(file))
