@@ -27,23 +27,7 @@ def recipe(manifest, *more):
 
 
 def figure(label="a", seed=0, dataset="d", rank1=50.0, mean_ap=40.0):
-    return Figure(
-        label,
-        "bot",
-        "resnet18",
-        "random weights",
-        seed,
-        1,
-        dataset,
-        "market#1",
-        rank1,
-        60.0,
-        70.0,
-        mean_ap,
-        30.0,
-        10,
-        "cpu",
-    )
+    return Figure(label, "bot", "resnet18", seed, 1, dataset, "market#1", rank1, 60.0, 70.0, mean_ap, 30.0, 10, "cpu")
 
 
 def test_a_grid_runs_every_cell_with_every_seed_and_never_twice(manifest, tmp_path, monkeypatch):
