@@ -26,8 +26,10 @@ def recipe(manifest, *more):
     return load_recipe(None, [*SMALL, f"data.train=manifest:{manifest}", f"data.test=manifest:{manifest}", *more])
 
 
-def figure(label="a", seed=0, dataset="d", rank1=50.0, mean_ap=40.0):
-    return Figure(label, "bot", "resnet18", seed, 1, dataset, "market#1", rank1, 60.0, 70.0, mean_ap, 30.0, 10, "cpu")
+def figure(label="a", seed=0, dataset="d", rank1=50.0, mean_ap=40.0, start="random weights"):
+    return Figure(
+        label, "bot", "resnet18", start, seed, 1, dataset, "market#1", rank1, 60.0, 70.0, mean_ap, 30.0, 10, "cpu"
+    )  # fmt: skip
 
 
 def test_a_grid_runs_every_cell_with_every_seed_and_never_twice(manifest, tmp_path, monkeypatch):
@@ -117,6 +119,16 @@ def test_a_table_shows_ours_and_the_papers_apart():
     assert lines[3] == "| b |  |  |"
     assert "Table I, on Market-1501" in lines[5] and lines[6] == "a note"
     assert "paper" not in as_markdown(Table("", "", (), (Row("a"),)), [figure()]).lower()
+
+
+def test_a_table_says_what_its_rows_started_from():
+    table = Table("", "", (), (Row("a"), Row("b")))
+    same = as_markdown(table, [figure(), figure("b")])
+    assert same.splitlines()[0] == "| row | d, market |"
+    assert "Started from random weights." in same
+    lines = as_markdown(table, [figure(), figure("b", start="ImageNet, w.pth (MIT)")]).splitlines()
+    assert lines[0] == "| row | start | d, market |"
+    assert lines[3] == "| b | ImageNet, w.pth (MIT) | 50.0 / 40.0 |"
 
 
 def test_a_table_shows_rank_5_and_10_where_the_paper_prints_them():

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from unveil.methods import method_settings
+from unveil.methods import method_class, method_settings
+from unveil.models.catalogue.starts import STARTS
 from unveil.nn.backbones import BACKBONES
 from unveil.recipe import load_recipe
 
@@ -14,12 +15,20 @@ def test_every_recipe_is_valid(path):
     recipe = load_recipe(path)
     method_settings(recipe.method.name, recipe.method.settings)
     assert recipe.backbone.name in BACKBONES
+    assert recipe.backbone.init or not method_class(recipe.method.name).has_backbone
+    if recipe.backbone.init == "imagenet":
+        assert recipe.backbone.name in STARTS
     if path.stem.endswith("-world"):
         assert [str(source) for source in recipe.data.train] == [
             "world:default?seed=1"
         ]  # what the weights in the package saw
         assert [str(source) for source in recipe.data.test] == ["world:small"]
         assert path.with_name(f"{path.stem.removesuffix('-world')}.yaml") in RECIPES
+
+
+def test_recipes_of_the_papers_start_from_imagenet():
+    for name in ("aim", "bot", "bpbreid", "cal", "cre", "ianet", "oc4", "ocnet", "pab", "pcb", "sbs", "ssgr"):
+        assert load_recipe(RECIPES[0].with_name(f"{name}.yaml")).backbone.init == "imagenet"
 
 
 def test_recipes_carry_the_papers_numbers():

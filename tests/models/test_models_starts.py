@@ -133,8 +133,8 @@ def test_without_a_network_one_sentence_says_which_file_to_put_where(places, pub
     with pytest.raises(OfflineError) as found:
         find()
     assert str(found.value) == (
-        f"backbone resnet18 from ImageNet: UNVEIL_OFFLINE is set: get {published.address} (licence: BSD-3-Clause) on "
-        f"another machine and put it at {places / 'weights' / published.file}"
+        f"backbone resnet18 from ImageNet: UNVEIL_OFFLINE is set: get {published.address} (licence: BSD-3-Clause) and "
+        f"put it at {places / 'weights' / published.file}"
     )
 
 

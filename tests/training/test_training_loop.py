@@ -21,6 +21,7 @@ from unveil.errors import (
 from unveil.methods.bot import BoT
 from unveil.models.checkpoint import load_model, save_model
 from unveil.models.parsing_maps import open_training_set
+from unveil.nn.osnet import OSNet
 from unveil.nn.resnet import ResNet
 from unveil.recipe import load_recipe
 from unveil.training.divergence import check_embedding
@@ -340,4 +341,23 @@ def test_a_run_says_what_it_starts_from(manifest, tmp_path, four):
         train(recipe(manifest, "backbone.init=null"), tmp_path / "run")
     card = load_model(four).card
     assert card.start is not None and card.start.kind == "random"
-    assert card.started_from == "random weights"
+    assert card.started_from == load_model(four).summary.start == "random weights"
+
+
+def test_a_resumed_run_needs_its_start_no_more(manifest, tmp_path):
+    begin = tmp_path / "begin.safetensors"
+    save_file(OSNet(0.25).state_dict(), begin)
+    train(recipe(manifest, f"backbone.init={begin}", "train.epochs=1"), tmp_path / "run")
+    begin.unlink()
+    train(recipe(manifest, f"backbone.init={begin}", "train.epochs=2"), tmp_path / "run", resume=True)
+    start = load_model(tmp_path / "run").card.start
+    assert (start.kind, start.name, start.licence) == ("file", "begin.safetensors", "unstated")
+    (tmp_path / "run/start.json").write_text("{")
+    with pytest.raises(CheckpointError, match=r"start\.json is damaged"):
+        train(recipe(manifest, f"backbone.init={begin}", "train.epochs=3"), tmp_path / "run", resume=True)
+
+
+def test_a_method_without_a_network_starts_from_nothing(manifest, tmp_path):
+    plain = ["method.name=histogram", "backbone.init=null", "train.epochs=1", "augment.erase=none"]
+    card = train(recipe(manifest, *plain), tmp_path / "run").card
+    assert card.started_from == "no network"

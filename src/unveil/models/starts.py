@@ -83,6 +83,19 @@ def published_starts(backbone: str) -> tuple[PublishedStart, ...]:
     return STARTS[backbone]
 
 
+def get_start(backbone: str) -> Path:
+    """Return the file of ImageNet weights of a backbone, fetched where it is not on this machine.
+
+    Raises:
+        RecipeError: there are none for that backbone.
+        CheckpointError: they can only be fetched by hand; the message says from where and where to put them.
+        DownloadError: they cannot be fetched.
+    """
+    found = _published(BackboneChoice(name=backbone, init=IMAGENET))
+    assert found.weights is not None
+    return found.weights
+
+
 def local_start(start: PublishedStart) -> Path | None:
     """Return where a published file is on this machine, or None; a damaged one does not count."""
     for path in _places(start):

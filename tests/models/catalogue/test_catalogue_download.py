@@ -260,7 +260,7 @@ def test_no_connection_says_what_to_put_where(tmp_path):
     with pytest.raises(OfflineError) as found:
         fetch(address, tmp_path / "w.pth", digest=WHOLE, size=1_500_000, licence="MIT", pause=0.0, attempts=2)
     assert str(found.value).startswith("no connection to 127.0.0.1 (")
-    hint = f"get {address} (1.5 MB) (licence: MIT) on another machine and put it at {tmp_path / 'w.pth'}"
+    hint = f"get {address} (1.5 MB) (licence: MIT) and put it at {tmp_path / 'w.pth'}"
     assert str(found.value).endswith(hint)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,8 +18,10 @@ from unveil.errors import CheckpointError, nearest
 
 if TYPE_CHECKING:
     from unveil.models.catalogue.entry import PublishedFile
+    from unveil.models.catalogue.starts import PublishedStart
     from unveil.models.catalogue.transfer import Progress
 
+START = "imagenet:"
 app = typer.Typer(no_args_is_help=True, help="Published, installed and shipped models; cards for models of others.")
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
 
@@ -27,6 +29,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_hel
 @app.command("list", epilog=help_panels.EXIT_CODES)
 def show(as_json: JsonOption = False) -> None:
     """List the models: those that ship with the package, those installed here, and the published ones that are known.
+
+    `imagenet:BACKBONE` is what a network of yours can start from.
 
     Nothing is fetched.
 
@@ -41,7 +45,7 @@ def show(as_json: JsonOption = False) -> None:
     )
     for row in rows:
         table.add_row(
-            row["name"], row["state"], row["about"], f"{row['bytes'] / 1e6:.1f}", row["licence"], row["trained_on"],
+            row["name"], row["state"], row["about"], _megabytes(row["bytes"]), row["licence"], row["trained_on"],
             row["claims"], row["measured"],
         )  # fmt: skip
     Console().print(table)
@@ -56,6 +60,8 @@ def get(
 ) -> None:
     """Fetch a published model: resumed where it was cut, checked against its digest, installed as a whole.
 
+    `imagenet:BACKBONE` fetches what `backbone.init=imagenet` would fetch when training begins, into `UNVEIL_WEIGHTS`.
+
     `UNVEIL_MIRROR` names a server to ask in place of the publisher's, `UNVEIL_OFFLINE=1` forbids it, `UNVEIL_MODELS` is
     the folder. Proxies are taken from the usual variables.
 
@@ -64,6 +70,11 @@ def get(
     from unveil.models.catalogue.get import get_model
     from unveil.models.catalogue.known import find_known
 
+    if name.startswith(START):
+        from unveil.models.starts import get_start
+
+        typer.echo(str(get_start(name.removeprefix(START))))
+        return
     known = find_known(name)
     typer.echo(f"{known.name}: {known.size / 1e6:.1f} MB, licence {known.licence}, {known.source}", err=True)
     typer.echo(str(get_model(known, accepted=accept, shown=_shown)))
@@ -156,6 +167,7 @@ def card(name: Annotated[str, typer.Argument(help="Name of an installed, publish
 def _rows() -> list[dict[str, Any]]:
     from unveil.models.catalogue.installed import installed
     from unveil.models.catalogue.known import KNOWN
+    from unveil.models.catalogue.starts import STARTS
     from unveil.runtime.card import read_json
     from unveil.shipped import PREFIX, shipped_names, weights_path
 
@@ -177,6 +189,7 @@ def _rows() -> list[dict[str, Any]]:
         what = f"{known.task}: {known.about}"
         rows.append(_row(known.name, state, what, known.size, licence, known.trained_on, known.claims))
         rows[-1]["measured"] = "; ".join(f"{key} {value}" for key, value in known.measured.items())
+    rows += [_start_row(backbone, files) for backbone, files in STARTS.items()]
     for name, model in there.items():
         if name not in KNOWN:
             said = read_json(model.card)
@@ -185,8 +198,22 @@ def _rows() -> list[dict[str, Any]]:
     return rows
 
 
+def _megabytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 1e6:.1f}"
+
+
+def _start_row(backbone: str, files: Sequence[PublishedStart]) -> dict[str, Any]:
+    from unveil.models.starts import local_start
+
+    here = next(((start, path) for start in files if (path := local_start(start)) is not None), None)
+    start = here[0] if here else files[-1]
+    size = here[1].stat().st_size if here else start.size
+    state = "installed" if here else "known" if start.digest else "by hand"
+    return _row(f"{START}{backbone}", state, f"start of {backbone}: {start.file}", size, start.licence, "ImageNet-1k")
+
+
 def _row(
-    name: str, state: str, about: str, size: int, licence: str, trained_on: str, claims: str = ""
+    name: str, state: str, about: str, size: int | None, licence: str, trained_on: str, claims: str = ""
 ) -> dict[str, Any]:
     return {
         "name": name, "state": state, "about": about, "bytes": size, "licence": licence or "not stated",

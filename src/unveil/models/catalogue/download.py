@@ -101,7 +101,7 @@ def fetch(
 
 def by_hand(address: str, target: Path, *, size: int | None = None, licence: str = "unstated") -> str:
     """Return the end of a sentence that says which file to get where, and where to put it."""
-    return f"get {address}{_megabytes(size)} (licence: {licence}) on another machine and put it at {target}"
+    return f"get {address}{_megabytes(size)} (licence: {licence}) and put it at {target}"
 
 
 def is_offline() -> bool:
