@@ -37,7 +37,7 @@ from unveil.training.metrics import MetricsLog
 from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update, set_frozen
 from unveil.training.resuming import Identity
 from unveil.training.schedules import learning_rate
-from unveil.training.start import start_of_run
+from unveil.training.start import start_of_run, write_start
 from unveil.training.state import Progress, load_state, refuse_overwriting, save_state
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,7 @@ def train(
         run.place, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity, run.average)
         _go_on(run, changed)
     write_text(out / "recipe.yaml", save_recipe(recipe))
+    write_start(run.start, out)
     metrics = MetricsLog(out, run.place.iteration)
     try:
         end = math.inf if minutes is None else time.monotonic() + 60 * minutes

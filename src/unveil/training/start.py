@@ -23,7 +23,7 @@ def start_of_run(recipe: Recipe, out: Path, *, resume: bool) -> FoundStart:
 
     Args:
         recipe: the run.
-        out: folder of the run; gets ``start.json``.
+        out: folder of the run, whose ``start.json`` is read when it is resumed.
         resume: whether the run in the folder goes on.
 
     Raises:
@@ -42,8 +42,12 @@ def start_of_run(recipe: Recipe, out: Path, *, resume: bool) -> FoundStart:
     else:
         _check_frozen(recipe)
         found = find_start(recipe.backbone)
-    write_text(note, found.record.model_dump_json(indent=2) + "\n")
     return found
+
+
+def write_start(start: Start, out: Path) -> None:
+    """Note in the folder of a run what it starts from; once nothing refuses the run any more."""
+    write_text(out / NAME, start.model_dump_json(indent=2) + "\n")
 
 
 def _check_frozen(recipe: Recipe) -> None:
