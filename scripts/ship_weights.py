@@ -32,6 +32,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     asked = parser.parse_args()
     model = load_model(asked.run)
+    if asked.compact and not asked.fit_on:
+        parser.error("--compact finds the projections on crops: name a world with --fit-on")
     if asked.compact:
         model = with_projections(model, asked.compact, DataSource.model_validate(asked.fit_on), mu=asked.mu)
     tensors, card = without_heads(model)

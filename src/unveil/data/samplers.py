@@ -77,14 +77,7 @@ def pk_unique(
 ) -> list[np.ndarray]:
     """Draw P different persons for each batch until fewer than P have a group left; arguments as in `pk_groups`."""
     rng = np.random.default_rng([seed, epoch])
-    left = [list(groups) for groups in _groups(labels, persons, images, rng, max_per_person, clothes)]
-    batches: list[np.ndarray] = []
-    while True:
-        available = [i for i, groups in enumerate(left) if groups]
-        if len(available) < persons:
-            return batches
-        drawn = rng.choice(available, persons, replace=False)
-        batches.append(np.concatenate([left[i].pop() for i in drawn]))
+    return _draw_persons(_groups(labels, persons, images, rng, max_per_person, clothes), persons, rng)
 
 
 def pk_outfits(
@@ -112,12 +105,8 @@ def pk_outfits(
         raise DataError(f"sampler.kind=pk_outfits takes half of a person's images in each outfit: {images} is odd")
     rng = np.random.default_rng([seed, epoch])
     half = images // 2
-    order = np.argsort(labels, kind="stable")
-    _, starts = np.unique(labels[order], return_index=True)
-    if len(starts) < persons:
-        raise DataError(f"a batch needs {persons} persons (sampler.persons), but the training set has {len(starts)}")
-    left = []
-    for rows in np.split(order, starts[1:]):
+    by_person = []
+    for rows in _rows_by_person(labels, persons):
         halves = []
         for outfit in rng.permutation(np.unique(clothes[rows])):
             worn = rng.permutation(rows[clothes[rows] == outfit])
@@ -128,12 +117,30 @@ def pk_outfits(
         turns = [outfit[i] for i in range(max(map(len, halves))) for outfit in halves if i < len(outfit)]
         if len(turns) % 2:
             turns.append(turns[0])
-        left.append([np.concatenate(turns[i : i + 2]) for i in range(0, len(turns), 2)])
+        by_person.append([np.concatenate(turns[i : i + 2]) for i in range(0, len(turns), 2)])
+    return _draw_persons(by_person, persons, rng)
+
+
+def _draw_persons(by_person: list[list[np.ndarray]], persons: int, rng: np.random.Generator) -> list[np.ndarray]:
+    """Draw batches of one group each of P different persons, until fewer than P have a group left."""
+    left = [list(groups) for groups in by_person]
     batches: list[np.ndarray] = []
     while len(available := [i for i, groups in enumerate(left) if groups]) >= persons:
         drawn = rng.choice(available, persons, replace=False)
         batches.append(np.concatenate([left[i].pop() for i in drawn]))
     return batches
+
+
+def _rows_by_person(labels: np.ndarray, persons: int) -> list[np.ndarray]:
+    """Return the rows of each person, in the order of their codes, or refuse fewer than P persons."""
+    order = np.argsort(labels, kind="stable")
+    _, starts = np.unique(labels[order], return_index=True)
+    if len(starts) < persons:
+        raise DataError(
+            f"a batch needs {persons} persons (sampler.persons), but the training set has {len(starts)}; "
+            f"set sampler.persons={len(starts)} or less"
+        )
+    return np.split(order, starts[1:])
 
 
 def _groups(
@@ -145,15 +152,8 @@ def _groups(
     clothes: np.ndarray | None,
 ) -> list[list[np.ndarray]]:
     """Return each person's groups of K rows, persons in the order of their codes."""
-    order = np.argsort(labels, kind="stable")
-    _, starts = np.unique(labels[order], return_index=True)
-    if len(starts) < persons:
-        raise DataError(
-            f"a batch needs {persons} persons (sampler.persons), but the training set has {len(starts)}; "
-            f"set sampler.persons={len(starts)} or less"
-        )
     result = []
-    for rows in np.split(order, starts[1:]):
+    for rows in _rows_by_person(labels, persons):
         rows = rng.permutation(rows)
         if clothes is not None:
             rows = _alternate(rows, clothes)

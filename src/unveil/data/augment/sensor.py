@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from unveil.data.augment.colour import LUMA
+from unveil.data.augment.colour import grey
 
 SHADOW_P, BLUR_P, MOTION_P, SMALL_P, CHROMA_P, INTERLACE_P, RINGING_P, JPEG_P, GREY_P = (
     0.3, 0.15, 0.12, 0.5, 0.4, 0.05, 0.3, 0.5, 0.03,
@@ -101,12 +101,10 @@ def _tone(x: Tensor, draw: _Draw) -> Tensor:
 
 def _colour(x: Tensor, draw: _Draw) -> Tensor:
     """Saturation, then a cast: a gain and a small offset of each channel; some cameras are grey at night."""
-    red, green, blue = x.unbind(1)
-    grey = (LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue).unsqueeze(1)
     saturation = draw.factor(0.5)
     saturation = saturation.masked_fill(draw.chosen(GREY_P).view(-1, 1, 1, 1), 0.0)
     gain, offset = draw.factor(0.16, 3), draw.uniform(-0.05, 0.05, 3) * draw.strength
-    return torch.addcmul(offset, x, saturation * gain).addcmul_(grey, (1 - saturation) * gain).clamp_(0, 1)
+    return torch.addcmul(offset, x, saturation * gain).addcmul_(grey(x), (1 - saturation) * gain).clamp_(0, 1)
 
 
 def _optics(x: Tensor, draw: _Draw) -> Tensor:
