@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import shutil
 import signal
@@ -186,7 +187,9 @@ def test_a_command_that_is_asked_to_end_takes_its_server_with_it(fresh_folder, n
         [sys.executable, "-c", textwrap.dedent(code), address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout is not None and holder.stdout.readline() == "open\n"
-    process = subprocess.Popen(keep, stdout=subprocess.PIPE, text=True)
+    # Tests that run behind `nohup` or as a background job hand down signals that are ignored, and those stay so.
+    default = functools.partial(signal.signal, number, signal.SIG_DFL)
+    process = subprocess.Popen(keep, stdout=subprocess.PIPE, text=True, preexec_fn=default)
     server = server_of(fresh_folder)
     with psycopg.connect(address, autocommit=True) as watch:
         while not watch.execute("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'").fetchall():
