@@ -175,7 +175,7 @@ class Dual(Method):
         }
         longest = max(view.shape[1] for view in views.values())
         vectors = torch.stack([F.pad(F.normalize(v, dim=1), (0, longest - v.shape[1])) for v in views.values()], dim=1)
-        visible = torch.cat([seen["visible"].new_ones(len(seen["visible"]), 2), seen["visible"]], dim=1)
+        visible = torch.cat([seen["visible"].new_ones(seen["visible"].shape[0], 2), seen["visible"]], dim=1)
         weights = (1.0, settings.identity_share, *([settings.part_share / len(PARTS)] * len(PARTS)))
         return Embedding(vectors, visible, tuple(views), "cosine", weights)
 

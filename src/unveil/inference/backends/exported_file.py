@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from unveil.errors import CheckpointError
 from unveil.export.metadata import KEY, read_metadata
 from unveil.inference.engine import Engine
-from unveil.runtime.session import Session
+from unveil.runtime.session import Runtime, Session, open_session
+
+
+def open_exported(path: Path, threads: int | None, *, runtime: Runtime) -> Engine:
+    """Return an engine that runs an exported file with one runtime; ``threads`` as in `open_session`.
+
+    Raises:
+        MissingExtraError: the runtime is not installed.
+        CheckpointError: the file is missing or no export of this tool.
+    """
+    if not path.exists():
+        raise CheckpointError(f"no model at {path}: expected a file that `unveil export` wrote")
+    return exported_engine(open_session(path, threads or 0, runtime=runtime))
 
 
 def exported_engine(session: Session) -> Engine:

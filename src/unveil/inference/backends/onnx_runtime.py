@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.inference.backends.exported_file import exported_engine
+from unveil.inference.backends.exported_file import open_exported
 from unveil.inference.engine import Engine
-from unveil.runtime.session import open_session
 
 
 def onnx_engine(path: Path, threads: int | None = None) -> Engine:
@@ -16,4 +15,4 @@ def onnx_engine(path: Path, threads: int | None = None) -> Engine:
         MissingExtraError: ONNX Runtime is not installed.
         CheckpointError: the file is missing or no export of this tool.
     """
-    return exported_engine(open_session(path, threads or 0, runtime="onnx"))
+    return open_exported(path, threads, runtime="onnx")
