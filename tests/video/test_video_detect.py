@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 import onnx
@@ -205,13 +206,13 @@ def test_the_hog_finds_most_rendered_people_and_nobody_in_an_empty_room():
     assert detector.detect(np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8)) == []
     world = replace(preset("tiny"))
     found = whole = 0
-    for picture, rows in film(world, 1, 6):
+    for picture, rows in chain.from_iterable(film(world, camera, 6) for camera in range(8)):
         boxes = detector.detect(picture)
         for _, x, y, w, h, visible in rows:
             if float(visible) > 0.9 and w > 0.3 * h and x > 5:
                 whole += 1
                 found += any(_iou((x, y, w, h), box) > 0.5 for box in boxes)
-    assert whole and found >= whole / 2
+    assert whole > 20 and found >= whole / 2
 
 
 def _iou(a, b) -> float:
