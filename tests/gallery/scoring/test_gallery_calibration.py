@@ -54,9 +54,9 @@ def test_isotonic_is_the_mean_of_each_pool():
 @settings(max_examples=15, deadline=None)
 def test_a_farther_row_is_never_more_probable_and_nothing_is_certain(seed, kind):
     rng = np.random.default_rng(seed)
-    same = rng.random(200) < 0.4
-    distances = np.where(same, rng.normal(0.5, 0.3, 200), rng.normal(0.9, 0.3, 200)).round(2)
-    fitted = calibrate(Pairs(distances, same, rng.integers(0, 20, 200)), kind)
+    same = rng.random(1000) < 0.4
+    distances = np.where(same, rng.normal(0.5, 0.3, 1000), rng.normal(0.9, 0.3, 1000)).round(2)
+    fitted = calibrate(Pairs(distances, same, rng.integers(0, 100, 1000)), kind)
     found = [fitted.probability(d) for d in np.linspace(-1, 3, 101)]
     assert (np.diff(found) <= 1e-12).all()
     assert min(found) > 0 and max(found) < 1
