@@ -21,12 +21,14 @@ from unveil.errors import (
 from unveil.methods.bot import BoT
 from unveil.models.checkpoint import load_model, save_model
 from unveil.models.parsing_maps import open_training_set
+from unveil.nn.backbones import build_backbone
 from unveil.nn.osnet import OSNet
 from unveil.nn.resnet import ResNet
-from unveil.recipe import load_recipe
+from unveil.recipe import BackboneChoice, load_recipe
 from unveil.training.divergence import check_embedding
 from unveil.training.loop import train
 from unveil.training.metrics import read_metrics
+from unveil.training.optimisers import set_frozen
 
 SMALL = [
     "backbone.name=osnet_x0_25",
@@ -361,3 +363,11 @@ def test_a_method_without_a_network_starts_from_nothing(manifest, tmp_path):
     plain = ["method.name=histogram", "backbone.init=null", "train.epochs=1", "augment.erase=none"]
     card = train(recipe(manifest, *plain), tmp_path / "run").card
     assert card.started_from == "no network"
+
+
+def test_stages_frozen_for_good_stay_so_when_the_backbone_is_released():
+    backbone = build_backbone(BackboneChoice(name="resnet18", frozen_stages=1))
+    for frozen in (True, False):
+        set_frozen([backbone], frozen=frozen)
+        assert not backbone.layer1[0].conv1.weight.requires_grad and not backbone.layer1[0].bn1.training
+        assert backbone.layer2[0].conv1.weight.requires_grad != frozen

@@ -22,7 +22,7 @@ from unveil.cli.data import occlude, parse
 from unveil.cli.gallery import app as gallery
 from unveil.cli.gallery import audit, serve
 from unveil.cli.interrupts import end_as_ctrl_c
-from unveil.cli.models import ablate, bench, catalogue, demo, embed, evaluate, export, methods, robustness, train
+from unveil.cli.models import ablate, ablate_all, bench, catalogue, demo, embed, evaluate, export, methods, robustness, train
 from unveil.cli.search import command as search
 from unveil.cli.world import app as world
 from unveil.errors import InterruptedRunError, UnveilError
@@ -51,6 +51,7 @@ for _name, _command in {
     "robustness": robustness,
     "bench": bench,
     "ablate": ablate,
+    "ablate-all": ablate_all,
     "methods": methods,
     "doctor": doctor,
 }.items():

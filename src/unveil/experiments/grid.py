@@ -28,7 +28,7 @@ from unveil.models.device import pick_device
 from unveil.models.evaluate import evaluate_model
 from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import Recipe
-from unveil.training.loop import train
+from unveil.training.loop import BEST, train
 from unveil.training.state import NAME as STATE
 
 log = logging.getLogger(__name__)
@@ -95,7 +95,13 @@ class Average:
 
 
 def run_grid(
-    cells: Sequence[Cell], seeds: Iterable[int], out: Path, cache: Path | None = None, minutes: float | None = None
+    cells: Sequence[Cell],
+    seeds: Iterable[int],
+    out: Path,
+    cache: Path | None = None,
+    minutes: float | None = None,
+    *,
+    tidy: bool = False,
 ) -> list[Figure]:
     """Train and evaluate every cell with every seed; write ``results.csv`` after each run.
 
@@ -107,6 +113,7 @@ def run_grid(
         out: folder; every run gets ``<label>/<seed>/`` in it, or one a split ``<label>/<seed>/split<n>/``.
         cache: folder of the image stores.
         minutes: stop after about so long, within a run; no bound for ``None``.
+        tidy: remove from finished runs what only more epochs would need, several times the size of the model.
 
     Raises:
         InterruptedRunError: the minutes are over before the grid is; the state is saved.
@@ -131,7 +138,7 @@ def run_grid(
     for number, (cell, folder, seed, recipe) in enumerate(todo, 1):
         if not recipe.data.test:
             raise UnveilError(f"{cell.label}: data.test is empty, so there is nothing to measure")
-        recipe = recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+        recipe = _seeded(recipe, seed)
         card = _finished(folder, recipe, cache)
         same = trained.setdefault(_training_of(recipe), folder)
         if card is None:
@@ -141,8 +148,23 @@ def run_grid(
         elif card is None:
             left = None if minutes is None else max(end - time.monotonic(), 0) / 60
             card = train(recipe, folder, (folder / STATE).exists(), cache, left).card
+        if tidy:
+            for name in (STATE, BEST, Path(BEST).with_suffix(".json")):
+                (folder / name).unlink(missing_ok=True)
         figures += _figures(cell.label, recipe, card)
         write_text(out / "results.csv", to_csv(figures))
+    return figures
+
+
+def finished_figures(cells: Sequence[Cell], seeds: Iterable[int], out: Path) -> list[Figure]:
+    """Return the figures of the runs of a grid that are finished, without running any."""
+    figures: list[Figure] = []
+    for seed in seeds:
+        for cell in cells:
+            for split, recipe in one_a_split(cell.recipe):
+                seeded = _seeded(recipe, seed)
+                card = _card_of(out / _slug(cell.label) / str(seed) / split, seeded)
+                figures += [] if card is None else _figures(cell.label, seeded, card)
     return figures
 
 
@@ -186,7 +208,12 @@ def summary(figures: Sequence[Figure]) -> dict[tuple[str, str, str], Average]:
     return {key: Average.of(group) for key, group in groups.items()}
 
 
-def _finished(folder: Path, recipe: Recipe, cache: Path | None) -> Card | None:
+def _seeded(recipe: Recipe, seed: int) -> Recipe:
+    return recipe.model_copy(update={"train": recipe.train.model_copy(update={"seed": seed})})
+
+
+def _card_of(folder: Path, recipe: Recipe) -> Card | None:
+    """Return the card of a finished run of a recipe."""
     path = folder / Path(NAME).with_suffix(".json")
     if not path.is_file():
         return None
@@ -195,6 +222,13 @@ def _finished(folder: Path, recipe: Recipe, cache: Path | None) -> Card | None:
     except CheckpointError:
         return None
     if card.epoch != recipe.train.epochs or not card.figures or card.recipe != recipe.model_dump(mode="json"):
+        return None
+    return card
+
+
+def _finished(folder: Path, recipe: Recipe, cache: Path | None) -> Card | None:
+    card = _card_of(folder, recipe)
+    if card is None:
         return None
     data = open_training_set(recipe, cache)
     tested = {hash_of(load_splits(source)) for source in recipe.data.test}
@@ -213,6 +247,8 @@ def _training_of(recipe: Recipe) -> str:
 def _test_again(trained: Path, folder: Path, recipe: Recipe, cache: Path | None) -> Card:
     """Measure the weights of a finished run under settings that only the test looks at, as a run of its own."""
     found = load_model(trained / NAME)
+    if found.card.recipe == recipe.model_dump(mode="json"):  # the same row of another table
+        return save_model(folder / NAME, found.method, found.card)
     card = found.card.model_copy(update={"recipe": recipe.model_dump(mode="json"), "figures": ()})
     save_model(folder / NAME, found.method, card)
     model = load_model(folder / NAME, pick_device(recipe.train.device))

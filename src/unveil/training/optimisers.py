@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from unveil.methods.method import Method
+from unveil.nn.backbone import Backbone
 from unveil.recipe import OptimSettings
 
 
@@ -46,12 +47,20 @@ def inner_update(optimiser: Optimizer | None) -> Callable[[Tensor], None]:
 def set_frozen(modules: Iterable[nn.Module], *, frozen: bool) -> None:
     """Freeze or release modules: their parameters, and the running statistics of their batch norms.
 
-    Frozen modules are in evaluation mode, as FastReID has them; released ones in training mode.
+    Frozen modules are in evaluation mode, as FastReID has them; released ones in training mode. Stages that a backbone
+    keeps frozen for good stay so.
     """
     for module in modules:
         module.train(not frozen)
+        kept = {
+            id(parameter)
+            for part in module.modules()
+            if isinstance(part, Backbone)
+            for name in part.frozen
+            for parameter in part.get_submodule(name).parameters()
+        }
         for parameter in module.parameters():
-            parameter.requires_grad_(not frozen)
+            parameter.requires_grad_(not frozen and id(parameter) not in kept)
 
 
 def _optimiser(groups: list[dict[str, object]], settings: OptimSettings) -> Optimizer:

@@ -22,6 +22,10 @@ def command(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe to vary; METHOD-world by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row.")] = 3,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0, help="Stop after so long; called again it goes on.", rich_help_panel=help_panels.EXECUTION),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -59,7 +63,7 @@ def command(
     changes = [f"data.train={data}", f"data.test={data}", *(overrides or [])]
     base = load_recipe(find_recipe(recipe or f"{method}-world"), changes)
     folder = out or Path("runs/ablate") / method / (table or next(iter(tables(method))))
-    figures = run_grid(cells_of(chosen, base), range(seeds), folder, cache)
+    figures = run_grid(cells_of(chosen, base), range(seeds), folder, cache, minutes)
     text = as_markdown(chosen, figures)
     write_text(folder / "table.md", text)
     typer.echo(json.dumps([asdict(figure) for figure in figures]) if as_json else text)
