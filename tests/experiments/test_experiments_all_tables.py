@@ -15,7 +15,7 @@ from unveil.experiments.ablation import tables
 from unveil.experiments.ablation_page import as_table, places, render
 from unveil.experiments.all_tables import Line, read_lines, run_tables, write_lines
 from unveil.methods import METHODS
-from unveil.methods.ablation import Row, Table
+from unveil.methods.tables.table import Row, Table
 from unveil.recipe import load_recipe
 from unveil.training.loop import train
 

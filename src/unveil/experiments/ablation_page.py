@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from unveil.errors import DataError
 from unveil.experiments.ablation import find_table
 from unveil.experiments.all_tables import Line
-from unveil.methods.ablation import Row, Table
+from unveil.methods.tables.table import Row, Table
 
 BLOCK = re.compile(r"(<!-- ablation (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 # What is shown of a world, and which figure speaks for what a method is about.

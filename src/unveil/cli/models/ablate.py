@@ -22,10 +22,7 @@ def command(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe to vary; METHOD-world by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row.")] = 3,
-    minutes: Annotated[
-        float | None,
-        typer.Option(min=0, help="Stop after so long; called again it goes on.", rich_help_panel=help_panels.EXECUTION),
-    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long; called again it goes on.")] = None,
     out: Annotated[
         Path | None,
         typer.Option(

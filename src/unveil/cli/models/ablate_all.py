@@ -17,10 +17,7 @@ def command(
         list[str] | None, typer.Option("--method", help="Only the tables of this method; may be repeated.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row, one after the other for all tables.")] = 3,
-    minutes: Annotated[
-        float | None,
-        typer.Option(min=0, help="Stop after so long; called again it goes on.", rich_help_panel=help_panels.EXECUTION),
-    ] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long; called again it goes on.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the runs.", rich_help_panel=help_panels.OUTPUT)] = Path(
         "runs/ablate"
     ),
