@@ -20,7 +20,7 @@ from unveil.recipe import load_recipe
 from unveil.training.loop import train
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["backbone.name=osnet_x0_25", "input.height=32", "input.width=32", "train.epochs=1", "sampler.persons=4"]
+SMALL = ["backbone={name: osnet_x0_25, init: random}", "input.height=32", "input.width=32", "train.epochs=1", "sampler.persons=4"]
 TABLES = {
     "one": Table(
         "One", "nothing", ("R-1", "mAP"), (Row("half", {"margin": 0.1}, (40.0, 30.0)), Row("all", {}, (50.0, 40.0)))
@@ -54,7 +54,7 @@ def test_rows_of_all_tables_are_trained_once_each_and_seed_after_seed(manifest, 
     assert len(found) == 6 and found["two", "all again", 1] == found["one", "all", 1]
     assert not list(tmp_path.rglob("resume.pt")) and not list(tmp_path.rglob("best.*"))
     assert len(list(tmp_path.rglob("model.safetensors"))) == 6
-    assert lines == read_lines(tmp_path / "ablations.csv") and lines[0].start == "None"
+    assert lines == read_lines(tmp_path / "ablations.csv") and lines[0].start == "random"
     two_tables.clear()
     assert run_tables({"bot": recipe(manifest)}, 2, tmp_path) == lines and two_tables == []
 
@@ -76,7 +76,7 @@ def test_a_bound_in_minutes_stops_it_and_what_is_finished_is_kept(manifest, tmp_
             continue
     assert 1 < calls < 30
     series = [x.series for x in read_lines(path)]
-    assert len(series) == 2 * len(whole) and set(series) == {whole[0].series, ("None", "osnet_x0_25", 3)}
+    assert len(series) == 2 * len(whole) and set(series) == {whole[0].series, ("random", "osnet_x0_25", 3)}
 
 
 def test_lines_come_back_from_their_csv_and_another_csv_is_refused(tmp_path):
@@ -136,7 +136,7 @@ def test_the_command_runs_the_tables_of_a_method_and_writes_the_page(manifest, t
     page = tmp_path / "page.md"
     page.write_text("<!-- ablation pab table3 -->\n<!-- end -->\n")
     arguments = ["-q", "ablate-all", "--method", "pcb", "--data", f"manifest:{manifest}", "--seeds", "1", *SMALL,
-                 "backbone.init=null", "--out", str(tmp_path / "runs"), "--page", str(page)]  # fmt: skip
+                 "--out", str(tmp_path / "runs"), "--page", str(page)]  # fmt: skip
     with pytest.raises(RecipeError, match="has no ablation table"):
         raise CliRunner().invoke(app, arguments).exception
     arguments[arguments.index("pcb")] = "ssgr"
