@@ -20,7 +20,13 @@ from unveil.recipe import load_recipe
 from unveil.training.loop import train
 
 ROOT = Path(__file__).parents[2]
-SMALL = ["backbone={name: osnet_x0_25, init: random}", "input.height=32", "input.width=32", "train.epochs=1", "sampler.persons=4"]
+SMALL = [
+    "backbone={name: osnet_x0_25, init: random}",
+    "input.height=32",
+    "input.width=32",
+    "train.epochs=1",
+    "sampler.persons=4",
+]
 TABLES = {
     "one": Table(
         "One", "nothing", ("R-1", "mAP"), (Row("half", {"margin": 0.1}, (40.0, 30.0)), Row("all", {}, (50.0, 40.0)))

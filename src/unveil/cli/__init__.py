@@ -22,7 +22,19 @@ from unveil.cli.data import occlude, parse
 from unveil.cli.gallery import app as gallery
 from unveil.cli.gallery import audit, serve
 from unveil.cli.interrupts import end_as_ctrl_c
-from unveil.cli.models import ablate, ablate_all, bench, catalogue, demo, embed, evaluate, export, methods, robustness, train
+from unveil.cli.models import (
+    ablate,
+    ablate_all,
+    bench,
+    catalogue,
+    demo,
+    embed,
+    evaluate,
+    export,
+    methods,
+    robustness,
+    train,
+)
 from unveil.cli.search import command as search
 from unveil.cli.world import app as world
 from unveil.errors import InterruptedRunError, UnveilError
