@@ -32,6 +32,7 @@ from unveil.cli.models import (
     evaluate,
     export,
     methods,
+    pretrain,
     robustness,
     train,
 )
@@ -53,6 +54,7 @@ app = typer.Typer(
 for _name, _command in {
     "demo": demo,
     "train": train,
+    "pretrain": pretrain,
     "evaluate": evaluate,
     "embed": embed,
     "search": search,
@@ -90,7 +92,9 @@ def _setup(
 ) -> None:
     show_progress(not quiet)
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
-    logging.basicConfig(level=logging.WARNING if quiet else logging.INFO, format="%(message)s", handlers=[handler])
+    level = logging.WARNING if quiet else logging.INFO
+    handler.setLevel(level)  # of the terminal: a command that keeps a log file logs more
+    logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
 
 
 def main() -> None:

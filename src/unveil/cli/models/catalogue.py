@@ -103,6 +103,21 @@ def add(
 
 
 @app.command(epilog=help_panels.EXIT_CODES)
+def join(
+    folder: Annotated[Path, typer.Argument(help="Folder of shards, as `unveil pretrain` packs them.")],
+    file: Annotated[Path, typer.Argument(help="Model file to write, .safetensors.")],
+) -> None:
+    """Check the shards of a model against their SHA-256s and join them into one file.
+
+    **Example:** `unveil models join runs/full/models/bot/0 bot.safetensors`
+    """
+    from unveil.models.shards import join_shards
+
+    model = join_shards(folder, file)
+    typer.echo(f"model {model.card.fingerprint} of {model.recipe.method.name} in {file}")
+
+
+@app.command(epilog=help_panels.EXIT_CODES)
 def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names of installed models; all by default.")] = None,
 ) -> None:
