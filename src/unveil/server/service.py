@@ -16,12 +16,14 @@ from unveil.gallery.ingest.quality import without_hidden
 from unveil.gallery.records import GalleryInfo, Item
 from unveil.gallery.search.in_memory_index import Resident
 from unveil.gallery.search.query import check_people
-from unveil.gallery.search.searcher import Found, Searcher
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
 from unveil.server.batching import Batcher
+from unveil.server.held_searches import RemovalWatch, Search, current
+from unveil.server.housekeeping import Housekeeping
 from unveil.server.metrics import Metrics
 from unveil.server.middleware.authenticator import Authenticator
 from unveil.server.schemas import BoxIn, Piece
@@ -33,6 +35,7 @@ from unveil.video.detect import Detector
 SMALLEST = 8  # pixels, shorter side of a query crop
 PICTURES, SEARCHES = 200, 500
 SEARCH_BYTES = 64 * MEGABYTE
+SECONDS_BETWEEN_LOOKS = 2.0
 
 
 @dataclass(frozen=True)
@@ -47,16 +50,6 @@ class Picture:
     height: int
     embedded: dict[BoxIn | None, Embedding] = field(default_factory=dict)
     peopled: set[BoxIn | None] = field(default_factory=set)
-
-
-@dataclass(frozen=True)
-class Search:
-    """A search that was answered: enough for its heat maps, its report and judgements on it."""
-
-    gallery: str
-    positives: Embedding
-    pictures: tuple[np.ndarray, ...]
-    found: Found
 
 
 class OtherModelError(DataError):
@@ -100,12 +93,19 @@ class Service:
         self._resident = Resident(store)
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
+        self.removals = RemovalWatch(store, self.searches, resident=self._resident)
+        self._housekeeping = Housekeeping({self.removals.look: SECONDS_BETWEEN_LOOKS, self._tidy: 60.0})
 
     def close(self) -> None:
         """Finish the crops that wait, and forget what is held; the store stays open."""
+        self._housekeeping.close()
         self.batcher.close()
         self.pictures.clear()
         self.searches.clear()
+
+    def _tidy(self) -> None:
+        for cache in (self.pictures, self.searches):
+            cache.values()  # lets go of what is too old
 
     def galleries(self) -> list[GalleryInfo]:
         """Return the galleries that this server serves."""
@@ -150,11 +150,14 @@ class Service:
         return found
 
     def search(self, caller: Caller, gallery: str, name: str) -> Search:
-        """Return a search that the caller made; 410 when it is gone."""
+        """Return a search that the caller made, without rows that were removed since; 410 when it is gone."""
         found = self.searches.get(caller.name, name)
         if found is None or found.gallery != gallery:
             raise HTTPException(410, "this search is not held any more: search again")
-        return found
+        there = current(found, self.store)
+        if there is None:
+            raise HTTPException(410, "rows that this search was made with were removed: search again")
+        return there
 
     def pixels(self, picture: Picture, box: BoxIn | None = None) -> np.ndarray:
         """Return a picture or a box of it, ``(H, W, 3)`` uint8.

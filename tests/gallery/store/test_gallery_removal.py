@@ -171,3 +171,32 @@ def test_a_reader_elsewhere_that_still_sees_the_rows_is_named(address, server_fo
     assert seen(server_folder, marks([0, 3], embedding(6, seed=8), "read")) == []
     assert store.verify("shop") == []
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("kept", "dropped"),
+    [(True, False), (False, False), (True, True)],
+    ids=["others stay", "the last rows", "a gallery is dropped"],
+)
+def test_the_name_of_a_camera_goes_with_its_last_row(store, address, server_folder, kept, dropped):
+    name = f"camera of {'some' if kept else 'no'} others, dropped: {dropped}"
+    store.create("shop", SPACE)
+    if kept:
+        store.add("shop", keyed(range(400), "cam"), embedding(400))
+    store.add("shop", keyed(range(400, 800), "cam", camera=name), embedding(400))
+    with psycopg.connect(address, autocommit=True) as connection:
+        connection.execute("ANALYZE")
+        connection.execute("CHECKPOINT")
+        held = "SELECT count(*) FROM pg_stats WHERE schemaname = 'unveil' AND most_common_vals::text LIKE %s"
+        assert connection.execute(held, (f"%{name}%",)).fetchone() != (0,)
+    assert seen(server_folder, [name.encode()])
+    if dropped:
+        store.drop("shop")
+    else:
+        assert store.delete("shop", Filter(cameras=(name,))) == 400
+    assert seen(server_folder, [name.encode()]) == []
+    with psycopg.connect(address, autocommit=True) as connection:
+        assert connection.execute(held, (f"%{name}%",)).fetchone() == (0,)
+        # What is left is still known to the planner.
+        found = connection.execute(held, ("%c1%",)).fetchone()
+        assert found is not None and bool(found[0]) == (kept and not dropped)

@@ -23,6 +23,7 @@ PERSONAL = {
     "coarse": ("coarse",),
     "vectors": ("vectors", "visibility"),
 }
+FIRST_TO_CLEAR = 180_000  # version of PostgreSQL whose statistics their owner can clear
 # A row of vectors stays in its page while it fits there; elsewhere every one of them would be fetched apart.
 KEEP_IN_PAGE = "WITH (toast_tuple_target = 8160)"
 
@@ -51,12 +52,16 @@ def make_periods(cursor: psycopg.Cursor, gallery: int, wanted: Iterable[int]) ->
         used[period] = period if period in there or len(there) < MOST_PERIODS else OTHER
         if used[period] not in there:
             there.add(used[period])
-            for table in BY_TIME:
-                storage = KEEP_IN_PAGE if table in ("coarse", "vectors") else ""
-                leaf = f"{table}_{gallery}_{_suffix(used[period])}"
-                _attach(cursor, f"{table}_{gallery}", leaf, used[period], storage)
-            hnsw.silence(cursor, f"coarse_{gallery}_{_suffix(used[period])}")
+            make_period(cursor, gallery, used[period])
     return used
+
+
+def make_period(cursor: psycopg.Cursor, gallery: int, period: int) -> None:
+    """Make the partitions of one period."""
+    for table in BY_TIME:
+        storage = KEEP_IN_PAGE if table in ("coarse", "vectors") else ""
+        _attach(cursor, f"{table}_{gallery}", f"{table}_{gallery}_{_suffix(period)}", period, storage)
+    hnsw.silence(cursor, f"coarse_{gallery}_{_suffix(period)}")
 
 
 def wipe(connections: Connections, gallery: int) -> None:
@@ -80,9 +85,47 @@ def wipe(connections: Connections, gallery: int) -> None:
             for table in BY_TIME:
                 cursor.execute(f"VACUUM (FULL) {table}_{gallery}_{_suffix(bucket)}")
         cursor.execute(f"VACUUM (FULL) keys_{gallery}")
-        cursor.execute("VACUUM (FULL) judgements")
+        # An old version of a gallery's row has the names of cameras that are gone.
+        for table in ("judgements", "galleries"):
+            cursor.execute(f"VACUUM (FULL) {table}")
+        _forget_cameras(cursor, gallery, buckets)
         forget_log(cursor)
         cursor.execute("DELETE FROM wipes WHERE gallery = %s AND bucket = ANY(%s)", (gallery, buckets))
+
+
+def _forget_cameras(cursor: psycopg.Cursor, gallery: int, buckets: list[int]) -> None:
+    """Make the statistics of cameras anew: they are samples of the names, and an emptied table keeps them.
+
+    The planner needs them: a filter by camera lets through much or little.
+    """
+    leaves = [f"items_{gallery}_{_suffix(bucket)}" for bucket in buckets]
+    forget_statistics(cursor, (f"items_{gallery}", "camera", True), *((leaf, "camera", False) for leaf in leaves))
+    for leaf in leaves:
+        cursor.execute(f"ANALYZE {leaf} (camera)")
+
+
+def forget_statistics(cursor: psycopg.Cursor, *more: tuple[str, str, bool]) -> None:
+    """Remove the statistics that hold names of cameras of all galleries together, and their bytes.
+
+    On a server whose tables we own but which we may not administer, the bytes of old samples stay in its catalogue
+    until its own cleaning comes round.
+
+    Args:
+        more: statistics to remove too: table, column, whether they are those of its partitions together.
+    """
+    version = cursor.connection.info.server_version
+    administered = cursor.execute("SELECT current_setting('is_superuser') = 'on'").fetchone() == (True,)
+    for table, column, inherited in (("items", "camera", True), ("galleries", "cameras", False), *more):
+        if version >= FIRST_TO_CLEAR:
+            cursor.execute("SELECT pg_clear_attribute_stats('unveil', %s, %s, %s)", (table, column, inherited))
+        elif administered:
+            cursor.execute(
+                "DELETE FROM pg_statistic s USING pg_attribute a WHERE s.starelid = %s::regclass AND s.stainherit = %s "
+                "AND a.attrelid = s.starelid AND a.attnum = s.staattnum AND a.attname = %s",
+                (table, inherited, column),
+            )
+    if administered:
+        cursor.execute("VACUUM (FULL) pg_catalog.pg_statistic")
 
 
 def _wait_for_readers(connections: Connections, cursor: psycopg.Cursor) -> None:

@@ -87,6 +87,7 @@ class PostgresStore:
         with self._connections.outside() as cursor:
             for table in ("judgements", "jobs", "galleries"):
                 cursor.execute(f"VACUUM (FULL) {table}")
+            partitions.forget_statistics(cursor)
             partitions.forget_log(cursor)
         return info.crops + info.tracklets
 

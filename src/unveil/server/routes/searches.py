@@ -16,6 +16,7 @@ from unveil.gallery.output.heat_map import heat_map
 from unveil.gallery.output.report import write_report
 from unveil.gallery.search.searcher import Found, Hit
 from unveil.gallery.search.searcher import Query as GalleryQuery
+from unveil.server.held_searches import Search
 from unveil.server.routes.names import (
     ERRORS,
     GalleryName,
@@ -25,7 +26,7 @@ from unveil.server.routes.names import (
     TheService,
 )
 from unveil.server.schemas import FeedbackIn, HitOut, ItemOut, Piece, SearchIn, SearchOut, finite
-from unveil.server.service import Search, Service
+from unveil.server.service import Service
 from unveil.server.tokens import Caller
 
 router = APIRouter(prefix="/galleries/{gallery}/searches", tags=["searches"], responses=ERRORS)
@@ -77,7 +78,8 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
     )
     pictures = tuple(_picture(service, caller, info.name, piece) for piece in body.positives)
     held = sum(len(hit.item.thumbnail) for hit in found.hits) + sum(picture.nbytes for picture in pictures)
-    name = service.searches.put(caller.name, Search(info.name, positives, pictures, found), size=held)
+    made = Search(info.name, positives, pictures, found, (*query.own, *query.confirmed))
+    name = service.searches.put(caller.name, made, size=held)
     service.metrics.searches.labels(info.name).inc()
     return SearchOut(
         search=name, query_hash=found.query_hash, calibrated=found.calibrated, match=found.match,

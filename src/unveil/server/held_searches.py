@@ -1,0 +1,90 @@
+"""Searches that are held for their callers, without what was removed from the gallery since.
+
+A held search has thumbnails and vectors of rows. Whoever removes rows may be another process, so the store is asked
+before anything of a search is given out, and now and then for all of them: what nobody asks for again must go too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from unveil.errors import DataError
+from unveil.gallery.records import Filter
+from unveil.gallery.search.in_memory_index import Resident
+from unveil.gallery.search.searcher import Found
+from unveil.gallery.store.protocol import Store
+from unveil.records import Embedding
+from unveil.server.ttl_cache import TTLCache
+
+
+@dataclass(frozen=True)
+class Search:
+    """A search that was answered: enough for its heat maps, its report and judgements on it.
+
+    Args:
+        gallery: name of the gallery.
+        positives: of the query.
+        pictures: small images of the query, ``(H, W, 3)`` uint8.
+        found: the answer.
+        rows: ids of rows of the gallery that the query was made of.
+    """
+
+    gallery: str
+    positives: Embedding
+    pictures: tuple[np.ndarray, ...]
+    found: Found
+    rows: tuple[int, ...] = ()
+
+
+def current(search: Search, store: Store) -> Search | None:
+    """Return a search without hits that are gone; ``None`` when its gallery or a row of its query is.
+
+    Raises:
+        UnveilError: the store does not answer.
+    """
+    shown = [hit.item.id for hit in search.found.hits if hit.item.id is not None]
+    try:
+        there = set(store.ids(search.gallery, Filter(ids=(*shown, *search.rows))).tolist())
+    except DataError:  # no such gallery any more
+        return None
+    if not there.issuperset(search.rows):
+        return None
+    if there.issuperset(shown):
+        return search
+    hits = tuple(hit for hit in search.found.hits if hit.item.id in there)
+    return replace(search, found=replace(search.found, hits=hits))
+
+
+class RemovalWatch:
+    """Lets go of what any process removed from the galleries.
+
+    Args:
+        store: where the galleries are.
+        searches: the searches that are held.
+        resident: vectors in memory.
+    """
+
+    def __init__(self, store: Store, searches: TTLCache[Search], *, resident: Resident) -> None:
+        self._store = store
+        self._searches = searches
+        self._resident = resident
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def look(self) -> None:
+        """Let go of what was removed since the last look.
+
+        Raises:
+            UnveilError: the store does not answer.
+        """
+        infos = {info.name: info for info in self._store.galleries()}
+        now = {name: (info.created, info.revision) for name, info in infos.items()}
+        changed = {name for name, state in self._seen.items() if now.get(name) != state}
+        for name in changed:
+            if name in infos:
+                self._resident.drop_removed(infos[name])
+            else:
+                self._resident.forget(name)
+        self._searches.change(lambda held: current(held, self._store) if held.gallery in changed else held)
+        self._seen = now
