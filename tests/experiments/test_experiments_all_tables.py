@@ -60,7 +60,7 @@ def test_rows_of_all_tables_are_trained_once_each_and_seed_after_seed(manifest, 
     assert len(found) == 6 and found["two", "all again", 1] == found["one", "all", 1]
     assert not list(tmp_path.rglob("resume.pt")) and not list(tmp_path.rglob("best.*"))
     assert len(list(tmp_path.rglob("model.safetensors"))) == 6
-    assert lines == read_lines(tmp_path / "ablations.csv") and lines[0].start == "random"
+    assert lines == read_lines(tmp_path / "ablations.csv") and lines[0].start == "random weights"
     two_tables.clear()
     assert run_tables({"bot": recipe(manifest)}, 2, tmp_path) == lines and two_tables == []
 
@@ -82,7 +82,7 @@ def test_a_bound_in_minutes_stops_it_and_what_is_finished_is_kept(manifest, tmp_
             continue
     assert 1 < calls < 30
     series = [x.series for x in read_lines(path)]
-    assert len(series) == 2 * len(whole) and set(series) == {whole[0].series, ("random", "osnet_x0_25", 3)}
+    assert len(series) == 2 * len(whole) and set(series) == {whole[0].series, ("random weights", "osnet_x0_25", 3)}
 
 
 def test_lines_come_back_from_their_csv_and_another_csv_is_refused(tmp_path):
@@ -102,7 +102,7 @@ def test_a_table_shows_what_the_paper_and_what_we_found():
     lines += [line("without pixel-level predictor", seed, 44.0) for seed in range(3)]
     table = as_table("pab", "table3", lines).splitlines()
     rows = dict(row[2:].split(" | ", 1) for row in table if row.startswith("| "))
-    assert rows["row"] == "hidden | paper: R-1 / mAP | paper: Δ mAP | ours: Δ mAP | direction |"
+    assert rows["row"] == "occluded | paper: R-1 / mAP | paper: Δ mAP | ours: Δ mAP | direction |"
     assert rows["without part triplet"] == "50.0 / 35.1 | 67.1 / 57.1 | -6.4 | -5.0 | the same |"
     assert rows["without pixel-level predictor"].endswith("-1.8 | +3.9 | the opposite |")
     assert rows["without fine-grained focuser"].endswith("-5.2 | +2.9 | not clear |")
@@ -110,6 +110,13 @@ def test_a_table_shows_what_the_paper_and_what_we_found():
     assert rows["all"] == "50.0 / 40.1 | 72.6 / 63.5 |  |  |  |"
     few = as_table("pab", "table3", [x for x in lines if x.seed == 0])
     assert "-5.0 |  |" in few and "the same" not in few  # one seed claims no direction
+
+
+def test_the_whole_method_is_the_row_whose_settings_are_the_defaults_written_out_or_not():
+    rows = [line(row.label, table="table5") for row in tables("ssgr")["table5"].rows]
+    table = as_table("ssgr", "table5", [dataclasses.replace(row, method="ssgr") for row in rows])
+    first = next(row for row in table.splitlines() if row.startswith("| baseline |"))
+    assert first.endswith(" | -5.3 | +0.0 |  |")  # 51.9 against 57.2 in the paper
 
 
 def test_the_newest_whole_series_is_shown_and_named():

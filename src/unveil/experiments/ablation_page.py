@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from unveil.errors import DataError
 from unveil.experiments.ablation import find_table
 from unveil.experiments.all_tables import Line
+from unveil.methods import method_settings
 from unveil.methods.tables.table import Row, Table
 
 BLOCK = re.compile(r"(<!-- ablation (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -20,7 +21,7 @@ BLOCK = re.compile(r"(<!-- ablation (\S+) (\S+) -->\n).*?(<!-- end -->)", re.DOT
 COLUMNS = (
     ("world-small", "world-general", "general"),
     ("world-small", "world-cc", "changed"),
-    ("world-small", "world-occ", "hidden"),
+    ("world-small", "world-occ", "occluded"),
     ("world-small", "world-occ-cc", "both"),
     ("world-default", "world-cc", "changed, 200 people"),
     ("world-default", "world-occ-cc", "both, 200 people"),
@@ -67,7 +68,7 @@ def as_table(method: str, name: str, lines: Sequence[Line]) -> str:
     series = _latest(own, table)
     own = [line for line in own if line.series == series]
     shown = [(dataset, protocol, word) for dataset, protocol, word in COLUMNS if _of(own, dataset, protocol)]
-    full = _full(table)
+    full = _full(method, table)
     head = ["row", *(word for _, _, word in shown), *(f"paper: {what}" for what in _groups(table))]
     if full is not None:
         head += ["paper: Δ mAP", "ours: Δ mAP", "direction"]
@@ -88,7 +89,7 @@ def _latest(lines: Sequence[Line], table: Table) -> tuple[str, str, int] | None:
     series = list(dict.fromkeys(line.series for line in lines))
     labels = {row.label for row in table.rows}
     whole = [found for found in series if labels <= {line.row for line in lines if line.series == found}]
-    return (whole or series or [None])[-1]
+    return whole[-1] if whole else series[-1] if series else None
 
 
 def _of(lines: Sequence[Line], dataset: str, protocol: str) -> list[Line]:
@@ -121,9 +122,10 @@ def _printed(row: Row, columns: Sequence[int]) -> str:
     return " / ".join("?" if row.figures[place] is None else f"{row.figures[place]}" for place in columns)
 
 
-def _full(table: Table) -> Row | None:
-    """Return the row of the whole method, with which the others are compared."""
-    plain = [row for row in table.rows if not row.settings and not row.overrides]
+def _full(method: str, table: Table) -> Row | None:
+    """Return the row of the whole method, its settings all at their defaults, with which the others are compared."""
+    whole = method_settings(method, {})
+    plain = [row for row in table.rows if method_settings(method, dict(row.settings)) == whole and not row.overrides]
     return plain[-1] if plain and table.columns else None
 
 
@@ -170,6 +172,6 @@ def _caption(table: Table, lines: Sequence[Line], method: str) -> str:
     topic = TOPICS.get(method, OCCLUDED)
     length = f"{epochs} epoch{'s' if epochs > 1 else ''}"
     text = f"Rank-1 / mAP in percent; {backbone} from {start}, {length}, seeds: {runs}, {device}."
-    if _full(table) is not None:
+    if _full(method, table) is not None:
         text += f" Δ mAP to the row of the whole method, ours under {topic}."
     return f"*{title} {text}{about}*"

@@ -28,7 +28,7 @@ class Line:
         method: name of the method.
         table: short name of the table.
         row: label of the row.
-        start: what the backbone began from (``backbone.init``).
+        start: what the backbone started from, as the card of the model says.
         backbone: its name.
         seed: of the training.
         epochs: length of the training.
@@ -95,16 +95,15 @@ def run_tables(
     path = table or out / "ablations.csv"
     end = None if minutes is None else time.monotonic() + 60 * minutes
     cells = {method: _cells(method, recipe) for method, recipe in recipes.items()}
-    starts = {method: str(recipe.backbone.init) for method, recipe in recipes.items()}
     try:
         for seed in range(seeds):
             for method, rows in cells.items():
                 log.info("seed %d of %d: %s, %d rows", seed + 1, seeds, method, len(rows))
                 left = None if end is None else max(end - time.monotonic(), 0) / 60
                 run_grid(rows, [seed], out / method, cache, left, tidy=True)
-                _write(path, cells, starts, seed + 1, out)
+                _write(path, cells, seed + 1, out)
     except InterruptedRunError:
-        _write(path, cells, starts, seeds, out)
+        _write(path, cells, seeds, out)
         raise
     return read_lines(path)
 
@@ -142,11 +141,9 @@ def _cells(method: str, recipe: Recipe) -> list[Cell]:
     ]
 
 
-def _write(path: Path, cells: Mapping[str, Sequence[Cell]], starts: Mapping[str, str], seeds: int, out: Path) -> None:
+def _write(path: Path, cells: Mapping[str, Sequence[Cell]], seeds: int, out: Path) -> None:
     new = [
-        _line(figure, starts[method])
-        for method, rows in cells.items()
-        for figure in finished_figures(rows, range(seeds), out / method)
+        _line(figure) for method, rows in cells.items() for figure in finished_figures(rows, range(seeds), out / method)
     ]
     replaced = {_identity(line) for line in new}
     write_lines(path, [line for line in read_lines(path) if _identity(line) not in replaced] + new)
@@ -156,7 +153,7 @@ def _identity(line: Line) -> tuple[object, ...]:
     return (line.method, line.table, line.row, line.seed, line.dataset, line.protocol, *line.series)
 
 
-def _line(figure: Figure, start: str) -> Line:
+def _line(figure: Figure) -> Line:
     table, _, row = figure.label.partition(SEPARATOR)
     values = {field.name: getattr(figure, field.name) for field in fields(Line) if hasattr(figure, field.name)}
-    return Line(**values | {"table": table, "row": row, "start": start})
+    return Line(**values | {"table": table, "row": row})

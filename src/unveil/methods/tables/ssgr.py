@@ -31,7 +31,7 @@ def _steps() -> tuple[Row, ...]:
     return tuple(rows)
 
 
-_LEGEND = "the data that the legend of the figure names"
+_LEGEND = "the data that the legend of the figure names (not transcribed here)"
 _BETAS = (0.1, 0.3, 0.5, 0.7, 0.9, 0.99)
 _DATASETS = ("Occluded-Duke", "OPReID", "Market-1501", "DukeMTMC-reID")
 ABLATIONS = {
