@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from unveil.cli import main
+from unveil.models.embeddings import load_embeddings
 
 
 @pytest.fixture
@@ -54,14 +55,14 @@ def gallery(model, manifest, tmp_path_factory) -> Path:
     from unveil.datasets import load_dataset
     from unveil.models.checkpoint import load_model
     from unveil.models.embed import embed_samples
-    from unveil.models.embeddings import EmbeddedCrops, save_embeddings
+    from unveil.models.embeddings import embedded_by, save_embeddings
     from unveil.recipe import DataSource
 
     dataset = load_dataset(DataSource(name="manifest", root=manifest))
     trained = load_model(model)
     path = tmp_path_factory.mktemp("gallery") / "crops.safetensors"
     embedding, store = embed_samples(trained, dataset.samples)
-    save_embeddings(path, EmbeddedCrops(embedding, store.samples, trained.card.fingerprint, "crops"))
+    save_embeddings(path, embedded_by(trained.summary, embedding, samples=store.samples, source="crops"))
     return path
 
 
@@ -70,6 +71,8 @@ def test_search_ranks_exactly_says_why_and_never_answers_with_the_query(unveil, 
     assert code == 0
     (ranked,) = json.loads(out)
     assert ranked["query"] == ["images/p07_c0_0.png"]
+    known = load_embeddings(gallery)
+    assert ranked["model"] == {"name": known.model, "fingerprint": known.fingerprint, "licence": None}
     keys = [hit["key"] for hit in ranked["hits"]]
     assert len(keys) == 5 and "images/p07_c0_0.png" not in keys
     distances = [hit["distance"] for hit in ranked["hits"]]
@@ -90,8 +93,11 @@ def test_several_query_crops_of_one_person_give_one_list(unveil, gallery):
 def test_search_writes_a_sheet_and_a_page_that_need_nothing_else(unveil, gallery, model, manifest, tmp_path):
     query = manifest.parent / "images/p08_c1_0.png"
     sheet, page = tmp_path / "found.png", tmp_path / "found.html"
-    code, _, err = unveil("search", query, gallery, "--model", model, "--sheet", sheet, "--page", page)
+    code, out, err = unveil("search", query, gallery, "--model", model, "--sheet", sheet, "--page", page)
     assert code == 0 and "wrote" in err
+    answered = str(load_embeddings(gallery).identity)
+    assert "licence not stated" in answered
+    assert out.splitlines()[-1] == f"model {answered}" and answered in page.read_text()
     assert sheet.read_bytes()[:4] == b"\x89PNG"
     text = page.read_text()
     assert "http://" not in text and "https://" not in text and "data:image/jpeg;base64," in text

@@ -53,6 +53,7 @@ def test_a_damaged_cache_is_made_again(saved, trained, pictures):
     file.write_bytes(file.read_bytes()[:5000])
     (file.parent / "engines.json").write_text("{")
     engine = load_engine(saved, "onnx")
+    assert engine.name == trained.name  # and not that of the file in the cache
     assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
 
 

@@ -5,6 +5,8 @@ import sys
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 
 from unveil.errors import CheckpointError, DataError
@@ -12,6 +14,7 @@ from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, new_model, save_model
 from unveil.models.embeddings import EmbeddedCrops, load_embeddings, same_model, save_embeddings
+from unveil.models.summary import ModelIdentity
 from unveil.recipe import load_recipe
 from unveil.records import Batch, Embedding, Sample
 
@@ -92,7 +95,7 @@ def crops(tmp_path, fingerprint="f" * 16):
         Sample("b", data=b"x", camera="c"),
     )
     embedding = Embedding(np.eye(2, dtype=np.float32)[:, None], np.ones((2, 1), np.float32), ("global",), "euclidean")
-    return EmbeddedCrops(embedding, samples, fingerprint, "d#1")
+    return EmbeddedCrops(embedding, samples, fingerprint, "d#1", "dual", "Apache-2.0")
 
 
 def test_embeddings_come_back_with_their_crops(tmp_path):
@@ -104,6 +107,18 @@ def test_embeddings_come_back_with_their_crops(tmp_path):
     assert after.samples[0] == before.samples[0]
     assert (after.samples[1].key, after.samples[1].camera) == ("b", "c")
     assert (after.fingerprint, after.source) == (before.fingerprint, before.source)
+    assert after.identity == ModelIdentity("f" * 16, "dual", "Apache-2.0")
+
+
+def test_embeddings_from_before_names_were_kept_are_read(tmp_path):
+    save_embeddings(tmp_path / "e.safetensors", crops(tmp_path))
+    with safe_open(tmp_path / "e.safetensors", framework="np") as f:
+        head, arrays = json.loads(f.metadata()["unveil"]), {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+    del head["model"], head["licence"]
+    save_numpy(arrays, tmp_path / "old.safetensors", {"unveil": json.dumps(head)})
+    old = load_embeddings(tmp_path / "old.safetensors").identity
+    assert old.to_dict() == {"name": None, "fingerprint": "f" * 16, "licence": None}
+    assert str(old) == f"{'f' * 16}, licence not stated"
 
 
 def test_damaged_or_foreign_embeddings_are_refused(tmp_path):

@@ -17,8 +17,9 @@ from fastapi.testclient import TestClient
 from callers import BEGIN, CAMERAS, FREE, LOOPBACK, PEOPLE, SHOTS, Callers, encoded
 from generated import figure
 from own_postgres import server, server_folder
+from unveil.gallery.ingest.adding import open_gallery
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.records import Item, Space
+from unveil.gallery.records import Item
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -63,9 +64,7 @@ def fill(store: Store, engine: Engine) -> Callable[[str], str]:
     """Return what makes a gallery of 8 people, each seen twice by three cameras; person p has the label "p0p"."""
 
     def make(name: str) -> str:
-        info = engine.space_info
-        space = Space(engine.fingerprint, info.names, info.dimension, info.metric, info.weights, dict(info.input))
-        store.create(name, space)
+        open_gallery(store, name, engine)
         items, pictures = [], []
         for p, c, s in itertools.product(range(PEOPLE), range(CAMERAS), range(SHOTS)):
             pixels = figure(p, c % 2, s + 3 * c, 128, 64)

@@ -60,13 +60,14 @@ def test_a_thumbnail_is_the_picture_of_the_row(client, gallery, store):
 
 
 @pytest.mark.parametrize("number", range(0, PEOPLE, 3))
-def test_a_picture_finds_its_person_first(client, gallery, number):
+def test_a_picture_finds_its_person_first(client, gallery, engine, number):
     found = search(client, gallery, send(client, person(number)), top=6)
     assert persons(found)[:4] == [f"p{number:02d}"] * 4
     distances = [hit["distance"] for hit in found["hits"]]
     assert distances == sorted(distances)
     assert [hit["rank"] for hit in found["hits"]] == [1, 2, 3, 4, 5, 6]
     assert found["candidates"] == PEOPLE * CAMERAS * SHOTS
+    assert found["model"] == {"name": engine.name, "fingerprint": engine.fingerprint, "licence": None}
     assert found["calibrated"] is False and found["match"] is None
     assert all(hit["probability"] is None and hit["reason"] for hit in found["hits"])
 

@@ -73,7 +73,7 @@ def people(store, gallery, rows):
     return [item.person for item in store.items(gallery, rows)]
 
 
-def test_choosing_a_picture_and_searching_gives_the_person_first_with_reasons(open_page, store, gallery):
+def test_choosing_a_picture_and_searching_gives_the_person_first_with_reasons(open_page, store, gallery, engine):
     page = open_page(galleries=(gallery,))
     expect(page.locator("#gallery")).to_have_value(gallery)
     expect(page.locator("#about")).to_contain_text("48 crops · 3 cameras")
@@ -91,6 +91,7 @@ def test_choosing_a_picture_and_searching_gives_the_person_first_with_reasons(op
     assert first.locator("img").evaluate("image => image.decode().then(() => image.naturalHeight)") == 128
     expect(page.locator("#verdict")).to_contain_text("Not calibrated")
     expect(page.locator("#facts")).to_contain_text("48 rows took part")
+    expect(page.locator("#model")).to_have_text(f"Model {engine.name} ({engine.fingerprint}), licence not stated")
 
 
 def test_a_box_drawn_by_mouse_is_what_is_searched_for(open_page, store, gallery):

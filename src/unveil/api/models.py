@@ -15,7 +15,7 @@ from unveil.evaluation.rerank import RerankSettings
 from unveil.inference.load import load_embedder
 from unveil.models.embed import embed_images, embed_samples
 from unveil.models.embedder import Embedder
-from unveil.models.embeddings import EmbeddedCrops
+from unveil.models.embeddings import EmbeddedCrops, embedded_by
 from unveil.models.evaluate import evaluate_model
 from unveil.recipe import DataSource
 from unveil.records import Split
@@ -79,9 +79,9 @@ def embed(
     source = f"{dataset.name}#{dataset.hash}"
     if all(sample.data for sample in samples):
         embedding = embed_images(model, [read_sample(sample) for sample in samples], batch_size)
-        return EmbeddedCrops(embedding, samples, model.summary.fingerprint, source)
+        return embedded_by(model.summary, embedding, samples=samples, source=source)
     embedding, store = embed_samples(model, samples, cache, dataset.parsing_scheme, batch_size)
-    return EmbeddedCrops(embedding, store.samples, model.summary.fingerprint, source)
+    return embedded_by(model.summary, embedding, samples=store.samples, source=source)
 
 
 def evaluate(

@@ -20,7 +20,7 @@ from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, load_model, new_model
 from unveil.models.embed import embed_samples
-from unveil.models.embeddings import EmbeddedCrops, save_embeddings
+from unveil.models.embeddings import embedded_by, save_embeddings
 from unveil.recipe import DataSource, Recipe, with_overrides
 from unveil.records import Dataset, Embedding, Protocol, Sample
 from unveil.report.answer import Answer, Match, crop_of, same_person
@@ -94,7 +94,7 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
         for name, embedding in embeddings.items()
     }
     log.info("4 of 5  embedding the gallery and searching")
-    save_embeddings(out / "crops.safetensors", EmbeddedCrops(trained, samples, model.card.fingerprint, str(world)))
+    save_embeddings(out / "crops.safetensors", embedded_by(model.summary, trained, samples=samples, source=str(world)))
     answers = [
         _answer(embeddings[by], samples, dataset.protocol(name), text, by)
         for name, text in QUERIES.items()

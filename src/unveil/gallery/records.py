@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from unveil.errors import DataError
+from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding, Metric
 
 FIRST_DATE = 1e8  # seconds below this count from the start of a recording
@@ -28,6 +29,8 @@ class Space:
         metric: per-vector distance.
         weights: E constants; all 1 when empty.
         input: preprocessing of the model, as its card has it.
+        model: name of the model that the gallery was made with; "" in galleries from before names were kept.
+        licence: of its weights.
     """
 
     fingerprint: str
@@ -36,6 +39,13 @@ class Space:
     metric: Metric = "cosine"
     weights: tuple[float, ...] = ()
     input: Mapping[str, Any] = field(default_factory=dict)
+    model: str = ""
+    licence: str = ""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model, as answers name it."""
+        return ModelIdentity(self.fingerprint, self.model, self.licence)
 
     def check(self, embedding: Embedding, fingerprint: str) -> None:
         """Refuse an embedding of another model.

@@ -110,6 +110,7 @@ def _checked(
         try:
             engine = _RUNNERS[kind](file, threads)
             if engine.fingerprint == model.card.fingerprint:
+                engine.name = model.name  # not that of a file in the cache
                 break
             raise CheckpointError(f"{file} is of another model")
         except CheckpointError:

@@ -13,6 +13,7 @@ from safetensors.numpy import save_file
 
 from unveil.errors import CheckpointError, DataError
 from unveil.files import atomic_path
+from unveil.models.summary import ModelIdentity, ModelSummary
 from unveil.records import LABEL_COLUMNS, Embedding, Sample
 
 FORMAT = 1
@@ -20,16 +21,30 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class EmbeddedCrops:
-    """N crops and their embedding, with the fingerprint of the model that made it."""
+    """N crops and their embedding, with fingerprint, name and licence of the model that made it."""
 
     embedding: Embedding
     samples: tuple[Sample, ...]
     fingerprint: str
     source: str = ""
+    model: str = ""
+    licence: str = ""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """The model that made the embedding."""
+        return ModelIdentity(self.fingerprint, self.model, self.licence)
 
     def __post_init__(self) -> None:
         if len(self.embedding) != len(self.samples):
             raise ValueError(f"{len(self.embedding)} embeddings for {len(self.samples)} samples")
+
+
+def embedded_by(
+    model: ModelSummary, embedding: Embedding, *, samples: tuple[Sample, ...], source: str = ""
+) -> EmbeddedCrops:
+    """Return crops and their embedding with what is to be known of the model that made it."""
+    return EmbeddedCrops(embedding, samples, model.fingerprint, source, model.name, model.licence)
 
 
 def save_embeddings(path: Path, crops: EmbeddedCrops) -> None:
@@ -42,6 +57,8 @@ def save_embeddings(path: Path, crops: EmbeddedCrops) -> None:
         "weights": embedding.weights,
         "fingerprint": crops.fingerprint,
         "source": crops.source,
+        "model": crops.model,
+        "licence": crops.licence,
         "samples": [_row(s) for s in crops.samples],
     }
     arrays = {"vectors": embedding.vectors, "visibility": embedding.visibility}
@@ -74,7 +91,9 @@ def load_embeddings(path: Path) -> EmbeddedCrops:
         if not embedding.is_finite:
             raise DataError(f"{path} holds vectors that are NaN or infinite: embed the crops again with a sound model")
         samples = tuple(_sample(row) for row in head["samples"])
-        return EmbeddedCrops(embedding, samples, head["fingerprint"], head["source"])
+        return EmbeddedCrops(
+            embedding, samples, head["fingerprint"], head["source"], head.get("model", ""), head.get("licence", "")
+        )
     except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
         raise DataError(f"{path} is not a file of embeddings, or is damaged: {e}") from None
 

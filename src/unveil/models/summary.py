@@ -4,6 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+UNSTATED = "unstated"
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model made the vectors that an answer was computed from.
+
+    Args:
+        fingerprint: of the model (16 hex digits).
+        name: what it is called; "" in files and galleries that were made before names were kept.
+        licence: of its weights; "" or "unstated" where it is not known.
+    """
+
+    fingerprint: str
+    name: str = ""
+    licence: str = ""
+
+    def to_dict(self) -> dict[str, str | None]:
+        """Return name, fingerprint and licence for JSON; ``None`` for what is not known."""
+        licence = None if self.licence in ("", UNSTATED) else self.licence
+        return {"name": self.name or None, "fingerprint": self.fingerprint, "licence": licence}
+
+    def __str__(self) -> str:
+        named = f"{self.name} ({self.fingerprint})" if self.name else self.fingerprint
+        return f"{named}, licence {self.to_dict()['licence'] or 'not stated'}"
+
 
 @dataclass(frozen=True)
 class ModelSummary:
@@ -28,6 +54,11 @@ class ModelSummary:
     trained_on: str = ""
     licence: str = ""
     start: str = ""
+
+    @property
+    def identity(self) -> ModelIdentity:
+        """What answers say of the model."""
+        return ModelIdentity(self.fingerprint, self.name, self.licence)
 
     @property
     def title(self) -> str:

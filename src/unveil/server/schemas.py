@@ -234,11 +234,20 @@ class HitOut(BaseModel):
     reason: str
 
 
+class ModelOut(BaseModel):
+    """The model that embedded the query and the rows; null is what is not known."""
+
+    name: str | None
+    fingerprint: str
+    licence: str | None
+
+
 class SearchOut(BaseModel):
     """The results of a search; ``search`` names it for heat maps, feedback and export."""
 
     search: str
     query_hash: str
+    model: ModelOut
     calibrated: bool
     match: bool | None = Field(description="false: no row is probably this person; null: not calibrated")
     threshold: float | None = Field(description="distance up to which a row counts as a match; null: not calibrated")

@@ -79,6 +79,8 @@ def test_a_search_by_picture_answers_with_hits_reasons_and_an_entry_in_the_log(u
     assert told["hits"][0]["distance"] == pytest.approx(0, abs=1e-4)
     assert told["hits"][0]["person"] == "p01"
     assert len(told["hits"][0]["parts"]) == 6 and told["hits"][1]["reason"]
+    assert told["model"]["name"] == load_model(model).name
+    assert told["model"]["fingerprint"] == load_model(model).card.fingerprint
     entry = list(store.entries("shop"))[-1]
     assert (entry["action"], entry["why"], entry["query"]) == ("search", "lost child", told["query_hash"])
     assert entry["results"] == [hit["id"] for hit in told["hits"]]
@@ -122,6 +124,8 @@ def test_page_sheet_and_table_are_written(unveil, shop, model, manifest, tmp_pat
     )  # fmt: skip
     assert err.count("wrote") == 3
     assert "Not calibrated" in out and "compared exactly" in out
+    answered = f"{load_model(model).summary}, licence not stated"
+    assert f"model {answered}" in out and answered in files[0].read_text()
     assert "How it was searched" in files[0].read_text() and "blurred" in files[0].read_text()
     assert files[1].read_bytes()[:4] == b"\x89PNG"
     assert len(list(csv.DictReader(files[2].open()))) == 10

@@ -20,6 +20,7 @@ from unveil.gallery.records import Item
 from unveil.gallery.search.searcher import Found, Hit
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.models.checkpoint import load_model
+from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding
 
 
@@ -42,8 +43,9 @@ HITS = (
     hit(5, None, None),
 )
 FOUND = Found(
-    HITS, True, True, 5, 9, 12.0, "a" * 16, notes=("First note.",), threshold=0.5, protocol={"filters": "camera <gate>"}
-)
+    HITS, True, True, 5, 9, 12.0, "a" * 16, notes=("First note.",), threshold=0.5,
+    protocol={"filters": "camera <gate>"}, model=ModelIdentity("b" * 16, "shop model", "Apache-2.0"),
+)  # fmt: skip
 
 
 def test_sightings_are_the_matches_in_order_of_time():
@@ -68,6 +70,7 @@ def test_json_has_protocol_hits_and_ways(tmp_path):
     write_report(FOUND, [], tmp_path / "r.json")
     told = json.loads((tmp_path / "r.json").read_text())
     assert told == json.loads(json.dumps(report_dict(FOUND)))
+    assert told["model"] == {"name": "shop model", "fingerprint": "b" * 16, "licence": "Apache-2.0"}
     assert told["protocol"] == {"filters": "camera <gate>"}
     assert [row["rank"] for row in told["hits"]] == [1, 2, 3, 4, 5]
     assert told["hits"][2]["parts"] == {"head": 0.2, "torso": 0.5}

@@ -39,7 +39,7 @@ def command(
     from unveil.errors import DataError
     from unveil.inference.load import load_embedder
     from unveil.models.embed import embed_samples
-    from unveil.models.embeddings import EmbeddedCrops, save_embeddings
+    from unveil.models.embeddings import embedded_by, save_embeddings
 
     embedder = load_embedder(model, engine, device=device)
     dataset = crops_of(source)
@@ -47,7 +47,8 @@ def command(
     if not samples:
         raise DataError(f"{source} has no crop of split {split!r}")
     embedding, store = embed_samples(embedder, samples, cache, dataset.parsing_scheme)
-    crops = EmbeddedCrops(embedding, store.samples, embedder.summary.fingerprint, f"{dataset.name}#{dataset.hash}")
+    name = f"{dataset.name}#{dataset.hash}"
+    crops = embedded_by(embedder.summary, embedding, samples=store.samples, source=name)
     save_embeddings(out, crops)
     for bad in store.bad:
         typer.echo(f"left out: {bad}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import typer
@@ -23,7 +23,7 @@ from unveil.gallery.search.ranked_lists import RankedList, rank
 from unveil.inference.load import load_embedder
 from unveil.models.embed import embed_samples
 from unveil.models.embedder import Embedder
-from unveil.models.embeddings import EmbeddedCrops, load_embeddings, same_model
+from unveil.models.embeddings import EmbeddedCrops, embedded_by, load_embeddings, same_model
 from unveil.records import Embedding, Sample
 
 
@@ -55,10 +55,12 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
     if not query.samples:
         raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
     lists = rank(query, found, asked.top, asked.one_person, _negatives(asked, embedder), asked.mode)
+    # One model by its fingerprint; a file made before names were kept has none.
+    answered = found.identity if found.model else query.identity
     for line in bad:
         typer.echo(f"left out: {line}", err=True)
     if as_json:
-        typer.echo(json.dumps([ranked.to_dict() for ranked in lists], indent=2))
+        typer.echo(json.dumps([{"model": answered.to_dict()} | ranked.to_dict() for ranked in lists], indent=2))
     else:
         for ranked in lists:
             drawn = Table("rank", "distance", "crop", "person", "camera", title=f"query {ranked.title}")
@@ -66,7 +68,8 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
                 s = hit.sample
                 drawn.add_row(str(hit.rank), f"{max(hit.distance, 0.0):.4f}", s.key, s.person or "", s.camera or "")
             Console().print(drawn)
-    header = {"model": found.fingerprint, "gallery": found.source, "distance": found.embedding.metric}
+        typer.echo(f"model {answered}")
+    header = {"model": str(answered), "gallery": found.source, "distance": found.embedding.metric}
     written = show(lists, sheet, page, header)
     if table is not None:
         write_text(table, _csv(lists))
@@ -83,7 +86,7 @@ def _query(asked: FileSearch, embedder: Embedder | None) -> tuple[EmbeddedCrops,
         crops = load_embeddings(Path(query))
         rows = [i for i, s in enumerate(crops.samples) if only is None or only in s.key]
         picked = tuple(crops.samples[i] for i in rows)
-        return EmbeddedCrops(crops.embedding.select(rows), picked, crops.fingerprint, crops.source), []
+        return replace(crops, embedding=crops.embedding.select(rows), samples=picked), []
     assert embedder is not None
     dataset = crops_of(query)
     samples = [s for s in dataset.samples if only is None or only in s.key]
@@ -92,7 +95,8 @@ def _query(asked: FileSearch, embedder: Embedder | None) -> tuple[EmbeddedCrops,
     if asked.box is not None:
         samples = [_boxed(sample, asked.box) for sample in samples]
     embedding, store = embed_samples(embedder, samples, asked.cache, dataset.parsing_scheme)
-    return EmbeddedCrops(embedding, store.samples, embedder.summary.fingerprint, query), [str(bad) for bad in store.bad]
+    crops = embedded_by(embedder.summary, embedding, samples=store.samples, source=query)
+    return crops, [str(bad) for bad in store.bad]
 
 
 def _boxed(sample: Sample, box: Box) -> Sample:

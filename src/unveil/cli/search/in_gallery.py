@@ -112,6 +112,7 @@ def _print(found: Found, asked: GallerySearch) -> None:
         f"{found.candidates} rows, {found.rescored} compared exactly (coarse stage: {found.coarse}), "
         f"{found.milliseconds:.0f} ms; query {found.query_hash}"
     )
+    typer.echo(f"model {found.model}")
 
 
 def _query(

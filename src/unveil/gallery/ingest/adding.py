@@ -77,8 +77,10 @@ def open_gallery(store: Store, name: str, engine: Engine, keep: float | None = N
     Raises:
         DataError: the gallery was made with another model.
     """
-    info = engine.space_info
-    space = Space(engine.fingerprint, info.names, info.dimension, info.metric, info.weights, info.input)
+    info, model = engine.space_info, engine.summary
+    space = Space(
+        model.fingerprint, info.names, info.dimension, info.metric, info.weights, info.input, model.name, model.licence
+    )
     return store.create(name, space, keep)
 
 

@@ -62,6 +62,7 @@ def report_dict(found: Found) -> dict[str, Any]:
     """Return a report as plain values for JSON, without pictures."""
     seen = sightings(found)
     return {
+        "model": found.model.to_dict(),
         "protocol": dict(found.protocol),
         "query_hash": found.query_hash,
         "candidates": found.candidates,
@@ -136,6 +137,7 @@ def _page(found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: 
         sections.append(Panel("How it was searched", head=("what", ""), rows=tuple(found.protocol.items())))
         header = {
             "searched": f"{found.candidates} rows, {found.rescored} compared exactly, {found.milliseconds:.0f} ms",
+            "model": str(found.model),
             "query": found.query_hash,
             "faces": "blurred" if blur_faces else "as recorded",
         }

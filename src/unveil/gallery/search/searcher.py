@@ -16,6 +16,7 @@ from unveil.gallery.scoring.ranking import coarse_query, named_parts, part_means
 from unveil.gallery.scoring.reasons import mode_note, reasons
 from unveil.gallery.search.in_memory_index import LIMIT_BYTES, Resident
 from unveil.gallery.store.protocol import Store
+from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding
 
 MOST_CROPS = 64
@@ -105,6 +106,7 @@ class Found:
         notes: sentences that a user must see.
         threshold: distance up to which a hit is a match; ``None`` in a gallery that nobody calibrated.
         protocol: how it was searched, in words, for reports.
+        model: which model the rows and the query were embedded by.
     """
 
     hits: tuple[Hit, ...]
@@ -118,6 +120,7 @@ class Found:
     notes: tuple[str, ...] = ()
     threshold: float | None = None
     protocol: Mapping[str, str] = field(default_factory=dict)
+    model: ModelIdentity = field(kw_only=True)
 
 
 class Searcher:
@@ -171,6 +174,7 @@ class Searcher:
             notes=_notes(query, info, candidates, model, match),
             threshold=None if model is None else model.threshold,
             protocol=_protocol(query, info, where, coarse),
+            model=info.space.identity,
         )
 
     def query_of(self, ids: Sequence[int], **settings: object) -> Query:
@@ -282,7 +286,7 @@ def _protocol(query: Query, info: GalleryInfo, where: Filter, coarse: str) -> di
     judged = f", {len(query.confirmed)} confirmed and {len(query.rejected)} rejected rows"
     return {
         "gallery": f"{info.name}, revision {info.revision}, {info.crops} crops and {info.tracklets} tracklets",
-        "model": info.space.fingerprint,
+        "model": str(info.space.identity),
         "query": f"{query.hash}: {len(query.positives)} crops, {len(query.negatives or ())} of others{judged}",
         "filters": "; ".join(filters) or "none",
         "clothes": {"same": "the same", "changed": "may have changed"}[query.mode],

@@ -25,7 +25,7 @@ from unveil.server.routes.names import (
     SearchName,
     TheService,
 )
-from unveil.server.schemas import FeedbackIn, HitOut, ItemOut, Piece, SearchIn, SearchOut, finite
+from unveil.server.schemas import FeedbackIn, HitOut, ItemOut, ModelOut, Piece, SearchIn, SearchOut, finite
 from unveil.server.service import Service
 from unveil.server.tokens import Caller
 
@@ -82,8 +82,9 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
     name = service.searches.put(caller.name, made, size=held)
     service.metrics.searches.labels(info.name).inc()
     return SearchOut(
-        search=name, query_hash=found.query_hash, calibrated=found.calibrated, match=found.match,
-        threshold=found.threshold, candidates=found.candidates, rescored=found.rescored,
+        search=name, query_hash=found.query_hash, model=ModelOut.model_validate(found.model.to_dict()),
+        calibrated=found.calibrated, match=found.match, threshold=found.threshold,
+        candidates=found.candidates, rescored=found.rescored,
         milliseconds=round(found.milliseconds, 3), notes=list(found.notes),
         hits=[_hit(rank, hit) for rank, hit in enumerate(found.hits, 1)],
     )  # fmt: skip

@@ -7,6 +7,10 @@ import { drawTimeline } from "./timeline.js";
 
 const MOST = 64;
 
+function modelText({ name, fingerprint, licence }) {
+  return `Model ${name ? `${name} (${fingerprint})` : fingerprint}, licence ${licence ?? "not stated"}`;
+}
+
 /** `on` has failed(error), from(item), add(item), not(item), again(). */
 export function createResults(on) {
   let answer = null;
@@ -38,6 +42,7 @@ export function createResults(on) {
     const kind = found.hits.length && found.hits.every((hit) => hit.item.kind === "tracklet") ? "track" : "result";
     byId("title").textContent = found.hits.length ? count(found.hits.length, kind) : "Nothing found";
     byId("facts").textContent = `${count(found.candidates, "row")} took part, ${found.rescored.toLocaleString()} compared by parts, ${Math.round(found.milliseconds)} ms`;
+    byId("model").textContent = modelText(found.model);
     verdict();
     const context = { gallery: info.name, parts: info.parts, search: found.search, farthest: Math.max(1, ...found.hits.flatMap((hit) => Object.values(hit.parts))) };
     byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, judge })));
