@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Step
 from unveil.nn.backbone import Backbone
-from unveil.nn.neck import bn_neck, linear_classifier
+from unveil.nn.neck import bn_neck, linear_classifier, projection
 from unveil.nn.pooling import PoolingName, build_pooling
 from unveil.records import Batch, Embedding
 
@@ -28,11 +28,16 @@ class BoTSettings:
         pool: how the map becomes a vector.
         margin: of the triplet loss; 0 means the soft margin.
         smoothing: eps of the label smoothing.
+        neck: whether the BNNeck is there (section 3.5); without it losses and test see the same vector.
+        projection: length of a fully connected layer with batch norm and ReLU behind the pooling, as OSNet has it (Zhou
+            et al., ICCV 2019, section 3.2); 0 means none.
     """
 
     pool: PoolingName = "avg"
     margin: float = 0.3
     smoothing: float = 0.1
+    neck: bool = True
+    projection: int = 0
 
 
 class BoT(Method):
@@ -44,12 +49,14 @@ class BoT(Method):
     def __init__(self, backbone: Backbone, space: LabelSpace, settings: BoTSettings) -> None:
         super().__init__(backbone, space, settings)
         self.pool = build_pooling(settings.pool, backbone.channels)
-        self.neck = bn_neck(self.pool.out_channels)
-        self.classifier = linear_classifier(self.pool.out_channels, space.persons)
+        channels = settings.projection or self.pool.out_channels
+        self.projection = projection(self.pool.out_channels, channels) if settings.projection else nn.Identity()
+        self.neck = bn_neck(channels) if settings.neck else nn.Identity()
+        self.classifier = linear_classifier(channels, space.persons)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id`` (section 3.3) and ``triplet`` (section 3.5)."""
-        features = self.pool(self.backbone(batch.images))
+        features = self._features(batch)
         logits = self.classifier(self.neck(features))
         return {
             "id": cross_entropy(logits, batch.persons, self.settings.smoothing),
@@ -58,5 +65,8 @@ class BoT(Method):
 
     def embed(self, batch: Batch) -> Embedding:
         """Return one vector a crop, the one behind the neck, compared by cosine."""
-        vectors = self.neck(self.pool(self.backbone(batch.images)))
+        vectors = self.neck(self._features(batch))
         return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
+
+    def _features(self, batch: Batch) -> Tensor:
+        return self.projection(self.pool(self.backbone(batch.images)))

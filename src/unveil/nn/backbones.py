@@ -25,6 +25,9 @@ def _osnet(width: float, ain: bool, last_stride: int) -> Backbone:
 BACKBONES: dict[str, Callable[[int], Backbone]] = {
     **{f"resnet{depth}": partial(ResNet, depth) for depth in (18, 34, 50, 101)},
     **{f"resnet{depth}_ibn_a": partial(ResNet, depth, ibn=True) for depth in (18, 34, 50, 101)},
+    **{f"resnet{depth}_ceil": partial(ResNet, depth, stem="ceil") for depth in (18, 34, 50, 101)},
+    **{f"resnet{depth}_ibn_a_ceil": partial(ResNet, depth, ibn=True, stem="ceil") for depth in (18, 34, 50, 101)},
+    **{f"resnet{depth}_no_relu": partial(ResNet, depth, stem="no_relu") for depth in (18, 34, 50, 101)},
     "resnet18_x0_5": partial(ResNet, 18, width=0.5),
     **{f"efficientnet_lite{number}": partial(EfficientNetLite, number) for number in SCALES},
     **{f"osnet_{name}": partial(_osnet, width, False) for name, width in WIDTHS.items()},

@@ -21,6 +21,11 @@ def cal_neck(channels: int) -> nn.BatchNorm1d:
     return neck
 
 
+def projection(channels: int, out_channels: int) -> nn.Sequential:
+    """Return a fully connected layer with batch norm and ReLU, the last one before OSNet's classifier (ICCV 2019)."""
+    return nn.Sequential(nn.Linear(channels, out_channels), nn.BatchNorm1d(out_channels), nn.ReLU(inplace=True))
+
+
 def linear_classifier(channels: int, classes: int, std: float = 0.001, bias: bool = False) -> nn.Linear:
     """Return a classifier with small random weights.
 

@@ -7,6 +7,7 @@ as it is, without its classifier ``fc``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -83,12 +84,15 @@ def _shortcut(channels_in: int, channels: int, stride: int) -> nn.Sequential | N
     return nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
 
 
-_LAYOUTS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
+LAYOUTS: dict[int, tuple[type[BasicBlock] | type[Bottleneck], tuple[int, int, int, int]]] = {
     18: (BasicBlock, (2, 2, 2, 2)),
     34: (BasicBlock, (3, 4, 6, 3)),
     50: (Bottleneck, (3, 4, 6, 3)),
     101: (Bottleneck, (3, 4, 23, 3)),
 }
+
+
+Stem = Literal["padded", "ceil", "no_relu"]
 
 
 class ResNet(Backbone):
@@ -99,17 +103,22 @@ class ResNet(Backbone):
         last_stride: stride of layer4; 1 gives a map of 1/16 of the image, 2 of 1/32.
         ibn: IBN-a in every block of layer1 .. layer3.
         width: factor on all channels; only 1 takes weights of torchvision.
+        stem: what precedes layer1: "padded" as in torchvision; "ceil", a pooling without padding that rounds up, as in
+            FastReID; "no_relu", no ReLU behind the first batch norm, as in the published code of BoT.
     """
 
-    def __init__(self, depth: int, last_stride: int = 1, ibn: bool = False, width: float = 1.0) -> None:
+    def __init__(
+        self, depth: int, last_stride: int = 1, ibn: bool = False, width: float = 1.0, *, stem: Stem = "padded"
+    ) -> None:
         super().__init__()
-        block, counts = _LAYOUTS[depth]
-        stem = round(64 * width)
-        self.conv1 = nn.Conv2d(3, stem, 7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(stem)
-        self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
-        channels, total, stages = stem, 4, []
+        block, counts = LAYOUTS[depth]
+        channels = round(64 * width)
+        self.conv1 = nn.Conv2d(3, channels, 7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.relu = nn.Identity() if stem == "no_relu" else nn.ReLU(inplace=True)
+        ceil = stem == "ceil"
+        self.maxpool = nn.MaxPool2d(3, stride=2, padding=0 if ceil else 1, ceil_mode=ceil)
+        total, stages = 4, []
         for number, (count, stride) in enumerate(zip(counts, (1, 2, 2, last_stride), strict=True), 1):
             inner = round(32 * 2**number * width)
             norm: Norm = IBN if ibn and number < 4 else nn.BatchNorm2d

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _codecs
+import errno
 import re
 import warnings
 from collections.abc import Mapping
@@ -40,6 +41,8 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore")  # on pickles of other kinds, which are refused in words below
             content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as e:
+        if e.errno == errno.EINVAL:  # PyTorch seeks before the beginning of an archive that was cut
+            raise CheckpointError(f"weights {path} cannot be read: its archive is cut short or damaged") from None
         raise CheckpointError(f"cannot read weights {path}: {e.strerror or e}") from None
     except Exception as e:  # a damaged file can make the unpickler raise anything
         raise CheckpointError(f"weights {path} {_why(e)}") from None

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from unveil.cli import help_panels
+from unveil.cli.models import importing
 from unveil.errors import CheckpointError, nearest
 
 if TYPE_CHECKING:
@@ -100,6 +101,9 @@ def add(
     from unveil.inference.adding import add_model
 
     typer.echo(str(add_model(file, like, changes=dict(map(_pair, values or ())), name=name, replace=replace)))
+
+
+app.command("import", epilog=help_panels.EXIT_CODES)(importing.command)
 
 
 @app.command(epilog=help_panels.EXIT_CODES)
