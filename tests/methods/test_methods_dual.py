@@ -42,11 +42,22 @@ def _normalised(batch: Batch) -> Batch:
 def test_recoloured_crops_have_no_outfit_and_other_clothes_only():
     batch = _batch()
     changed = _method(recoloured=1.0).expand(batch)
-    assert (changed.clothes == -1).all()
+    assert torch.equal(changed.images[:2], batch.images[:2]) and torch.equal(changed.clothes[:2], batch.clothes[:2])
+    assert (changed.clothes[2:] == -1).all()
     clothed = (batch.parsing >= 7).unsqueeze(1).expand(-1, 3, -1, -1)
     assert torch.equal(changed.images[~clothed], batch.images[~clothed])
-    assert (changed.images[clothed] != batch.images[clothed]).float().mean() > 0.8
+    assert (changed.images[2:][clothed[2:]] != batch.images[2:][clothed[2:]]).float().mean() > 0.8
     assert torch.equal(_method(recoloured=0.0).expand(batch).images, batch.images)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_small_batch_always_has_two_crops_in_their_own_clothes(seed):
+    method = _method(recoloured=0.8).train()
+    torch.manual_seed(seed)
+    batch = method.expand(_batch(4))
+    assert (batch.clothes >= 0).sum() >= 2
+    terms = method.losses(batch.replace(images=batch.images.float() / 255), Step())
+    assert all(torch.isfinite(term) for term in terms.values())
 
 
 def test_an_unknown_outfit_trains_identity_and_maps_alone():

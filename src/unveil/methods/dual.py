@@ -34,6 +34,7 @@ MAPS = len(PAB6.labels)
 HEAD = PARTS.index("head")
 LENGTH = 4.0  # of normalised vectors in the soft-margin triplet, whose gap would else be at most 2
 MAP_STRIDE = 16  # of the map that parts are told on
+MIN_DRESSED = 2  # crops in their own clothes, of which the norm behind the appearance vectors takes its statistics
 
 
 @dataclass(frozen=True)
@@ -117,10 +118,12 @@ class Dual(Method):
         return Needs(train_parsing=WORN14.name, train_clothes=True)
 
     def expand(self, batch: Batch) -> Batch:
-        """Recolour the clothes of some crops, whose outfit is then unknown (-1)."""
+        """Recolour the clothes of some crops, whose outfit is then unknown (-1); at least two keep their clothes."""
         if batch.clothes is None or batch.parsing is None:
             raise DataError("dual trains on outfits and worn14 parsing maps, but the batch lacks them")
         chosen = torch.rand(len(batch)) < self.settings.recoloured
+        if int((~chosen).sum()) < MIN_DRESSED:
+            chosen[:MIN_DRESSED] = False
         rows = torch.nonzero(chosen).flatten().to(batch.images.device)
         if not len(rows):
             return batch.replace(erased=None)
