@@ -51,6 +51,23 @@ def test_verify(unveil, hashes, address):
     assert code == 1 and out == "entry 2 was altered: its text has another hash\n"
 
 
+def test_the_head_is_noted_for_a_witness_and_held_against_the_log(unveil, hashes, store, tmp_path):
+    notes = tmp_path / "heads.jsonl"
+    code, out, _ = unveil("head")
+    assert code == 0 and {"number": 3, "hash": hashes[-1]}.items() <= json.loads(out).items()
+    assert unveil("head", "--to", notes)[0] == 0
+    store.log({"who": "ann", "action": "list"})
+    assert unveil("head", "--to", notes)[0] == 0
+    assert len(notes.read_text().splitlines()) == 2
+    assert unveil("verify", "--notes", notes)[0] == 0
+    notes.write_text(notes.read_text() + json.dumps({"number": 2, "hash": "e" * 64}) + "\n")
+    code, out, _ = unveil("verify", "--notes", notes)
+    assert code == 1 and "written anew" in out
+    notes.write_text(notes.read_text() + "no JSON\n")
+    assert unveil("verify", "--notes", notes)[0] == 2
+    assert unveil("head", "--to", tmp_path / "nowhere" / "x")[0] == 2
+
+
 def test_show(unveil, hashes):
     code, out, _ = unveil("show", "--json")
     assert code == 0 and [json.loads(line)["hash"] for line in out.splitlines()] == hashes

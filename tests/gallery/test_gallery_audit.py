@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import subprocess
 import sys
 
@@ -9,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from unveil.errors import DataError
+from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit
 from unveil.gallery.store.opening import open_store
 
@@ -34,7 +36,7 @@ def head(links):
 def test_a_whole_chain_is_sound():
     links = chain(5)
     assert audit.wrong(links, head(links)) == [] == audit.wrong([], head([]))
-    assert audit.wrong(links, head(links), noted=links[2].hash) == []
+    assert audit.wrong(links, head(links), noted=[(None, links[2].hash)]) == []
     assert links[3].entry() == {**entry(3), "number": 4, "time": 1.7e9 + 3}
 
 
@@ -67,7 +69,7 @@ def test_a_chain_that_was_forged_as_a_whole_lacks_the_noted_hash():
     links = chain(4)
     forged = [audit.sealed({"who": "x", "action": "y"}, 1, 0.0, audit.START)]
     assert audit.wrong(forged, head(forged)) == []
-    assert "written anew" in audit.wrong(forged, head(forged), noted=links[1].hash)[0]
+    assert "written anew" in audit.wrong(forged, head(forged), noted=[(None, links[1].hash)])[0]
 
 
 @pytest.mark.parametrize(
@@ -92,7 +94,7 @@ def test_the_store_keeps_the_chain_and_gives_it_back(store):
     assert [e["hash"] for e in store.entries("shop")] == hashes
     assert [e["number"] for e in store.entries()] == [1, 2, 3, 4, 5]
     assert {**entry(2), "number": 3}.items() <= list(store.entries())[2].items()
-    assert audit.wrong(store.links(), store.head(), noted=hashes[1]) == []
+    assert audit.wrong(store.links(), store.head(), noted=[(2, hashes[1])]) == []
 
 
 @pytest.mark.parametrize("sql", ["UPDATE audit SET entry = '{}'", "DELETE FROM audit", "TRUNCATE audit"])
@@ -138,3 +140,60 @@ def test_processes_that_log_at_once_make_one_chain(address):
     assert sorted(e["who"] for e in store.entries()) == ["ann"] * 20 + ["bob"] * 20
     assert audit.wrong(store.links(), store.head()) == []
     store.close()
+
+
+def test_a_clock_that_ran_backwards_is_said_and_a_small_step_is_not():
+    links, last = [], audit.START
+    for number, time in enumerate((1.7e9, 1.7e9 + 60, 1.7e9 + 59.5, 1.7e9 - 3600, 1.7e9 + 61), 1):
+        links.append(audit.sealed(entry(number), number, time, last))
+        last = links[-1].hash
+    said = audit.wrong(links, head(links))
+    assert len(said) == 1 and said[0].startswith("entry 4 ") and "backwards" in said[0]
+
+
+def test_a_noted_hash_at_another_number_is_said():
+    links = chain(3)
+    said = audit.wrong(links, head(links), noted=[(2, links[2].hash), (1, links[0].hash)])
+    assert len(said) == 1 and "entry 3" in said[0]
+
+
+def test_the_user_is_whom_the_system_knows(monkeypatch):
+    pwd = pytest.importorskip("pwd")
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.setenv(name, "somebody else")
+    number = os.getuid()
+    assert audit.user().startswith(f"{pwd.getpwuid(number).pw_name} (uid {number}")
+
+
+@pytest.mark.parametrize("outcome", ["done", "failed", "no room for the end"])
+def test_what_is_done_is_entered_before_and_after(outcome):
+    entries = []
+
+    def log(entry):
+        if entries and outcome == "no room for the end":
+            raise UnveilError("the disk is full")
+        entries.append(entry)
+        return f"hash {len(entries)}"
+
+    errors = {"done": contextlib.nullcontext(), "failed": pytest.raises(ValueError, match="x")}
+    error = errors.get(outcome, pytest.raises(UnveilError, match="full"))
+    with error, audit.audited(log, {"who": "ann", "action": "add", "details": {"source": "a"}}) as told:
+        assert [e["details"] for e in entries] == [{"source": "a", "state": "begun"}]
+        told["crops"] = 3
+        if outcome == "failed":
+            raise ValueError("x")
+    last = entries[-1]["details"]
+    if outcome == "done":
+        assert last == {"source": "a", "crops": 3, "state": "done", "begun": "hash 1"}
+    elif outcome == "failed":
+        assert last == {"source": "a", "crops": 3, "state": "failed", "error": "ValueError", "begun": "hash 1"}
+    else:
+        assert len(entries) == 1
+
+
+def test_nothing_is_begun_that_cannot_be_entered():
+    def full(entry):
+        raise UnveilError("the disk is full")
+
+    with pytest.raises(UnveilError, match="full"), audit.audited(full, {"who": "ann", "action": "add"}):
+        pytest.fail("it was begun")

@@ -7,27 +7,79 @@ to time: `wrong` says whether the chain still has it.
 
 from __future__ import annotations
 
-import getpass
+import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
-from unveil.errors import DataError
+from unveil.errors import DataError, UnveilError
 
 START = "0" * 64
 FIELDS = ("who", "role", "action", "why", "gallery", "query", "results", "details")
 NEEDED = ("who", "action")
 MOST_BYTES = 100_000
+NO_LOGIN = 2**32 - 1
+CLOCK_SECONDS = 1.0  # that clocks of two machines may differ by, or be set back by a time server
 
 
 def user() -> str:
-    """Return who runs this process, for the log."""
+    """Return who runs this process, for the log: as the system knows it, whatever the environment says.
+
+    Where somebody signed in as one account and works as another (``sudo``), both are named.
+    """
     try:
-        return getpass.getuser()
-    except (KeyError, OSError):
+        import pwd
+    except ImportError:  # there, the environment is not asked either
+        return os.getlogin()
+    real = os.getuid()
+    who = f"{_account(real, pwd)} (uid {real})"
+    with contextlib.suppress(OSError, ValueError):
+        signed_in = int(Path("/proc/self/loginuid").read_text())
+        if signed_in not in (real, NO_LOGIN):
+            who = f"{who[:-1]}, signed in as {_account(signed_in, pwd)}, uid {signed_in})"
+    return who
+
+
+def _account(number: int, pwd: Any) -> str:
+    try:
+        return str(pwd.getpwuid(number).pw_name)
+    except KeyError:
         return "unknown"
+
+
+@contextlib.contextmanager
+def audited(log: Callable[[Mapping[str, Any]], str], entry: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Enter what is about to be done, and how it ended: what cannot be entered is not begun.
+
+    A process that is killed in between, or a disk that is full, leaves the first entry: it says that rows may have
+    changed, and no second one says how many.
+
+    Args:
+        log: appends an entry, as `Store.log` does.
+        entry: see `checked`; its details get "state": "begun", "done" or "failed", and "begun": hash of the first.
+
+    Yields:
+        Details of the outcome, to be filled in.
+
+    Raises:
+        UnveilError: the entry cannot be made.
+    """
+    details = dict(entry.get("details") or {})
+    begun = log({**entry, "details": {**details, "state": "begun"}})
+    outcome: dict[str, Any] = {}
+    try:
+        yield outcome
+    except BaseException as e:
+        with contextlib.suppress(UnveilError):
+            failed = {"state": "failed", "error": type(e).__name__, "begun": begun}
+            log({**entry, "details": {**details, **outcome, **failed}})
+        raise
+    log({**entry, "details": {**details, **outcome, "state": "done", "begun": begun}})
 
 
 @dataclass(frozen=True)
@@ -79,15 +131,58 @@ def sealed(fields: Mapping[str, Any], number: int, time: float, previous: str) -
     return Link(number, text, previous, _hash(previous, text))
 
 
-def wrong(links: Iterable[Link], head: tuple[int, str] | None = None, noted: str | None = None) -> list[str]:
+def note(number: int, hash: str, *, time: float) -> str:
+    """Return the end of the log as a line of JSON, to be kept elsewhere."""
+    return json.dumps({"time": round(time, 3), "number": number, "hash": hash})
+
+
+def append_note(path: Path, line: str) -> None:
+    """Append a line to a file, and wait until the disk has it.
+
+    Raises:
+        UnveilError: it cannot be written.
+    """
+    try:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as e:
+        raise UnveilError(f"cannot write {path}: {e.strerror or e}") from e
+
+
+def read_notes(path: Path) -> list[tuple[int | None, str]]:
+    """Return number and hash of every line of a file of notes.
+
+    Raises:
+        DataError: it cannot be read, or a line is no note.
+    """
+    notes: list[tuple[int | None, str]] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        for found in (json.loads(line) for line in lines if line.strip()):
+            notes.append((int(found["number"]), str(found["hash"])))
+    except OSError as e:
+        raise DataError(f"{path} cannot be read: {e.strerror or e}") from None
+    except (ValueError, KeyError, TypeError):
+        raise DataError(
+            f'{path}: after {len(notes)} notes comes a line that is none; expected {{"number": ..., "hash": ...}}'
+        ) from None
+    return notes
+
+
+def wrong(
+    links: Iterable[Link], head: tuple[int, str] | None = None, noted: Iterable[tuple[int | None, str]] = ()
+) -> list[str]:
     """Return one sentence for every break in the chain; empty when it is whole.
 
     Args:
         links: the whole log in order.
         head: number and hash that the last entry must have.
-        noted: a hash noted elsewhere that must be in the chain.
+        noted: hashes noted elsewhere that must be in the chain, with the number of their entry where it is known.
     """
-    said, last, number, seen = [], START, 0, noted in (None, START)
+    said, last, number, latest = [], START, 0, 0.0
+    wanted = {hash: at for at, hash in noted if hash != START}
     for link in links:
         if link.number != number + 1:
             said.append(f"after entry {number} comes entry {link.number}: entries were removed, added or reordered")
@@ -97,13 +192,25 @@ def wrong(links: Iterable[Link], head: tuple[int, str] | None = None, noted: str
             said.append(f"entry {link.number} was altered: its text has another hash")
         elif link.entry().get("number") != link.number:
             said.append(f"entry {link.number} was moved: its text says number {link.entry().get('number')}")
+        else:
+            time = float(link.entry().get("time", latest))
+            if time < latest - CLOCK_SECONDS:
+                said.append(
+                    f"entry {link.number} is of {_moment(time)}, one before it of {_moment(latest)}: the clock ran "
+                    "backwards"
+                )
+            latest = max(latest, time)
         number, last = link.number, link.hash
-        seen = seen or link.hash == noted
+        if wanted.pop(link.hash, link.number) not in (None, link.number):
+            said.append(f"the noted hash {link.hash} is that of entry {link.number}, not of the one that was noted")
     if head is not None and head != (number, last):
         said.append(f"the log ends with entry {number}, it should end with entry {head[0]}: its end was changed")
-    if not seen:
-        said.append(f"no entry has the noted hash {noted}: the log was written anew")
+    said += [f"no entry has the noted hash {hash}: the log was written anew" for hash in wanted]
     return said
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def _text(fields: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import time
 from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,21 +29,49 @@ def verify(
     store: StoreOption = None,
     folder: FolderOption = None,
     noted: Annotated[str | None, typer.Option(help="Hash noted elsewhere that the log must have.")] = None,
+    notes: Annotated[Path | None, typer.Option(help="File of `unveil audit head --to`: all its hashes.")] = None,
 ) -> None:
     """Check the whole chain; print the last hash, to be noted where nobody who can write the database can write.
 
-    **Example:** `unveil audit verify --noted 3f0c...`
+    **Examples:** `unveil audit verify --noted 3f0c...`, `unveil audit verify --notes /mnt/witness/heads.jsonl`
     """
     from unveil.gallery import audit
 
+    witnessed = [] if notes is None else audit.read_notes(notes)
+    if noted is not None:
+        witnessed.append((None, noted))
     with opened(store, folder) as log:
         head = log.head()
-        wrong = audit.wrong(log.links(), head, noted)
+        wrong = audit.wrong(log.links(), head, witnessed)
     for sentence in wrong:
         typer.echo(sentence)
     if wrong:
         raise typer.Exit(1)
     typer.echo(f"{head[0]} entries, sound; last hash {head[1]}")
+
+
+@app.command(epilog=help_panels.EXIT_CODES)
+def head(
+    to: Annotated[
+        Path | None, typer.Option(help="File to append it to, where nobody who can write the database can write.")
+    ] = None,
+    store: StoreOption = None,
+    folder: FolderOption = None,
+) -> None:
+    """Print the last entry's number and hash as one line of JSON, for a witness to keep or to sign.
+
+    **Examples:** `unveil audit head --to /mnt/witness/heads.jsonl`,
+    `unveil audit head > head.json && ssh-keygen -Y sign -n unveil -f key head.json`
+    """
+    from unveil.gallery import audit
+
+    with opened(store, folder) as log:
+        line = audit.note(*log.head(), time=time.time())
+    if to is None:
+        typer.echo(line)
+        return
+    audit.append_note(to, line)
+    typer.echo(f"{line} noted in {to}", err=True)
 
 
 @app.command(epilog=help_panels.EXIT_CODES)
@@ -61,7 +90,7 @@ def show(
     **Example:** `unveil audit show --gallery station --last 5`
     """
     with opened(store, folder) as log:
-        wanted = (entry for entry in log.entries(gallery) if who is None or entry["who"] == who)
+        wanted = (entry for entry in log.entries(gallery) if who is None or _is_of(entry, who))
         entries = list(deque(wanted, last))
     if as_json:
         for entry in entries:
@@ -100,6 +129,11 @@ def export(
         writer.writerows([_cell(entry, column) for column in COLUMNS] for entry in entries)
         write_text(out, text.getvalue())
     typer.echo(f"wrote {len(entries)} entries to {out}", err=True)
+
+
+def _is_of(entry: dict[str, Any], who: str) -> bool:
+    """Whether an entry is somebody's: by the whole name, or by that of the account."""
+    return entry["who"] == who or str(entry["who"]).startswith(f"{who} (")
 
 
 def _cell(entry: dict[str, Any], column: str) -> str:
