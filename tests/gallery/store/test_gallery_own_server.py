@@ -69,7 +69,7 @@ def test_a_copy_of_a_folder_whose_server_runs_is_refused_and_the_original_is_lef
             told = subprocess.run(
                 [sys.executable, "-m", "unveil", *command, "--folder", str(copy)], capture_output=True, text=True
             )
-            assert told.returncode == 2 and "while nothing has them open" in told.stderr, told.stderr
+            assert told.returncode == 2 and "`unveil gallery backup`" in told.stderr, told.stderr
             assert str(fresh_folder) in told.stderr.replace("\n", "")
         assert store.info("shop").crops == 5 and store.verify("shop") == []
         store.close()

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from unveil.cli import help_panels
 from unveil.cli.gallery import add as gallery_add
+from unveil.cli.gallery import backup as gallery_backup
 from unveil.cli.gallery import calibrate as gallery_calibrate
 from unveil.cli.gallery import index as gallery_index
 from unveil.cli.gallery import rows as gallery_rows
@@ -102,6 +103,8 @@ def verify(name: Name, store: StoreOption = None, folder: FolderOption = None, a
 
 
 app.command("calibrate", epilog=help_panels.EXIT_CODES)(gallery_calibrate.command)
+app.command("backup", epilog=help_panels.EXIT_CODES)(gallery_backup.backup)
+app.command("restore", epilog=help_panels.EXIT_CODES)(gallery_backup.restore)
 app.command("index", epilog=help_panels.EXIT_CODES)(gallery_index.command)
 app.command("delete", epilog=help_panels.EXIT_CODES)(gallery_rows.delete)
 app.command("expire", epilog=help_panels.EXIT_CODES)(gallery_rows.expire)

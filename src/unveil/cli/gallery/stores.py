@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from unveil.gallery.store.protocol import Store
 
 StoreOption = Annotated[
-    str | None, typer.Option(help="postgresql://...; an own PostgreSQL by default.", rich_help_panel=help_panels.STORE)
+    str | None,
+    typer.Option(
+        help="postgresql://..., or read-only:PATH of a backup; an own PostgreSQL by default.",
+        rich_help_panel=help_panels.STORE,
+    ),
 ]
 FolderOption = Annotated[
     Path | None, typer.Option(help="Where the own PostgreSQL keeps its data.", rich_help_panel=help_panels.STORE)

@@ -183,6 +183,8 @@ class Connections:
                 f"the store at {self.where} did not answer within {seconds or SECONDS_TO_ANSWER:g} s: {again}; try "
                 "again when it has less to do"
             )
+        if isinstance(e, errors.ReadOnlySqlTransaction):
+            return UnveilError("this store was opened to be read only: nothing in it can be changed")
         if isinstance(e, errors.DiskFull):
             return UnveilError(
                 f"the disk of the store at {self.where} is full ({said}): nothing of this step was kept; free some "

@@ -10,13 +10,15 @@ from unveil.gallery.store import own_server
 from unveil.gallery.store.milvus import MilvusStore
 from unveil.gallery.store.postgres import PostgresStore
 from unveil.gallery.store.protocol import Store
+from unveil.gallery.store.read_only import PREFIX, ReadOnlyStore
 
 
 def open_store(address: str | None = None, folder: Path | None = None) -> Store:
     """Open the store of galleries.
 
     Args:
-        address: ``postgresql://...``; with ``+milvus=http://...`` appended coarse search runs on Milvus. ``None``:
+        address: ``read-only:PATH`` opens a copy of a backup or of a folder of galleries, which must not change;
+            ``postgresql://...``; with ``+milvus=http://...`` appended coarse search runs on Milvus. ``None``:
             ``$UNVEIL_STORE``, else an own PostgreSQL under ``folder``.
         folder: where the own server keeps its data; ``unveil/galleries`` in the user's data folder by default.
 
@@ -24,9 +26,14 @@ def open_store(address: str | None = None, folder: Path | None = None) -> Store:
         MissingExtraError: the client of that engine is not installed.
         UnveilError: the server cannot be reached or started, or was written by a newer version.
     """
-    named, milvus, url = (address or os.environ.get("UNVEIL_STORE") or "").partition("+milvus=")
+    asked = address or os.environ.get("UNVEIL_STORE") or ""
+    if asked.startswith(PREFIX):
+        return ReadOnlyStore(Path(asked.removeprefix(PREFIX)))
+    named, milvus, url = asked.partition("+milvus=")
     if named and not named.startswith(("postgresql://", "postgres://")):
-        raise DataError(f"the address of a store begins with postgresql://, got {named.partition('://')[0]!r}")
+        raise DataError(
+            f"the address of a store begins with postgresql:// or read-only:, got {named.partition('://')[0]!r}"
+        )
     if milvus and not url.startswith(("http://", "https://")):
         raise DataError("the address of Milvus begins with http:// or https://")
     galleries = own_server.default_folder() if folder is None else folder

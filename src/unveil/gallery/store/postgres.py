@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from unveil.errors import DataError, nearest
 from unveil.gallery import audit
 from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
 from unveil.gallery.store import checking, hnsw, logbook, partitions, reading, rows, writing
+from unveil.gallery.store.backup import Manifest, restore_backup, write_backup
 from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
 from unveil.gallery.store.galleries import GALLERY, INFO, LARGEST_HALF, MOST_NUMBERS, NAME, checked_keep, shape, to_info
 from unveil.gallery.store.migrate import migrate
@@ -30,11 +32,15 @@ class PostgresStore:
     Args:
         address: gives the connection string; see `Connections`.
         seconds: how long a step may take.
+        migrated: whether the tables are known to be of the newest version.
     """
 
-    def __init__(self, address: Callable[[], str], seconds: float = SECONDS_TO_ANSWER) -> None:
+    def __init__(
+        self, address: Callable[[], str], seconds: float = SECONDS_TO_ANSWER, *, migrated: bool = False
+    ) -> None:
         self._connections = Connections(address, seconds)
-        migrate(self._connections)
+        if not migrated:
+            migrate(self._connections)
 
     def close(self) -> None:
         """Let go of all connections."""
@@ -203,6 +209,11 @@ class PostgresStore:
         partitions.wipe(self._connections, gallery)
         return len(gone)
 
+    def count_old(self, name: str, now: float) -> int:
+        """Return how many rows `expire` would find that are older than the gallery keeps them."""
+        with self._reading(name) as (cursor, gallery, info):
+            return 0 if info.keep is None else writing.count_old(cursor, gallery, now - info.keep)
+
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
         gone: list[int] = []
@@ -258,6 +269,14 @@ class PostgresStore:
     def head(self) -> tuple[int, str]:
         """Return number and hash of the last audit entry, kept apart from the log."""
         return logbook.head(self._connections)
+
+    def backup(self, path: Path) -> Manifest:
+        """Write the whole store to a file, as it is at this moment."""
+        return write_backup(self._connections, path)
+
+    def restore(self, path: Path) -> Manifest:
+        """Fill the store, which must be empty, from a backup."""
+        return restore_backup(self._connections, path)
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery; empty when sound."""

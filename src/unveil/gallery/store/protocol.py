@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from unveil.gallery import audit
 from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
+from unveil.gallery.store.backup import Manifest
 from unveil.records import Embedding
 
 PAGE = 500  # rows read at a time
@@ -104,6 +106,9 @@ class Store(Protocol):
         A tracklet takes its crops with it. A crop takes its tracklet, which was made of it; the other crops stay.
         """
 
+    def count_old(self, name: str, now: float) -> int:
+        """Return how many rows are older than the gallery keeps them; tracklets and crops that go with them apart."""
+
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
 
@@ -134,6 +139,12 @@ class Store(Protocol):
 
     def head(self) -> tuple[int, str]:
         """Return number and hash that the last audit entry must have."""
+
+    def backup(self, path: Path) -> Manifest:
+        """Write the whole store to a file, as it is at this moment, while others read and write."""
+
+    def restore(self, path: Path) -> Manifest:
+        """Fill the store, which must be empty, from a backup."""
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery (hashes, lengths, missing halves); empty when sound."""

@@ -100,11 +100,22 @@ def remove(cursor: psycopg.Cursor, gallery: int, where: Filter) -> list[int]:
 
 def remove_old(cursor: psycopg.Cursor, gallery: int, before: float) -> list[int]:
     """Delete rows that ended before a moment, or were added before it when their own time is no date."""
+    return _remove(cursor, gallery, *_old(gallery, before))
+
+
+def count_old(cursor: psycopg.Cursor, gallery: int, before: float) -> int:
+    """Return how many rows `remove_old` would find."""
+    sql, values = _old(gallery, before)
+    found = cursor.execute(f"SELECT count(*) FROM items i WHERE {sql}", values).fetchone()
+    return int(found[0]) if found else 0
+
+
+def _old(gallery: int, before: float) -> tuple[str, dict[str, Any]]:
     sql = (
         "i.gallery = %(gallery)s AND CASE WHEN coalesce(i.until, i.moment) >= %(date)s "
         "THEN coalesce(i.until, i.moment) ELSE i.added END < %(before)s"
     )
-    return _remove(cursor, gallery, sql, {"gallery": gallery, "before": before, "date": FIRST_DATE})
+    return sql, {"gallery": gallery, "before": before, "date": FIRST_DATE}
 
 
 def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str, Any]) -> list[int]:

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -56,7 +57,9 @@ def _signalled(pid: int, number: int) -> bool:
     return True
 
 
-def keep(data: Path, sockets: Path, command: list[str] | None, user: list[int] | None) -> None:
+def keep(
+    data: Path, sockets: Path, *, command: list[str] | None, user: list[int] | None, temporary: bool = False
+) -> None:
     """Start the server, or adopt one that runs, and stay until it has ended or nobody uses it.
 
     Args:
@@ -64,6 +67,7 @@ def keep(data: Path, sockets: Path, command: list[str] | None, user: list[int] |
         sockets: folder of its socket, removed in the end.
         command: what starts it; ``None`` when it runs already.
         user: user and group id to run it as; ``None`` for one's own.
+        temporary: whether the folder above the data goes with the server.
     """
     server = None
     if command is not None:
@@ -88,6 +92,8 @@ def keep(data: Path, sockets: Path, command: list[str] | None, user: list[int] |
         (sockets / name).unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         sockets.rmdir()
+    if temporary:
+        shutil.rmtree(data.parent, ignore_errors=True)
 
 
 def _lives(pid: int, server: subprocess.Popen[bytes] | None, seconds: float) -> bool:
@@ -120,4 +126,10 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.umask(0o077)
     given = json.loads(sys.argv[1])
-    keep(Path(given["data"]), Path(given["sockets"]), given["command"], given["user"])
+    keep(
+        Path(given["data"]),
+        Path(given["sockets"]),
+        command=given["command"],
+        user=given["user"],
+        temporary=given["temporary"],
+    )

@@ -45,7 +45,7 @@ def read(data: Path) -> Running | None:
         raise UnveilError(
             f"{data} is a copy of {lines[1]} made while the server there ran (or was moved while it ran). Opened, it "
             "would change the original, and a copy of files that were being written need not be whole: copy galleries "
-            f"while nothing has them open. Only if {lines[1]} is gone for good, remove {data / 'postmaster.pid'} and "
+            f"with `unveil gallery backup`. Only if {lines[1]} is gone for good, remove {data / 'postmaster.pid'} and "
             "check every gallery with `unveil gallery verify`"
         )
     if len(lines) < LINES:

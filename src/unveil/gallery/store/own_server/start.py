@@ -62,8 +62,12 @@ def default_folder() -> Path:
     return Path(named) if named else base / "unveil" / "galleries"
 
 
-def start(folder: Path) -> str:
+def start(folder: Path, *, temporary: bool = False) -> str:
     """Start the server of a folder, or attach to the running one; return its connection string.
+
+    Args:
+        folder: where its data are, or will be.
+        temporary: whether the folder goes when the server stops, however this process ends.
 
     Raises:
         MissingExtraError: the server is not installed.
@@ -92,7 +96,7 @@ def start(folder: Path) -> str:
             if use is None or use.process != os.getpid() or not _is_open(use.users, users):
                 use = _uses[data] = _Use(users.open("a+"), os.getpid())
                 fcntl.flock(use.users, fcntl.LOCK_SH)
-            return _answering(data, use)
+            return _answering(data, use, temporary=temporary)
         except (OSError, subprocess.SubprocessError, RuntimeError, psycopg.Error) as e:
             raise UnveilError(
                 f"the own PostgreSQL server in {data} does not start: {_reason(e, data)}; see {data / 'log'}"
@@ -163,7 +167,7 @@ def _check_version(data: Path) -> None:
         raise RuntimeError(f"it was made by PostgreSQL {version}, this is {binaries.VERSION}")
 
 
-def _answering(data: Path, use: _Use) -> str:
+def _answering(data: Path, use: _Use, *, temporary: bool) -> str:
     """Start a server or attach to it; return its connection string when it answers and is the one of this folder."""
     import psycopg
 
@@ -176,7 +180,7 @@ def _answering(data: Path, use: _Use) -> str:
         if not _is_kept(data):
             if starts == STARTS:
                 raise RuntimeError("it ended at once")
-            _start_keeper(data, use, running)
+            _start_keeper(data, use, running=running, temporary=temporary)
             starts += 1
         # A server that has much to recover answers late, and one that was killed this moment still looks alive.
         if running is not None and running.ready:
@@ -205,7 +209,7 @@ def _is_kept(data: Path) -> bool:
     return False
 
 
-def _start_keeper(data: Path, use: _Use, running: pidfile.Running | None) -> None:
+def _start_keeper(data: Path, use: _Use, *, running: pidfile.Running | None, temporary: bool) -> None:
     """Start what starts and stops the server; it adopts one that runs without (its keeper was killed)."""
     import fcntl
 
@@ -221,7 +225,7 @@ def _start_keeper(data: Path, use: _Use, running: pidfile.Running | None) -> Non
         return  # it starts at this moment
     else:
         sockets = running.sockets
-    told = {"data": str(data), "sockets": str(sockets), "command": command, "user": user}
+    told = {"data": str(data), "sockets": str(sockets), "command": command, "user": user, "temporary": temporary}
     with (data.parent / f".{data.name}.keeper.lock").open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # it keeps the lock that we take
         use.keeper = subprocess.Popen(
