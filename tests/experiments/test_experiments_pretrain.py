@@ -36,7 +36,7 @@ def unveil(monkeypatch):
 
 
 def words(world: Path, out: Path, minutes: float) -> list[str]:
-    return ["pretrain", "bot", "combined", "train.epochs=2", "--size", "tiny", "--world", f"world:{world}",
+    return ["pretrain", "bot", "dual", "train.eval_batch=64", "--size", "tiny", "--world", f"world:{world}",
             "--minutes", str(minutes), "--out", str(out)]  # fmt: skip
 
 
@@ -70,11 +70,11 @@ def test_slices_a_kill_shards_and_the_same_result_as_in_one_go(unveil, rendered,
     assert unveil(*words(rendered, once, 5)) == DONE
 
     rows = list(csv.DictReader((out / "runs" / "results.csv").open()))
-    assert {row["label"] for row in rows} == {"bot", "combined"} and {row["device"] for row in rows} == {"cpu"}
+    assert {row["label"] for row in rows} == {"bot", "dual"} and {row["device"] for row in rows} == {"cpu"}
     assert {row["protocol"].partition("#")[0] for row in rows} >= {"world-general", "world-sc", "world-cc"}
     assert (out / "runs" / "results.csv").read_bytes() == (once / "runs" / "results.csv").read_bytes()
 
-    for name in ("bot", "combined"):
+    for name in ("bot", "dual"):
         trained = load_model(out / "runs" / name / "0")
         assert trained.card.fingerprint == load_model(once / "runs" / name / "0").card.fingerprint
         target = tmp_path / f"{name}.safetensors"
@@ -89,7 +89,7 @@ def test_slices_a_kill_shards_and_the_same_result_as_in_one_go(unveil, rendered,
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["pretrain", "bott", "--size", "small", "--out", "OUT"], "no recipe 'bott-world'"),
+        (["pretrain", "bott", "--size", "small", "--out", "OUT"], "no recipe 'bott'"),
         (["pretrain", "bot", "--size", "tiny", "--world", "world:OUT/none", "--out", "OUT"], "failed"),
         (["pretrain", "bot", "--size", "tiny", "--out", "OUT/file/below"], "cannot write in"),
         (["models", "join", "OUT", "OUT/m.safetensors"], "manifest.json"),

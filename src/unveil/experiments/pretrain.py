@@ -37,7 +37,7 @@ class Size:
 
     Args:
         world: source of the crops to train and test on.
-        ending: of the recipes' names: ``-world`` has recipes for two cores.
+        ending: of the recipes' names where there is such a recipe: ``-world`` has recipes for two cores.
         changes: overrides of every recipe.
     """
 
@@ -56,6 +56,7 @@ SIZES = {
             "sampler.persons=2",
             "sampler.images=2",
             "train.epochs=2",
+            "train.frozen_engine=pytorch",
         ),
     ),
     "small": Size("world:small", "-world"),
