@@ -9,7 +9,7 @@ from typing import Self
 
 from unveil.api.crops import Crops, dataset_of
 from unveil.data.images import read_sample
-from unveil.gallery.audit import user
+from unveil.gallery.audit import audited, user
 from unveil.gallery.ingest.adding import Added
 from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.gallery.ingest.quality import find_parser
@@ -87,9 +87,12 @@ class Gallery:
         """
         dataset = dataset_of(crops)
         settings = PictureSettings(camera, start_time, tuple(tags))
-        added = add_pictures(self.store, self.name, self.engine, dataset.samples, dataset.name, settings, self.parser)
-        details = {"source": added.source, "crops": added.crops, "tracklets": added.tracklets, "known": added.known}
-        self.store.log({"who": self.who, "action": "add", "gallery": self.name, "details": details})
+        entry = {"who": self.who, "action": "add", "gallery": self.name, "details": {"source": dataset.name}}
+        with audited(self.store.log, entry) as outcome:
+            added = add_pictures(
+                self.store, self.name, self.engine, dataset.samples, dataset.name, settings, self.parser
+            )
+            outcome |= {"crops": added.crops, "tracklets": added.tracklets, "known": added.known}
         return added
 
     def search(

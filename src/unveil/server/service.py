@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +12,8 @@ import numpy as np
 from fastapi import HTTPException, Request
 
 from unveil.data.images import read_image
-from unveil.errors import DataError
+from unveil.errors import DataError, UnveilError
+from unveil.gallery.audit import audited
 from unveil.gallery.ingest.quality import without_hidden
 from unveil.gallery.records import GalleryInfo, Item
 from unveil.gallery.search.in_memory_index import Resident
@@ -30,6 +32,7 @@ from unveil.server.schemas import BoxIn, Piece
 from unveil.server.settings import MEGABYTE, Settings
 from unveil.server.tokens import Caller, Tokens
 from unveil.server.ttl_cache import TTLCache
+from unveil.server.viewing import Views
 from unveil.video.detect import Detector
 
 SMALLEST = 8  # pixels, shorter side of a query crop
@@ -94,11 +97,16 @@ class Service:
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
         self.removals = RemovalWatch(store, self.searches, resident=self._resident)
-        self._housekeeping = Housekeeping({self.removals.look: SECONDS_BETWEEN_LOOKS, self._tidy: 60.0})
+        self.views = Views(store.log)
+        self._housekeeping = Housekeeping(
+            {self.removals.look: SECONDS_BETWEEN_LOOKS, self.views.tidy: 30.0, self._tidy: 60.0}
+        )
 
     def close(self) -> None:
         """Finish the crops that wait, and forget what is held; the store stays open."""
         self._housekeeping.close()
+        with suppress(UnveilError):
+            self.views.close()
         self.batcher.close()
         self.pictures.clear()
         self.searches.clear()
@@ -246,6 +254,16 @@ class Service:
                 "query": query, "results": list(results), "details": {**details, "request": request.state.request},
             }
         )  # fmt: skip
+
+    def audited(
+        self, caller: Caller, request: Request, action: str, *, gallery: str, details: dict[str, Any], why: str = ""
+    ) -> AbstractContextManager[dict[str, Any]]:
+        """Enter into the audit log what is about to be done, and how it ended; see `unveil.gallery.audit.audited`."""
+        entry = {
+            "who": caller.name, "role": caller.role, "action": action, "why": why or None, "gallery": gallery,
+            "details": {**details, "request": request.state.request},
+        }  # fmt: skip
+        return audited(self.store.log, entry)
 
 
 def service_of(request: Request) -> Service:

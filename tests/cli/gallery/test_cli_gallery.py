@@ -157,11 +157,13 @@ def test_deletion_asks_first_and_is_noted(gallery, shop, server, monkeypatch):
     gallery("delete", shop, "--camera", "c1", code=1)
     gallery("delete", shop, "--camera", "c1", "--why", "asked by the shop")
     store = open_store(server)
-    entry = list(store.entries(shop))[-1]
+    begun, ended = list(store.entries(shop))[-2:]
     assert store.info(shop).crops == 12
     store.close()
-    assert (entry["action"], entry["why"]) == ("delete", "asked by the shop")
-    assert entry["details"] == {"where": {"cameras": ["c1"]}, "rows": 12}
+    assert {(entry["action"], entry["why"]) for entry in (begun, ended)} == {("delete", "asked by the shop")}
+    meant = {"where": {"cameras": ["c1"]}, "rows": 12}
+    assert begun["details"] == {**meant, "state": "begun"}
+    assert ended["details"] == {**meant, "deleted": 12, "state": "done", "begun": begun["hash"]}
 
 
 def test_rows_expire_after_the_time_that_was_set(gallery, shop, tmp_path):
@@ -172,7 +174,10 @@ def test_rows_expire_after_the_time_that_was_set(gallery, shop, tmp_path):
     assert json.loads(out)["expired"] == 0
     gallery("expire", shop, "--keep", "1d")
     assert len(listed(gallery, tmp_path, shop)) == 24, "setting it removes nothing"
-    out, _ = gallery("expire", shop, "--json")
+    _, err = gallery("expire", shop, code=2)
+    assert "24 of the 24 rows" in err and "more than 50%" in err and "clock" in err
+    assert len(listed(gallery, tmp_path, shop)) == 24, "a wrong clock removes nothing"
+    out, _ = gallery("expire", shop, "--at-most", 1, "--json")
     assert json.loads(out)["expired"] == 24
 
 

@@ -13,7 +13,7 @@ from unveil.cli import help_panels
 from unveil.cli.gallery.sources import check_options, works_of
 from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
-from unveil.gallery.audit import user
+from unveil.gallery.audit import audited, user
 from unveil.shipped import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def command(
     from unveil.gallery.ingest.scenes import add_scenes
     from unveil.gallery.ingest.video import VideoSettings, add_video
     from unveil.inference.load import load_engine
-    from unveil.video.decode import WAITS
+    from unveil.video.decode import WAITS, without_password
 
     if every is not None and fps is not None:
         raise DataError("give --every or --fps, not both")
@@ -169,19 +169,21 @@ def command(
         if keep is not None:
             _check_keep(found, gallery, kept)
         for work in works:
-            if work.kind != "images":
-                assert finder is not None
-                added = add_video(found, gallery, ready, work.source, finder, footage, sees, again)
-            elif finds and not work.crops:
-                assert finder is not None
-                added = add_scenes(
-                    found, gallery, ready, work.samples, finder, source=work.source, settings=pictures, parser=sees
-                )
-            else:
-                added = add_pictures(found, gallery, ready, work.samples, work.source, pictures, sees)
+            source = {"source": without_password(work.source)}
+            entry = {"who": user(), "action": "add", "gallery": gallery, "details": source}
+            with audited(found.log, entry) as outcome:
+                if work.kind != "images":
+                    assert finder is not None
+                    added = add_video(found, gallery, ready, work.source, finder, footage, sees, again)
+                elif finds and not work.crops:
+                    assert finder is not None
+                    added = add_scenes(
+                        found, gallery, ready, work.samples, finder, source=work.source, settings=pictures, parser=sees
+                    )
+                else:
+                    added = add_pictures(found, gallery, ready, work.samples, work.source, pictures, sees)
+                outcome |= {name: getattr(added, name) for name in ("crops", "tracklets", "known")}
             results.append(added)
-            details = {k: v for k, v in asdict(added).items() if k in ("source", "crops", "tracklets", "known")}
-            found.log({"who": user(), "action": "add", "gallery": gallery, "details": details})
             _tell(added, as_json)
         info = found.info(gallery)
     if as_json:

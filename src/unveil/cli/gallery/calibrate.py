@@ -14,7 +14,7 @@ from rich.console import Console
 from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.cli.tables import Table
-from unveil.gallery.audit import user
+from unveil.gallery.audit import audited, user
 
 if TYPE_CHECKING:
     from unveil.gallery.records import Mode
@@ -86,15 +86,17 @@ def command(
     fitted: dict[Mode, Calibration] = {}
     refused: dict[Mode, CalibrationRefusedError] = {}
     with opened(store, folder) as found:
-        for one in (m for m in modes if mode.value in (m, Clothes.both)):
-            try:
-                fitted |= calibrate_gallery(found, name, pairs or source.value, (one,), curve.value, false_alarms)
-            except CalibrationRefusedError as e:
-                refused[one] = e
-        if not fitted:
-            raise next(iter(refused.values()))
-        details = {"modes": list(fitted), "source": str(pairs or source.value), "false_alarms": false_alarms}
-        found.log({"who": user(), "action": "calibrate", "gallery": name, "details": details})
+        details = {"source": str(pairs or source.value), "false_alarms": false_alarms}
+        entry = {"who": user(), "action": "calibrate", "gallery": name, "details": details}
+        with audited(found.log, entry) as outcome:
+            for one in (m for m in modes if mode.value in (m, Clothes.both)):
+                try:
+                    fitted |= calibrate_gallery(found, name, pairs or source.value, (one,), curve.value, false_alarms)
+                except CalibrationRefusedError as e:
+                    refused[one] = e
+            if not fitted:
+                raise next(iter(refused.values()))
+            outcome["modes"] = list(fitted)
     for m, why in refused.items():
         typer.echo(f"clothes {m}: {why}; what was there before stays", err=True)
     if as_json:

@@ -6,7 +6,9 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +17,11 @@ import typer
 from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
-from unveil.gallery.audit import user
+from unveil.gallery.audit import audited, user
 
 if TYPE_CHECKING:
     from unveil.gallery.records import Filter
+    from unveil.gallery.store.protocol import Store
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
 Name = Annotated[str, typer.Argument(help="Name of the gallery.")]
@@ -88,8 +91,9 @@ def delete(
         count = info.crops + info.tracklets if meant is None else len(meant)
         if not yes and count:
             _ask(f"{count} rows of {name!r}" if where else f"gallery {name!r} with {count} rows")
-        _note(found, "delete", name, why, {"where": _words(where), "rows": count})
-        gone = found.drop(name) if where is None else found.delete(name, where) if count else 0
+        with _audited(found, "delete", name, why=why, details={"where": _words(where), "rows": count}) as outcome:
+            gone = found.drop(name) if where is None else found.delete(name, where) if count else 0
+            outcome["deleted"] = gone
     if as_json:
         typer.echo(json.dumps({"gallery": name, "deleted": gone}))
     else:
@@ -105,24 +109,39 @@ def expire(
     keep: Annotated[
         str | None, typer.Option(help="From now on keep rows for 90d, 12h ..., or forever; nothing is removed.")
     ] = None,
+    at_most: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of the rows that may go without being asked.")
+    ] = 0.5,
+    yes: Yes = False,
     store: StoreOption = None,
     folder: FolderOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Remove the rows that are older than the gallery keeps them; run it from a timer. With `--keep`, set how long.
 
+    A clock that is wrong would make every row old: where more than the share of `--at-most` would go it asks, and in a
+    timer, where nobody can answer, it refuses with exit code 2.
+
     **Examples:** `unveil gallery expire station --keep 30d`, `unveil gallery expire station`
     """
     with opened(store, folder) as found:
         if keep is not None:
-            found.set_keep(name, duration(keep))
-            _note(found, "keep", name, None, {"keep": keep})
+            with _audited(found, "keep", name, details={"keep": keep}):
+                found.set_keep(name, duration(keep))
             typer.echo(json.dumps({"gallery": name, "keep": keep}) if as_json else f"{name} keeps rows for {keep}")
             return
-        if found.info(name).keep is None:
+        info = found.info(name)
+        if info.keep is None:
             raise DataError(f"gallery {name!r} keeps its rows forever: set how long with --keep 30d")
-        gone = found.expire(name, time.time())
-        _note(found, "expire", name, None, {"rows": gone})
+        now = time.time()
+        count, total = found.count_old(name, now), info.crops + info.tracklets
+        if not yes and count > at_most * total:
+            _ask(
+                f"{count} of the {total} rows of {name!r}, more than {at_most:.0%} at once (is the clock right? it is "
+                f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC)"
+            )
+        with _audited(found, "expire", name, details={"rows": count}) as outcome:
+            outcome["expired"] = gone = found.expire(name, now)
     typer.echo(json.dumps({"gallery": name, "expired": gone}) if as_json else f"{gone} rows expired from {name}")
 
 
@@ -159,9 +178,10 @@ def export(
     where = _filter(persons, cameras, sources, tags, rows, start, end) or Filter()
     with opened(store, folder) as found:
         found.info(name)
-        count = write_listing(all_items(found, name, where), out, pictures, _as_it_is if faces else _blurred())
-        details = {"where": _words(where), "rows": count, "pictures": pictures is not None, "faces": faces}
-        _note(found, "export", name, why, details)
+        details = {"where": _words(where), "pictures": pictures is not None, "faces": faces}
+        with _audited(found, "export", name, why=why, details=details) as outcome:
+            count = write_listing(all_items(found, name, where), out, pictures, _as_it_is if faces else _blurred())
+            outcome["rows"] = count
     typer.echo(json.dumps({"file": str(out), "rows": count}) if as_json else f"{count} rows in {out}")
 
 
@@ -213,5 +233,8 @@ def _ask(what: str) -> None:
     typer.confirm(f"Delete {what} for good?", abort=True)
 
 
-def _note(store: Any, action: str, gallery: str, why: str | None, details: dict[str, Any]) -> None:
-    store.log({"who": user(), "action": action, "gallery": gallery, "why": why, "details": details})
+def _audited(
+    store: Store, action: str, gallery: str, *, details: dict[str, Any], why: str | None = None
+) -> AbstractContextManager[dict[str, Any]]:
+    entry = {"who": user(), "action": action, "gallery": gallery, "why": why, "details": details}
+    return audited(store.log, entry)

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from unveil.errors import DataError
+from unveil.gallery.ingest.adding import key_of
 from unveil.gallery.records import Item
 from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
+
+LABELS = ("camera", "tags")
 
 
 class VideoJob:
@@ -36,9 +39,9 @@ class VideoJob:
         before = None if self.live else self.store.job_state(self.gallery, self.name)
         if before is None:
             return self.state(0, 0.0, 0)
-        different = [k for k, v in self.choices.items() if before["choices"].get(k) != v]
+        different = [k for k, v in self._kept().items() if before["choices"].get(k) not in (v, self.choices[k])]
         if different:
-            was = ", ".join(f"{k}={before['choices'].get(k)}" for k in different)
+            was = ", ".join(f"another {k}" if k in LABELS else f"{k}={before['choices'].get(k)}" for k in different)
             now = ", ".join(f"{k}={self.choices[k]}" for k in different)
             raise DataError(
                 f"this video was added with {was}, now with {now}: use the same, or --again to remove what it gave and "
@@ -49,7 +52,11 @@ class VideoJob:
     def state(self, frame: int, moment: float, tracklets: int, complete: bool = False) -> dict[str, Any]:
         """Return a state: next frame, its time in seconds, tracklets so far, and whether all is done."""
         values = {"frame": frame, "time": moment, "tracklets": tracklets, "complete": complete}
-        return {"choices": self.choices, **values}
+        return {"choices": self._kept(), **values}
+
+    def _kept(self) -> dict[str, Any]:
+        """Return the choices with hashes in the place of labels: a state outlives the rows that had these labels."""
+        return {k: key_of(self.name, k, v)[:16] if k in LABELS else v for k, v in self.choices.items()}
 
     def known(self, keys: list[str]) -> set[str]:
         """Return which of these rows were written before a kill, after the last state."""

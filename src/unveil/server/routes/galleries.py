@@ -68,13 +68,16 @@ def list_items(
     """List rows by ascending id."""
     where = FilterIn(cameras=tuple(camera), tags=tuple(tag), start=start, end=end).to_filter(rows)
     found = service.store.find(service.gallery(gallery).name, where, limit, after)
+    service.views.seen(caller, gallery, what="listings", rows=[item.id for item in found if item.id is not None])
     return ItemsOut(items=[ItemOut.of(item) for item in found], next=found[-1].id if len(found) == limit else None)
 
 
 @router.get("/{gallery}/items/{item}")
 def describe_item(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> ItemOut:
     """Describe one row."""
-    return ItemOut.of(service.item(gallery, item))
+    found = service.item(gallery, item)
+    service.views.seen(caller, gallery, what="rows", rows=[item])
+    return ItemOut.of(found)
 
 
 @router.get(
@@ -84,7 +87,9 @@ def describe_item(gallery: GalleryName, item: RowNumber, caller: Reads, service:
 )
 def show_thumbnail(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> Response:
     """Return the picture of a row (JPEG)."""
-    return Response(service.item(gallery, item).thumbnail, media_type="image/jpeg")
+    found = service.item(gallery, item)
+    service.views.seen(caller, gallery, what="thumbnails", rows=[item])
+    return Response(found.thumbnail, media_type="image/jpeg")
 
 
 @router.post("/{gallery}/items", status_code=201, openapi_extra=body_of_a_picture())
@@ -111,8 +116,10 @@ def delete_items(
 ) -> DeletedOut:
     """Remove rows for good: vectors, thumbnails and everything made from them."""
     name = service.gallery(gallery).name
-    service.log(caller, request, "delete", name, why=body.why, where=body.where.model_dump(exclude_defaults=True))
-    return DeletedOut(deleted=service.store.delete(name, body.where.to_filter()))
+    details = {"where": body.where.model_dump(exclude_defaults=True)}
+    with service.audited(caller, request, "delete", gallery=name, why=body.why, details=details) as outcome:
+        outcome["deleted"] = gone = service.store.delete(name, body.where.to_filter())
+    return DeletedOut(deleted=gone)
 
 
 def _add(
@@ -122,12 +129,13 @@ def _add(
     service.searcher(info)  # refuses a gallery of another model
     assert sample.data is not None  # the route made it of a body
     read_image(sample.data, service.settings.limits.pixels, "the picture")
-    service.log(caller, request, "add", info.name, source=sample.key, camera=sample.camera)
-    with service.parsing:
+    details = {"source": sample.key, "camera": sample.camera}
+    with service.audited(caller, request, "add", gallery=info.name, details=details) as outcome, service.parsing:
         added = add_pictures(
             service.store, info.name, service.engine, [sample], settings=PictureSettings(tags=tags),
             parser=service.parser,
         )  # fmt: skip
-    if added.bad:
-        raise HTTPException(422, added.bad[0])
+        outcome |= {"crops": added.crops, "known": added.known}
+        if added.bad:
+            raise HTTPException(422, added.bad[0])
     return AddedOut(added=added.crops, known=added.known)

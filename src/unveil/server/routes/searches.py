@@ -101,6 +101,7 @@ def show_heat(
     """Return where on a hit's picture the likeness comes from: a see-through layer of the same shape (PNG)."""
     held = service.search(caller, service.gallery(gallery).name, search)
     image = read_image(_hit_of(held, item).item.thumbnail, name=f"row {item}")
+    service.views.seen(caller, gallery, what="heat maps", rows=[item])
     with service.heating:
         heat = heat_map(service.engine, held.positives, image)
     return Response(_layer(heat, image.shape[:2]), media_type="image/png")
