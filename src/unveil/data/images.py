@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,18 +17,24 @@ from unveil.records import Sample
 
 Interpolation = Literal["bilinear", "bicubic"]
 MAX_PIXELS = 64_000_000
+ORIENTATION = 0x0112  # EXIF
+BAND = 4_000_000  # pixels that are converted at a time
 # Only raster formats: some other decoders of Pillow start external programs.
 FORMATS = ("JPEG", "PNG", "BMP", "TIFF", "WEBP", "GIF", "PPM")
 _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
-def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None) -> np.ndarray:
+def read_image(
+    source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None, *, longest_side: int | None = None
+) -> np.ndarray:
     """Decode an image to RGB, rotated as its EXIF data says; transparent pixels become white.
 
     Args:
         source: a file, or its bytes.
         max_pixels: images with more pixels than this are refused before they are decoded.
         name: what errors call the image; the path, or "image bytes", by default.
+        longest_side: pixels that are enough. JPEG is decoded at 1/2, 1/4 or 1/8 of its size where that leaves as many;
+            other formats are not made smaller.
 
     Returns:
         ``(H, W, 3)`` uint8 RGB.
@@ -36,23 +43,25 @@ def read_image(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | N
         ImageError: missing, empty, truncated, too large or not an image; names the file and the reason.
     """
     label = name or (str(source) if isinstance(source, Path) else "image bytes")
-    image = _load(source, label, max_pixels)
+    image = _load(source, label, max_pixels, longest_side=longest_side)
     with contextlib.suppress(Exception):  # a broken EXIF block raises anything; the pixels are whole, used unrotated
         image = ImageOps.exif_transpose(image)
     return to_rgb(image, label)
 
 
-def image_size(path: Path) -> tuple[int, int]:
-    """Return width and height of an image in pixels from its header, without decoding it.
+def image_size(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None) -> tuple[int, int]:
+    """Return width and height of an image in pixels, turned as its EXIF data says, without decoding it.
+
+    See `read_image` for the arguments.
 
     Raises:
-        ImageError: not an image that can be read.
+        ImageError: missing, empty, too large or not an image.
     """
-    try:
-        with Image.open(path, formats=FORMATS) as image:
-            return image.size
-    except Exception as e:  # decoders raise anything on hostile headers
-        raise ImageError(f"{path}: not an image that can be read: {e}") from None
+    image = _opened(source, name or (str(source) if isinstance(source, Path) else "image bytes"), max_pixels)
+    turned = False
+    with contextlib.suppress(Exception):  # as in `read_image`
+        turned = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    return (image.height, image.width) if turned else image.size
 
 
 def read_sample(sample: Sample, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -96,7 +105,7 @@ def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
 
 
-def _load(source: Path | bytes, label: str, max_pixels: int) -> Image.Image:
+def _opened(source: Path | bytes, label: str, max_pixels: int) -> Image.Image:
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as e:
@@ -114,7 +123,15 @@ def _load(source: Path | bytes, label: str, max_pixels: int) -> Image.Image:
     width, height = image.size
     if width * height > max_pixels:
         raise ImageError(f"{label}: too large, {width} x {height}; the limit is {max_pixels:,} pixels")
+    return image
+
+
+def _load(source: Path | bytes, label: str, max_pixels: int, *, longest_side: int | None = None) -> Image.Image:
+    image = _opened(source, label, max_pixels)
     try:
+        if longest_side is not None and longest_side < max(image.size):
+            factor = longest_side / max(image.size)
+            image.draft(None, (math.ceil(image.width * factor), math.ceil(image.height * factor)))
         image.load()
     except Exception as e:  # decoders raise anything on damaged data
         raise ImageError(f"{label}: truncated or damaged: {e}") from None
@@ -133,6 +150,19 @@ def to_rgb(image: Image.Image, label: str) -> np.ndarray:
     """
     if image.mode == "F":
         raise ImageError(f"{label}: 32-bit float pixels have no defined range; save it as 8 or 16 bit")
+    width, height = image.size
+    rows = max(1, BAND // max(1, width))
+    if rows >= height:
+        return _rgb(image)
+    # Band by band: every step makes another copy of what it works on.
+    out = np.empty((height, width, 3), np.uint8)
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        out[top:bottom] = _rgb(image.crop((0, top, width, bottom)))
+    return out
+
+
+def _rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I"):  # 16-bit grey, which Pillow would clip at 255
         grey = (np.clip(np.asarray(image, dtype=np.int64), 0, 65535) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)

@@ -5,54 +5,34 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from fastapi import HTTPException, Request
 
-from unveil.data.images import read_image
 from unveil.errors import DataError, UnveilError
 from unveil.gallery.audit import audited
-from unveil.gallery.ingest.quality import without_hidden
 from unveil.gallery.records import GalleryInfo, Item
 from unveil.gallery.search.in_memory_index import Resident
-from unveil.gallery.search.query import check_people
 from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
-from unveil.records import Embedding
 from unveil.server.batching import Batcher
+from unveil.server.decoding import Decoder
 from unveil.server.held_searches import RemovalWatch, Search, current
 from unveil.server.housekeeping import Housekeeping
 from unveil.server.metrics import Metrics
 from unveil.server.middleware.authenticator import Authenticator
-from unveil.server.schemas import BoxIn, Piece
+from unveil.server.queries import Picture, QueryReader
 from unveil.server.settings import MEGABYTE, Settings
 from unveil.server.tokens import Caller, Tokens
 from unveil.server.ttl_cache import TTLCache
 from unveil.server.viewing import Views
 from unveil.video.detect import Detector
 
-SMALLEST = 8  # pixels, shorter side of a query crop
 PICTURES, SEARCHES = 200, 500
 SEARCH_BYTES = 64 * MEGABYTE
 SECONDS_BETWEEN_LOOKS = 2.0
-
-
-@dataclass(frozen=True)
-class Picture:
-    """A picture that a client sent: encoded bytes, size after EXIF rotation.
-
-    Of the boxes asked for so far it keeps the embeddings, and which of them show a person.
-    """
-
-    data: bytes
-    width: int
-    height: int
-    embedded: dict[BoxIn | None, Embedding] = field(default_factory=dict)
-    peopled: set[BoxIn | None] = field(default_factory=set)
 
 
 class OtherModelError(DataError):
@@ -82,25 +62,24 @@ class Service:
         self.store = store
         self.engine = engine
         self.detector = detector
-        self.parser = parser
+        self.decoder = Decoder(limits)
         self.settings = settings
         self.metrics = Metrics()
         self.authenticator = Authenticator(Tokens(settings.tokens) if settings.tokens else None, limits)
         self.batcher = Batcher(engine, watch=self.metrics.embedded)
+        self.queries = QueryReader(store, self.batcher, parser=parser)
         self.pictures: TTLCache[Picture] = TTLCache(PICTURES, limits.held, seconds=limits.held_seconds)
         self.searches: TTLCache[Search] = TTLCache(SEARCHES, SEARCH_BYTES, seconds=limits.held_seconds)
         # One at a time: each takes a core for a while, and searches should not wait for them.
         self.detecting = threading.Lock()
         self.heating = threading.Lock()
-        self.parsing = threading.Lock()
         self._resident = Resident(store)
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
         self.removals = RemovalWatch(store, self.searches, resident=self._resident)
         self.views = Views(store.log)
-        self._housekeeping = Housekeeping(
-            {self.removals.look: SECONDS_BETWEEN_LOOKS, self.views.tidy: 30.0, self._tidy: 60.0}
-        )
+        tasks = {self.removals.look: SECONDS_BETWEEN_LOOKS, self.views.tidy: 30.0, self._tidy: 60.0}
+        self._housekeeping = Housekeeping(tasks)
 
     def close(self) -> None:
         """Finish the crops that wait, and forget what is held; the store stays open."""
@@ -150,13 +129,6 @@ class Service:
             raise HTTPException(404, f"no row {number} in gallery {name!r}")
         return found[0]
 
-    def picture(self, caller: Caller, name: str) -> Picture:
-        """Return a picture that the caller sent; 410 when it is gone."""
-        found = self.pictures.get(caller.name, name)
-        if found is None:
-            raise HTTPException(410, "this picture is not held any more: send it again")
-        return found
-
     def search(self, caller: Caller, gallery: str, name: str) -> Search:
         """Return a search that the caller made, without rows that were removed since; 410 when it is gone."""
         found = self.searches.get(caller.name, name)
@@ -166,64 +138,6 @@ class Service:
         if there is None:
             raise HTTPException(410, "rows that this search was made with were removed: search again")
         return there
-
-    def pixels(self, picture: Picture, box: BoxIn | None = None) -> np.ndarray:
-        """Return a picture or a box of it, ``(H, W, 3)`` uint8.
-
-        Raises:
-            HTTPException: 422, nothing of the box, or too little, lies on the picture.
-        """
-        image = read_image(picture.data, self.settings.limits.pixels, "the picture")
-        if box:
-            image = image[box.y : box.y + box.height, box.x : box.x + box.width]
-        if min(image.shape[:2]) < SMALLEST:
-            height, width = image.shape[:2]
-            where = (
-                f"the part of the box on the picture of {picture.width} x {picture.height}" if box else "the picture"
-            )
-            raise HTTPException(
-                422, f"too small to show a person: {where} has {width} x {height} pixels, expected {SMALLEST} a side"
-            )
-        return image
-
-    def check_people(self, caller: Caller, pieces: Sequence[Piece]) -> None:
-        """Refuse pictures of a query, or boxes on them, on which nobody is seen; rows of a gallery are not looked at.
-
-        Raises:
-            NoPersonDetectedError: names the first of them.
-        """
-        shown = [(piece.picture, piece.box) for piece in pieces if piece.picture is not None]
-        for number, (name, box) in enumerate(shown, 1):
-            picture = self.picture(caller, name)
-            if self.parser is None or box in picture.peopled:
-                continue
-            told = "the picture" if len(shown) == 1 else f"picture {number}"
-            image = self.pixels(picture, box)
-            with self.parsing:
-                check_people([image], [f"the box on {told}" if box else told], self.parser)
-            picture.peopled.add(box)
-
-    def embed(self, caller: Caller, gallery: str, pieces: Sequence[Piece]) -> Embedding | None:
-        """Return the embedding of the pieces of a query, pictures first; ``None`` for no pieces."""
-        rows = list(dict.fromkeys(piece.item for piece in pieces if piece.item is not None))
-        shown = [(self.picture(caller, piece.picture), piece.box) for piece in pieces if piece.picture is not None]
-        fresh = [(picture, box) for picture, box in shown if box not in picture.embedded]
-        if fresh:
-            images = [self.pixels(picture, box) for picture, box in fresh]
-            made = self.batcher.embed(images)
-            with self.parsing:
-                made = without_hidden(made, images, self.parser)
-            for n, (picture, box) in enumerate(fresh):
-                picture.embedded[box] = made.select(slice(n, n + 1))
-        # In the order of the pieces, whatever was known before: the hash of a query follows from it.
-        parts = [picture.embedded[box] for picture, box in shown]
-        if rows:
-            found, embedding = self.store.embeddings(gallery, rows)
-            gone = set(rows) - set(found.tolist())
-            if gone:
-                raise HTTPException(404, f"no row {min(gone)} in gallery {gallery!r}")
-            parts.append(embedding)
-        return Embedding.concatenate(parts) if parts else None
 
     def log(
         self,

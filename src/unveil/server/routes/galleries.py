@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from unveil.data.images import read_image
 from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.records import Sample
 from unveil.server.routes.names import (
@@ -20,7 +19,6 @@ from unveil.server.routes.names import (
     TheService,
     body_of_a_picture,
 )
-from unveil.server.routes.pictures import body_of
 from unveil.server.schemas import (
     AddedOut,
     DeletedOut,
@@ -105,7 +103,7 @@ async def add_item(
     source: Annotated[Label, Query(description="where it comes from")] = "sent to the server",
 ) -> AddedOut:
     """Add a crop of one person (the body is the file); videos and folders are added on the command line."""
-    data = await body_of(request, service.settings.limits.upload_seconds)
+    data = await request.body()
     sample = Sample(source, data=data, camera=camera, time=time, person=person)
     return await run_in_threadpool(_add, gallery, sample, tuple(tag), request, caller, service)
 
@@ -128,12 +126,15 @@ def _add(
     info = service.gallery(gallery)
     service.searcher(info)  # refuses a gallery of another model
     assert sample.data is not None  # the route made it of a body
-    read_image(sample.data, service.settings.limits.pixels, "the picture")
     details = {"source": sample.key, "camera": sample.camera}
-    with service.audited(caller, request, "add", gallery=info.name, details=details) as outcome, service.parsing:
+    with (
+        service.decoder.reserved(sample.data),
+        service.audited(caller, request, "add", gallery=info.name, details=details) as outcome,
+        service.queries.parsing,
+    ):
         added = add_pictures(
             service.store, info.name, service.engine, [sample], settings=PictureSettings(tags=tags),
-            parser=service.parser,
+            parser=service.queries.parser,
         )  # fmt: skip
         outcome |= {"crops": added.crops, "known": added.known}
         if added.bad:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Annotated, Any
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, HTTPException, Query, Response
 
 from unveil import __version__
@@ -14,6 +16,12 @@ from unveil.server.schemas import AuditOut, LimitsOut, SessionOut
 open_router = APIRouter(tags=["operations"])
 router = APIRouter(tags=["operations"], responses=ERRORS)
 MOST = 1000
+READY_THREADS = 2
+
+
+@cache
+def _limiter() -> CapacityLimiter:
+    return CapacityLimiter(READY_THREADS)
 
 
 @open_router.get("/healthz")
@@ -24,10 +32,10 @@ async def alive() -> dict[str, str]:
 
 
 @open_router.get("/readyz", responses={503: ERRORS[503]})
-def ready(service: TheService) -> dict[str, Any]:
-    """Answer 200 when the store answers and a gallery can be searched."""
+async def ready(service: TheService) -> dict[str, Any]:
+    """Answer 200 when the store answers and a gallery can be searched; on a thread that is kept for it."""
     try:
-        found = service.galleries()
+        found = await to_thread.run_sync(service.galleries, limiter=_limiter())
     except UnveilError:
         raise HTTPException(503, "the store does not answer") from None
     if not any(info.space.fingerprint == service.engine.fingerprint for info in found):

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
-from unveil.data.images import read_image
+from unveil.gallery.ingest.adding import shrunk
+from unveil.server.queries import Picture, held_picture
 from unveil.server.routes.names import ERRORS, PictureName, Reader, TheService, body_of_a_picture
 from unveil.server.schemas import PeopleOut, PersonOut, PictureOut
-from unveil.server.service import Picture
+from unveil.video.records import Box
 
 router = APIRouter(prefix="/pictures", tags=["pictures"], responses=ERRORS)
 MOST_PEOPLE = 100
+LONGEST_SIDE = 3840  # pixels in which people are looked for: those of a large image are large
 
 
 @router.post("", status_code=201, openapi_extra=body_of_a_picture())
 async def send_picture(request: Request, caller: Reader, service: TheService) -> PictureOut:
     """Send a picture (the body is the file) to search with; it is held for half an hour after its last use."""
-    data = await body_of(request, service.settings.limits.upload_seconds)
-    image = await run_in_threadpool(read_image, data, service.settings.limits.pixels, "the picture")
-    height, width = image.shape[:2]
+    data = await request.body()
+    width, height = await run_in_threadpool(service.decoder.checked_size, data)
     name = service.pictures.put(caller.name, Picture(data, width, height), size=len(data))
     return PictureOut(picture=name, width=width, height=height)
 
@@ -31,10 +30,12 @@ def find_people(picture: PictureName, caller: Reader, service: TheService) -> Pe
     """Find the people on a picture, to choose whom to search for."""
     if service.detector is None:
         raise HTTPException(503, "this server has no detector of people: draw a box instead")
-    held = service.picture(caller, picture)
-    image = service.pixels(held)
-    with service.detecting:
-        found = service.detector.detect(image)
+    held = held_picture(service.pictures, caller, picture)
+    with service.decoder.decoded(held.data, longest_side=LONGEST_SIDE) as image, service.detecting:
+        small = shrunk(image, LONGEST_SIDE)
+        found = service.detector.detect(small)
+        factor = held.width / small.shape[1]
+    found = [Box(*(factor * n for n in box[:4]), box.score) for box in found]
     people = []
     # Detectors also give what only a tracker can use; it is offered where there is nothing better.
     sure = [box for box in found if box.score >= service.detector.high] or found
@@ -44,12 +45,3 @@ def find_people(picture: PictureName, caller: Reader, service: TheService) -> Pe
             x, y, width, height = whole
             people.append(PersonOut(x=x, y=y, width=width, height=height, score=round(box.score, 4)))
     return PeopleOut(people=people)
-
-
-async def body_of(request: Request, seconds: float) -> bytes:
-    """Return the whole body; 408 when it takes too long to arrive."""
-    try:
-        async with asyncio.timeout(seconds):
-            return await request.body()
-    except TimeoutError:
-        raise HTTPException(408, f"the body did not arrive within {seconds:g} seconds") from None

@@ -17,6 +17,7 @@ from unveil.gallery.output.report import write_report
 from unveil.gallery.search.searcher import Found, Hit
 from unveil.gallery.search.searcher import Query as GalleryQuery
 from unveil.server.held_searches import Search
+from unveil.server.queries import QueryItems
 from unveil.server.routes.names import (
     ERRORS,
     GalleryName,
@@ -25,12 +26,9 @@ from unveil.server.routes.names import (
     SearchName,
     TheService,
 )
-from unveil.server.schemas import FeedbackIn, HitOut, ItemOut, ModelOut, Piece, SearchIn, SearchOut, finite
-from unveil.server.service import Service
-from unveil.server.tokens import Caller
+from unveil.server.schemas import FeedbackIn, HitOut, ItemOut, ModelOut, SearchIn, SearchOut, finite
 
 router = APIRouter(prefix="/galleries/{gallery}/searches", tags=["searches"], responses=ERRORS)
-THUMBNAIL = 384
 TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json"}
 
 
@@ -47,14 +45,15 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
     for name, pieces in (("positives", body.positives), ("negatives", body.negatives)):
         if len(pieces) > limits.pieces:
             raise HTTPException(422, f"{name}: expected at most {limits.pieces}, got {len(pieces)}")
+    items = QueryItems((*body.positives, *body.negatives), caller, pictures=service.pictures, decoder=service.decoder)
     if not body.anyway:
-        service.check_people(caller, body.positives)
-    positives = service.embed(caller, info.name, body.positives)
+        service.queries.check_people(items, body.positives)
+    positives = service.queries.embed(items, body.positives, gallery=info.name)
     assert positives is not None  # there is at least one piece
     query = GalleryQuery(
         positives=positives,
         fingerprint=service.engine.fingerprint,
-        negatives=service.embed(caller, info.name, body.negatives),
+        negatives=service.queries.embed(items, body.negatives, gallery=info.name),
         where=body.where.to_filter(),
         confirmed=body.confirmed,
         rejected=body.rejected,
@@ -76,10 +75,11 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
         mode=body.mode,
         results=_ids(found),
     )
-    pictures = tuple(_picture(service, caller, info.name, piece) for piece in body.positives)
+    pictures = service.queries.shown(items, body.positives, gallery=info.name)
     held = sum(len(hit.item.thumbnail) for hit in found.hits) + sum(picture.nbytes for picture in pictures)
-    made = Search(info.name, positives, pictures, found, (*query.own, *query.confirmed))
-    name = service.searches.put(caller.name, made, size=held)
+    name = service.searches.put(
+        caller.name, Search(info.name, positives, pictures, found, (*query.own, *query.confirmed)), size=held
+    )
     service.metrics.searches.labels(info.name).inc()
     return SearchOut(
         search=name, query_hash=found.query_hash, model=ModelOut.model_validate(found.model.to_dict()),
@@ -169,18 +169,6 @@ def _hit_of(search: Search, item: int) -> Hit:
         if hit.item.id == item:
             return hit
     raise HTTPException(404, f"row {item} is no result of this search")
-
-
-def _picture(service: Service, caller: Caller, gallery: str, piece: Piece) -> np.ndarray:
-    """Return a small picture of a piece of a query, for the report."""
-    if piece.picture is not None:
-        pixels = service.pixels(service.picture(caller, piece.picture), piece.box)
-    else:
-        assert piece.item is not None
-        pixels = read_image(service.item(gallery, piece.item).thumbnail)
-    image = Image.fromarray(pixels)
-    image.thumbnail((THUMBNAIL, THUMBNAIL))
-    return np.asarray(image)
 
 
 def _layer(heat: np.ndarray, shape: tuple[int, int]) -> bytes:
