@@ -119,6 +119,17 @@ def test_a_token_opens_the_door_until_it_is_taken_back(tmp_path, process, capsys
     assert child.wait(30) in (0, 130, -signal.SIGINT)
 
 
+def test_tokens_are_made_for_a_gallery_and_a_time_and_listed(tmp_path, capsys):
+    file = tmp_path / "tokens.json"
+    assert run("serve", "--new-token", "anna", "--gallery", "shop", "--expires", "90d", "--tokens", file) == 0
+    assert "in shop until" in capsys.readouterr().err
+    assert run("serve", "--new-token", "ben", "--role", "admin", "--tokens", file) == 0
+    capsys.readouterr()
+    assert run("serve", "--list-tokens", "--tokens", file) == 0
+    table = capsys.readouterr().out
+    assert all(word in table for word in ("anna", "reader", "shop", "ben", "admin", "all", "never", "not known"))
+
+
 @pytest.mark.parametrize(("words", "said"), [
     (["--model", "m", "--host", "0.0.0.0"], "loopback only"),
     (["--model", "m", "--certificate", "c.pem"], "both --certificate and --key"),

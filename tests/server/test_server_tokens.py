@@ -1,14 +1,19 @@
 import json
 import stat
 import threading
+import time
 
 import pytest
+from fastapi.testclient import TestClient
 from hypothesis import given
 from hypothesis import strategies as st
 
+from callers import encoded, person, send
 from unveil.errors import UnveilError
+from unveil.gallery.records import Filter
+from unveil.server.app import create_app
 from unveil.server.middleware.rate_limiter import RateLimiter, retry_after
-from unveil.server.tokens import Caller, Tokens, new_token, revoke_token
+from unveil.server.tokens import Caller, Tokens, list_tokens, new_token, revoke_token
 
 
 def test_a_token_is_found_by_its_text_alone_and_never_kept(tmp_path):
@@ -54,7 +59,7 @@ def test_a_name_is_given_once_and_only_known_names_are_revoked(tmp_path):
         revoke_token(path, "ana")
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"tokens": [{"name": "a"}]}', "{"])
+@pytest.mark.parametrize("content", ["", "[]", '{"format": 3}', '{"tokens": [{"name": "a"}]}', "{"])
 def test_a_damaged_file_lets_nobody_in(tmp_path, content):
     path = tmp_path / "tokens.json"
     path.write_text(content)
@@ -73,6 +78,78 @@ def test_two_that_make_tokens_at_once_lose_none(tmp_path):
         thread.join()
     assert len(json.loads(path.read_text())["tokens"]) == 12
     assert not [p for p in tmp_path.iterdir() if p.suffix == ".tmp"]
+
+
+def test_a_token_expires_and_its_name_is_free_again(tmp_path):
+    path = tmp_path / "tokens.json"
+    anna = new_token(path, "anna", "reader", seconds=3600)
+    now = time.time()
+    tokens = Tokens(path, clock=lambda: now)
+    assert tokens.find(anna) == Caller("anna", "reader")
+    now += 3599
+    assert tokens.find(anna)
+    now += 2
+    assert tokens.find(anna) is None
+    ben = new_token(path, "ben", "reader", seconds=-1)
+    assert Tokens(path).find(ben) is None
+    again = new_token(path, "ben", "reader")
+    assert Tokens(path).find(again) and Tokens(path).find(ben) is None
+    assert [token.name for token in list_tokens(path)] == ["anna", "ben"]
+
+
+def test_tokens_are_listed_with_rights_and_last_use(tmp_path):
+    path = tmp_path / "tokens.json"
+    anna = new_token(path, "anna", "operator", galleries=("shop", "yard"), seconds=3600)
+    new_token(path, "ben", "reader")
+    now = 2e9 - 7200
+    tokens = Tokens(path, clock=lambda: now)
+    assert [token.used for token in list_tokens(path)] == [None, None]
+    now = time.time()
+    assert tokens.find(anna) == Caller("anna", "operator", ("shop", "yard"))
+    tokens.note_use()
+    first, second = list_tokens(path)
+    assert (first.galleries, first.used, second.galleries, second.used) == (("shop", "yard"), now, (), None)
+    assert first.expires == pytest.approx(now + 3600, abs=60)
+    assert stat.S_IMODE(path.with_name("tokens.json.used").stat().st_mode) == 0o600
+    path.with_name("tokens.json.used").write_text("no JSON")
+    assert [token.used for token in list_tokens(path)] == [None, None] and tokens.find(anna)
+
+
+def test_a_file_of_before_is_read(tmp_path):
+    path = tmp_path / "tokens.json"
+    anna = new_token(path, "anna", "reader")
+    (token,) = json.loads(path.read_text())["tokens"]
+    old = {name: token[name] for name in ("name", "role", "sha256", "created")}
+    path.write_text(json.dumps({"format": 1, "tokens": [old]}))
+    assert Tokens(path).find(anna) == Caller("anna", "reader")
+    new_token(path, "ben", "reader")
+    assert Tokens(path).find(anna)
+
+
+def test_a_token_for_one_gallery_opens_no_other(service_with, fill, store, tmp_path):
+    mine, other, path = fill("rights_a"), fill("rights_b"), tmp_path / "tokens.json"
+    token = new_token(path, "ada", "admin", galleries=(mine,))
+    app = create_app(service_with(tokens=path))
+    client = TestClient(app, base_url="http://unveil.example", headers={"Authorization": f"Bearer {token}"})
+    assert [info["name"] for info in client.get("/api/v1/galleries").json()] == [mine]
+    row = store.find(other, Filter(), 1)[0].id
+    picture = send(client, person(0))
+    body = {"positives": [{"picture": picture}]}
+    assert client.post(f"/api/v1/galleries/{mine}/searches", json=body).status_code == 201
+    for method, what, json_body in (
+        ("GET", "", None), ("GET", "/items", None), ("GET", f"/items/{row}", None),
+        ("GET", f"/items/{row}/thumbnail", None), ("POST", "/searches", body),
+        ("POST", "/deletions", {"where": {"ids": [row]}}),
+    ):  # fmt: skip
+        answer = client.request(method, f"/api/v1/galleries/{other}{what}", json=json_body)
+        assert answer.status_code == 404, (method, what)
+    added = client.post(f"/api/v1/galleries/{other}/items", content=encoded(person(0)))
+    assert added.status_code == 404
+    assert client.get("/api/v1/audit").status_code == 403
+    assert client.get("/api/v1/audit", params={"gallery": other}).status_code == 403
+    assert client.get("/api/v1/audit", params={"gallery": mine}).status_code == 200
+    assert client.get("/metrics").status_code == 403
+    assert store.items(other, [row])
 
 
 class Clock:

@@ -93,15 +93,18 @@ class Service:
     def _tidy(self) -> None:
         for cache in (self.pictures, self.searches):
             cache.values()  # lets go of what is too old
+        if self.authenticator.tokens is not None:
+            self.authenticator.tokens.note_use()
 
-    def galleries(self) -> list[GalleryInfo]:
-        """Return the galleries that this server serves."""
+    def galleries(self, caller: Caller | None = None) -> list[GalleryInfo]:
+        """Return the galleries that this server serves; with a caller, those that are open to him."""
         names = self.settings.galleries
-        return [info for info in self.store.galleries() if not names or info.name in names]
+        served = [info for info in self.store.galleries() if not names or info.name in names]
+        return [info for info in served if caller is None or caller.may_see(info.name)]
 
-    def gallery(self, name: str) -> GalleryInfo:
-        """Return a gallery; 404 when it is not served."""
-        for info in self.galleries():
+    def gallery(self, name: str, caller: Caller) -> GalleryInfo:
+        """Return a gallery; 404 when it is not served, or not open to the caller."""
+        for info in self.galleries(caller):
             if info.name == name:
                 return info
         raise HTTPException(404, f"no gallery {name!r} here")
@@ -122,9 +125,9 @@ class Service:
                 self._searchers[info.name] = Searcher(self.store, info.name, resident=self._resident)
             return self._searchers[info.name]
 
-    def item(self, name: str, number: int) -> Item:
+    def item(self, name: str, number: int, *, caller: Caller) -> Item:
         """Return a row; 404 when it is gone."""
-        found = self.store.items(self.gallery(name).name, [number])
+        found = self.store.items(self.gallery(name, caller).name, [number])
         if not found:
             raise HTTPException(404, f"no row {number} in gallery {name!r}")
         return found[0]

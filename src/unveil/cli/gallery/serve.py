@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from unveil.cli import help_panels
-from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, opened
+from unveil.cli.tables import Table
 from unveil.errors import MissingExtraError, RecipeError
 from unveil.shipped import DEFAULT_MODEL
 
 
 def command(
-    gallery: Annotated[list[str] | None, typer.Option(help="Gallery to serve; repeat it; all by default.")] = None,
+    gallery: Annotated[
+        list[str] | None, typer.Option(help="Gallery to serve, or that a new token opens; repeat it; all by default.")
+    ] = None,
     model: Annotated[Path, typer.Option(help="The model that embedded the galleries.")] = Path(DEFAULT_MODEL),
     store: StoreOption = None,
     folder: FolderOption = None,
@@ -46,6 +52,15 @@ def command(
     revoke_token: Annotated[
         str | None, typer.Option(metavar="NAME", help="Take a token back, and end.", rich_help_panel=help_panels.ACCESS)
     ] = None,
+    expires: Annotated[
+        str,
+        typer.Option(
+            help="How long the new token is good for: 90d, 12h ..., or forever.", rich_help_panel=help_panels.ACCESS
+        ),
+    ] = "forever",
+    list_tokens: Annotated[
+        bool, typer.Option("--list-tokens", help="List the tokens, and end.", rich_help_panel=help_panels.ACCESS)
+    ] = False,
     require_why: Annotated[
         bool, typer.Option(help="Refuse searches that give no reason.", rich_help_panel=help_panels.ACCESS)
     ] = False,
@@ -72,10 +87,17 @@ def command(
     Without tokens it listens on loopback only. SIGTERM ends it after the requests that are under way.
 
     **Examples:** `unveil serve --gallery station`, `unveil serve --gallery station --model runs/best`,
-    `unveil serve --new-token anna --role operator --tokens tokens.json`
+    `unveil serve --new-token anna --role operator --gallery station --expires 90d --tokens tokens.json`
     """
-    if new_token is not None or revoke_token is not None:
-        _change_tokens(tokens, new_token, role, revoke_token)
+    if new_token is not None or revoke_token is not None or list_tokens:
+        if tokens is None:
+            raise RecipeError("name the file of tokens with --tokens")
+        if revoke_token is not None:
+            _revoke(tokens, revoke_token)
+        if new_token is not None:
+            _make(tokens, new_token, role=role, galleries=tuple(gallery or ()), seconds=duration(expires))
+        if list_tokens:
+            _list(tokens)
         return
     from unveil.server.settings import MEGABYTE, Limits, Settings, check_binding
 
@@ -111,14 +133,35 @@ def command(
         server_of(create_app(service), certificate, key).run(sockets=[door])
 
 
-def _change_tokens(tokens: Path | None, new: str | None, role: str, old: str | None) -> None:
-    from unveil.server import tokens as files
+def _revoke(tokens: Path, name: str) -> None:
+    from unveil.server.tokens import revoke_token
 
-    if tokens is None:
-        raise RecipeError("name the file of tokens with --tokens")
-    if old is not None:
-        files.revoke_token(tokens, old)
-        typer.echo(f"{old} may not come in any more", err=True)
-    if new is not None:
-        typer.echo(files.new_token(tokens, new, role))
-        typer.echo(f"{new} may come in as {role} with this token; it is not shown again", err=True)
+    revoke_token(tokens, name)
+    typer.echo(f"{name} may not come in any more", err=True)
+
+
+def _make(tokens: Path, name: str, *, role: str, galleries: tuple[str, ...], seconds: float | None) -> None:
+    from unveil.server.tokens import new_token
+
+    typer.echo(new_token(tokens, name, role, galleries=galleries, seconds=seconds))
+    where = f" in {', '.join(galleries)}" if galleries else ""
+    until = "" if seconds is None else f" until {_date(time.time() + seconds)}"
+    typer.echo(f"{name} may come in as {role}{where}{until} with this token; it is not shown again", err=True)
+
+
+def _list(tokens: Path) -> None:
+    from unveil.server.tokens import list_tokens
+
+    table = Table("name", "role", "galleries", "made", "expires", "last use")
+    for token in list_tokens(tokens):
+        expires = "never" if token.expires is None else _date(token.expires)
+        if token.expires is not None and token.expires <= time.time():
+            expires += " (expired)"
+        used = "not known" if token.used is None else _date(token.used)
+        galleries = ", ".join(token.galleries) or "all"
+        table.add_row(token.name, token.role, galleries, _date(token.created), expires, used)
+    Console().print(table)
+
+
+def _date(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -47,7 +47,9 @@ class Authenticator:
         wait = self._refused.take(address)
         if wait:
             raise HTTPException(429, "too many failed sign-ins from this address", {"Retry-After": retry_after(wait)})
-        message = "this token is not known" if token else "expected a token: 'Authorization: Bearer ...'"
+        message = (
+            "this token is not known, or has expired" if token else "expected a token: 'Authorization: Bearer ...'"
+        )
         raise HTTPException(401, message, {"WWW-Authenticate": "Bearer"})
 
     def slow_down(self, caller: Caller, address: str, cost: float) -> None:

@@ -41,13 +41,13 @@ Several = Annotated[list[Label], Query(max_length=200)]
 @router.get("")
 def list_galleries(caller: Reads, service: TheService) -> list[GalleryOut]:
     """List the galleries of this server."""
-    return [GalleryOut.of(info, service.engine.fingerprint) for info in service.galleries()]
+    return [GalleryOut.of(info, service.engine.fingerprint) for info in service.galleries(caller)]
 
 
 @router.get("/{gallery}")
 def describe_gallery(gallery: GalleryName, caller: Reads, service: TheService) -> GalleryOut:
     """Describe one gallery: rows, cameras, times, calibration."""
-    return GalleryOut.of(service.gallery(gallery), service.engine.fingerprint)
+    return GalleryOut.of(service.gallery(gallery, caller), service.engine.fingerprint)
 
 
 @router.get("/{gallery}/items")
@@ -65,7 +65,7 @@ def list_items(
 ) -> ItemsOut:
     """List rows by ascending id."""
     where = FilterIn(cameras=tuple(camera), tags=tuple(tag), start=start, end=end).to_filter(rows)
-    found = service.store.find(service.gallery(gallery).name, where, limit, after)
+    found = service.store.find(service.gallery(gallery, caller).name, where, limit, after)
     service.views.seen(caller, gallery, what="listings", rows=[item.id for item in found if item.id is not None])
     return ItemsOut(items=[ItemOut.of(item) for item in found], next=found[-1].id if len(found) == limit else None)
 
@@ -73,7 +73,7 @@ def list_items(
 @router.get("/{gallery}/items/{item}")
 def describe_item(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> ItemOut:
     """Describe one row."""
-    found = service.item(gallery, item)
+    found = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="rows", rows=[item])
     return ItemOut.of(found)
 
@@ -85,7 +85,7 @@ def describe_item(gallery: GalleryName, item: RowNumber, caller: Reads, service:
 )
 def show_thumbnail(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> Response:
     """Return the picture of a row (JPEG)."""
-    found = service.item(gallery, item)
+    found = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="thumbnails", rows=[item])
     return Response(found.thumbnail, media_type="image/jpeg")
 
@@ -113,7 +113,7 @@ def delete_items(
     gallery: GalleryName, body: DeletionIn, request: Request, caller: Admin, service: TheService
 ) -> DeletedOut:
     """Remove rows for good: vectors, thumbnails and everything made from them."""
-    name = service.gallery(gallery).name
+    name = service.gallery(gallery, caller).name
     details = {"where": body.where.model_dump(exclude_defaults=True)}
     with service.audited(caller, request, "delete", gallery=name, why=body.why, details=details) as outcome:
         outcome["deleted"] = gone = service.store.delete(name, body.where.to_filter())
@@ -123,7 +123,7 @@ def delete_items(
 def _add(
     gallery: str, sample: Sample, tags: tuple[str, ...], request: Request, caller: Caller, service: Service
 ) -> AddedOut:
-    info = service.gallery(gallery)
+    info = service.gallery(gallery, caller)
     service.searcher(info)  # refuses a gallery of another model
     assert sample.data is not None  # the route made it of a body
     details = {"source": sample.key, "camera": sample.camera}

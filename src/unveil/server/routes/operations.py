@@ -46,10 +46,17 @@ async def ready(service: TheService) -> dict[str, Any]:
 @open_router.get(
     "/metrics",
     response_class=Response,
-    responses={401: ERRORS[401], 429: ERRORS[429], 200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+    responses={
+        401: ERRORS[401],
+        403: ERRORS[403],
+        429: ERRORS[429],
+        200: {"content": {"text/plain": {"schema": {"type": "string"}}}},
+    },
 )
 def show_metrics(caller: Reads, service: TheService) -> Response:
-    """Return figures for Prometheus; it needs a token (`authorization` in its scrape configuration)."""
+    """Return figures for Prometheus; its scrape configuration (`authorization`) needs a token for all galleries."""
+    if caller.galleries:
+        raise HTTPException(403, f"figures are of all galleries, {caller.name} may see {', '.join(caller.galleries)}")
     return Response(service.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -73,5 +80,7 @@ def read_audit(
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> AuditOut:
     """Read the audit log in order; `unveil audit verify` checks its chain of hashes."""
+    if caller.galleries and not (gallery and caller.may_see(gallery)):
+        raise HTTPException(403, f"{caller.name} may read about {', '.join(caller.galleries)}: name one of them")
     page = service.store.entries_after(after, limit, gallery=gallery)
     return AuditOut(entries=page, next=page[-1]["number"] if len(page) == limit else None)

@@ -36,7 +36,7 @@ TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "
 def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reader, service: TheService) -> SearchOut:
     """Ask where else a person is, by pictures, boxes on them, or rows of the gallery; the audit log keeps who asked."""
     limits = service.settings.limits
-    info = service.gallery(gallery)
+    info = service.gallery(gallery, caller)
     searcher = service.searcher(info)
     if service.settings.require_why and not body.why:
         raise HTTPException(422, "this server wants a reason for each search: give it as 'why'")
@@ -99,7 +99,7 @@ def show_heat(
     gallery: GalleryName, search: SearchName, item: RowNumber, caller: Reader, service: TheService
 ) -> Response:
     """Return where on a hit's picture the likeness comes from: a see-through layer of the same shape (PNG)."""
-    held = service.search(caller, service.gallery(gallery).name, search)
+    held = service.search(caller, service.gallery(gallery, caller).name, search)
     image = read_image(_hit_of(held, item).item.thumbnail, name=f"row {item}")
     service.views.seen(caller, gallery, what="heat maps", rows=[item])
     with service.heating:
@@ -117,7 +117,7 @@ def judge(
     service: TheService,
 ) -> None:
     """Keep a judgement: this hit is, or is not, the person; search again with it among positives or negatives."""
-    held = service.search(caller, service.gallery(gallery).name, search)
+    held = service.search(caller, service.gallery(gallery, caller).name, search)
     _hit_of(held, body.item)
     query = held.found.query_hash
     service.log(caller, request, "judge", gallery, query=query, results=[body.item], same=body.same)
@@ -139,7 +139,7 @@ def export(
     blur: Annotated[bool, Query(description="blur faces; readers cannot switch it off")] = True,
 ) -> Response:
     """Export the results of a search with how they were found."""
-    held = service.search(caller, service.gallery(gallery).name, search)
+    held = service.search(caller, service.gallery(gallery, caller).name, search)
     if not blur and not caller.may("operator"):
         raise HTTPException(403, f"exports with faces need the role operator; {caller.name} is {caller.role}")
     query = held.found.query_hash
