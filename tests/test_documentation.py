@@ -102,13 +102,13 @@ def test_the_examples_of_the_operators_page_do_what_they_say(workplace, gallerie
     Image.open(crops[12]).save(workplace / "query.png")
     page = ROOT / "docs/operator.md"
     printed = [line[2:] for block in blocks(page, "console") for line in block.splitlines() if line.startswith("$ ")]
-    assert len(printed) == 7
+    assert len(printed) == 9
     outputs = {command: in_terminal(command) for command in printed}
     deletions = [text for command, text in outputs.items() if command.startswith("unveil gallery delete")]
     assert "2 rows deleted from station" in deletions[0] and "Delete 2 rows of 'station' for good?" in deletions[0]
     assert "1 rows deleted from station" in deletions[1]
     assert "12 crops" in outputs[printed[0]]
-    assert in_terminal("unveil audit show --json").count("request of 3 March") == 4
+    assert in_terminal("unveil audit show --json").count("request of 3 March") == 7
     assert len((workplace / "rows.csv").read_text().splitlines()) == 3
     assert len(list((workplace / "pictures").iterdir())) == 2
     gone = in_terminal("unveil gallery delete station --id 4711 --yes", code=1)
