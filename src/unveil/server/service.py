@@ -135,11 +135,12 @@ class Service:
     def search(self, caller: Caller, gallery: str, name: str) -> Search:
         """Return a search that the caller made, without rows that were removed since; 410 when it is gone."""
         found = self.searches.get(caller.name, name)
-        if found is None or found.gallery != gallery:
-            raise HTTPException(410, "this search is not held any more: search again")
-        there = current(found, self.store)
+        there = current(found, self.store) if found is not None and found.gallery == gallery else None
         if there is None:
-            raise HTTPException(410, "rows that this search was made with were removed: search again")
+            # Which of the two it was depends on who looked first, this request or the watch.
+            raise HTTPException(
+                410, "this search is not held any more, or rows of its query were removed: search again"
+            )
         return there
 
     def log(
