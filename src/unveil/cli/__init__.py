@@ -25,6 +25,7 @@ from unveil.cli.interrupts import end_as_ctrl_c
 from unveil.cli.models import (
     ablate,
     ablate_all,
+    adapt,
     bench,
     catalogue,
     demo,
@@ -55,6 +56,7 @@ for _name, _command in {
     "demo": demo,
     "train": train,
     "pretrain": pretrain,
+    "adapt": adapt,
     "evaluate": evaluate,
     "embed": embed,
     "search": search,

@@ -19,6 +19,7 @@ EXTRAS = {
     "report": (("jinja2", "matplotlib"), "curves and HTML pages"),
     "tensorboard": (("tensorboardX",), "TensorBoard events of a training run"),
     "onnx": (("onnxruntime",), "human parsing with any ONNX segmentation model"),
+    "adapt": (("sklearn", "scipy"), "adapting a network to crops without labels (clusters)"),
     "mat": (("scipy", "h5py"), "benchmarks that come as MATLAB files"),
     "video": (("av",), "films of rendered people"),
     "imagenet": (

@@ -104,18 +104,7 @@ def rerank_blocks(
         UnveilError: the memory estimate is above the limit.
     """
     settings = settings or RerankSettings()
-    numbers = query.vectors.shape[1] * query.vectors.shape[2]
-    need = rerank_memory(len(query), len(gallery), numbers, settings)
-    logger.info("re-ranking %d x %d crops: at most %.2f GiB", len(query), len(gallery), need / 2**30)
-    if settings.limit is not None and need > settings.limit:
-        raise UnveilError(
-            f"re-ranking {len(query)} x {len(gallery)} crops may need {need / 2**30:.2f} GiB, the limit is "
-            f"{settings.limit / 2**30:.2f} GiB: raise the limit, lower k1 or k2, or do without re-ranking"
-        )
-    crops = Embedding.concatenate([query, gallery])
-    neighbours, largest = _neighbours(crops, settings.k1 + 1)
-    encoded = _average(_encode(crops, neighbours, largest, settings.k1), neighbours[:, : settings.k2])
-    del crops
+    encoded, largest = _encoded(Embedding.concatenate([query, gallery]), len(query), len(gallery), settings)
     by_column = _transpose(encoded, len(query))
     totals = np.add.reduceat(encoded.weights, encoded.offsets[:-1])
     blocks = block_slices(len(query), len(gallery))
@@ -127,6 +116,48 @@ def rerank_blocks(
             jaccard = 1 - shared / (totals[i] + totals[len(query) :] - shared)
             distances[i - rows.start] += (1 - settings.original) * jaccard  # eq. 12
         yield rows, distances
+
+
+def jaccard_pairs(crops: Embedding, settings: RerankSettings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the Jaccard distances (eq. 10) of all pairs that share a k-reciprocal neighbour; all others are 1 apart.
+
+    Args:
+        crops: ``(N, E, D)`` numpy embedding, N at least 2.
+        settings: k1, k2 and the limit of memory.
+
+    Returns:
+        ``(N + 1,)`` offsets, columns and float32 distances: row i owns ``offsets[i]`` to ``offsets[i + 1]``; itself,
+        at distance 0, is left out.
+
+    Raises:
+        UnveilError: the memory estimate is above the limit.
+    """
+    encoded = _encoded(crops, len(crops), 0, settings)[0]
+    by_column = _transpose(encoded, 0)
+    totals = np.add.reduceat(encoded.weights, encoded.offsets[:-1])
+    columns, distances = [], []
+    for i in track(range(len(crops)), f"Jaccard distances of {len(crops)}"):
+        shared = _shared(encoded, by_column, i, len(crops))
+        shared[i] = 0
+        near = np.flatnonzero(shared)
+        columns.append(near)
+        jaccard = 1 - shared[near] / (totals[i] + totals[near] - shared[near])
+        distances.append(np.maximum(jaccard, 0).astype(np.float32))  # rounding puts equal crops below 0
+    offsets = np.cumsum([0, *map(len, columns)])
+    return offsets, np.concatenate(columns), np.concatenate(distances)
+
+
+def _encoded(crops: Embedding, queries: int, gallery: int, settings: RerankSettings) -> tuple[_Sparse, np.ndarray]:
+    """Return the averaged encodings of all crops, and the largest distance of each."""
+    need = rerank_memory(queries, gallery, crops.vectors.shape[1] * crops.vectors.shape[2], settings)
+    logger.info("k-reciprocal neighbours of %d crops: at most %.2f GiB", len(crops), need / 2**30)
+    if settings.limit is not None and need > settings.limit:
+        raise UnveilError(
+            f"re-ranking {queries} x {gallery} crops may need {need / 2**30:.2f} GiB, the limit is "
+            f"{settings.limit / 2**30:.2f} GiB: raise the limit, lower k1 or k2, or do without re-ranking"
+        )
+    neighbours, largest = _neighbours(crops, settings.k1 + 1)
+    return _average(_encode(crops, neighbours, largest, settings.k1), neighbours[:, : settings.k2]), largest
 
 
 def _half(k1: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -56,6 +57,7 @@ class Engine:
         self.batch = batch
         self.crop_size: CropSize = metadata.space.crop_size
         self.test_parsing = None
+        self.cameras: tuple[str, ...] = ()  # an exported graph has the statistics of all cameras together
         self._run = run
         self._lock = threading.Lock()
 
@@ -93,6 +95,10 @@ class Engine:
         with self._lock:
             vectors, visibility = self._run(np.ascontiguousarray(crops))
         return Embedding(vectors, visibility, info.names, info.metric, info.weights)
+
+    def of_camera(self, camera: str | None, /) -> AbstractContextManager[None]:
+        """Change nothing: the graph has the statistics of all cameras together."""
+        return nullcontext()
 
     def _nothing(self) -> Embedding:
         info = self.space_info

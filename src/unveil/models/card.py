@@ -11,7 +11,7 @@ from unveil import __version__
 from unveil.errors import CheckpointError
 from unveil.models.summary import ModelSummary
 
-FORMAT = 2  # 2: what the backbone started from
+FORMAT = 3  # 2: what the backbone started from; 3: adaptation to unlabelled crops
 
 
 class Source(BaseModel):
@@ -49,6 +49,28 @@ class Start(BaseModel):
         return f"{'ImageNet, ' if self.kind == 'imagenet' else ''}{self.name} ({self.licence})"
 
 
+class Adaptation(BaseModel):
+    """How a model was adapted to crops without labels, by `unveil.adaptation`.
+
+    Args:
+        base: fingerprint of the model that was adapted.
+        data: the crops, with hashes; ``persons`` is 0, since nobody was named. The model is derived from these
+            people's data: what the law asks of the crops it asks of the model.
+        galleries: galleries that the crops came from.
+        cameras: labels of the cameras whose normalisation statistics the file holds.
+        stages: what was done, in order: "statistics", "clusters".
+        judged: figures before and after on tracklets that were held out; empty where there were none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    base: str
+    data: tuple[Source, ...]
+    galleries: tuple[str, ...] = ()
+    cameras: tuple[str, ...] = ()
+    stages: tuple[str, ...]
+    judged: dict[str, Any] = Field(default_factory=dict)
+
+
 class Card(BaseModel):
     """Travels inside the weights file and, for people, as JSON beside it.
 
@@ -67,6 +89,7 @@ class Card(BaseModel):
             fingerprints cannot be compared.
         licence: licence of the weights.
         start: what the backbone started from; None on cards of format 1.
+        adaptation: how it was adapted to crops without labels; None for a model that was not.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +108,7 @@ class Card(BaseModel):
     fingerprint: str = ""
     licence: str = "unstated"
     start: Start | None = None
+    adaptation: Adaptation | None = None
 
     @property
     def started_from(self) -> str:

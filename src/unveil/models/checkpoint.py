@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from unveil.files import atomic_path, write_text
 from unveil.methods import build_method
 from unveil.methods.inference import embed_batches
 from unveil.methods.method import LabelSpace, Method
+from unveil.models.camera_statistics import KEYS, CameraStatistics
 from unveil.models.card import Card, read_card
 from unveil.models.device import use_bf16
 from unveil.models.locate import NAME
@@ -31,12 +34,16 @@ from unveil.shipped import PREFIX, weights_path
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """A method with its weights, its card and the recipe that says how to feed it."""
+    """A method with its weights, its card and the recipe that says how to feed it.
+
+    ``camera_statistics``: of the cameras that an adapted model knows.
+    """
 
     method: Method
     recipe: Recipe
     card: Card
     name: str = "model"
+    camera_statistics: CameraStatistics | None = None
 
     @property
     def summary(self) -> ModelSummary:
@@ -67,6 +74,17 @@ class TrainedModel:
         return embed_batches(self.method, [normalise(batch, self.input)], bf16=bf16)
 
     @property
+    def cameras(self) -> tuple[str, ...]:
+        """Cameras that it is adapted to."""
+        return self.camera_statistics.cameras if self.camera_statistics else ()
+
+    @contextmanager
+    def of_camera(self, camera: str | None) -> Iterator[None]:
+        """Embed as for crops of a camera within a block, where the model is adapted to it."""
+        with self.camera_statistics.of_camera(self.method, camera) if self.camera_statistics else nullcontext():
+            yield
+
+    @property
     def input(self) -> InputSettings:
         """Preprocessing: size, interpolation, mean and deviation."""
         return self.recipe.input
@@ -89,14 +107,14 @@ def new_model(recipe: Recipe, space: LabelSpace, *, weights: Path | None = None)
     return build_method(choice.name, choice.settings, build_backbone(recipe.backbone, weights=weights), space)
 
 
-def save_model(path: Path, method: Method, card: Card) -> Card:
-    """Write weights and card atomically; return the card with its fingerprint.
+def save_model(path: Path, method: Method, card: Card, statistics: CameraStatistics | None = None) -> Card:
+    """Write weights, statistics of cameras and card atomically; return the card with its fingerprint.
 
     Raises:
         UnveilError: the file cannot be written; an older file of that name is untouched.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
-    return write_model(path, tensors, card)
+    return write_model(path, tensors | (statistics.tensors if statistics else {}), card)
 
 
 def write_model(path: Path, tensors: dict[str, Tensor], card: Card) -> Card:
@@ -128,8 +146,11 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedM
         raise CheckpointError(f"{path} has weights but no card; to start training from it use backbone.init={path}")
     recipe = recipe_from(card.recipe, f"card of {path}")
     method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
-    load_weights_exactly(method, tensors, str(path))
-    return TrainedModel(method.to(device).eval(), recipe, card, name)
+    cameras = card.adaptation.cameras if card.adaptation else ()
+    statistics = CameraStatistics.of(cameras, tensors, method, str(path)) if cameras else None
+    weights = {key: tensor for key, tensor in tensors.items() if not (statistics and key in KEYS)}
+    load_weights_exactly(method, weights, str(path))
+    return TrainedModel(method.to(device).eval(), recipe, card, name, statistics)
 
 
 def read_card_of(path: Path) -> Card | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +46,7 @@ def embed_samples(
         store = store_in(store, scheme, wanted)
     else:
         store = dataclasses.replace(store, parsing=None)
-    embedding = Embedding.concatenate(list(_embed(model, store, batch_size or model.batch)))
+    embedding = _embed(model, store, batch_size or model.batch)
     if not embedding.is_finite:
         bad = np.flatnonzero(
             ~np.isfinite(embedding.vectors).all(axis=(1, 2)) | ~np.isfinite(embedding.visibility).all(1)
@@ -74,8 +74,19 @@ def embed_images(model: Embedder, images: Sequence[np.ndarray], batch_size: int 
     return Embedding.concatenate([model.embed_crops(crops) for crops in fitted])
 
 
-def _embed(model: Embedder, store: ImageStore, size: int) -> Iterator[Embedding]:
-    starts = range(0, len(store.samples), size)
-    for start in track(starts, f"embedding {len(store.samples)} crops"):
-        rows = slice(start, start + size)
-        yield model.embed_crops(store.images[rows], None if store.parsing is None else store.parsing[rows])
+def _embed(model: Embedder, store: ImageStore, size: int) -> Embedding:
+    """Embed a store, the crops of a camera together where the model is adapted to it."""
+    known = set(model.cameras)
+    cameras = [sample.camera if sample.camera in known else None for sample in store.samples]
+    groups = {camera: [row for row, own in enumerate(cameras) if own == camera] for camera in dict.fromkeys(cameras)}
+    batches = [(camera, rows[i : i + size]) for camera, rows in groups.items() for i in range(0, len(rows), size)]
+    parts = []
+    for camera, rows in track(batches, f"embedding {len(store.samples)} crops"):
+        # One run of rows is read as a slice of the file, not gathered row by row.
+        taken = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows
+        with model.of_camera(camera):
+            parts.append(
+                model.embed_crops(store.images[taken], None if store.parsing is None else store.parsing[taken])
+            )
+    order = np.argsort(np.concatenate([rows for _, rows in batches]))
+    return Embedding.concatenate(parts).select(order)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 import numpy as np
@@ -29,6 +30,13 @@ class Embedder(Protocol):
     @property
     def test_parsing(self) -> str | None:
         """Label set of the parsing maps that it looks at beside crops; ``None``: it looks at none."""
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        """Cameras that it is adapted to; none for most models."""
+
+    def of_camera(self, camera: str | None, /) -> AbstractContextManager[None]:
+        """Embed as for crops of a camera within a block, where it is adapted to it."""
 
     def embed_crops(self, crops: np.ndarray, parsing: np.ndarray | None = None, /) -> Embedding:
         """Return the numpy embedding of crops that have the right size.

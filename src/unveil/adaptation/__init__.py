@@ -1,0 +1,1 @@
+"""Adaptation of a trained model to crops that nobody labelled."""

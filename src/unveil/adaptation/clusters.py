@@ -1,0 +1,218 @@
+"""Stages 2 and 3: a network trains on pseudo-labels of its teacher, the average of its own weights.
+
+Each epoch clusters the units by the teacher's vectors and contrasts crops with the proxies of clusters (Dai et al.,
+Cluster Contrast, ACCV 2022) and of clusters in cameras (Wang et al., CAP, AAAI 2021); outliers are left out. The
+teacher (Tarvainen and Valpola, NeurIPS 2017; Ge et al., MMT, ICLR 2020) is what is clustered by and what is kept.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.optim import Optimizer
+
+from unveil.adaptation.crops import UnlabelledCrops
+from unveil.adaptation.proxies import Proxies
+from unveil.adaptation.pseudo_labels import Links, mean_of_units, pseudo_labels
+from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.statistics import take_statistics
+from unveil.data.augment.pipeline import augment, normalise
+from unveil.data.samplers import pk_unique
+from unveil.errors import CheckpointError, DataError, UnveilError
+from unveil.files import atomic_path
+from unveil.methods.inference import embed_batches
+from unveil.models.camera_statistics import CameraStatistics
+from unveil.models.checkpoint import TrainedModel
+from unveil.progress import track
+from unveil.recipe import AugmentSettings, OptimSettings
+from unveil.records import Batch, Embedding
+from unveil.training.average import WeightAverage
+from unveil.training.optimisers import build_optimiser
+
+log = logging.getLogger(__name__)
+STATE = "resume.pt"
+AUGMENT = AugmentSettings(crop="affine", flip=0.5, erase="cal", erase_p=0.4, sensor=0.3)
+CROPS_PER_CLUSTER = 16  # in an epoch, so that one long stay does not fill it
+FEWEST_CLUSTERS = 4
+BATCH = 64
+
+
+@dataclass
+class _Run:
+    model: TrainedModel
+    crops: UnlabelledCrops
+    settings: AdaptSettings
+    links: Links
+    optimiser: Optimizer
+    teacher: WeightAverage
+    epoch: int = 0
+    steps: int = 0
+
+
+def train_on_clusters(
+    model: TrainedModel,
+    crops: UnlabelledCrops,
+    settings: AdaptSettings,
+    links: Links,
+    *,
+    folder: Path,
+    identity: str,
+) -> list[dict[str, float]]:
+    """Train a model in place; it ends as its teacher.
+
+    Args:
+        model: on any device; its statistics are taken anew in each epoch.
+        crops: to learn from.
+        settings: see there.
+        links: between units, by their numbers in ``crops``.
+        folder: gets the state after each epoch; a killed run goes on from it, to the same bits.
+        identity: of base model, crops and settings; a state of others is refused.
+
+    Returns:
+        What each epoch did: clusters, outliers (share of the units), loss.
+
+    Raises:
+        DataError: fewer than `FEWEST_CLUSTERS` clusters were found.
+        CheckpointError: the state in the folder is damaged or of another run.
+    """
+    codes = {unit: i for i, unit in enumerate(np.unique(crops.units))}
+    units = np.array([codes[unit] for unit in crops.units])
+    known = Links(*(_coded(pairs, codes) for pairs in (links.must, links.cannot)))
+    cameras = {camera: i for i, camera in enumerate(crops.known_cameras)}
+    camera_codes = np.array([-1 if c is None else cameras[c] for c in crops.cameras])
+    run = _Run(
+        model, crops, settings, known,
+        build_optimiser(model.method, OptimSettings(name="adamw", lr=settings.lr, weight_decay=5e-4)),
+        WeightAverage(model.method, settings.teacher),
+    )  # fmt: skip
+    history = _load(run, folder, identity)
+    for epoch in range(run.epoch, settings.epochs):
+        torch.manual_seed(settings.seed * 1000 + epoch)
+        with run.teacher.applied(model.method):
+            statistics = take_statistics(
+                model.method, crops, model.input, prior=settings.prior, seed=settings.seed + epoch
+            )
+            embedding = embed_crops(model, crops, statistics)
+        clusters = pseudo_labels(
+            mean_of_units(embedding, units), known,
+            radius=settings.radius, neighbours=settings.neighbours, smallest=settings.smallest,
+        )  # fmt: skip
+        found = int(clusters.max()) + 1
+        if found < FEWEST_CLUSTERS:
+            raise DataError(
+                f"{found} clusters were found among {len(codes)} tracklets and crops, too few to train on: expected at "
+                f"least {FEWEST_CLUSTERS}. Give more crops, a larger radius (now {settings.radius}), or adapt the "
+                "statistics alone"
+            )
+        labels = clusters[units]
+        proxies = Proxies.of(embedding, labels, camera_codes, model.device)
+        loss = _train_epoch(run, epoch, labels, proxies, by_camera=len(cameras) > 1)
+        said = {"clusters": found, "outliers": round(float((clusters < 0).mean()), 4), "loss": round(loss, 4)}
+        log.info(
+            "epoch %d/%d  %d clusters, %.0f %% outliers, loss %.3f",
+            epoch + 1, settings.epochs, found, 100 * said["outliers"], loss,
+        )  # fmt: skip
+        history.append(said)
+        run.epoch = epoch + 1
+        _save(run, history, folder, identity)
+    model.method.load_state_dict(run.teacher.state)
+    return history
+
+
+def embed_crops(
+    model: TrainedModel, crops: UnlabelledCrops, statistics: CameraStatistics | None, *, flip: bool = False
+) -> Embedding:
+    """Return the numpy embedding of crops in order, each with the statistics of its camera."""
+    parts, order = [], []
+    for camera in dict.fromkeys(crops.cameras):
+        rows = np.array([i for i, own in enumerate(crops.cameras) if own == camera])
+        batches = np.array_split(rows, max(1, -(-len(rows) // BATCH)))
+        ready = (_normalised(model, crops, part) for part in track(batches, f"embedding {len(rows)} crops"))
+        if statistics is None:
+            parts.append(embed_batches(model.method, ready, flip=flip))
+        else:
+            with statistics.of_camera(model.method, camera):
+                parts.append(embed_batches(model.method, ready, flip=flip))
+        order.append(rows)
+    return Embedding.concatenate(parts).select(np.argsort(np.concatenate(order)))
+
+
+def _train_epoch(run: _Run, epoch: int, labels: np.ndarray, proxies: Proxies, *, by_camera: bool) -> float:
+    settings, method, device = run.settings, run.model.method, run.model.device
+    inside = np.flatnonzero(labels >= 0)
+    persons = min(settings.persons, int(labels.max()) + 1)
+    batches = pk_unique(labels[inside], persons, settings.images, settings.seed, epoch, CROPS_PER_CLUSTER)
+    generator = torch.Generator(device).manual_seed(settings.seed * 1000 + epoch)
+    for group in run.optimiser.param_groups:
+        group["lr"] = settings.lr if 2 * epoch < settings.epochs else settings.lr / 10
+    total = 0.0
+    method.train()
+    for rows in track(batches, f"epoch {epoch + 1}/{settings.epochs}"):
+        crops = inside[rows]
+        images = torch.from_numpy(run.crops.images(crops)).permute(0, 3, 1, 2)
+        own = torch.from_numpy(labels[crops]).to(device)
+        batch = augment(Batch(images.to(device), own), AUGMENT, run.model.input, generator)
+        batch = batch.replace(images=batch.images.contiguous(memory_format=torch.channels_last))
+        embedding = method.embed(batch)
+        loss = proxies.loss(embedding, own, temperature=settings.temperature, cameras=by_camera)
+        if not torch.isfinite(loss):
+            raise UnveilError(f"the loss is {loss.item()} in epoch {epoch + 1}: lower the learning rate")
+        run.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(method.parameters(), 10.0)
+        run.optimiser.step()
+        run.teacher.update(method, run.steps)
+        proxies.move(embedding, own, torch.from_numpy(crops).to(device), settings.momentum)
+        run.steps += 1
+        total += loss.item()
+    method.eval()
+    return total / len(batches)
+
+
+def _normalised(model: TrainedModel, crops: UnlabelledCrops, rows: np.ndarray) -> Batch:
+    images = torch.from_numpy(crops.images(rows)).permute(0, 3, 1, 2).to(model.device)
+    return normalise(Batch(images, torch.full((len(rows),), -1, device=model.device)), model.input)
+
+
+def _coded(pairs: np.ndarray, codes: dict[int, int]) -> np.ndarray:
+    """Return pairs by code; pairs with a unit that is not among the crops are left out."""
+    kept = [(codes[int(a)], codes[int(b)]) for a, b in pairs if int(a) in codes and int(b) in codes]
+    return np.array(kept, dtype=np.int64).reshape(-1, 2)
+
+
+def _save(run: _Run, history: list[dict[str, float]], folder: Path, identity: str) -> None:
+    state = {
+        "identity": identity, "epoch": run.epoch, "steps": run.steps, "history": history,
+        "student": run.model.method.state_dict(), "teacher": run.teacher.state,
+        "optimiser": run.optimiser.state_dict(),
+    }  # fmt: skip
+    with atomic_path(folder / STATE) as temporary:
+        try:
+            torch.save(state, temporary)
+        except RuntimeError as e:  # torch's zip writer reports a full disk as RuntimeError
+            raise OSError(str(e).splitlines()[0]) from e
+
+
+def _load(run: _Run, folder: Path, identity: str) -> list[dict[str, float]]:
+    path = folder / STATE
+    if not path.is_file():
+        return []
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        same, epoch, steps = state["identity"] == identity, int(state["epoch"]), int(state["steps"])
+        if same:
+            run.model.method.load_state_dict(state["student"])
+            run.teacher.state = {name: tensor.to(run.model.device) for name, tensor in state["teacher"].items()}
+            run.optimiser.load_state_dict(state["optimiser"])
+            history = list(state["history"])
+    except Exception as e:  # a damaged file can make the unpickler raise anything
+        raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it to start afresh") from None
+    if not same:
+        raise CheckpointError(f"{path} belongs to another model, other crops or other settings: choose another --out")
+    run.epoch, run.steps = epoch, steps
+    log.info("going on after epoch %d", epoch)
+    return history

@@ -1,0 +1,141 @@
+"""Crops to adapt to: pictures, cameras, tracklets and times; whatever names people or clothes is put aside."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unveil.data.fitting import CropSize
+from unveil.data.store.image_store import ImageStore, open_store
+from unveil.errors import DataError
+from unveil.models.card import Source
+from unveil.records import Dataset, Sample
+
+log = logging.getLogger(__name__)
+FEWEST = 20
+
+
+@dataclass(frozen=True)
+class UnlabelledCrops:
+    """Decoded crops without labels of people.
+
+    Args:
+        store: their pixels, at the size of the model.
+        rows: ``(N,)`` rows of the store that count: duplicates are left out.
+        cameras: label of each crop's camera; None: unknown.
+        units: ``(N,)`` int64: crops of one unit are certainly one person. A tracklet is a unit; so is a crop without.
+        tracked: ``(N,)`` bool: the crop belongs to a tracklet.
+        times: ``(N,)`` seconds, NaN where unknown.
+        sources: where they come from.
+    """
+
+    store: ImageStore
+    rows: np.ndarray
+    cameras: tuple[str | None, ...]
+    units: np.ndarray
+    tracked: np.ndarray
+    times: np.ndarray
+    sources: tuple[Source, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def known_cameras(self) -> tuple[str, ...]:
+        """Labels of the cameras, sorted."""
+        return tuple(sorted({camera for camera in self.cameras if camera is not None}))
+
+    def images(self, crops: np.ndarray) -> np.ndarray:
+        """Return the pixels ``(B, H, W, 3)`` uint8 of crops by number."""
+        return np.asarray(self.store.images[self.rows[crops]])
+
+    def select(self, crops: np.ndarray) -> UnlabelledCrops:
+        """Return some of the crops, by number; units keep their numbers."""
+        return dataclasses.replace(
+            self,
+            rows=self.rows[crops],
+            cameras=tuple(self.cameras[i] for i in crops),
+            units=self.units[crops],
+            tracked=self.tracked[crops],
+            times=self.times[crops],
+        )
+
+    @classmethod
+    def open(
+        cls, datasets: Sequence[Dataset], size: CropSize, *, per_tracklet: int, cache: Path | None = None
+    ) -> UnlabelledCrops:
+        """Decode crops; of a dataset with a training part only that.
+
+        Args:
+            datasets: at least one.
+            size: of the model's input.
+            per_tracklet: crops of one tracklet that are kept, evenly spread over it.
+            cache: folder of the image stores.
+
+        Raises:
+            DataError: there are fewer than `FEWEST` different crops, or two datasets name different cameras alike.
+        """
+        _refuse_shared_cameras(datasets)
+        samples = [
+            sample for number, dataset in enumerate(datasets) for sample in _thinned(dataset, number, per_tracklet)
+        ]
+        store = open_store(samples, size, cache)
+        for bad in store.bad:
+            log.warning("left out: %s", bad)
+        first: dict[bytes, int] = {}
+        for row in range(len(store)):
+            first.setdefault(hashlib.sha256(store.images[row].tobytes()).digest(), row)
+        rows = np.array(sorted(first.values()))
+        if len(rows) < len(store):
+            log.info("%d crops are exact duplicates of others and left out", len(store) - len(rows))
+        if len(rows) < FEWEST:
+            raise DataError(f"{len(rows)} different crops are too few to adapt to: expected at least {FEWEST}")
+        kept = [store.samples[row] for row in rows]
+        names: dict[str, int] = {}
+        units = np.array([names.setdefault(s.tracklet or f"crop {s.key}", len(names)) for s in kept])
+        return cls(
+            store,
+            rows,
+            tuple(s.camera for s in kept),
+            units,
+            np.array([s.tracklet is not None for s in kept]),
+            np.array([np.nan if s.time is None else s.time for s in kept]),
+            tuple(Source(name=d.name, hash=d.hash, images=len(d.train or d.samples), persons=0) for d in datasets),
+        )
+
+
+def _thinned(dataset: Dataset, number: int, per_tracklet: int) -> list[Sample]:
+    """Return the crops of a dataset without labels of people, the longest tracklets thinned out."""
+    by_tracklet: dict[str, list[Sample]] = {}
+    out = []
+    for sample in dataset.train or dataset.samples:
+        bare = Sample(f"{number}/{sample.key}", sample.path, sample.data, camera=sample.camera, time=sample.time)
+        if sample.tracklet is None:
+            out.append(bare)
+        else:
+            # A tracklet is of one camera, whatever else has its label.
+            label = f"{number}/{sample.camera}/{sample.tracklet}"
+            by_tracklet.setdefault(label, []).append(dataclasses.replace(bare, tracklet=label))
+    for crops in by_tracklet.values():
+        if all(crop.time is not None for crop in crops):
+            crops.sort(key=lambda crop: crop.time or 0.0)
+        spread = np.linspace(0, len(crops) - 1, min(per_tracklet, len(crops))).round().astype(int)
+        out += [crops[i] for i in spread]
+    return sorted(out, key=lambda sample: sample.key)
+
+
+def _refuse_shared_cameras(datasets: Sequence[Dataset]) -> None:
+    owners: dict[str, int] = {}
+    for number, dataset in enumerate(datasets):
+        for camera in sorted({s.camera for s in dataset.train or dataset.samples if s.camera is not None}):
+            if owners.setdefault(camera, number) != number:
+                raise DataError(
+                    f"{datasets[owners[camera]].name} and {dataset.name} both have a camera {camera!r}: give cameras "
+                    "of different places different labels, so that each has its own statistics"
+                )

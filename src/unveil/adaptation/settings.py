@@ -1,0 +1,61 @@
+"""How a model is adapted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from unveil.errors import UnveilError
+
+Stage = Literal["statistics", "clusters"]
+
+
+@dataclass(frozen=True)
+class AdaptSettings:
+    """Settings of an adaptation.
+
+    Args:
+        stages: "statistics": the batch norms of each camera taken anew; "clusters": training on pseudo-labels.
+        epochs: rounds of clustering and training.
+        lr: learning rate of the first half of the epochs; a tenth of it after.
+        persons: clusters in a batch.
+        images: crops of each.
+        radius: crops whose Jaccard distance is below are neighbours (DBSCAN's eps), in (0, 1).
+        neighbours: k1 of the k-reciprocal encoding; about as many as a person has crops.
+        smallest: tracklets, or crops without one, that make a cluster (DBSCAN's min_samples); 2 or more.
+        temperature: of the contrast with clusters.
+        momentum: share of a cluster's old proxy that a crop leaves, in [0, 1).
+        teacher: share of the teacher's old weights that a step leaves, in [0, 1).
+        crops_per_tracklet: at most so many, evenly spread, since neighbours in a film are near-duplicates.
+        prior: crops whose weight the statistics of all cameras have in those of one.
+        held_out: share of the tracklets that are not learnt from, to judge by, in [0, 0.5].
+        seed: of sampling, augmentation and which tracklets are held out.
+    """
+
+    stages: tuple[Stage, ...] = ("statistics", "clusters")
+    epochs: int = 8
+    lr: float = 3.5e-4
+    persons: int = 16
+    images: int = 4
+    radius: float = 0.55
+    neighbours: int = 20
+    smallest: int = 2
+    temperature: float = 0.05
+    momentum: float = 0.2
+    teacher: float = 0.99
+    crops_per_tracklet: int = 8
+    prior: int = 50
+    held_out: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        known = get_args(Stage)
+        if not self.stages or len(set(self.stages)) < len(self.stages) or not set(self.stages) <= set(known):
+            raise UnveilError(f"stages: expected some of {', '.join(known)}, each once, got {', '.join(self.stages)}")
+        for name, low, high in (
+            ("epochs", 1, 1000), ("lr", 1e-8, 1), ("persons", 2, 1024), ("images", 2, 1024), ("radius", 0.01, 0.99),
+            ("neighbours", 1, 1000), ("smallest", 2, 1000), ("temperature", 1e-3, 10), ("momentum", 0, 0.999),
+            ("teacher", 0, 0.9999), ("crops_per_tracklet", 2, 10_000), ("prior", 0, 1_000_000), ("held_out", 0, 0.5),
+        ):  # fmt: skip
+            if not low <= getattr(self, name) <= high:
+                raise UnveilError(f"{name}: expected {low} to {high}, got {getattr(self, name)}")

@@ -1,0 +1,91 @@
+"""Stage 1: the batch norms of each camera taken anew from its own crops (Li et al., AdaBN, Pattern Recognition 2018)."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from unveil.adaptation.crops import UnlabelledCrops
+from unveil.data.augment.pipeline import normalise
+from unveil.methods.method import Method
+from unveil.models.camera_statistics import CameraStatistics, batch_norms, read_statistics, write_statistics
+from unveil.progress import track
+from unveil.recipe import InputSettings
+from unveil.records import Batch
+
+log = logging.getLogger(__name__)
+BATCH = 64
+FEWEST = 16  # crops in a batch whose variance means something
+
+
+def take_statistics(
+    method: Method, crops: UnlabelledCrops, size: InputSettings, *, prior: int, seed: int
+) -> CameraStatistics:
+    """Give a method the statistics of all crops together, and return those of each camera.
+
+    A camera's are drawn towards those of all cameras as if ``prior`` crops had shown these: one with five crops has
+    hardly statistics of its own.
+
+    Args:
+        method: any method with batch norms; only their running statistics change.
+        crops: of all cameras.
+        size: the model's input.
+        prior: crops.
+        seed: which crops meet in a batch.
+    """
+    rng = np.random.default_rng([seed, 1])
+    together = _measured(method, crops, rng.permutation(len(crops)), size, "statistics of all cameras")
+    write_statistics(method, *together)
+    means, variances = [], []
+    for camera in crops.known_cameras:
+        own = np.array([i for i, label in enumerate(crops.cameras) if label == camera])
+        share = len(own) / (len(own) + prior) if len(own) >= FEWEST else 0.0
+        if share:
+            mean, variance = _measured(method, crops, rng.permutation(own), size, f"statistics of camera {camera}")
+        else:
+            log.warning("camera %s has %d crops, fewer than %d: it keeps those of all", camera, len(own), FEWEST)
+            mean, variance = together
+        means.append(together[0].lerp(mean, share))
+        variances.append(together[1].lerp(variance, share))
+    empty = together[0].new_empty(0, len(together[0]))
+    return CameraStatistics(
+        crops.known_cameras,
+        torch.stack(means) if means else empty,
+        torch.stack(variances) if variances else empty,
+    )
+
+
+@torch.no_grad()
+def _measured(
+    method: Method, crops: UnlabelledCrops, order: np.ndarray, size: InputSettings, what: str
+) -> tuple[Tensor, Tensor]:
+    """Return the means of the statistics of batches ``(S,)``; the method is left as it was."""
+    norms = batch_norms(method)
+    before = read_statistics(method)
+    kept = [(norm.training, norm.momentum) for norm in norms]
+    training = method.training
+    method.eval()
+    device = next(method.parameters()).device
+    try:
+        for norm in norms:
+            norm.reset_running_stats()
+            norm.train()
+            norm.momentum = None  # the mean over all batches
+        for rows in track(_batches(order), f"{what}, {len(order)} crops"):
+            images = torch.from_numpy(crops.images(rows)).permute(0, 3, 1, 2).to(device)
+            method.embed(normalise(Batch(images, torch.full((len(rows),), -1, device=device)), size))
+        found = read_statistics(method)
+        return found[0].clone(), found[1].clone()
+    finally:
+        method.train(training)
+        for norm, (mode, momentum) in zip(norms, kept, strict=True):
+            norm.training, norm.momentum = mode, momentum
+        write_statistics(method, *before)
+
+
+def _batches(order: np.ndarray) -> list[np.ndarray]:
+    """Cut into batches of nearly one size, so that none is too small for a variance."""
+    return np.array_split(order, max(1, round(len(order) / BATCH)))

@@ -1,0 +1,176 @@
+"""The whole adaptation: a better model is written, a worse one is not, a killed run ends as an unbroken one."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+pytest.importorskip("sklearn", reason="the extra adapt is not installed")
+
+from tracked import write_tracklets
+
+from untrained import make_model
+from unveil.adaptation.adapt import REPORT, WorseModelError, adapt
+from unveil.adaptation.clusters import STATE
+from unveil.adaptation.judge import compare, is_worse, make_test
+from unveil.adaptation.settings import AdaptSettings
+from unveil.datasets.sources import crops_of
+from unveil.errors import CheckpointError, DataError, UnveilError
+from unveil.models.checkpoint import load_model
+from unveil.records import Embedding
+
+SHORT = AdaptSettings(epochs=2, persons=4, neighbours=6, held_out=0.4)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory):
+    return write_tracklets(tmp_path_factory.mktemp("crops"))
+
+
+@pytest.fixture(scope="module")
+def dataset(manifest):
+    return crops_of(str(manifest))
+
+
+@pytest.fixture
+def model(tmp_path):
+    return load_model(make_model(tmp_path / "base", height=64, width=32))
+
+
+def test_an_adapted_model_says_what_it_is_derived_from(model, dataset, tmp_path):
+    adapted = adapt(model, [dataset], tmp_path / "out", SHORT, cache=tmp_path / "cache", keep_worse=True)
+    done = adapted.card.adaptation
+    assert done.base == model.card.fingerprint != adapted.card.fingerprint
+    assert done.cameras == adapted.cameras == ("c0", "c1") and done.stages == ("statistics", "clusters")
+    assert [(s.images, s.persons) for s in done.data] == [(112, 0)]
+    assert done.judged["tracklets"] == 11 and "same time" in done.judged["among"]
+    report = json.loads((tmp_path / "out" / REPORT).read_text())
+    assert len(report["epochs"]) == 2 and report["epochs"][0]["clusters"] >= 4
+    assert not (tmp_path / "out" / STATE).exists()
+
+
+def test_the_model_given_is_not_changed(model, dataset, tmp_path):
+    before = {name: tensor.clone() for name, tensor in model.method.state_dict().items()}
+    adapt(model, [dataset], tmp_path / "out", SHORT, cache=tmp_path / "cache", keep_worse=True)
+    assert all(bool((before[name] == tensor).all()) for name, tensor in model.method.state_dict().items())
+
+
+def test_statistics_alone_leave_the_weights(model, dataset, tmp_path):
+    settings = dataclasses.replace(SHORT, stages=("statistics",))
+    adapted = adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache", keep_worse=True)
+    own = dict(adapted.method.named_parameters())
+    assert all(bool((own[name] == p).all()) for name, p in model.method.named_parameters())
+    assert adapted.cameras == ("c0", "c1")
+
+
+def test_clusters_alone_keep_no_statistics_of_cameras(model, dataset, tmp_path):
+    settings = dataclasses.replace(SHORT, stages=("clusters",))
+    adapted = adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache", keep_worse=True)
+    assert adapted.cameras == ()
+
+
+def test_without_tracklets_nothing_is_judged(model, dataset, tmp_path):
+    bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
+    adapted = adapt(model, [bare], tmp_path / "out", SHORT, cache=tmp_path / "cache")
+    assert adapted.card.adaptation.judged == {}
+
+
+def test_a_worse_model_is_not_written_unless_asked_for(model, dataset, tmp_path, monkeypatch):
+    # A network that has learnt to tell nobody apart: every vector of the model after is the same.
+    import unveil.adaptation.adapt as module
+
+    real = module.embed_crops
+
+    def blind_after(embedder, crops, statistics, **options):
+        found = real(embedder, crops, statistics, **options)
+        if statistics is not None:
+            found = dataclasses.replace(found, vectors=np.ones_like(found.vectors))
+        return found
+
+    monkeypatch.setattr(module, "embed_crops", blind_after)
+    settings = dataclasses.replace(SHORT, stages=("statistics",))
+    with pytest.raises(WorseModelError, match="keep it all the same with --keep-worse"):
+        adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache")
+    assert not (tmp_path / "out" / "model.safetensors").exists()
+    assert json.loads((tmp_path / "out" / REPORT).read_text())["judged"]["mrr"]["after"] < 50
+    adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache", keep_worse=True)
+    assert (tmp_path / "out" / "model.safetensors").exists()
+
+
+def command(manifest, base, out, cache, epochs=3):
+    options = ["--epochs", str(epochs), "--neighbours", "6", "--held-out", "0.4", "--keep-worse", "--cache", str(cache)]
+    return [sys.executable, "-m", "unveil", "adapt", str(base), str(manifest), "--out", str(out), *options]
+
+
+def test_a_killed_run_ends_as_an_unbroken_one(manifest, tmp_path):
+    base = make_model(tmp_path / "base", height=64, width=32)
+    run = [command(manifest, base, tmp_path / name, tmp_path / "cache") for name in ("whole", "killed")]
+    subprocess.run(run[0], check=True, capture_output=True)
+    process = subprocess.Popen(run[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    state, end = tmp_path / "killed" / STATE, time.monotonic() + 300
+    while not state.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert state.exists() and not (tmp_path / "killed" / "model.safetensors").exists()
+    said = subprocess.run(run[1], check=True, capture_output=True, text=True)
+    assert "going on after epoch" in said.stderr
+    whole, killed = (load_model(tmp_path / name).card.fingerprint for name in ("whole", "killed"))
+    assert whole == killed
+
+
+def test_a_state_of_other_settings_is_refused(model, dataset, tmp_path):
+    import torch
+
+    out = tmp_path / "out"
+    out.mkdir()
+    torch.save({"identity": "0" * 16, "epoch": 1, "steps": 1}, out / STATE)
+    with pytest.raises(CheckpointError, match="belongs to another model, other crops or other settings"):
+        adapt(model, [dataset], out, SHORT, cache=tmp_path / "cache")
+    (out / STATE).write_bytes(b"half a file")
+    with pytest.raises(CheckpointError, match="is damaged"):
+        adapt(model, [dataset], out, SHORT, cache=tmp_path / "cache")
+
+
+def test_crops_of_one_person_are_too_few_clusters(model, dataset, tmp_path):
+    one = tuple(
+        dataclasses.replace(s, tracklet="t0", camera="c0") for s in dataset.samples if s.key.startswith("images/0")
+    )
+    single = dataclasses.replace(dataset, samples=one)
+    settings = dataclasses.replace(SHORT, crops_per_tracklet=40, held_out=0.0)
+    with pytest.raises(DataError, match="0 clusters were found among 1 tracklets"):
+        adapt(model, [single], tmp_path / "out", settings, cache=tmp_path / "cache")
+
+
+def test_a_folder_with_a_model_is_not_written_over(model, dataset, tmp_path):
+    with pytest.raises(UnveilError, match="already holds a model"):
+        adapt(model, [dataset], tmp_path / "base", SHORT)
+
+
+@pytest.mark.parametrize("wrong", [{"radius": 1.5}, {"stages": ("colours",)}, {"held_out": 0.9}, {"epochs": 0}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(UnveilError, match="expected"):
+        AdaptSettings(**wrong)
+
+
+def test_the_test_counts_ranks_among_rivals(dataset, tmp_path):
+    from unveil.adaptation.crops import UnlabelledCrops
+    from unveil.data.fitting import CropSize
+
+    crops = UnlabelledCrops.open([dataset], CropSize(64, 32), per_tracklet=8, cache=tmp_path / "cache")
+    test = make_test(crops)
+    assert len(test) == 28 and (test.rivals.sum(1) == 1).all()
+    codes = np.eye(28, dtype=np.float32)[test.halves // 2]
+    right = Embedding(codes[:, None], np.ones((len(codes), 1), np.float32))
+    alike = dataclasses.replace(right, vectors=np.ones_like(right.vectors))
+    figures = compare(test, alike, right)
+    assert figures["rank1"]["before"] == 0 and figures["rank1"]["after"] == 100
+    assert figures["mrr"]["before"] == pytest.approx(66.67) and not is_worse(figures)
+    assert is_worse(compare(test, right, alike))
