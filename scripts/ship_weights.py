@@ -37,9 +37,13 @@ def main() -> None:
     if asked.compact:
         model = with_projections(model, asked.compact, DataSource.model_validate(asked.fit_on), mu=asked.mu)
     tensors, card = without_heads(model)
-    licence = f"Apache-2.0; trained on synthetic people only: {asked.trained_on}"
+    published = card.start is not None and card.start.kind == "imagenet"
+    start = f"starts from ImageNet weights ({card.start.licence}), then " if card.start and published else ""
+    licence = f"Apache-2.0; {start}trained on synthetic people only: {asked.trained_on}"
     # Paths of the machine that trained it say nothing elsewhere.
-    recipe = {**card.recipe, "data": {}, "backbone": {**card.recipe["backbone"], "init": None}}
+    recipe = {
+        **card.recipe, "data": {}, "backbone": {**card.recipe["backbone"], "init": "imagenet" if published else None},
+    }  # fmt: skip
     card = card.model_copy(update={"licence": licence, "recipe": recipe})
     card = write_model(asked.out / f"{asked.name}.safetensors", tensors, card)
     print(f"unveil:{asked.name}, fingerprint {card.fingerprint}")

@@ -130,10 +130,8 @@ def _hold_out(crops: UnlabelledCrops, settings: AdaptSettings) -> tuple[Unlabell
 
 def _say(crops: UnlabelledCrops, held_out: UnlabelledCrops) -> None:
     tracklets, kept = (len(np.unique(c.units[c.tracked])) for c in (crops, held_out))
-    log.info(
-        "%d crops, %d tracklets (%d held out to judge by), %s",
-        len(crops), tracklets, kept, f"{len(crops.known_cameras)} cameras" if crops.known_cameras else "no camera named",
-    )  # fmt: skip
+    cameras = f"{len(crops.known_cameras)} cameras" if crops.known_cameras else "no camera named"
+    log.info("%d crops, %d tracklets (%d held out to judge by), %s", len(crops), tracklets, kept, cameras)
     if not kept:
         log.warning("no tracklets are held out: whether the model gets better cannot be judged")
 

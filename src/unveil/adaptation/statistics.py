@@ -1,4 +1,4 @@
-"""Stage 1: the batch norms of each camera taken anew from its own crops (Li et al., AdaBN, Pattern Recognition 2018)."""
+"""Stage 1: the batch norms of each camera taken anew from its own crops (Li et al., Pattern Recognition 2018)."""
 
 from __future__ import annotations
 
