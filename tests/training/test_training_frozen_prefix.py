@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from unveil.errors import RecipeError
+from unveil.errors import InterruptedRunError, RecipeError
 from unveil.nn.efficientnet_lite import EfficientNetLite
+from unveil.recipe import load_recipe
 from unveil.training.frozen_prefix import compile_frozen
+from unveil.training.loop import train
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +51,20 @@ def test_the_map_is_pytorchs_at_every_size_and_training_goes_on_behind_it(networ
 def test_nothing_frozen_is_refused():
     with pytest.raises(RecipeError, match="frozen_stages"):
         compile_frozen(EfficientNetLite(0))
+
+
+def test_a_resumed_run_freezes_what_it_started_from_and_not_what_it_was_built_with(manifest, tmp_path):
+    torch.manual_seed(3)
+    weights = tmp_path / "start.safetensors"
+    save_file(EfficientNetLite(0).state_dict(), weights)
+    changes = [
+        "method.name=bot", "backbone.name=efficientnet_lite0", "backbone.frozen_stages=3", f"backbone.init={weights}",
+        "input.height=64", "input.width=32", f"data.train=manifest:{manifest}", "sampler.persons=3", "sampler.images=2",
+        "train.epochs=2", "train.frozen_engine=openvino",
+    ]  # fmt: skip
+    recipe = load_recipe(None, changes)
+    whole = train(recipe, tmp_path / "whole", cache=tmp_path / "cache")
+    with pytest.raises(InterruptedRunError):
+        train(recipe, tmp_path / "cut", cache=tmp_path / "cache", minutes=0)
+    resumed = train(recipe, tmp_path / "cut", resume=True, cache=tmp_path / "cache")
+    assert resumed.card.fingerprint == whole.card.fingerprint

@@ -100,6 +100,9 @@ def train(
     if resume:
         run.place, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity, run.average)
         _go_on(run, changed)
+    if recipe.train.frozen_engine == "openvino":
+        # After the state: a resumed run is built with random weights.
+        run.method.backbone.frozen_engine = compile_frozen(run.method.backbone)
     write_text(out / "recipe.yaml", save_recipe(recipe))
     write_start(run.start, out)
     metrics = MetricsLog(out, run.place.iteration)
@@ -141,8 +144,6 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> 
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits), weights=start.weights)
     method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     _check_needs(method, data)
-    if recipe.train.frozen_engine == "openvino":
-        method.backbone.frozen_engine = compile_frozen(method.backbone)
     epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)  # refuses too few people
     data = training_set_for(data, method.needs, recipe.input)
     log.info(
