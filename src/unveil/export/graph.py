@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from unveil.data.augment.pipeline import normalise
 from unveil.export.metadata import ModelMetadata, SpaceInfo
+from unveil.export.variant import Layout
 from unveil.methods.inference import embed_twice
 from unveil.models.checkpoint import TrainedModel
 from unveil.records import Batch, Embedding
@@ -23,17 +24,20 @@ class Graph(nn.Module):
 
     Args:
         model: a trained model; its weights are shared, not copied.
+        layout: of its input; see `unveil.export.variant.Variant`.
     """
 
-    def __init__(self, model: TrainedModel) -> None:
+    def __init__(self, model: TrainedModel, layout: Layout = "nhwc-uint8") -> None:
         super().__init__()
         self.method = model.method.eval()
         self.input = model.input
+        self.layout = layout
 
     def embed(self, images: Tensor) -> Embedding:
-        """Return the embedding of crops ``(B, H, W, 3)`` uint8 RGB at the size of the model's input."""
+        """Return the embedding of RGB crops at the size of the model's input, laid out as ``layout`` says."""
         unknown = torch.zeros_like(images[:, 0, 0, 0], dtype=torch.long)
-        batch = normalise(Batch(images.permute(0, 3, 1, 2), unknown), self.input)
+        planes = images if self.layout == "nchw-float" else images.permute(0, 3, 1, 2)
+        batch = normalise(Batch(planes, unknown), self.input)
         return embed_twice(self.method, batch) if self.method.flip_test else self.method.embed(batch)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:

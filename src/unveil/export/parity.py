@@ -92,18 +92,21 @@ def test_crops(size: InputSettings | CropSize, count: int = CROPS, seed: int = S
 test_crops.__test__ = False  # type: ignore[attr-defined]
 
 
-def check_parity(reference: Embedder, exported: Embedder, tolerance: float = TOLERANCE) -> Difference:
+def check_parity(
+    reference: Embedder, exported: Embedder, tolerance: float = TOLERANCE, crops: Sequence[np.ndarray] = ()
+) -> Difference:
     """Compare an exported model with PyTorch on crops of its real size, several at a time and one alone.
 
     Args:
         reference: runs PyTorch.
         exported: runs the exported file.
         tolerance: largest difference that is let through; see `Difference`.
+        crops: ``(H, W, 3)`` uint8 RGB to compare on; drawn patterns by default.
 
     Raises:
         CheckpointError: they differ by more.
     """
-    crops = test_crops(reference.space_info.crop_size)
+    crops = list(crops) or test_crops(reference.space_info.crop_size)
     expected = reference.embed(crops)
     together, alone = exported.embed(crops), exported.embed(crops[:1])
     found = difference(expected, together)

@@ -1,0 +1,101 @@
+"""Fixed batches, opsets, float input and rounded graphs: each is run and compared with PyTorch."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from generated import figure, write_crops
+from unveil.cli import app
+from unveil.errors import CheckpointError, DataError, RecipeError
+from unveil.export.parity import difference, test_crops
+from unveil.export.variant import TOLERANCES, Variant
+from unveil.inference.backends.pytorch import torch_engine
+from unveil.inference.checked_export import export_model
+from unveil.inference.load import load_engine
+
+onnx = pytest.importorskip("onnx", reason="ONNX is not installed (extra export)")
+onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
+pytest.importorskip("onnxscript", reason="the exporter of PyTorch is not installed (extra export)")
+
+
+def people(count: int) -> list[np.ndarray]:
+    return [figure(n, n % 2, n, 128, 64) for n in range(count)]
+
+
+def test_a_fixed_batch_of_float_planes_in_an_older_opset(trained, tmp_path, pictures):
+    target = tmp_path / "m.onnx"
+    metadata, found = export_model(trained, target, variant=Variant(3, 18, "nchw-float"))
+    assert found.largest <= TOLERANCES["float32"] and metadata.fingerprint == trained.card.fingerprint
+    proto = onnx.load(target)
+    assert {entry.domain: entry.version for entry in proto.opset_import}[""] == 18
+    session = onnxruntime.InferenceSession(target, providers=["CPUExecutionProvider"])
+    (port,) = session.get_inputs()
+    assert (port.shape, port.type) == ([3, 3, 128, 64], "tensor(float)")
+    # As somebody else would run it, and as this package does: five crops are two batches, none of them full.
+    crops = test_crops(trained.crop_size, 5)
+    planes = np.stack(crops[:3]).transpose(0, 3, 1, 2).astype(np.float32)
+    expected = torch_engine(trained).embed(crops)
+    np.testing.assert_allclose(session.run(["vectors"], {"images": planes})[0], expected.vectors[:3], atol=1e-3)
+    assert difference(expected, load_engine(target).embed(crops)).largest <= TOLERANCES["float32"]
+
+
+def test_half_precision_is_half_the_size_and_a_model_of_its_own(trained, tmp_path):
+    plain, half = tmp_path / "plain.onnx", tmp_path / "half.onnx"
+    export_model(trained, plain)
+    metadata, found = export_model(trained, half, variant=Variant(precision="float16"))
+    assert 1e-6 < found.vectors <= TOLERANCES["float16"]
+    assert half.stat().st_size < 0.6 * plain.stat().st_size
+    engine = load_engine(half, "onnx")
+    assert engine.fingerprint == metadata.fingerprint != trained.card.fingerprint
+    assert "float16" in metadata.notes[-1]
+    vino = pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    assert vino
+    export_model(trained, tmp_path / "half.xml", "openvino", variant=Variant(precision="float16"))
+    assert (tmp_path / "half.bin").stat().st_size < 0.6 * plain.stat().st_size
+    assert load_engine(tmp_path / "half.xml").fingerprint == metadata.fingerprint
+
+
+def test_eight_bits_are_calibrated_on_crops_and_compared_on_others(trained, tmp_path):
+    target = tmp_path / "m.onnx"
+    metadata, found = export_model(trained, target, variant=Variant(precision="int8"), crops=people(32))
+    assert 1e-3 < found.vectors <= TOLERANCES["int8"]
+    kinds = {node.op_type for node in onnx.load(target).graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    assert target.stat().st_size < 0.35 * sum(p.numel() * 4 for p in trained.method.backbone.parameters())
+    unseen = [figure(90 + n, 0, n, 128, 64) for n in range(6)]
+    engine = load_engine(target, "onnx")
+    assert difference(torch_engine(trained).embed(unseen), engine.embed(unseen)).vectors <= TOLERANCES["int8"]
+    other = export_model(trained, tmp_path / "o.onnx", variant=Variant(precision="int8"), crops=people(24))[0]
+    assert len({metadata.fingerprint, other.fingerprint, trained.card.fingerprint}) == 3
+
+
+def test_a_graph_beyond_its_tolerance_or_its_loss_of_map_is_not_written(trained, saved, tmp_path):
+    target = tmp_path / "m.onnx"
+    with pytest.raises(CheckpointError, match="does not agree with PyTorch"):
+        export_model(trained, target, tolerance=1e-4, variant=Variant(precision="int8"), crops=people(16))
+    manifest = write_crops(tmp_path / "crops")
+    words = ["-q", "export", str(saved), "--precision", "int8", "--calibrate", str(manifest), "--out", str(target)]
+    words += ["--evaluate", f"manifest:{manifest}", "--json"]
+    refused = CliRunner().invoke(app, [*words, "--max-loss", "-100"])  # no graph gains that much
+    assert isinstance(refused.exception, CheckpointError) and "points of mAP" in str(refused.exception)
+    assert not list(tmp_path.glob("m*"))
+    done = CliRunner().invoke(app, [*words, "--max-loss", "100"])
+    assert not done.exit_code, done.output
+    said = json.loads(done.stdout)
+    assert target.is_file() and said["variant"]["precision"] == "int8"
+    assert said["map"] and all(0 < row["after"] <= 1 and 0 < row["before"] <= 1 for row in said["map"])
+
+
+def test_what_cannot_be_is_refused_before_anything_is_written(trained, tmp_path):
+    for values in ({"batch": 0}, {"batch": 5000}, {"opset": 9}, {"layout": "hwc"}, {"precision": "int4"}):
+        with pytest.raises(RecipeError, match=str(next(iter(values.values())))):
+            Variant(**values)
+    with pytest.raises(DataError, match="at least 16 crops"):
+        export_model(trained, tmp_path / "m.onnx", variant=Variant(precision="int8"), crops=people(3))
+    with pytest.raises(DataError, match="float32 takes none"):
+        export_model(trained, tmp_path / "m.onnx", crops=people(16))
+    assert not list(tmp_path.iterdir())
