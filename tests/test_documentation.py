@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
+import hashlib
 import re
 import shlex
 import shutil
@@ -53,6 +55,40 @@ def galleries(workplace, monkeypatch) -> Iterator[None]:
     remove(folder)
 
 
+@pytest.fixture
+def published_models(workplace, rendered, monkeypatch) -> Iterator[None]:
+    """What the page on models takes for granted: files of others, a person to look for, and a publisher's server.
+
+    The server stands in as a mirror; the model that it offers under the published name is a small one made here.
+    """
+    import torch
+
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    import openvino
+
+    from file_server import serve_files
+    from runtime.graphs import mean_colours
+    from unveil.models.catalogue.digest import Digest
+    from unveil.models.catalogue.entry import PublishedFile
+    from unveil.models.catalogue.known import KNOWN
+    from unveil.nn.osnet import OSNet
+
+    Image.open(sorted((rendered / "crops").rglob("*.jpg"))[12]).save(workplace / "query.png")
+    colours = mean_colours(workplace / "osnet_x0_25_msmt17.onnx", shape=("n", 3, 256, 128))
+    openvino.save_model(openvino.Core().read_model(colours), workplace / "reid.xml")
+    torch.save({"state_dict": OSNet(1.0).state_dict()}, workplace / "osnet_x1_0_msmt17.pth")
+    content = colours.read_bytes()
+    digest = Digest("sha384", hashlib.sha384(content).hexdigest())
+    name = "person-reidentification-retail-0277"
+    file = PublishedFile("https://publisher.test/reid.onnx", len(content), digest, f"{name}.onnx")
+    monkeypatch.setitem(KNOWN, name, dataclasses.replace(KNOWN[name], files=(file,)))
+    monkeypatch.setenv("UNVEIL_MODELS", str(workplace / "models"))
+    with serve_files() as server:
+        server.files["/publisher.test/reid.onnx"] = content
+        monkeypatch.setenv("UNVEIL_MIRROR", server.address)
+        yield
+
+
 # What a command gets on top so that it takes seconds; what it does is the same.
 SHORTER = {"unveil demo": "--people 14 train.epochs=1", "unveil world video": "--seconds 0.5"}
 
@@ -89,6 +125,8 @@ def test_every_command_and_snippet_of_the_readme_runs(workplace, capsys):
 def test_every_command_of_the_docs_runs(page, workplace, request):
     if any(command.startswith("unveil gallery") for command in commands(page)):
         request.getfixturevalue("galleries")
+    if page.name == "models.md":
+        request.getfixturevalue("published_models")
     for command in commands(page):
         run(command)
 

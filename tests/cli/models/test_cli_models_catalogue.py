@@ -95,6 +95,16 @@ def test_get_embed_and_search_with_a_published_model(published, folder, people, 
     )
 
 
+def test_speed_is_measured_for_models_that_are_here_and_for_no_others(published, monkeypatch):
+    monkeypatch.setattr("unveil.shipped.shipped_names", lambda: [])  # their export takes a while
+    run("models", "get", "colours")
+    rows = {row["name"]: row for row in json.loads(run("models", "list", "--speed", "--json").stdout)}
+    assert rows["colours"]["crops_per_second"] > 0 and rows["colours"]["engine"] in ("onnx", "openvino")
+    assert rows["yolox-s"]["crops_per_second"] is None
+    assert f"({rows['colours']['engine']})" in run("models", "list", "--speed").stdout
+    assert "crops_per_second" not in json.loads(run("models", "list", "--json").stdout)[0]
+
+
 @pytest.mark.parametrize("fault", ["other bytes", "nothing there"])
 def test_a_model_that_cannot_be_had_is_not_installed(published, folder, fault):
     path = "/publisher.test/v1/colours.onnx"

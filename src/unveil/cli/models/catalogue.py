@@ -28,26 +28,35 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_hel
 
 
 @app.command("list", epilog=help_panels.EXIT_CODES)
-def show(as_json: JsonOption = False) -> None:
+def show(
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Measure crops a second of the ReID models that are here, now.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
     """List the models: those that ship with the package, those installed here, and the published ones that are known.
 
     `imagenet:BACKBONE` is what a network of yours can start from.
 
-    Nothing is fetched.
+    Nothing is fetched. `--speed` runs each shipped and installed ReID model by its fastest engine, on all cores that
+    the process may use; what else the machine does at that moment is in the figure.
 
-    **Example:** `unveil models list`
+    **Examples:** `unveil models list`, `unveil models list --speed`
     """
     rows = _rows()
+    if speed:
+        _measure(rows)
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
     table = Table(
-        "name", "state", "what it does", "MB", "licence", "trained on (publisher)", "publisher's figures", "ours"
-    )
+        "name", "state", "what it does", "MB", "licence", "trained on (publisher)", "publisher's figures", "ours",
+        *(("crops/s now",) if speed else ()),
+    )  # fmt: skip
     for row in rows:
         table.add_row(
             row["name"], row["state"], row["about"], _megabytes(row["bytes"]), row["licence"], row["trained_on"],
-            row["claims"], row["measured"],
+            row["claims"], row["measured"], *((_pace(row),) if speed else ()),
         )  # fmt: skip
     Console().print(table)
 
@@ -215,6 +224,23 @@ def _rows() -> list[dict[str, Any]]:
             size = sum(path.stat().st_size for path in model.card.parent.iterdir() if path.is_file())
             rows.append(_row(name, "installed", model.kind, size, said.get("licence", ""), said.get("trained_on", "")))
     return rows
+
+
+def _measure(rows: list[dict[str, Any]]) -> None:
+    from unveil.inference.load import load_engine
+    from unveil.inference.speed import crops_per_second
+    from unveil.models.catalogue.installed import REID, TRAINED, installed
+
+    here = {model.name for model in installed() if model.kind in (REID, TRAINED)}
+    for row in rows:
+        row |= {"crops_per_second": None, "engine": None}
+        if row["state"] == "ships" or row["name"] in here:
+            engine = load_engine(row["name"])
+            row |= {"crops_per_second": round(crops_per_second(engine), 1), "engine": engine.kind}
+
+
+def _pace(row: dict[str, Any]) -> str:
+    return "" if row["engine"] is None else f"{row['crops_per_second']:.0f} ({row['engine']})"
 
 
 def _megabytes(size: int | None) -> str:
