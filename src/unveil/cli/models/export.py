@@ -51,11 +51,21 @@ def command(
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(help="Crops at a time, fixed in the graph; any number by default.")
+        int | None,
+        typer.Option(
+            help="Crops at a time, fixed in the graph; any number by default.", rich_help_panel=help_panels.EXECUTION
+        ),
     ] = None,
-    opset: Annotated[int | None, typer.Option(help="ONNX opset, 18 to 23; the exporter's own by default.")] = None,
+    opset: Annotated[
+        int | None,
+        typer.Option(help="ONNX opset, 18 to 23; the exporter's own by default.", rich_help_panel=help_panels.OUTPUT),
+    ] = None,
     layout: Annotated[
-        Layout, typer.Option(help="Input: (n, H, W, 3) uint8, or (n, 3, H, W) float32 in 0..255; RGB.")
+        Layout,
+        typer.Option(
+            help="Input: (n, H, W, 3) uint8, or (n, 3, H, W) float32 in 0..255; RGB.",
+            rich_help_panel=help_panels.OUTPUT,
+        ),
     ] = Layout.nhwc_uint8,
     precision: Annotated[Precision, typer.Option(help="What the graph computes in.")] = Precision.float32,
     calibrate: Annotated[
