@@ -1,8 +1,9 @@
+import re
 from pathlib import Path
 
 import pytest
 
-from unveil.methods import method_class, method_settings
+from unveil.methods import METHODS, method_class, method_needs, method_settings
 from unveil.models.catalogue.starts import STARTS
 from unveil.nn.backbones import BACKBONES
 from unveil.recipe import load_recipe
@@ -24,6 +25,16 @@ def test_every_recipe_is_valid(path):
         ]  # what the weights in the package saw
         assert [str(source) for source in recipe.data.test] == ["world:small"]
         assert path.with_name(f"{path.stem.removesuffix('-world')}.yaml") in RECIPES
+
+
+def test_the_page_of_methods_lists_every_method_with_what_it_trains_on():
+    page = (Path(__file__).parents[2] / "docs/methods.md").read_text(encoding="utf-8")
+    listed = dict(re.findall(r"^\| (\w+) \|([^|]*)\|(?: [\d.]+ M)? \|", page, re.MULTILINE))
+    assert set(listed) == set(METHODS)
+    for name, words in listed.items():
+        needs = method_needs(name, {})
+        assert ("clothes labels" in words) == needs.train_clothes, name
+        assert (f"({needs.train_parsing})" in words) == bool(needs.train_parsing), name
 
 
 def test_recipes_of_the_papers_start_from_imagenet():
