@@ -351,4 +351,4 @@ def test_the_audit_log_is_read_from_any_number_on(callers, own_gallery):
         page = client.get("/api/v1/audit", params={"gallery": own_gallery, "after": after, "limit": 2}).json()
         seen += [entry["number"] for entry in page["entries"]]
         after = page["next"]
-    assert len(seen) == 5 and seen == sorted(set(seen))
+    assert len(seen) == 10 and seen == sorted(set(seen)), "each deletion has two entries"

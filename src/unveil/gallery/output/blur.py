@@ -1,13 +1,15 @@
-"""Faces blurred in what leaves the gallery: a strip across the crop, as low as the parser sees a head; never nothing.
+"""Faces blurred in what leaves the gallery: a crop from its top to below the lowest head, and the whole of it in doubt.
 
-The strip goes from side to side because others may stand beside the person, whose heads the parser leaves out. The
-parser that comes with the package learnt from rendered people: where it finds no head, or a small one, or one at the
-very top, the strip is as low as the heads of most crops.
+The blur goes from side to side because others may stand beside the person, whose heads the parser leaves out. The
+parser that comes with the package learnt from rendered people and takes fences and gravel for heads. So it is believed
+only where one body fills the crop with a head and a torso on it, and even then more than half of a crop that is not cut
+close to the body is blurred: detectors that cut loosely put heads down there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -17,11 +19,25 @@ from unveil.parsing.default import default_parser
 from unveil.parsing.onnx_parser import OnnxParser
 
 HEAD = ("face", "hair", "hat", "sunglasses", "head")
-TOP = 0.28  # share of the crop's height that is blurred at least
+TORSO = ("upper-clothes", "dress", "coat", "jumpsuits", "scarf", "torso")
+TOP = 0.4  # share of the crop's height that is blurred at least
+LOOSE_TOP = 0.56  # the same, where the body begins below `CLOSE`
+CLOSE = 0.07  # share of the height above the body of a crop that is cut close to it
+LOWEST_TOP, HIGHEST_BOTTOM = 0.4, 0.75  # where the body of one person who fills the crop begins and ends
+LEAST_BODY = 0.15  # share of the crop that this body covers
 LARGEST = 0.35  # what covers a larger share of the crop is no head
-SMALLEST = 0.005
-MARGIN = 0.35  # of the head's height, added below it
+SMALLEST = 0.005  # share of the crop that a head covers at least, all heads together
+SPECK = 0.001  # share of the crop below which a patch is noise
+MARGIN = 0.35  # of a head's height, added below it
 BLOCKS = 6  # what is left: so many blocks across
+
+
+class _Patch(NamedTuple):
+    """A connected patch of a label map: first and last row, area in pixels."""
+
+    first: int
+    last: int
+    area: int
 
 
 def face_parser() -> OnnxParser | None:
@@ -37,7 +53,7 @@ def blur_faces(images: Sequence[np.ndarray], parser: OnnxParser | None) -> list[
 
     Args:
         images: crops, of any sizes.
-        parser: finds heads (label set lip20); ``None`` blurs the top of every crop.
+        parser: finds heads and torsos (label set lip20); ``None`` blurs the whole of every crop.
     """
     labels = [None] * len(images) if parser is None or not images else [*parser(list(images))]
     return [_blurred(image, _bottom(image, found, parser)) for image, found in zip(images, labels, strict=True)]
@@ -46,17 +62,34 @@ def blur_faces(images: Sequence[np.ndarray], parser: OnnxParser | None) -> list[
 def _bottom(image: np.ndarray, labels: np.ndarray | None, parser: OnnxParser | None) -> int:
     """Return down to which row a crop is blurred."""
     height = len(image)
-    top = max(1, round(TOP * height))
     if labels is None or parser is None:
-        return top
-    wanted = [parser.scheme.index(name) for name in HEAD if name in parser.scheme.labels]
-    found = np.isin(labels, wanted)
-    if not SMALLEST * found.size <= found.sum() <= LARGEST * found.size:
-        return top
-    # Specks elsewhere and long hair do not count: the head is where most of it is.
-    rows = np.nonzero(found)[0]
-    first, last = np.quantile(rows, (0.02, 0.98))
-    return max(top, min(height, round(last + MARGIN * (last - first)) + 1))
+        return height
+    heads, torsos = _patches(_mask(labels, HEAD, parser)), _patches(_mask(labels, TORSO, parser))
+    body = max(_patches(labels > 0), key=lambda patch: patch.area, default=None)
+    if body is None or not heads or not torsos:
+        return height
+    fills = (
+        body.first <= LOWEST_TOP * height
+        and body.last >= HIGHEST_BOTTOM * height
+        and body.area >= LEAST_BODY * labels.size
+    )
+    if not fills or not SMALLEST * labels.size <= sum(head.area for head in heads) <= LARGEST * labels.size:
+        return height
+    top = TOP if body.first <= CLOSE * height else LOOSE_TOP
+    below = max(head.last + MARGIN * (head.last - head.first + 1) for head in heads)
+    lowest = max(top * height, below, *(torso.first for torso in torsos))
+    return min(height, round(lowest) + 1)
+
+
+def _mask(labels: np.ndarray, names: Sequence[str], parser: OnnxParser) -> np.ndarray:
+    return np.isin(labels, [parser.scheme.index(name) for name in names if name in parser.scheme.labels])
+
+
+def _patches(mask: np.ndarray) -> list[_Patch]:
+    """Return the connected patches of a mask that are no specks."""
+    count, _, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    found = [_Patch(int(y), int(y + h - 1), int(area)) for _, y, _, h, area in boxes[1:count]]
+    return [patch for patch in found if patch.area >= SPECK * mask.size]
 
 
 def _blurred(image: np.ndarray, bottom: int) -> np.ndarray:
