@@ -81,7 +81,8 @@ def published_models(workplace, rendered, monkeypatch) -> Iterator[None]:
     digest = Digest("sha384", hashlib.sha384(content).hexdigest())
     name = "person-reidentification-retail-0277"
     file = PublishedFile("https://publisher.test/reid.onnx", len(content), digest, f"{name}.onnx")
-    monkeypatch.setitem(KNOWN, name, dataclasses.replace(KNOWN[name], files=(file,)))
+    card = {key: value for key, value in KNOWN[name].card.items() if key not in ("input", "output")}
+    monkeypatch.setitem(KNOWN, name, dataclasses.replace(KNOWN[name], files=(file,), card=card))
     monkeypatch.setenv("UNVEIL_MODELS", str(workplace / "models"))
     with serve_files() as server:
         server.files["/publisher.test/reid.onnx"] = content
