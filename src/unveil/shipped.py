@@ -10,7 +10,7 @@ from pathlib import Path
 from unveil.errors import CheckpointError, nearest
 
 PREFIX = "unveil:"
-DEFAULT_MODEL = "unveil:resnet18_x0_5"
+DEFAULT_MODEL = "unveil:dual"
 FOLDER = Path(__file__).with_name("weights")
 
 
