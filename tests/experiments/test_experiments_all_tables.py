@@ -65,6 +65,16 @@ def test_rows_of_all_tables_are_trained_once_each_and_seed_after_seed(manifest, 
     assert run_tables({"bot": recipe(manifest)}, 2, tmp_path) == lines and two_tables == []
 
 
+def test_a_row_that_no_batch_can_serve_is_refused_before_the_first_is_trained(
+    manifest, tmp_path, two_tables, monkeypatch
+):
+    many = Table("Many", "nothing", (), (Row("many", {}, (), ("sampler.persons=99",)),))
+    monkeypatch.setattr(all_tables, "tables", lambda method: {**TABLES, "three": many})
+    with pytest.raises(DataError, match=r"bot, three: many: .*sampler\.persons=\d+ or less"):
+        run_tables({"bot": recipe(manifest)}, 1, tmp_path)
+    assert two_tables == []
+
+
 def test_a_bound_in_minutes_stops_it_and_what_is_finished_is_kept(manifest, tmp_path, two_tables):
     path = tmp_path / "figures.csv"
     run_tables({"bot": recipe(manifest)}, 1, tmp_path / "runs", path)

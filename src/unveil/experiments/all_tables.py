@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from unveil.data.samplers import epoch_batches
 from unveil.errors import DataError, InterruptedRunError
 from unveil.experiments.ablation import cells_of, tables
-from unveil.experiments.grid import Cell, Figure, finished_figures, run_grid
+from unveil.experiments.grid import Cell, Figure, finished_figures, one_a_split, run_grid
 from unveil.files import write_text
+from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -91,10 +93,12 @@ def run_tables(
 
     Raises:
         InterruptedRunError: the minutes are over, or Ctrl-C; the lines of what is finished are written.
+        DataError: a row asks for batches of more people than there are; said before the first row is trained.
     """
     path = table or out / "ablations.csv"
     end = None if minutes is None else time.monotonic() + 60 * minutes
     cells = {method: _cells(method, recipe) for method, recipe in recipes.items()}
+    _refuse_impossible_rows(cells, cache)
     try:
         for seed in range(seeds):
             for method, rows in cells.items():
@@ -139,6 +143,22 @@ def _cells(method: str, recipe: Recipe) -> list[Cell]:
         for name, table in tables(method).items()
         for cell in cells_of(table, recipe)
     ]
+
+
+def _refuse_impossible_rows(cells: Mapping[str, Sequence[Cell]], cache: Path | None) -> None:
+    checked: set[str] = set()
+    for method, rows in cells.items():
+        for cell in rows:
+            for _, recipe in one_a_split(cell.recipe):
+                asked = f"{method} {recipe.data!r} {recipe.input!r} {recipe.sampler!r}"
+                if asked in checked:
+                    continue
+                checked.add(asked)
+                data = open_training_set(recipe, cache)
+                try:
+                    epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)
+                except DataError as e:
+                    raise DataError(f"{method}, {cell.label}: {e}") from None
 
 
 def _write(path: Path, cells: Mapping[str, Sequence[Cell]], seeds: int, out: Path) -> None:
