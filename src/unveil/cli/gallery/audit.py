@@ -60,8 +60,9 @@ def head(
 ) -> None:
     """Print the last entry's number and hash as one line of JSON, for a witness to keep or to sign.
 
-    **Examples:** `unveil audit head --to /mnt/witness/heads.jsonl`,
-    `unveil audit head > head.json && ssh-keygen -Y sign -n unveil -f key head.json`
+    What it prints to a file is signed by `ssh-keygen -Y sign -n unveil -f key head.json`.
+
+    **Examples:** `unveil audit head --to /mnt/witness/heads.jsonl`, `unveil audit head`
     """
     from unveil.gallery import audit
 

@@ -36,8 +36,9 @@ def backup(
 
     A folder that is copied while its server runs is no backup: it need not be whole, and is refused. The file has the
     vectors and pictures of people; rows that are deleted later stay in it, so it needs a date at which it goes.
+    `unveil gallery list --store read-only:monday.unveil` looks into it.
 
-    **Examples:** `unveil gallery backup monday.unveil`, `unveil gallery list --store read-only:monday.unveil`
+    **Example:** `unveil gallery backup monday.unveil`
     """
     from unveil.files import sha256
 
