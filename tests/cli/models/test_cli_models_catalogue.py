@@ -97,6 +97,7 @@ def test_get_embed_and_search_with_a_published_model(published, folder, people, 
 
 def test_speed_is_measured_for_models_that_are_here_and_for_no_others(published, monkeypatch):
     monkeypatch.setattr("unveil.shipped.shipped_names", lambda: [])  # their export takes a while
+    monkeypatch.setenv("COLUMNS", "300")  # of the table, which else is broken into many lines
     run("models", "get", "colours")
     rows = {row["name"]: row for row in json.loads(run("models", "list", "--speed", "--json").stdout)}
     assert rows["colours"]["crops_per_second"] > 0 and rows["colours"]["engine"] in ("onnx", "openvino")
