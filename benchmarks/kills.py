@@ -260,6 +260,8 @@ class Rounds:
                 number: set(keys) for number, keys in self._there.items()
             }
             faults["unaudited"] += changed and operation not in {entry["action"] for entry in entries}
+            # A removal that was killed leaves a note of the files that it has to write anew; any removal does that.
+            store.expire(NAME, 0.0)
             faults["broken"] += len(store.verify(NAME)) + len(audit.wrong(store.links(), store.head()))
             for path in self._folder.glob("*.unveil"):
                 try:

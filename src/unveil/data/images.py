@@ -45,7 +45,7 @@ def read_image(
     label = name or (str(source) if isinstance(source, Path) else "image bytes")
     image = _load(source, label, max_pixels, longest_side=longest_side)
     with contextlib.suppress(Exception):  # a broken EXIF block raises anything; the pixels are whole, used unrotated
-        image = ImageOps.exif_transpose(image)
+        ImageOps.exif_transpose(image, in_place=True)  # a copy of a large image would be another 256 MB
     return to_rgb(image, label)
 
 
