@@ -54,7 +54,7 @@ def to_int8(graph: Path, crops: np.ndarray, *, batch: int | None = None) -> None
     step = batch or BATCH
     name = _input_name(graph)
 
-    class Reader(q.CalibrationDataReader):  # type: ignore[misc]
+    class Reader(q.CalibrationDataReader):
         """Hands the crops out, a batch at a time."""
 
         def __init__(self) -> None:
