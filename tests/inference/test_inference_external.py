@@ -156,7 +156,7 @@ def test_paths_that_are_no_model_are_told_what_they_are(tmp_path, monkeypatch):
     for name, message in (
         ("other.onnx", "holds no card: .*unveil models add"),
         ("a.png", "an image, no model"),
-        ("model.pth.tar", "a checkpoint of PyTorch: export it to ONNX"),
+        ("model.pth.tar", "a checkpoint of PyTorch: `unveil models import FILE"),
         ("other.txt", "a file of 5 bytes that is no model"),
         ("detector.json", r"is a detector, by its card detector\.json"),
         ("empty", "a folder without model.safetensors"),
