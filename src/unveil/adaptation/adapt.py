@@ -77,9 +77,8 @@ def adapt(
             adapted, learnt, settings, known, folder=out, identity=_identity(model, crops, settings)
         )
     # After training too: the running statistics of training are those of mixed, augmented crops.
-    statistics = take_statistics(adapted.method, learnt, adapted.input, prior=settings.prior, seed=settings.seed)
-    if "statistics" not in settings.stages:
-        statistics = None
+    taken = take_statistics(adapted.method, learnt, adapted.input, prior=settings.prior, seed=settings.seed)
+    statistics = taken if "statistics" in settings.stages else None
     adapted = dataclasses.replace(adapted, camera_statistics=statistics)
     test = make_test(held_out) if len(held_out) else None
     figures = {}

@@ -57,7 +57,9 @@ def make_test(crops: UnlabelledCrops) -> Test | None:
     Rivals are tracklets that were seen at the same time by the same camera, who are other people for certain; where
     most tracklets have none, all tracklets.
     """
-    chosen, halves, units = [], [], []
+    chosen: list[np.ndarray] = []
+    halves: list[np.ndarray] = []
+    units: list[int] = []
     for unit in np.unique(crops.units[crops.tracked]):
         own = np.flatnonzero(crops.units == unit)
         if len(own) < 2:

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from fastapi import HTTPException
@@ -26,6 +27,7 @@ from unveil.server.ttl_cache import TTLCache
 SMALLEST = 8  # pixels, shorter side of a query crop
 THUMBNAIL = 384  # pixels, longest side of a crop in a report
 MOST_BOXES = 64  # of one picture whose embeddings are kept
+Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
@@ -126,8 +128,9 @@ class QueryReader:
             with self.parsing:
                 made = without_hidden(made, crops, self.parser)
             for n, (picture, box, _) in enumerate(fresh):
-                known[id(picture), box] = row = made.select(slice(n, n + 1))
-                _keep(picture.embedded, box, row)
+                one = made.select(slice(n, n + 1))
+                known[id(picture), box] = one
+                _keep(picture.embedded, box, one)
         # In the order of the pieces, whatever was known before: the hash of a query follows from it.
         parts = [row for picture, box, _ in places if (row := known[id(picture), box]) is not None]
         rows = list(dict.fromkeys(piece.item for piece in pieces if piece.item is not None))
@@ -173,7 +176,7 @@ def _cut(image: np.ndarray, box: BoxIn | None, picture: Picture) -> np.ndarray:
     return image
 
 
-def _keep(memory: OrderedDict[BoxIn | None, object], box: BoxIn | None, value: object) -> None:
+def _keep(memory: OrderedDict[BoxIn | None, Kept], box: BoxIn | None, value: Kept) -> None:
     memory[box] = value
     while len(memory) > MOST_BOXES:
         memory.popitem(last=False)

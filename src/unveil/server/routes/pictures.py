@@ -35,7 +35,7 @@ def find_people(picture: PictureName, caller: Reader, service: TheService) -> Pe
         small = shrunk(image, LONGEST_SIDE)
         found = service.detector.detect(small)
         factor = held.width / small.shape[1]
-    found = [Box(*(factor * n for n in box[:4]), box.score) for box in found]
+    found = [Box(factor * b.x, factor * b.y, factor * b.w, factor * b.h, b.score) for b in found]
     people = []
     # Detectors also give what only a tracker can use; it is offered where there is nothing better.
     sure = [box for box in found if box.score >= service.detector.high] or found
