@@ -8,6 +8,7 @@ teacher (Tarvainen and Valpola, NeurIPS 2017; Ge et al., MMT, ICLR 2020) is what
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,10 +21,9 @@ from unveil.adaptation.proxies import Proxies
 from unveil.adaptation.pseudo_labels import Links, mean_of_units, pseudo_labels
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.statistics import take_statistics
-from unveil.data.augment.pipeline import augment, normalise
+from unveil.data.augment.pipeline import augment
 from unveil.data.samplers import pk_unique
 from unveil.errors import CheckpointError, DataError, UnveilError
-from unveil.files import atomic_path
 from unveil.methods.inference import embed_batches
 from unveil.models.camera_statistics import CameraStatistics
 from unveil.models.checkpoint import TrainedModel
@@ -32,6 +32,7 @@ from unveil.recipe import AugmentSettings, OptimSettings
 from unveil.records import Batch, Embedding
 from unveil.training.average import WeightAverage
 from unveil.training.optimisers import build_optimiser
+from unveil.training.state import write_state
 
 log = logging.getLogger(__name__)
 STATE = "resume.pt"
@@ -131,12 +132,10 @@ def embed_crops(
     for camera in dict.fromkeys(crops.cameras):
         rows = np.array([i for i, own in enumerate(crops.cameras) if own == camera])
         batches = np.array_split(rows, max(1, -(-len(rows) // BATCH)))
-        ready = (_normalised(model, crops, part) for part in track(batches, f"embedding {len(rows)} crops"))
-        if statistics is None:
+        shown = track(batches, f"embedding {len(rows)} crops")
+        ready = (crops.batch(part, model.input, model.device) for part in shown)
+        with statistics.of_camera(model.method, camera) if statistics else nullcontext():
             parts.append(embed_batches(model.method, ready, flip=flip))
-        else:
-            with statistics.of_camera(model.method, camera):
-                parts.append(embed_batches(model.method, ready, flip=flip))
         order.append(rows)
     return Embedding.concatenate(parts).select(np.argsort(np.concatenate(order)))
 
@@ -173,11 +172,6 @@ def _train_epoch(run: _Run, epoch: int, labels: np.ndarray, proxies: Proxies, *,
     return total / len(batches)
 
 
-def _normalised(model: TrainedModel, crops: UnlabelledCrops, rows: np.ndarray) -> Batch:
-    images = torch.from_numpy(crops.images(rows)).permute(0, 3, 1, 2).to(model.device)
-    return normalise(Batch(images, torch.full((len(rows),), -1, device=model.device)), model.input)
-
-
 def _coded(pairs: np.ndarray, codes: dict[int, int]) -> np.ndarray:
     """Return pairs by code; pairs with a unit that is not among the crops are left out."""
     kept = [(codes[int(a)], codes[int(b)]) for a, b in pairs if int(a) in codes and int(b) in codes]
@@ -190,11 +184,7 @@ def _save(run: _Run, history: list[dict[str, float]], folder: Path, identity: st
         "student": run.model.method.state_dict(), "teacher": run.teacher.state,
         "optimiser": run.optimiser.state_dict(),
     }  # fmt: skip
-    with atomic_path(folder / STATE) as temporary:
-        try:
-            torch.save(state, temporary)
-        except RuntimeError as e:  # torch's zip writer reports a full disk as RuntimeError
-            raise OSError(str(e).splitlines()[0]) from e
+    write_state(folder / STATE, state)
 
 
 def _load(run: _Run, folder: Path, identity: str) -> list[dict[str, float]]:

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 
+from unveil.data.augment.pipeline import normalise
 from unveil.data.fitting import CropSize
 from unveil.data.store.image_store import ImageStore, open_store
 from unveil.errors import DataError
 from unveil.models.card import Source
-from unveil.records import Dataset, Sample
+from unveil.recipe import InputSettings
+from unveil.records import Batch, Dataset, Sample
 
 log = logging.getLogger(__name__)
 FEWEST = 20
@@ -54,6 +57,11 @@ class UnlabelledCrops:
     def images(self, crops: np.ndarray) -> np.ndarray:
         """Return the pixels ``(B, H, W, 3)`` uint8 of crops by number."""
         return np.asarray(self.store.images[self.rows[crops]])
+
+    def batch(self, crops: np.ndarray, size: InputSettings, device: torch.device) -> Batch:
+        """Return crops by number as a normalised batch without labels."""
+        images = torch.from_numpy(self.images(crops)).permute(0, 3, 1, 2).to(device)
+        return normalise(Batch(images, torch.full((len(crops),), -1, device=device)), size)
 
     def select(self, crops: np.ndarray) -> UnlabelledCrops:
         """Return some of the crops, by number; units keep their numbers."""

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.data.augment.pipeline import normalise
 from unveil.methods.method import Method
 from unveil.models.camera_statistics import CameraStatistics, batch_norms, read_statistics, write_statistics
 from unveil.progress import track
 from unveil.recipe import InputSettings
-from unveil.records import Batch
 
 log = logging.getLogger(__name__)
 BATCH = 64
@@ -75,8 +73,7 @@ def _measured(
             norm.train()
             norm.momentum = None  # the mean over all batches
         for rows in track(_batches(order), f"{what}, {len(order)} crops"):
-            images = torch.from_numpy(crops.images(rows)).permute(0, 3, 1, 2).to(device)
-            method.embed(normalise(Batch(images, torch.full((len(rows),), -1, device=device)), size))
+            method.embed(crops.batch(rows, size, device))
         found = read_statistics(method)
         return found[0].clone(), found[1].clone()
     finally:

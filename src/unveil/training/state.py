@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,9 +54,18 @@ def save_state(
         "progress": dataclasses.asdict(progress),
         "average": average.state if average else {},
     }
-    with atomic_path(folder / NAME) as temporary:
+    write_state(folder / NAME, state)
+
+
+def write_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write tensors and plain data by PyTorch, atomically.
+
+    Raises:
+        UnveilError: the file cannot be written; what was there is untouched.
+    """
+    with atomic_path(path) as temporary:
         try:
-            torch.save(state, temporary)
+            torch.save(dict(state), temporary)
         except RuntimeError as e:  # torch's zip writer reports a full disk as RuntimeError
             raise OSError(str(e).splitlines()[0]) from e
 
