@@ -73,6 +73,24 @@ def test_eight_bits_are_calibrated_on_crops_and_compared_on_others(trained, tmp_
     assert len({metadata.fingerprint, other.fingerprint, trained.card.fingerprint}) == 3
 
 
+def test_eight_bits_for_openvino_are_a_quarter_of_the_size_and_agree(trained, tmp_path):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    export_model(trained, tmp_path / "plain.xml", "openvino")
+    metadata, found = export_model(
+        trained, tmp_path / "m.xml", "openvino", variant=Variant(precision="int8"), crops=people(32)
+    )
+    assert 1e-3 < found.vectors <= TOLERANCES["int8"]
+    assert 'type="FakeQuantize"' in (tmp_path / "m.xml").read_text()
+    assert (tmp_path / "m.bin").stat().st_size < 0.35 * (tmp_path / "plain.bin").stat().st_size
+    engine = load_engine(tmp_path / "m.xml")
+    assert engine.kind == "openvino" and engine.fingerprint == metadata.fingerprint != trained.card.fingerprint
+    unseen = [figure(90 + n, 0, n, 128, 64) for n in range(6)]
+    assert difference(torch_engine(trained).embed(unseen), engine.embed(unseen)).vectors <= TOLERANCES["int8"]
+    with pytest.raises(CheckpointError, match="does not agree with PyTorch"):
+        export_model(trained, tmp_path / "n.xml", "openvino", 1e-4, variant=Variant(precision="int8"), crops=people(16))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.bin", "m.xml", "plain.bin", "plain.xml"]
+
+
 def test_a_graph_beyond_its_tolerance_or_its_loss_of_map_is_not_written(trained, saved, tmp_path):
     target = tmp_path / "m.onnx"
     with pytest.raises(CheckpointError, match="does not agree with PyTorch"):

@@ -27,7 +27,6 @@ from unveil.cli.models import (
     ablate_all,
     adapt,
     bench,
-    catalogue,
     demo,
     embed,
     evaluate,
@@ -37,6 +36,7 @@ from unveil.cli.models import (
     robustness,
     train,
 )
+from unveil.cli.models.catalogue import app as catalogue
 from unveil.cli.search import command as search
 from unveil.cli.world import app as world
 from unveil.errors import InterruptedRunError, UnveilError

@@ -173,6 +173,15 @@ def test_add_installs_under_a_name(tmp_path, folder):
     assert "expected letters" in refused("models", "add", path, "--like", "raw", "--name", "../mine")
 
 
+def test_a_model_is_called_by_the_name_that_it_was_installed_under(tmp_path, people):
+    run("models", "add", write_external(tmp_path, "net_v2_final"), "--like", "raw", "--name", "shop")
+    run("embed", "shop", people, "--out", tmp_path / "e.safetensors", "--cache", tmp_path / "cache")
+    assert load_embeddings(tmp_path / "e.safetensors").model == "shop"
+    found = run("search", people / "red.png", tmp_path / "e.safetensors", "--model", "shop",
+                "--cache", tmp_path / "cache", "--json")  # fmt: skip
+    assert json.loads(found.stdout)[0]["model"]["name"] == "shop"
+
+
 def test_add_refuses_what_is_no_reid_model_and_writes_nothing(tmp_path):
     inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, HEIGHT, WIDTH])]
     vectors = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n", 3])

@@ -13,6 +13,7 @@ from unveil.export.metadata import SpaceInfo
 from unveil.inference.engine import Engine
 from unveil.models.reid_card import ReidCard, fingerprint, read_reid_card
 from unveil.models.summary import ModelSummary
+from unveil.runtime.card import card_path
 from unveil.runtime.preprocessing import to_tensor
 from unveil.runtime.session import Port, Session, open_fastest
 
@@ -57,7 +58,8 @@ def external_engine(path: Path, threads: int | None = None, *, runtime: str = "a
     session = open_fastest(model, threads or 0, runtime=runtime, any_batch=True)
     runner = ExternalRunner(session, card)
     metadata = ExternalMetadata(card, runner.space, fingerprint(card, model))
-    return Engine(session.runtime, metadata, runner, name=model.stem)
+    # The card's name is the one that it was installed under; the file keeps that of its publisher.
+    return Engine(session.runtime, metadata, runner, name=card_path(path).stem)
 
 
 class ExternalRunner:

@@ -1,0 +1,124 @@
+"""``unveil models list``: what ships, what is installed, what is known, and how fast it is here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from unveil.cli import help_panels
+from unveil.cli.models.catalogue.get import START
+
+if TYPE_CHECKING:
+    from unveil.models.catalogue.starts import PublishedStart
+
+
+def command(
+    speed: Annotated[
+        bool, typer.Option("--speed", help="Measure crops a second of the ReID models that are here, now.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,
+) -> None:
+    """List the models: those that ship with the package, those installed here, and the published ones that are known.
+
+    `imagenet:BACKBONE` is what a network of yours can start from.
+
+    Nothing is fetched. `--speed` runs each shipped and installed ReID model by its fastest engine, on all cores that
+    the process may use; what else the machine does at that moment is in the figure.
+
+    **Examples:** `unveil models list`, `unveil models list --speed`
+    """
+    rows = _rows()
+    if speed:
+        _measure(rows)
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    table = Table(
+        "name", "state", "what it does", "MB", "licence", "trained on (publisher)", "publisher's figures", "ours",
+        *(("crops/s now",) if speed else ()),
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            row["name"], row["state"], row["about"], _megabytes(row["bytes"]), row["licence"], row["trained_on"],
+            row["claims"], row["measured"], *((_pace(row),) if speed else ()),
+        )  # fmt: skip
+    Console().print(table)
+
+
+def _rows() -> list[dict[str, Any]]:
+    from unveil.models.catalogue.installed import installed
+    from unveil.models.catalogue.known import KNOWN
+    from unveil.models.catalogue.starts import STARTS
+    from unveil.runtime.card import read_json
+    from unveil.shipped import PREFIX, shipped_names, weights_path
+
+    there = {model.name: model for model in installed()}
+    rows = [
+        _row(
+            f"{PREFIX}{name}",
+            "ships",
+            "ReID",
+            weights_path(f"{PREFIX}{name}").stat().st_size,
+            "Apache-2.0",
+            "rendered people",
+        )
+        for name in shipped_names()
+    ]
+    for known in KNOWN.values():
+        state = "installed" if known.name in there else "known"
+        licence = known.licence + (" (not for every use)" if known.restriction else "")
+        what = f"{known.task}: {known.about}"
+        rows.append(_row(known.name, state, what, known.size, licence, known.trained_on, known.claims))
+        rows[-1]["measured"] = "; ".join(f"{key} {value}" for key, value in known.measured.items())
+    rows += [_start_row(backbone, files) for backbone, files in STARTS.items()]
+    for name, model in there.items():
+        if name not in KNOWN:
+            said = read_json(model.card)
+            size = sum(path.stat().st_size for path in model.card.parent.iterdir() if path.is_file())
+            rows.append(_row(name, "installed", model.kind, size, said.get("licence", ""), said.get("trained_on", "")))
+    return rows
+
+
+def _measure(rows: list[dict[str, Any]]) -> None:
+    from unveil.inference.load import load_engine
+    from unveil.inference.speed import crops_per_second
+    from unveil.models.catalogue.installed import REID, TRAINED, installed
+
+    here = {model.name for model in installed() if model.kind in (REID, TRAINED)}
+    for row in rows:
+        row |= {"crops_per_second": None, "engine": None}
+        if row["state"] == "ships" or row["name"] in here:
+            engine = load_engine(row["name"])
+            row |= {"crops_per_second": round(crops_per_second(engine), 1), "engine": engine.kind}
+
+
+def _pace(row: dict[str, Any]) -> str:
+    return "" if row["engine"] is None else f"{row['crops_per_second']:.0f} ({row['engine']})"
+
+
+def _megabytes(size: int | None) -> str:
+    return "" if size is None else f"{size / 1e6:.1f}"
+
+
+def _start_row(backbone: str, files: Sequence[PublishedStart]) -> dict[str, Any]:
+    from unveil.models.starts import local_start
+
+    here = next(((start, path) for start in files if (path := local_start(start)) is not None), None)
+    start = here[0] if here else files[-1]
+    size = here[1].stat().st_size if here else start.size
+    state = "installed" if here else "known" if start.digest else "by hand"
+    return _row(f"{START}{backbone}", state, f"start of {backbone}: {start.file}", size, start.licence, "ImageNet-1k")
+
+
+def _row(
+    name: str, state: str, about: str, size: int | None, licence: str, trained_on: str, claims: str = ""
+) -> dict[str, Any]:
+    return {
+        "name": name, "state": state, "about": about, "bytes": size, "licence": licence or "not stated",
+        "trained_on": trained_on or "not stated", "claims": claims, "measured": "",
+    }  # fmt: skip
