@@ -1,5 +1,5 @@
 from unveil.evaluation.evaluate import Result
-from unveil.experiments.demo import verdict
+from unveil.experiments.demo import change, verdict
 
 
 def result(mean_ap, low=None):
@@ -8,7 +8,9 @@ def result(mean_ap, low=None):
 
 
 def said(trained, chance=0.04, colours=0.05):
-    return verdict({"trained network": [trained], "chance": [result(chance)], "colour histogram": [result(colours)]})
+    return verdict(
+        {"network in the package": [trained], "chance": [result(chance)], "colour histogram": [result(colours)]}
+    )
 
 
 def test_the_report_says_so_when_a_figure_is_chance_or_near_it():
@@ -16,3 +18,8 @@ def test_the_report_says_so_when_a_figure_is_chance_or_near_it():
     assert "still near chance (mAP 6.0 against 4.0)" in said(result(0.06, low=0.055))
     assert "not clearly better than colours" in said(result(0.3, low=0.2), colours=0.25)
     assert said(result(0.3, low=0.2)) == "cc: clearly better than chance and than colours."
+
+
+def test_the_report_says_what_fine_tuning_changed():
+    before, after = result(0.3), result(0.28)
+    assert change({"network in the package": [before], "fine-tuned here": [after]}).endswith("in mAP: cc -2.0.")
