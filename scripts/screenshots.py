@@ -30,6 +30,7 @@ from unveil.server.app import create_app
 from unveil.server.run import listen, server_of
 from unveil.server.service import Service
 from unveil.server.settings import Settings
+from unveil.shipped import DEFAULT_MODEL
 from unveil.video.decode import Video
 from unveil.video.detect import load_detector
 from unveil.video.given import GivenBoxes
@@ -49,7 +50,7 @@ LIMIT = 200_000
 def main() -> None:
     """Run the script."""
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    asked.add_argument("--model", default="unveil:parts", help="a model file or the folder of a run")
+    asked.add_argument("--model", default=DEFAULT_MODEL, help="a model file or the folder of a run")
     asked.add_argument("--detector", type=Path, help="card of an ONNX detector")
     asked.add_argument("--world", default="small", help="world whose people are shown")
     asked.add_argument("--seconds", type=float, default=8.0, help="length of each film")
