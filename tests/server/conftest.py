@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 
 from callers import BEGIN, CAMERAS, FREE, LOOPBACK, PEOPLE, SHOTS, Callers, encoded
 from generated import figure
-from own_postgres import server, server_folder
+from own_postgres import NewDatabase
 from unveil.gallery.ingest.adding import open_gallery
 from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Item
@@ -35,7 +35,6 @@ from unveil.server.service import Service
 from unveil.server.settings import Settings
 from unveil.video.detect import load_detector
 
-__all__ = ["server", "server_folder"]
 _numbers = itertools.count()
 
 
@@ -50,6 +49,12 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def engine(model: Path) -> Engine:
     return load_engine(model, "torch")
+
+
+@pytest.fixture(scope="session")
+def server(new_database: NewDatabase) -> str:
+    """Address of a store for the tests of this folder."""
+    return new_database(True)
 
 
 @pytest.fixture(scope="session")

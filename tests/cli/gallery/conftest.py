@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from own_postgres import server, server_folder
+from own_postgres import NewDatabase
 from untrained import make_model
 from unveil.cli import main
 
-__all__ = ["server", "server_folder"]
+
+@pytest.fixture(scope="session")
+def server(new_database: NewDatabase) -> str:
+    """Address of a store for the tests of this folder."""
+    return new_database(True)
 
 
 @pytest.fixture(scope="module")

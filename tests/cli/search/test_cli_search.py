@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from generated import write_crops
-from own_postgres import server, server_folder
+from own_postgres import NewDatabase
 from untrained import make_model
 from unveil.cli import main
 from unveil.data.readers.manifest import read_manifest
@@ -20,8 +20,13 @@ from unveil.gallery.store.opening import open_store
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.models.checkpoint import load_model
 
-__all__ = ["server", "server_folder"]
 pytest.importorskip("jinja2", reason="the extra report is not installed")
+
+
+@pytest.fixture(scope="session")
+def server(new_database: NewDatabase) -> str:
+    """Address of a store for the tests of this file."""
+    return new_database(True)
 
 
 @pytest.fixture(scope="module")
