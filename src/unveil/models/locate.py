@@ -87,8 +87,8 @@ def _what_it_is(path: Path) -> str:
         head = f.read(16)
     if path.suffix.lower() in _CHECKPOINTS or head[:2] == b"\x80\x02" or zipfile.is_zipfile(path):
         return (
-            "a checkpoint of PyTorch: `unveil models import FILE --like torchreid|fastreid|bot|cal` makes a model of "
-            "it; of another project, export it to ONNX there, then `unveil models add`"
+            "a checkpoint of PyTorch: `unveil models import FILE --like torchreid|fastreid|bot|cal|transreid|clipreid` "
+            "makes a model of it; of another project, export it to ONNX there, then `unveil models add`"
         )
     if head.startswith((b"\xff\xd8\xff", b"\x89PNG", b"RIFF", b"GIF8", b"BM")):
         return "an image, no model"

@@ -1,4 +1,4 @@
-"""Backbones by name: ``resnet50``, ``resnet18_x0_5`` (half as wide), ``osnet_x1_0``, ... and ``timm/<model>``."""
+"""Backbones by name: ``resnet50``, ``resnet18_x0_5`` (half as wide), ``osnet_x1_0``, ``timm/<model>``, ``vit/<..>``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from unveil.errors import RecipeError, nearest
 from unveil.nn.backbone import Backbone
 from unveil.nn.efficientnet_lite import SCALES, EfficientNetLite
 from unveil.nn.osnet import WIDTHS, OSNet
+from unveil.nn.reid_vit import PREFIX as VIT
+from unveil.nn.reid_vit import ReidVit, shape_of
 from unveil.nn.resnet import ResNet
 from unveil.nn.timm_backbone import PREFIX, TimmBackbone
 from unveil.nn.weights import load_weights
@@ -51,10 +53,16 @@ def build_backbone(choice: BackboneChoice, *, weights: Path | None = None) -> Ba
     if choice.name.startswith(PREFIX):
         model = TimmBackbone(choice.name.removeprefix(PREFIX), choice.last_stride, weights=weights)
         return _frozen(model, choice)
+    if choice.name.startswith(VIT):
+        vit = ReidVit(shape_of(choice.name))
+        if weights is not None:
+            load_weights(vit, weights)
+        return _frozen(vit, choice)
     if choice.name not in BACKBONES:
         known = ", ".join(sorted(BACKBONES))
         raise RecipeError(
-            f"unknown backbone {choice.name!r}{nearest(choice.name, BACKBONES)}; known: {known}, {PREFIX}<model>"
+            f"unknown backbone {choice.name!r}{nearest(choice.name, BACKBONES)}; known: {known}, {PREFIX}<model>, "
+            f"{VIT}<size>"
         )
     backbone = BACKBONES[choice.name](choice.last_stride)
     if weights is not None:

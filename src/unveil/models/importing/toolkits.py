@@ -7,37 +7,20 @@ under its names. A key that a function does not know stays as it is, and is told
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
-
-from torch import Tensor
 
 from unveil.errors import CheckpointError, nearest
 from unveil.models.importing.architecture import is_osnet, osnet_name, resnet_name
+from unveil.models.importing.plan import Plan, Tensors, renamed, without
+from unveil.models.importing.transformers import clipreid, transreid
 
-Tensors = Mapping[str, Tensor]
 _LARGEST_SCALE = 1.0  # a mean above it is on 0..255
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A network of this package that a checkpoint becomes.
-
-    Args:
-        recipe: keys of `unveil.recipe.Recipe` and their values, as its ``key=value`` overrides.
-        tensors: by the names of the method's state dict.
-        left_out: what only training needs: keys of the file.
-    """
-
-    recipe: dict[str, Any]
-    tensors: dict[str, Tensor]
-    left_out: tuple[str, ...] = field(default=())
 
 
 def _torchreid(tensors: Tensors) -> Plan:
     """torchreid (Zhou and Xiang, arXiv:1910.10093): backbone, mean, then ``fc`` where there is one."""
-    own, left = _without(tensors, r"classifier\.")
+    own, left = without(tensors, r"classifier\.")
     osnet = is_osnet(own)
     projected = "fc.0.weight" in own
     recipe = {
@@ -48,12 +31,12 @@ def _torchreid(tensors: Tensors) -> Plan:
         "method.neck": False,
         "method.projection": len(own["fc.0.weight"]) if projected else 0,
     }
-    return Plan(recipe, _renamed(own, (r"fc\.", "projection."), (r"", "backbone.")), left)
+    return Plan(recipe, renamed(own, (r"fc\.", "projection."), (r"", "backbone.")), left)
 
 
 def _fastreid(tensors: Tensors) -> Plan:
     """FastReID (He et al., arXiv:2006.02631): BoT, AGW and SBS; tests with the vector behind the neck."""
-    own, left = _without(tensors, r"heads\.(weight$|classifier\.|cls_layer\.)", r"pixel_(mean|std)$")
+    own, left = without(tensors, r"heads\.(weight$|classifier\.|cls_layer\.)", r"pixel_(mean|std)$")
     backbone = {key.removeprefix("backbone."): value for key, value in own.items() if key.startswith("backbone.")}
     non_local = any(key.startswith("NL_") for key in backbone)
     learnt = "heads.pool_layer.p" in own
@@ -75,16 +58,16 @@ def _fastreid(tensors: Tensors) -> Plan:
     order = sorted({_place(key) for key in backbone if key.startswith("NL_")})
     blocks = [(rf"backbone\.NL_{stage}\.{place}\.", f"attention.blocks.{n}.") for n, (stage, place) in enumerate(order)]
     heads = ((r"heads\.bottleneck\.0\.", "neck."), (r"heads\.bnneck\.", "neck."), (r"heads\.pool_layer\.", "pool."))
-    own = _renamed(own, *blocks, *heads)
+    own = renamed(own, *blocks, *heads)
     inner = (("g", "value"), ("theta", "query"), ("phi", "key"), (r"W\.0", "out"), (r"W\.1", "norm"))
     for theirs, ours in inner:
-        own = _renamed(own, (rf"(attention\.blocks\.\d+)\.{theirs}\.", rf"\1.{ours}."))
+        own = renamed(own, (rf"(attention\.blocks\.\d+)\.{theirs}\.", rf"\1.{ours}."))
     return Plan(recipe, own, left)
 
 
 def _bot(tensors: Tensors) -> Plan:
     """BoT's published code (Luo et al., CVPRW 2019): mean, BNNeck; tests with the vector behind it."""
-    own, left = _without(tensors, r"classifier\.", r"base\.fc\.")
+    own, left = without(tensors, r"classifier\.", r"base\.fc\.")
     base = {key.removeprefix("base."): value for key, value in own.items() if key.startswith("base.")}
     ibn = "layer1.0.bn1.IN.weight" in base
     recipe = {
@@ -93,16 +76,16 @@ def _bot(tensors: Tensors) -> Plan:
         "method.name": "bot",
         "method.neck": any(key.startswith("bottleneck.") for key in own),
     }
-    return Plan(recipe, _renamed(own, (r"base\.", "backbone."), (r"bottleneck\.", "neck.")), left)
+    return Plan(recipe, renamed(own, (r"base\.", "backbone."), (r"bottleneck\.", "neck.")), left)
 
 
 def _cal(tensors: Tensors) -> Plan:
     """CAL (Gu et al., CVPR 2022): torchvision's ResNet by position, maximum and mean, affine neck; mirrored too."""
     children = ["conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4"]
-    own = _renamed(tensors, *((rf"base\.{n}\.", f"backbone.{name}.") for n, name in enumerate(children)))
+    own = renamed(tensors, *((rf"base\.{n}\.", f"backbone.{name}.") for n, name in enumerate(children)))
     backbone = {key.removeprefix("backbone."): value for key, value in own.items() if key.startswith("backbone.")}
     name = resnet_name(backbone)
-    own = _renamed(own, (r"bn\.", "neck."), (r"globalpooling\.", "pool."))
+    own = renamed(own, (r"bn\.", "neck."), (r"globalpooling\.", "pool."))
     if "neck.weight" not in own:
         raise CheckpointError("it has no neck (bn.weight)")
     last = "layer4.0.conv3.weight" if "layer4.0.conv3.weight" in backbone else "layer4.0.conv2.weight"
@@ -124,8 +107,9 @@ TOOLKITS: dict[str, Callable[[Tensors], Plan]] = {
     "fastreid": _fastreid,
     "bot": _bot,
     "cal": _cal,
+    "transreid": transreid,
+    "clipreid": clipreid,
 }
-_BY_EXPORT = ("transreid", "clipreid")
 
 
 def find_toolkit(name: str) -> Callable[[Tensors], Plan]:
@@ -134,11 +118,6 @@ def find_toolkit(name: str) -> Callable[[Tensors], Plan]:
     Raises:
         CheckpointError: there is none of that name.
     """
-    if name in _BY_EXPORT:
-        raise CheckpointError(
-            f"--like {name}: its transformers (overlapping patches, camera embeddings) are no networks of this "
-            f"package; export it to ONNX with its own code, then `unveil models add FILE --like {name}`"
-        )
     if name not in TOOLKITS:
         raise CheckpointError(f"no toolkit {name!r}{nearest(name, TOOLKITS)}; there are {', '.join(TOOLKITS)}")
     return TOOLKITS[name]
@@ -147,22 +126,3 @@ def find_toolkit(name: str) -> Callable[[Tensors], Plan]:
 def _place(key: str) -> tuple[int, int]:
     found = re.match(r"NL_(\d+)\.(\d+)\.", key)
     return (int(found[1]), int(found[2])) if found else (0, 0)
-
-
-def _without(tensors: Tensors, *patterns: str) -> tuple[dict[str, Tensor], tuple[str, ...]]:
-    """Return the tensors whose key begins with none of the patterns, and the keys of the others."""
-    left = tuple(key for key in tensors if any(re.match(pattern, key) for pattern in patterns))
-    return {key: value for key, value in tensors.items() if key not in left}, left
-
-
-def _renamed(tensors: Tensors, *pairs: tuple[str, str]) -> dict[str, Tensor]:
-    """Return the tensors with the first pattern that a key begins with replaced."""
-    found = {}
-    for key, value in tensors.items():
-        for pattern, name in pairs:
-            new, count = re.subn(rf"\A{pattern}", name, key, count=1)
-            if count:
-                key = new
-                break
-        found[key] = value
-    return found

@@ -12,7 +12,7 @@ from unveil.cli import help_panels
 
 def command(
     checkpoint: Annotated[Path, typer.Argument(help="File of PyTorch, or .safetensors.")],
-    like: Annotated[str, typer.Option(help="Toolkit that wrote it: torchreid, fastreid, bot or cal.")],
+    like: Annotated[str, typer.Option(help="Its toolkit: torchreid, fastreid, bot, cal, transreid or clipreid.")],
     values: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Key of the recipe that differs, as in input.height=384."),
@@ -27,7 +27,9 @@ def command(
     ] = None,
     replace: Annotated[bool, typer.Option(help="Write over a model that is there.")] = False,
 ) -> None:
-    """Turn a checkpoint of another toolkit into a model: OSNet and ResNet networks of torchreid, FastReID, BoT and CAL.
+    """Turn a checkpoint of another toolkit into a model: OSNets, ResNets and vision transformers.
+
+    They are those of torchreid, FastReID, BoT, CAL, TransReID and CLIP-ReID.
 
     Backbone, pooling and neck are told from the tensors; what does not fit is named and nothing is written. No code in
     the file is run.
