@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from unveil.data.fitting import fit_image
+from unveil.data.fitting import CropSize, fit_image
 from unveil.data.images import read_image, read_sample
 from unveil.datasets.splits import hash_of
 from unveil.evaluation.evaluate import evaluate, evaluation_samples
@@ -26,7 +26,6 @@ from unveil.models.embed import embed_images
 from unveil.models.embedder import Embedder
 from unveil.models.evaluate import test_set
 from unveil.parsing.default import default_parser
-from unveil.parsing.onnx_parser import OnnxParser
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Embedding, Protocol, Sample
 
@@ -43,24 +42,29 @@ def main() -> None:
     parser.add_argument("--data", required=True, metavar="NAME:ROOT", help="dataset; ?splits=10 gives the mean of ten")
     parser.add_argument("--queries", type=Path, help="occluded copy of the dataset, whose queries are taken")
     parser.add_argument("--protocol", help="by name; the first of the dataset by default")
+    parser.add_argument("--people", type=int, help="take the first so many people of the test alone")
     parser.add_argument("--label", help="what the rows are called in the table; the dataset by default")
     args = parser.parse_args()
     splits, (protocol, *_) = test_set(DataSource.of(args.data), [args.protocol] if args.protocol else ())
-    taking_part = {s.key: s for split in splits for s in chosen(split, protocol)[0]}
-    asked = {s.key for split in splits for s in chosen(split, protocol)[1]}
+    taking_part = {s.key: s for split in splits for s in chosen(split, protocol, args.people)[0]}
+    asked = {s.key for split in splits for s in chosen(split, protocol, args.people)[1]}
     samples = tuple(taking_part.values())
     is_query = np.array([sample.key in asked for sample in samples])
     images = [read_image(moved(s.path, args)) if args.queries and s.key in asked else read_sample(s) for s in samples]
     tool = default_parser(1)
+    parsed: dict[CropSize, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     label = args.label or DataSource.of(args.data).name
     rows: list[tuple[object, ...]] = []
     for name in args.models:
         model = load_embedder(name)
-        for blanked, band, embedding in ways(model, images, tool, is_query):
+        if model.crop_size not in parsed:
+            fitted = [fit_image(image, model.crop_size) for image in images]
+            parsed[model.crop_size] = fitted, [labels > 0 for labels in in_chunks(tool, fitted)]
+        for blanked, band, embedding in ways(model, *parsed[model.crop_size], is_query):
             row_of = {sample.key: n for n, sample in enumerate(samples)}
             results = []
             for split in splits:
-                some, _ = chosen(split, protocol)
+                some, _ = chosen(split, protocol, args.people)
                 results.append(evaluate(embedding.select([row_of[s.key] for s in some]), some, protocol, split))
             found = mean_of_splits(results, hash_of(splits))
             rows.append(
@@ -76,9 +80,11 @@ def main() -> None:
         writer.writerows((*row, tool.fingerprint) for row in rows)
 
 
-def chosen(split: Dataset, protocol: Protocol) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
-    """Return the crops that take part in a protocol, and the queries among them."""
+def chosen(split: Dataset, protocol: Protocol, people: int | None) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:
+    """Return the crops that take part in a protocol, and the queries among them, of the first so many people."""
     samples = evaluation_samples(split)
+    wanted = set(sorted({s.person for s in samples if s.person is not None})[:people])
+    samples = tuple(sample for sample in samples if sample.person in wanted)
     query, gallery = select(samples, protocol)
     part = sorted({*query.tolist(), *gallery.tolist()})
     return tuple(samples[n] for n in part), tuple(samples[n] for n in query)
@@ -92,11 +98,9 @@ def moved(path: Path | None, args: argparse.Namespace) -> Path:
 
 
 def ways(
-    model: Embedder, images: list[np.ndarray], tool: OnnxParser, is_query: np.ndarray
+    model: Embedder, fitted: list[np.ndarray], persons: list[np.ndarray], is_query: np.ndarray
 ) -> Iterator[tuple[str, float, Embedding]]:
     """Yield what was blanked, the band that was kept as a share of the height, and the embedding of all crops."""
-    fitted = [fit_image(image, model.crop_size) for image in images]
-    persons = [labels > 0 for labels in in_chunks(tool, fitted)]
     plain = embed_images(model, fitted)
     yield "nothing", 0.0, plain
     for band in BANDS:
