@@ -123,8 +123,11 @@ def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) 
 def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
     """Return the pairs that judgements imply: what was confirmed for one query is one person, what was rejected is not.
 
+    A judged row pairs with its query, at the distance that it had when it was judged, and with the query's confirmed
+    rows.
+
     Raises:
-        DataError: no query has a confirmed row and another judged one.
+        DataError: nothing was judged, or, before distances were kept, no query has a confirmed row and another one.
     """
     said: dict[str, dict[int, bool]] = {}
     for query, item, is_same in store.judgements(name):
@@ -135,9 +138,19 @@ def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
         rejected = [row for row, is_same in rows.items() if not is_same]
         pairs += [(a, b, True, query) for a, b in combinations(confirmed, 2)]
         pairs += [(a, b, False, query) for a, b in product(confirmed, rejected)]
-    if not pairs:
-        raise DataError(f"gallery {name!r}: nobody confirmed a result and judged another one of the same search yet")
-    return _pairs(store, name, mode, pairs[:MOST_PAIRS], f"judgements on {len(said)} searches")
+    asked = store.judged_distances(name, mode)
+    if not pairs and not asked:
+        raise DataError(
+            f"gallery {name!r}: no feedback to calibrate on: confirm and reject results of searches, on the page or "
+            "over HTTP"
+        )
+    source = f"judgements on {len(said)} searches"
+    rows = _pairs(store, name, mode, pairs[:MOST_PAIRS], source)
+    return Pairs(
+        np.concatenate([[distance for *_, distance in asked], rows.distances]),
+        np.concatenate([np.array([same for _, same, _ in asked], bool), rows.same]),
+        np.concatenate([np.array([query for query, *_ in asked], str), rows.groups]), None, source,
+    )  # fmt: skip
 
 
 def listed_pairs(store: Store, name: str, path: Path, mode: Mode = "same") -> Pairs:
@@ -201,6 +214,8 @@ def _row_named(store: Store, name: str, text: str, where: str) -> int:
 
 
 def _pairs(store: Store, name: str, mode: Mode, pairs: Sequence[tuple[int, int, bool, str]], source: str) -> Pairs:
+    if not pairs:
+        return Pairs(np.empty(0), np.empty(0, bool), np.empty(0, str), None, source)
     wanted = sorted({row for a, b, *_ in pairs for row in (a, b)})
     ids, embedding = store.embeddings(name, wanted)
     place = {int(row): n for n, row in enumerate(ids)}

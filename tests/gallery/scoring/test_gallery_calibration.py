@@ -238,6 +238,8 @@ def test_a_calibration_is_bound_to_model_and_mode(labelled):
 
 def test_judgements_imply_pairs(labelled):
     ids = labelled.ids("g", Filter()).tolist()
+    with pytest.raises(DataError, match="no feedback to calibrate on"):
+        judged_pairs(labelled, "g")
     for query, said in {
         "q1": {0: True, 1: True, 2: True, 8: False},
         "q2": {9: True, 30: False},
@@ -254,6 +256,41 @@ def test_judgements_imply_pairs(labelled):
     np.testing.assert_allclose(pairs.distances[pairs.groups == "q2"], [expected], rtol=1e-5)
     with pytest.raises(DataError, match="at least 40"):
         calibrate_gallery(labelled, "g", "judgements")
+
+
+def test_feedback_alone_calibrates_because_a_judged_row_pairs_with_its_query(labelled):
+    """One word for each search: no two judged rows are of one query."""
+    searcher = Searcher(labelled, "g")
+    ids = labelled.ids("g", Filter()).tolist()
+    who = {row: n // EACH for n, row in enumerate(ids)}
+    expected = []
+    for n, row in enumerate(ids[:44]):
+        asked = searcher.query_of([row], rows="crop", top=len(ids))
+        hit = next(h for h in searcher.search(asked).hits if (who[h.item.id] == who[row]) is bool(n % 2))
+        searcher.judge(asked, hit.item.id, bool(n % 2), "ann")
+        expected.append(hit.distance)
+    pairs = judged_pairs(labelled, "g")
+    assert pairs.same.tolist() == [bool(n % 2) for n in range(44)] and len(set(pairs.groups.tolist())) == 44
+    np.testing.assert_allclose(pairs.distances, expected, rtol=1e-5)
+    changed = {h.item.id: h.distance for h in searcher.search(replace(asked, mode="changed")).hits}
+    assert judged_pairs(labelled, "g", "changed").distances[-1] == pytest.approx(changed[hit.item.id], rel=1e-5)
+    fitted = calibrate_gallery(labelled, "g", "judgements")
+    assert fitted["same"].pairs == fitted["changed"].pairs == 44
+    near, far = (fitted["same"].probability(d) for d in np.quantile(pairs.distances, (0.05, 0.95)))
+    assert near > 0.5 > far
+    assert searcher.search(searcher.query_of(ids[:1], rows="crop")).calibrated
+
+
+def test_a_later_word_replaces_the_distance_too_and_what_was_said_before_has_none(labelled):
+    row = int(labelled.ids("g", Filter())[0])
+    labelled.judge("g", "q", row, True, "ann", distances={"same": 0.25, "changed": 0.5})
+    assert labelled.judged_distances("g", "same") == [("q", True, 0.25)]
+    assert labelled.judged_distances("g", "changed") == [("q", True, 0.5)]
+    labelled.judge("g", "q", row, False, "bob", distances={"same": 0.75})
+    assert labelled.judged_distances("g", "same") == [("q", False, 0.75)]
+    assert labelled.judged_distances("g", "changed") == []
+    labelled.delete("g", Filter(ids=(row,)))
+    assert labelled.judged_distances("g", "same") == []
 
 
 def test_a_list_of_pairs_names_rows_by_number_or_source(labelled, tmp_path):
@@ -288,5 +325,5 @@ def test_a_gallery_without_labels_says_what_to_do(store):
     store.add("g", crops(range(9)), embedding(9))
     with pytest.raises(DataError, match="column 'person'"):
         calibrate_gallery(store, "g")
-    with pytest.raises(DataError, match="nobody confirmed"):
+    with pytest.raises(DataError, match="no feedback to calibrate on"):
         calibrate_gallery(store, "g", "judgements")

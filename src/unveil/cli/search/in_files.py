@@ -66,7 +66,7 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
             drawn = Table("rank", "distance", "crop", "person", "camera", title=f"query {ranked.title}")
             for hit in ranked.hits:
                 s = hit.sample
-                drawn.add_row(str(hit.rank), f"{max(hit.distance, 0.0):.4f}", s.key, s.person or "", s.camera or "")
+                drawn.add_row(str(hit.rank), f"{hit.distance:.4f}", s.key, s.person or "", s.camera or "")
             Console().print(drawn)
         typer.echo(f"model {answered}")
     header = {"model": str(answered), "gallery": found.source, "distance": found.embedding.metric}

@@ -103,7 +103,7 @@ def _print(found: Found, asked: GallerySearch) -> None:
     for rank, hit in enumerate(found.hits, 1):
         sure = () if hit.probability is None else (f"{hit.probability:.0%}",)
         place = (hit.item.camera or "", moment(hit.item.time), hit.reason)
-        drawn.add_row(str(rank), str(hit.item.id), f"{max(hit.distance, 0.0):.4f}", *sure, *place)
+        drawn.add_row(str(rank), str(hit.item.id), f"{hit.distance:.4f}", *sure, *place)
     if found.hits:
         Console().print(drawn)
     for note in found.notes:

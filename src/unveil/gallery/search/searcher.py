@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -194,9 +194,34 @@ class Searcher:
         return Query(embedding, fingerprint, **{"own": tuple(ids), **settings})  # type: ignore[arg-type]
 
     def judge(self, query: Query, item: int, same: bool, who: str) -> Query:
-        """Keep that a row shows, or does not show, the person, and return the query that knows it."""
-        self.store.judge(self.name, query.hash, item, same, who)
+        """Keep that a row shows, or does not show, the person, and return the query that knows it.
+
+        Raises:
+            DataError: there is no such row.
+        """
+        self.keep_feedback(query.positives, query.hash, item, same=same, who=who)
         return _with(query, item, same)
+
+    def keep_feedback(self, positives: Embedding, query: str, item: int, *, same: bool, who: str) -> None:
+        """Keep what somebody said about a result, with its distance from the query, to calibrate on.
+
+        Args:
+            positives: ``(Q, E, D)`` numpy embedding of the query.
+            query: its hash.
+            item: number of the row.
+            same: whether the row shows the person.
+            who: says so.
+
+        Raises:
+            DataError: there is no such row.
+        """
+        _, row = self.store.embeddings(self.name, [item])
+        distances: dict[Mode, float] = {}
+        # Rows that share no visible part with the query have no distance.
+        if len(row) and not np.isnan(part_means(positives, row)).all():
+            one = np.zeros(len(positives), np.int64)
+            distances = {mode: float(rank(positives, row, 1, one, None, mode)[1][0, 0]) for mode in get_args(Mode)}
+        self.store.judge(self.name, query, item, same, who, distances=distances)
 
     def with_judgements(self, query: Query) -> Query:
         """Return the query with everything that was ever said about its results; the last word on a row counts."""

@@ -14,7 +14,7 @@ import numpy as np
 
 from unveil.errors import DataError, nearest
 from unveil.gallery import audit
-from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
+from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Mode, Space
 from unveil.gallery.store import checking, hnsw, logbook, partitions, reading, rows, writing
 from unveil.gallery.store.backup import Manifest, restore_backup, write_backup
 from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
@@ -227,16 +227,21 @@ class PostgresStore:
 
     # Judgements and the audit log
 
-    def judge(self, name: str, query: str, item: int, same: bool, who: str) -> None:
+    def judge(
+        self, name: str, query: str, item: int, same: bool, who: str, *, distances: Mapping[Mode, float] | None = None
+    ) -> None:
         """Keep that ``item`` shows (or does not show) the person of a query; a later word replaces an earlier one."""
+        known = distances or {}
         with self._connections.transaction() as cursor:
             gallery, _ = self._gallery(cursor, name)
             if not cursor.execute("SELECT 1 FROM items WHERE gallery = %s AND id = %s", (gallery, item)).fetchone():
                 raise DataError(f"gallery {name!r} has no row {item}")
             cursor.execute(
-                "INSERT INTO judgements VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (gallery, query, item) "
-                "DO UPDATE SET same = excluded.same, who = excluded.who, moment = excluded.moment",
-                (gallery, query, item, same, who, time.time()),
+                "INSERT INTO judgements (gallery, query, item, same, who, moment, distance_same, distance_changed) "
+                "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (gallery, query, item) DO UPDATE SET "
+                "same = excluded.same, who = excluded.who, moment = excluded.moment, "
+                "distance_same = excluded.distance_same, distance_changed = excluded.distance_changed",
+                (gallery, query, item, same, who, time.time(), known.get("same"), known.get("changed")),
             )
 
     def judgements(self, name: str) -> list[tuple[str, int, bool]]:
@@ -244,6 +249,17 @@ class PostgresStore:
         with self._reading(name) as (cursor, gallery, _):
             cursor.execute(
                 "SELECT query, item, same FROM judgements WHERE gallery = %s ORDER BY moment, query, item", (gallery,)
+            )
+            return cursor.fetchall()
+
+    def judged_distances(self, name: str, mode: Mode) -> list[tuple[str, bool, float]]:
+        """Return the judgements whose distance from the query is known in a mode: query hash, same person, distance."""
+        column = {"same": "distance_same", "changed": "distance_changed"}[mode]
+        with self._reading(name) as (cursor, gallery, _):
+            cursor.execute(
+                f"SELECT query, same, {column} FROM judgements WHERE gallery = %s AND {column} IS NOT NULL "
+                "ORDER BY moment, query, item",
+                (gallery,),
             )
             return cursor.fetchall()
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from unveil.gallery import audit
-from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Space
+from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Mode, Space
 from unveil.gallery.store.backup import Manifest
 from unveil.records import Embedding
 
@@ -114,11 +114,28 @@ class Store(Protocol):
 
     # Judgements of people on results, and the audit log
 
-    def judge(self, name: str, query: str, item: int, same: bool, who: str) -> None:
-        """Keep that ``item`` shows (or does not show) the person of a query; ``query`` is the query's hash."""
+    def judge(
+        self, name: str, query: str, item: int, same: bool, who: str, *, distances: Mapping[Mode, float] | None = None
+    ) -> None:
+        """Keep that ``item`` shows (or does not show) the person of a query; a later word replaces an earlier one.
+
+        Args:
+            name: of the gallery.
+            query: hash of the query.
+            item: number of the row.
+            same: whether both are one person.
+            who: says so.
+            distances: of the row from the query, in each mode; what is not given is not known.
+
+        Raises:
+            DataError: there is no such row.
+        """
 
     def judgements(self, name: str) -> list[tuple[str, int, bool]]:
         """Return all judgements: query hash, row, same person."""
+
+    def judged_distances(self, name: str, mode: Mode) -> list[tuple[str, bool, float]]:
+        """Return the judgements whose distance from the query is known in a mode: query hash, same person, distance."""
 
     def log(self, entry: Mapping[str, Any]) -> str:
         """Append to the hash-chained audit log, whatever gallery it is about; return the hash of the entry.

@@ -117,11 +117,13 @@ def judge(
     service: TheService,
 ) -> None:
     """Keep a judgement: this hit is, or is not, the person; search again with it among positives or negatives."""
-    held = service.search(caller, service.gallery(gallery, caller).name, search)
+    info = service.gallery(gallery, caller)
+    searcher = service.searcher(info)
+    held = service.search(caller, info.name, search)
     _hit_of(held, body.item)
     query = held.found.query_hash
     service.log(caller, request, "judge", gallery, query=query, results=[body.item], same=body.same)
-    service.store.judge(gallery, query, body.item, body.same, caller.name)
+    searcher.keep_feedback(held.positives, query, body.item, same=body.same, who=caller.name)
 
 
 @router.get(
