@@ -1,6 +1,7 @@
-"""How well models find real people whom none of the package's networks has seen.
+"""How well models find people whom none of the package's networks has seen: real ones, and rendered ones of a seed.
 
-    python benchmarks/real_people.py DATA unveil:dual [MODEL ...] [--out benchmarks/results/real_people.csv]
+    python benchmarks/real_people.py DATA unveil:dual [MODEL ...] [--also "world:small?seed=1"] \
+        [--out benchmarks/results/real_people.csv]
 
 DATA is a folder with the manifests ``viper``, ``sarc3d`` and ``3dpes`` (any that are there are used). VIPeR is measured
 on its ten splits; in the others the first crop of each person searches all the rest.
@@ -30,12 +31,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path)
     parser.add_argument("models", nargs="+")
+    parser.add_argument("--also", nargs="*", default=[], help="sources that are measured under their own protocols")
     parser.add_argument("--out", type=Path, help="CSV to write")
     args = parser.parse_args()
     rows = []
     for name in args.models:
         model = load_embedder(name)
-        for result in measured(model, args.data):
+        for result in measured(model, args.data, args.also):
             rows.append(
                 {
                     "model": name, "fingerprint": model.summary.fingerprint, "start": model.summary.start,
@@ -53,8 +55,8 @@ def main() -> None:
             writer.writerows(rows)
 
 
-def measured(model: Embedder, data: Path) -> list[Result]:
-    """Return the figures of a model on the sets that are there."""
+def measured(model: Embedder, data: Path, also: list[str]) -> list[Result]:
+    """Return the figures of a model on the sets that are there, and on other sources."""
     results = []
     if (data / "viper").is_dir():
         results += evaluate_model(model, [DataSource.of(f"viper:{data / 'viper'}?splits={SPLITS}")])
@@ -63,6 +65,8 @@ def measured(model: Embedder, data: Path) -> list[Result]:
             dataset = first_searches_rest(load_dataset(DataSource(name="manifest", root=data / name)))
             embedding, store = embed_samples(model, dataset.samples)
             results.append(evaluate(embedding, store.samples, dataset.protocols[0], dataset))
+    for source in also:
+        results += evaluate_model(model, [DataSource.of(source)])
     return results
 
 

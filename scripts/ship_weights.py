@@ -18,6 +18,15 @@ from unveil.recipe import DataSource, MethodChoice
 from unveil.shipped import FOLDER
 
 CROPS = 3000  # that the directions of the projections are found on
+INTENDED_USE = (
+    "Sorting crops of people by how alike they look, across cameras, for somebody who then looks and decides; research "
+    "on re-identification of occluded people and across clothes; a start for training and for adaptation to cameras."
+)
+LIMITS = (
+    "A likeness is no evidence of who somebody is. It saw rendered people only: on real ones it is far behind networks "
+    "that were trained on real people, and across clothes most of its first answers are wrong (docs/results.md). "
+    "Whether it errs more for some groups of people than for others has not been measured."
+)
 
 
 def main() -> None:
@@ -29,6 +38,7 @@ def main() -> None:
     parser.add_argument("--compact", type=int, default=0, help="length to project appearance and identity to (dual)")
     parser.add_argument("--fit-on", help="world whose training crops the projections are found on")
     parser.add_argument("--mu", type=float, help="another threshold of visible parts (dual)")
+    parser.add_argument("--first", type=Path, help="folder of the run that this one went on from, for the start")
     parser.add_argument("--out", type=Path, default=FOLDER)
     asked = parser.parse_args()
     model = load_model(asked.run)
@@ -37,6 +47,8 @@ def main() -> None:
     if asked.compact:
         model = with_projections(model, asked.compact, DataSource.model_validate(asked.fit_on), mu=asked.mu)
     tensors, card = without_heads(model)
+    if asked.first:
+        card = card.model_copy(update={"start": load_model(asked.first).card.start})
     published = card.start is not None and card.start.kind == "imagenet"
     start = f"starts from ImageNet weights ({card.start.licence}), then " if card.start and published else ""
     licence = f"Apache-2.0; {start}trained on synthetic people only: {asked.trained_on}"
@@ -44,7 +56,9 @@ def main() -> None:
     recipe = {
         **card.recipe, "data": {}, "backbone": {**card.recipe["backbone"], "init": "imagenet" if published else None},
     }  # fmt: skip
-    card = card.model_copy(update={"licence": licence, "recipe": recipe})
+    card = card.model_copy(
+        update={"licence": licence, "recipe": recipe, "intended_use": INTENDED_USE, "limits": LIMITS}
+    )
     card = write_model(asked.out / f"{asked.name}.safetensors", tensors, card)
     print(f"unveil:{asked.name}, fingerprint {card.fingerprint}")
 

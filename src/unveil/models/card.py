@@ -90,6 +90,8 @@ class Card(BaseModel):
         licence: licence of the weights.
         start: what the backbone started from; None on cards of format 1.
         adaptation: how it was adapted to crops without labels; None for a model that was not.
+        intended_use: what it was made for.
+        limits: what it cannot do, and what is not known of it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,6 +111,8 @@ class Card(BaseModel):
     licence: str = "unstated"
     start: Start | None = None
     adaptation: Adaptation | None = None
+    intended_use: str = ""
+    limits: str = ""
 
     @property
     def started_from(self) -> str:
