@@ -41,7 +41,7 @@ from unveil.server.tokens import new_token
 from unveil.shipped import DEFAULT_MODEL
 
 NAME = "station"
-MOST_MEMORY, MOST_SECONDS = 2 << 30, 1.0
+MAX_MEMORY, MAX_SECONDS = 2 << 30, 1.0
 ROLES = {"anna": "reader", "ben": "reader", "ada": "admin"}
 
 
@@ -296,7 +296,7 @@ def main() -> None:
             with Watch(target) as watch:
                 attack(target)
             broken = sum(n for status, n in target.answers.items() if status.startswith("5") and "again" not in status)
-            held = watch.memory < MOST_MEMORY and watch.slowest < MOST_SECONDS and not watch.failed and not broken
+            held = watch.memory < MAX_MEMORY and watch.slowest < MAX_SECONDS and not watch.failed and not broken
             rows.append(
                 {
                     "attack": attack.__doc__, "memory, MiB": watch.memory >> 20,

@@ -12,7 +12,7 @@ import typer
 from unveil.cli import app, help_panels
 
 PANELS = {value for name, value in vars(help_panels).items() if name.isupper() and name != "EXIT_CODES"}
-MOST_LOOSE = 8  # options of a command that are in no panel
+MAX_LOOSE = 8  # options of a command that are in no panel
 # Options that share a name and not their meaning.
 SEVERAL_MEANINGS = {
     "cameras", "curve", "detector", "gallery", "kind", "parser", "rows", "seconds", "seed", "show", "source", "tags",
@@ -40,7 +40,7 @@ def options(command) -> list:
 def test_options_are_in_known_panels_and_few_are_in_none(name):
     panels = [option.rich_help_panel for option in options(COMMANDS[name])]
     assert set(panels) - {None} <= PANELS
-    assert panels.count(None) <= MOST_LOOSE
+    assert panels.count(None) <= MAX_LOOSE
     assert "as_json" not in {option.name for option in options(COMMANDS[name]) if option.rich_help_panel is None}
 
 

@@ -16,7 +16,7 @@ from miniatures import MINIATURES
 from unveil.cli import app
 from unveil.experiments.ablation import tables
 from unveil.experiments.grid import Cell
-from unveil.methods import method_needs
+from unveil.methods import method_requirements
 from unveil.models import evaluate
 from unveil.models.parsing_maps import open_training_set, training_set_for
 from unveil.recipe import Recipe
@@ -108,19 +108,19 @@ def test_a_command_has_the_data_that_its_training_and_its_tests_need(command, be
     for cell in begin(command):
         recipe: Recipe = cell.recipe
         assert recipe.backbone.init == "imagenet" and recipe.backbone.name.startswith("resnet50"), cell.label
-        needs = method_needs(recipe.method.name, recipe.method.settings)
-        if (kind := f"{needs}{recipe.data}{recipe.input}") in done:
+        requirements = method_requirements(recipe.method.name, recipe.method.settings)
+        if (kind := f"{requirements}{recipe.data}{recipe.input}") in done:
             continue
         done.add(kind)
         data = open_training_set(recipe, tmp_path)
-        assert data.clothes or not needs.train_clothes, cell.label
-        assert data.parsing_scheme or not needs.train_parsing, cell.label
-        assert training_set_for(data, needs, recipe.input).parsing_scheme == needs.train_parsing
+        assert data.clothes or not requirements.train_clothes, cell.label
+        assert data.parsing_scheme or not requirements.train_parsing, cell.label
+        assert training_set_for(data, requirements, recipe.input).parsing_scheme == requirements.train_parsing
         for source in recipe.data.test:
             samples = [
                 sample for split in evaluate.test_set(source)[0] for sample in split.samples if sample.split != "train"
             ]
-            assert samples and (not needs.test_parsing or all(sample.parsing for sample in samples)), source
+            assert samples and (not requirements.test_parsing or all(sample.parsing for sample in samples)), source
     assert done
 
 

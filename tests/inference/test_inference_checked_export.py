@@ -33,7 +33,7 @@ def test_every_method_exports_and_agrees_with_pytorch(method, tmp_path, pictures
     assert check_parity(reference, exported).largest <= TOLERANCE
     # Another number of crops than it was traced with, and of any size.
     assert difference(reference.embed(pictures), exported.embed(pictures)).largest <= TOLERANCE
-    assert bool(metadata.notes) == bool(trained.method.needs.test_parsing)
+    assert bool(metadata.notes) == bool(trained.method.requirements.test_parsing)
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
     try:
         assert check_parity(reference, openvino_engine(tmp_path / "m.onnx")).largest <= TOLERANCE

@@ -7,7 +7,7 @@ from unveil.methods.method import LabelSpace, Step
 from unveil.nn.backbones import build_backbone
 from unveil.recipe import BackboneChoice, OptimSettings
 from unveil.records import Batch
-from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update
+from unveil.training.optimisers import auxiliary_update, build_auxiliary_optimiser, build_optimiser
 
 NAMES = ("cal", "oc4", "cre", "aim")
 
@@ -36,7 +36,7 @@ def normalised(batch):
 
 def batch(method, seed=0):
     """A batch as `Method.losses` gets it."""
-    return normalised(method.expand(raw(seed)))
+    return normalised(method.expand_batch(raw(seed)))
 
 
 def unlabelled(seed=1):
@@ -50,10 +50,10 @@ def total(terms):
 def train(method, iterations, epoch=30):
     """Train on one batch as the loop does; return the losses."""
     optim = OptimSettings(lr=1e-3)
-    optimiser, inner = build_optimiser(method, optim), build_inner_optimiser(method, optim)
+    optimiser, inner = build_optimiser(method, optim), build_auxiliary_optimiser(method, optim)
     losses = []
     for iteration in range(iterations):
-        loss = total(method(batch(method), Step(epoch, iteration, inner_update(inner))))
+        loss = total(method(batch(method), Step(epoch, iteration, auxiliary_update(inner))))
         assert loss.isfinite()
         losses.append(loss.item())
         optimiser.zero_grad()

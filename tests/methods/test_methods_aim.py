@@ -68,7 +68,7 @@ def test_the_test_looks_at_the_identity_branch_alone():
         for parameter in method.clothes_backbone.parameters():
             parameter.normal_()
         assert torch.equal(method.embed(unlabelled()).vectors, before)
-    assert method.flip_test and method.needs.train_clothes
+    assert method.flip_test and method.requirements.train_clothes
 
 
 def test_wrong_use_is_said():

@@ -98,7 +98,7 @@ def test_losses_are_gilt_and_the_part_prediction():
 @pytest.mark.parametrize(("label_set", "parts"), [("bpb8", 8), ("pab6", 6)])
 def test_parts_follow_the_label_set(label_set, parts):
     method = make("bpbreid", label_set=label_set)
-    assert method.needs.train_parsing == label_set and method.needs.test_parsing is None
+    assert method.requirements.train_parsing == label_set and method.requirements.test_parsing is None
     assert len(method.embed(unlabelled()).names) == 1 + parts
     with pytest.raises(DataError, match=f"trains on {label_set} parsing maps"):
         method.losses(Batch(batch().images, batch().persons), Step())

@@ -68,9 +68,9 @@ def test_nothing_assumes_a_kind_of_backbone(name):
 def test_a_batch_without_pairs_is_no_reason_to_fail(name):
     method = make(name)
     same = raw().replace(persons=torch.zeros(8, dtype=torch.long), clothes=torch.arange(8) % 2)
-    assert total(method(normalised(method.expand(same)), Step(30))).isfinite()
+    assert total(method(normalised(method.expand_batch(same)), Step(30))).isfinite()
     alone = raw().map(lambda t: t[::2])
-    assert total(method(normalised(method.expand(alone)), Step(30))).isfinite()
+    assert total(method(normalised(method.expand_batch(alone)), Step(30))).isfinite()
 
 
 def test_tables_have_as_many_rows_as_the_papers():

@@ -9,7 +9,7 @@ from occlusion_batches import rank1
 from unveil.errors import DataError, RecipeError
 from unveil.losses.cross_clothes_triplet import cross_clothes_triplet
 from unveil.losses.part_triplet import part_triplet
-from unveil.methods import METHODS, build_method, method_needs, method_settings
+from unveil.methods import METHODS, build_method, method_requirements, method_settings
 from unveil.methods.combined import MAPS, PARTS
 from unveil.methods.method import LabelSpace, Step
 from unveil.methods.tables.combined import ABLATIONS
@@ -18,7 +18,7 @@ from unveil.models.checkpoint import load_model, save_model
 from unveil.nn.backbones import build_backbone
 from unveil.recipe import BackboneChoice, OptimSettings, load_recipe
 from unveil.records import Batch
-from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update
+from unveil.training.optimisers import auxiliary_update, build_auxiliary_optimiser, build_optimiser
 
 SMALL = {"dim": 16, "hidden": 16, "clothes_start_epoch": 0}
 ALL = {
@@ -62,10 +62,10 @@ def total(terms):
 
 def train(method, batch, iterations, lr=5e-4):
     optim = OptimSettings(lr=lr)
-    optimiser, inner = build_optimiser(method, optim), build_inner_optimiser(method, optim)
+    optimiser, inner = build_optimiser(method, optim), build_auxiliary_optimiser(method, optim)
     losses = []
     for iteration in range(iterations):
-        loss = total(method(normalised(method.expand(batch)), Step(0, iteration, inner_update(inner))))
+        loss = total(method(normalised(method.expand_batch(batch)), Step(0, iteration, auxiliary_update(inner))))
         assert loss.isfinite()
         losses.append(loss.item())
         optimiser.zero_grad()
@@ -134,23 +134,23 @@ def test_learns_8_people_in_changed_clothes_by_heart(settings):
 
 
 def test_needs_follow_from_the_settings_alone():
-    assert method_needs("combined", OFF) == make(**OFF).needs
-    assert method_needs("combined", OFF).train_parsing is None and not method_needs("combined", OFF).train_clothes
+    assert method_requirements("combined", OFF) == make(**OFF).requirements
+    bare = method_requirements("combined", OFF)
+    assert bare.train_parsing is None and not bare.train_clothes
     for name in ("parts", "erase_clothes"):
-        assert method_needs("combined", OFF | {name: True}).train_parsing == "worn14"
-    assert method_needs("combined", OFF | {"clothes_loss": True}).train_clothes
-    assert method_needs("combined", OFF | {"metric_loss": "cross"}).train_clothes
-    assert method_needs("combined", ALL).test_parsing is None
+        assert method_requirements("combined", OFF | {name: True}).train_parsing == "worn14"
+    assert method_requirements("combined", OFF | {"clothes_loss": True}).train_clothes
+    assert method_requirements("combined", OFF | {"metric_loss": "cross"}).train_clothes
+    assert method_requirements("combined", ALL).test_parsing is None
     with pytest.raises(RecipeError, match="did you mean 'centre'"):
-        method_needs("combined", {"centr": True})
+        method_requirements("combined", {"centr": True})
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_knows_its_needs_before_it_is_built(name):
     space = LabelSpace(2, 2, (0, 1))
-    assert (
-        method_needs(name, {}) == build_method(name, {}, build_backbone(BackboneChoice(name="resnet18")), space).needs
-    )
+    built = build_method(name, {}, build_backbone(BackboneChoice(name="resnet18")), space)
+    assert method_requirements(name, {}) == built.requirements
 
 
 def test_what_is_missing_is_said_and_what_is_off_is_not_missed():
@@ -159,7 +159,7 @@ def test_what_is_missing_is_said_and_what_is_off_is_not_missed():
     with pytest.raises(DataError, match="worn14 parsing maps"):
         make(**OFF | {"parts": True})(bare, Step())
     with pytest.raises(DataError, match="worn14 parsing maps"):
-        make(**OFF | {"erase_clothes": True}).expand(bare)
+        make(**OFF | {"erase_clothes": True}).expand_batch(bare)
     with pytest.raises(DataError, match="outfit of every crop"):
         make(**OFF | {"metric_loss": "cross"})(bare, Step())
     with pytest.raises(DataError, match="outfit of every crop"):
@@ -170,11 +170,11 @@ def test_what_is_missing_is_said_and_what_is_off_is_not_missed():
 def test_a_batch_without_pairs_is_no_reason_to_fail(settings):
     method = make(**settings)
     lonely = crops().replace(persons=torch.zeros(8, dtype=torch.long), clothes=torch.arange(8) % 2)
-    assert total(method(normalised(method.expand(lonely)), Step())).isfinite()
+    assert total(method(normalised(method.expand_batch(lonely)), Step())).isfinite()
     strangers = crops().map(lambda t: t[::2])
-    assert total(method(normalised(method.expand(strangers)), Step())).isfinite()
+    assert total(method(normalised(method.expand_batch(strangers)), Step())).isfinite()
     hidden = crops().replace(parsing=torch.zeros(8, 64, 32, dtype=torch.uint8))
-    assert total(method(normalised(method.expand(hidden)), Step())).isfinite()
+    assert total(method(normalised(method.expand_batch(hidden)), Step())).isfinite()
 
 
 def test_vectors_names_and_weights_follow_the_switches():
@@ -243,20 +243,20 @@ def test_terms_are_the_blocks_own_losses():
 
 def test_copies_without_clothes_are_black_where_something_is_worn():
     batch = crops()
-    twice = make(**ALL, recoloured=0.0).expand(batch)
+    twice = make(**ALL, recoloured=0.0).expand_batch(batch)
     worn = (batch.parsing >= MAPS)[:, None].expand(-1, 3, -1, -1)
     assert torch.equal(twice.images[:8], batch.images)
     assert twice.images[8:][worn].max() == 0
     assert torch.equal(twice.images[8:][~worn], batch.images[~worn])
     assert torch.equal(twice.clothes[8:], batch.clothes + len(OUTFITS))
-    assert torch.equal(make(**ALL, erased_clothes="inherit").expand(batch).clothes[8:], batch.clothes)
+    assert torch.equal(make(**ALL, erased_clothes="inherit").expand_batch(batch).clothes[8:], batch.clothes)
 
 
 def test_recoloured_clothes_have_one_colour_above_the_hips_and_another_below():
     batch = crops()
     grey = batch.replace(images=torch.full_like(batch.images, 128))  # without light and folds a garment is one colour
     torch.manual_seed(0)
-    painted = make(**ALL, recoloured=1.0).expand(grey).images[8:]
+    painted = make(**ALL, recoloured=1.0).expand_batch(grey).images[8:]
     for crop, parsing in zip(painted, batch.parsing, strict=True):
         labels = {int(label): crop[:, parsing == label] for label in parsing.unique()}
         above = [pixels for label, pixels in labels.items() if 7 <= label <= 11]
@@ -271,13 +271,13 @@ def test_the_adversary_counts_copies_as_their_originals(monkeypatch):
     method = make(**ALL)
     seen = {}
     monkeypatch.setattr(method.clothes, "losses", lambda vectors, batch, step: seen.update(clothes=batch.clothes) or {})
-    method(normalised(method.expand(crops())), Step())
+    method(normalised(method.expand_batch(crops())), Step())
     assert torch.equal(seen["clothes"], crops().clothes.repeat(4))  # copies by erasure, then all of them once more
 
 
 def test_half_precision_agrees_with_single():
     method = make(**ALL).eval()
-    batch = normalised(method.expand(crops()))
+    batch = normalised(method.expand_batch(crops()))
     torch.manual_seed(1)
     with torch.no_grad():
         single = method.losses(batch, Step())

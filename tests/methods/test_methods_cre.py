@@ -22,7 +22,7 @@ def with_maps(seed=1):
 
 def test_erasure_is_equation_1_on_twice_the_batch():
     crops = raw()
-    twice = make("cre").expand(crops)
+    twice = make("cre").expand_batch(crops)
     assert len(twice) == 16 and twice.images.dtype == torch.uint8
     assert torch.equal(twice.images[:8], crops.images)
     for i in range(8):
@@ -33,13 +33,13 @@ def test_erasure_is_equation_1_on_twice_the_batch():
                 assert torch.equal(twice.images[8 + i, :, y, x], expected)
     for name in ("persons", "clothes", "parsing"):
         assert torch.equal(getattr(twice, name), torch.cat([getattr(crops, name)] * 2))
-    assert make("cre", cre=False).expand(crops) is crops
+    assert make("cre", cre=False).expand_batch(crops) is crops
 
 
 def test_erased_copies_may_count_as_other_outfits():
-    clothes = make("cre", erased_clothes="distinct").expand(raw()).clothes
+    clothes = make("cre", erased_clothes="distinct").expand_batch(raw()).clothes
     assert torch.equal(clothes[8:], clothes[:8] + 8)
-    unknown = make("cre", erased_clothes="distinct", metric_loss="tri").expand(raw().replace(clothes=None))
+    unknown = make("cre", erased_clothes="distinct", metric_loss="tri").expand_batch(raw().replace(clothes=None))
     assert unknown.clothes is None and len(unknown) == 16
 
 
@@ -118,7 +118,7 @@ def test_the_mirrored_crop_has_its_mirrored_map():
 
 def test_needs_follow_the_settings():
     def needs(**settings):
-        found = make("cre", **settings).needs
+        found = make("cre", **settings).requirements
         return found.train_parsing, found.train_clothes, found.test_parsing
 
     assert needs() == ("cre7", True, "cre7")
@@ -130,7 +130,7 @@ def test_needs_follow_the_settings():
 def test_missing_inputs_are_named():
     bare = raw().replace(parsing=None)
     with pytest.raises(DataError, match="CRE erases"):
-        make("cre").expand(bare)
+        make("cre").expand_batch(bare)
     with pytest.raises(DataError, match="BSGA trains"):
         make("cre", cre=False).losses(normalised(bare), Step())
     with pytest.raises(DataError, match="outfit"):

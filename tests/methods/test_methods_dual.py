@@ -41,20 +41,20 @@ def _normalised(batch: Batch) -> Batch:
 
 def test_recoloured_crops_have_no_outfit_and_other_clothes_only():
     batch = _batch()
-    changed = _method(recoloured=1.0).expand(batch)
+    changed = _method(recoloured=1.0).expand_batch(batch)
     assert torch.equal(changed.images[:2], batch.images[:2]) and torch.equal(changed.clothes[:2], batch.clothes[:2])
     assert (changed.clothes[2:] == -1).all()
     clothed = (batch.parsing >= 7).unsqueeze(1).expand(-1, 3, -1, -1)
     assert torch.equal(changed.images[~clothed], batch.images[~clothed])
     assert (changed.images[2:][clothed[2:]] != batch.images[2:][clothed[2:]]).float().mean() > 0.8
-    assert torch.equal(_method(recoloured=0.0).expand(batch).images, batch.images)
+    assert torch.equal(_method(recoloured=0.0).expand_batch(batch).images, batch.images)
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_a_small_batch_always_has_two_crops_in_their_own_clothes(seed):
     method = _method(recoloured=0.8).train()
     torch.manual_seed(seed)
-    batch = method.expand(_batch(4))
+    batch = method.expand_batch(_batch(4))
     assert (batch.clothes >= 0).sum() >= 2
     terms = method.losses(batch.replace(images=batch.images.float() / 255), Step())
     assert all(torch.isfinite(term) for term in terms.values())
@@ -96,7 +96,7 @@ def test_parts_are_visible_where_their_map_exceeds_mu():
 
 def test_it_refuses_to_train_without_maps():
     with pytest.raises(DataError, match="worn14"):
-        _method().expand(_batch().replace(parsing=None))
+        _method().expand_batch(_batch().replace(parsing=None))
 
 
 def test_frozen_stages_stay_as_they_are_while_the_rest_trains():

@@ -25,7 +25,7 @@ def test_losses_are_those_of_the_vector_behind_the_norm():
             torch.nn.init.normal_(block.weight)
     with torch.no_grad():
         terms = method.losses(batch(), Step())
-        features = method.backbone(batch().images, method.interactions.taps())
+        features = method.backbone(batch().images, method.interactions.hooks())
         assert not torch.allclose(features, method.backbone(batch().images))
         vectors = method.neck(features.mean(dim=(2, 3)))
         logits = method.classifier(vectors)

@@ -4,7 +4,7 @@ import torch
 
 from unveil.label_sets import ATR18
 from unveil.methods.inference import embed_batches, mirror
-from unveil.methods.method import LabelSpace, Method, Needs
+from unveil.methods.method import LabelSpace, Method, Requirements
 from unveil.nn.backbone import Backbone
 from unveil.records import Batch, Embedding
 
@@ -19,8 +19,8 @@ class LeftHalf(Method):
         self.label, self.fail, self.seen = label, fail, []
 
     @property
-    def needs(self):
-        return Needs(test_parsing="atr18")
+    def requirements(self):
+        return Requirements(test_parsing="atr18")
 
     def embed(self, batch):
         if self.fail:

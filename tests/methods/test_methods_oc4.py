@@ -14,7 +14,7 @@ from unveil.methods import method_settings
 from unveil.methods.method import Step
 from unveil.methods.tables.oc4 import ABLATIONS
 from unveil.recipe import OptimSettings, load_recipe
-from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update
+from unveil.training.optimisers import auxiliary_update, build_auxiliary_optimiser, build_optimiser
 
 RECIPES = Path(unveil.__file__).parent / "recipes"
 BASE = dict(ABLATIONS["table2"].rows[0].settings)
@@ -47,16 +47,16 @@ def test_losses_are_equation_6():
 def test_the_adversary_trains_in_between_and_alone(name):
     method = make(name)
     optim = OptimSettings(lr=1e-2)
-    optimiser, inner = build_optimiser(method, optim), build_inner_optimiser(method, optim)
+    optimiser, inner = build_optimiser(method, optim), build_auxiliary_optimiser(method, optim)
     head = method.clothes.classifier.weight
-    assert method.inner_parameters() == [head]
+    assert method.auxiliary_parameters() == [head]
     assert all(head is not p for group in optimiser.param_groups for p in group["params"])
     before, seen = head.detach().clone(), {}
 
     def update(loss):
         grads = torch.autograd.grad(loss, list(method.parameters()), retain_graph=True, allow_unused=True)
         seen["trained"] = {n for (n, _), g in zip(method.named_parameters(), grads, strict=True) if g is not None}
-        inner_update(inner)(loss)
+        auxiliary_update(inner)(loss)
         seen["updated"] = head.detach().clone()
         inner.zero_grad(set_to_none=True)
 
@@ -105,8 +105,8 @@ def test_clothes_losses_wait_for_their_epoch(name):
 @pytest.mark.parametrize("name", ["cal", "oc4"])
 def test_without_clothes_losses_no_clothes_are_needed(name):
     method = make(name, clothes_loss=False)
-    assert not method.needs.train_clothes and method.inner_parameters() == []
-    assert make(name).needs.train_clothes
+    assert not method.requirements.train_clothes and method.auxiliary_parameters() == []
+    assert make(name).requirements.train_clothes
     assert "clothes" not in method(batch(method).replace(clothes=None), Step(30))
 
 

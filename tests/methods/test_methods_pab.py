@@ -50,9 +50,9 @@ def test_free_choices_train(settings):
 
 
 def test_parsing_is_needed_to_train_the_maps_and_only_then():
-    assert make("pab").needs.train_parsing == "pab6"
-    assert make("pab").needs.test_parsing is None
-    assert make("pab", part_attention=False).needs.train_parsing is None
+    assert make("pab").requirements.train_parsing == "pab6"
+    assert make("pab").requirements.test_parsing is None
+    assert make("pab", part_attention=False).requirements.train_parsing is None
     make("pab", part_attention=False)(batch(parsing=False), Step())
     with pytest.raises(DataError, match="pab6 parsing maps"):
         make("pab")(batch(parsing=False), Step())

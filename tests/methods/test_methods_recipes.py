@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from unveil.methods import METHODS, method_class, method_needs, method_settings
+from unveil.methods import METHODS, method_class, method_requirements, method_settings
 from unveil.models.catalogue.starts import STARTS
 from unveil.nn.backbones import BACKBONES
 from unveil.recipe import load_recipe
@@ -32,9 +32,9 @@ def test_the_page_of_methods_lists_every_method_with_what_it_trains_on():
     listed = dict(re.findall(r"^\| (\w+) \|([^|]*)\|(?: [\d.]+ M)? \|", page, re.MULTILINE))
     assert set(listed) == set(METHODS)
     for name, words in listed.items():
-        needs = method_needs(name, {})
-        assert ("clothes labels" in words) == needs.train_clothes, name
-        assert (f"({needs.train_parsing})" in words) == bool(needs.train_parsing), name
+        requirements = method_requirements(name, {})
+        assert ("clothes labels" in words) == requirements.train_clothes, name
+        assert (f"({requirements.train_parsing})" in words) == bool(requirements.train_parsing), name
 
 
 def test_recipes_of_the_papers_start_from_imagenet():

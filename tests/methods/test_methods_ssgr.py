@@ -30,7 +30,7 @@ def test_losses_are_equation_5_on_both_features():
     terms = method(batch(), Step())
     assert set(terms) == {"id_gf", "bed_gf", "id_rpf", "bed_rpf"}
     images, persons = batch().images.repeat(2, 1, 1, 1), batch().persons.repeat(2)
-    features = method.backbone(images, method.attention.taps())
+    features = method.backbone(images, method.attention.hooks())
     rpf = method.reconstruct(features)
     torch.testing.assert_close(terms["bed_rpf"], bounded_exponential(rpf, persons, 0.3))
     logits = method.rpf_branch.classifier(method.rpf_branch.neck(rpf))
@@ -83,7 +83,7 @@ def test_the_mean_is_subtracted_from_the_pooled_vector_at_test_only():
     before = method.mean.mean.clone()
     with torch.no_grad():
         embedding = method.embed(unlabelled())
-        gf = method.pool(method.backbone(unlabelled().images, method.attention.taps()))
+        gf = method.pool(method.backbone(unlabelled().images, method.attention.hooks()))
     torch.testing.assert_close(embedding.vectors[:, 0], F.normalize(gf, dim=1) - before)
     assert torch.equal(method.mean.mean, before)
     assert embedding.metric == "cosine"
@@ -95,7 +95,7 @@ def test_without_the_mean_the_vector_it_is_subtracted_from_is_compared_or_the_on
     plain(batch(), Step())
     plain.eval()
     with torch.no_grad():
-        gf = plain.pool(plain.backbone(unlabelled().images, plain.attention.taps()))
+        gf = plain.pool(plain.backbone(unlabelled().images, plain.attention.hooks()))
         expected = gf if feature == "pooled" else plain.branch.neck(gf)
         torch.testing.assert_close(plain.embed(unlabelled()).vectors[:, 0], expected)
         # The row with the mean changes nothing else: the same weights, the mean of the same vectors.
@@ -172,9 +172,9 @@ def test_settings_that_exclude_each_other_are_refused(settings, message):
 
 
 def test_queries_and_keys_are_spared_from_weight_decay():
-    spared = make("ssgr").undecayed_parameters()
+    spared = make("ssgr").no_weight_decay()
     assert len(spared) == 4  # two in each of two blocks
-    assert make("ssgr", dnl=False).undecayed_parameters() == []
+    assert make("ssgr", dnl=False).no_weight_decay() == []
 
 
 def test_defaults_are_the_papers_and_its_table_is_cumulative():

@@ -149,7 +149,7 @@ import torch
 from unveil.errors import UnveilError
 from unveil.models.checkpoint import load_model, save_model
 from unveil.training.resuming import Identity
-from unveil.training.state import Progress, save_state
+from unveil.training.state import TrainState, save_state
 
 folder = Path(sys.argv[1])
 model = load_model(folder)
@@ -159,7 +159,7 @@ try:
     if {writer!r} == "save_model":
         save_model(folder / "model.safetensors", model.method, model.card)
     else:
-        save_state(folder, model.method, [], torch.Generator(), Progress(), Identity({{}}, "x"))
+        save_state(folder, model.method, [], torch.Generator(), TrainState(), Identity({{}}, "x"))
 except UnveilError as e:
     print("refused:", e)
 """

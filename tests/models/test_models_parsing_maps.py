@@ -12,8 +12,8 @@ from unveil.data.images import read_image, read_labels, resize
 from unveil.data.store.image_store import open_store
 from unveil.data.training import TrainingSet
 from unveil.errors import DataError
-from unveil.methods import method_needs
-from unveil.methods.method import Needs
+from unveil.methods import method_requirements
+from unveil.methods.method import Requirements
 from unveil.models import parsing_maps
 from unveil.models.checkpoint import load_model
 from unveil.models.embed import embed_samples
@@ -88,8 +88,8 @@ def dressed(root, native, scheme="cre7", label=2):
 def test_erasure_leaves_no_rim_in_the_colours_of_the_clothes(tmp_path, native, interpolation, scheme, label, target):
     size = InputSettings(height=128, width=64, interpolation=interpolation)
     dataset = dressed(tmp_path, native, scheme, label)
-    needs = Needs(train_parsing=target, train_erased=True)
-    data = training_set_for(TrainingSet.open([dataset], size, tmp_path / "store"), needs, size)
+    requirements = Requirements(train_parsing=target, train_erased=True)
+    data = training_set_for(TrainingSet.open([dataset], size, tmp_path / "store"), requirements, size)
     batch = data.batch(range(4))
     for row, sample in enumerate(dataset.samples):
         image, labels = read_image(sample.path).copy(), read_labels(sample.parsing)
@@ -103,20 +103,19 @@ def test_erasure_leaves_no_rim_in_the_colours_of_the_clothes(tmp_path, native, i
 
 def test_erased_crops_are_made_once(tmp_path, monkeypatch):
     size, cache = InputSettings(height=64, width=32), tmp_path / "store"
-    dataset, needs = dressed(tmp_path, (128, 64)), method_needs("cre", {})
-    first = training_set_for(TrainingSet.open([dataset], size, cache), needs, size).batch(range(4)).erased
+    dataset, requirements = dressed(tmp_path, (128, 64)), method_requirements("cre", {})
+    first = training_set_for(TrainingSet.open([dataset], size, cache), requirements, size).batch(range(4)).erased
     monkeypatch.setattr(parsing_maps, "_erase", None)
-    again = training_set_for(TrainingSet.open([dataset], size, cache), needs, size).batch(range(4)).erased
+    again = training_set_for(TrainingSet.open([dataset], size, cache), requirements, size).batch(range(4)).erased
     assert torch.equal(first, again)
-    without = method_needs("cre", {"cre": False})
+    without = method_requirements("cre", {"cre": False})
     assert training_set_for(TrainingSet.open([dataset], size, cache), without, size).batch(range(4)).erased is None
 
 
 def test_a_rim_of_a_recoloured_garment_has_its_new_colour_too(tmp_path):
     size = InputSettings(height=128, width=64)
-    data = training_set_for(
-        TrainingSet.open([dressed(tmp_path, (300, 140))], size, tmp_path / "store"), method_needs("cre", {}), size
-    )
+    opened = TrainingSet.open([dressed(tmp_path, (300, 140))], size, tmp_path / "store")
+    data = training_set_for(opened, method_requirements("cre", {}), size)
     batch = data.batch(range(4))
     torch.manual_seed(3)
     painted = append_without_clothes(batch, (batch.parsing == 2).to(torch.uint8), recoloured=1.0).images[4:].int()
@@ -139,4 +138,4 @@ def test_maps_of_another_size_or_label_set_are_refused_by_name(tmp_path):
     Image.new("L", (64, 128), 14).save(dataset.samples[2].parsing)
     data = TrainingSet.open([dataset], size, tmp_path / "store")
     with pytest.raises(DataError, match=r"2_labels.png: expected labels 0..6 of cre7, found 14"):
-        training_set_for(data, method_needs("cre", {}), size)
+        training_set_for(data, method_requirements("cre", {}), size)

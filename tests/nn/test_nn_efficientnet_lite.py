@@ -29,9 +29,9 @@ def test_stages_and_taps_address_the_blocks(number):
     network = EfficientNetLite(number, last_stride=1).eval()
     assert tuple(len(stage.blocks) for stage in network.stages[:-1]) == _BLOCKS_OF_STAGE[number]
     seen = {}
-    taps = {s.name: lambda x, s=s: seen.setdefault(s.name, x) for s in network.stages}
+    hooks = {s.name: lambda x, s=s: seen.setdefault(s.name, x) for s in network.stages}
     with torch.inference_mode():
-        out = network(torch.zeros(1, 3, 64, 32), taps)
+        out = network(torch.zeros(1, 3, 64, 32), hooks)
     for stage in network.stages:
         assert seen[stage.name].shape[1:] == (stage.channels, 64 // stage.stride, 32 // stage.stride)
     assert out.shape == (1, network.channels, 4, 2)

@@ -70,7 +70,7 @@ def test_gamma_is_a_switch_and_starts_at_0():
     assert DisentangledNonLocal(4).gamma.item() == 0
     assert DisentangledNonLocal(4, gamma=False).gamma is None
     block = DisentangledNonLocal(4)
-    assert {id(p) for p in block.undecayed_parameters()} == {id(block.query.weight), id(block.key.weight)}
+    assert {id(p) for p in block.no_weight_decay()} == {id(block.query.weight), id(block.key.weight)}
 
 
 def test_late_blocks_sit_behind_the_last_blocks_of_stage_2_and_3():
@@ -80,7 +80,7 @@ def test_late_blocks_sit_behind_the_last_blocks_of_stage_2_and_3():
     late = LateBlocks(ResNet(18).stages, NonLocal)
     assert late.addresses == ["layer2.0", "layer2.1", "layer3.0", "layer3.1"]
     assert [block.key.weight.shape[1] for block in late.blocks] == [128, 128, 256, 256]
-    assert LateBlocks(ResNet(18).stages, NonLocal, ()).taps() == {}
+    assert LateBlocks(ResNet(18).stages, NonLocal, ()).hooks() == {}
 
 
 def test_late_blocks_change_what_the_backbone_returns():
@@ -88,4 +88,4 @@ def test_late_blocks_change_what_the_backbone_returns():
     late = LateBlocks(backbone.stages, lambda c: noisy(DisentangledNonLocal(c)))
     images = torch.randn(1, 3, 64, 32)
     with torch.no_grad():
-        assert not torch.allclose(backbone(images), backbone(images, late.taps()))
+        assert not torch.allclose(backbone(images), backbone(images, late.hooks()))

@@ -41,8 +41,8 @@ def test_stages_and_strides():
     backbone = OSNet(0.25).eval()
     assert [stage.name for stage in backbone.stages] == ["conv2", "conv3", "conv4", "conv5"]
     seen = {}
-    taps = {stage.name: lambda x, name=stage.name: seen.setdefault(name, x) for stage in backbone.stages}
-    assert backbone(torch.randn(2, 3, 64, 32), taps).shape == (2, 128, 4, 2)
+    hooks = {stage.name: lambda x, name=stage.name: seen.setdefault(name, x) for stage in backbone.stages}
+    assert backbone(torch.randn(2, 3, 64, 32), hooks).shape == (2, 128, 4, 2)
     for stage in backbone.stages:
         assert seen[stage.name].shape == (2, stage.channels, 64 // stage.stride, 32 // stage.stride)
 

@@ -24,8 +24,8 @@ def test_parameter_counts_are_those_of_torchvision(depth, parameters):
 def test_map_and_stages(last_stride, size):
     backbone = ResNet(50, last_stride).eval()
     seen = {}
-    taps = {stage.name: lambda x, name=stage.name: seen.setdefault(name, x) for stage in backbone.stages}
-    out = backbone(torch.randn(1, 3, 64, 32), taps)
+    hooks = {stage.name: lambda x, name=stage.name: seen.setdefault(name, x) for stage in backbone.stages}
+    out = backbone(torch.randn(1, 3, 64, 32), hooks)
     assert out.shape == (1, backbone.channels, *size)
     for stage in backbone.stages:
         assert seen[stage.name].shape == (1, stage.channels, 64 // stage.stride, 32 // stage.stride)
@@ -87,11 +87,11 @@ def test_taps_change_what_follows_in_order(name):
     calls = []
 
     def note(address):
-        def tap(x):
+        def hook(x):
             calls.append(address)
             return x
 
-        return tap
+        return hook
 
     addresses = [a for stage in backbone.stages for a in (*stage.blocks, stage.name)]
     plain = backbone(images)

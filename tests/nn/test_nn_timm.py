@@ -29,10 +29,10 @@ def test_map_stages_and_taps(backbones, name):
     backbone = backbones[name]
     images = torch.randn(2, 3, 128, 64)
     seen = {}
-    taps = {stage.name: lambda x, name=stage.name: seen.setdefault(name, x) for stage in backbone.stages}
+    hooks = {stage.name: lambda x, name=stage.name: seen.setdefault(name, x) for stage in backbone.stages}
     with torch.no_grad():
-        out = backbone(images, taps)
-        torch.testing.assert_close(out, backbone(images))  # a tap that changes nothing, and hooks that are gone
+        out = backbone(images, hooks)
+        torch.testing.assert_close(out, backbone(images))  # a hook that changes nothing, and hooks that are gone
         changed = backbone(images, {backbone.stages[-2].name: lambda x: -x})
     assert out.shape == (2, backbone.channels, 128 // backbone.stages[-1].stride, 64 // backbone.stages[-1].stride)
     assert not torch.allclose(out, changed)

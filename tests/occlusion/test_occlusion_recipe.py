@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unveil.occlusion.blocks import hide_block
-from unveil.occlusion.hide import Occlusion, fuse, hidden_fraction, keyed_rng, person_weight
+from unveil.occlusion.compose import Occlusion, fuse, hidden_fraction, keyed_rng, person_weight
 from unveil.occlusion.parts import PartsSettings, hide_part, hide_parts_to, pool, upsample
 from unveil.occlusion.pasted import Cutout, cut_person, hide_behind
 

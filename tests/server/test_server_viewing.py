@@ -7,7 +7,7 @@ from callers import LOOPBACK
 from unveil.errors import UnveilError
 from unveil.server.app import create_app
 from unveil.server.tokens import Caller
-from unveil.server.viewing import IDLE_SECONDS, MOST_ROWS, Views
+from unveil.server.viewing import IDLE_SECONDS, MAX_ROWS, Views
 
 ANNA, BEN = Caller("anna", "reader"), Caller("ben", "admin")
 
@@ -74,12 +74,12 @@ def test_nothing_is_shown_that_cannot_be_entered(log, views):
 
 
 def test_an_entry_stays_small_however_much_is_looked_at(log, views):
-    for first in range(0, 5 * MOST_ROWS, 200):
+    for first in range(0, 5 * MAX_ROWS, 200):
         views.seen(ANNA, "shop", what="listings", rows=range(first, first + 200))
     views.close()
     shown = [entry["results"] for entry in log.entries]
-    assert max(map(len, shown)) <= MOST_ROWS
-    assert sorted(row for rows in shown for row in rows) == list(range(5 * MOST_ROWS))
+    assert max(map(len, shown)) <= MAX_ROWS
+    assert sorted(row for rows in shown for row in rows) == list(range(5 * MAX_ROWS))
 
 
 def test_thumbnails_and_listings_on_a_server_are_entered(service_with, own_gallery, store):

@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 STATE = "resume.pt"
 AUGMENT = AugmentSettings(crop="affine", flip=0.5, erase="cal", erase_p=0.4, sensor=0.3)
 CROPS_PER_CLUSTER = 16  # in an epoch, so that one long stay does not fill it
-FEWEST_CLUSTERS = 4
+MIN_CLUSTERS = 4
 BATCH = 64
 
 
@@ -77,7 +77,7 @@ def train_on_clusters(
         What each epoch did: clusters, outliers (share of the units), loss.
 
     Raises:
-        DataError: fewer than `FEWEST_CLUSTERS` clusters were found.
+        DataError: fewer than `MIN_CLUSTERS` clusters were found.
         CheckpointError: the state in the folder is damaged or of another run.
     """
     codes = {unit: i for i, unit in enumerate(np.unique(crops.units))}
@@ -103,10 +103,10 @@ def train_on_clusters(
             radius=settings.radius, neighbours=settings.neighbours, smallest=settings.smallest,
         )  # fmt: skip
         found = int(clusters.max()) + 1
-        if found < FEWEST_CLUSTERS:
+        if found < MIN_CLUSTERS:
             raise DataError(
                 f"{found} clusters were found among {len(codes)} tracklets and crops, too few to train on: expected at "
-                f"least {FEWEST_CLUSTERS}. Give more crops, a larger radius (now {settings.radius}), or adapt the "
+                f"least {MIN_CLUSTERS}. Give more crops, a larger radius (now {settings.radius}), or adapt the "
                 "statistics alone"
             )
         labels = clusters[units]

@@ -121,7 +121,7 @@ class FileNote(str):
         return note
 
 
-def come_twice(keys: Sequence[str]) -> list[FileNote]:
+def duplicate_frames(keys: Sequence[str]) -> list[FileNote]:
     """Return a note when keys differ in nothing but their suffix: a copy would be a match that proves nothing."""
     count = Counter(PurePosixPath(key).with_suffix("").as_posix() for key in keys)
     twice = [key for key in keys if count[PurePosixPath(key).with_suffix("").as_posix()] > 1]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.occlusion.hider import Translate
+from unveil.occlusion.occluder import Translate
 from unveil.occlusion.settings import Style
 from unveil.records import Dataset
 from unveil.world.capture.cutouts import cutouts_folder

@@ -84,8 +84,8 @@ def run_robustness(
         source: what to test on.
         out: folder that gets ``robustness.csv``, ``.json`` and ``.png``, ``examples.jpg``, ``report.html`` and the
             hidden queries.
-        styles: how to hide; `STYLES` by default, without "people" where nobody has a parsing map.
-        ratios: shares of the person to hide (of the crop where no map is known), in [0, 1].
+        styles: how to occlude; `STYLES` by default, without "people" where nobody has a parsing map.
+        ratios: shares of the person to occlude (of the crop where no map is known), in [0, 1].
         protocol: name of a protocol; the dataset's default otherwise.
         cutouts: folder of RGBA pictures for the style "cutouts"; the world's things by default.
         seed: of what hides whom.
@@ -105,7 +105,9 @@ def run_robustness(
     if not styles:
         styles = tuple(s for s in STYLES if s != "people" or any(d.parsing for d in donors))
     wanted = sorted({float(ratio) for ratio in ratios})
-    steps = [_hide(dataset, source, style, ratio, out, donors, cutouts, seed) for style in styles for ratio in wanted]
+    steps = [
+        _occlude(dataset, source, style, ratio, out, donors, cutouts, seed) for style in styles for ratio in wanted
+    ]
     results = {name: _measure(model, dataset, rules, steps, cache) for name, model in models.items()}
     points = [
         _point(name, models[name], step, result)
@@ -128,7 +130,7 @@ def to_csv(points: Sequence[Point]) -> str:
     return text.getvalue()
 
 
-def _hide(
+def _occlude(
     dataset: Dataset,
     source: DataSource,
     style: Style,

@@ -64,7 +64,7 @@ def metadata_of(model: TrainedModel) -> ModelMetadata:
     weights = tuple(map(float, found.weights))
     space = SpaceInfo(found.names, found.vectors.shape[2], found.metric, weights, size.model_dump(mode="json"))
     notes = []
-    if wanted := model.method.needs.test_parsing:
+    if wanted := model.method.requirements.test_parsing:
         notes.append(
             f"method {model.recipe.method.name} can look at {wanted} parsing maps at test; "
             "here it embeds without them, as it does for crops that have none"

@@ -22,7 +22,7 @@ from unveil.errors import DataError, UnveilError
 START = "0" * 64
 FIELDS = ("who", "role", "action", "why", "gallery", "query", "results", "details")
 NEEDED = ("who", "action")
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 NO_LOGIN = 2**32 - 1
 CLOCK_SECONDS = 1.0  # that clocks of two machines may differ by, or be set back by a time server
 
@@ -120,8 +120,8 @@ def checked(entry: Mapping[str, Any]) -> dict[str, Any]:
         size = len(_text(fields))
     except (TypeError, ValueError) as e:
         raise DataError(f"an audit entry must be JSON: {e}") from e
-    if size > MOST_BYTES:
-        raise DataError(f"an audit entry has at most {MOST_BYTES} bytes, got {size}")
+    if size > MAX_BYTES:
+        raise DataError(f"an audit entry has at most {MAX_BYTES} bytes, got {size}")
     return fields
 
 

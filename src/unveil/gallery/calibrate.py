@@ -24,9 +24,9 @@ from unveil.records import Embedding
 
 Source = Literal["labels", "judgements"]
 SHOWN = 30  # rows of a search that count: what far rows look like says little about results
-MOST_SEARCHES = 500
-MOST_LABELLED = 20_000
-MOST_PAIRS = 100_000
+MAX_SEARCHES = 500
+MAX_LABELLED = 20_000
+MAX_PAIRS = 100_000
 _YES, _NO = ("1", "true", "yes", "same"), ("0", "false", "no", "different")
 
 
@@ -92,7 +92,7 @@ def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) 
     camera = np.array([row.camera or "" for row in there])
     tracklet = np.array([row.tracklet or "" for row in there])
     rng = np.random.default_rng(seed)
-    asked = np.sort(rng.permutation(len(ids))[:MOST_SEARCHES])
+    asked = np.sort(rng.permutation(len(ids))[:MAX_SEARCHES])
     gallery = in_mode(embedding, mode)
     distances, same, groups, impostors = [], [], [], []
     blocks = distance_blocks(gallery.select(asked), gallery)
@@ -145,7 +145,7 @@ def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
             "over HTTP"
         )
     source = f"judgements on {len(said)} searches"
-    rows = _pairs(store, name, mode, pairs[:MOST_PAIRS], source)
+    rows = _pairs(store, name, mode, pairs[:MAX_PAIRS], source)
     return Pairs(
         np.concatenate([[distance for *_, distance in asked], rows.distances]),
         np.concatenate([np.array([same for _, same, _ in asked], bool), rows.same]),
@@ -166,8 +166,8 @@ def listed_pairs(store: Store, name: str, path: Path, mode: Mode = "same") -> Pa
         raise DataError(f"{path}: cannot be read as CSV: {e}") from None
     if not lines or not {"a", "b", "same"} <= set(lines[0]):
         raise DataError(f"{path}: expected columns a, b and same, and at least one line")
-    if len(lines) > MOST_PAIRS:
-        raise DataError(f"{path}: at most {MOST_PAIRS:,} pairs, found {len(lines):,}")
+    if len(lines) > MAX_PAIRS:
+        raise DataError(f"{path}: at most {MAX_PAIRS:,} pairs, found {len(lines):,}")
     known: dict[str, int] = {}
     pairs = []
     for number, line in enumerate(lines, 2):
@@ -201,7 +201,7 @@ class _Row:
 def _labelled(store: Store, name: str) -> list[_Row]:
     items = all_items(store, name, Filter(rows="tracklet"))
     labelled = (_Row(i.id or 0, i.person, i.camera, i.tracklet) for i in items if i.person is not None)
-    return list(islice(labelled, MOST_LABELLED))
+    return list(islice(labelled, MAX_LABELLED))
 
 
 def _row_named(store: Store, name: str, text: str, where: str) -> int:

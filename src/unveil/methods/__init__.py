@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from unveil.errors import RecipeError, nearest
-from unveil.methods.method import LabelSpace, Method, Needs
+from unveil.methods.method import LabelSpace, Method, Requirements
 from unveil.nn.backbone import Backbone
 
 METHODS = {
@@ -57,9 +57,9 @@ def method_settings(name: str, values: dict[str, Any]) -> Any:
         raise RecipeError(f"method {name}: " + "; ".join(problems)) from None
 
 
-def method_needs(name: str, values: dict[str, Any]) -> Needs:
+def method_requirements(name: str, values: dict[str, Any]) -> Requirements:
     """Return what a method with these settings needs, without building it: its needs follow from its settings alone."""
-    return _bare(name, values).needs
+    return _bare(name, values).requirements
 
 
 def training_settings(name: str, values: dict[str, Any]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from unveil.losses.clothes import clothes_loss
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.symmetric_divergence import symmetric_divergence
 from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
-from unveil.methods.method import LabelSpace, Needs, Step
+from unveil.methods.method import LabelSpace, Requirements, Step
 from unveil.nn.backbone import Backbone
 from unveil.nn.bilinear_fusion import BilinearFusion
 from unveil.nn.neck import CosineClassifier
@@ -74,9 +74,9 @@ class AIM(ClothesBranch):
         self.fusion = BilinearFusion(channels, dim, settings.fusion_maps)
 
     @property
-    def needs(self) -> Needs:
+    def requirements(self) -> Requirements:
         """Outfits to train, nothing to test."""
-        return Needs(train_clothes=True)
+        return Requirements(train_clothes=True)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id``, ``clothes_branch``, and from their first epoch on CAL's losses, ``debias``, ``divergence``."""

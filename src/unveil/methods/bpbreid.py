@@ -20,7 +20,7 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Needs, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Step
 from unveil.nn.backbone import Backbone
 from unveil.nn.focuser import Projection
 from unveil.nn.neck import bn_neck, linear_classifier
@@ -73,9 +73,9 @@ class BPBReID(Method):
         )
 
     @property
-    def needs(self) -> Needs:
+    def requirements(self) -> Requirements:
         """Part labels to train the part maps."""
-        return Needs(train_parsing=self.settings.label_set)
+        return Requirements(train_parsing=self.settings.label_set)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return GiLt (identity losses on whole vectors, the averaged triplet on parts) and ``part_attention``."""

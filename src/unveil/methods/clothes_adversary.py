@@ -38,7 +38,7 @@ class ClothesAdversary(nn.Module):
         Args:
             features: ``(B, channels)``.
             batch: with outfits.
-            step: its `update_inner` trains the classifier between the two losses.
+            step: its `auxiliary_step` trains the classifier between the two losses.
 
         Raises:
             DataError: the batch has no outfits.
@@ -51,7 +51,7 @@ class ClothesAdversary(nn.Module):
         with torch.autocast(features.device.type, enabled=False):
             features = features.to(torch.promote_types(features.dtype, torch.float32))
             own_loss = clothes_loss(self.classifier(features.detach()), batch.clothes, self.scale)
-            step.update_inner(own_loss)
+            step.auxiliary_step(own_loss)
             # With the updated classifier, which this loss must not train.
             frozen = {name: parameter.detach() for name, parameter in self.classifier.named_parameters()}
             cosines = functional_call(self.classifier, frozen, (features,))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.methods.clothes_adversary import ClothesAdversary
-from unveil.methods.method import LabelSpace, Method, Needs, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Step
 from unveil.nn.backbone import Backbone
 from unveil.nn.neck import cal_neck, linear_classifier
 from unveil.nn.pooling import PoolingName, build_pooling
@@ -59,9 +59,9 @@ class ClothesBranch(Method):
             )
 
     @property
-    def needs(self) -> Needs:
+    def requirements(self) -> Requirements:
         """Outfits to train, nothing to test."""
-        return Needs(train_clothes=self.settings.clothes_loss)
+        return Requirements(train_clothes=self.settings.clothes_loss)
 
     def global_vectors(self, features: Tensor) -> Tensor:
         """Return f_g ``(B, D)``, behind the neck, of a map ``(B, C, h, w)``."""
@@ -75,6 +75,6 @@ class ClothesBranch(Method):
         """Return ``clothes`` and ``clothes_adversarial`` of `global_vectors`, from their first epoch on."""
         return self.clothes.losses(vectors, batch, step) if self.clothes else {}
 
-    def inner_parameters(self) -> list[nn.Parameter]:
+    def auxiliary_parameters(self) -> list[nn.Parameter]:
         """Return those of the clothes classifier."""
         return list(self.clothes.parameters()) if self.clothes else []

@@ -21,7 +21,7 @@ from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
-from unveil.methods.method import LabelSpace, Needs, Step
+from unveil.methods.method import LabelSpace, Requirements, Step
 from unveil.nn.backbone import Backbone
 from unveil.nn.centre_focus import CentreFocus
 from unveil.nn.clothes_erasure import append_without_clothes
@@ -124,10 +124,10 @@ class Combined(ClothesBranch):
         )
 
     @property
-    def needs(self) -> Needs:
+    def requirements(self) -> Requirements:
         """Maps to train parts and to erase clothes, outfits for the adversary and the triplet; nothing to test."""
         settings = self.settings
-        return Needs(
+        return Requirements(
             train_parsing=WORN14.name if settings.parts or settings.erase_clothes else None,
             train_clothes=settings.clothes_loss or settings.metric_loss == "cross",
             train_erased=settings.erase_clothes,
@@ -138,7 +138,7 @@ class Combined(ClothesBranch):
         """What counts as visible, what is screened, and what parts weigh."""
         return frozenset({"mu", "threshold", "part_share"})
 
-    def expand(self, batch: Batch) -> Batch:
+    def expand_batch(self, batch: Batch) -> Batch:
         """Append the copies without clothes."""
         if not self.settings.erase_clothes:
             return batch

@@ -20,8 +20,8 @@ from unveil.label_sets import CRE7, CRE7_ERASED
 from unveil.losses.cross_clothes_triplet import WithoutPairs, cross_clothes_triplet
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Needs, Step
-from unveil.nn.backbone import Backbone, Tap
+from unveil.methods.method import LabelSpace, Method, Requirements, Step
+from unveil.nn.backbone import Backbone, FeatureHook
 from unveil.nn.body_shape_attention import BodyShapeAttention
 from unveil.nn.cbam import CBAM
 from unveil.nn.channel_interaction import ChannelInteraction
@@ -97,17 +97,17 @@ class CRE(Method):
         self.classifier = linear_classifier(self.pool.out_channels, space.persons, bias=True)
 
     @property
-    def needs(self) -> Needs:
+    def requirements(self) -> Requirements:
         """Parsing maps to erase clothes and to guide the attention, also at test; outfits for the triplet."""
         guided = self.settings.attention == "bsga"
-        return Needs(
+        return Requirements(
             train_parsing=CRE7.name if guided or self.settings.cre else None,
             train_clothes=self.settings.metric_loss == "bctri",
             test_parsing=CRE7.name if guided else None,
             train_erased=self.settings.cre,
         )
 
-    def expand(self, batch: Batch) -> Batch:
+    def expand_batch(self, batch: Batch) -> Batch:
         """Append to the crops ``(M, 3, H, W)`` their copies without clothes (eq. 1): 2 M crops."""
         if not self.settings.cre:
             return batch
@@ -155,15 +155,15 @@ class CRE(Method):
         return Embedding(vectors[:, None], torch.ones_like(vectors[:, :1]))
 
     def _features(self, batch: Batch) -> Tensor:
-        taps: dict[str, Tap] = {}
+        hooks: dict[str, FeatureHook] = {}
         if isinstance(self.attention, BodyShapeAttention):
             images = batch.images
             # Where a crop has no map, its label is UNLABELLED, which is not the background either.
             body = images.new_ones(images.shape[0], *images.shape[2:]) if batch.parsing is None else batch.parsing != 0
-            taps = {self.place.name: partial(self.attention, body=body)}
+            hooks = {self.place.name: partial(self.attention, body=body)}
         elif self.attention is not None:
-            taps = {self.place.name: self.attention}
-        return self.neck(self.pool(self.backbone(batch.images, taps)))
+            hooks = {self.place.name: self.attention}
+        return self.neck(self.pool(self.backbone(batch.images, hooks)))
 
 
 def _all_have_maps(batch: Batch) -> bool:

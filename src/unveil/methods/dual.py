@@ -21,7 +21,7 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Needs, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Step
 from unveil.nn.backbone import Backbone
 from unveil.nn.clothes_erasure import recolour
 from unveil.nn.neck import bn_neck, linear_classifier
@@ -113,11 +113,11 @@ class Dual(Method):
         )
 
     @property
-    def needs(self) -> Needs:
+    def requirements(self) -> Requirements:
         """Maps and outfits to train, nothing to test."""
-        return Needs(train_parsing=WORN14.name, train_clothes=True)
+        return Requirements(train_parsing=WORN14.name, train_clothes=True)
 
-    def expand(self, batch: Batch) -> Batch:
+    def expand_batch(self, batch: Batch) -> Batch:
         """Recolour the clothes of some crops, whose outfit is then unknown (-1); at least two keep their clothes."""
         if batch.clothes is None or batch.parsing is None:
             raise DataError("dual trains on outfits and worn14 parsing maps, but the batch lacks them")

@@ -87,4 +87,4 @@ class IANet(Method):
         return nn.Sequential(*spatial, *([ChannelInteraction(channels)] if self.settings.channel else []))
 
     def _vectors(self, batch: Batch) -> Tensor:
-        return self.neck(self.pool(self.backbone(batch.images, self.interactions.taps())))
+        return self.neck(self.pool(self.backbone(batch.images, self.interactions.hooks())))

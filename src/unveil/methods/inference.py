@@ -55,7 +55,7 @@ def mirror(batch: Batch, scheme: str | None) -> Batch:
 def embed_twice(method: Method, batch: Batch) -> Embedding:
     """Return the embedding of the crops and of their mirror images together; see `embed_batches`."""
     # CAL and Simple-ReID add the vectors of the crop and of its mirror image before they normalise.
-    seen, mirrored = method.embed(batch), method.embed(mirror(batch, method.needs.test_parsing))
+    seen, mirrored = method.embed(batch), method.embed(mirror(batch, method.requirements.test_parsing))
     vectors = F.normalize(seen.vectors.float() + mirrored.vectors.float(), dim=-1)
     visibility = (seen.visibility + mirrored.visibility) / 2
     return Embedding(vectors, visibility, seen.names, seen.metric, seen.weights)

@@ -13,7 +13,7 @@ from unveil.records import Batch, Embedding
 
 
 @dataclass(frozen=True)
-class Needs:
+class Requirements:
     """Inputs beside the image that a method uses; without them it refuses to train, or says what it does instead.
 
     Args:
@@ -45,12 +45,12 @@ class Step:
     Args:
         epoch: 0-based.
         iteration: 0-based, over the whole run.
-        update_inner: takes a scalar loss, steps the optimiser of `Method.inner_parameters` on it at once.
+        auxiliary_step: takes a scalar loss, steps the optimiser of `Method.auxiliary_parameters` on it at once.
     """
 
     epoch: int = 0
     iteration: int = 0
-    update_inner: Callable[[Tensor], None] = lambda loss: None
+    auxiliary_step: Callable[[Tensor], None] = lambda loss: None
 
 
 class Method(nn.Module):
@@ -75,19 +75,19 @@ class Method(nn.Module):
         self.settings = settings
 
     @property
-    def needs(self) -> Needs:
+    def requirements(self) -> Requirements:
         """What this configuration of the method needs beside images and identities; looks at its settings alone."""
-        return Needs()
+        return Requirements()
 
     @property
     def test_settings(self) -> frozenset[str]:
         """Names of the settings that only `embed` looks at: neither training nor weights depend on them.
 
-        Like `needs` it follows from the settings alone.
+        Like `requirements` it follows from the settings alone.
         """
         return frozenset()
 
-    def expand(self, batch: Batch) -> Batch:
+    def expand_batch(self, batch: Batch) -> Batch:
         """Return the training batch before augmentation (uint8); a method may add images of its own making."""
         return batch
 
@@ -99,15 +99,15 @@ class Method(nn.Module):
         """Return the embedding of a normalised batch, without labels; call in ``eval()`` mode."""
         raise NotImplementedError
 
-    def inner_parameters(self) -> list[nn.Parameter]:
-        """Return parameters that `Step.update_inner` trains and the main optimiser never touches."""
+    def auxiliary_parameters(self) -> list[nn.Parameter]:
+        """Return parameters that `Step.auxiliary_step` trains and the main optimiser never touches."""
         return []
 
     def frozen_modules(self) -> list[nn.Module]:
         """Return what ``optim.freeze_iterations`` keeps fixed: the backbone and what sits between its stages."""
         return [self.backbone]
 
-    def undecayed_parameters(self) -> list[nn.Parameter]:
+    def no_weight_decay(self) -> list[nn.Parameter]:
         """Return parameters that weight decay must spare."""
         return []
 

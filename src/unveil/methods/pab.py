@@ -18,7 +18,7 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Needs, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Step
 from unveil.nn.backbone import Backbone
 from unveil.nn.focuser import Focuser, GateSharing, PartPath, Projection
 from unveil.nn.neck import bn_neck, linear_classifier
@@ -122,9 +122,9 @@ class PAB(Method):
         )
 
     @property
-    def needs(self) -> Needs:
+    def requirements(self) -> Requirements:
         """Part labels to train the part maps; nothing with stripes."""
-        return Needs(train_parsing="pab6" if self.settings.part_attention else None)
+        return Requirements(train_parsing="pab6" if self.settings.part_attention else None)
 
     @property
     def test_settings(self) -> frozenset[str]:

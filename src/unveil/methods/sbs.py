@@ -78,4 +78,4 @@ class SBS(Method):
         return [self.backbone, self.attention]
 
     def _vectors(self, batch: Batch) -> Tensor:
-        return self.neck(self.pool(self.backbone(batch.images, self.attention.taps())))
+        return self.neck(self.pool(self.backbone(batch.images, self.attention.hooks())))

@@ -153,7 +153,7 @@ class SSGR(Method):
         else:
             batch = erase_boxes(batch, generator, settings.box_p, settings.erase_fill, settings.box_area)
         persons = batch.persons
-        features = self.backbone(batch.images, self.attention.taps())
+        features = self.backbone(batch.images, self.attention.hooks())
         gf = self.pool(features)
         terms = {f"{name}_gf": term for name, term in self.branch.losses(gf, persons).items()}
         if self.reconstruct is not None:
@@ -167,7 +167,7 @@ class SSGR(Method):
 
     def embed(self, batch: Batch) -> Embedding:
         """Return one vector a crop, compared by cosine: with euclidean distances the mean would cancel."""
-        gf = self.pool(self.backbone(batch.images, self.attention.taps()))
+        gf = self.pool(self.backbone(batch.images, self.attention.hooks()))
         if self.settings.me:
             vectors = self.mean(gf)
         else:
@@ -178,10 +178,10 @@ class SSGR(Method):
         """Return backbone and non-local blocks, which in FastReID are part of it."""
         return [self.backbone, self.attention]
 
-    def undecayed_parameters(self) -> list[nn.Parameter]:
+    def no_weight_decay(self) -> list[nn.Parameter]:
         """Return queries and keys of the disentangled blocks."""
         blocks = (block for block in self.attention.blocks if isinstance(block, DisentangledNonLocal))
-        return [parameter for block in blocks for parameter in block.undecayed_parameters()]
+        return [parameter for block in blocks for parameter in block.no_weight_decay()]
 
     def _attention_block(self, channels: int) -> nn.Module:
         if self.settings.dnl:

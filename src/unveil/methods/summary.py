@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unveil.methods import build_method, method_class
-from unveil.methods.method import LabelSpace, Needs
+from unveil.methods.method import LabelSpace, Requirements
 from unveil.nn.backbones import build_backbone
 from unveil.recipe import BackboneChoice, InputSettings
 from unveil.records import Batch
@@ -27,7 +27,7 @@ class Summary:
         multiply_adds: of embedding one crop: convolutions and matrix products, as `torch.utils.flop_counter` counts.
         vectors: names of the vectors of a crop.
         dimensions: length of each vector.
-        needs: what training asks for beside images and identities.
+        requirements: what training asks for beside images and identities.
     """
 
     method: str
@@ -38,7 +38,7 @@ class Summary:
     multiply_adds: int
     vectors: tuple[str, ...]
     dimensions: int
-    needs: tuple[str, ...]
+    requirements: tuple[str, ...]
 
 
 def describe(
@@ -65,7 +65,7 @@ def describe(
     shape = size or InputSettings()
     method = build_method(name, settings or {}, build_backbone(choice), space or _MARKET).eval()
     images = torch.zeros(1, 3, shape.height, shape.width)
-    parsing = torch.zeros(1, shape.height, shape.width, dtype=torch.uint8) if method.needs.test_parsing else None
+    parsing = torch.zeros(1, shape.height, shape.width, dtype=torch.uint8) if method.requirements.test_parsing else None
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         embedding = method.embed(Batch(images, torch.zeros(1, dtype=torch.long), parsing=parsing))
     return Summary(
@@ -77,13 +77,13 @@ def describe(
         multiply_adds=counter.get_total_flops() // 2,
         vectors=embedding.names,
         dimensions=embedding.vectors.shape[2],
-        needs=_words(method.needs),
+        requirements=_words(method.requirements),
     )
 
 
 _MARKET = LabelSpace(persons=751, clothes=751, outfits=tuple(range(751)))
 
 
-def _words(needs: Needs) -> tuple[str, ...]:
-    clothes = ("clothes labels",) if needs.train_clothes else ()
-    return clothes + ((f"parsing maps ({needs.train_parsing})",) if needs.train_parsing else ())
+def _words(requirements: Requirements) -> tuple[str, ...]:
+    clothes = ("clothes labels",) if requirements.train_clothes else ()
+    return clothes + ((f"parsing maps ({requirements.train_parsing})",) if requirements.train_parsing else ())

@@ -63,7 +63,7 @@ class TrainedModel:
     @property
     def test_parsing(self) -> str | None:
         """Label set of the parsing maps that the method tests with; ``None``: it tests without."""
-        return self.method.needs.test_parsing
+        return self.method.requirements.test_parsing
 
     def embed_crops(self, crops: np.ndarray, parsing: np.ndarray | None = None, /) -> Embedding:
         """Return the numpy embedding of crops that have the right size; see `unveil.models.embedder.Embedder`."""

@@ -17,8 +17,8 @@ from unveil.datasets import load_dataset
 from unveil.errors import DataError
 from unveil.files import atomic_path
 from unveil.label_sets import CRE7, CRE7_ERASED, check_labels, get_scheme
-from unveil.methods import method_needs
-from unveil.methods.method import Needs
+from unveil.methods import method_requirements
+from unveil.methods.method import Requirements
 from unveil.parsing.mapping import map_labels
 from unveil.progress import track
 from unveil.recipe import DataSource, InputSettings, Recipe
@@ -55,7 +55,7 @@ def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
         RecipeError: the method or one of its settings is unknown.
         DataError: a dataset cannot be read or has nothing to train on.
     """
-    target = method_needs(recipe.method.name, recipe.method.settings).train_parsing
+    target = method_requirements(recipe.method.name, recipe.method.settings).train_parsing
     datasets = [load_dataset(_world_in(source, target)) for source in recipe.data.train]
     return TrainingSet.open(datasets, recipe.input, cache)
 
@@ -66,20 +66,20 @@ def _world_in(source: DataSource, target: str | None) -> DataSource:
     return source.model_copy(update={"options": {**source.options, "scheme": target}})
 
 
-def training_set_for(data: TrainingSet, needs: Needs, size: InputSettings) -> TrainingSet:
+def training_set_for(data: TrainingSet, requirements: Requirements, size: InputSettings) -> TrainingSet:
     """Return a training set with the parsing maps, and the crops without clothes, that a method needs; no others.
 
     Raises:
         DataError: the label set of the maps cannot become the one needed, or a map has labels of another set.
     """
-    scheme, target = data.parsing_scheme, needs.train_parsing
+    scheme, target = data.parsing_scheme, requirements.train_parsing
     if target is None or scheme is None:
         stores = tuple(dataclasses.replace(store, parsing=None) for store in data.stores)
         return dataclasses.replace(data, stores=stores, parsing_scheme=None)
     for store in data.stores:
         _check_labels(store, scheme)
     stores = tuple(store_in(store, scheme, target) for store in data.stores)
-    if needs.train_erased:
+    if requirements.train_erased:
         stores = tuple(_without_clothes(store, scheme, size) for store in stores)
     return dataclasses.replace(data, stores=stores, parsing_scheme=target)
 

@@ -20,7 +20,7 @@ from unveil.recipe import recipe_from
 
 MANIFEST = "manifest.json"
 LIMIT = 15_000_000
-MOST_BYTES = 8_000_000_000
+MAX_BYTES = 8_000_000_000
 
 
 class Shard(BaseModel):
@@ -85,8 +85,8 @@ def join_shards(folder: Path, target: Path) -> TrainedModel:
         CheckpointError: a shard is missing or changed, or they do not hold the model of their card.
     """
     manifest = read_manifest(folder)
-    if sum(shard.bytes for shard in manifest.shards) > MOST_BYTES:
-        raise CheckpointError(f"{folder / MANIFEST}: expected at most {MOST_BYTES} bytes of weights, found more")
+    if sum(shard.bytes for shard in manifest.shards) > MAX_BYTES:
+        raise CheckpointError(f"{folder / MANIFEST}: expected at most {MAX_BYTES} bytes of weights, found more")
     data = b"".join(_verified(folder, shard) for shard in manifest.shards)
     if _sha256(data) != manifest.sha256:
         raise CheckpointError(f"{folder}: the shards together do not have the SHA-256 of the manifest: is one missing?")

@@ -1,4 +1,4 @@
-"""What every backbone offers: a feature map, named stages, and taps after any stage or block."""
+"""What every backbone offers: a feature map, named stages, and hooks after any stage or block."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Self
 
 from torch import Tensor, nn
 
-Tap = Callable[[Tensor], Tensor]
+FeatureHook = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Stage:
 class Backbone(nn.Module):
     """A network from images ``(B, 3, H, W)`` to a map ``(B, C, h, w)``.
 
-    Subclasses set ``stages`` (low to high) and implement ``forward``. A tap is a function from map to map that is
+    Subclasses set ``stages`` (low to high) and implement ``forward``. A hook is a function from map to map that is
     called on the output of the stage or block of that address and whose result goes on; so a method adds attention
     where it wants without the backbone knowing, and the keys of the state dict stay those of the field's checkpoints.
     """
@@ -84,15 +84,15 @@ class Backbone(nn.Module):
         """Channels of the last map."""
         return self.stages[-1].channels
 
-    def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+    def forward(self, images: Tensor, hooks: Mapping[str, FeatureHook] | None = None) -> Tensor:
         """Return the last map.
 
         Args:
             images: ``(B, 3, H, W)`` normalised float.
-            taps: address of a stage or block -> function applied to its output.
+            hooks: address of a stage or block -> function applied to its output.
 
         Raises:
-            ValueError: a tap names an address that the backbone does not have.
+            ValueError: a hook names an address that the backbone does not have.
         """
         raise NotImplementedError
 
@@ -100,20 +100,20 @@ class Backbone(nn.Module):
         """Return tensors of a file under this backbone's own keys; for families whose files come in several namings."""
         return dict(tensors)
 
-    def check_taps(self, taps: Mapping[str, Tap] | None) -> Mapping[str, Tap]:
-        """Return the taps, refusing unknown addresses."""
+    def check_hooks(self, hooks: Mapping[str, FeatureHook] | None) -> Mapping[str, FeatureHook]:
+        """Return the hooks, refusing unknown addresses."""
         known = {address for stage in self.stages for address in (stage.name, *stage.blocks)}
-        for address in taps or {}:
+        for address in hooks or {}:
             if address not in known:
                 raise ValueError(f"no stage or block {address!r}; this backbone has {', '.join(sorted(known))}")
-        return taps or {}
+        return hooks or {}
 
-    def run_stages(self, x: Tensor, taps: Mapping[str, Tap]) -> Tensor:
+    def run_stages(self, x: Tensor, hooks: Mapping[str, FeatureHook]) -> Tensor:
         """Send the output of the stem through the stages; for subclasses whose addresses are their submodules."""
         for stage in self.stages:
             for address in stage.blocks:
                 x = self.get_submodule(address)(x)
-                x = taps[address](x) if address in taps else x
+                x = hooks[address](x) if address in hooks else x
             x = x if stage.blocks else self.get_submodule(stage.name)(x)
-            x = taps[stage.name](x) if stage.name in taps else x
+            x = hooks[stage.name](x) if stage.name in hooks else x
         return x

@@ -43,6 +43,6 @@ class DisentangledNonLocal(nn.Module):
         y = y + value @ unary.to(value.dtype).transpose(1, 2)
         return x + y.unflatten(2, x.shape[2:])
 
-    def undecayed_parameters(self) -> list[nn.Parameter]:
+    def no_weight_decay(self) -> list[nn.Parameter]:
         """Return the weights of queries and keys, which train without weight decay."""
         return [*self.query.parameters(), *self.key.parameters()]

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unveil.nn.backbone import Backbone, Stage, Tap
+from unveil.nn.backbone import Backbone, FeatureHook, Stage
 
 STEM, HEAD = 32, 1280
 BN_EPS = 1e-3  # of the published weights
@@ -132,24 +132,24 @@ class EfficientNetLite(Backbone):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+    def forward(self, images: Tensor, hooks: Mapping[str, FeatureHook] | None = None) -> Tensor:
         """Return the map of the head; see `Backbone.forward`."""
-        taps = self.check_taps(taps)
+        hooks = self.check_hooks(hooks)
         apart = self.frozen_engine if self.training else None
         first = self.frozen_stages if apart else 0
         if apart:
             x = apart(images)
             last = self.stages[first - 1].name
-            x = taps[last](x) if last in taps else x
+            x = hooks[last](x) if last in hooks else x
         else:
             x = self.act(self.bn1(self.conv_stem(images)))
         for stage in self.stages[first:-1]:
             for address in stage.blocks:
                 x = self.get_submodule(address)(x)
-                x = taps[address](x) if address in taps else x
-            x = taps[stage.name](x) if stage.name in taps else x
+                x = hooks[address](x) if address in hooks else x
+            x = hooks[stage.name](x) if stage.name in hooks else x
         x = self.act(self.bn2(self.conv_head(x)))
-        return taps["head"](x) if "head" in taps else x
+        return hooks["head"](x) if "head" in hooks else x
 
     def run_frozen(self, images: Tensor) -> Tensor:
         """Return the map of the last frozen stage, ``(B, c, h, w)``."""

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from unveil.nn.backbone import Stage, Tap
+from unveil.nn.backbone import FeatureHook, Stage
 
 Placement = Literal["last", "alternate"]
 
@@ -39,6 +39,6 @@ class LateBlocks(nn.Module):
         self.addresses = [block for block, _ in late]
         self.blocks = nn.ModuleList(make(channels) for _, channels in late)
 
-    def taps(self) -> dict[str, Tap]:
-        """Return the taps to run the backbone with."""
+    def hooks(self) -> dict[str, FeatureHook]:
+        """Return the hooks to run the backbone with."""
         return dict(zip(self.addresses, self.blocks, strict=True))

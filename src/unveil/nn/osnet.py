@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from unveil.nn.backbone import Backbone, Stage, Tap
+from unveil.nn.backbone import Backbone, FeatureHook, Stage
 
 STREAMS = 4
 WIDTHS = {"x1_0": 1.0, "x0_75": 0.75, "x0_5": 0.5, "x0_25": 0.25}
@@ -176,7 +176,7 @@ class OSNet(Backbone):
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
-    def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+    def forward(self, images: Tensor, hooks: Mapping[str, FeatureHook] | None = None) -> Tensor:
         """Return the map of conv5; see `Backbone.forward`."""
-        taps = self.check_taps(taps)
-        return self.run_stages(self.maxpool(self.conv1(images)), taps)
+        hooks = self.check_hooks(hooks)
+        return self.run_stages(self.maxpool(self.conv1(images)), hooks)

@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unveil.nn.backbone import Backbone, Stage, Tap
+from unveil.nn.backbone import Backbone, FeatureHook, Stage
 
 Norm = Callable[[int], nn.Module]
 
@@ -138,7 +138,7 @@ class ResNet(Backbone):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+    def forward(self, images: Tensor, hooks: Mapping[str, FeatureHook] | None = None) -> Tensor:
         """Return the map of layer4; see `Backbone.forward`."""
-        taps = self.check_taps(taps)
-        return self.run_stages(self.maxpool(self.relu(self.bn1(self.conv1(images)))), taps)
+        hooks = self.check_hooks(hooks)
+        return self.run_stages(self.maxpool(self.relu(self.bn1(self.conv1(images)))), hooks)

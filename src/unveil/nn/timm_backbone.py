@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.errors import CheckpointError, MissingExtraError, RecipeError, nearest
-from unveil.nn.backbone import Backbone, Stage, Tap
+from unveil.nn.backbone import Backbone, FeatureHook, Stage
 from unveil.nn.torchvision_guard import guard_torchvision
 from unveil.nn.weights import load_weights, read_weights
 
@@ -57,23 +57,23 @@ class TimmBackbone(Backbone):
         except Exception as e:  # models that insist on their own size fail in many ways
             raise RecipeError(f"{PREFIX}{name} cannot be a backbone for images of any size: {e}") from None
 
-    def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+    def forward(self, images: Tensor, hooks: Mapping[str, FeatureHook] | None = None) -> Tensor:
         """Return the last map; see `Backbone.forward`."""
-        taps = self.check_taps(taps)
-        with ExitStack() as hooks:
-            for address, tap in taps.items():
+        hooks = self.check_hooks(hooks)
+        with ExitStack() as stack:
+            for address, hook in hooks.items():
                 if address != "features":
-                    hook = self.model.get_submodule(address).register_forward_hook(self._tapped(tap, images))
-                    hooks.callback(hook.remove)
+                    handle = self.model.get_submodule(address).register_forward_hook(self._hooked(hook, images))
+                    stack.callback(handle.remove)
             out = self._as_map(self.model.forward_features(images), images)[0]  # type: ignore[operator]
-        return taps["features"](out) if "features" in taps else out
+        return hooks["features"](out) if "features" in hooks else out
 
-    def _tapped(self, tap: Tap, images: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
-        def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
+    def _hooked(self, hook: FeatureHook, images: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
+        def forward_hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
             x, restore = self._as_map(output, images)
-            return restore(tap(x))
+            return restore(hook(x))
 
-        return hook
+        return forward_hook
 
     def _as_map(self, x: Tensor, images: Tensor) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
         """Return ``(B, C, h, w)`` of a map or of tokens, and the function that goes back."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from unveil.occlusion.hide import Mask, Occlusion, nothing
+from unveil.occlusion.compose import Mask, Occlusion, nothing
 
 MAX_ASPECT = 3.0
 
@@ -14,7 +14,7 @@ def hide_block(weight: Mask, ratio: float, rng: np.random.Generator) -> Occlusio
 
     Args:
         weight: ``(H, W)``, sums to 1 (the person, or the whole crop).
-        ratio: fraction to hide, in [0, 1].
+        ratio: fraction to occlude, in [0, 1].
         rng: generator of this image.
     """
     if ratio <= 0:

@@ -1,4 +1,4 @@
-"""From a dataset to its occluded twin: the same relative paths, formats and names, and a table of what was hidden.
+"""From a dataset to its occluded copy: the same relative paths, formats and names, and a table of what was hidden.
 
 An image depends on the seed and its relative path alone, so the result is the same for any number of workers, and a
 build that was stopped goes on where it was.
@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 
 from unveil.occlusion.components import warn_of_missing
-from unveil.occlusion.hider import NO_PARSING, Hider, Row, Translate, to_components
+from unveil.occlusion.occluded_copy import JOURNAL, TABLE, claim, copy_companions, read_journal, read_table, write_table
+from unveil.occlusion.occluder import NO_PARSING, Occluder, Row, Translate, to_components
 from unveil.occlusion.settings import OcclusionSettings
-from unveil.occlusion.twin import JOURNAL, TABLE, claim, copy_companions, read_journal, read_table, write_table
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 
@@ -52,13 +52,13 @@ def build(
     donors: Sequence[Sample] | None = None,
     companions: bool = True,
 ) -> BuildReport:
-    """Write the occluded twin of a dataset.
+    """Write the occluded copy of a dataset.
 
     Args:
-        dataset: what to hide; styles "parts" and "people" need parsing maps.
-        source: where it lies; lists and tables of its root are copied, so that the twin can be read in the same way.
+        dataset: what to occlude; styles "parts" and "people" need parsing maps.
+        source: where it lies; lists and tables of its root are copied, so that the copy can be read in the same way.
         out: new folder, or one that a build with the same settings began.
-        settings: how to hide.
+        settings: how to occlude.
         parser: what made the parsing maps, for the table.
         translate: from the labels of the maps to Pascal-7; by default that of the dataset's scheme.
         workers: threads; the number of processors by default.
@@ -73,7 +73,7 @@ def build(
     if settings.style == "parts":
         warn_of_missing(dataset, settings.parts.components)
     source = root_of(dataset, source)
-    worker = Hider(dataset, source, out, settings, parser, translate or to_components(dataset), donors)
+    worker = Occluder(dataset, source, out, settings, parser, translate or to_components(dataset), donors)
     claim(dataset, source, out, settings, parser, () if donors is None else worker.donors)
     done = read_table(out / TABLE) | read_journal(out / JOURNAL)
     rows = {key: row for key, row in done.items() if (out / key).is_file()}

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from unveil.label_sets import PASCAL7
-from unveil.occlusion.hide import Labels, Mask, Occlusion, nothing, person_weight
+from unveil.occlusion.compose import Labels, Mask, Occlusion, nothing, person_weight
 
 COMPONENTS = PASCAL7.labels[1:]
 
@@ -82,7 +82,7 @@ def hide_parts_to(labels: Labels, ratio: float, settings: PartsSettings, rng: np
 
     Args:
         labels: Pascal-7 map ``(H, W)``.
-        ratio: fraction of the person's pixels to hide, in [0, 1].
+        ratio: fraction of the person's pixels to occlude, in [0, 1].
         settings: switches; components come in drawn order, a component's cells from a drawn end.
         rng: generator of this image.
     """

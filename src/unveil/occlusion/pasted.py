@@ -11,7 +11,7 @@ from PIL import Image as PillowImage
 
 from unveil.data.listing import list_images
 from unveil.errors import DataError, ImageError
-from unveil.occlusion.hide import Image, Labels, Mask, Occlusion, nothing
+from unveil.occlusion.compose import Image, Labels, Mask, Occlusion, nothing
 
 MIN_PIXELS = 16
 
@@ -63,7 +63,7 @@ def hide_behind(
     Args:
         cutout: what to paste; mirrored half of the time, standing on the lower border.
         weight: ``(H, W)``, sums to 1.
-        ratio: fraction to hide, in [0, 1]; a cut-out that cannot hide so much hides what it can.
+        ratio: fraction to occlude, in [0, 1]; a cut-out that cannot hide so much hides what it can.
         height: range of its height, as a fraction of the image's.
         rng: generator of this image.
     """

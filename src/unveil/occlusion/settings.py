@@ -1,4 +1,4 @@
-"""How to hide: the style, how much, and the switches of the recipe."""
+"""How to occlude: the style, how much, and the switches of the recipe."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DEFAULT_RATIO = 0.3
 
 @dataclass(frozen=True)
 class OcclusionSettings:
-    """How to hide.
+    """How to occlude.
 
     Args:
         style: "parts" (the recipe of Occ-PRCC), "blocks", "people" (others of the dataset, cut out by their parsing),
             "cutouts" (pictures of a folder).
-        ratio: fraction of the person to hide (of the crop where no parsing is known), in [0, 1]; ``None`` leaves it
+        ratio: fraction of the person to occlude (of the crop where no parsing is known), in [0, 1]; ``None`` leaves it
             to the recipe for "parts" and is 0.3 for the others.
         seed: the same seed hides the same.
         parts: switches of the recipe.

@@ -12,7 +12,7 @@ from PIL import Image as PillowImage
 from unveil.data.images import read_image, read_sample, resize
 from unveil.errors import UnveilError
 from unveil.files import write_bytes
-from unveil.occlusion.hide import Image
+from unveil.occlusion.compose import Image
 from unveil.records import Dataset
 
 CELL = (160, 80)  # height and width of a crop on the sheet, pixels
@@ -46,12 +46,12 @@ def save_grid(rows: Sequence[Sequence[Image]], path: Path) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def save_twin_sheet(dataset: Dataset, out: Path, path: Path, rows: int = 3, columns: int = 12) -> None:
-    """Write crops of a dataset, evenly spread over it, each row above the same crops as its twin shows them.
+def save_copy_sheet(dataset: Dataset, out: Path, path: Path, rows: int = 3, columns: int = 12) -> None:
+    """Write crops of a dataset, evenly spread over it, each row above the same crops as its copy shows them.
 
     Args:
         dataset: what was hidden.
-        out: folder of the twin.
+        out: folder of the copy.
         path: picture to write, .png or .jpg.
         rows: pairs of rows.
         columns: crops in a row.

@@ -19,7 +19,7 @@ from unveil.parsing.network import LabelNet, ParsingNet
 
 MODEL, CARD = "parser.onnx", "parser.json"
 OPSET = 17
-LEAST_PACKED = 256  # numbers; smaller tensors stay in 32 bits
+MIN_PACKED = 256  # numbers; smaller tensors stay in 32 bits
 
 
 def export(
@@ -81,7 +81,7 @@ def _pack_weights(graph: Any) -> None:
 
     widen = []
     for tensor in graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < LEAST_PACKED:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < MIN_PACKED:
             continue
         name = tensor.name
         packed = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}.f16")

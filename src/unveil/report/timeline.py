@@ -10,7 +10,7 @@ from unveil.errors import MissingExtraError, UnveilError
 from unveil.files import atomic_path
 
 COLOUR, PALE = "#2b6cb0", "#a0aab4"
-MOST_LABELS = 40
+MAX_LABELS = 40
 TALLEST = 40  # cameras with a line of their own
 
 
@@ -55,7 +55,7 @@ def timeline_picture(marks: Sequence[Mark], path: Path, named: Callable[[float],
         axes.plot(
             [mark.start, mark.end or mark.start], [row[mark.camera]] * 2, color=COLOUR, lw=6, solid_capstyle="round"
         )
-    for mark in marks[:MOST_LABELS]:
+    for mark in marks[:MAX_LABELS]:
         at = (mark.start, row[mark.camera])
         axes.annotate(mark.label, at, (0, 7), textcoords="offset points", ha="center", fontsize=8)
     axes.set_yticks(range(len(names)), names)

@@ -15,7 +15,7 @@ from unveil.data.images import image_size, read_image
 from unveil.server.settings import Limits
 
 NAME = "the picture"
-MOST_WAITING = 16  # requests that wait for their turn; each keeps a thread
+MAX_WAITING = 16  # requests that wait for their turn; each keeps a thread
 
 
 class Decoder:
@@ -78,7 +78,7 @@ class Decoder:
         turn = object()
         until = time.monotonic() + self._limits.decode_seconds
         with self._news:
-            busy = len(self._turns) >= MOST_WAITING
+            busy = len(self._turns) >= MAX_WAITING
             if not busy:
                 self._turns.append(turn)
                 try:

@@ -26,7 +26,7 @@ from unveil.server.ttl_cache import TTLCache
 
 SMALLEST = 8  # pixels, shorter side of a query crop
 THUMBNAIL = 384  # pixels, longest side of a crop in a report
-MOST_BOXES = 64  # of one picture whose embeddings are kept
+MAX_BOXES = 64  # of one picture whose embeddings are kept
 Kept = TypeVar("Kept")
 
 
@@ -178,5 +178,5 @@ def _cut(image: np.ndarray, box: BoxIn | None, picture: Picture) -> np.ndarray:
 
 def _keep(memory: OrderedDict[BoxIn | None, Kept], box: BoxIn | None, value: Kept) -> None:
     memory[box] = value
-    while len(memory) > MOST_BOXES:
+    while len(memory) > MAX_BOXES:
         memory.popitem(last=False)

@@ -15,7 +15,7 @@ Labels = Annotated[tuple[Label, ...], Field(max_length=200)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-1e15, le=1e15)]
 RowId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Why = Annotated[str, StringConstraints(max_length=500, strip_whitespace=True, pattern=r"^[^\x00]*$")]
-MOST_PIECES = 200
+MAX_PIECES = 200
 
 
 class _In(BaseModel):
@@ -78,8 +78,8 @@ class FilterIn(_In):
 class SearchIn(_In):
     """Where else is this person?"""
 
-    positives: Annotated[tuple[Piece, ...], Field(min_length=1, max_length=MOST_PIECES)]
-    negatives: Annotated[tuple[Piece, ...], Field(max_length=MOST_PIECES)] = ()
+    positives: Annotated[tuple[Piece, ...], Field(min_length=1, max_length=MAX_PIECES)]
+    negatives: Annotated[tuple[Piece, ...], Field(max_length=MAX_PIECES)] = ()
     confirmed: Annotated[tuple[RowId, ...], Field(max_length=64)] = Field((), description="rows that show the person")
     rejected: Annotated[tuple[RowId, ...], Field(max_length=64)] = Field((), description="rows that do not; left out")
     where: FilterIn = FilterIn()

@@ -17,7 +17,7 @@ from unveil.server.tokens import Caller
 
 IDLE_SECONDS = 300.0
 LONGEST_SECONDS = 3600.0
-MOST_ROWS = 2_000  # ids in one entry
+MAX_ROWS = 2_000  # ids in one entry
 
 
 @dataclass
@@ -61,7 +61,7 @@ class Views:
             now = self._clock()
             view = self._open.get(key)
             if view is not None and (
-                len(view.rows) + len(rows) > MOST_ROWS or now - view.begun > LONGEST_SECONDS or _idle(view, now)
+                len(view.rows) + len(rows) > MAX_ROWS or now - view.begun > LONGEST_SECONDS or _idle(view, now)
             ):
                 full, view = self._open.pop(key), None
             if view is None:

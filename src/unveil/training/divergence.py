@@ -51,7 +51,7 @@ def check_embedding(
         TrainingError: a vector is not finite after so many ``epochs``.
     """
     crops = data.batch(np.arange(min(len(data), CROPS)), device)
-    if method.needs.test_parsing != data.parsing_scheme:  # maps of another label set mean nothing at test
+    if method.requirements.test_parsing != data.parsing_scheme:  # maps of another label set mean nothing at test
         crops = crops.replace(parsing=None)
     found = embed_batches(method, [normalise(crops, size)])
     if not found.is_finite:

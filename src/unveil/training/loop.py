@@ -34,11 +34,11 @@ from unveil.training.average import WeightAverage
 from unveil.training.divergence import check_embedding, check_finite
 from unveil.training.frozen_prefix import compile_frozen
 from unveil.training.metrics import MetricsLog
-from unveil.training.optimisers import build_inner_optimiser, build_optimiser, inner_update, set_frozen
+from unveil.training.optimisers import auxiliary_update, build_auxiliary_optimiser, build_optimiser, set_frozen
 from unveil.training.resuming import Identity
 from unveil.training.schedules import learning_rate
 from unveil.training.start import start_of_run, write_start
-from unveil.training.state import Progress, load_state, refuse_overwriting, save_state
+from unveil.training.state import TrainState, load_state, refuse_overwriting, save_state
 
 log = logging.getLogger(__name__)
 BEST = "best.safetensors"
@@ -54,17 +54,17 @@ class Run:
     data: TrainingSet
     method: Method
     optimiser: Optimizer
-    inner: Optimizer | None
+    auxiliary: Optimizer | None
     generator: torch.Generator
     device: torch.device
     average: WeightAverage | None
     start: Start
-    place: Progress = field(default_factory=Progress)
+    state: TrainState = field(default_factory=TrainState)
 
     @property
     def optimisers(self) -> list[Optimizer]:
-        """The main optimiser and, where the method has one, the inner one."""
-        return [self.optimiser, *([self.inner] if self.inner else [])]
+        """The main optimiser and, where the method has one, the auxiliary one."""
+        return [self.optimiser, *([self.auxiliary] if self.auxiliary else [])]
 
     @property
     def identity(self) -> Identity:
@@ -98,28 +98,28 @@ def train(
     refuse_overwriting(out, resume)
     run = _prepare(recipe, out, cache, resume=resume)
     if resume:
-        run.place, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity, run.average)
+        run.state, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity, run.average)
         _go_on(run, changed)
     if recipe.train.frozen_engine == "openvino":
         # After the state: a resumed run is built with random weights.
         run.method.backbone.frozen_engine = compile_frozen(run.method.backbone)
     write_text(out / "recipe.yaml", save_recipe(recipe))
     write_start(run.start, out)
-    metrics = MetricsLog(out, run.place.iteration)
+    metrics = MetricsLog(out, run.state.iteration)
     try:
         end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-        began = run.place.iteration
+        began = run.state.iteration
         with _stop_signal() as asked:
 
             def stopping() -> bool:
                 # At least one step, so that slices too short for anything come to an end all the same.
-                return asked() or (time.monotonic() >= end and run.place.iteration > began)
+                return asked() or (time.monotonic() >= end and run.state.iteration > began)
 
-            if run.place.epoch and not run.place.batch and not _is_kept(run):
+            if run.state.epoch and not run.state.batch and not _is_kept(run):
                 _evaluate_and_keep(run, metrics)
-            for epoch in range(run.place.epoch, recipe.train.epochs):
+            for epoch in range(run.state.epoch, recipe.train.epochs):
                 _train_epoch(run, epoch, metrics, stopping)
-                run.place.epoch, run.place.batch = epoch + 1, 0
+                run.state.epoch, run.state.batch = epoch + 1, 0
                 _evaluate_and_keep(run, metrics)
     finally:
         metrics.close()
@@ -131,7 +131,7 @@ def _go_on(run: Run, changed: tuple[str, ...]) -> None:
     if "train.epochs" in changed and run.recipe.schedule.kind == "cosine":
         log.warning("the cosine now ends at epoch %d: the learning rate rises again", run.recipe.train.epochs)
     if any(key.startswith("data.") for key in changed):
-        run.place.best = -1.0  # figures on another test are not compared
+        run.state.best = -1.0  # figures on another test are not compared
 
 
 def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> Run:
@@ -143,9 +143,9 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> 
     start = start_of_run(recipe, out, resume=resume)
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits), weights=start.weights)
     method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    _check_needs(method, data)
+    _check_requirements(method, data)
     epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)  # refuses too few people
-    data = training_set_for(data, method.needs, recipe.input)
+    data = training_set_for(data, method.requirements, recipe.input)
     log.info(
         "%s on %d crops of %d people, %d parameters, %s",
         recipe.method.name,
@@ -161,7 +161,7 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> 
         data,
         method,
         build_optimiser(method, recipe.optim),
-        build_inner_optimiser(method, recipe.optim),
+        build_auxiliary_optimiser(method, recipe.optim),
         torch.Generator(device).manual_seed(recipe.train.seed),
         device,
         WeightAverage(method, recipe.train.average) if recipe.train.average else None,
@@ -170,10 +170,10 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> 
 
 
 def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[], bool]) -> None:
-    recipe, place = run.recipe, run.place
+    recipe, state = run.recipe, run.state
     batches = epoch_batches(run.data, recipe.sampler, recipe.train.seed, epoch, recipe.data.max_per_person)
-    todo = batches[place.batch :]
-    sums = place.sums
+    todo = batches[state.batch :]
+    sums = state.sums
     started = time.monotonic()
     run.method.train()
     for indices in track(todo, f"epoch {epoch + 1}/{recipe.train.epochs}"):
@@ -182,26 +182,26 @@ def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[
             raise InterruptedRunError(
                 f"stopped in epoch {epoch + 1}; the state is saved: the same command goes on (train: with --resume)"
             )
-        position = epoch + place.batch / len(batches)
-        rate = learning_rate(recipe.optim.lr, recipe.schedule, position, place.iteration, recipe.train.epochs)
+        position = epoch + state.batch / len(batches)
+        rate = learning_rate(recipe.optim.lr, recipe.schedule, position, state.iteration, recipe.train.epochs)
         for name, value in _iteration(run, indices, epoch, rate).items():
             sums[name] = sums.get(name, 0.0) + value
-        place.iteration += 1
-        place.batch += 1
+        state.iteration += 1
+        state.batch += 1
     if todo:
         seconds = (time.monotonic() - started) / len(todo)
         means = {name: total / len(batches) for name, total in sums.items()}
-        place.sums = {}
+        state.sums = {}
         speed = sum(map(len, todo)) / len(todo) / seconds
         left = (recipe.train.epochs - epoch - 1) * len(batches) * seconds
         text = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
         text += f"  lr {rate:.2g}  {speed:.0f} images/s" + (f"  {left / 60:.0f} min left" if left > 30 else "")
         log.info("epoch %d/%d  %s", epoch + 1, recipe.train.epochs, text)
-        metrics.write(place.iteration - 1, epoch=epoch, lr=rate, images_per_second=speed, **means)
+        metrics.write(state.iteration - 1, epoch=epoch, lr=rate, images_per_second=speed, **means)
 
 
 def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[str, float]:
-    recipe, method, iteration = run.recipe, run.method, run.place.iteration
+    recipe, method, iteration = run.recipe, run.method, run.state.iteration
     for group in run.optimiser.param_groups:
         group["lr"] = rate
     if iteration <= recipe.optim.freeze_iterations and recipe.optim.freeze_iterations:
@@ -209,12 +209,12 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
     batch = run.data.batch(indices, run.device)
     if epoch < recipe.augment.small_epochs:
         batch = shrink(batch, recipe.augment.small_scale)
-    batch = method.expand(batch)
+    batch = method.expand_batch(batch)
     batch = augment(batch, recipe.augment, recipe.input, run.generator, run.data.parsing_scheme)
     batch = batch.replace(images=batch.images.contiguous(memory_format=torch.channels_last))
     bf16 = use_bf16(recipe.train.precision, run.device)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):
-        terms = method(batch, Step(epoch, iteration, inner_update(run.inner)))
+        terms = method(batch, Step(epoch, iteration, auxiliary_update(run.auxiliary)))
     loss = torch.stack([term.float() for term in terms.values()]).sum()
     values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
     check_finite(values, terms, epoch, iteration)
@@ -233,17 +233,17 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
 
 def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
     """Measure and keep the model of an epoch: the average of the weights where there is one."""
-    recipe, place = run.recipe, run.place
-    last = place.epoch == recipe.train.epochs
+    recipe, state = run.recipe, run.state
+    last = state.epoch == recipe.train.epochs
     every = recipe.train.eval_every
-    due = bool(recipe.data.test) and (last or (every > 0 and place.epoch % every == 0))
-    if not (last or due or place.epoch % recipe.train.checkpoint_every == 0):
+    due = bool(recipe.data.test) and (last or (every > 0 and state.epoch % every == 0))
+    if not (last or due or state.epoch % recipe.train.checkpoint_every == 0):
         return
     # The state first: what a kill then leaves out is made good on resuming, and a model is never without its state.
     _save_state(run)
     with run.average.applied(run.method) if run.average else nullcontext():
         card = _card(run)
-        check_embedding(run.method, run.data, recipe.input, place.epoch, run.device)
+        check_embedding(run.method, run.data, recipe.input, state.epoch, run.device)
         # Before the evaluation, so that nothing that goes wrong in it can lose the training.
         save_model(run.out / NAME, run.method, card)
         if due:
@@ -254,21 +254,21 @@ def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
 
 def _measure(run: Run, card: Card, metrics: MetricsLog) -> None:
     """Evaluate what the method now holds, and keep it with its figures."""
-    recipe, place = run.recipe, run.place
+    recipe, state = run.recipe, run.state
     results = evaluate_model(TrainedModel(run.method, recipe, card), recipe.data.test, recipe.data.protocols, run.cache)
     for result in results:
         log.info("%s", result)
         where = f"{result.dataset}/{result.protocol}"
-        metrics.write(place.iteration - 1, **{f"{where}/{name}": value for name, value in result.figures.items()})
+        metrics.write(state.iteration - 1, **{f"{where}/{name}": value for name, value in result.figures.items()})
     card = card.model_copy(update={"figures": tuple(result.to_json() for result in results)})
-    if results[0].mean_ap > place.best:
-        place.best = results[0].mean_ap
+    if results[0].mean_ap > state.best:
+        state.best = results[0].mean_ap
         save_model(run.out / BEST, run.method, card)
     save_model(run.out / NAME, run.method, card)
 
 
 def _save_state(run: Run) -> None:
-    save_state(run.out, run.method, run.optimisers, run.generator, run.place, run.identity, run.average)
+    save_state(run.out, run.method, run.optimisers, run.generator, run.state, run.identity, run.average)
 
 
 def _is_kept(run: Run) -> bool:
@@ -277,8 +277,8 @@ def _is_kept(run: Run) -> bool:
         card = load_model(run.out / NAME).card
     except CheckpointError:
         return False
-    unmeasured = run.place.epoch == run.recipe.train.epochs and run.recipe.data.test and not card.figures
-    return card.epoch == run.place.epoch and not unmeasured
+    unmeasured = run.state.epoch == run.recipe.train.epochs and run.recipe.data.test and not card.figures
+    return card.epoch == run.state.epoch and not unmeasured
 
 
 def _card(run: Run) -> Card:
@@ -291,19 +291,19 @@ def _card(run: Run) -> Card:
         parsing_scheme=data.parsing_scheme,
         data=tuple(Source(name=s.name, hash=s.hash, images=s.images, persons=s.persons) for s in data.sources),
         content=data.content_hash,
-        epoch=run.place.epoch,
+        epoch=run.state.epoch,
         start=run.start,
         device=torch.cuda.get_device_name(run.device) if run.device.type == "cuda" else run.device.type,
     )
 
 
-def _check_needs(method: Method, data: TrainingSet) -> None:
-    needs, name = method.needs, type(method).__name__
-    if needs.train_clothes and not data.clothes:
+def _check_requirements(method: Method, data: TrainingSet) -> None:
+    requirements, name = method.requirements, type(method).__name__
+    if requirements.train_clothes and not data.clothes:
         raise RecipeError(f"{name} trains on clothes labels, but not every training set has them")
-    if needs.train_parsing and data.parsing_scheme is None:
+    if requirements.train_parsing and data.parsing_scheme is None:
         raise RecipeError(
-            f"{name} trains on parsing maps ({needs.train_parsing}), but not every training set has them: "
+            f"{name} trains on parsing maps ({requirements.train_parsing}), but not every training set has them: "
             "`unveil parse` makes them"
         )
 

@@ -1,4 +1,4 @@
-"""The main optimiser and the one of a method's inner parameters."""
+"""The main optimiser and the one of a method's auxiliary parameters."""
 
 from __future__ import annotations
 
@@ -14,29 +14,29 @@ from unveil.recipe import OptimSettings
 
 
 def build_optimiser(method: Method, settings: OptimSettings) -> Optimizer:
-    """Return the optimiser of everything but the inner parameters; weight decay spares what the method names."""
-    apart = {id(p) for p in (*method.inner_parameters(), *method.undecayed_parameters())}
-    inner = {id(p) for p in method.inner_parameters()}
+    """Return the optimiser of everything but the auxiliary parameters; weight decay spares what the method names."""
+    apart = {id(p) for p in (*method.auxiliary_parameters(), *method.no_weight_decay())}
+    auxiliary = {id(p) for p in method.auxiliary_parameters()}
     trained = [p for p in method.parameters() if p.requires_grad and id(p) not in apart]
     groups = [
         {"params": trained, "weight_decay": settings.weight_decay},
-        {"params": [p for p in method.undecayed_parameters() if id(p) not in inner], "weight_decay": 0.0},
+        {"params": [p for p in method.no_weight_decay() if id(p) not in auxiliary], "weight_decay": 0.0},
     ]
     return _optimiser([group for group in groups if group["params"]], settings)
 
 
-def build_inner_optimiser(method: Method, settings: OptimSettings) -> Optimizer | None:
-    """Return the optimiser of the inner parameters, whose rate never decays, or ``None`` when there are none."""
-    inner = method.inner_parameters()
-    return _optimiser([{"params": inner, "weight_decay": settings.weight_decay}], settings) if inner else None
+def build_auxiliary_optimiser(method: Method, settings: OptimSettings) -> Optimizer | None:
+    """Return the optimiser of the auxiliary parameters, whose rate never decays, or ``None`` when there are none."""
+    auxiliary = method.auxiliary_parameters()
+    return _optimiser([{"params": auxiliary, "weight_decay": settings.weight_decay}], settings) if auxiliary else None
 
 
-def inner_update(optimiser: Optimizer | None) -> Callable[[Tensor], None]:
-    """Return the function that a method calls with a loss of its inner parameters."""
+def auxiliary_update(optimiser: Optimizer | None) -> Callable[[Tensor], None]:
+    """Return the function that a method calls with a loss of its auxiliary parameters."""
 
     def update(loss: Tensor) -> None:
         if optimiser is None:
-            raise ValueError("the method updates inner parameters but names none in inner_parameters()")
+            raise ValueError("the method updates auxiliary parameters but names none in auxiliary_parameters()")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         optimiser.step()

@@ -23,7 +23,7 @@ NAME = "resume.pt"
 
 
 @dataclass
-class Progress:
+class TrainState:
     """Place in a run: what comes next (batch within epoch, iteration over all), sums of losses, best figure."""
 
     epoch: int = 0
@@ -38,7 +38,7 @@ def save_state(
     method: Method,
     optimisers: list[Optimizer],
     generator: torch.Generator,
-    progress: Progress,
+    train_state: TrainState,
     identity: Identity,
     average: WeightAverage | None = None,
 ) -> None:
@@ -51,7 +51,7 @@ def save_state(
         "generator": generator.get_state(),
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
-        "progress": dataclasses.asdict(progress),
+        "progress": dataclasses.asdict(train_state),
         "average": average.state if average else {},
     }
     write_state(folder / NAME, state)
@@ -77,8 +77,8 @@ def load_state(
     generator: torch.Generator,
     identity: Identity,
     average: WeightAverage | None = None,
-) -> tuple[Progress, tuple[str, ...]]:
-    """Restore what `save_state` wrote; return the place, and the keys of the recipe that differ and may.
+) -> tuple[TrainState, tuple[str, ...]]:
+    """Restore what `save_state` wrote; return where it stood, and the keys of the recipe that differ and may.
 
     Raises:
         CheckpointError: there is no state, it is damaged, or it belongs to another recipe or other data.
@@ -88,7 +88,7 @@ def load_state(
         raise CheckpointError(f"nothing to resume at {path}: start the run without --resume")
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        progress, saved = Progress(**state["progress"]), state["identity"]
+        train_state, saved = TrainState(**state["progress"]), state["identity"]
         missing = {"device", "method", "optimisers", "generator", "torch", "cuda", "average"} - set(state)
     except Exception as e:  # a damaged file can make the unpickler raise anything
         raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it or choose another --out") from None
@@ -96,7 +96,7 @@ def load_state(
         raise CheckpointError(f"{path} is damaged (no {min(missing)} in it): delete it or choose another --out")
     if not isinstance(saved, dict):
         raise CheckpointError(f"{path} was written by an older unveil and does not say for which recipe: start afresh")
-    changed = check_same_run(saved, identity, progress.epoch, str(path))
+    changed = check_same_run(saved, identity, train_state.epoch, str(path))
     if state["device"] != _device(generator):
         raise CheckpointError(
             f"{path} was written on {state['device']}; it goes on to the bit only there: train.device"
@@ -110,7 +110,7 @@ def load_state(
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
-    return progress, changed
+    return train_state, changed
 
 
 def refuse_overwriting(folder: Path, resume: bool) -> None:

@@ -1,4 +1,4 @@
-"""``unveil occlude``: the occluded twin of a dataset."""
+"""``unveil occlude``: the occluded copy of a dataset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PUBLISHED = {"occ-prcc": "prcc", "occ-ltcc": "ltcc"}
 
 def command(
     source: Annotated[str, typer.Argument(help="Dataset as name:root, a manifest or a folder; with --like its root.")],
-    out: Annotated[Path, typer.Argument(help="New folder of the twin.")],
+    out: Annotated[Path, typer.Argument(help="New folder of the copy.")],
     like: Annotated[
         Literal["occ-prcc", "occ-ltcc"] | None,
         typer.Option(help="Build this published set; SOURCE is the root of PRCC or LTCC."),
@@ -43,7 +43,7 @@ def command(
     ] = "parts",
     ratio: Annotated[
         float | None,
-        typer.Option(min=0, max=1, help="Fraction of the person to hide.", rich_help_panel=help_panels.OCCLUSION),
+        typer.Option(min=0, max=1, help="Fraction of the person to occlude.", rich_help_panel=help_panels.OCCLUSION),
     ] = None,
     seed: Annotated[int, typer.Option(help="The same seed hides the same.", rich_help_panel=help_panels.OCCLUSION)] = 0,
     component: Annotated[
@@ -81,7 +81,7 @@ def command(
     ] = "",
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Write crops above their twins, .png or .jpg.", rich_help_panel=help_panels.OUTPUT),
+        typer.Option(help="Write crops above their copies, .png or .jpg.", rich_help_panel=help_panels.OUTPUT),
     ] = None,
     workers: Annotated[
         int | None,
@@ -115,7 +115,7 @@ def command(
     from unveil.occlusion.components import with_components
     from unveil.occlusion.parts import COMPONENTS, PartsSettings
     from unveil.occlusion.settings import OcclusionSettings
-    from unveil.occlusion.sheet import save_twin_sheet
+    from unveil.occlusion.sheet import save_copy_sheet
 
     for name in component or ():
         if name not in COMPONENTS:
@@ -138,7 +138,7 @@ def command(
         typer.echo(str(share), err=True)
     report = build(dataset, root, out, settings, parser, translation(dataset), workers)
     if sheet is not None:
-        save_twin_sheet(dataset, out, sheet)
+        save_copy_sheet(dataset, out, sheet)
     typer.echo(json.dumps(dataclasses.asdict(report)) if as_json else str(report))
 
 

@@ -36,7 +36,7 @@ def command(
     for row in rows:
         features = f"{len(row.vectors)} x {row.dimensions}"
         cost = (f"{row.parameters / 1e6:.1f} M", f"{row.multiply_adds / 1e9:.2f} G")
-        table.add_row(row.method, ", ".join(("identities", *row.needs)), *cost, features)
+        table.add_row(row.method, ", ".join(("identities", *row.requirements)), *cost, features)
     Console().print(table)
     for row in rows:
         typer.echo(f"{row.method}: {row.paper}")

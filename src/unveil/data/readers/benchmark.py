@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unveil.data.listing import Names, Root, come_twice, filled, find_root
+from unveil.data.listing import Names, Root, duplicate_frames, filled, find_root
 from unveil.data.protocols import MARKET
 from unveil.data.readers.market1501 import FOLDERS as BOXES
 from unveil.errors import DataError
@@ -88,7 +88,7 @@ def assemble(layout: Layout, root: Root, samples: Sequence[Sample], notes: Itera
         DataError: no image follows the grammar.
     """
     said = (*layout.notes, *root.notes, *notes)
-    twice = come_twice([s.key for s in samples])
+    twice = duplicate_frames([s.key for s in samples])
     if not samples:
         raise DataError(f"{root.path}: no image of {layout.name} was found; {' '.join(said)}")
     return Dataset(layout.name, tuple(samples), layout.protocols, layout.published, (*said, *twice))

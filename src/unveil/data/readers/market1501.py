@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.listing import Names, come_twice, find_root
+from unveil.data.listing import Names, duplicate_frames, find_root
 from unveil.data.protocols import MARKET
 from unveil.errors import DataError
 from unveil.records import Dataset, Sample, Split
@@ -48,5 +48,5 @@ def read(root: Path, *, distractors: bool = False) -> Dataset:
         raise DataError(f"{found.path}: no image of market1501 was found; {' '.join(notes)}")
     if junk:
         notes.append(f"{junk} boxes labelled -1 (junk) were left out, as the protocol says")
-    notes += come_twice([sample.key for sample in samples])
+    notes += duplicate_frames([sample.key for sample in samples])
     return Dataset("market1501", tuple(samples), (MARKET,), PUBLISHED, tuple(notes))

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 from pydantic import Field
 
-from unveil.data.listing import Names, come_twice, find_root
+from unveil.data.listing import Names, duplicate_frames, find_root
 from unveil.data.readers.manifest import FILE, read_manifest
 from unveil.errors import DataError
 from unveil.records import Dataset, Protocol, Sample, Split
@@ -68,7 +68,7 @@ def _published(root: Path) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
         for folder, camera in FOLDERS.items()
         for path, match in names.scan(found.path / folder)
     )
-    return samples, (*found.notes, *names.notes, *come_twice([s.key for s in samples]))
+    return samples, (*found.notes, *names.notes, *duplicate_frames([s.key for s in samples]))
 
 
 def _divide(samples: Iterable[Sample], split: int) -> Iterable[Sample]:

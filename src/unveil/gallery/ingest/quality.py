@@ -20,7 +20,7 @@ CUT = 0.7  # what a crop keeps of its worth for each side of the frame that cuts
 WHOLE = "body"  # what the parser calls the share of the whole body
 # Share of a part that must show for it to count. On test people of world:small the parser then calls hidden 63 % of the
 # legs of which less than a tenth shows, and 1 % of those that show (arms: 8 %, and under 1 %).
-LEAST_SHOWN = 0.3
+MIN_SHOWN = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ def without_hidden(embedding: Embedding, images: Sequence[Image], parser: OnnxPa
         return embedding
     shares = parser.parse(images).visibility[:, [parser.parts.index(embedding.names[e]) for e in told]]
     visibility = np.array(embedding.visibility)
-    visibility[:, told] *= shares >= LEAST_SHOWN
+    visibility[:, told] *= shares >= MIN_SHOWN
     return replace(embedding, visibility=visibility)
 
 

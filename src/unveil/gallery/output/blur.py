@@ -24,7 +24,7 @@ TOP = 0.4  # share of the crop's height that is blurred at least
 LOOSE_TOP = 0.56  # the same, where the body begins below `CLOSE`
 CLOSE = 0.07  # share of the height above the body of a crop that is cut close to it
 LOWEST_TOP, HIGHEST_BOTTOM = 0.4, 0.75  # where the body of one person who fills the crop begins and ends
-LEAST_BODY = 0.15  # share of the crop that this body covers
+MIN_BODY = 0.15  # share of the crop that this body covers
 LARGEST = 0.35  # what covers a larger share of the crop is no head
 SMALLEST = 0.005  # share of the crop that a head covers at least, all heads together
 SPECK = 0.001  # share of the crop below which a patch is noise
@@ -71,7 +71,7 @@ def _bottom(image: np.ndarray, labels: np.ndarray | None, parser: OnnxParser | N
     fills = (
         body.first <= LOWEST_TOP * height
         and body.last >= HIGHEST_BOTTOM * height
-        and body.area >= LEAST_BODY * labels.size
+        and body.area >= MIN_BODY * labels.size
     )
     if not fills or not SMALLEST * labels.size <= sum(head.area for head in heads) <= LARGEST * labels.size:
         return height

@@ -18,8 +18,8 @@ from unveil.gallery.records import GalleryInfo, Mode
 FORMAT = 1
 FOLDS = 5
 BINS = 10
-FEWEST_PAIRS = 40
-FEWEST_OF_EACH = 10
+MIN_PAIRS = 40
+MIN_OF_EACH = 10
 FALSE_ALARMS = 0.05
 CURVE = 20
 CERTAIN = 1.645  # standard errors that a gain over the constant must have: one in twenty would reach it by chance
@@ -159,10 +159,10 @@ def calibrate(pairs: Pairs, method: Method = "auto", false_alarms: float = FALSE
     if not np.isfinite(distances).all():
         raise DataError("a distance of the pairs is not finite")
     counts = int(same.sum()), int((~same).sum())
-    if len(same) < FEWEST_PAIRS or min(counts) < FEWEST_OF_EACH:
+    if len(same) < MIN_PAIRS or min(counts) < MIN_OF_EACH:
         raise DataError(
-            f"calibration needs at least {FEWEST_PAIRS} labelled pairs, {FEWEST_OF_EACH} of one person and "
-            f"{FEWEST_OF_EACH} of two; there are {counts[0]} and {counts[1]} ({pairs.source})"
+            f"calibration needs at least {MIN_PAIRS} labelled pairs, {MIN_OF_EACH} of one person and "
+            f"{MIN_OF_EACH} of two; there are {counts[0]} and {counts[1]} ({pairs.source})"
         )
     folds = _folds(pairs.groups, seed)
     kinds: tuple[Literal["isotonic", "logistic"], ...] = ("logistic", "isotonic") if method == "auto" else (method,)

@@ -13,11 +13,11 @@ from unveil.parsing.onnx_parser import OnnxParser
 from unveil.parsing.person_check import FEATURES, person_features
 from unveil.records import Embedding
 
-FEWEST_PIXELS = 8  # of the shorter side of a crop
+MIN_PIXELS = 8  # of the shorter side of a crop
 # Where the parser's card has no rule of its own: the picture is flat (grey levels; crops of people have from 13 on),
 # the parser takes almost no pixel for a person, or few pixels and says that little of a body shows.
 FLAT = 8.0
-LEAST_PERSON = 0.01
+MIN_PERSON = 0.01
 LITTLE_PERSON, LITTLE_BODY = 0.12, 0.42
 
 NOBODY = "{}: no person is seen on it; choose another picture, or draw a box around someone"
@@ -56,10 +56,10 @@ def cut(image: np.ndarray, box: Box | None, name: str = "the picture") -> np.nda
     height, width = image.shape[:2]
     x, y, w, h = box or (0, 0, width, height)
     out = image[max(0, y) : max(0, y + h), max(0, x) : max(0, x + w)]
-    if min(out.shape[:2]) < FEWEST_PIXELS:
+    if min(out.shape[:2]) < MIN_PIXELS:
         raise DataError(
             f"{name} of {width} x {height} pixels: {out.shape[1]} x {out.shape[0]} are left to look at, a person needs "
-            f"at least {FEWEST_PIXELS} a side"
+            f"at least {MIN_PIXELS} a side"
         )
     return out
 
@@ -91,7 +91,7 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
     for image, labels, shown, name in zip(images, parsed.labels, body, names, strict=True):
         person = float((labels > 0).mean())
         little = person < LITTLE_PERSON and shown < LITTLE_BODY
-        if image.mean(axis=2).std() < FLAT or person < LEAST_PERSON or little:
+        if image.mean(axis=2).std() < FLAT or person < MIN_PERSON or little:
             raise NoPersonDetectedError(NOBODY.format(name))
 
 

@@ -19,8 +19,8 @@ from unveil.gallery.store.protocol import Store
 from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding
 
-MOST_CROPS = 64
-MOST_RESCORED = 10_000
+MAX_CROPS = 64
+MAX_RESCORED = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,15 +54,15 @@ class Query:
     own: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 1 <= self.top <= MOST_RESCORED or not 1 <= self.rescore <= MOST_RESCORED:
-            raise DataError(f"top and rescore must be in 1 .. {MOST_RESCORED}, got {self.top} and {self.rescore}")
+        if not 1 <= self.top <= MAX_RESCORED or not 1 <= self.rescore <= MAX_RESCORED:
+            raise DataError(f"top and rescore must be in 1 .. {MAX_RESCORED}, got {self.top} and {self.rescore}")
         if self.mode not in ("same", "changed"):
             raise DataError(f"the mode is 'same' or 'changed', got {self.mode!r}")
         if not len(self.positives):
             raise DataError("the query has no crop: give at least one picture of the person")
         crops = len(self.positives) + (len(self.negatives) if self.negatives is not None else 0)
-        if crops > MOST_CROPS or max(len(self.confirmed), len(self.rejected)) > MOST_CROPS:
-            raise DataError(f"a query has at most {MOST_CROPS} crops, and as many judgements of each kind")
+        if crops > MAX_CROPS or max(len(self.confirmed), len(self.rejected)) > MAX_CROPS:
+            raise DataError(f"a query has at most {MAX_CROPS} crops, and as many judgements of each kind")
 
     @property
     def hash(self) -> str:
@@ -283,7 +283,7 @@ def _with(query: Query, item: int, same: bool) -> Query:
     confirmed = tuple(i for i in query.confirmed if i != item) + ((item,) if same else ())
     rejected = tuple(i for i in query.rejected if i != item) + (() if same else (item,))
     # The latest judgements count when there are more than a query takes.
-    return replace(query, confirmed=confirmed[-MOST_CROPS:], rejected=rejected[-MOST_CROPS:])
+    return replace(query, confirmed=confirmed[-MAX_CROPS:], rejected=rejected[-MAX_CROPS:])
 
 
 def _notes(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 60.0
-MOST_CONNECTIONS = 16
+MAX_CONNECTIONS = 16
 # Compiling a query costs more than any of these queries does.
 SET = (
     "SELECT set_config('search_path', %s, false), set_config('statement_timeout', %s, false), "
@@ -55,7 +55,7 @@ class Connections:
         self._idle: list[_Held] = []
         self._closed = False
         self._lock = threading.Lock()
-        self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
+        self._free = threading.BoundedSemaphore(MAX_CONNECTIONS)
 
     @property
     def where(self) -> str:
@@ -107,7 +107,7 @@ class Connections:
     def _connection(self, first: str, values: Mapping[str, Any], seconds: float | None) -> Iterator[psycopg.Cursor]:
         late = threading.Event()
         if not self._free.acquire(timeout=seconds or SECONDS_TO_ANSWER):
-            raise UnveilError(f"the store at {self.where} is too busy: {MOST_CONNECTIONS} connections are in use")
+            raise UnveilError(f"the store at {self.where} is too busy: {MAX_CONNECTIONS} connections are in use")
         held = None
         try:
             while True:

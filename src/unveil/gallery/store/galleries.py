@@ -9,7 +9,7 @@ from unveil.errors import DataError
 from unveil.gallery.records import GalleryInfo, Space
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
-MOST_NUMBERS = 16_000  # in one halfvec
+MAX_NUMBERS = 16_000  # in one halfvec
 LARGEST_HALF = 65_504.0
 INFO = "id, name, space, crops, tracklets, cameras, earliest, latest, revision, keep, calibration, created"
 GALLERY = f"SELECT {INFO} FROM galleries WHERE name = %(name)s"

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 LINKS, BUILT = 24, 200  # m, ef_construction
 # hnsw.ef_search: more in a larger partition. Measured on vectors with the spectrum of a world's crops: of the true 100,
 # 0.995 are among the 500 asked for with 200 searched in partitions of 35,000 rows; docs/decisions/0031 has more.
-SEARCHED, MOST_SEARCHED = 200, 1000
+SEARCHED, MAX_SEARCHED = 200, 1000
 ROWS_A_NEIGHBOUR = 175
 WORTH_IT = 300_000  # rows; below it reading all of them takes no longer
-MOST_NUMBERS = 4_000  # of an indexed halfvec
+MAX_NUMBERS = 4_000  # of an indexed halfvec
 
 
 def build(connections: Connections, gallery: int, info: GalleryInfo, least: int) -> bool:
@@ -41,8 +41,8 @@ def build(connections: Connections, gallery: int, info: GalleryInfo, least: int)
     width = len(info.space.names) * info.space.dimension
     if info.crops + info.tracklets < least:
         return False
-    if width > MOST_NUMBERS:
-        raise DataError(f"an index takes coarse vectors of at most {MOST_NUMBERS} numbers, this model gives {width}")
+    if width > MAX_NUMBERS:
+        raise DataError(f"an index takes coarse vectors of at most {MAX_NUMBERS} numbers, this model gives {width}")
     parent = f"coarse_{gallery}"
     definition = (
         f"USING hnsw ((coarse::halfvec({width})) halfvec_cosine_ops) WITH (m = {LINKS}, ef_construction = {BUILT})"
@@ -72,7 +72,7 @@ def searched(cursor: psycopg.Cursor, gallery: int) -> int:
     )
     found = cursor.fetchone()
     rows = found[0] if found and found[0] else 0
-    return int(min(MOST_SEARCHED, max(SEARCHED, rows / ROWS_A_NEIGHBOUR)))
+    return int(min(MAX_SEARCHED, max(SEARCHED, rows / ROWS_A_NEIGHBOUR)))
 
 
 def silence(cursor: psycopg.Cursor, leaf: str) -> None:

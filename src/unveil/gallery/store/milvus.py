@@ -14,7 +14,7 @@ import numpy as np
 from unveil.gallery.records import Filter, GalleryInfo, Item, coarse_vectors
 from unveil.gallery.store import reading
 from unveil.gallery.store.connections import SECONDS_TO_ANSWER
-from unveil.gallery.store.milvus_index import MOST_HITS, MilvusIndex
+from unveil.gallery.store.milvus_index import MAX_HITS, MilvusIndex
 from unveil.gallery.store.postgres import PostgresStore
 from unveil.records import Embedding
 
@@ -59,9 +59,9 @@ class MilvusStore(PostgresStore):
         while True:
             ids, distances = self._index.search(collection, query, where, asked)
             there = np.isin(ids, self.ids(name, Filter(ids=tuple(ids.tolist()))))
-            if there.sum() >= top or len(ids) < asked or asked >= MOST_HITS:
+            if there.sum() >= top or len(ids) < asked or asked >= MAX_HITS:
                 return ids[there][:top], distances[there][:top]
-            asked = min(2 * asked, MOST_HITS)
+            asked = min(2 * asked, MAX_HITS)
 
     def index(self, name: str, least: int = 0) -> bool:
         """Milvus makes its own."""

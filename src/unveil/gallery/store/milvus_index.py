@@ -12,13 +12,13 @@ import numpy as np
 
 from unveil.errors import MissingExtraError, UnveilError
 from unveil.gallery.records import Filter, Item
-from unveil.gallery.store.rows import MOST_TAGS, MOST_TEXT
+from unveil.gallery.store.rows import MAX_TAGS, MAX_TEXT
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient
 
 NEVER = 1e300  # a moment that no filter reaches: Milvus 2.3 has no nulls
-MOST_HITS = 16_384  # Milvus' own limit
+MAX_HITS = 16_384  # Milvus' own limit
 BYTES_AT_ONCE = 8_000_000
 GRAPH = {"M": 16, "efConstruction": 200}
 SEARCHED = 400  # ef, at least
@@ -68,8 +68,8 @@ class MilvusIndex:
         with self._explained():
             if not len(ids) or not self._client.has_collection(name, timeout=self._seconds):
                 return
-            for first in range(0, len(ids), MOST_HITS):
-                part = [int(n) for n in ids[first : first + MOST_HITS]]
+            for first in range(0, len(ids), MAX_HITS):
+                part = [int(n) for n in ids[first : first + MAX_HITS]]
                 self._client.delete(name, filter=f"id in {part}", timeout=self._seconds)
             self._client.flush(name, timeout=self._seconds)
             self._client.compact(name, timeout=self._seconds)
@@ -83,7 +83,7 @@ class MilvusIndex:
     def search(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ids and cosine distances of the nearest rows; what this client added is among them at once."""
         self._make(name, len(query))
-        top = min(top, MOST_HITS)
+        top = min(top, MAX_HITS)
         with self._explained():
             (hits,) = self._client.search(
                 name,
@@ -105,7 +105,7 @@ class MilvusIndex:
                 name,
                 filter=f"id >= {first} and id <= {last}",
                 output_fields=["id", "coarse"],
-                limit=MOST_HITS,
+                limit=MAX_HITS,
                 consistency_level="Strong",
                 timeout=self._seconds,
             )
@@ -118,13 +118,13 @@ class MilvusIndex:
             return
         from pymilvus import DataType, MilvusClient
 
-        text = 4 * MOST_TEXT + 1  # bytes
+        text = 4 * MAX_TEXT + 1  # bytes
         schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
         schema.add_field("id", DataType.INT64, is_primary=True)
         schema.add_field("coarse", DataType.FLOAT_VECTOR, dim=width)
         for column in ("camera", "source", "person"):
             schema.add_field(column, DataType.VARCHAR, max_length=text)
-        schema.add_field("tags", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MOST_TAGS, max_length=text)
+        schema.add_field("tags", DataType.ARRAY, element_type=DataType.VARCHAR, max_capacity=MAX_TAGS, max_length=text)
         for column in ("moment", "until", "visible"):
             schema.add_field(column, DataType.DOUBLE)
         for column in ("crop", "alone"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from unveil.errors import UnveilError
 from unveil.gallery.store import hnsw
-from unveil.gallery.store.rows import MOST_PERIODS, OTHER
+from unveil.gallery.store.rows import MAX_PERIODS, OTHER
 
 if TYPE_CHECKING:
     import psycopg
@@ -49,7 +49,7 @@ def make_periods(cursor: psycopg.Cursor, gallery: int, wanted: Iterable[int]) ->
     there = {_period(name) for (name,) in cursor.fetchall()}
     used = {}
     for period in sorted(set(wanted)):
-        used[period] = period if period in there or len(there) < MOST_PERIODS else OTHER
+        used[period] = period if period in there or len(there) < MAX_PERIODS else OTHER
         if used[period] not in there:
             there.add(used[period])
             make_period(cursor, gallery, used[period])

@@ -18,7 +18,7 @@ from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Mode, Space
 from unveil.gallery.store import checking, hnsw, logbook, partitions, reading, rows, writing
 from unveil.gallery.store.backup import Manifest, restore_backup, write_backup
 from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
-from unveil.gallery.store.galleries import GALLERY, INFO, LARGEST_HALF, MOST_NUMBERS, NAME, checked_keep, shape, to_info
+from unveil.gallery.store.galleries import GALLERY, INFO, LARGEST_HALF, MAX_NUMBERS, NAME, checked_keep, shape, to_info
 from unveil.gallery.store.migrate import migrate
 from unveil.records import Embedding
 
@@ -58,8 +58,8 @@ class PostgresStore:
         if not NAME.fullmatch(name):
             raise DataError(f"a gallery's name has 1 to 63 letters, digits, '-' and '_', got {name!r}")
         numbers = len(space.names) * space.dimension
-        if not 0 < numbers <= MOST_NUMBERS:
-            raise DataError(f"a row of a gallery has at most {MOST_NUMBERS} numbers, this model gives {numbers}")
+        if not 0 < numbers <= MAX_NUMBERS:
+            raise DataError(f"a row of a gallery has at most {MAX_NUMBERS} numbers, this model gives {numbers}")
         text = json.dumps(dataclasses.asdict(space))
         with self._connections.transaction() as cursor:
             cursor.execute(

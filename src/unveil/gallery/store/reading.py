@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import psycopg
 
 ID: binary.Column = (">i8", 0)
-MOST_FOUND = 10_000
-MOST_ASKED = 10_000  # rows of the engine's own search
+MAX_FOUND = 10_000
+MAX_ASKED = 10_000  # rows of the engine's own search
 
 
 def find(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int, after: int) -> list[Item]:
@@ -26,7 +26,7 @@ def find(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int, after:
     cursor.execute(
         f"SELECT {rows.ITEM} FROM items i JOIN pictures p ON p.id = i.id AND p.bucket = i.bucket "
         f"AND p.gallery = i.gallery WHERE {sql} AND i.id > %(after)s ORDER BY i.id LIMIT %(limit)s",
-        {**values, "after": after, "limit": min(limit, MOST_FOUND)},
+        {**values, "after": after, "limit": min(limit, MAX_FOUND)},
     )
     return [rows.to_item(row) for row in cursor.fetchall()]
 
@@ -92,7 +92,7 @@ def nearest(
     distance = f"(c.coarse::{width}) <=> %(query)s::{width}"
     cursor.execute(
         f"SELECT c.id, {distance} AS distance FROM {table} WHERE {condition} ORDER BY {distance} LIMIT %(top)s",
-        {**values, "query": "[" + ",".join(f"{x:.7g}" for x in query.tolist()) + "]", "top": min(top, MOST_ASKED)},
+        {**values, "query": "[" + ",".join(f"{x:.7g}" for x in query.tolist()) + "]", "top": min(top, MAX_ASKED)},
     )
     found = np.array(cursor.fetchall(), np.float64).reshape(-1, 2)
     # A row that shows nothing has no direction, so no distance.

@@ -12,11 +12,11 @@ from unveil.gallery.records import Filter, Item
 
 PERIOD = 30 * 86_400  # seconds in one partition
 OTHER = -(2**31)  # the partition of rows without a time, and of those that would make too many partitions
-MOST_PERIODS = 120
-MOST_TEXT = 4_000
-MOST_KEY = 200
-MOST_TAGS = 100
-MOST_THUMBNAIL = 1_000_000  # bytes
+MAX_PERIODS = 120
+MAX_TEXT = 4_000
+MAX_KEY = 200
+MAX_TAGS = 100
+MAX_THUMBNAIL = 1_000_000  # bytes
 COLUMNS = (
     "id, gallery, bucket, key, kind, source, camera, moment, until, person, tracklet, frame, box, tags, visible, "
     "quality, crops, added"
@@ -36,14 +36,14 @@ def check(item: Item) -> None:
     texts = {"key": item.key, "source": item.source, "camera": item.camera, "person": item.person}
     texts |= {"tracklet": item.tracklet} | {f"tag {i}": tag for i, tag in enumerate(item.tags)}
     for name, text in texts.items():
-        if text is not None and ("\0" in text or len(text) > MOST_TEXT):
-            raise DataError(f"{name} of row {item.key[:40]!r}: at most {MOST_TEXT} characters, none of them zero")
-    if not 0 < len(item.key) <= MOST_KEY or len(item.tracklet or "") > MOST_KEY:
-        raise DataError(f"a key has 1 to {MOST_KEY} characters, got {len(item.key)}: {item.key[:40]!r}")
-    if len(item.tags) > MOST_TAGS or not 0 < len(item.thumbnail) <= MOST_THUMBNAIL:
+        if text is not None and ("\0" in text or len(text) > MAX_TEXT):
+            raise DataError(f"{name} of row {item.key[:40]!r}: at most {MAX_TEXT} characters, none of them zero")
+    if not 0 < len(item.key) <= MAX_KEY or len(item.tracklet or "") > MAX_KEY:
+        raise DataError(f"a key has 1 to {MAX_KEY} characters, got {len(item.key)}: {item.key[:40]!r}")
+    if len(item.tags) > MAX_TAGS or not 0 < len(item.thumbnail) <= MAX_THUMBNAIL:
         raise DataError(
-            f"row {item.key!r}: at most {MOST_TAGS} tags (got {len(item.tags)}) and a picture of 1 to "
-            f"{MOST_THUMBNAIL} bytes (got {len(item.thumbnail)})"
+            f"row {item.key!r}: at most {MAX_TAGS} tags (got {len(item.tags)}) and a picture of 1 to "
+            f"{MAX_THUMBNAIL} bytes (got {len(item.thumbnail)})"
         )
     for name in ("time", "end", "visible", "quality"):
         value = getattr(item, name)

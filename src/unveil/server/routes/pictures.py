@@ -12,7 +12,7 @@ from unveil.server.schemas import PeopleOut, PersonOut, PictureOut
 from unveil.video.records import Box
 
 router = APIRouter(prefix="/pictures", tags=["pictures"], responses=ERRORS)
-MOST_PEOPLE = 100
+MAX_PEOPLE = 100
 LONGEST_SIDE = 3840  # pixels in which people are looked for: those of a large image are large
 
 
@@ -39,7 +39,7 @@ def find_people(picture: PictureName, caller: Reader, service: TheService) -> Pe
     people = []
     # Detectors also give what only a tracker can use; it is offered where there is nothing better.
     sure = [box for box in found if box.score >= service.detector.high] or found
-    for box in sure[:MOST_PEOPLE]:
+    for box in sure[:MAX_PEOPLE]:
         whole = box.whole(held.width, held.height)
         if whole:
             x, y, width, height = whole

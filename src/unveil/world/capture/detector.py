@@ -13,7 +13,7 @@ from unveil.world.capture.shot import Box, Shot
 
 LOOSE, SHIFTED, TRUNCATED = 0.15, 0.12, 0.08  # rates of the three faults
 JITTER = 0.015  # of the size, on every side
-LEAST_OF_A_PART = 8  # supersamples below which nothing is said of a part
+MIN_OF_A_PART = 8  # supersamples below which nothing is said of a part
 MIN_ASPECT, MAX_ASPECT = 0.26, 0.75  # width over height
 
 
@@ -56,7 +56,7 @@ class Detection:
         parts = {
             name: float(mine / whole)
             for name, mine, whole in zip(labels.PARTS, seen_of, whole_of, strict=True)
-            if whole >= LEAST_OF_A_PART
+            if whole >= MIN_OF_A_PART
         }
         return Detection(box, self.fault, float(seen.sum() / area), parts)
 

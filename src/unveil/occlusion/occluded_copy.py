@@ -1,4 +1,4 @@
-"""The files of an occluded twin beside its images: settings, the table of what was hidden, the journal of a build."""
+"""The files of an occluded copy beside its images: settings, the table of what was hidden, the journal of a build."""
 
 from __future__ import annotations
 
@@ -88,9 +88,9 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
 
 
 def copy_companions(dataset: Dataset, source: Path, out: Path) -> None:
-    """Copy lists, tables and protocols (MSMT17, CCVID, manifests), without which the twin could not be read.
+    """Copy lists, tables and protocols (MSMT17, CCVID, manifests), without which the copy could not be read.
 
-    A manifest then names the crops and the parsing maps that the twin has.
+    A manifest then names the crops and the parsing maps that the copy has.
     """
     for path in sorted(p for p in source.rglob("*") if p.suffix.lower() in COMPANIONS and p.is_file()):
         target = out / path.relative_to(source)

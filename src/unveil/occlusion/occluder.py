@@ -14,7 +14,7 @@ from unveil.errors import DataError
 from unveil.files import write_bytes
 from unveil.label_sets import PASCAL7, check_labels, get_scheme
 from unveil.occlusion.blocks import hide_block
-from unveil.occlusion.hide import (
+from unveil.occlusion.compose import (
     Image,
     Labels,
     Mask,
@@ -40,14 +40,14 @@ TRIES = 8
 NEAR = 0.03  # a pole cannot hide half of a person: beyond this share another thing is drawn
 
 
-class Hider:
+class Occluder:
     """Hides the samples of a dataset, one a call; what they share is held here.
 
     Args:
         dataset: where samples and donors come from.
         source: root of the dataset.
-        out: root of the twin.
-        settings: how to hide.
+        out: root of the copy.
+        settings: how to occlude.
         parser: what made the parsing maps, for the table.
         translate: from the labels of the maps to Pascal-7.
         donors: people who may stand before others; those of the dataset by default.
@@ -82,7 +82,7 @@ class Hider:
         image = read_sample(sample)
         size = (image.shape[0], image.shape[1])
         labels = self._labels(sample, image)
-        occlusion = self._hide(sample, size, labels)
+        occlusion = self._occlude(sample, size, labels)
         target = _inside(self.out, sample.key)
         if occlusion.empty:
             write_bytes(target, sample.path.read_bytes() if sample.path else sample.data or b"")
@@ -103,7 +103,7 @@ class Hider:
         }
         return {name: str(value) for name, value in values.items()}
 
-    def _hide(self, sample: Sample, size: tuple[int, int], labels: Labels | None) -> Occlusion:
+    def _occlude(self, sample: Sample, size: tuple[int, int], labels: Labels | None) -> Occlusion:
         rng = keyed_rng(self.settings.seed, sample.key)
         style, ratio = self.settings.style, self.settings.ratio
         if style == "parts":
