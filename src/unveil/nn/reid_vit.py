@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.errors import MissingExtraError, RecipeError
-from unveil.nn.backbone import Backbone, Stage, Tap
+from unveil.nn.backbone import Backbone, FeatureHook, Stage
 from unveil.nn.torchvision_guard import guard_torchvision
 
 PREFIX = "vit/"
@@ -113,13 +113,13 @@ class ReidVit(Backbone):
         self.projection = nn.Linear(shape.width, shape.clip, bias=False) if shape.clip else None
         self.stages = (Stage("features", channels, shape.stride, ()),)
 
-    def forward(self, images: Tensor, taps: Mapping[str, Tap] | None = None) -> Tensor:
+    def forward(self, images: Tensor, hooks: Mapping[str, FeatureHook] | None = None) -> Tensor:
         """Return the tokens as a map of one position; see `Backbone.forward`.
 
         Raises:
             RecipeError: images are of another size than the embedding of positions was learnt for.
         """
-        taps = self.check_taps(taps)
+        hooks = self.check_hooks(hooks)
         wanted = (self.shape.height, self.shape.across)
         if tuple(images.shape[2:]) != wanted:
             raise RecipeError(
@@ -134,7 +134,7 @@ class ReidVit(Backbone):
             if self.projection is not None:
                 vectors.append(self.projection(vectors[0]))
         out = torch.cat(vectors, dim=1)[:, :, None, None]
-        return taps["features"](out) if "features" in taps else out
+        return hooks["features"](out) if "features" in hooks else out
 
 
 def jigsaw(tokens: Tensor) -> list[Tensor]:
