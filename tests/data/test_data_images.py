@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unveil.data.images import read_image, read_labels, read_sample, resize, resize_labels
+from unveil.data.images import decoded_size, read_image, read_labels, read_sample, resize, resize_labels
 from unveil.errors import ImageError
 from unveil.label_sets import voc_palette
 from unveil.records import Sample
@@ -83,6 +83,8 @@ def test_bad_files_are_refused_with_name_and_reason(tmp_path, data, reason):
     with pytest.raises(ImageError, match=reason) as caught:
         read_image(path)
     assert str(path) in str(caught.value)
+    with pytest.raises(ImageError, match=f"sent.*{reason}"):
+        decoded_size(data, name="sent")
 
 
 def test_size_limit_is_checked_before_decoding():
@@ -95,8 +97,9 @@ def test_size_limit_is_checked_before_decoding():
 def test_missing_file_and_float_pixels(tmp_path):
     with pytest.raises(ImageError, match=r"none\.png: cannot be read"):
         read_image(tmp_path / "none.png")
-    with pytest.raises(ImageError, match="float"):
-        read_image(encoded(Image.fromarray(PIXELS[..., 0].astype(np.float32)), "TIFF"))
+    for read in (read_image, decoded_size):
+        with pytest.raises(ImageError, match="float"):
+            read(encoded(Image.fromarray(PIXELS[..., 0].astype(np.float32)), "TIFF"))
 
 
 def test_resize_is_antialiased():

@@ -64,6 +64,19 @@ def image_size(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | N
     return (image.height, image.width) if turned else image.size
 
 
+def decoded_size(data: bytes, max_pixels: int = MAX_PIXELS, name: str = "image bytes") -> tuple[int, int]:
+    """Return what `image_size` does, after decoding: an image that is truncated or damaged is refused.
+
+    Its pixels are held once, as the decoder leaves them, and are gone with the call; no array is made of them.
+
+    Raises:
+        ImageError: empty, truncated, damaged, too large or not an image.
+    """
+    size = image_size(data, max_pixels, name)
+    _refuse_floats(_load(data, name, max_pixels, longest_side=1), name)
+    return size
+
+
 def read_sample(sample: Sample, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Decode the crop of a sample, from its path or its bytes; see `read_image`."""
     source = sample.path if sample.path is not None else sample.data
@@ -148,8 +161,7 @@ def to_rgb(image: Image.Image, label: str) -> np.ndarray:
     Raises:
         ImageError: its pixels have no defined range.
     """
-    if image.mode == "F":
-        raise ImageError(f"{label}: 32-bit float pixels have no defined range; save it as 8 or 16 bit")
+    _refuse_floats(image, label)
     width, height = image.size
     rows = max(1, BAND // max(1, width))
     if rows >= height:
@@ -160,6 +172,11 @@ def to_rgb(image: Image.Image, label: str) -> np.ndarray:
         bottom = min(top + rows, height)
         out[top:bottom] = _rgb(image.crop((0, top, width, bottom)))
     return out
+
+
+def _refuse_floats(image: Image.Image, label: str) -> None:
+    if image.mode == "F":
+        raise ImageError(f"{label}: 32-bit float pixels have no defined range; save it as 8 or 16 bit")
 
 
 def _rgb(image: Image.Image) -> np.ndarray:

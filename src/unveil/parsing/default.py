@@ -8,6 +8,7 @@ from unveil.parsing.onnx_parser import OnnxParser
 
 PACK = Path(__file__).parent / "pack"
 DEFAULT_CARD = PACK / "parser.json"
+PARSER_FILE = PACK / "parser.onnx"
 
 
 def default_parser(threads: int = 0, scheme: str | None = None) -> OnnxParser:

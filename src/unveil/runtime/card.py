@@ -156,6 +156,8 @@ def checked_model(card: Path, read: ModelCard) -> Path:
     model = card.parent / read.model
     parts = ((model, read.sha256), (model.with_suffix(".bin"), read.weights_sha256))
     for part, expected in parts if model.suffix.lower() == ".xml" else parts[:1]:
+        if not part.is_file() and part != model:
+            raise CheckpointError(f"{model}: its weights {part.name} are missing: both files belong in one folder")
         if not part.is_file():
             raise CheckpointError(f"{card}: the model {part} does not exist")
         if expected is not None and sha256(part) != expected.lower():

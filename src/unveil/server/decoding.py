@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 from fastapi import HTTPException
 
-from unveil.data.images import image_size, read_image
+from unveil.data.images import decoded_size, image_size, read_image
 from unveil.server.settings import Limits
 
 NAME = "the picture"
@@ -53,8 +53,8 @@ class Decoder:
             ImageError: too large, damaged, or no image.
             HTTPException: 503, as above.
         """
-        with self.decoded(data, longest_side=1):
-            return image_size(data, self._limits.pixels, name=NAME)
+        with self.reserved(data):
+            return decoded_size(data, self._limits.pixels, name=NAME)
 
     @contextmanager
     def reserved(self, data: bytes) -> Iterator[None]:

@@ -5,65 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 
-import numpy as np
-import pytest
 from onnx import TensorProto, helper
-from PIL import Image
-from typer.testing import CliRunner
 
+from command_line import refused, run
 from external import HEIGHT, WIDTH, write_external
-from file_server import serve_files
-from runtime.graphs import mean_colours, save_graph
-from unveil.cli import app
-from unveil.errors import UnveilError
+from runtime.graphs import save_graph
 from unveil.models.catalogue import detectors, known
-from unveil.models.catalogue.digest import Digest
-from unveil.models.catalogue.entry import KnownModel, PublishedFile
 from unveil.models.catalogue.known import KNOWN
 from unveil.models.embeddings import load_embeddings
-
-CARD = {"height": HEIGHT, "width": WIDTH, "metric": "cosine"}
-
-
-def run(*words: object, code: int = 0):
-    found = CliRunner().invoke(app, ["-q", *map(str, words)])
-    assert found.exit_code == code, (found.output, found.exception)
-    return found
-
-
-def refused(*words: object) -> str:
-    found = CliRunner().invoke(app, ["-q", *map(str, words)])
-    assert isinstance(found.exception, UnveilError), (found.output, found.exception)
-    return str(found.exception)
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path, monkeypatch):
-    monkeypatch.setenv("UNVEIL_MODELS", str(tmp_path / "models"))
-    monkeypatch.delenv("UNVEIL_OFFLINE", raising=False)
-    return tmp_path / "models"
-
-
-@pytest.fixture
-def published(tmp_path, monkeypatch):
-    """A published model "colours" on a local server, which stands in for its publisher as a mirror."""
-    content = mean_colours(tmp_path / "colours.onnx", shape=("n", 3, HEIGHT, WIDTH)).read_bytes()
-    digest = Digest("sha384", hashlib.sha384(content).hexdigest())
-    file = PublishedFile("https://publisher.test/v1/colours.onnx", len(content), digest, "colours.onnx")
-    model = KnownModel("colours", "reid", "mean colours", (file,), CARD, "Apache-2.0", "https://publisher.test")
-    monkeypatch.setitem(KNOWN, "colours", model)
-    with serve_files() as server:
-        server.files["/publisher.test/v1/colours.onnx"] = content
-        monkeypatch.setenv("UNVEIL_MIRROR", server.address)
-        yield server
-
-
-@pytest.fixture
-def people(tmp_path):
-    (tmp_path / "people").mkdir()
-    for name, colour in (("red", (200, 10, 10)), ("green", (10, 200, 10)), ("dark_red", (90, 5, 5))):
-        Image.fromarray(np.full((40, 20, 3), colour, np.uint8)).save(tmp_path / "people" / f"{name}.png")
-    return tmp_path / "people"
 
 
 def test_get_embed_and_search_with_a_published_model(published, folder, people, tmp_path):
@@ -95,6 +44,22 @@ def test_get_embed_and_search_with_a_published_model(published, folder, people, 
     )
 
 
+def test_what_ships_is_listed_with_what_it_does_its_licence_and_our_figures(monkeypatch):
+    from unveil.models.catalogue import shipped_figures
+    from unveil.models.checkpoint import load_model
+    from unveil.shipped import DEFAULT_MODEL
+
+    fingerprint = load_model(DEFAULT_MODEL).card.fingerprint
+    monkeypatch.setattr(shipped_figures, "MEASURED", {fingerprint: {"VIPeR": "Rank-1 1.0"}, "other": {"VIPeR": "2"}})
+    rows = {row["name"]: row for row in json.loads(run("models", "list", "--json").stdout)}
+    assert rows[DEFAULT_MODEL]["measured"] == "VIPeR Rank-1 1.0"
+    for name in (DEFAULT_MODEL, "parser"):
+        row = rows[name]
+        assert (row["state"], row["licence"], row["trained_on"]) == ("ships", "Apache-2.0", "rendered people")
+        assert row["bytes"] > 1e6
+    assert rows["parser"]["about"].startswith("parser") and json.loads(run("models", "card", "parser").stdout)["scheme"]
+
+
 def test_speed_is_measured_for_models_that_are_here_and_for_no_others(published, monkeypatch):
     monkeypatch.setattr("unveil.shipped.shipped_names", lambda: [])  # their export takes a while
     monkeypatch.setenv("COLUMNS", "300")  # of the table, which else is broken into many lines
@@ -104,18 +69,6 @@ def test_speed_is_measured_for_models_that_are_here_and_for_no_others(published,
     assert rows["yolox-s"]["crops_per_second"] is None
     assert f"({rows['colours']['engine']})" in run("models", "list", "--speed").stdout
     assert "crops_per_second" not in json.loads(run("models", "list", "--json").stdout)[0]
-
-
-@pytest.mark.parametrize("fault", ["other bytes", "nothing there"])
-def test_a_model_that_cannot_be_had_is_not_installed(published, folder, fault):
-    path = "/publisher.test/v1/colours.onnx"
-    if fault == "other bytes":
-        published.files[path] = bytes(len(published.files[path]))
-        assert "nothing of it is kept" in refused("models", "get", "colours")
-    else:
-        del published.files[path]
-        assert "404" in refused("models", "get", "colours")
-    assert not (folder / "colours/colours.json").exists() and not (folder / "colours/colours.onnx").exists()
 
 
 def test_offline_says_which_file_goes_where_and_takes_it_from_there(published, folder, monkeypatch):
@@ -212,6 +165,13 @@ def test_the_best_installed_detector_is_taken(folder):
     assert detectors.best_detector() == folder / "person-detection-0203/person-detection-0203.json"
     assert detectors.named_detector("yolox-nano") == folder / "yolox-nano/yolox-nano.json"
     assert str(detectors.named_detector("other.onnx")) == "other.onnx"
+
+
+def test_without_a_detector_opencvs_is_used_and_a_line_says_how_to_get_a_better_one(capsys):
+    from unveil.cli.gallery.add import _finder
+
+    assert _finder(None, None).name == "opencv-hog"
+    assert "`unveil models get yolox-s` fetches a better one" in capsys.readouterr().err
 
 
 def test_unknown_names_get_the_nearest():

@@ -11,6 +11,8 @@ import typer
 
 from unveil.errors import CheckpointError, nearest
 
+PARSER = "parser"
+
 
 def verify(
     names: Annotated[list[str] | None, typer.Argument(help="Names of installed models; all by default.")] = None,
@@ -58,9 +60,12 @@ def card(name: Annotated[str, typer.Argument(help="Name of an installed, publish
     """
     from unveil.models.catalogue.installed import installed_path
     from unveil.models.catalogue.known import find_known
+    from unveil.parsing.default import DEFAULT_CARD
     from unveil.shipped import PREFIX, weights_path
 
-    if name.startswith(PREFIX):
+    if name == PARSER:
+        typer.echo(DEFAULT_CARD.read_text(encoding="utf-8").rstrip())
+    elif name.startswith(PREFIX):
         typer.echo(weights_path(name).with_suffix(".json").read_text(encoding="utf-8").rstrip())
     elif installed_path(name) is not None:
         typer.echo(_installed(name).read_text(encoding="utf-8").rstrip())

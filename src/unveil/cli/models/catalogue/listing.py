@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +12,12 @@ from rich.table import Table
 
 from unveil.cli import help_panels
 from unveil.cli.models.catalogue.get import START
+from unveil.cli.models.catalogue.installed import PARSER
 
 if TYPE_CHECKING:
     from unveil.models.catalogue.starts import PublishedStart
+
+RENDERED = "rendered people"
 
 
 def command(
@@ -54,27 +57,21 @@ def _rows() -> list[dict[str, Any]]:
     from unveil.models.catalogue.installed import installed
     from unveil.models.catalogue.known import KNOWN
     from unveil.models.catalogue.starts import STARTS
+    from unveil.parsing.default import PARSER_FILE
     from unveil.runtime.card import read_json
-    from unveil.shipped import PREFIX, shipped_names, weights_path
+    from unveil.shipped import PREFIX, shipped_names
 
     there = {model.name: model for model in installed()}
-    rows = [
-        _row(
-            f"{PREFIX}{name}",
-            "ships",
-            "ReID",
-            weights_path(f"{PREFIX}{name}").stat().st_size,
-            "Apache-2.0",
-            "rendered people",
-        )
-        for name in shipped_names()
-    ]
+    rows = [_shipped_row(f"{PREFIX}{name}") for name in shipped_names()]
+    rows.append(
+        _row(PARSER, "ships", "parser: body parts and clothes", PARSER_FILE.stat().st_size, "Apache-2.0", RENDERED)
+    )
     for known in KNOWN.values():
         state = "installed" if known.name in there else "known"
         licence = known.licence + (" (not for every use)" if known.restriction else "")
         what = f"{known.task}: {known.about}"
         rows.append(_row(known.name, state, what, known.size, licence, known.trained_on, known.claims))
-        rows[-1]["measured"] = "; ".join(f"{key} {value}" for key, value in known.measured.items())
+        rows[-1]["measured"] = _figures(known.measured)
     rows += [_start_row(backbone, files) for backbone, files in STARTS.items()]
     for name, model in there.items():
         if name not in KNOWN:
@@ -88,11 +85,12 @@ def _measure(rows: list[dict[str, Any]]) -> None:
     from unveil.inference.load import load_engine
     from unveil.inference.speed import crops_per_second
     from unveil.models.catalogue.installed import REID, TRAINED, installed
+    from unveil.shipped import PREFIX
 
     here = {model.name for model in installed() if model.kind in (REID, TRAINED)}
     for row in rows:
         row |= {"crops_per_second": None, "engine": None}
-        if row["state"] == "ships" or row["name"] in here:
+        if row["name"].startswith(PREFIX) or row["name"] in here:
             engine = load_engine(row["name"])
             row |= {"crops_per_second": round(crops_per_second(engine), 1), "engine": engine.kind}
 
@@ -103,6 +101,21 @@ def _pace(row: dict[str, Any]) -> str:
 
 def _megabytes(size: int | None) -> str:
     return "" if size is None else f"{size / 1e6:.1f}"
+
+
+def _shipped_row(name: str) -> dict[str, Any]:
+    from unveil.models.catalogue.shipped_figures import MEASURED
+    from unveil.runtime.card import read_json
+    from unveil.shipped import weights_path
+
+    file = weights_path(name)
+    card = read_json(file.with_suffix(".json"))
+    row = _row(name, "ships", "ReID", file.stat().st_size, card["licence"].partition(";")[0], RENDERED)
+    return row | {"measured": _figures(MEASURED.get(card["fingerprint"], {}))}
+
+
+def _figures(measured: Mapping[str, str]) -> str:
+    return "; ".join(f"{key} {value}" for key, value in measured.items())
 
 
 def _start_row(backbone: str, files: Sequence[PublishedStart]) -> dict[str, Any]:
