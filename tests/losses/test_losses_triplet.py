@@ -5,7 +5,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard, batch_hard_triplet, pairwise_distance
 
 METRICS = ["euclidean", "cosine", "euclidean_normed"]
@@ -28,32 +27,6 @@ def naive_batch_hard(distances, labels, margin, reduce="mean"):
             gap = max(positives) - min(negatives)
             terms.append(math.log1p(math.exp(gap)) if margin == 0 else max(0.0, gap + margin))
     return sum(terms) / (len(terms) if reduce == "mean" else 1) if terms else 0.0
-
-
-@pytest.mark.parametrize("spread", ["all", "others"])
-@pytest.mark.parametrize("smoothing", [0.0, 0.1])
-def test_cross_entropy_against_loops(smoothing, spread):
-    torch.manual_seed(0)
-    logits, labels, classes = torch.randn(4, 5), torch.tensor([0, 4, 2, 2]), 5
-    total = 0.0
-    for row, label in zip(logits.double().tolist(), labels.tolist(), strict=True):
-        norm = math.log(sum(math.exp(v) for v in row))
-        for k, value in enumerate(row):
-            if spread == "all":
-                q = (1 - smoothing) * (k == label) + smoothing / classes
-            else:
-                q = 1 - smoothing if k == label else smoothing / (classes - 1)
-            total -= q * (value - norm)
-    assert cross_entropy(logits, labels, smoothing, spread).item() == pytest.approx(total / 4, rel=1e-5)
-
-
-def test_smoothed_cross_entropy_of_the_specified_example():
-    logits = torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
-    assert cross_entropy(logits, torch.tensor([0]), 0.1).item() == pytest.approx(0.872323, abs=1e-6)
-
-
-def test_one_class_is_no_error():
-    assert cross_entropy(torch.ones(2, 1), torch.zeros(2, dtype=torch.long), 0.1, "others").item() == 0.0
 
 
 @pytest.mark.parametrize("metric", METRICS)

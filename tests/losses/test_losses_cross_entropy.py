@@ -1,0 +1,32 @@
+import math
+
+import pytest
+import torch
+
+from unveil.losses.cross_entropy import cross_entropy
+
+
+@pytest.mark.parametrize("spread", ["all", "others"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_cross_entropy_against_loops(smoothing, spread):
+    torch.manual_seed(0)
+    logits, labels, classes = torch.randn(4, 5), torch.tensor([0, 4, 2, 2]), 5
+    total = 0.0
+    for row, label in zip(logits.double().tolist(), labels.tolist(), strict=True):
+        norm = math.log(sum(math.exp(v) for v in row))
+        for k, value in enumerate(row):
+            if spread == "all":
+                q = (1 - smoothing) * (k == label) + smoothing / classes
+            else:
+                q = 1 - smoothing if k == label else smoothing / (classes - 1)
+            total -= q * (value - norm)
+    assert cross_entropy(logits, labels, smoothing, spread).item() == pytest.approx(total / 4, rel=1e-5)
+
+
+def test_smoothed_cross_entropy_of_the_specified_example():
+    logits = torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
+    assert cross_entropy(logits, torch.tensor([0]), 0.1).item() == pytest.approx(0.872323, abs=1e-6)
+
+
+def test_one_class_is_no_error():
+    assert cross_entropy(torch.ones(2, 1), torch.zeros(2, dtype=torch.long), 0.1, "others").item() == 0.0
