@@ -3,70 +3,30 @@
 import io
 import json
 import re
-import shutil
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from browsing import (
+    CONTRAST,
+    NAMES,
+    PHONE,
+    browser,
+    choose,
+    expect,
+    needs_chromium,
+    no_overflow,
+    open_page,
+    results,
+)
 from callers import CAMERAS, FREE, SHOTS, encoded, frame, person
 from unveil.gallery.records import Filter
 from unveil.server.tokens import new_token
 
-playwright = pytest.importorskip("playwright.sync_api", reason="the extra test is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
-expect = playwright.expect
-expect.set_options(timeout=30_000)
-CONTRAST, NAMES = (Path(__file__).with_name(name).read_text() for name in ("contrast.js", "names.js"))
-DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as p:
-        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(browser, live):
-    """Return what opens the page of a new server; whatever it complains of in the console fails the test."""
-    contexts, complaints = [], []
-
-    def start(viewport=DESK, scheme="light", touch=False, address=None, **settings):
-        address = address or live(**settings)
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, has_touch=touch, is_mobile=touch)
-        context.set_default_timeout(30_000)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda said: complaints.append(said.text) if "Content Security" in said.text else None)
-        outside = [
-            lambda request: request.url.startswith((address, "blob:", "data:")) or complaints.append(request.url)
-        ]
-        page.on("request", outside[0])
-        page.goto(address)
-        return page
-
-    yield start
-    for context in contexts:
-        context.close()
-    assert complaints == []
-
-
-def choose(page, pixels, name="someone.png"):
-    page.set_input_files("#file", {"name": name, "mimeType": "image/png", "buffer": encoded(pixels)})
-    expect(page.locator("#hint")).to_have_text(re.compile("found|whole picture|No person"), timeout=30_000)
-
-
-def results(page):
-    """Return person labels of the results in order, from the store's own keys on the cards."""
-    expect(page.locator("#answer")).to_be_visible()
-    return page.locator("#hits .hit").evaluate_all("cards => cards.map(c => Number(c.dataset.item))")
+__all__ = ["browser", "open_page"]
+pytestmark = needs_chromium
 
 
 def people(store, gallery, rows):
@@ -354,10 +314,6 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, gallery, scheme)
     assert box["x"] >= 0 and box["x"] + box["width"] <= 390
     for button in page.locator("#detail button").all():
         assert button.bounding_box()["height"] >= 32
-
-
-def no_overflow(page):
-    return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -22,7 +22,7 @@ from unveil.server.middleware.errors import error_body
 from unveil.server.middleware.origin import OriginMiddleware
 from unveil.server.middleware.request_log import RequestLogMiddleware
 from unveil.server.middleware.security_headers import SecurityHeadersMiddleware
-from unveil.server.routes import galleries, operations, pictures, searches
+from unveil.server.routes import galleries, moments, operations, pictures, searches
 from unveil.server.routes.page import page_router
 from unveil.server.service import OtherModelError, Service
 
@@ -58,7 +58,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnveilError, _unusable)
-    for part in (operations, pictures, galleries, searches):
+    for part in (operations, pictures, galleries, moments, searches):
         app.include_router(part.router, prefix=API)
     app.include_router(operations.open_router)
     app.include_router(page_router())

@@ -1,7 +1,8 @@
-"""Searches that are held for their callers, without what was removed from the gallery since.
+"""Searches and clips that are held for their callers, without what was removed from the gallery since.
 
-A held search has thumbnails and vectors of rows. Whoever removes rows may be another process, so the store is asked
-before anything of a search is given out, and now and then for all of them: what nobody asks for again must go too.
+A held search has thumbnails and vectors of rows, a clip shows one. Whoever removes rows may be another process, so the
+store is asked before anything of them is given out, and now and then for all of them: what nobody asks for again must
+go too.
 """
 
 from __future__ import annotations
@@ -38,6 +39,28 @@ class Search:
     rows: tuple[int, ...] = ()
 
 
+@dataclass(frozen=True)
+class HeldClip:
+    """A piece of a film that shows a row, to be played: gallery, id of the row, and the file."""
+
+    gallery: str
+    item: int
+    data: bytes
+    media_type: str
+
+
+def clip_there(clip: HeldClip, store: Store) -> HeldClip | None:
+    """Return a clip; ``None`` when its gallery or its row is gone.
+
+    Raises:
+        UnveilError: the store does not answer.
+    """
+    try:
+        return clip if len(store.ids(clip.gallery, Filter(ids=(clip.item,)))) else None
+    except DataError:  # no such gallery any more
+        return None
+
+
 def current(search: Search, store: Store) -> Search | None:
     """Return a search without hits that are gone; ``None`` when its gallery or a row of its query is.
 
@@ -63,12 +86,16 @@ class RemovalWatch:
     Args:
         store: where the galleries are.
         searches: the searches that are held.
+        clips: the clips that are held.
         resident: vectors in memory.
     """
 
-    def __init__(self, store: Store, searches: TTLCache[Search], *, resident: Resident) -> None:
+    def __init__(
+        self, store: Store, searches: TTLCache[Search], *, clips: TTLCache[HeldClip], resident: Resident
+    ) -> None:
         self._store = store
         self._searches = searches
+        self._clips = clips
         self._resident = resident
         self._seen: dict[str, tuple[float, int]] = {}
 
@@ -87,4 +114,5 @@ class RemovalWatch:
             else:
                 self._resident.forget(name)
         self._searches.change(lambda held: current(held, self._store) if held.gallery in changed else held)
+        self._clips.change(lambda held: clip_there(held, self._store) if held.gallery in changed else held)
         self._seen = now

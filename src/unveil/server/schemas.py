@@ -192,6 +192,30 @@ class ItemOut(BaseModel):
         )  # fmt: skip
 
 
+class MomentOut(BaseModel):
+    """Where a row comes from: a whole frame of an image or a film, where its source is there and may be shown."""
+
+    state: Literal["there", "off", "live", "outside", "gone", "changed", "unreadable"]
+    words: str = Field(description="why nothing can be shown; empty when it is there")
+    width: int | None = Field(None, description="of the frame, pixels")
+    height: int | None = None
+    box: list[int] | None = Field(None, description="x, y, width, height of the person in the frame")
+    film: bool = Field(False, description="whether there is something to play")
+    crops: list[ItemOut] = Field(description="all stored crops of the row's tracklet, in order of time")
+
+
+class ClipOut(BaseModel):
+    """A piece of a film to be played, held for some minutes. Times are seconds since the film began."""
+
+    clip: str
+    media_type: str
+    bytes: int
+    start: float
+    end: float
+    at: float = Field(description="seconds after the start of the clip at which the row's own frame is")
+    copied: bool = Field(description="whether it holds the film's own pictures, not encoded anew")
+
+
 class ItemsOut(BaseModel):
     """Rows by ascending id; ``next`` is the ``after`` of the next page, ``None`` on the last."""
 

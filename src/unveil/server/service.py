@@ -14,12 +14,13 @@ from unveil.gallery.audit import audited
 from unveil.gallery.records import GalleryInfo, Item
 from unveil.gallery.search.in_memory_index import Resident
 from unveil.gallery.search.searcher import Searcher
+from unveil.gallery.sources.roots import SourceRoots
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.server.batching import Batcher
 from unveil.server.decoding import Decoder
-from unveil.server.held_searches import RemovalWatch, Search, current
+from unveil.server.held_searches import HeldClip, RemovalWatch, Search, clip_there, current
 from unveil.server.housekeeping import Housekeeping
 from unveil.server.metrics import Metrics
 from unveil.server.middleware.authenticator import Authenticator
@@ -30,7 +31,7 @@ from unveil.server.ttl_cache import TTLCache
 from unveil.server.viewing import Views
 from unveil.video.detect import Detector
 
-PICTURES, SEARCHES = 200, 500
+PICTURES, SEARCHES, CLIPS = 200, 500, 100
 SEARCH_BYTES = 64 * MEGABYTE
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -70,13 +71,16 @@ class Service:
         self.queries = QueryReader(store, self.batcher, parser=parser)
         self.pictures: TTLCache[Picture] = TTLCache(PICTURES, limits.held, seconds=limits.held_seconds)
         self.searches: TTLCache[Search] = TTLCache(SEARCHES, SEARCH_BYTES, seconds=limits.held_seconds)
+        self.clips: TTLCache[HeldClip] = TTLCache(CLIPS, limits.clips, seconds=limits.clip_seconds)
+        self.sources = SourceRoots(settings.sources)
         # One at a time: each takes a core for a while, and searches should not wait for them.
+        self.cutting = threading.Lock()
         self.detecting = threading.Lock()
         self.heating = threading.Lock()
         self._resident = Resident(store)
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
-        self.removals = RemovalWatch(store, self.searches, resident=self._resident)
+        self.removals = RemovalWatch(store, self.searches, clips=self.clips, resident=self._resident)
         self.views = Views(store.log)
         tasks = {self.removals.look: SECONDS_BETWEEN_LOOKS, self.views.tidy: 30.0, self._tidy: 60.0}
         self._housekeeping = Housekeeping(tasks)
@@ -87,11 +91,11 @@ class Service:
         with suppress(UnveilError):
             self.views.close()
         self.batcher.close()
-        self.pictures.clear()
-        self.searches.clear()
+        for cache in (self.pictures, self.searches, self.clips):
+            cache.clear()
 
     def _tidy(self) -> None:
-        for cache in (self.pictures, self.searches):
+        for cache in (self.pictures, self.searches, self.clips):
             cache.values()  # lets go of what is too old
         if self.authenticator.tokens is not None:
             self.authenticator.tokens.note_use()
@@ -131,6 +135,13 @@ class Service:
         if not found:
             raise HTTPException(404, f"no row {number} in gallery {name!r}")
         return found[0]
+
+    def clip(self, caller: Caller, gallery: str, name: str) -> HeldClip:
+        """Return a clip that the caller asked for; 410 when it is gone."""
+        found = self.clips.get(caller.name, name)
+        if found is None or found.gallery != gallery or clip_there(found, self.store) is None:
+            raise HTTPException(410, "this clip is not held any more: ask for it again")
+        return found
 
     def search(self, caller: Caller, gallery: str, name: str) -> Search:
         """Return a search that the caller made, without rows that were removed since; 410 when it is gone."""

@@ -36,6 +36,8 @@ class Limits:
         rate: requests a minute for each token (or address); 0 sets no limit.
         burst: requests that may come at once.
         refused: failed sign-ins a minute for each address.
+        clips: bytes of all clips of films that are held to be played.
+        clip_seconds: how long a clip is held after its last use.
     """
 
     upload: int = 20 * MEGABYTE
@@ -57,6 +59,8 @@ class Limits:
     rate: float = 120.0
     burst: int = 60
     refused: float = 20.0
+    clips: int = 128 * MEGABYTE
+    clip_seconds: float = 300.0
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,15 @@ class Settings:
         tokens: file of tokens; without one the server answers on loopback only, and everybody there is admin.
         require_why: refuse searches without a reason.
         limits: see `Limits`.
+        sources: folders in which the images and films of rows may be read, to show whole frames and to play; none
+            shows none.
     """
 
     galleries: tuple[str, ...] = ()
     tokens: Path | None = None
     require_why: bool = False
     limits: Limits = field(default_factory=Limits)
+    sources: tuple[Path, ...] = ()
 
 
 def is_loopback(host: str) -> bool:

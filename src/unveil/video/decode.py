@@ -102,7 +102,7 @@ class Video:
             DataError: not one frame can be read, or a frame is too large.
         """
         sampler = FrameSampler(every, fps)
-        clock = Clock(self.rate, decode_order=self._container.format.name == "avi")
+        clock = Clock(self.rate, decode_order=self.decode_order)
         number = -1
         for frame in self._decode(clock):
             number += 1
@@ -113,7 +113,7 @@ class Video:
                 continue
             self.decoded += 1
             if sampler.takes(number, moment) and number >= first:
-                yield Frame(number, moment, self._pixels(frame), self.reopened)
+                yield Frame(number, moment, self.pixels(frame), self.reopened)
         self._over = True
         if not self.decoded:
             why = self.broken_off or f"{self.unreadable} packets, none of them whole"
@@ -129,6 +129,30 @@ class Video:
         elif missing:
             parts.append(missing)
         return f"{self.source}: {'; '.join(parts)}; {self.decoded} frames were read" if parts else None
+
+    @property
+    def opened(self) -> tuple[Any, Any, type[Exception]]:
+        """The container, its stream of pictures and the errors of PyAV, for those who go to a moment of a file."""
+        return self._container, self._stream, self._av.error.FFmpegError
+
+    def rewind(self) -> None:
+        """Begin anew with the first packet of a file, which not every container can be sent back to."""
+        self.close()
+        self._open()
+
+    @property
+    def decode_order(self) -> bool:
+        """Whether the container stores only the order of decoding (AVI); see `unveil.video.clock.Clock`."""
+        return bool(self._container.format.name == "avi")
+
+    def pixels(self, frame: Any) -> Image:
+        """Return a decoded frame as a player shows it, ``(H, W, 3)`` uint8 RGB.
+
+        Raises:
+            DataError: it is too large.
+        """
+        self._check_size(frame.width, frame.height)
+        return upright(frame.to_ndarray(format="rgb24"), matrix_of(frame))
 
     def close(self) -> None:
         """Let go of the file or the connection."""
@@ -228,10 +252,6 @@ class Video:
 
     def _timed_streams(self) -> list[Any]:
         return [s for s in self._container.streams if s.type == "audio" or s.index == self._stream.index]
-
-    def _pixels(self, frame: Any) -> Image:
-        self._check_size(frame.width, frame.height)
-        return upright(frame.to_ndarray(format="rgb24"), matrix_of(frame))
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:

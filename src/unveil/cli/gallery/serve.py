@@ -33,6 +33,10 @@ def command(
     engine: Annotated[
         str, typer.Option(help="auto, torch, onnx or openvino.", rich_help_panel=help_panels.EXECUTION)
     ] = "auto",
+    sources: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder in which images and films of rows may be read, to show and play them; repeat it."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; without tokens loopback only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
     tokens: Annotated[
@@ -118,7 +122,7 @@ def command(
     from unveil.video.detect import load_detector
 
     limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
-    settings = Settings(tuple(gallery or ()), tokens, require_why, limits)
+    settings = Settings(tuple(gallery or ()), tokens, require_why, limits, tuple(sources or ()))
     door = listen(host, port)
     with opened(store, folder) as found:
         finder = load_detector(best_detector() if detector is None else named_detector(detector))

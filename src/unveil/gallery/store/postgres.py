@@ -163,6 +163,11 @@ class PostgresStore:
         with self._reading(name) as (cursor, gallery, _):
             return reading.find(cursor, gallery, where, limit, after)
 
+    def crops_of(self, name: str, tracklet: str) -> list[Item]:
+        """Return the stored crops of a tracklet, which is given by its key, by ascending id."""
+        with self._reading(name) as (cursor, gallery, _):
+            return reading.crops_of(cursor, gallery, tracklet)
+
     def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
         """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""
         with self._reading(name) as (cursor, gallery, info):

@@ -76,6 +76,9 @@ class Store(Protocol):
     def find(self, name: str, where: Filter, limit: int = 1000, after: int = 0) -> list[Item]:
         """Return rows by ascending id, those with an id greater than ``after``."""
 
+    def crops_of(self, name: str, tracklet: str) -> list[Item]:
+        """Return the stored crops of a tracklet, which is given by its key, by ascending id."""
+
     def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
         """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""
 

@@ -31,6 +31,16 @@ def find(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int, after:
     return [rows.to_item(row) for row in cursor.fetchall()]
 
 
+def crops_of(cursor: psycopg.Cursor, gallery: int, tracklet: str) -> list[Item]:
+    """Return the crops of a tracklet, which is given by its key, by ascending id."""
+    cursor.execute(
+        f"SELECT {rows.ITEM} FROM items i JOIN pictures p ON p.id = i.id AND p.bucket = i.bucket "
+        "AND p.gallery = i.gallery WHERE i.gallery = %s AND i.tracklet = %s AND i.kind = 'crop' ORDER BY i.id LIMIT %s",
+        (gallery, tracklet, MOST_FOUND),
+    )
+    return [rows.to_item(row) for row in cursor.fetchall()]
+
+
 def ids(cursor: psycopg.Cursor, gallery: int, where: Filter) -> np.ndarray:
     """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
     sql, values = rows.condition(gallery, where)

@@ -16,6 +16,7 @@ READ = 0.05  # a page of results reads some dozens of thumbnails
 GalleryName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,63}$", description="Name of a gallery.")]
 RowNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="Id of a row.")]
 SearchName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$", description="Name that a search was given.")]
+ClipName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$", description="Name that a clip was given.")]
 PictureName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$", description="Name that a picture was given.")]
 TheService = Annotated[Service, Depends(service_of)]
 Reads = Annotated[Caller, Depends(require("reader", READ))]

@@ -1,16 +1,16 @@
-// One result as a card, and in detail: score, parts, reason, heat map, judgement.
+// One result as a card: score, parts, reason, heat map, judgement.
 import { blobOf, thumbnail } from "./api.js";
-import { byId, el, icon } from "./dom.js";
-import { count, moment, place, score } from "./format.js";
+import { el, icon } from "./dom.js";
+import { count, place, score } from "./format.js";
 
 const ON_CARD = 4;
 
 /**
  * `context`: gallery (name), parts (names of all vectors), search (its name), calibrated; `on` has judge(hit, same),
- * heat failures as failed(error), and from(item), add(item), not(item).
+ * open(hit) for the detail, and heat failures as failed(error).
  */
 export function card(hit, context, on) {
-  const frame = framed(hit, context);
+  const frame = framed(hit.item, context);
   const warm = el("button", { type: "button", class: "warm", "aria-pressed": "false", "aria-label": `Heat map of result ${hit.rank}`, title: "Where the likeness comes from" }, icon("heat"));
   warm.addEventListener("click", () => heat(frame, warm, hit, context, on));
   const judge = (same, name, words) => el("button", {
@@ -18,7 +18,7 @@ export function card(hit, context, on) {
     click: () => on.judge(hit, same),
   }, icon(name));
   return el("li", { class: "hit", id: `hit-${hit.item.id}`, "data-item": hit.item.id, "data-rank": hit.rank },
-    el("button", { type: "button", class: "picture", "aria-label": `Result ${hit.rank} in detail: ${place(hit.item) || "no place known"}`, click: () => detail(hit, context, on) },
+    el("button", { type: "button", class: "picture", "aria-label": `Result ${hit.rank} in detail: ${place(hit.item) || "no place known"}`, click: () => on.open(hit) },
       frame, el("span", { class: "rank", "aria-hidden": "true" }, String(hit.rank))),
     el("div", { class: "words" },
       el("p", { class: "score" }, el("b", {}, score(hit)), el("span", {}, scoreName(hit))),
@@ -30,9 +30,10 @@ export function card(hit, context, on) {
 
 const scoreName = (hit) => (hit.probability === null ? "distance" : `distance ${hit.distance === null ? "–" : hit.distance.toFixed(3)}`);
 
-function framed(hit, context) {
+/** Return the picture of a row. */
+export function framed(item, context) {
   const image = el("img", { alt: "", loading: "lazy" });
-  thumbnail(context.gallery, hit.item.id).then((url) => { image.src = url; }, () => { image.alt = "The picture is gone"; });
+  thumbnail(context.gallery, item.id).then((url) => { image.src = url; }, () => { image.alt = "The picture is gone"; });
   return el("span", { class: "framed" }, image);
 }
 
@@ -40,7 +41,7 @@ function framed(hit, context) {
  * Bars of likeness: full for distance 0, empty for the farthest of any part in the list (at least 1). A card has room
  * for the nearest ones, the detail for all.
  */
-function parts(hit, context, all = false) {
+export function parts(hit, context, all = false) {
   if (context.parts.length < 2) return null;
   const seen = context.parts.filter((name) => hit.parts[name] !== undefined);
   const nearest = seen.toSorted((a, b) => hit.parts[a] - hit.parts[b]).slice(0, ON_CARD);
@@ -56,7 +57,8 @@ function parts(hit, context, all = false) {
   return list;
 }
 
-async function heat(frame, button, hit, context, on) {
+/** Lay the heat map of a result over its picture, or take it away. */
+export async function heat(frame, button, hit, context, on) {
   const shown = frame.querySelector(".heat");
   if (shown) {
     shown.remove();
@@ -73,32 +75,4 @@ async function heat(frame, button, hit, context, on) {
   } finally {
     button.disabled = false;
   }
-}
-
-function detail(hit, context, on) {
-  const dialog = byId("detail");
-  const item = hit.item;
-  const frame = framed(hit, context);
-  const close = (then) => () => { dialog.close(); then?.(); };
-  const warm = el("button", { type: "button", "aria-pressed": "false" }, "Heat map");
-  warm.addEventListener("click", () => heat(frame, warm, hit, context, { ...on, failed: (error) => { dialog.close(); on.failed(error); } }));
-  const facts = [
-    ["Camera", item.camera], ["First seen", item.time === null ? null : moment(item.time)],
-    ["Last seen", item.end === null ? null : moment(item.end)], ["Label", item.person],
-    ["Tags", item.tags.join(", ")], ["Visible", item.visible === null ? null : `${Math.round(100 * item.visible)} %`],
-    ["Crops", item.kind === "tracklet" ? String(item.crops) : null], ["Frame", item.frame === null ? null : String(item.frame)],
-    ["Source", item.source.split("/").slice(-2).join("/")], ["Row", String(item.id)],
-  ].filter(([, value]) => value);
-  dialog.replaceChildren(el("div", { class: "detail" }, frame,
-    el("div", { class: "detail-words" },
-      el("h2", { id: "detail-title" }, `Result ${hit.rank}: ${score(hit)}`),
-      hit.reason ? el("p", {}, hit.reason) : null,
-      parts(hit, context, true),
-      el("dl", {}, ...facts.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-      el("div", { class: "actions" }, warm,
-        el("button", { type: "button", click: close(() => on.from(item)) }, "Search from this"),
-        el("button", { type: "button", click: close(() => on.add(item)) }, "Add to the query"),
-        el("button", { type: "button", click: close(() => on.not(item)) }, "Not this person"),
-        el("button", { type: "button", class: "plain", click: close() }, "Close")))));
-  dialog.showModal();
 }

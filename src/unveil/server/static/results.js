@@ -1,5 +1,6 @@
 // The answer to a search: summary, verdict, sightings, cards, and judgements that refine the next search.
 import { ask, blobOf } from "./api.js";
+import { openDetail } from "./detail.js";
 import { byId, el, paragraph, say } from "./dom.js";
 import { count } from "./format.js";
 import { card } from "./hits.js";
@@ -45,7 +46,7 @@ export function createResults(on) {
     byId("model").textContent = modelText(found.model);
     verdict();
     const context = { gallery: info.name, parts: info.parts, search: found.search, farthest: Math.max(1, ...found.hits.flatMap((hit) => Object.values(hit.parts))) };
-    byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, judge })));
+    byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, judge, open: (one) => openDetail(one, context, { ...on, judge }, steps(one)) })));
     byId("sightings").hidden = found.hits.length === 0;
     byId("sighted").querySelector("[value=matches]").disabled = !found.calibrated;
     byId("sighted").value = found.calibrated && found.match ? "matches" : "all";
@@ -71,14 +72,24 @@ export function createResults(on) {
 
   const matches = (hit) => answer.threshold !== null && hit.distance <= answer.threshold;
 
-  function sightings() {
+  /** Results that the timeline shows. */
+  function sighted() {
     const which = byId("sighted").value;
-    const hits = answer.hits.filter((hit) => {
+    return answer.hits.filter((hit) => {
       const same = judged.get(hit.item.id);
       if (which === "confirmed") return same === true;
       return same !== false && (which === "all" || same === true || matches(hit));
     });
-    drawTimeline(hits, {
+  }
+
+  /** What the arrow keys step through from a result: sightings in order of time, or results where it has no time. */
+  function steps(hit) {
+    const times = sighted().filter((one) => one.item.time !== null).sort((a, b) => a.item.time - b.item.time);
+    return times.includes(hit) ? { order: times, named: "sighting" } : { order: answer.hits, named: "result" };
+  }
+
+  function sightings() {
+    drawTimeline(sighted(), {
       lit: (item, yes) => byId(`hit-${item.id}`)?.classList.toggle("lit", yes),
       open: (item) => {
         byId(`hit-${item.id}`).scrollIntoView({ block: "center" });

@@ -1,0 +1,94 @@
+"""Where the sources of rows may be read: inside folders that the operator named, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from unveil.errors import DataError
+from unveil.video.decode import is_address
+
+Missing = Literal["off", "live", "outside", "gone", "changed", "unreadable"]
+
+
+class SourceMissingError(DataError):
+    """The source of a row cannot be shown.
+
+    Args:
+        state: "off": the operator named no folder; "live": it was a stream; "outside": it lies in no named folder;
+            "gone": there is no such file; "changed": it shows something else; "unreadable": it is damaged.
+        message: the same for a person.
+    """
+
+    def __init__(self, state: Missing, message: str) -> None:
+        super().__init__(message)
+        self.state: Missing = state
+
+
+class SourceRoots:
+    """Folders that sources may be read from; links count by where they lead.
+
+    Args:
+        roots: the folders.
+
+    Raises:
+        DataError: one is no folder.
+    """
+
+    def __init__(self, roots: Sequence[Path] = ()) -> None:
+        for root in roots:
+            if not root.is_dir():
+                raise DataError(f"{root}: no such folder; name a folder with the sources of galleries")
+        self._roots = tuple(Path(os.path.realpath(root)) for root in roots)
+
+    def find(self, source: str) -> Path:
+        """Return the file, or folder of numbered images, that a row names as its source.
+
+        A relative path is looked for below each root.
+
+        Raises:
+            SourceMissingError: it may not be shown, or is not there.
+        """
+        if not self._roots:
+            raise SourceMissingError(
+                "off", "this server shows no sources: `unveil serve --sources FOLDER` names where they may be read"
+            )
+        if is_address(source):
+            raise SourceMissingError("live", "it was a live stream, of which nothing but the crops was kept")
+        named = Path(source)
+        places = [named] if named.is_absolute() else [root / named for root in self._roots if named.parts]
+        for path in places:
+            try:
+                real = Path(os.path.realpath(path))
+                self.check(real, source)
+                kind = real.stat().st_mode
+            except SourceMissingError:
+                if named.is_absolute():
+                    raise
+                continue
+            except (OSError, ValueError):  # not there, too long, or with a NUL in it
+                continue
+            if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
+                return real
+        raise SourceMissingError("gone", f"{_short(source)} is not there any more, or was moved")
+
+    def check(self, path: Path, source: str) -> None:
+        """Refuse a path that leads out of all roots.
+
+        Args:
+            path: what is to be read.
+            source: what errors call it.
+
+        Raises:
+            SourceMissingError: it does.
+        """
+        real = Path(os.path.realpath(path))
+        if not any(real.is_relative_to(root) for root in self._roots):
+            raise SourceMissingError("outside", f"{_short(source)} lies in no folder that this server may read")
+
+
+def _short(source: str) -> str:
+    return "/".join(source.split("/")[-2:])
