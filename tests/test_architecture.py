@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import unveil
+from unveil.cli.commands import COMMANDS, GROUPS
 
 SOURCE = Path(unveil.__file__).parent
 ROOT = Path(__file__).parents[1]
@@ -130,7 +131,19 @@ def test_methods_read_no_files_and_log_nothing_but_warnings():
         assert not calls & {"open", "Path", "print"}, path.name
 
 
-def test_the_command_line_imports_nothing_heavy_until_a_command_runs():
-    heavy = ("torch", "numba", "cv2", "matplotlib", "numpy", "PIL")
-    code = f"import unveil.cli, sys; print(','.join(m for m in {heavy} if m in sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == ""
+@pytest.mark.parametrize("words", [["--help"], ["search", "--help"], ["gallery", "--help"]], ids=" ".join)
+def test_help_imports_nothing_heavy_and_no_command_but_the_one_that_is_asked_about(words):
+    code = (
+        "import contextlib, io, sys; from unveil.cli import main\n"
+        f"sys.argv = ['unveil', *{words}]\n"
+        "with contextlib.redirect_stdout(io.StringIO()) as shown, contextlib.suppress(SystemExit): main()\n"
+        "assert 'Usage: unveil' in shown.getvalue(), shown.getvalue()\n"
+        "print(*sys.modules)"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(told.stdout.split())
+    heavy = "PIL av cv2 matplotlib numba numpy onnxruntime openvino scipy torch"
+    assert not loaded & set(heavy.split())
+    modules = {name: f"unveil.cli.{found.module}" for name, found in (COMMANDS | GROUPS).items()}
+    others = {module for name, module in modules.items() if name not in words}
+    assert not loaded & others

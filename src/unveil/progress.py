@@ -6,19 +6,10 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 T = TypeVar("T")
 SECONDS_BETWEEN_LINES = 10.0
@@ -59,8 +50,7 @@ def track_bytes(what: str) -> Iterator[Callable[[int, int | None], None]]:
     if not _shown:
         yield lambda done, total: None
     elif sys.stderr.isatty():
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+        with _progress("DownloadColumn", "TransferSpeedColumn") as bar:
             task = bar.add_task(what, total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
     else:
@@ -82,9 +72,18 @@ def _byte_lines(what: str) -> Callable[[int, int | None], None]:
 
 
 def _bar(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
-    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as bar:
+    with _progress("MofNCompleteColumn", "TimeElapsedColumn") as bar:
         yield from bar.track(items, total=total, description=what)
+
+
+def _progress(*columns: str) -> Progress:
+    """Return a live bar with these columns of rich between the bar and the time that is left."""
+    from rich import progress  # takes as long to load as the rest of `unveil --help`
+    from rich.console import Console
+
+    shown = [progress.TextColumn("{task.description}", markup=False), progress.BarColumn()]
+    shown += [getattr(progress, name)() for name in (*columns, "TimeRemainingColumn")]
+    return progress.Progress(*shown, console=Console(stderr=True), transient=True)
 
 
 def _lines(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:

@@ -9,7 +9,8 @@ from collections import defaultdict
 import pytest
 import typer
 
-from unveil.cli import app, help_panels
+from unveil.cli import app, application, help_panels
+from unveil.cli.commands import called
 
 PANELS = {value for name, value in vars(help_panels).items() if name.isupper() and name != "EXIT_CODES"}
 MAX_LOOSE = 8  # options of a command that are in no panel
@@ -69,6 +70,20 @@ def test_every_command_has_examples_that_it_takes(name):
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_says_what_its_exit_codes_mean(name):
     assert COMMANDS[name].epilog == help_panels.EXIT_CODES
+
+
+@pytest.mark.parametrize("words", [["--help"], [], ["--version"], ["trani"], ["search", "--help"], ["gallery", "lits"]])
+def test_importing_one_command_alone_changes_nothing_that_is_printed(words, capsys):
+    told = []
+    for only in (None, called(words)):
+        with pytest.raises(SystemExit) as end:
+            application(only)(words, prog_name="unveil")
+        told.append((end.value.code, *capsys.readouterr()))
+    assert told[0] == told[1] and any(told[0][1:])
+
+
+def test_the_command_that_is_called_is_found_among_options():
+    assert [called(words) for words in (["-q", "train", "bot"], ["--quiet"], [], ["traim"])] == ["train", "", "", ""]
 
 
 def test_the_panels_are_printed(capsys):

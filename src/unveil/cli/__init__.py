@@ -2,81 +2,47 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import logging
 import os
 import sys
-import traceback
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.logging import RichHandler
-from rich.markup import escape
 
 from unveil import __version__
-from unveil.cli import doctor, help_panels
-from unveil.cli.data import app as data
-from unveil.cli.data import occlude, parse
-from unveil.cli.gallery import app as gallery
-from unveil.cli.gallery import audit, serve
+from unveil.cli import help_panels
+from unveil.cli.commands import add_commands, called
 from unveil.cli.interrupts import end_as_ctrl_c
-from unveil.cli.models import (
-    ablate,
-    ablate_all,
-    adapt,
-    bench,
-    demo,
-    embed,
-    evaluate,
-    export,
-    methods,
-    pretrain,
-    robustness,
-    train,
-)
-from unveil.cli.models.catalogue import app as catalogue
-from unveil.cli.search import command as search
-from unveil.cli.world import app as world
 from unveil.errors import InterruptedRunError, UnveilError
 from unveil.progress import show_progress
 
 TRACEBACK = "UNVEIL_TRACEBACK"
 
-app = typer.Typer(
-    name="unveil",
-    help="Find a person again when the body is hidden and the clothes have changed.",
-    epilog=help_panels.EXIT_CODES,
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-)
-for _name, _command in {
-    "demo": demo,
-    "train": train,
-    "pretrain": pretrain,
-    "adapt": adapt,
-    "evaluate": evaluate,
-    "embed": embed,
-    "search": search,
-    "serve": serve,
-    "export": export,
-    "parse": parse,
-    "occlude": occlude,
-    "robustness": robustness,
-    "bench": bench,
-    "ablate": ablate,
-    "ablate-all": ablate_all,
-    "methods": methods,
-    "doctor": doctor,
-}.items():
-    app.command(_name, epilog=help_panels.EXIT_CODES)(_command.command)
-app.add_typer(data.app, name="data")
-app.add_typer(gallery.app, name="gallery")
-app.add_typer(audit.app, name="audit")
-app.add_typer(catalogue.app, name="models")
-app.add_typer(world.app, name="world")
+
+def __getattr__(name: str) -> Any:
+    """Give ``app``, the application with all commands, for what looks at them: help, docs, completion, tests."""
+    if name != "app":
+        raise AttributeError(f"module 'unveil.cli' has no attribute {name!r}")
+    return application(None)
+
+
+@functools.cache
+def application(only: str | None) -> typer.Typer:
+    """Return the application; see `unveil.cli.commands.add_commands`."""
+    app = typer.Typer(
+        name="unveil",
+        help="Find a person again when the body is hidden and the clothes have changed.",
+        epilog=help_panels.EXIT_CODES,
+        no_args_is_help=True,
+        rich_markup_mode="markdown",
+        pretty_exceptions_enable=False,
+    )
+    app.callback()(_setup)
+    add_commands(app, only)
+    return app
 
 
 def _version(asked: bool) -> None:
@@ -85,13 +51,15 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _setup(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log, only results.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
+    from rich.console import Console
+    from rich.logging import RichHandler
+
     show_progress(not quiet)
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
     level = logging.WARNING if quiet else logging.INFO
@@ -108,8 +76,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
     end_as_ctrl_c()
+    # Completion asks for the options of any command.
+    whole = any(name.endswith("_COMPLETE") for name in os.environ)
     try:
-        app()
+        application(None if whole else called(sys.argv[1:]))()
     except UnveilError as e:
         _fail(str(e), 130 if isinstance(e, InterruptedRunError) else 2)
     except KeyboardInterrupt:
@@ -121,6 +91,9 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> NoReturn:
+    from rich.console import Console
+    from rich.markup import escape
+
     Console(stderr=True).print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
     sys.exit(code)
 
@@ -131,6 +104,8 @@ def _unexpected(error: Exception) -> str:
         return f"the system refuses{where}: {error.strerror or error}"
     if isinstance(error, MemoryError):
         return "the memory of this machine does not suffice"
+    import traceback
+
     place = traceback.extract_tb(error.__traceback__)[-1]
     said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
     return (
