@@ -28,7 +28,7 @@ def test_a_fault_of_the_program_is_one_sentence_with_its_place(monkeypatch, caps
     def broken() -> None:
         raise error
 
-    monkeypatch.setattr("unveil.cli.app", broken)
+    monkeypatch.setattr("unveil.cli.application", lambda only: broken)
     monkeypatch.delenv(TRACEBACK, raising=False)
     with pytest.raises(SystemExit) as end:
         main()
@@ -44,7 +44,7 @@ def test_what_the_system_refuses_names_the_file(monkeypatch, capsys):
     def broken() -> None:
         raise PermissionError(13, "Permission denied", "/data/[x].csv")
 
-    monkeypatch.setattr("unveil.cli.app", broken)
+    monkeypatch.setattr("unveil.cli.application", lambda only: broken)
     with pytest.raises(SystemExit) as end:
         main()
     assert end.value.code == 2
