@@ -7,8 +7,8 @@ teacher (Tarvainen and Valpola, NeurIPS 2017; Ge et al., MMT, ICLR 2020) is what
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,8 +25,8 @@ from unveil.data.augment.pipeline import augment
 from unveil.data.samplers import pk_unique
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.methods.inference import embed_batches
-from unveil.models.camera_statistics import CameraStatistics
 from unveil.models.checkpoint import TrainedModel
+from unveil.models.embed import embed_by_camera
 from unveil.progress import track
 from unveil.recipe import AugmentSettings, OptimSettings
 from unveil.records import Batch, Embedding
@@ -62,6 +62,7 @@ def train_on_clusters(
     *,
     folder: Path,
     identity: str,
+    restart: bool = False,
 ) -> list[dict[str, float]]:
     """Train a model in place; it ends as its teacher.
 
@@ -71,7 +72,8 @@ def train_on_clusters(
         settings: see there.
         links: between units, by their numbers in ``crops``.
         folder: gets the state after each epoch; a killed run goes on from it, to the same bits.
-        identity: of base model, crops and settings; a state of others is refused.
+        identity: of base model, crops, links and settings; a state of others is refused.
+        restart: begin anew where the state is of others, in place of refusing it.
 
     Returns:
         What each epoch did: clusters, outliers (share of the units), loss.
@@ -90,14 +92,14 @@ def train_on_clusters(
         build_optimiser(model.method, OptimSettings(name="adamw", lr=settings.lr, weight_decay=5e-4)),
         WeightAverage(model.method, settings.teacher),
     )  # fmt: skip
-    history = _load(run, folder, identity)
+    history = _load(run, folder, identity, restart=restart)
     for epoch in range(run.epoch, settings.epochs):
         torch.manual_seed(settings.seed * 1000 + epoch)
         with run.teacher.applied(model.method):
             statistics = take_statistics(
                 model.method, crops, model.input, prior=settings.prior, seed=settings.seed + epoch
             )
-            embedding = embed_crops(model, crops, statistics)
+            embedding = embed_crops(dataclasses.replace(model, camera_statistics=statistics), crops)
         clusters = pseudo_labels(
             mean_of_units(embedding, units), known,
             radius=settings.radius, neighbours=settings.neighbours, smallest=settings.smallest,
@@ -124,20 +126,19 @@ def train_on_clusters(
     return history
 
 
-def embed_crops(
-    model: TrainedModel, crops: UnlabelledCrops, statistics: CameraStatistics | None, *, flip: bool = False
-) -> Embedding:
-    """Return the numpy embedding of crops in order, each with the statistics of its camera."""
-    parts, order = [], []
-    for camera in dict.fromkeys(crops.cameras):
-        rows = np.array([i for i, own in enumerate(crops.cameras) if own == camera])
-        batches = np.array_split(rows, max(1, -(-len(rows) // BATCH)))
-        shown = track(batches, f"embedding {len(rows)} crops")
-        ready = (crops.batch(part, model.input, model.device) for part in shown)
-        with statistics.of_camera(model.method, camera) if statistics else nullcontext():
-            parts.append(embed_batches(model.method, ready, flip=flip))
-        order.append(rows)
-    return Embedding.concatenate(parts).select(np.argsort(np.concatenate(order)))
+def embed_crops(model: TrainedModel, crops: UnlabelledCrops, *, flip: bool = False) -> Embedding:
+    """Return the numpy embedding of crops in order, each with the statistics of its camera where the model has them.
+
+    Args:
+        model: on any device.
+        crops: any.
+        flip: whether each crop is also seen mirrored.
+    """
+
+    def embed(rows: list[int]) -> Embedding:
+        return embed_batches(model.method, [crops.batch(np.array(rows), model.input, model.device)], flip=flip)
+
+    return embed_by_camera(model, crops.cameras, embed, size=BATCH, what=f"embedding {len(crops)} crops")
 
 
 def _train_epoch(run: _Run, epoch: int, labels: np.ndarray, proxies: Proxies, *, by_camera: bool) -> float:
@@ -187,7 +188,7 @@ def _save(run: _Run, history: list[dict[str, float]], folder: Path, identity: st
     write_state(folder / STATE, state)
 
 
-def _load(run: _Run, folder: Path, identity: str) -> list[dict[str, float]]:
+def _load(run: _Run, folder: Path, identity: str, *, restart: bool) -> list[dict[str, float]]:
     path = folder / STATE
     if not path.is_file():
         return []
@@ -201,8 +202,12 @@ def _load(run: _Run, folder: Path, identity: str) -> list[dict[str, float]]:
             history = list(state["history"])
     except Exception as e:  # a damaged file can make the unpickler raise anything
         raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it to start afresh") from None
+    if not same and restart:
+        log.warning("crops or feedback have changed since the run was stopped: it begins anew")
+        path.unlink()
+        return []
     if not same:
         raise CheckpointError(f"{path} belongs to another model, other crops or other settings: choose another --out")
     run.epoch, run.steps = epoch, steps
-    log.info("going on after epoch %d", epoch)
+    log.info("resuming after epoch %d", epoch)
     return history

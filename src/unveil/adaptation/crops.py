@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +16,16 @@ from unveil.data.augment.pipeline import normalise
 from unveil.data.fitting import CropSize
 from unveil.data.store.image_store import ImageStore, open_store
 from unveil.errors import DataError
+from unveil.gallery.search.query import people_on
 from unveil.models.card import Source
+from unveil.parsing.onnx_parser import OnnxParser
+from unveil.progress import track
 from unveil.recipe import InputSettings
 from unveil.records import Batch, Dataset, Sample
 
 log = logging.getLogger(__name__)
-FEWEST = 20
+MIN_CROPS = 20
+PARSED = 64  # crops that are looked at at a time
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class UnlabelledCrops:
         tracked: ``(N,)`` bool: the crop belongs to a tracklet.
         times: ``(N,)`` seconds, NaN where unknown.
         sources: where they come from.
+        unit_of: unit of a crop by ``NUMBER/KEY``, number of its dataset from 0 and key of the sample; crops that a
+            tracklet was thinned by have theirs too.
     """
 
     store: ImageStore
@@ -45,6 +51,7 @@ class UnlabelledCrops:
     tracked: np.ndarray
     times: np.ndarray
     sources: tuple[Source, ...]
+    unit_of: Mapping[str, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -76,7 +83,13 @@ class UnlabelledCrops:
 
     @classmethod
     def open(
-        cls, datasets: Sequence[Dataset], size: CropSize, *, per_tracklet: int, cache: Path | None = None
+        cls,
+        datasets: Sequence[Dataset],
+        size: CropSize,
+        *,
+        per_tracklet: int,
+        cache: Path | None = None,
+        parser: OnnxParser | None = None,
     ) -> UnlabelledCrops:
         """Decode crops; of a dataset with a training part only that.
 
@@ -85,9 +98,10 @@ class UnlabelledCrops:
             size: of the model's input.
             per_tracklet: crops of one tracklet that are kept, evenly spread over it.
             cache: folder of the image stores.
+            parser: crops on which it sees nobody are left out; ``None`` takes every crop.
 
         Raises:
-            DataError: there are fewer than `FEWEST` different crops, or two datasets name different cameras alike.
+            DataError: there are fewer than `MIN_CROPS` different crops, or two datasets name different cameras alike.
         """
         _refuse_shared_cameras(datasets)
         samples = [
@@ -102,11 +116,20 @@ class UnlabelledCrops:
         rows = np.array(sorted(first.values()))
         if len(rows) < len(store):
             log.info("%d crops are exact duplicates of others and left out", len(store) - len(rows))
-        if len(rows) < FEWEST:
-            raise DataError(f"{len(rows)} different crops are too few to adapt to: expected at least {FEWEST}")
+        different = len(rows)
+        if parser is not None:
+            rows = rows[_with_person(store, rows, parser)]
+        if len(rows) < different:
+            log.warning("%d crops without a person are left out", different - len(rows))
+        if len(rows) < MIN_CROPS:
+            raise DataError(
+                f"{len(rows)} different crops are too few to adapt to: expected at least {MIN_CROPS} (of a tracklet "
+                f"at most {per_tracklet} count{_nobody(different - len(rows))})"
+            )
         kept = [store.samples[row] for row in rows]
         names: dict[str, int] = {}
         units = np.array([names.setdefault(s.tracklet or f"crop {s.key}", len(names)) for s in kept])
+        unit_of = {key: names[unit] for key, unit in _units(datasets).items() if unit in names}
         return cls(
             store,
             rows,
@@ -115,7 +138,32 @@ class UnlabelledCrops:
             np.array([s.tracklet is not None for s in kept]),
             np.array([np.nan if s.time is None else s.time for s in kept]),
             tuple(Source(name=d.name, hash=d.hash, images=len(d.train or d.samples), persons=0) for d in datasets),
+            unit_of,
         )
+
+
+def _with_person(store: ImageStore, rows: np.ndarray, parser: OnnxParser) -> np.ndarray:
+    batches = [rows[start : start + PARSED] for start in range(0, len(rows), PARSED)]
+    shown = track(batches, f"looking for people on {len(rows)} crops")
+    return np.concatenate([people_on(list(np.asarray(store.images[batch])), parser) for batch in shown])
+
+
+def _nobody(count: int) -> str:
+    return f"; {count} show no person" if count else ""
+
+
+def _units(datasets: Sequence[Dataset]) -> dict[str, str]:
+    """Return the name of the unit of every crop, by number of its dataset and key."""
+    return {
+        f"{number}/{s.key}": f"crop {number}/{s.key}" if s.tracklet is None else _tracklet(number, s)
+        for number, dataset in enumerate(datasets)
+        for s in dataset.train or dataset.samples
+    }
+
+
+def _tracklet(number: int, sample: Sample) -> str:
+    # A tracklet is of one camera, whatever else has its label.
+    return f"{number}/{sample.camera}/{sample.tracklet}"
 
 
 def _thinned(dataset: Dataset, number: int, per_tracklet: int) -> list[Sample]:
@@ -127,8 +175,7 @@ def _thinned(dataset: Dataset, number: int, per_tracklet: int) -> list[Sample]:
         if sample.tracklet is None:
             out.append(bare)
         else:
-            # A tracklet is of one camera, whatever else has its label.
-            label = f"{number}/{sample.camera}/{sample.tracklet}"
+            label = _tracklet(number, sample)
             by_tracklet.setdefault(label, []).append(dataclasses.replace(bare, tracklet=label))
     for crops in by_tracklet.values():
         if all(crop.time is not None for crop in crops):

@@ -9,12 +9,13 @@ import numpy as np
 
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.links import seen_together
-from unveil.adaptation.pseudo_labels import mean_of_units
+from unveil.adaptation.pseudo_labels import Links, mean_of_units
 from unveil.evaluation.bootstrap import intervals
 from unveil.evaluation.distances import distance_matrix
 from unveil.records import Embedding
 
-FEWEST = 10
+MIN_TRACKLETS = 10
+MIN_PAIRS = 5  # confirmed, and as many rejected ones
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Test:
 
 
 def make_test(crops: UnlabelledCrops) -> Test | None:
-    """Return the test that the tracklets of crops allow; None where there are fewer than `FEWEST` of two crops.
+    """Return the test that the tracklets of crops allow; None where there are fewer than `MIN_TRACKLETS` of two crops.
 
     Rivals are tracklets that were seen at the same time by the same camera, who are other people for certain; where
     most tracklets have none, all tracklets.
@@ -69,7 +70,7 @@ def make_test(crops: UnlabelledCrops) -> Test | None:
         units.append(int(unit))
         chosen.append(ordered)
         halves.append(np.where(np.arange(len(own)) < len(own) // 2, half, half + 1))
-    if len(units) < FEWEST:
+    if len(units) < MIN_TRACKLETS:
         return None
     number = {unit: i for i, unit in enumerate(units)}
     together = np.zeros((len(units), len(units)), bool)
@@ -87,15 +88,44 @@ def compare(test: Test, before: Embedding, after: Embedding) -> dict[str, Any]:
     figures: dict[str, Any] = {"tracklets": len(test), "among": test.about}
     first, second = test.answers(before), test.answers(after)
     for name, old, new in zip(("rank1", "mrr"), first, second, strict=True):
-        low, high = intervals(100 * (new - old))[0]
-        figures[name] = {
-            "before": round(100 * float(old.mean()), 2),
-            "after": round(100 * float(new.mean()), 2),
-            "difference": [round(float(low), 2), round(float(high), 2)],
-        }
+        figures[name] = _change(old, new)
     return figures
 
 
+def compare_feedback(links: Links, before: Embedding, after: Embedding) -> dict[str, Any] | None:
+    """Return how many rejected pairs are farther apart than a confirmed one, before and after, in percent.
+
+    That is the area under the ROC curve; one half, 50 %, is chance.
+
+    Args:
+        links: confirmed (must) and rejected (cannot) pairs, as rows of the embeddings.
+        before: of units, as numpy arrays.
+        after: of the same units.
+
+    Returns:
+        ``None`` where there are fewer than `MIN_PAIRS` of a kind.
+    """
+    if min(len(links.must), len(links.cannot)) < MIN_PAIRS:
+        return None
+    shares = []
+    for units in (before, after):
+        distances = distance_matrix(units, units)
+        confirmed, rejected = (distances[pairs[:, 0], pairs[:, 1]] for pairs in (links.must, links.cannot))
+        farther = (rejected[None] > confirmed[:, None]) + 0.5 * (rejected[None] == confirmed[:, None])
+        shares.append(farther.mean(axis=1))
+    return {"confirmed": len(links.must), "rejected": len(links.cannot), "auc": _change(*shares)}
+
+
 def is_worse(figures: dict[str, Any]) -> bool:
-    """Whether the mean reciprocal rank fell."""
-    return bool(figures) and figures["mrr"]["after"] < figures["mrr"]["before"]
+    """Whether the mean reciprocal rank fell; without tracklets to judge by, whether feedback is answered worse."""
+    told = figures.get("mrr") or figures.get("feedback", {}).get("auc")
+    return told is not None and told["after"] < told["before"]
+
+
+def _change(old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
+    low, high = intervals(100 * (new - old))[0]
+    return {
+        "before": round(100 * float(old.mean()), 2),
+        "after": round(100 * float(new.mean()), 2),
+        "difference": [round(float(low), 2), round(float(high), 2)],
+    }

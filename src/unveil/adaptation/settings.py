@@ -29,6 +29,7 @@ class AdaptSettings:
         crops_per_tracklet: at most so many, evenly spread, since neighbours in a film are near-duplicates.
         prior: crops whose weight the statistics of all cameras have in those of one.
         held_out: share of the tracklets that are not learnt from, to judge by, in [0, 0.5].
+        hold_out_cameras: share of the cameras that are not learnt from, to see what happens on others, in [0, 0.5].
         seed: of sampling, augmentation and which tracklets are held out.
     """
 
@@ -46,6 +47,7 @@ class AdaptSettings:
     crops_per_tracklet: int = 8
     prior: int = 50
     held_out: float = 0.2
+    hold_out_cameras: float = 0.0
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -56,6 +58,7 @@ class AdaptSettings:
             ("epochs", 1, 1000), ("lr", 1e-8, 1), ("persons", 2, 1024), ("images", 2, 1024), ("radius", 0.01, 0.99),
             ("neighbours", 1, 1000), ("smallest", 2, 1000), ("temperature", 1e-3, 10), ("momentum", 0, 0.999),
             ("teacher", 0, 0.9999), ("crops_per_tracklet", 2, 10_000), ("prior", 0, 1_000_000), ("held_out", 0, 0.5),
+            ("hold_out_cameras", 0, 0.5),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:
                 raise UnveilError(f"{name}: expected {low} to {high}, got {getattr(self, name)}")

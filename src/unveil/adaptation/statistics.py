@@ -16,11 +16,11 @@ from unveil.recipe import InputSettings
 
 log = logging.getLogger(__name__)
 BATCH = 64
-FEWEST = 16  # crops in a batch whose variance means something
+MIN_CROPS = 16  # crops in a batch whose variance means something
 
 
 def take_statistics(
-    method: Method, crops: UnlabelledCrops, size: InputSettings, *, prior: int, seed: int
+    method: Method, crops: UnlabelledCrops, size: InputSettings, *, prior: int, seed: int, by_camera: bool = True
 ) -> CameraStatistics:
     """Give a method the statistics of all crops together, and return those of each camera.
 
@@ -33,24 +33,26 @@ def take_statistics(
         size: the model's input.
         prior: crops.
         seed: which crops meet in a batch.
+        by_camera: whether those of each camera are measured too; without, none are returned.
     """
     rng = np.random.default_rng([seed, 1])
     together = _measured(method, crops, rng.permutation(len(crops)), size, "statistics of all cameras")
     write_statistics(method, *together)
     means, variances = [], []
-    for camera in crops.known_cameras:
+    cameras = crops.known_cameras if by_camera else ()
+    for camera in cameras:
         own = np.array([i for i, label in enumerate(crops.cameras) if label == camera])
-        share = len(own) / (len(own) + prior) if len(own) >= FEWEST else 0.0
+        share = len(own) / (len(own) + prior) if len(own) >= MIN_CROPS else 0.0
         if share:
             mean, variance = _measured(method, crops, rng.permutation(own), size, f"statistics of camera {camera}")
         else:
-            log.warning("camera %s has %d crops, fewer than %d: it keeps those of all", camera, len(own), FEWEST)
+            log.warning("camera %s has %d crops, fewer than %d: it keeps those of all", camera, len(own), MIN_CROPS)
             mean, variance = together
         means.append(together[0].lerp(mean, share))
         variances.append(together[1].lerp(variance, share))
     empty = together[0].new_empty(0, len(together[0]))
     return CameraStatistics(
-        crops.known_cameras,
+        cameras,
         torch.stack(means) if means else empty,
         torch.stack(variances) if variances else empty,
     )

@@ -54,9 +54,11 @@ def calibrate_gallery(
         seed: of what is drawn.
 
     Raises:
-        DataError: too few pairs, or the file names rows that are not there.
+        DataError: too few pairs, the file names rows that are not there, or the gallery was switched to another model
+            meanwhile.
     """
     found: dict[Mode, Calibration] = {}
+    generation = store.info(name).generation
     for mode in modes:
         if isinstance(source, Path):
             pairs = listed_pairs(store, name, source, mode)
@@ -66,7 +68,10 @@ def calibrate_gallery(
             pairs = judged_pairs(store, name, mode)
         found[mode] = calibration.calibrate(pairs, method, false_alarms, seed)
     for mode, fitted in found.items():
-        store.set_calibration(name, calibration.stored(store.info(name), mode, fitted))
+        info = store.info(name)
+        if info.generation != generation:
+            raise DataError(f"gallery {name!r} was switched to another model while it was calibrated: calibrate again")
+        store.set_calibration(name, calibration.stored(info, mode, fitted))
     return found
 
 
@@ -129,6 +134,24 @@ def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
     Raises:
         DataError: nothing was judged, or, before distances were kept, no query has a confirmed row and another one.
     """
+    pairs, asked = judged_rows(store, name), store.judged_distances(name, mode)
+    if not pairs and not asked:
+        raise DataError(
+            f"gallery {name!r}: no feedback to calibrate on: confirm and reject results of searches, on the page or "
+            "over HTTP"
+        )
+    searches = {query for query, *_ in store.judgements(name)}
+    source = f"judgements on {len(searches)} searches"
+    rows = _pairs(store, name, mode, pairs, source)
+    return Pairs(
+        np.concatenate([[distance for *_, distance in asked], rows.distances]),
+        np.concatenate([np.array([same for _, same, _ in asked], bool), rows.same]),
+        np.concatenate([np.array([query for query, *_ in asked], str), rows.groups]), None, source,
+    )  # fmt: skip
+
+
+def judged_rows(store: Store, name: str) -> list[tuple[int, int, bool, str]]:
+    """Return the pairs of rows that judgements imply: two rows, whether they show one person, and the search's hash."""
     said: dict[str, dict[int, bool]] = {}
     for query, item, is_same in store.judgements(name):
         said.setdefault(query, {})[item] = is_same
@@ -138,19 +161,7 @@ def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
         rejected = [row for row, is_same in rows.items() if not is_same]
         pairs += [(a, b, True, query) for a, b in combinations(confirmed, 2)]
         pairs += [(a, b, False, query) for a, b in product(confirmed, rejected)]
-    asked = store.judged_distances(name, mode)
-    if not pairs and not asked:
-        raise DataError(
-            f"gallery {name!r}: no feedback to calibrate on: confirm and reject results of searches, on the page or "
-            "over HTTP"
-        )
-    source = f"judgements on {len(said)} searches"
-    rows = _pairs(store, name, mode, pairs[:MAX_PAIRS], source)
-    return Pairs(
-        np.concatenate([[distance for *_, distance in asked], rows.distances]),
-        np.concatenate([np.array([same for _, same, _ in asked], bool), rows.same]),
-        np.concatenate([np.array([query for query, *_ in asked], str), rows.groups]), None, source,
-    )  # fmt: skip
+    return pairs[:MAX_PAIRS]
 
 
 def listed_pairs(store: Store, name: str, path: Path, mode: Mode = "same") -> Pairs:

@@ -31,6 +31,7 @@ class Space:
         input: preprocessing of the model, as its card has it.
         model: name of the model that the gallery was made with; "" in galleries from before names were kept.
         licence: of its weights.
+        source: path or name of its weights, where a gallery was switched to it; "" elsewhere.
     """
 
     fingerprint: str
@@ -41,6 +42,7 @@ class Space:
     input: Mapping[str, Any] = field(default_factory=dict)
     model: str = ""
     licence: str = ""
+    source: str = ""
 
     @property
     def identity(self) -> ModelIdentity:
@@ -141,6 +143,42 @@ class Filter:
 
 
 @dataclass(frozen=True)
+class Standby:
+    """A second model of a gallery, whose vectors are made or kept beside those that answer.
+
+    Args:
+        space: its embedding space, of the same shape as the gallery's.
+        model: path or name of its weights.
+        kept: whether its vectors have answered before, so that the switch can be undone.
+    """
+
+    space: Space
+    model: str
+    kept: bool = False
+
+
+@dataclass(frozen=True)
+class DerivedModel:
+    """A model that was adapted to rows of a gallery, and is derived from these people's data.
+
+    Args:
+        fingerprint: of the model.
+        model: path of its weights.
+        last: greatest id of the rows that it could learn from.
+        crops: how many it learnt from.
+        removed: crops up to that id that were removed from the gallery since.
+        created: seconds since the epoch.
+    """
+
+    fingerprint: str
+    model: str
+    last: int
+    crops: int
+    removed: int = 0
+    created: float = 0.0
+
+
+@dataclass(frozen=True)
 class GalleryInfo:
     """What is known of a gallery without reading its rows.
 
@@ -156,6 +194,8 @@ class GalleryInfo:
         keep: seconds after which rows expire; ``None`` keeps them.
         calibration: see `unveil.gallery.scoring.calibration`; ``None`` when nobody calibrated it.
         created: seconds since the epoch.
+        generation: another number after every switch to another model's vectors.
+        standby: the second model, where there is one.
     """
 
     name: str
@@ -169,6 +209,8 @@ class GalleryInfo:
     keep: float | None = None
     calibration: Mapping[str, Any] | None = None
     created: float = 0.0
+    generation: int = field(default=0, kw_only=True)
+    standby: Standby | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)

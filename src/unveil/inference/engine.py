@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -48,18 +48,32 @@ class Engine:
         run: takes ``(n, H, W, 3)`` uint8 and returns vectors ``(n, E, D)`` and visibility ``(n, E)`` float32.
         name: what people call the model.
         batch: crops at a time.
+        cameras: that the model is adapted to, where ``run`` can embed as for one of them; an exported graph has the
+            statistics of all cameras together.
+        of_camera: lets ``run`` embed as for crops of one of these cameras within a block.
     """
 
-    def __init__(self, kind: Kind, metadata: Metadata, run: Run, *, name: str = "model", batch: int = BATCH) -> None:
+    def __init__(
+        self,
+        kind: Kind,
+        metadata: Metadata,
+        run: Run,
+        *,
+        name: str = "model",
+        batch: int = BATCH,
+        cameras: tuple[str, ...] = (),
+        of_camera: Callable[[str | None], AbstractContextManager[None]] | None = None,
+    ) -> None:
         self.kind = kind
         self.metadata = metadata
         self.name = name
         self.batch = batch
         self.crop_size: CropSize = metadata.space.crop_size
         self.test_parsing = None
-        self.cameras: tuple[str, ...] = ()  # an exported graph has the statistics of all cameras together
+        self.cameras = cameras
         self._run = run
-        self._lock = threading.Lock()
+        self._of_camera = of_camera
+        self._lock = threading.RLock()
 
     @property
     def fingerprint(self) -> str:
@@ -76,18 +90,19 @@ class Engine:
         """Names, dimension, metric and weights of the vectors, and the preprocessing."""
         return self.metadata.space
 
-    def embed(self, images: Sequence[Picture]) -> Embedding:
+    def embed(self, images: Sequence[Picture], *, cameras: Sequence[str | None] | None = None) -> Embedding:
         """Return the numpy embedding of crops of any size, in order.
 
         Args:
             images: each one ``(H, W, 3)`` uint8 RGB, an image of Pillow, or the path of a file.
+            cameras: label of each crop's camera, ``None`` where it is unknown.
 
         Raises:
             ValueError: something is no image.
             ImageError: a file cannot be read.
         """
         arrays = [_array(image, number) for number, image in enumerate(images)]
-        return embed_images(self, arrays) if arrays else self._nothing()
+        return embed_images(self, arrays, cameras=cameras) if arrays else self._nothing()
 
     def embed_crops(self, crops: np.ndarray, parsing: np.ndarray | None = None, /) -> Embedding:
         """Return the embedding of crops that have the right size; see `unveil.models.embedder.Embedder`."""
@@ -96,9 +111,14 @@ class Engine:
             vectors, visibility = self._run(np.ascontiguousarray(crops))
         return Embedding(vectors, visibility, info.names, info.metric, info.weights)
 
-    def of_camera(self, camera: str | None, /) -> AbstractContextManager[None]:
-        """Change nothing: the graph has the statistics of all cameras together."""
-        return nullcontext()
+    @contextmanager
+    def of_camera(self, camera: str | None, /) -> Iterator[None]:
+        """Embed as for crops of a camera within a block, where the model is adapted to it; other threads wait."""
+        if self._of_camera is None or camera not in self.cameras:
+            yield
+            return
+        with self._lock, self._of_camera(camera):
+            yield
 
     def _nothing(self) -> Embedding:
         info = self.space_info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -9,6 +10,8 @@ from unveil.errors import RecipeError
 from unveil.inference.engine import Engine, Kind
 from unveil.models.embedder import Embedder
 from unveil.models.locate import Located, locate
+
+log = logging.getLogger(__name__)
 
 
 def load_engine(model: Path | str, kind: str = "auto", threads: int | None = None) -> Engine:
@@ -18,7 +21,8 @@ def load_engine(model: Path | str, kind: str = "auto", threads: int | None = Non
         model: a model file or the folder of a run; ``unveil:NAME``; the name of an installed model; an exported file
             (``.onnx``, ``.xml``), which needs no PyTorch; or a model of another project with its card beside it.
         kind: "torch", "onnx", "openvino", or "auto": the fastest that is installed and agrees with PyTorch, measured
-            once and remembered in the cache; on a machine with a GPU that PyTorch can use, "torch".
+            once and remembered in the cache; on a machine with a GPU that PyTorch can use, and for a model with
+            statistics of cameras, which only PyTorch tells apart, "torch".
         threads: threads of one inference; all cores by default.
 
     Raises:
@@ -37,8 +41,15 @@ def load_engine(model: Path | str, kind: str = "auto", threads: int | None = Non
 
     device = pick_device("auto")
     trained = load_model(found.source, device)
-    if kind == "torch" or (kind == "auto" and device.type != "cpu"):
+    if kind == "auto" and trained.cameras:
+        log.info("%s has statistics of %d cameras: PyTorch runs it", trained.name, len(trained.cameras))
+    if kind == "torch" or (kind == "auto" and (device.type != "cpu" or trained.cameras)):
         return torch_engine(trained, threads)
+    if trained.cameras:
+        log.warning(
+            "%s has statistics of %d cameras, which %s does not tell apart: it embeds every crop with those of all of "
+            "them together", trained.name, len(trained.cameras), kind,
+        )  # fmt: skip
     return chosen_engine(load_model(found.source) if device.type != "cpu" else trained, cast(Any, kind), threads)
 
 

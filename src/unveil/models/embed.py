@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -58,35 +58,64 @@ def embed_samples(
     return embedding, store
 
 
-def embed_images(model: Embedder, images: Sequence[np.ndarray], batch_size: int | None = None) -> Embedding:
+def embed_images(
+    model: Embedder,
+    images: Sequence[np.ndarray],
+    batch_size: int | None = None,
+    *,
+    cameras: Sequence[str | None] | None = None,
+) -> Embedding:
     """Return the numpy embedding of crops ``(h, w, 3)`` uint8 RGB of any sizes, at least one, in order.
 
     Args:
         model: any model.
         images: the crops.
         batch_size: crops at a time; the model's own choice by default.
+        cameras: label of each crop's camera, ``None`` where it is unknown.
     """
-    size = batch_size or model.batch
-    fitted = (
-        np.stack([fit_image(image, model.crop_size) for image in images[start : start + size]])
-        for start in range(0, len(images), size)
-    )
-    return Embedding.concatenate([model.embed_crops(crops) for crops in fitted])
+
+    def embed(rows: Sequence[int]) -> Embedding:
+        return model.embed_crops(np.stack([fit_image(images[row], model.crop_size) for row in rows]))
+
+    return embed_by_camera(model, cameras or [None] * len(images), embed, size=batch_size or model.batch)
+
+
+def embed_by_camera(
+    model: Embedder,
+    cameras: Sequence[str | None],
+    embed: Callable[[list[int]], Embedding],
+    *,
+    size: int,
+    what: str | None = None,
+) -> Embedding:
+    """Embed crops batch by batch, those of a camera together where the model is adapted to it; return them in order.
+
+    Args:
+        model: any model.
+        cameras: label of each crop's camera, ``None`` where it is unknown.
+        embed: embeds the crops of some rows, ascending.
+        size: crops at a time.
+        what: what progress is shown as; none by default.
+    """
+    known = set(model.cameras)
+    labels = [camera if camera in known else None for camera in cameras]
+    groups: dict[str | None, list[int]] = {}
+    for row, label in enumerate(labels):
+        groups.setdefault(label, []).append(row)
+    batches = [(label, rows[i : i + size]) for label, rows in groups.items() for i in range(0, len(rows), size)]
+    parts = []
+    for label, rows in track(batches, what) if what else batches:
+        with model.of_camera(label):
+            parts.append(embed(rows))
+    order = np.argsort(np.concatenate([rows for _, rows in batches]))
+    return Embedding.concatenate(parts).select(order)
 
 
 def _embed(model: Embedder, store: ImageStore, size: int) -> Embedding:
-    """Embed a store, the crops of a camera together where the model is adapted to it."""
-    known = set(model.cameras)
-    cameras = [sample.camera if sample.camera in known else None for sample in store.samples]
-    groups = {camera: [row for row, own in enumerate(cameras) if own == camera] for camera in dict.fromkeys(cameras)}
-    batches = [(camera, rows[i : i + size]) for camera, rows in groups.items() for i in range(0, len(rows), size)]
-    parts = []
-    for camera, rows in track(batches, f"embedding {len(store.samples)} crops"):
+    def embed(rows: list[int]) -> Embedding:
         # One run of rows is read as a slice of the file, not gathered row by row.
         taken = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows
-        with model.of_camera(camera):
-            parts.append(
-                model.embed_crops(store.images[taken], None if store.parsing is None else store.parsing[taken])
-            )
-    order = np.argsort(np.concatenate([rows for _, rows in batches]))
-    return Embedding.concatenate(parts).select(order)
+        return model.embed_crops(store.images[taken], None if store.parsing is None else store.parsing[taken])
+
+    cameras = [sample.camera for sample in store.samples]
+    return embed_by_camera(model, cameras, embed, size=size, what=f"embedding {len(cameras)} crops")

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from unveil.gallery.records import Filter, GalleryInfo, Item
+from unveil.gallery.scoring.calibration import out_of_date
 from unveil.server.tokens import Role
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
@@ -158,7 +159,7 @@ class GalleryOut(BaseModel):
         """Describe a gallery to clients."""
         return GalleryOut(
             name=info.name, crops=info.crops, tracklets=info.tracklets, cameras=list(info.cameras),
-            start=info.start, end=info.end, calibrated=info.calibration is not None,
+            start=info.start, end=info.end, calibrated=info.calibration is not None and not out_of_date(info),
             searchable=info.space.fingerprint == fingerprint, parts=list(info.space.names), keep=info.keep,
         )  # fmt: skip
 

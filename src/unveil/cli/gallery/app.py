@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from unveil.cli import help_panels
+from unveil.cli.gallery import adapt as gallery_adapt
 from unveil.cli.gallery import add as gallery_add
 from unveil.cli.gallery import backup as gallery_backup
 from unveil.cli.gallery import calibrate as gallery_calibrate
@@ -57,6 +58,7 @@ def stats(name: Name, store: StoreOption = None, folder: FolderOption = None, as
     **Example:** `unveil gallery stats station`
     """
     from unveil.gallery.records import Filter
+    from unveil.gallery.scoring import calibration
 
     with opened(store, folder) as found:
         info = found.info(name)
@@ -64,6 +66,7 @@ def stats(name: Name, store: StoreOption = None, folder: FolderOption = None, as
             camera: {rows: len(found.ids(name, Filter(cameras=(camera,), rows=rows))) for rows in ("crop", "tracklet")}
             for camera in info.cameras
         }
+        derived = found.derived(name)
         shown = {f"{share:.2f}": len(found.ids(name, Filter(min_visible=share))) for share in (0.25, 0.5, 0.75)}
     told = _told(info) | {
         "searched": {camera: counts["tracklet"] for camera, counts in cameras.items()},
@@ -73,6 +76,11 @@ def stats(name: Name, store: StoreOption = None, folder: FolderOption = None, as
         "dimension": info.space.dimension,
         "metric": info.space.metric,
         "input": dict(info.space.input),
+        "calibration_out_of_date": calibration.out_of_date(info),
+        "second_model": _second(info),
+        "models_adapted_to_it": [
+            f"{m.fingerprint} ({m.model}): {m.crops} crops, {m.removed} of them deleted since" for m in derived
+        ],
     }
     if as_json:
         typer.echo(json.dumps(told, indent=2))
@@ -102,6 +110,7 @@ def verify(name: Name, store: StoreOption = None, folder: FolderOption = None, a
     raise typer.Exit(1 if wrong else 0)
 
 
+app.command("adapt", epilog=help_panels.EXIT_CODES)(gallery_adapt.command)
 app.command("calibrate", epilog=help_panels.EXIT_CODES)(gallery_calibrate.command)
 app.command("backup", epilog=help_panels.EXIT_CODES)(gallery_backup.backup)
 app.command("restore", epilog=help_panels.EXIT_CODES)(gallery_backup.restore)
@@ -113,6 +122,8 @@ app.command("export", epilog=help_panels.EXIT_CODES)(gallery_rows.export)
 
 def _told(info: Any) -> dict[str, Any]:
     """Return what is known of a gallery, in words for people and programs."""
+    from unveil.gallery.scoring import calibration
+
     told = asdict(info)
     return {
         "name": told["name"],
@@ -122,10 +133,18 @@ def _told(info: Any) -> dict[str, Any]:
         "start": _moment(told["start"]),
         "end": _moment(told["end"]),
         "keep_seconds": told["keep"],
-        "calibrated": bool(told["calibration"]),
+        "calibrated": bool(told["calibration"]) and not calibration.out_of_date(info),
         "fingerprint": told["space"]["fingerprint"],
         "created": _moment(told["created"]),
     }
+
+
+def _second(info: Any) -> str | None:
+    """Return which other model's vectors are kept or made, in words."""
+    if info.standby is None:
+        return None
+    what = "kept, so that the switch can be undone" if info.standby.kept else "being made"
+    return f"{info.standby.space.fingerprint} ({info.standby.model}): its vectors are {what}"
 
 
 def _moment(seconds: float | None) -> str | float | None:

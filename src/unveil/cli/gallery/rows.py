@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -18,9 +18,10 @@ from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
+from unveil.gallery.derived import touched
 
 if TYPE_CHECKING:
-    from unveil.gallery.records import Filter
+    from unveil.gallery.records import DerivedModel, Filter
     from unveil.gallery.store.protocol import Store
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
@@ -92,12 +93,16 @@ def delete(
         if not yes and count:
             _ask(f"{count} rows of {name!r}" if where else f"gallery {name!r} with {count} rows")
         with _audited(found, "delete", name, why=why, details={"where": _words(where), "rows": count}) as outcome:
+            learnt = found.derived(name)
             gone = found.drop(name) if where is None else found.delete(name, where) if count else 0
             outcome["deleted"] = gone
+            against = learnt if where is None else touched(learnt, found.derived(name))
+            outcome |= {"learnt_by": [model.fingerprint for model in against]} if against else {}
     if as_json:
         typer.echo(json.dumps({"gallery": name, "deleted": gone}))
     else:
         typer.echo(f"{gone} rows deleted from {name}" if count else f"no row of {name} is meant: nothing was deleted")
+    _warn_of(against)
     absent = sorted(set(rows or ()) - set(() if meant is None else meant.tolist()))
     for row in absent:
         typer.echo(f"row {row} is not there, or the other conditions leave it out", err=True)
@@ -141,7 +146,11 @@ def expire(
                 f"{datetime.fromtimestamp(now, UTC):%Y-%m-%d %H:%M} UTC)"
             )
         with _audited(found, "expire", name, details={"rows": count}) as outcome:
+            learnt = found.derived(name)
             outcome["expired"] = gone = found.expire(name, now)
+            against = touched(learnt, found.derived(name))
+            outcome |= {"learnt_by": [model.fingerprint for model in against]} if against else {}
+    _warn_of(against)
     typer.echo(json.dumps({"gallery": name, "expired": gone}) if as_json else f"{gone} rows expired from {name}")
 
 
@@ -183,6 +192,15 @@ def export(
             count = write_listing(all_items(found, name, where), out, pictures, _as_it_is if faces else _blurred())
             outcome["rows"] = count
     typer.echo(json.dumps({"file": str(out), "rows": count}) if as_json else f"{count} rows in {out}")
+
+
+def _warn_of(models: Sequence[DerivedModel]) -> None:
+    for model in models:
+        typer.echo(
+            f"model {model.fingerprint} ({model.model}) learnt from crops that are deleted now; docs/operator.md says "
+            "what that asks of you",
+            err=True,
+        )
 
 
 def _as_it_is(jpeg: bytes) -> bytes:

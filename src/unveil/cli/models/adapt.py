@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unveil.cli import help_panels
+from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
+from unveil.cli.models.judged import judged_lines
+from unveil.gallery.audit import audited, user
+
+if TYPE_CHECKING:
+    from unveil.adaptation.gallery_crops import GalleryCrops
+    from unveil.adaptation.links import FeedbackPair
+    from unveil.records import Dataset
+
+GALLERY = "gallery:"
 
 
 def command(
@@ -16,7 +27,8 @@ def command(
     data: Annotated[
         list[str],
         typer.Argument(
-            help="Crops: a folder, a manifest (.csv) with camera, tracklet and time where known, name:root."
+            help="Crops: a folder, a manifest (.csv) with camera, tracklet and time where known, name:root, or "
+            "gallery:NAME."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the adapted model.", rich_help_panel=help_panels.OUTPUT)] = Path(
@@ -30,50 +42,86 @@ def command(
     neighbours: Annotated[
         int, typer.Option(help="Nearest crops that are looked at; about as many as there are of a person.")
     ] = 20,
-    held_out: Annotated[float, typer.Option(help="Share of the tracklets to judge by, not learnt from.")] = 0.2,
+    held_out: Annotated[
+        float, typer.Option(help="Share of tracklets and of searches with feedback to judge by, not learnt from.")
+    ] = 0.2,
+    hold_out_cameras: Annotated[
+        float, typer.Option(help="Share of the cameras not learnt from, to see what happens on others.")
+    ] = 0.0,
+    skip_person_check: Annotated[
+        bool, typer.Option("--skip-person-check", help="Take crops on which no person is detected.")
+    ] = False,
     keep_worse: Annotated[bool, typer.Option(help="Write the model even if it finds less than before.")] = False,
     seed: Annotated[int, typer.Option(help="Of sampling and augmentation.")] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...", rich_help_panel=help_panels.EXECUTION)] = "auto",
     cache: Annotated[
         Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
     ] = None,
+    store: StoreOption = None,
+    folder: FolderOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print what was done as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
     """Adapt a model to cameras from crops that nobody labelled.
 
-    Crops of one tracklet are one person; tracklets that one camera saw at the same time are two. A share of the
-    tracklets is held out: one half of each must find the other, before and after, and a model that got worse is not
-    written. The same command goes on with a run that was stopped.
+    Crops of one tracklet are one person; tracklets that one camera saw at the same time are two. Of a gallery, results
+    that were confirmed or rejected count too. A share of the tracklets is held out: one half of each must find the
+    other, before and after, and a model that got worse is not written. The same command resumes a run that was stopped.
 
     **Examples:** `unveil adapt unveil:dual crops/ --out runs/shop`,
-    `unveil adapt unveil:dual crops.csv --stages statistics --out runs/shop`
+    `unveil adapt unveil:dual crops.csv --stages statistics --out runs/shop`,
+    `unveil adapt unveil:dual gallery:station --out runs/station`
     """
     from unveil.adaptation.adapt import adapt
+    from unveil.adaptation.gallery_crops import gallery_crops
+    from unveil.adaptation.gallery_job import decoded_images, note_derived
     from unveil.adaptation.settings import AdaptSettings
     from unveil.datasets.sources import crops_of
-    from unveil.models.checkpoint import load_model
+    from unveil.gallery.ingest.quality import find_parser
+    from unveil.models.checkpoint import NAME, load_model
     from unveil.models.device import pick_device
 
     named = tuple(stage.strip() for stage in stages.split(","))
     settings = AdaptSettings(
         stages=named,  # type: ignore[arg-type]  # checked there
-        epochs=epochs, radius=radius, neighbours=neighbours, held_out=held_out, seed=seed,
+        epochs=epochs, radius=radius, neighbours=neighbours, held_out=held_out, hold_out_cameras=hold_out_cameras,
+        seed=seed,
     )  # fmt: skip
-    datasets = [crops_of(source) for source in data]
-    adapted = adapt(load_model(model, pick_device(device)), datasets, out, settings, cache=cache, keep_worse=keep_worse)
-    done = adapted.card.adaptation
-    judged = done.judged if done else {}
+    galleries = [source.removeprefix(GALLERY) for source in data if source.startswith(GALLERY)]
+    base = load_model(model, pick_device(device))
+    with ExitStack() as open_until_the_end:
+        found = open_until_the_end.enter_context(opened(store, folder)) if galleries else None
+        for name in galleries:
+            assert found is not None
+            details = {"model": base.card.fingerprint, "out": str(out)}
+            entry = {"who": user(), "action": "adapt", "gallery": name, "details": details}
+            open_until_the_end.enter_context(audited(found.log, entry))
+        datasets: list[Dataset] = []
+        feedback: list[FeedbackPair] = []
+        taken: list[GalleryCrops] = []
+        for source in data:
+            if found is not None and source.startswith(GALLERY):
+                name = source.removeprefix(GALLERY)
+                taken.append(gallery_crops(found, name, number=len(datasets), seed=seed))
+                feedback += taken[-1].feedback
+                datasets.append(taken[-1].dataset)
+            else:
+                datasets.append(crops_of(source))
+        # Pictures of a gallery were looked at when they were added, and belong in its store alone.
+        parser = None if skip_person_check or len(galleries) == len(data) else find_parser()
+        with decoded_images(out, cache, of_gallery=bool(galleries)) as images:
+            adapted = adapt(
+                base, datasets, out, settings, feedback=feedback, galleries=galleries, cache=images, parser=parser,
+                keep_worse=keep_worse,
+            )  # fmt: skip
+        for crops in taken:
+            assert found is not None
+            note_derived(found, crops, adapted, (out / NAME).resolve())
+    judged = adapted.card.adaptation.judged if adapted.card.adaptation else {}
     if as_json:
         typer.echo(json.dumps({"model": adapted.card.fingerprint, "out": str(out), "judged": judged}))
         return
     typer.echo(f"model {adapted.card.fingerprint} in {out}")
-    if judged:
-        typer.echo(f"{judged['tracklets']} held-out tracklets, one half searched among {judged['among']}:")
-        for name, title in (("rank1", "Rank-1"), ("mrr", "mean reciprocal rank")):
-            figures = judged[name]
-            low, high = figures["difference"]
-            typer.echo(f"  {title} {figures['before']} before, {figures['after']} after ({low:+} to {high:+})")
-    else:
-        typer.echo("not judged: there were no tracklets to hold out")
+    for line in judged_lines(judged):
+        typer.echo(line)

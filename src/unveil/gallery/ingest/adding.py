@@ -77,11 +77,15 @@ def open_gallery(store: Store, name: str, engine: Engine, keep: float | None = N
     Raises:
         DataError: the gallery was made with another model.
     """
+    return store.create(name, space_of(engine), keep)
+
+
+def space_of(engine: Engine) -> Space:
+    """Return the embedding space of a model."""
     info, model = engine.space_info, engine.summary
-    space = Space(
+    return Space(
         model.fingerprint, info.names, info.dimension, info.metric, info.weights, info.input, model.name, model.licence
     )
-    return store.create(name, space, keep)
 
 
 def nothing(engine: Engine) -> Embedding:

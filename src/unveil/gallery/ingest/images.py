@@ -105,7 +105,7 @@ def add_pictures(
             known += there
             wide += [str(c.sample.path or c.sample.key) for group in groups for c in group if is_wide(c.image)]
             items, embedding = _rows(groups, engine, settings, parser)
-            if items and store.add(name, items, embedding):
+            if items and store.add(name, items, embedding, fingerprint=engine.fingerprint):
                 made = sum(item.kind == "tracklet" for item in items)
                 crops, tracklets = crops + len(items) - made, tracklets + made
     notes = (WIDE.format(len(wide), wide[0]),) if wide else ()
@@ -210,7 +210,8 @@ def _rows(
     """Return the rows of a batch with their embedding: crops, and one more for each tracklet."""
     crops = [crop for group in groups for crop in group]
     images = [crop.image for crop in crops]
-    embedding = without_hidden(engine.embed(images), images, parser)
+    cameras = [crop.sample.camera or settings.camera for crop in crops]
+    embedding = without_hidden(engine.embed(images, cameras=cameras), images, parser)
     items = [_item(crop, quality, settings) for crop, quality in zip(crops, measure(images, parser), strict=True)]
     extra: list[Embedding] = []
     start = 0

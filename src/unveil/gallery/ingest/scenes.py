@@ -120,10 +120,11 @@ def _write(
     if not people:
         return found
     images = [person.image for person in people]
-    embedding = without_hidden(engine.embed(images), images, parser)
+    cameras = [person.sample.camera or settings.camera for person in people]
+    embedding = without_hidden(engine.embed(images, cameras=cameras), images, parser)
     shown = body_shares(images, parser)
     items = [_item(person, share, settings) for person, share in zip(people, shown, strict=True)]
-    return replace(found, crops=found.crops + store.add(name, items, embedding))
+    return replace(found, crops=found.crops + store.add(name, items, embedding, fingerprint=engine.fingerprint))
 
 
 def _item(person: _Person, share: float | None, settings: PictureSettings) -> Item:

@@ -259,7 +259,8 @@ class _Work:
         rows = [self._crops(name, ended) for name, ended in self.finished]
         crops = [item for items, _ in rows for item in items]
         images = [image for _, found in rows for image in found]
-        embedding = without_hidden(self.engine.embed(images), images, self.parser)
+        cameras = [self.settings.camera] * len(images)
+        embedding = without_hidden(self.engine.embed(images, cameras=cameras), images, self.parser)
         whole, means, start = [], [], 0
         for items, _ in rows:
             worth = np.array([item.quality or 0.0 for item in items])
@@ -273,7 +274,8 @@ class _Work:
         ]
         self.tracklets += len(whole)
         state = None if frame is None else self.job.state(frame, moment, self.tracklets, complete)
-        new = self.job.write([*crops, *whole], Embedding.concatenate([embedding, *means]), state)
+        together_with = Embedding.concatenate([embedding, *means])
+        new = self.job.write([*crops, *whole], together_with, state, fingerprint=self.engine.fingerprint)
         if new:
             sum_of = self.added
             self.added = replace(sum_of, crops=sum_of.crops + new - len(whole), tracklets=sum_of.tracklets + len(whole))

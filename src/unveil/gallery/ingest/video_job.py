@@ -62,9 +62,16 @@ class VideoJob:
         """Return which of these rows were written before a kill, after the last state."""
         return self.store.known(self.gallery, keys) if keys else set()
 
-    def write(self, items: list[Item], embedding: Embedding, state: dict[str, Any] | None) -> int:
-        """Add rows, and with them the state, in one transaction; return how many rows are new."""
+    def write(
+        self, items: list[Item], embedding: Embedding, state: dict[str, Any] | None, *, fingerprint: str | None = None
+    ) -> int:
+        """Add rows, and with them the state, in one transaction; return how many rows are new.
+
+        Raises:
+            DataError: the gallery was switched to another model than that of the fingerprint.
+        """
         saved = state is not None and not self.live
         if not items and not saved:
             return 0
-        return self.store.add(self.gallery, items, embedding, self.name if saved else None, state if saved else None)
+        job = self.name if saved else None
+        return self.store.add(self.gallery, items, embedding, job, state if saved else None, fingerprint=fingerprint)

@@ -214,6 +214,11 @@ def of(info: GalleryInfo, mode: Mode) -> Calibration | None:
         raise DataError(f"the calibration of gallery {info.name!r} is damaged ({e}): calibrate again") from None
 
 
+def out_of_date(info: GalleryInfo) -> bool:
+    """Return whether a gallery has a calibration that was fitted on the distances of another model than its own."""
+    return bool(info.calibration) and not _is_of(info)
+
+
 def _is_of(info: GalleryInfo) -> bool:
     head: Mapping[str, Any] = info.calibration or {}
     if head.get("format", 0) > FORMAT:

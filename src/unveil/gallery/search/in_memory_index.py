@@ -24,6 +24,7 @@ class _Copy:
     """A gallery as it was at a revision; never changed, so that searches under way are not disturbed."""
 
     created: float
+    generation: int
     revision: int
     blocks: tuple[Block, ...]
 
@@ -130,12 +131,15 @@ class Resident:
                 return copy
             with self._lock:
                 old = self._copies.get(info.name)
-            if old is not None and old.created != info.created:  # dropped, and made again under the same name
+            # Dropped, and made again under the same name; or switched to another model's vectors.
+            if old is not None and (old.created, old.generation) != (info.created, info.generation):
                 old = None
             blocks = () if old is None else _without(old.blocks, self.store.ids(info.name, Filter()))
             last = int(blocks[-1].ids[-1]) if blocks else 0
             new = tuple(self.store.blocks(info.name, after=last))
-            copy = _Copy(info.created, info.revision, _merged((*blocks, *new)))
+            copy = _Copy(info.created, info.generation, info.revision, _merged((*blocks, *new)))
+            if self.store.info(info.name).generation != info.generation:
+                return copy  # switched while it was read: of this search only, which the searcher does again
             with self._lock:
                 self._copies[info.name] = copy
                 self._copies.move_to_end(info.name)
@@ -147,7 +151,8 @@ class Resident:
         """Return the copy in memory if it is the gallery as it is now, or newer than we know."""
         with self._lock:
             copy = self._copies.get(info.name)
-            if copy is None or copy.created != info.created or copy.revision < info.revision:
+            same = copy is not None and (copy.created, copy.generation) == (info.created, info.generation)
+            if copy is None or not same or copy.revision < info.revision:
                 return None
             self._copies.move_to_end(info.name)
             return copy

@@ -75,24 +75,27 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
     Raises:
         NoPersonDetectedError: names the first picture without a person.
     """
+    for name, is_person in zip(names, people_on(images, parser), strict=True):
+        if not is_person:
+            raise NoPersonDetectedError(NOBODY.format(name))
+
+
+def people_on(images: Sequence[np.ndarray], parser: OnnxParser) -> np.ndarray:
+    """Return whether the parser sees a person on each crop, ``(N,)`` bool.
+
+    Args:
+        images: crops ``(H, W, 3)`` uint8 RGB.
+        parser: any human parser; what is not background counts as a person.
+    """
+    varied = np.array([image.mean(axis=2).std() >= FLAT for image in images], bool)
     rule = parser.card.person_check
     if rule is not None:
         scores = person_features(images, parser) @ np.array([rule.weights[name] for name in FEATURES]) + rule.bias
-        seen = [
-            score >= rule.threshold and image.mean(axis=2).std() >= FLAT
-            for score, image in zip(scores, images, strict=True)
-        ]
-        for name, is_person in zip(names, seen, strict=True):
-            if not is_person:
-                raise NoPersonDetectedError(NOBODY.format(name))
-        return
+        return np.asarray(varied & (scores >= rule.threshold))
     parsed = parser.parse(list(images))
     body = parsed.visibility[:, parsed.parts.index(WHOLE)] if WHOLE in parsed.parts else np.ones(len(images))
-    for image, labels, shown, name in zip(images, parsed.labels, body, names, strict=True):
-        person = float((labels > 0).mean())
-        little = person < LITTLE_PERSON and shown < LITTLE_BODY
-        if image.mean(axis=2).std() < FLAT or person < MIN_PERSON or little:
-            raise NoPersonDetectedError(NOBODY.format(name))
+    person = np.array([(labels > 0).mean() for labels in parsed.labels])
+    return np.asarray(varied & (person >= MIN_PERSON) & ((person >= LITTLE_PERSON) | (body >= LITTLE_BODY)))
 
 
 def embed_person(

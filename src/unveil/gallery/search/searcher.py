@@ -159,6 +159,8 @@ class Searcher:
         near = near[~np.isin(near, np.array(left_out, np.int64))][: max(query.rescore, query.top)]
         ids, gallery = self.store.embeddings(self.name, near.tolist())
         hits = self._hits(query, info, ids, gallery, positives, negatives) if len(ids) else ()
+        if self.store.info(self.name).generation != info.generation:
+            return self.search(query)  # switched to another model's vectors in between: some of what was read is new
         model = calibration.of(info, query.mode)
         match = None if model is None else bool(hits) and hits[0].distance <= model.threshold
         coarse: Literal["memory", "index"] = "memory" if self.resident.fits(info) else "index"
@@ -293,7 +295,12 @@ def _notes(
         total = info.crops + info.tracklets
         return (f"No row passes the filters; without them the gallery has {total}.",)
     notes = [mode_note(info.space.names, query.mode)]
-    if model is None:
+    if model is None and calibration.out_of_date(info):
+        notes.append(
+            "The calibration is out of date: it was fitted on the distances of another model than the gallery's. The "
+            "distance orders the results, it is no probability. `unveil gallery calibrate` fits it anew."
+        )
+    elif model is None:
         notes.append(
             "Not calibrated: the distance orders the results, it is no probability, and there is no answer to whether "
             "the person is here. `unveil gallery calibrate` changes that."

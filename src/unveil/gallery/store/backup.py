@@ -32,7 +32,10 @@ MAX_MANIFEST = 64 << 20  # bytes
 CHUNK = 1 << 20
 SECONDS = 86_400.0
 # In this order: rows of the later ones point at the first.
-TABLES = ("galleries", "keys", "items", "pictures", "coarse", "vectors", "judgements", "jobs", "audit")
+TABLES = (
+    *("galleries", "keys", "items", "pictures", "coarse", "vectors", "standby", "derived_models", "judgements"),
+    *("jobs", "audit"),
+)
 LEFT_OUT = {"galleries": ("mark",)}  # names what another engine holds for a gallery; a copy has its own
 SEQUENCES = ("row_ids", "revisions")
 

@@ -22,6 +22,7 @@ HALVES = {
     "pictures without a row": "pictures i LEFT JOIN items x",
     "coarse vectors without a row": "coarse i LEFT JOIN items x",
     "vectors without a row": "vectors i LEFT JOIN items x",
+    "vectors of a second model without a row": "standby i LEFT JOIN items x",
     "keys without a row": "keys i LEFT JOIN items x",
     "rows without a key": "items i LEFT JOIN keys x",
 }

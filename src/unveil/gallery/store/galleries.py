@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from unveil.errors import DataError
-from unveil.gallery.records import GalleryInfo, Space
+from unveil.gallery.records import GalleryInfo, Space, Standby
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 MAX_NUMBERS = 16_000  # in one halfvec
 LARGEST_HALF = 65_504.0
-INFO = "id, name, space, crops, tracklets, cameras, earliest, latest, revision, keep, calibration, created"
+INFO = (
+    "id, name, space, crops, tracklets, cameras, earliest, latest, revision, keep, calibration, created, generation, "
+    "standby"
+)
 GALLERY = f"SELECT {INFO} FROM galleries WHERE name = %(name)s"
 
 
 def to_info(row: tuple[Any, ...]) -> tuple[int, GalleryInfo]:
     """Return number and record of a gallery from the columns `INFO`."""
-    number, name, space, crops, tracklets, cameras, start, end, revision, keep, calibration, created = row
-    space = Space(**{**space, "names": tuple(space["names"]), "weights": tuple(space["weights"])})
+    number, name, space, crops, tracklets, cameras, start, end, revision, keep, calibration, created, *models = row
     numbers = (crops, tracklets, tuple(cameras), start, end, revision, keep, calibration, created)
-    return number, GalleryInfo(name, space, *numbers)
+    generation, second = models
+    standby = None if second is None else Standby(**{**second, "space": to_space(second["space"])})
+    return number, GalleryInfo(name, to_space(space), *numbers, generation=generation, standby=standby)
+
+
+def to_space(told: Mapping[str, Any]) -> Space:
+    """Return an embedding space as it is stored in JSON."""
+    return Space(**{**told, "names": tuple(told["names"]), "weights": tuple(told["weights"])})
 
 
 def checked_keep(keep: float | None) -> float | None:

@@ -67,9 +67,21 @@ class MilvusStore(PostgresStore):
         """Milvus makes its own."""
         return True
 
+    def switch_model(self, name: str) -> bool:
+        """Let the second model's vectors answer; until it returns, Milvus still has some of the first."""
+        done = super().switch_model(name)
+        if done:
+            self._align(name)
+        return done
+
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them, and bring Milvus in line with PostgreSQL."""
         gone = super().expire(name, now)
+        self._align(name)
+        return gone
+
+    def _align(self, name: str) -> None:
+        """Bring Milvus in line with PostgreSQL."""
         collection, _ = self._collection(name)
         for extra, missing in self._differences(name):
             self._index.remove(collection, extra.tolist())
@@ -77,7 +89,6 @@ class MilvusStore(PostgresStore):
                 ids, embedding = self.embeddings(name, missing.tolist())
                 rows = self.items(name, ids.tolist())
                 self._index.insert(collection, rows, ids.tolist(), coarse_vectors(embedding))
-        return gone
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery; empty when sound."""

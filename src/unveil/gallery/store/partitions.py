@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 
     from unveil.gallery.store.connections import Connections
 
-BY_TIME = ("items", "pictures", "coarse", "vectors")
+BY_TIME = ("items", "pictures", "coarse", "vectors", "standby")
 PERSONAL = {
     "keys": ("key",),
     "items": ("key", "source", "person", "tracklet", "box", "tags"),
     "pictures": ("thumbnail",),
     "coarse": ("coarse",),
     "vectors": ("vectors", "visibility"),
+    "standby": ("vectors", "visibility", "coarse"),
 }
 FIRST_TO_CLEAR = 180_000  # version of PostgreSQL whose statistics their owner can clear
 # A row of vectors stays in its page while it fits there; elsewhere every one of them would be fetched apart.
@@ -59,7 +60,7 @@ def make_periods(cursor: psycopg.Cursor, gallery: int, wanted: Iterable[int]) ->
 def make_period(cursor: psycopg.Cursor, gallery: int, period: int) -> None:
     """Make the partitions of one period."""
     for table in BY_TIME:
-        storage = KEEP_IN_PAGE if table in ("coarse", "vectors") else ""
+        storage = KEEP_IN_PAGE if table in ("coarse", "vectors", "standby") else ""
         _attach(cursor, f"{table}_{gallery}", f"{table}_{gallery}_{_suffix(period)}", period, storage)
     hnsw.silence(cursor, f"coarse_{gallery}_{_suffix(period)}")
 

@@ -18,15 +18,16 @@ from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Mode, Space
 from unveil.gallery.store import checking, hnsw, logbook, partitions, reading, rows, writing
 from unveil.gallery.store.backup import Manifest, restore_backup, write_backup
 from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
-from unveil.gallery.store.galleries import GALLERY, INFO, LARGEST_HALF, MAX_NUMBERS, NAME, checked_keep, shape, to_info
+from unveil.gallery.store.galleries import GALLERY, INFO, MAX_NUMBERS, NAME, checked_keep, shape, to_info
 from unveil.gallery.store.migrate import migrate
+from unveil.gallery.store.standby import StandbyVectors
 from unveil.records import Embedding
 
 if TYPE_CHECKING:
     import psycopg
 
 
-class PostgresStore:
+class PostgresStore(StandbyVectors):
     """See `unveil.gallery.store.protocol.Store`.
 
     Args:
@@ -91,7 +92,7 @@ class PostgresStore:
             cursor.execute("DELETE FROM galleries WHERE id = %s", (gallery,))
             partitions.drop_gallery(cursor, gallery)
         with self._connections.outside() as cursor:
-            for table in ("judgements", "jobs", "galleries"):
+            for table in ("judgements", "jobs", "derived_models", "galleries"):
                 cursor.execute(f"VACUUM (FULL) {table}")
             partitions.forget_statistics(cursor)
             partitions.forget_log(cursor)
@@ -119,7 +120,14 @@ class PostgresStore:
             return {key for (key,) in cursor.fetchall()}
 
     def add(
-        self, name: str, items: Sequence[Item], embedding: Embedding, job: str | None = None, done: Any = None
+        self,
+        name: str,
+        items: Sequence[Item],
+        embedding: Embedding,
+        job: str | None = None,
+        done: Any = None,
+        *,
+        fingerprint: str | None = None,
     ) -> int:
         """Add rows with their vectors, and the state of the job that made them, in one transaction."""
         embedding = embedding.numpy()
@@ -127,12 +135,10 @@ class PostgresStore:
             raise DataError(f"expected one vector for each of {len(items)} rows, got {len(embedding)}")
         for item in items:
             rows.check(item)
-        if not (np.abs(embedding.vectors) <= LARGEST_HALF).all() or not np.isfinite(embedding.visibility).all():
-            raise DataError(f"vectors must be finite and at most {LARGEST_HALF:g}, visibility finite")
+        writing.check_vectors(embedding)
         with self._connections.transaction() as cursor:
             gallery, info = self._gallery(cursor, name, lock=True)
-            # The fingerprint of an embedding is its maker's business; its shape is held here.
-            info.space.check(embedding, info.space.fingerprint)
+            info.space.check(embedding, fingerprint or info.space.fingerprint)
             new = writing.insert(cursor, gallery, items, embedding) if items else []
             if new:
                 places, ids = zip(*new, strict=True)
@@ -238,15 +244,18 @@ class PostgresStore:
         """Keep that ``item`` shows (or does not show) the person of a query; a later word replaces an earlier one."""
         known = distances or {}
         with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name)
+            gallery, info = self._gallery(cursor, name)
             if not cursor.execute("SELECT 1 FROM items WHERE gallery = %s AND id = %s", (gallery, item)).fetchone():
                 raise DataError(f"gallery {name!r} has no row {item}")
             cursor.execute(
-                "INSERT INTO judgements (gallery, query, item, same, who, moment, distance_same, distance_changed) "
-                "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (gallery, query, item) DO UPDATE SET "
-                "same = excluded.same, who = excluded.who, moment = excluded.moment, "
+                "INSERT INTO judgements (gallery, query, item, same, who, moment, distance_same, distance_changed, model) "
+                "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (gallery, query, item) DO UPDATE SET "
+                "same = excluded.same, who = excluded.who, moment = excluded.moment, model = excluded.model, "
                 "distance_same = excluded.distance_same, distance_changed = excluded.distance_changed",
-                (gallery, query, item, same, who, time.time(), known.get("same"), known.get("changed")),
+                (
+                    *(gallery, query, item, same, who, time.time(), known.get("same"), known.get("changed")),
+                    info.space.fingerprint,
+                ),
             )
 
     def judgements(self, name: str) -> list[tuple[str, int, bool]]:
@@ -258,13 +267,16 @@ class PostgresStore:
             return cursor.fetchall()
 
     def judged_distances(self, name: str, mode: Mode) -> list[tuple[str, bool, float]]:
-        """Return the judgements whose distance from the query is known in a mode: query hash, same person, distance."""
+        """Return the judgements whose distance from the query is known in a mode: query hash, same person, distance.
+
+        Distances of another model than the gallery's are left out: they are on another scale.
+        """
         column = {"same": "distance_same", "changed": "distance_changed"}[mode]
-        with self._reading(name) as (cursor, gallery, _):
+        with self._reading(name) as (cursor, gallery, info):
             cursor.execute(
                 f"SELECT query, same, {column} FROM judgements WHERE gallery = %s AND {column} IS NOT NULL "
-                "ORDER BY moment, query, item",
-                (gallery,),
+                "AND model = %s ORDER BY moment, query, item",
+                (gallery, info.space.fingerprint),
             )
             return cursor.fetchall()
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from unveil.gallery import audit
-from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Mode, Space
+from unveil.gallery.records import Block, DerivedModel, Filter, GalleryInfo, Item, Kind, Mode, Space, Standby
 from unveil.gallery.store.backup import Manifest
 from unveil.records import Embedding
 
@@ -52,7 +52,14 @@ class Store(Protocol):
         """Return which of these keys the gallery has."""
 
     def add(
-        self, name: str, items: Sequence[Item], embedding: Embedding, job: str | None = None, done: Any = None
+        self,
+        name: str,
+        items: Sequence[Item],
+        embedding: Embedding,
+        job: str | None = None,
+        done: Any = None,
+        *,
+        fingerprint: str | None = None,
     ) -> int:
         """Add rows with their vectors, and the state of the job that made them, in one transaction.
 
@@ -62,9 +69,13 @@ class Store(Protocol):
             embedding: ``(N, E, D)`` numpy embedding, in order.
             job: name of a long work that goes on after a kill.
             done: its state (JSON); `job_state` returns it.
+            fingerprint: of the model that embedded them; the gallery may have been switched to another one meanwhile.
 
         Returns:
             How many rows are new.
+
+        Raises:
+            DataError: the vectors have another shape than the gallery's, or are another model's.
         """
 
     def job_state(self, name: str, job: str) -> Any:
@@ -100,6 +111,32 @@ class Store(Protocol):
         By default from the size on at which it is worth it. It may take hours; others read and write meanwhile, and
         rows added later join it. Without one `nearest` reads all rows.
         """
+
+    # The vectors of a second model: made while the first answers, then switched, and kept so that it can be undone
+
+    def begin_standby(self, name: str, space: Space, model: str, *, own: str = "") -> None:
+        """Say which model a gallery's second vectors are of; those of another one that never answered are removed."""
+
+    def missing_standby(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
+        """Return ids of rows of a kind, greater than ``after``, that have no vector of the second model, ascending."""
+
+    def standby_of_tracklet(self, name: str, tracklet: int) -> tuple[np.ndarray, Embedding]:
+        """Return the quality, ``(N,)``, and the second model's vectors of the crops of a tracklet's row."""
+
+    def fill_standby(self, name: str, ids: Sequence[int], embedding: Embedding, *, fingerprint: str) -> int:
+        """Keep vectors of the second model; rows that are gone, or have one, are left out; return how many are new."""
+
+    def switch_model(self, name: str) -> bool:
+        """Let the second model's vectors answer and keep those that did, in one transaction; False if rows lack one."""
+
+    def drop_standby(self, name: str) -> Standby | None:
+        """Remove the second model's vectors, and their bytes; return what it was."""
+
+    def note_derived(self, name: str, model: DerivedModel, learnt: Sequence[int]) -> None:
+        """Keep that a model was adapted to crops of a gallery; those that are removed are counted against it."""
+
+    def derived(self, name: str) -> list[DerivedModel]:
+        """Return the models that were adapted to rows of a gallery, the oldest first."""
 
     # Removal: the bytes of vectors, thumbnails and derived rows are gone afterwards
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -49,15 +49,20 @@ def ids(cursor: psycopg.Cursor, gallery: int, where: Filter) -> np.ndarray:
 
 
 def embeddings(
-    cursor: psycopg.Cursor, gallery: int, space: Space, asked: Sequence[int] | np.ndarray
+    cursor: psycopg.Cursor,
+    gallery: int,
+    space: Space,
+    asked: Sequence[int] | np.ndarray,
+    *,
+    table: Literal["vectors", "standby"] = "vectors",
 ) -> tuple[np.ndarray, Embedding]:
     """Return the ids that are there, in the order asked for, and their vectors as float32."""
     parts = len(space.names)
     columns = (ID, (binary.HALF, parts * space.dimension), (binary.SINGLE, parts))
     wanted = np.array(rows.numbers(asked), np.int64)
     fields = "int8send(id) || halfvec_send(vectors) || vector_send(visibility)"
-    table = "SELECT * FROM vectors WHERE gallery = %(gallery)s AND id = ANY(%(ids)s) ORDER BY id"
-    found = _records(cursor, fields, table, {"gallery": gallery, "ids": wanted.tolist()}, columns)
+    rows_of = f"SELECT * FROM {table} WHERE gallery = %(gallery)s AND id = ANY(%(ids)s) ORDER BY id"
+    found = _records(cursor, fields, rows_of, {"gallery": gallery, "ids": wanted.tolist()}, columns)
     there = found["v0"].astype(np.int64)
     wanted = wanted[np.isin(wanted, there)]
     order = np.searchsorted(there, wanted)

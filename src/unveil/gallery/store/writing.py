@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from unveil.errors import DataError
 from unveil.gallery.records import FIRST_DATE, Filter, Item, coarse_vectors
 from unveil.gallery.store import binary, partitions, rows
+from unveil.gallery.store.galleries import LARGEST_HALF
 from unveil.records import Embedding
 
 if TYPE_CHECKING:
@@ -17,6 +19,16 @@ if TYPE_CHECKING:
 
 # Times below this are seconds since a recording began, not moments in history (1973).
 HEAD: tuple[binary.Column, ...] = ((">i8", 0), (">i4", 0), (">i4", 0))  # id, gallery, bucket
+
+
+def check_vectors(embedding: Embedding) -> None:
+    """Refuse vectors that half precision cannot hold.
+
+    Raises:
+        DataError: a number is too large or not finite.
+    """
+    if not (np.abs(embedding.vectors) <= LARGEST_HALF).all() or not np.isfinite(embedding.visibility).all():
+        raise DataError(f"vectors must be finite and at most {LARGEST_HALF:g}, visibility finite")
 
 
 def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embedding: Embedding) -> list[tuple[int, int]]:
@@ -144,6 +156,12 @@ def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str,
     cursor.execute("DELETE FROM keys k USING gone g WHERE k.gallery = %s AND k.key = g.key", (gallery,))
     if cursor.rowcount:
         cursor.execute("DELETE FROM judgements j USING gone g WHERE j.gallery = %s AND j.item = g.id", (gallery,))
+        cursor.execute(
+            "UPDATE derived_models d SET removed = removed + (SELECT count(*) FROM gone g "
+            "WHERE g.id <= d.last AND g.kind = 'crop') "
+            "WHERE d.gallery = %s",
+            (gallery,),
+        )
         cursor.execute("INSERT INTO wipes SELECT DISTINCT %s::int, bucket FROM gone ON CONFLICT DO NOTHING", (gallery,))
         cursor.execute(
             "UPDATE galleries SET (crops, tracklets, cameras, earliest, latest) = (SELECT "

@@ -27,4 +27,7 @@ def torch_engine(model: TrainedModel, threads: int | None = None, *, batch: int 
             vectors, visibility = graph(torch.from_numpy(crops).to(model.device))
         return vectors.cpu().numpy(), visibility.cpu().numpy()
 
-    return Engine("torch", metadata_of(model), run, name=model.name, batch=batch or BATCH)
+    return Engine(
+        "torch", metadata_of(model), run, name=model.name, batch=batch or BATCH, cameras=model.cameras,
+        of_camera=model.of_camera,
+    )  # fmt: skip

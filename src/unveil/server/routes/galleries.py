@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
+from unveil.gallery.derived import touched
 from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.records import Sample
 from unveil.server.routes.names import (
@@ -116,7 +117,10 @@ def delete_items(
     name = service.gallery(gallery, caller).name
     details = {"where": body.where.model_dump(exclude_defaults=True)}
     with service.audited(caller, request, "delete", gallery=name, why=body.why, details=details) as outcome:
+        learnt = service.store.derived(name)
         outcome["deleted"] = gone = service.store.delete(name, body.where.to_filter())
+        against = touched(learnt, service.store.derived(name))
+        outcome |= {"learnt_by": [model.fingerprint for model in against]} if against else {}
     return DeletedOut(deleted=gone)
 
 
