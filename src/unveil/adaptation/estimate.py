@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.statistics import measured_crops
 from unveil.evaluation.rerank import RerankSettings, rerank_memory
 from unveil.methods.method import Method
 from unveil.models.checkpoint import TrainedModel
@@ -61,10 +62,11 @@ def estimate(model: TrainedModel, learnt: UnlabelledCrops, settings: AdaptSettin
         began = time.perf_counter()
         method.embed(batch).vectors.square().sum().backward()
         backward = (time.perf_counter() - began) / step
-    measured = 2 if learnt.known_cameras else 1  # all together, and each camera
-    passes = (measured + settings.epochs * (measured + 1)) if trains else measured
+    seen = measured_crops(learnt, by_camera="statistics" in settings.stages) + 4 * tested  # before and after, mirrored
+    if trains:
+        seen += settings.epochs * (measured_crops(learnt) + len(learnt))
     units = len(np.unique(learnt.units))
-    seconds = passes * len(learnt) * forward + 4 * tested * forward
+    seconds = seen * forward
     memory = (COPIES["clusters"] if trains else COPIES["statistics"]) * _bytes(method) + FLOAT * numbers * len(learnt)
     if trains:
         seconds += settings.epochs * (len(learnt) * backward + units * JACCARD_SECONDS)
