@@ -1,11 +1,18 @@
 """What adapting to unlabelled crops is worth on real people.
 
-    python benchmarks/adaptation.py MODEL DATA [--splits 3] [--stages statistics] [--out CSV]
+    python benchmarks/adaptation.py MODEL DATA --test viper [--splits 3] [--out benchmarks/results/adaptation.csv]
+    python benchmarks/adaptation.py MODEL DATA --test towncentre [--ways stages,floor,ceiling]
+    python benchmarks/adaptation.py --table benchmarks/results/adaptation.csv
 
-DATA is a folder with the manifests ``viper``, ``3dpes``, ``sarc3d`` and ``towncentre``. Two tests, without labels:
+DATA is a folder with the manifests ``viper``, ``3dpes``, ``sarc3d`` and ``towncentre``. No label is
+used but to measure:
 
-- viper: adapted on the training half of VIPeR with the three other sets, measured on the test half; mean of splits;
-- towncentre: adapted on all tracks, one half of each of which finds the other among all tracks.
+- viper: adapted on the training half of VIPeR with some crops of the three other sets, each a camera of its own;
+  camera 1 of the test half searches in camera 2;
+- towncentre: adapted on half of the tracks; of each other track one half finds the other among those of all tracks.
+
+Ways: "stages" (nothing, statistics, clusters, both), "floor" (plain fine-tuning on pseudo-labels: no cameras, no mean
+teacher), "ceiling" (the same training with the true people for clusters). A row is written as soon as it is measured.
 """
 
 from __future__ import annotations
@@ -15,117 +22,230 @@ import csv
 import dataclasses
 import tempfile
 import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.clusters import embed_crops
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.judge import make_test
+from unveil.adaptation.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings
 from unveil.datasets import load_dataset
+from unveil.evaluation.distances import distance_matrix
 from unveil.models.checkpoint import TrainedModel, load_model
-from unveil.models.evaluate import evaluate_model
 from unveil.progress import show_progress
 from unveil.recipe import DataSource
-from unveil.records import Dataset
+from unveil.records import Dataset, Sample
 
-OTHERS = ("3dpes", "sarc3d")
+Measure = Callable[[TrainedModel], tuple[float, float]]
+SURE = 0.01  # radius at which nothing is joined but what is known to be one person
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One split of one test: what is learnt from, its people (by the key of feedback), and how a model is measured."""
+
+    test: str
+    split: int
+    datasets: list[Dataset]
+    people: dict[str, str]
+    measure: Measure
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--splits", type=int, default=3)
-    parser.add_argument("--stages", default="statistics,clusters")
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--tests", default="viper,towncentre")
+    parser.add_argument("model", nargs="?")
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--test", choices=("viper", "towncentre"), default="viper")
+    parser.add_argument("--ways", default="stages")
+    parser.add_argument("--splits", default="3", help="how many, or a range such as 3-9")
+    parser.add_argument("--epochs", type=int, default=AdaptSettings.epochs)
+    parser.add_argument("--neighbours", type=int)
+    parser.add_argument("--crops", type=int, default=1200, help="crops to learn from")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--cache", type=Path)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", type=Path)
     args = parser.parse_args()
+    if args.table:
+        print_table(args.table)
+        return
     show_progress(False)
-    settings = AdaptSettings(stages=tuple(args.stages.split(",")), epochs=args.epochs, held_out=0.0)
-    model, rows = load_model(args.model), []
-    if "viper" in args.tests:
-        rows.append(on_viper(model, args.data, settings, args.splits))
-    if "towncentre" in args.tests:
-        rows.append(on_towncentre(model, args.data, settings))
-    for row in rows:
-        row |= {"model": args.model, "stages": args.stages, "epochs": args.epochs}
-        print(row)
-    if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        new = not args.out.is_file()
-        with args.out.open("a", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
+    torch.set_num_threads(args.threads)
+    model = load_model(args.model)
+    # People of VIPeR have one crop in each camera, tracks have eight.
+    neighbours = args.neighbours or (6 if args.test == "viper" else 20)
+    settings = AdaptSettings(epochs=args.epochs, neighbours=neighbours, held_out=0.0)
+    first, _, last = args.splits.rpartition("-")
+    splits = range(int(first), int(last) + 1) if first else range(int(last))
+    for split in splits:
+        task = (viper if args.test == "viper" else towncentre)(model, args.data, split, args.crops, args.cache)
+        for way in args.ways.split(","):
+            for row in WAYS[way](model, task, settings, args.cache):
+                row |= {"model": model.card.fingerprint, "epochs": args.epochs, "threads": args.threads}
+                print(row, flush=True)
+                if args.out:
+                    append(args.out, row)
 
 
-def on_viper(model: TrainedModel, data: Path, settings: AdaptSettings, splits: int) -> dict[str, object]:
-    """Return Rank-1 and mAP before and after, in percent, over splits of VIPeR."""
-    others = [unnamed(load_dataset(DataSource(name="manifest", root=data / name)), name) for name in OTHERS]
-    town = tracks(data)
-    before, after, seconds = [], [], []
-    for split in range(splits):
-        source = DataSource.of(f"viper:{data / 'viper'}?split={split}")
-        with tempfile.TemporaryDirectory() as folder:
-            began = time.monotonic()
-            adapted = adapt(model, [load_dataset(source), *others, town], Path(folder), settings)
-            seconds.append(time.monotonic() - began)
-        for found, one in ((before, model), (after, adapted)):
-            result = evaluate_model(one, [source])[0]
-            found.append((result.cmc[1], result.mean_ap))
-        print(split, before[-1], after[-1], f"{seconds[-1]:.0f} s", flush=True)
-    (rank1, mean_ap), (rank1_after, map_after) = 100 * np.mean(before, axis=0), 100 * np.mean(after, axis=0)
-    return {
-        "test": f"viper, {splits} splits", "crops": 632 + 1212 + len(town.samples),
-        "rank1_before": f"{rank1:.1f}", "rank1_after": f"{rank1_after:.1f}",
-        "map_before": f"{mean_ap:.1f}", "map_after": f"{map_after:.1f}", "seconds": f"{np.mean(seconds):.0f}",
-    }  # fmt: skip
+def stages(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
+    """Measure the model as it is, after the statistics alone, after the clusters alone, and after both."""
+    yield row_of(task, "zero-shot", task.measure(model), 0, 0.0)
+    adapted, seconds, crops = timed(model, task, dataclasses.replace(settings, stages=("statistics",)), cache)
+    yield row_of(task, "statistics", task.measure(adapted), crops, seconds)
+    # Training is the same with or without statistics of cameras in the end: one run tells both.
+    adapted, seconds, crops = timed(model, task, settings, cache)
+    alone = dataclasses.replace(adapted, camera_statistics=None)
+    yield row_of(task, "clusters", task.measure(alone), crops, seconds)
+    yield row_of(task, "both", task.measure(adapted), crops, seconds)
 
 
-def on_towncentre(model: TrainedModel, data: Path, settings: AdaptSettings) -> dict[str, object]:
-    """Return Rank-1 and mean reciprocal rank of halves of tracks among all tracks, before and after, in percent."""
-    dataset = tracks(data)
-    began = time.monotonic()
+def floor(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
+    """Measure fine-tuning on pseudo-labels without cameras and without a mean teacher."""
+    bare = [without_cameras(dataset) for dataset in task.datasets]
+    plain = dataclasses.replace(settings, stages=("clusters",), teacher=0.0)
+    adapted, seconds, crops = timed(model, dataclasses.replace(task, datasets=bare), plain, cache)
+    yield row_of(task, "floor: plain pseudo-labels", task.measure(adapted), crops, seconds)
+
+
+def ceiling(
+    model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None
+) -> Iterator[dict[str, object]]:
+    """Measure the same training with the true people in place of clusters."""
+    keys: dict[str, list[str]] = defaultdict(list)
+    for key, person in task.people.items():
+        keys[person].append(key)
+    pairs = [FeedbackPair(a, b, True, p) for p, own in keys.items() for a, b in combinations(own, 2)]
+    known = dataclasses.replace(settings, radius=SURE)
+    adapted, seconds, crops = timed(model, task, known, cache, feedback=pairs)
+    yield row_of(task, "ceiling: supervised", task.measure(adapted), crops, seconds)
+
+
+WAYS = {"stages": stages, "floor": floor, "ceiling": ceiling}
+
+
+def timed(
+    model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None, feedback: Sequence[FeedbackPair] = ()
+) -> tuple[TrainedModel, float, int]:
+    """Return the adapted model, how many seconds it took, and how many crops there were."""
     with tempfile.TemporaryDirectory() as folder:
-        adapted = adapt(model, [dataset], Path(folder), settings)
-    seconds = time.monotonic() - began
-    crops = UnlabelledCrops.open([dataset], model.crop_size, per_tracklet=settings.crops_per_tracklet)
-    test = make_test(crops)
+        began = time.monotonic()
+        adapted = adapt(model, task.datasets, Path(folder), settings, feedback=feedback, cache=cache, keep_worse=True)
+        seconds = time.monotonic() - began
+    told = adapted.card.adaptation
+    return adapted, seconds, sum(source.images for source in told.data) if told else 0
+
+
+def viper(model: TrainedModel, data: Path, split: int, crops: int, cache: Path | None) -> Task:
+    """Return a split of VIPeR: its training half and crops of other sets to learn from, its test half to measure."""
+    whole = load_dataset(DataSource.of(f"viper:{data / 'viper'}?split={split}"))
+    train = [s for s in whole.samples if s.split == "train"]
+    rng = np.random.default_rng(split)
+    each = max(0, crops - len(train)) // 3
+    others = [
+        drawn(load_dataset(DataSource(name="manifest", root=data / n)), n, each, rng) for n in ("3dpes", "sarc3d")
+    ]
+    town = drawn(tracks(data), "towncentre", each, rng)
+    learnt = [Dataset("viper", tuple(dataclasses.replace(s, split=None, person=None) for s in train)), *others, town]
+    test = [dataclasses.replace(s, split=None) for s in whole.samples if s.split != "train"]
+    queries = {s.key for s in whole.samples if s.split == "query"}
+    opened = UnlabelledCrops.open([Dataset("test", tuple(test))], model.crop_size, per_tracklet=8, cache=cache)
+    keys = [opened.store.samples[row].key.partition("/")[2] for row in opened.rows]
+    person = {s.key: s.person for s in test}
+    labels = np.array([person[key] for key in keys])
+    asked = np.array([key in queries for key in keys])
+
+    def measure(one: TrainedModel) -> tuple[float, float]:
+        found = embed_crops(one, opened, flip=one.method.flip_test)
+        distances = distance_matrix(found.select(asked), found.select(~asked))
+        own = np.array([distances[i, labels[~asked] == who].min() for i, who in enumerate(labels[asked])])
+        ranks = 1 + (distances < own[:, None]).sum(axis=1)
+        return 100 * float((ranks == 1).mean()), 100 * float((1 / ranks).mean())
+
+    return Task("viper", split, learnt, {f"0/{s.key}": str(s.person) for s in train}, measure)
+
+
+def towncentre(model: TrainedModel, data: Path, split: int, crops: int, cache: Path | None) -> Task:
+    """Return half of TownCentre's tracks to learn from; the halves of the others are searched among those of all."""
+    dataset = tracks(data)
+    names = np.unique([str(s.tracklet) for s in dataset.samples])
+    learnt = set(np.random.default_rng(split).permutation(names)[: len(names) // 2].tolist())
+    part = Dataset("towncentre", tuple(s for s in dataset.samples if s.tracklet in learnt))
+    opened = UnlabelledCrops.open([dataset], model.crop_size, per_tracklet=8, cache=cache)
+    test = make_test(opened)
     if test is None:
         raise SystemExit("towncentre has too few tracks")
     test = dataclasses.replace(test, rivals=np.ones_like(test.rivals))
-    tested = crops.select(test.crops)
-    answers = [test.answers(embed_crops(m, tested, m.camera_statistics, flip=True)) for m in (model, adapted)]
-    rank1, rank1_after = (100 * a[0].mean() for a in answers)
-    mrr, mrr_after = (100 * a[1].mean() for a in answers)
-    return {
-        "test": f"towncentre, {len(test)} tracks", "crops": len(crops),
-        "rank1_before": f"{rank1:.1f}", "rank1_after": f"{rank1_after:.1f}",
-        "map_before": f"{mrr:.1f}", "map_after": f"{mrr_after:.1f}", "seconds": f"{seconds:.0f}",
-    }  # fmt: skip
+    tested = opened.select(test.crops)
+    label = {unit: str(opened.store.samples[row].tracklet) for unit, row in zip(opened.units, opened.rows, strict=True)}
+    units = [u for u in np.unique(opened.units) if (opened.units == u).sum() >= 2]
+    unseen = np.array([label[u].rpartition("/")[2] not in learnt for u in units])
+
+    def measure(one: TrainedModel) -> tuple[float, float]:
+        right, reciprocal = test.answers(embed_crops(one, tested, flip=one.method.flip_test))
+        return 100 * float(right[unseen].mean()), 100 * float(reciprocal[unseen].mean())
+
+    # Crops of a track are one person already: there is nothing more to tell a supervised training.
+    return Task("towncentre", split, [part], {}, measure)
 
 
 def tracks(data: Path) -> Dataset:
     """Return TownCentre with its tracks as tracklets, their people unnamed."""
     dataset = load_dataset(DataSource(name="manifest", root=data / "towncentre"))
-    samples = tuple(
+    return Dataset("towncentre", tuple(
         dataclasses.replace(
             s, person=None, tracklet=s.person, camera="towncentre", time=float(s.extra["frame"]), extra={}
         )
         for s in dataset.samples
-    )
-    return dataclasses.replace(dataset, samples=samples)
+    ))  # fmt: skip
 
 
-def unnamed(dataset: Dataset, name: str) -> Dataset:
-    """Return a dataset without its people, all of one place that stands for a camera."""
-    samples = tuple(dataclasses.replace(s, person=None, tracklet=None, camera=name) for s in dataset.samples)
-    return dataclasses.replace(dataset, samples=samples)
+def drawn(dataset: Dataset, camera: str, count: int, rng: np.random.Generator) -> Dataset:
+    """Return some crops of a dataset without their people, all of one place that stands for a camera."""
+    picked = sorted(rng.permutation(len(dataset.samples))[:count].tolist())
+    bare: list[Sample] = [
+        dataclasses.replace(dataset.samples[i], person=None, tracklet=None, time=None, camera=camera) for i in picked
+    ]
+    return Dataset(camera, tuple(bare))
+
+
+def without_cameras(dataset: Dataset) -> Dataset:
+    """Return a dataset whose crops have no camera."""
+    return Dataset(dataset.name, tuple(dataclasses.replace(s, camera=None) for s in dataset.samples))
+
+
+def row_of(task: Task, way: str, found: tuple[float, float], crops: int, seconds: float) -> dict[str, object]:
+    return {
+        "test": task.test, "split": task.split, "way": way, "rank1": f"{found[0]:.2f}", "map": f"{found[1]:.2f}",
+        "crops": crops, "seconds": f"{seconds:.0f}",
+    }  # fmt: skip
+
+
+def append(path: Path, row: dict[str, object]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.is_file()
+    with path.open("a", newline="") as f:
+        writer = csv.DictWriter(f, list(row), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def print_table(path: Path) -> None:
+    """Print the means over splits as a table in Markdown."""
+    with path.open(newline="") as f:
+        rows = list(csv.DictReader(f))
+    print("| test | splits | | Rank-1 | mAP | seconds |\n|---|---|---|---|---|---|")
+    for test, way in dict.fromkeys((row["test"], row["way"]) for row in rows):
+        own = [row for row in rows if (row["test"], row["way"]) == (test, way)]
+        rank1, mean_ap, seconds = (np.mean([float(row[key]) for row in own]) for key in ("rank1", "map", "seconds"))
+        print(f"| {test} | {len(own)} | {way} | {rank1:.1f} | {mean_ap:.1f} | {seconds:.0f} |")
 
 
 if __name__ == "__main__":

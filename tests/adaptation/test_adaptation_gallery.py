@@ -90,7 +90,7 @@ def vectors(store, name="shop"):
 
 
 def alike(one, other):
-    return all(np.allclose(one[number], other[number], atol=2e-3) for number in one | other)
+    return all(np.allclose(one[number], other[number], atol=2e-3, rtol=2e-3) for number in one | other)
 
 
 def actions(store, since=0):

@@ -97,7 +97,7 @@ def train_on_clusters(
         torch.manual_seed(settings.seed * 1000 + epoch)
         with run.teacher.applied(model.method):
             statistics = take_statistics(
-                model.method, crops, model.input, prior=settings.prior, seed=settings.seed + epoch
+                model.method, crops, model.input, prior=settings.prior, seed=settings.seed + epoch, quick=True
             )
             embedding = embed_crops(dataclasses.replace(model, camera_statistics=statistics), crops)
         clusters = pseudo_labels(

@@ -64,7 +64,7 @@ def estimate(model: TrainedModel, learnt: UnlabelledCrops, settings: AdaptSettin
         backward = (time.perf_counter() - began) / step
     seen = measured_crops(learnt, by_camera="statistics" in settings.stages) + 4 * tested  # before and after, mirrored
     if trains:
-        seen += settings.epochs * (measured_crops(learnt) + len(learnt))
+        seen += settings.epochs * (measured_crops(learnt) // 2 + len(learnt))
     units = len(np.unique(learnt.units))
     seconds = seen * forward
     memory = (COPIES["clusters"] if trains else COPIES["statistics"]) * _bytes(method) + FLOAT * numbers * len(learnt)
