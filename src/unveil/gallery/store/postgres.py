@@ -248,7 +248,8 @@ class PostgresStore(StandbyVectors):
             if not cursor.execute("SELECT 1 FROM items WHERE gallery = %s AND id = %s", (gallery, item)).fetchone():
                 raise DataError(f"gallery {name!r} has no row {item}")
             cursor.execute(
-                "INSERT INTO judgements (gallery, query, item, same, who, moment, distance_same, distance_changed, model) "
+                "INSERT INTO judgements "
+                "(gallery, query, item, same, who, moment, distance_same, distance_changed, model) "
                 "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (gallery, query, item) DO UPDATE SET "
                 "same = excluded.same, who = excluded.who, moment = excluded.moment, model = excluded.model, "
                 "distance_same = excluded.distance_same, distance_changed = excluded.distance_changed",

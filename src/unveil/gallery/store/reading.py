@@ -36,7 +36,7 @@ def crops_of(cursor: psycopg.Cursor, gallery: int, tracklet: str) -> list[Item]:
     cursor.execute(
         f"SELECT {rows.ITEM} FROM items i JOIN pictures p ON p.id = i.id AND p.bucket = i.bucket "
         "AND p.gallery = i.gallery WHERE i.gallery = %s AND i.tracklet = %s AND i.kind = 'crop' ORDER BY i.id LIMIT %s",
-        (gallery, tracklet, MOST_FOUND),
+        (gallery, tracklet, MAX_FOUND),
     )
     return [rows.to_item(row) for row in cursor.fetchall()]
 
