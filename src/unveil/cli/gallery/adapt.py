@@ -10,7 +10,7 @@ import typer
 
 from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
-from unveil.cli.models.judged import judged_lines
+from unveil.cli.judged import judged_lines
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
 from unveil.shipped import DEFAULT_MODEL

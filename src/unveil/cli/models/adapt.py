@@ -11,7 +11,7 @@ import typer
 
 from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
-from unveil.cli.models.judged import judged_lines
+from unveil.cli.judged import judged_lines
 from unveil.gallery.audit import audited, user
 
 if TYPE_CHECKING:
