@@ -46,10 +46,10 @@ def take_statistics(
         by_camera: whether those of each camera are measured too; without, none are returned.
         quick: measure on half as many crops.
     """
-    share = 2 if quick else 1
+    divisor = 2 if quick else 1
     rng = np.random.default_rng([seed, 1])
     together = _measured(
-        method, crops, rng.permutation(len(crops))[: MAX_TOGETHER // share], size, "statistics of all cameras"
+        method, crops, rng.permutation(len(crops))[: MAX_TOGETHER // divisor], size, "statistics of all cameras"
     )
     write_statistics(method, *together)
     means, variances = [], []
@@ -58,7 +58,7 @@ def take_statistics(
         own = np.array([i for i, label in enumerate(crops.cameras) if label == camera])
         share = len(own) / (len(own) + prior) if len(own) >= MIN_CROPS else 0.0
         if share:
-            drawn = rng.permutation(own)[: MAX_OF_CAMERA // share]
+            drawn = rng.permutation(own)[: MAX_OF_CAMERA // divisor]
             mean, variance = _measured(method, crops, drawn, size, f"statistics of camera {camera}")
         else:
             log.warning("camera %s has %d crops, fewer than %d: it keeps those of all", camera, len(own), MIN_CROPS)
