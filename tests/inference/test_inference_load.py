@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from untrained import make_model
 from unveil.errors import CheckpointError, RecipeError
 from unveil.export.parity import difference
 from unveil.export.write import write_graph
 from unveil.inference import choice
 from unveil.inference.backends.pytorch import torch_engine
-from unveil.inference.load import load_engine
+from unveil.inference.engine import Engine
+from unveil.inference.load import load_embedder, load_engine
+from unveil.models.checkpoint import TrainedModel, load_model
 from unveil.models.embed import embed_samples
 from unveil.records import Sample
 
@@ -45,6 +48,24 @@ def test_auto_is_measured_once_and_remembered(saved, trained, pictures, caplog):
     assert (first.space_info.names, first.space_info.dimension, first.space_info.metric) == (("global",), 512, "cosine")
     assert first.space_info.input["height"] == 128
     assert difference(torch_engine(trained).embed(pictures), second.embed(pictures)).largest < 1e-4
+
+
+def test_many_crops_are_embedded_by_the_engine_of_galleries_and_few_by_pytorch(saved, trained, tmp_path, monkeypatch):
+    chosen = load_engine(saved)  # the graph is there from now on, and the choice is remembered
+    found = load_embedder(saved, crops=choice.MIN_CROPS_WHEN_MADE)
+    assert isinstance(found, Engine) and found.kind == chosen.kind
+    assert isinstance(load_embedder(saved, crops=choice.MIN_CROPS_WHEN_MADE - 1), TrainedModel)
+    assert isinstance(load_embedder(saved, "torch", crops=choice.MIN_CROPS), TrainedModel)
+    monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path))
+    assert isinstance(load_embedder(saved, crops=choice.MIN_CROPS - 1), TrainedModel)
+    assert choice.pays(trained, choice.MIN_CROPS) and not choice.pays(trained, choice.MIN_CROPS - 1)
+
+
+def test_a_model_that_looks_at_parsing_maps_is_run_by_pytorch_however_many_crops(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path))
+    model = make_model(tmp_path, "cre")
+    assert load_model(model).test_parsing is not None
+    assert isinstance(load_embedder(model, crops=10 * choice.MIN_CROPS), TrainedModel)
 
 
 def test_a_damaged_cache_is_made_again(saved, trained, pictures):

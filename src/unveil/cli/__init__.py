@@ -52,6 +52,7 @@ def _version(asked: bool) -> None:
 
 
 def _setup(
+    context: typer.Context,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log, only results.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
@@ -60,6 +61,10 @@ def _setup(
     from rich.console import Console
     from rich.logging import RichHandler
 
+    from unveil.cli import allocator
+
+    if context.invoked_subcommand != "serve":  # which lives long, and shall give back what a large upload took
+        allocator.keep_freed_memory()
     show_progress(not quiet)
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
     level = logging.WARNING if quiet else logging.INFO

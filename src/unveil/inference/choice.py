@@ -28,6 +28,8 @@ from unveil.runtime.session import default_threads
 
 log = logging.getLogger(__name__)
 ROUNDS = 3
+MIN_CROPS = 500  # about where making and checking the graph has paid for itself
+MIN_CROPS_WHEN_MADE = 64
 _RUNNERS = {"onnx": onnx_engine, "openvino": openvino_engine}
 _PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
@@ -68,6 +70,13 @@ def chosen_engine(
         known[key] = best
         _keep(remembered, known)
         return engine
+
+
+def pays(model: TrainedModel, crops: int, threads: int | None = None) -> bool:
+    """Return whether `chosen_engine` saves time on so many crops: making a graph takes some."""
+    known = _read(cache_dir() / "engines" / model.card.fingerprint / "engines.json")
+    made = f"auto-{threads or default_threads()}-{_state()}" in known
+    return crops >= (MIN_CROPS_WHEN_MADE if made else MIN_CROPS)
 
 
 def _fastest(model: TrainedModel, threads: int, folder: Path, known: dict[str, Any]) -> tuple[Kind, Engine]:

@@ -54,9 +54,12 @@ def load_engine(model: Path | str, kind: str = "auto", threads: int | None = Non
 
 
 def load_embedder(
-    model: Path | str, kind: str = "auto", *, device: str = "auto", threads: int | None = None
+    model: Path | str, kind: str = "auto", *, device: str = "auto", threads: int | None = None, crops: int = 0
 ) -> Embedder:
     """Load a model to embed datasets with: one of this package by PyTorch, parsing maps and all, others as they run.
+
+    A model of this package that looks at no parsing maps, and is adapted to no cameras, is run on the CPU by the
+    fastest engine that agrees with PyTorch, as galleries run it, where so many crops pay for making its graph.
 
     Args:
         model: as for `load_engine`.
@@ -64,6 +67,7 @@ def load_embedder(
             does; "onnx" and "openvino" run it as `load_engine` does.
         device: of PyTorch: "auto", "cpu", "cuda", ...
         threads: threads of one inference; all cores by default.
+        crops: how many will be embedded, where that is known.
 
     Raises:
         CheckpointError: the model cannot be read, or disagrees with PyTorch when it is run so.
@@ -76,7 +80,13 @@ def load_embedder(
         from unveil.models.checkpoint import load_model
         from unveil.models.device import pick_device
 
-        return load_model(found.source, pick_device(device))
+        trained = load_model(found.source, pick_device(device))
+        if kind == "auto" and trained.device.type == "cpu" and trained.test_parsing is None and not trained.cameras:
+            from unveil.inference.choice import chosen_engine, pays
+
+            if pays(trained, crops, threads):
+                return chosen_engine(trained, "auto", threads)
+        return trained
     if device not in ("auto", "cpu"):
         raise RecipeError(f"device {device!r}: {model} is run by ONNX Runtime or OpenVINO, on the CPU")
     return load_engine(model, kind, threads)

@@ -37,15 +37,16 @@ def command(
     """
     from unveil.cli.sources import crops_of
     from unveil.errors import DataError
+    from unveil.inference.engine import Engine
     from unveil.inference.load import load_embedder
     from unveil.models.embed import embed_samples
     from unveil.models.embeddings import embedded_by, save_embeddings
 
-    embedder = load_embedder(model, engine, device=device)
     dataset = crops_of(source)
     samples = [s for s in dataset.samples if split is None or s.split == split]
     if not samples:
         raise DataError(f"{source} has no crop of split {split!r}")
+    embedder = load_embedder(model, engine, device=device, crops=len(samples))
     embedding, store = embed_samples(embedder, samples, cache, dataset.parsing_scheme)
     name = f"{dataset.name}#{dataset.hash}"
     crops = embedded_by(embedder.summary, embedding, samples=store.samples, source=name)
@@ -53,6 +54,9 @@ def command(
     for bad in store.bad:
         typer.echo(f"left out: {bad}", err=True)
     shape = "x".join(map(str, embedding.vectors.shape))
-    summary = {"file": str(out), "crops": len(crops.samples), "left_out": len(store.bad), "shape": shape}
+    runs = embedder.kind if isinstance(embedder, Engine) else "torch"
+    summary = {
+        "file": str(out), "crops": len(crops.samples), "left_out": len(store.bad), "shape": shape, "engine": runs
+    }  # fmt: skip
     typer.echo(json.dumps(summary) if as_json else f"{len(crops.samples)} crops ({shape}) in {out}")
     raise typer.Exit(1 if store.bad else 0)
