@@ -157,6 +157,9 @@ def test_heat_map_timeline_and_transitions(open_page, store, gallery):
     expect(heat).to_have_count(0)
 
     expect(page.locator(".sighting")).to_have_count(20)
+    expect(page.locator("#sighted")).to_have_value("all")
+    expect(page.locator(".way")).to_have_count(0)
+    expect(page.locator("#transitions")).to_contain_text("no path")
     labels = people(store, gallery, rows)
     for row in [row for row, label in zip(rows, labels, strict=True) if label == "p07"]:
         page.locator(f"#hit-{row} .yes").click()
@@ -171,6 +174,23 @@ def test_heat_map_timeline_and_transitions(open_page, store, gallery):
     cameras = [item.camera for item in sorted(mine, key=lambda item: item.time)]
     ways = {f"{a} → {b}" for a, b in pairwise(cameras) if a != b}
     assert set(page.locator("#transitions tbody td:first-child").all_inner_texts()) == ways and ways
+    expect(page.locator(".way")).to_have_count(1)
+    expect(page.locator(".sighting.impossible")).to_have_count(0)
+
+
+def test_sightings_that_cannot_be_one_person_are_flagged(open_page, store, gallery):
+    page = open_page(galleries=(gallery,), distances={frozenset(("c0", "c1")): 5_000.0})
+    choose(page, person(7))
+    page.click("#search")
+    rows = results(page)
+    mine = [row for row, label in zip(rows, people(store, gallery, rows), strict=True) if label == "p07"]
+    for row in mine:
+        page.locator(f"#hit-{row} .yes").click()
+    page.select_option("#sighted", "confirmed")
+    expect(page.locator(".impossible-words")).to_contain_text(re.compile(r"5000 m from c0 to c1 in \d+ s"))
+    cameras = {item.id: item.camera for item in store.items(gallery, mine)}
+    flagged = page.locator(".sighting.impossible").evaluate_all("all => all.map(s => Number(s.dataset.item))")
+    assert sorted(flagged) == sorted(row for row in mine if cameras[row] in ("c0", "c1"))
 
 
 @pytest.mark.parametrize("kind", ["html", "csv", "json"])

@@ -24,13 +24,16 @@ class Mark:
     label: str = ""
 
 
-def timeline_picture(marks: Sequence[Mark], path: Path, named: Callable[[float], str] = "{:g} s".format) -> None:
+def timeline_picture(
+    marks: Sequence[Mark], path: Path, named: Callable[[float], str] = "{:g} s".format, *, joined: bool = False
+) -> None:
     """Draw the picture.
 
     Args:
-        marks: at least one; a thin line goes from each to the next in time.
+        marks: at least one.
         path: PNG to write.
         named: how a moment is written.
+        joined: draw a thin line from each mark to the next in time: they are all of one person.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -50,7 +53,8 @@ def timeline_picture(marks: Sequence[Mark], path: Path, named: Callable[[float],
     names = cameras[:TALLEST] + ([f"{len(cameras) - TALLEST} more"] if len(cameras) > TALLEST else [])
     figure = Figure(figsize=(10, 1.2 + 0.38 * len(names)), layout="constrained")
     axes = figure.subplots()
-    axes.plot([m.start for m in marks], [row[m.camera] for m in marks], color=PALE, lw=1, zorder=1)
+    if joined:
+        axes.plot([m.start for m in marks], [row[m.camera] for m in marks], color=PALE, lw=1, zorder=1)
     for mark in marks:
         axes.plot(
             [mark.start, mark.end or mark.start], [row[mark.camera]] * 2, color=COLOUR, lw=6, solid_capstyle="round"

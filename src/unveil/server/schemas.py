@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -140,6 +141,13 @@ class SessionOut(BaseModel):
     limits: LimitsOut
 
 
+class DistanceOut(BaseModel):
+    """How far two cameras are apart, as people go."""
+
+    cameras: tuple[str, str]
+    metres: float
+
+
 class GalleryOut(BaseModel):
     """A gallery without its rows. Times are seconds since the epoch, or since the recordings began."""
 
@@ -153,14 +161,18 @@ class GalleryOut(BaseModel):
     searchable: bool = Field(description="whether its rows were embedded by this server's model")
     parts: list[str]
     keep: float | None = Field(description="seconds after which rows expire")
+    distances: list[DistanceOut] = Field(description="between its cameras, as far as they are known")
 
     @staticmethod
-    def of(info: GalleryInfo, fingerprint: str) -> GalleryOut:
+    def of(info: GalleryInfo, fingerprint: str, distances: Mapping[frozenset[str], float]) -> GalleryOut:
         """Describe a gallery to clients."""
+        cameras = set(info.cameras)
+        apart = [(sorted(pair), metres) for pair, metres in distances.items() if pair <= cameras]
         return GalleryOut(
             name=info.name, crops=info.crops, tracklets=info.tracklets, cameras=list(info.cameras),
             start=info.start, end=info.end, calibrated=info.calibration is not None and not out_of_date(info),
             searchable=info.space.fingerprint == fingerprint, parts=list(info.space.names), keep=info.keep,
+            distances=[DistanceOut(cameras=(one, other), metres=metres) for (one, other), metres in sorted(apart)],
         )  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -74,6 +75,7 @@ class Settings:
         limits: see `Limits`.
         sources: folders in which the images and films of rows may be read, to show whole frames and to play; none
             shows none.
+        distances: metres between pairs of cameras, as far as they are known.
     """
 
     galleries: tuple[str, ...] = ()
@@ -81,6 +83,7 @@ class Settings:
     require_why: bool = False
     limits: Limits = field(default_factory=Limits)
     sources: tuple[Path, ...] = ()
+    distances: Mapping[frozenset[str], float] = field(default_factory=dict)
 
 
 def is_loopback(host: str) -> bool:

@@ -11,11 +11,20 @@ from PIL import Image
 
 from untrained import make_model
 from unveil.data.images import read_image
-from unveil.errors import UnveilError
+from unveil.errors import DataError, UnveilError
 from unveil.gallery.output import blur
+from unveil.gallery.output.distances import read_distances
 from unveil.gallery.output.heat_map import heat_map
 from unveil.gallery.output.report import report_dict, write_report
-from unveil.gallery.output.timeline import Way, duration, moment, sightings, ways
+from unveil.gallery.output.timeline import (
+    CameraTransition,
+    candidates,
+    duration,
+    impossible,
+    moment,
+    sightings,
+    transitions,
+)
 from unveil.gallery.records import Item
 from unveil.gallery.search.searcher import Found, Hit
 from unveil.inference.backends.pytorch import torch_engine
@@ -48,16 +57,50 @@ FOUND = Found(
 )  # fmt: skip
 
 
-def test_sightings_are_the_matches_in_order_of_time():
-    assert [h.item.id for h in sightings(FOUND)] == [2, 1, 3]
-    assert [h.item.id for h in sightings(replace(FOUND, threshold=None))] == [2, 1, 3, 4]
+def ids(hits):
+    return [hit.item.id for hit in hits]
 
 
-def test_ways_count_changes_of_camera_from_the_end_of_one_to_the_start_of_the_next():
-    assert ways(sightings(FOUND)) == [Way("yard", "gate", 1, 40.0)]
-    more = ways(sightings(replace(FOUND, threshold=None)))
-    assert more == [Way("yard", "gate", 1, 40.0), Way("gate", "yard", 1, 300.0)]
-    assert ways([]) == []
+def test_sightings_are_matches_and_confirmed_rows_in_order_of_time_and_never_all_results():
+    assert ids(sightings(FOUND)) == [2, 1, 3]
+    assert ids(sightings(replace(FOUND, threshold=None))) == []
+    assert ids(sightings(replace(FOUND, threshold=None, confirmed=(4, 1)))) == [1, 4]
+    assert ids(sightings(replace(FOUND, threshold=0.15, confirmed=(4,)))) == [1, 4]
+    assert ids(candidates(FOUND)) == [2, 1, 3, 4]
+
+
+def test_transitions_count_changes_of_camera_from_the_end_of_one_to_the_start_of_the_next():
+    assert transitions(sightings(FOUND)) == [CameraTransition("yard", "gate", 1, 40.0)]
+    more = transitions(candidates(FOUND))
+    assert more == [CameraTransition("yard", "gate", 1, 40.0), CameraTransition("gate", "yard", 1, 300.0)]
+    assert transitions([]) == []
+
+
+def test_sightings_at_two_cameras_at_once_or_too_far_apart_are_flagged():
+    seen = [
+        hit(1, "gate", 100.0, end=130.0),
+        hit(2, "yard", 110.0, end=120.0),
+        hit(3, "hall", 140.0),
+        hit(4, "hall", 141),
+    ]
+    found = impossible(seen)
+    assert [(w.first.item.id, w.second.item.id, w.seconds) for w in found] == [(1, 2, -20.0)]
+    assert found[0].words == "at yard 20 s before gate was left"
+    far = {frozenset(("gate", "hall")): 50.0, frozenset(("yard", "hall")): 50.0}
+    found = impossible(seen[:1] + seen[2:], distances=far)
+    assert [(w.first.item.id, w.second.item.id) for w in found] == [(1, 3), (1, 4)]
+    assert found[0].words == "50 m from gate to hall in 10 s"
+    assert impossible(seen[1:], distances=far) == [], "20 s are enough for 50 m"
+    assert impossible([hit(1, "gate", 0.0, end=10.5), hit(2, "yard", 10.0)]) == [], "clocks differ by as much"
+    assert impossible([hit(1, "gate", 0.0, end=90.0), hit(2, "gate", 10.0)]) == [], "one camera"
+
+
+def test_a_page_without_sure_sightings_shows_a_scatter_and_no_transitions(tmp_path):
+    write_report(replace(FOUND, threshold=None, calibrated=False, match=None), [], tmp_path / "r.html")
+    text = (tmp_path / "r.html").read_text()
+    assert "all results, whoever they show" in text and "From camera to camera" not in text
+    told = report_dict(replace(FOUND, threshold=None))
+    assert told["sightings"] == told["transitions"] == told["impossible"] == []
 
 
 def test_moments_are_dates_only_where_they_are():
@@ -66,7 +109,7 @@ def test_moments_are_dates_only_where_they_are():
     assert duration(-30) == "-00:30"
 
 
-def test_json_has_protocol_hits_and_ways(tmp_path):
+def test_json_has_protocol_hits_and_transitions(tmp_path):
     write_report(FOUND, [], tmp_path / "r.json")
     told = json.loads((tmp_path / "r.json").read_text())
     assert told == json.loads(json.dumps(report_dict(FOUND)))
@@ -74,7 +117,7 @@ def test_json_has_protocol_hits_and_ways(tmp_path):
     assert told["protocol"] == {"filters": "camera <gate>"}
     assert [row["rank"] for row in told["hits"]] == [1, 2, 3, 4, 5]
     assert told["hits"][2]["parts"] == {"head": 0.2, "torso": 0.5}
-    assert told["ways"][0] == {"start": "yard", "end": "gate", "times": 1, "fastest": 40.0}
+    assert told["transitions"][0] == {"start": "yard", "end": "gate", "times": 1, "fastest": 40.0}
     assert "thumbnail" not in (tmp_path / "r.json").read_text()
 
 
@@ -253,3 +296,30 @@ def test_heat_of_what_is_hidden_is_nothing(engine):
     assert not heat_map(engine, hidden, np.zeros((9, 9, 3), np.uint8)).any()
     with pytest.raises(ValueError, match="at least 3 cells"):
         heat_map(engine, query, np.zeros((9, 9, 3), np.uint8), (2, 8))
+
+
+def test_distances_are_read_from_a_table_and_reach_the_report(tmp_path):
+    table = tmp_path / "apart.csv"
+    table.write_text("from,to,metres\nyard,gate,5000\ngate,hall,10.5\n")
+    apart = read_distances(table)
+    assert apart == {frozenset(("yard", "gate")): 5000.0, frozenset(("gate", "hall")): 10.5}
+    write_report(FOUND, [], tmp_path / "r.json", distances=apart)
+    told = json.loads((tmp_path / "r.json").read_text())["impossible"]
+    assert [(one["first"], one["second"]) for one in told] == [(2, 1), (2, 3)]
+    write_report(FOUND, [], tmp_path / "r.html", distances=apart)
+    assert "Not one person" in (tmp_path / "r.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("from,to\na,b\n", "missing: metres"), ("from,to,metres\na,a,1\n", "line 2"),
+        ("from,to,metres\na,b,x\n", "line 2"),
+        ("from,to,metres\na,b,-1\n", "line 2"), ("from,to,metres\na,b,1\nb,a,2\n", "line 3.*two distances"),
+    ],
+)  # fmt: skip
+def test_a_table_of_distances_that_makes_no_sense_is_refused_by_its_line(tmp_path, text, told):
+    table = tmp_path / "apart.csv"
+    table.write_text(text)
+    with pytest.raises(DataError, match=told):
+        read_distances(table)

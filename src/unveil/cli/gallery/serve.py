@@ -37,6 +37,9 @@ def command(
         list[Path] | None,
         typer.Option(help="Folder in which images and films of rows may be read, to show and play them; repeat it."),
     ] = None,
+    distances: Annotated[
+        Path | None, typer.Option(help="CSV of how far cameras are apart, with the columns from, to and metres.")
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on; without tokens loopback only.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8080,
     tokens: Annotated[
@@ -117,12 +120,14 @@ def command(
             raise
         raise MissingExtraError("unveil serve", "server") from None
     from unveil.gallery.ingest.quality import find_parser
+    from unveil.gallery.output.distances import read_distances
     from unveil.inference.load import load_engine
     from unveil.models.catalogue.detectors import best_detector, named_detector
     from unveil.video.detect import load_detector
 
     limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
-    settings = Settings(tuple(gallery or ()), tokens, require_why, limits, tuple(sources or ()))
+    apart = read_distances(distances) if distances else {}
+    settings = Settings(tuple(gallery or ()), tokens, require_why, limits, tuple(sources or ()), apart)
     door = listen(host, port)
     with opened(store, folder) as found:
         finder = load_detector(best_detector() if detector is None else named_detector(detector))

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from unveil.errors import ImageError, UnveilError
 from unveil.files import write_text
 from unveil.gallery.output.blur import blur_faces as blurred
 from unveil.gallery.output.blur import face_parser
-from unveil.gallery.output.timeline import duration, moment, sightings, ways
+from unveil.gallery.output.timeline import candidates, duration, impossible, moment, sightings, transitions
 from unveil.gallery.search.searcher import Found, Hit
 from unveil.report.answer import Answer, Crop, Match, picture_of
 from unveil.report.page import Panel, write_page
@@ -33,7 +33,13 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_report(
-    found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: bool = True, title: str = "Search"
+    found: Found,
+    pictures: Sequence[np.ndarray],
+    path: Path,
+    blur_faces: bool = True,
+    title: str = "Search",
+    *,
+    distances: Mapping[frozenset[str], float] | None = None,
 ) -> None:
     """Write a report; its kind follows from the ending of the name.
 
@@ -43,22 +49,23 @@ def write_report(
         path: file to write: ``.html`` (one file that needs nothing else), ``.csv`` or ``.json``.
         blur_faces: whether faces of query and hits are made unrecognisable; CSV and JSON hold no picture.
         title: heading of the page.
+        distances: metres between pairs of cameras, to flag sightings that are too far apart for one person.
 
     Raises:
         MissingExtraError: what draws pages is not installed.
         UnveilError: another ending, or the file cannot be written.
     """
     if path.suffix == ".html":
-        _page(found, pictures, path, blur_faces, title)
+        _page(found, pictures, path, blur_faces, title, distances)
     elif path.suffix == ".csv":
         write_text(path, _csv(found))
     elif path.suffix == ".json":
-        write_text(path, json.dumps(report_dict(found), indent=2) + "\n")
+        write_text(path, json.dumps(report_dict(found, distances), indent=2) + "\n")
     else:
         raise UnveilError(f"{path}: a report ends in .html, .csv or .json")
 
 
-def report_dict(found: Found) -> dict[str, Any]:
+def report_dict(found: Found, distances: Mapping[frozenset[str], float] | None = None) -> dict[str, Any]:
     """Return a report as plain values for JSON, without pictures."""
     seen = sightings(found)
     return {
@@ -76,7 +83,11 @@ def report_dict(found: Found) -> dict[str, Any]:
         "sightings": [
             {"id": hit.item.id, "camera": hit.item.camera, "time": hit.item.time, "end": hit.item.end} for hit in seen
         ],
-        "ways": [asdict(way) for way in ways(seen)],
+        "transitions": [asdict(way) for way in transitions(seen)],
+        "impossible": [
+            {"first": one.first.item.id, "second": one.second.item.id, "seconds": one.seconds, "words": one.words}
+            for one in impossible(seen, distances=distances)
+        ],
     }
 
 
@@ -118,22 +129,32 @@ def answer_of(found: Found, pictures: Sequence[np.ndarray], blur_faces: bool = T
     return Answer(crops, matches, _answer(found), " ".join(found.notes))
 
 
-def _page(found: Found, pictures: Sequence[np.ndarray], path: Path, blur_faces: bool, title: str) -> None:
+def _page(
+    found: Found,
+    pictures: Sequence[np.ndarray],
+    path: Path,
+    blur_faces: bool,
+    title: str,
+    distances: Mapping[frozenset[str], float] | None,
+) -> None:
     sections: list[Answer | Panel] = [answer_of(found, pictures, blur_faces), _hits_panel(found)]
     seen = sightings(found)
     with tempfile.TemporaryDirectory() as folder:
-        if seen:
+        if marked := seen or candidates(found):
             picture = Path(folder) / "timeline.png"
             rank = {id(hit): n for n, hit in enumerate(found.hits, 1)}
             marks = [
-                Mark(h.item.camera or "unknown", float(h.item.time or 0), h.item.end, str(rank[id(h)])) for h in seen
+                Mark(h.item.camera or "unknown", float(h.item.time or 0), h.item.end, str(rank[id(h)])) for h in marked
             ]
-            timeline_picture(marks, picture, moment)
-            which = "matches" if found.threshold is not None else "all hits: nobody calibrated this gallery"
+            timeline_picture(marks, picture, moment, joined=bool(seen))
+            which = "matches and confirmed results" if seen else "all results, whoever they show"
             sections.append(Panel(f"Seen when and where ({which})", pictures=(picture,)))
-        if found_ways := ways(seen):
-            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in found_ways)
+        if ways := transitions(seen):
+            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in ways)
             sections.append(Panel("From camera to camera", head=("from", "to", "times", "fastest"), rows=rows))
+        if wrong := impossible(seen, distances=distances):
+            rows = tuple((f"{rank[id(w.first)]} and {rank[id(w.second)]}", w.words) for w in wrong)
+            sections.append(Panel("Not one person", head=("results", "because"), rows=rows))
         sections.append(Panel("How it was searched", head=("what", ""), rows=tuple(found.protocol.items())))
         header = {
             "searched": f"{found.candidates} rows, {found.rescored} compared exactly, {found.milliseconds:.0f} ms",

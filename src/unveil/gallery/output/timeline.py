@@ -1,8 +1,8 @@
-"""When and where somebody was seen: sightings in the order of time, and the ways from camera to camera."""
+"""When and where somebody was seen, how one person goes from camera to camera, and what cannot be one person."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -13,9 +13,13 @@ from unveil.gallery.search.searcher import Found, Hit
 LAST_DATE = 2.5e11
 
 
+CLOCK_SECONDS = 1.0  # that clocks of two cameras may differ by
+MAX_SPEED = 4.0  # metres per second that people go from one camera to the next at most; a fast run
+
+
 @dataclass(frozen=True)
-class Way:
-    """A way from one camera to another.
+class CameraTransition:
+    """Going from one camera to another.
 
     Args:
         start: camera that was left.
@@ -30,27 +34,91 @@ class Way:
     fastest: float
 
 
+@dataclass(frozen=True)
+class Impossible:
+    """Two sightings that one person cannot have made.
+
+    Args:
+        first: the earlier one.
+        second: the later one, at another camera.
+        seconds: from the end of the first to the beginning of the second; negative where they overlap.
+        metres: between the cameras; ``None`` where it is not known.
+    """
+
+    first: Hit
+    second: Hit
+    seconds: float
+    metres: float | None = None
+
+    @property
+    def words(self) -> str:
+        """What is wrong, in one sentence without names of rows."""
+        left, reached = self.first.item.camera, self.second.item.camera
+        if self.seconds < 0:
+            return f"at {reached} {-self.seconds:.0f} s before {left} was left"
+        return f"{self.metres:.0f} m from {left} to {reached} in {self.seconds:.0f} s"
+
+
 def sightings(found: Found) -> list[Hit]:
-    """Return the hits whose time is known, by time: the matches of a calibrated search, else all."""
-    near = [hit for hit in found.hits if found.threshold is None or hit.distance <= found.threshold]
-    return sorted((hit for hit in near if hit.item.time is not None), key=lambda hit: (hit.item.time, hit.distance))
+    """Return the hits that stand for the person and whose time is known, by time.
+
+    They are those that somebody confirmed, and in a calibrated search the matches. Other results are candidates:
+    to join them would draw the way of many people.
+    """
+    sure = [hit for hit in found.hits if hit.item.id in found.confirmed or _is_match(found, hit)]
+    return sorted((hit for hit in sure if hit.item.time is not None), key=lambda hit: (hit.item.time, hit.distance))
 
 
-def ways(seen: Sequence[Hit]) -> list[Way]:
-    """Return the ways between cameras that sightings in order of time imply, the commonest first."""
+def candidates(found: Found) -> list[Hit]:
+    """Return all hits whose time is known, by time, whoever they show."""
+    return sorted(
+        (hit for hit in found.hits if hit.item.time is not None), key=lambda hit: (hit.item.time, hit.distance)
+    )
+
+
+def transitions(seen: Sequence[Hit]) -> list[CameraTransition]:
+    """Return how often sightings of one person, in order of time, go from one camera to another, commonest first."""
     gaps: dict[tuple[str, str], list[float]] = {}
     known = [hit.item for hit in seen if hit.item.camera is not None and hit.item.time is not None]
     for before, after in pairwise(known):
         if before.camera != after.camera:
-            gaps.setdefault((before.camera or "", after.camera or ""), []).append(_gap(before, after))
-    found = [Way(*pair, len(times), min(times)) for pair, times in gaps.items()]
+            gaps.setdefault((before.camera or "", after.camera or ""), []).append(max(0.0, _gap(before, after)))
+    found = [CameraTransition(*pair, len(times), min(times)) for pair, times in gaps.items()]
     return sorted(found, key=lambda way: (-way.times, way.fastest, way.start, way.end))
+
+
+def impossible(
+    seen: Sequence[Hit], *, distances: Mapping[frozenset[str], float] | None = None, max_speed: float = MAX_SPEED
+) -> list[Impossible]:
+    """Return pairs of sightings that cannot be of one person: at two cameras at once, or too far apart for the time.
+
+    Args:
+        seen: sightings in order of time.
+        distances: metres between pairs of cameras, as far as they are known.
+        max_speed: metres per second that a person goes at most.
+    """
+    known = [hit for hit in seen if hit.item.camera is not None and hit.item.time is not None]
+    found = []
+    for n, first in enumerate(known):
+        for second in known[n + 1 :]:
+            if first.item.camera == second.item.camera:
+                continue
+            seconds = _gap(first.item, second.item)
+            metres = (distances or {}).get(frozenset((first.item.camera or "", second.item.camera or "")))
+            reach = max_speed * max(0.0, seconds + CLOCK_SECONDS)
+            if seconds < -CLOCK_SECONDS or (metres is not None and metres > reach):
+                found.append(Impossible(first, second, seconds, metres))
+    return found
+
+
+def _is_match(found: Found, hit: Hit) -> bool:
+    return found.threshold is not None and hit.distance <= found.threshold
 
 
 def _gap(before: Item, after: Item) -> float:
     left = before.time if before.end is None else before.end
     assert left is not None and after.time is not None
-    return max(0.0, after.time - left)
+    return after.time - left
 
 
 def moment(seconds: float | None) -> str:

@@ -107,6 +107,7 @@ class Found:
         threshold: distance up to which a hit is a match; ``None`` in a gallery that nobody calibrated.
         protocol: how it was searched, in words, for reports.
         model: which model the rows and the query were embedded by.
+        confirmed: ids of rows that somebody said show the person.
     """
 
     hits: tuple[Hit, ...]
@@ -121,6 +122,7 @@ class Found:
     threshold: float | None = None
     protocol: Mapping[str, str] = field(default_factory=dict)
     model: ModelIdentity = field(kw_only=True)
+    confirmed: tuple[int, ...] = ()
 
 
 class Searcher:
@@ -177,6 +179,7 @@ class Searcher:
             threshold=None if model is None else model.threshold,
             protocol=_protocol(query, info, where, coarse),
             model=info.space.identity,
+            confirmed=query.confirmed,
         )
 
     def query_of(self, ids: Sequence[int], **settings: object) -> Query:

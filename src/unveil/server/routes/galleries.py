@@ -42,13 +42,16 @@ Several = Annotated[list[Label], Query(max_length=200)]
 @router.get("")
 def list_galleries(caller: Reads, service: TheService) -> list[GalleryOut]:
     """List the galleries of this server."""
-    return [GalleryOut.of(info, service.engine.fingerprint) for info in service.galleries(caller)]
+    return [
+        GalleryOut.of(info, service.engine.fingerprint, service.settings.distances)
+        for info in service.galleries(caller)
+    ]
 
 
 @router.get("/{gallery}")
 def describe_gallery(gallery: GalleryName, caller: Reads, service: TheService) -> GalleryOut:
     """Describe one gallery: rows, cameras, times, calibration."""
-    return GalleryOut.of(service.gallery(gallery, caller), service.engine.fingerprint)
+    return GalleryOut.of(service.gallery(gallery, caller), service.engine.fingerprint, service.settings.distances)
 
 
 @router.get("/{gallery}/items")

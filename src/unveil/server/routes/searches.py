@@ -148,7 +148,7 @@ def export(
     service.log(caller, request, "export", gallery, query=query, results=_ids(held.found), format=format, blur=blur)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"report.{format}"
-        write_report(held.found, held.pictures, path, blur_faces=blur)
+        write_report(held.found, held.pictures, path, blur_faces=blur, distances=service.settings.distances)
         data = path.read_bytes()
     name = f"unveil-{gallery}-{query[:12]}.{format}"
     return Response(data, media_type=TYPES[format], headers={"Content-Disposition": f'attachment; filename="{name}"'})

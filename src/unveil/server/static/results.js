@@ -49,7 +49,8 @@ export function createResults(on) {
     byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, judge, open: (one) => openDetail(one, context, { ...on, judge }, steps(one)) })));
     byId("sightings").hidden = found.hits.length === 0;
     byId("sighted").querySelector("[value=matches]").disabled = !found.calibrated;
-    byId("sighted").value = found.calibrated && found.match ? "matches" : "all";
+    const known = found.hits.some((hit) => judged.get(hit.item.id) === true);
+    byId("sighted").value = found.calibrated && found.match ? "matches" : known ? "confirmed" : "all";
     found.hits.forEach((hit) => mark(hit.item.id));
     sightings();
     refine();
@@ -90,6 +91,8 @@ export function createResults(on) {
 
   function sightings() {
     drawTimeline(sighted(), {
+      joined: byId("sighted").value !== "all",
+      distances: gallery.distances,
       lit: (item, yes) => byId(`hit-${item.id}`)?.classList.toggle("lit", yes),
       open: (item) => {
         byId(`hit-${item.id}`).scrollIntoView({ block: "center" });

@@ -1,4 +1,4 @@
-// Sightings over time, a lane a camera, and how often somebody went from one camera to the next.
+// Sightings over time, a lane a camera; of one person the path, its transitions, and what cannot be one person.
 import { byId, el, svg } from "./dom.js";
 import { count, duration, isDate, moment, place } from "./format.js";
 
@@ -8,8 +8,14 @@ const BOTTOM = 26;
 const TOP = 8;
 const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800, 2592000];
 
-/** Draw hits that have a time; `lit(item, on)` lights the card of a sighting, `open(item)` goes to it. */
-export function drawTimeline(hits, { lit, open }) {
+const CLOCK = 1; // seconds that clocks of two cameras may differ by
+const MAX_SPEED = 4; // metres per second that people go from camera to camera at most
+
+/**
+ * Draw hits that have a time; `lit(item, on)` lights the card of a sighting, `open(item)` goes to it. Only where they are
+ * of one person (`joined`) is there a path from one to the next: all results are of many.
+ */
+export function drawTimeline(hits, { lit, open, joined, distances }) {
   const seen = hits.filter((hit) => hit.item.time !== null).sort((a, b) => a.item.time - b.item.time);
   const root = byId("timeline");
   if (!seen.length) {
@@ -34,14 +40,15 @@ export function drawTimeline(hits, { lit, open }) {
   for (const time of ticks(first, last, width)) {
     drawing.append(svg("text", { x: x(time), y: height - 6, "text-anchor": "middle" }, isDate(first) && long > 86400 ? moment(time).split(",")[0] : moment(time, true)));
   }
-  const way = seen.map((hit) => `${x(hit.item.time)},${y(hit.item.camera)}`).join(" ");
-  drawing.append(svg("polyline", { class: "way", points: way }));
+  const wrong = joined ? findImpossible(seen, distances) : [];
+  const flagged = new Set(wrong.flatMap(({ first, second }) => [first, second]));
+  if (joined) drawing.append(svg("polyline", { class: "way", points: seen.map((hit) => `${x(hit.item.time)},${y(hit.item.camera)}`).join(" ") }));
   for (const hit of seen) {
     const begin = x(hit.item.time);
     const end = x(hit.item.end ?? hit.item.time);
-    const words = `Result ${hit.rank}: ${place(hit.item)}`;
+    const words = `Result ${hit.rank}: ${place(hit.item)}${flagged.has(hit) ? "; not one person with another sighting" : ""}`;
     drawing.append(svg("rect", {
-      class: "sighting", x: begin - 6, y: y(hit.item.camera) - 7, width: Math.max(12, end - begin + 12), height: 14, rx: 7,
+      class: flagged.has(hit) ? "sighting impossible" : "sighting", x: begin - 6, y: y(hit.item.camera) - 7, width: Math.max(12, end - begin + 12), height: 14, rx: 7,
       tabindex: 0, role: "button", "aria-label": words, "data-item": hit.item.id,
       click: () => open(hit.item), pointerenter: () => lit(hit.item, true), pointerleave: () => lit(hit.item, false),
       focus: () => lit(hit.item, true), blur: () => lit(hit.item, false),
@@ -49,7 +56,7 @@ export function drawTimeline(hits, { lit, open }) {
     }, svg("title", {}, words)));
   }
   root.replaceChildren(drawing);
-  byId("transitions").replaceChildren(...transitions(seen));
+  byId("transitions").replaceChildren(...(joined ? [...transitions(seen), ...warnings(wrong)] : [el("p", { class: "quiet" }, "All results, of however many people: no path. Confirm those that show the person.")]));
 }
 
 function ticks(first, last, width) {
@@ -72,6 +79,29 @@ export function countTransitions(seen) {
     ways.set(name, [...(ways.get(name) ?? []), Math.max(0, after.time - (before.end ?? before.time))]);
   }
   return [...ways].map(([name, times]) => ({ name, times: times.sort((a, b) => a - b) })).sort((a, b) => b.times.length - a.times.length);
+}
+
+/** Pairs of sightings that are not one person: at two cameras at once, or too far apart for the time between them. */
+export function findImpossible(seen, distances = []) {
+  const apart = new Map(distances.map(({ cameras, metres }) => [cameras.join("\n"), metres]));
+  const wrong = [];
+  seen.forEach((first, n) => {
+    for (const second of seen.slice(n + 1)) {
+      const [left, reached] = [first.item.camera, second.item.camera];
+      if (left === null || reached === null || left === reached) continue;
+      const seconds = second.item.time - (first.item.end ?? first.item.time);
+      const metres = apart.get(`${left}\n${reached}`) ?? apart.get(`${reached}\n${left}`);
+      if (seconds < -CLOCK) wrong.push({ first, second, words: `at ${reached} ${duration(seconds)} before ${left} was left` });
+      else if (metres > MAX_SPEED * Math.max(0, seconds + CLOCK)) wrong.push({ first, second, words: `${Math.round(metres)} m from ${left} to ${reached} in ${duration(Math.max(0, seconds))}` });
+    }
+  });
+  return wrong;
+}
+
+function warnings(wrong) {
+  if (!wrong.length) return [];
+  const more = wrong.length - 3;
+  return [el("div", { class: "impossible-words" }, el("strong", {}, "Not one person"), ...wrong.slice(0, 3).map(({ first, second, words }) => el("p", {}, `Results ${first.rank} and ${second.rank}: ${words}.`)), more > 0 ? el("p", {}, `and ${count(more, "more pair")}`) : null)];
 }
 
 function transitions(seen) {
