@@ -188,7 +188,7 @@ def _trunk(shape: VitShape) -> nn.Module:
 def _last(shape: VitShape) -> nn.Sequential:
     from timm.models.vision_transformer import Block
 
-    norm = partial(nn.LayerNorm, eps=_epsilon(shape))
+    norm: Any = partial(nn.LayerNorm, eps=_epsilon(shape))
     block = Block(shape.width, shape.width // HEAD, qkv_bias=True, norm_layer=norm)
     return nn.Sequential(block, norm(shape.width))
 

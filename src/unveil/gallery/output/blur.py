@@ -1,9 +1,11 @@
 """Faces blurred in what leaves the gallery: a crop from its top to below the lowest head, and the whole of it in doubt.
 
-The blur goes from side to side because others may stand beside the person, whose heads the parser leaves out. The
-parser that comes with the package learnt from rendered people and takes fences and gravel for heads. So it is believed
-only where one body fills the crop with a head and a torso on it, and even then more than half of a crop that is not cut
-close to the body is blurred: detectors that cut loosely put heads down there.
+The blur goes from side to side because others may stand beside the person, whose heads the parser leaves out. Others
+may also stand or sit before the person, their heads farther down: below the blur only the largest patch of what the
+parser takes for the person is shown, and all else is blurred too. The parser that comes with the package learnt from
+rendered people and takes fences and gravel for heads. So it is believed only where one body fills the crop with a head
+and a torso on it, and even then half of the crop is blurred, and more of one that is not cut close to the body:
+detectors that cut loosely put heads down there.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from unveil.parsing.onnx_parser import OnnxParser
 
 HEAD = ("face", "hair", "hat", "sunglasses", "head")
 TORSO = ("upper-clothes", "dress", "coat", "jumpsuits", "scarf", "torso")
-TOP = 0.4  # share of the crop's height that is blurred at least
+TOP = 0.5  # share of the crop's height that is blurred at least
 LOOSE_TOP = 0.56  # the same, where the body begins below `CLOSE`
 CLOSE = 0.07  # share of the height above the body of a crop that is cut close to it
 LOWEST_TOP, HIGHEST_BOTTOM = 0.4, 0.75  # where the body of one person who fills the crop begins and ends
@@ -56,7 +58,7 @@ def blur_faces(images: Sequence[np.ndarray], parser: OnnxParser | None) -> list[
         parser: finds heads and torsos (label set lip20); ``None`` blurs the whole of every crop.
     """
     labels = [None] * len(images) if parser is None or not images else [*parser(list(images))]
-    return [_blurred(image, _bottom(image, found, parser)) for image, found in zip(images, labels, strict=True)]
+    return [_blurred(image, found, _bottom(image, found, parser)) for image, found in zip(images, labels, strict=True)]
 
 
 def _bottom(image: np.ndarray, labels: np.ndarray | None, parser: OnnxParser | None) -> int:
@@ -92,12 +94,26 @@ def _patches(mask: np.ndarray) -> list[_Patch]:
     return [patch for patch in found if patch.area >= SPECK * mask.size]
 
 
-def _blurred(image: np.ndarray, bottom: int) -> np.ndarray:
-    out = image.copy()
-    width = image.shape[1]
+def _largest(mask: np.ndarray) -> np.ndarray:
+    """Return the largest connected patch of a mask; nothing where it is empty."""
+    _, numbers, boxes, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    sizes = boxes[1:, cv2.CC_STAT_AREA]
+    return numbers == 1 + sizes.argmax() if len(sizes) else mask
+
+
+def _blurred(image: np.ndarray, labels: np.ndarray | None, bottom: int) -> np.ndarray:
+    """Return the crop with what is above ``bottom``, and what is below and not of the person, as blurred blocks."""
+    height, width = image.shape[:2]
     # Blocks first: a blur alone can be undone in part, averages of blocks cannot.
     across = min(BLOCKS, width)
-    down = max(1, min(bottom, round(across * bottom / width)))
-    blocks = cv2.resize(out[:bottom], (across, down), interpolation=cv2.INTER_AREA)
-    out[:bottom] = cv2.resize(blocks, (width, bottom), interpolation=cv2.INTER_LINEAR)
+    out = np.empty_like(image)
+    # Apart, so that no block above takes part of what is shown below, nor the other way round.
+    for top, end in ((0, bottom), (bottom, height)):
+        if end > top:
+            down = max(1, min(end - top, round(across * (end - top) / width)))
+            blocks = cv2.resize(image[top:end], (across, down), interpolation=cv2.INTER_AREA)
+            out[top:end] = cv2.resize(blocks, (width, end - top), interpolation=cv2.INTER_LINEAR)
+    if labels is not None and bottom < height:
+        person = _largest(labels > 0)[bottom:]
+        out[bottom:][person] = image[bottom:][person]
     return out
