@@ -89,6 +89,7 @@ class SearchIn(_In):
     mode: Literal["same", "changed"] = Field("same", description="clothes are the same, or may have changed")
     top: int = Field(20, ge=1, le=10_000)
     rescore: int = Field(500, ge=1, le=10_000, description="rows that are scored by parts after the coarse stage")
+    rerank: bool = Field(False, description="order the rows that were scored by parts by k-reciprocal re-ranking")
     why: Why = Field("", description="reason of the search, for the audit log")
     anyway: bool = Field(False, description="search also when no person is seen on a picture of the positives")
 

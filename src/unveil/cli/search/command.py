@@ -40,6 +40,14 @@ def command(
     one_person: Annotated[
         bool, typer.Option(help="All query crops show one person: give one list.", rich_help_panel=help_panels.QUERY)
     ] = False,
+    each: Annotated[
+        bool,
+        typer.Option(help="In a gallery: each query crop is a query of its own.", rich_help_panel=help_panels.QUERY),
+    ] = False,
+    also: Annotated[
+        list[str] | None,
+        typer.Option(help="Search in this gallery of the same model too; repeat it.", rich_help_panel=help_panels.ROWS),
+    ] = None,
     only: Annotated[
         str | None,
         typer.Option(help="Only query crops whose key contains this text.", rich_help_panel=help_panels.QUERY),
@@ -78,6 +86,12 @@ def command(
             min=1, max=10_000, help="In a gallery: candidates compared exactly.", rich_help_panel=help_panels.EXECUTION
         ),
     ] = 500,
+    rerank: Annotated[
+        bool,
+        typer.Option(
+            help="In a gallery: order the candidates by k-reciprocal re-ranking.", rich_help_panel=help_panels.EXECUTION
+        ),
+    ] = False,
     why: Annotated[
         str | None, typer.Option(help="Reason, for the audit log.", rich_help_panel=help_panels.AUDIT)
     ] = None,
@@ -127,8 +141,11 @@ def command(
     In a gallery the audit log keeps who searched, why, and what was found. Faces in pages and sheets are blurred.
 
     **Examples:** `unveil search query.jpg station --camera gate --why "lost child" --page found.html`,
-    `unveil search row:17 station --mode changed`, `unveil search query.jpg crops.safetensors --model runs/best`
+    `unveil search row:17 station --mode changed --rerank`,
+    `unveil search crops/ station --each --also lobby --csv all.csv`,
+    `unveil search query.jpg crops.safetensors --model runs/best`
     """
+    from unveil.cli.search.batch import search_each
     from unveil.cli.search.in_files import FileSearch, search_file
     from unveil.cli.search.in_gallery import GallerySearch, search_gallery
     from unveil.gallery.search.query import read_box
@@ -136,6 +153,7 @@ def command(
     others, place = tuple(negatives or ()), read_box(box) if box else None
     if gallery.endswith(".safetensors") or Path(gallery).is_file():
         limits = {"--camera": cameras, "--from": start, "--to": end, "--min-visible": min_visible, "--tag": tags}
+        limits |= {"--each": each, "--also": also, "--rerank": rerank}
         if given := [name for name, value in limits.items() if value]:
             raise RecipeError(f"{given[0]} needs a gallery; {gallery} is a file of embeddings")
         asked = FileSearch(
@@ -143,34 +161,37 @@ def command(
         )
         code = search_file(asked, sheet, page, table, as_json)
     else:
-        code = search_gallery(
-            GallerySearch(
-                query=query,
-                gallery=gallery,
-                model=model,
-                top=top,
-                one_person=one_person,
-                only=only,
-                negatives=others,
-                box=place,
-                mode=mode.value,
-                cameras=tuple(cameras or ()),
-                start=start,
-                end=end,
-                min_visible=min_visible,
-                tags=tuple(tags or ()),
-                rows=rows.value,
-                rescore=rescore,
-                why=why,
-                anyway=anyway,
-                engine=engine,
-                faces=faces,
-                store=store,
-                folder=folder,
-            ),
-            sheet,
-            page,
-            table,
-            as_json,
+        asked_of_gallery = GallerySearch(
+            query=query,
+            gallery=gallery,
+            model=model,
+            top=top,
+            one_person=one_person,
+            only=only,
+            negatives=others,
+            box=place,
+            mode=mode.value,
+            cameras=tuple(cameras or ()),
+            start=start,
+            end=end,
+            min_visible=min_visible,
+            tags=tuple(tags or ()),
+            rows=rows.value,
+            rescore=rescore,
+            why=why,
+            anyway=anyway,
+            engine=engine,
+            faces=faces,
+            store=store,
+            folder=folder,
+            rerank=rerank,
+            each=each,
+            also=tuple(also or ()),
         )
+        if each or also:
+            if given := [name for name, value in {"--page": page, "--sheet": sheet}.items() if value]:
+                raise RecipeError(f"{given[0]} shows one answer; with --each and --also there are --csv and --json")
+            code = search_each(asked_of_gallery, table, as_json)
+        else:
+            code = search_gallery(asked_of_gallery, sheet, page, table, as_json)
     raise typer.Exit(code)

@@ -61,25 +61,30 @@ class GallerySearch:
     faces: bool
     store: str | None
     folder: Path | None
+    rerank: bool = False
+    each: bool = False
+    also: tuple[str, ...] = ()
 
 
 def search_gallery(
     asked: GallerySearch, sheet: Path | None, page: Path | None, table: Path | None, as_json: bool
 ) -> int:
     """Search, note it, print and write; return the exit code."""
-    where = Filter(
-        cameras=asked.cameras,
-        start=seconds(asked.start, "--from"),
-        end=seconds(asked.end, "--to"),
-        tags=asked.tags,
-        min_visible=asked.min_visible,
-        rows=asked.rows,
-    )
+    where = filter_of(asked)
     with opened(asked.store, asked.folder) as store:
         searcher = Searcher(store, asked.gallery)
-        positives, fingerprint, pictures, negatives, own = _query(asked, store)
+        positives, fingerprint, pictures, negatives, own = query_of(asked, store)
         query = Query(
-            positives, fingerprint, negatives, where, asked.rows, asked.top, asked.rescore, asked.mode, own=own
+            positives,
+            fingerprint,
+            negatives,
+            where,
+            asked.rows,
+            asked.top,
+            asked.rescore,
+            asked.mode,
+            own=own,
+            rerank=asked.rerank,
         )
         found = audited_search(searcher, query, who=user(), why=asked.why)
     if as_json:
@@ -95,6 +100,18 @@ def search_gallery(
         if path is not None:
             typer.echo(f"wrote {path}", err=True)
     return 0
+
+
+def filter_of(asked: GallerySearch) -> Filter:
+    """Return which rows take part."""
+    return Filter(
+        cameras=asked.cameras,
+        start=seconds(asked.start, "--from"),
+        end=seconds(asked.end, "--to"),
+        tags=asked.tags,
+        min_visible=asked.min_visible,
+        rows=asked.rows,
+    )
 
 
 def _print(found: Found, asked: GallerySearch) -> None:
@@ -115,14 +132,14 @@ def _print(found: Found, asked: GallerySearch) -> None:
     typer.echo(f"model {found.model}")
 
 
-def _query(
+def query_of(
     asked: GallerySearch, store: Store
 ) -> tuple[Embedding, str, list[np.ndarray], Embedding | None, tuple[int, ...]]:
     """Return positives, the fingerprint of their model, pictures to show, negatives, and rows that are the query."""
     embedded = asked.query.startswith(ROW) or asked.query.endswith(".safetensors")
     engine = None if embedded and not asked.negatives else load_engine(asked.model, asked.engine)
     parser = None if engine is None else find_parser()
-    negatives = _negatives(asked, engine, parser)
+    negatives = negatives_of(asked, engine, parser)
     if asked.query.startswith(ROW):
         fingerprint = store.info(asked.gallery).space.fingerprint if engine is None else engine.fingerprint
         number, embedding, pictures = _stored(asked, store)
@@ -158,11 +175,12 @@ def _one_person(count: int, asked: GallerySearch) -> None:
     if count > 1 and not asked.one_person:
         raise DataError(
             f"{asked.query} has {count} crops: a gallery is searched for one person at a time; --one-person takes "
-            "all of them for one, --only picks some"
+            "all of them for one, --each makes each a query of its own, --only picks some"
         )
 
 
-def _negatives(asked: GallerySearch, engine: Engine | None, parser: OnnxParser | None) -> Embedding | None:
+def negatives_of(asked: GallerySearch, engine: Engine | None, parser: OnnxParser | None) -> Embedding | None:
+    """Return the embedding of the people who are not meant."""
     if engine is None:
         return None
     pictures, names = [read_image(path) for path in asked.negatives], [str(path) for path in asked.negatives]

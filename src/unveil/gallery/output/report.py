@@ -79,7 +79,7 @@ def report_dict(found: Found, distances: Mapping[frozenset[str], float] | None =
         "match": found.match,
         "threshold": found.threshold,
         "notes": list(found.notes),
-        "hits": [_row(rank, hit) | {"parts": hit.parts} for rank, hit in enumerate(found.hits, 1)],
+        "hits": [row_of(rank, hit) | {"parts": hit.parts} for rank, hit in enumerate(found.hits, 1)],
         "sightings": [
             {"id": hit.item.id, "camera": hit.item.camera, "time": hit.item.time, "end": hit.item.end} for hit in seen
         ],
@@ -91,7 +91,8 @@ def report_dict(found: Found, distances: Mapping[frozenset[str], float] | None =
     }
 
 
-def _row(rank: int, hit: Hit) -> dict[str, Any]:
+def row_of(rank: int, hit: Hit) -> dict[str, Any]:
+    """Return a result as plain values, without picture and parts."""
     item = {name: value for name, value in asdict(hit.item).items() if name in COLUMNS}
     return item | {
         "rank": rank, "distance": hit.distance, "probability": hit.probability, "reason": hit.reason,
@@ -105,12 +106,13 @@ def _csv(found: Found) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow((*COLUMNS, *(f"part {name}" for name in parts)))
     for rank, hit in enumerate(found.hits, 1):
-        row = _row(rank, hit) | {"tags": ";".join(hit.item.tags), "box": " ".join(map(str, hit.item.box or ()))}
-        writer.writerow([_cell(v) for v in (*(row[name] for name in COLUMNS), *(hit.parts.get(p) for p in parts))])
+        row = row_of(rank, hit) | {"tags": ";".join(hit.item.tags), "box": " ".join(map(str, hit.item.box or ()))}
+        writer.writerow([cell(v) for v in (*(row[name] for name in COLUMNS), *(hit.parts.get(p) for p in parts))])
     return out.getvalue()
 
 
-def _cell(value: Any) -> Any:
+def cell(value: Any) -> Any:
+    """Return a value of a table so that no spreadsheet takes it for a formula."""
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 

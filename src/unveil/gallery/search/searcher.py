@@ -14,6 +14,7 @@ from unveil.gallery.records import Filter, GalleryInfo, Item, Mode, Rows
 from unveil.gallery.scoring import calibration
 from unveil.gallery.scoring.ranking import coarse_query, named_parts, part_means, query_hash, rank
 from unveil.gallery.scoring.reasons import mode_note, reasons
+from unveil.gallery.search import reranking
 from unveil.gallery.search.in_memory_index import LIMIT_BYTES, Resident
 from unveil.gallery.store.protocol import Store
 from unveil.models.summary import ModelIdentity
@@ -39,6 +40,7 @@ class Query:
         confirmed: ids of rows that show the person, as somebody said; they join the positives.
         rejected: ids of rows that do not; they join the negatives and are no hits any more.
         own: ids of rows that the query itself was made of; they, and the rest of their tracklets, are no hits.
+        rerank: order the exactly compared rows by k-reciprocal re-ranking; distances stay as they are.
     """
 
     positives: Embedding
@@ -52,6 +54,7 @@ class Query:
     confirmed: tuple[int, ...] = ()
     rejected: tuple[int, ...] = ()
     own: tuple[int, ...] = ()
+    rerank: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.top <= MAX_RESCORED or not 1 <= self.rescore <= MAX_RESCORED:
@@ -164,7 +167,7 @@ class Searcher:
         if self.store.info(self.name).generation != info.generation:
             return self.search(query)  # switched to another model's vectors in between: some of what was read is new
         model = calibration.of(info, query.mode)
-        match = None if model is None else bool(hits) and hits[0].distance <= model.threshold
+        match = None if model is None else any(hit.distance <= model.threshold for hit in hits)
         coarse: Literal["memory", "index"] = "memory" if self.resident.fits(info) else "index"
         return Found(
             hits=hits,
@@ -265,6 +268,10 @@ class Searcher:
         order = np.argsort(ids)
         ids, gallery = ids[order], gallery.select(order)
         found, distances = rank(positives, gallery, len(ids), one_person, negatives, query.mode)
+        if query.rerank and len(ids) > 1:
+            places = np.argsort(found[0])
+            new = reranking.reranked_order(positives, gallery, negatives=negatives, mode=query.mode)
+            found, distances = new[None], distances[:, places[new]]
         parts = part_means(positives, gallery)
         model = calibration.of(info, query.mode)
         # The query's own sighting is no answer to where else somebody was.
@@ -298,6 +305,8 @@ def _notes(
         total = info.crops + info.tracklets
         return (f"No row passes the filters; without them the gallery has {total}.",)
     notes = [mode_note(info.space.names, query.mode)]
+    if query.rerank:
+        notes.append("Re-ranked: rows with the same neighbours as the query come first; distances are those before it.")
     if model is None and calibration.out_of_date(info):
         notes.append(
             "The calibration is out of date: it was fitted on the distances of another model than the gallery's. The "
@@ -327,6 +336,7 @@ def _protocol(query: Query, info: GalleryInfo, where: Filter, coarse: str) -> di
         "clothes": {"same": "the same", "changed": "may have changed"}[query.mode],
         "distance": f"{info.space.metric}, mean over {len(info.space.names)} vectors weighted by visibility",
         "stages": f"coarse by {coarse}, then the nearest {max(query.rescore, query.top)} exactly, {query.top} shown",
+        "order": f"k-reciprocal re-ranking, {reranking.SETTINGS}" if query.rerank else "by distance",
     }
 
 

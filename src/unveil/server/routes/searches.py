@@ -62,6 +62,7 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
         top=body.top,
         rescore=body.rescore,
         mode=body.mode,
+        rerank=body.rerank,
     )
     found = searcher.search(query)
     service.log(

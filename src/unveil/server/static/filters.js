@@ -37,6 +37,7 @@ export function readFilters() {
     where,
     mode: document.querySelector("input[name=mode]:checked").value,
     rows: byId("rows").value,
+    rerank: byId("rerank").checked,
     top: Number(byId("top").value),
     why: byId("why").value.trim(),
   };

@@ -1,0 +1,48 @@
+"""Re-ranking of a shortlist: as the evaluator's own, with negatives, and with what shares no part left for last."""
+
+import numpy as np
+
+from unveil.evaluation.distances import distance_matrix
+from unveil.evaluation.rerank import rerank_blocks
+from unveil.gallery.search.reranking import reranked_order
+from unveil.records import Embedding
+
+
+def embedding(vectors, visible=None):
+    vectors = np.asarray(vectors, np.float32)
+    visible = np.ones(vectors.shape[:2], np.float32) if visible is None else np.asarray(visible, np.float32)
+    return Embedding(vectors, visible, tuple(f"v{n}" for n in range(vectors.shape[1])))
+
+
+def points(rng, centre, count, spread=0.05):
+    return np.asarray(centre)[None, None] + rng.normal(0, spread, (count, 1, len(centre)))
+
+
+def test_the_order_is_that_of_the_evaluators_re_ranking():
+    rng = np.random.default_rng(3)
+    query, gallery = embedding(rng.normal(size=(3, 2, 8))), embedding(rng.normal(size=(40, 2, 8)))
+    expected = np.concatenate([d for _, d in rerank_blocks(query, gallery)]).mean(axis=0)
+    order = reranked_order(query, gallery, negatives=None, mode="same")
+    assert (np.diff(expected[order]) >= -1e-6).all() and sorted(order) == list(range(40))
+    assert (order != np.argsort(distance_matrix(query, gallery).mean(axis=0))).any(), "it changes something"
+
+
+def test_negatives_push_away_here_too():
+    rng = np.random.default_rng(0)
+    one, other = np.eye(8)[0] + 0.4 * np.eye(8)[1], np.eye(8)[0] - 0.4 * np.eye(8)[1]
+    gallery = embedding(np.concatenate([points(rng, one, 5), points(rng, other, 5), rng.normal(size=(20, 1, 8))]))
+    query = embedding((one + 0.9 * other)[None, None])
+    negatives = embedding(other[None, None])
+    plain = reranked_order(query, gallery, negatives=None, mode="same").tolist()
+    pushed = reranked_order(query, gallery, negatives=negatives, mode="same").tolist()
+    assert set(pushed[:5]) == set(range(5))
+    assert sum(map(pushed.index, range(5, 10))) > sum(map(plain.index, range(5, 10)))
+
+
+def test_what_shares_no_visible_part_with_the_query_comes_last():
+    rng = np.random.default_rng(1)
+    shown = np.tile([1.0, 1.0], (12, 1))
+    shown[4] = [0.0, 1.0]
+    query = embedding(rng.normal(size=(1, 2, 8)), [[1.0, 0.0]])
+    order = reranked_order(query, embedding(rng.normal(size=(12, 2, 8)), shown), negatives=None, mode="same")
+    assert order[-1] == 4
