@@ -218,7 +218,7 @@ def _card_of(folder: Path, recipe: Recipe) -> Card | None:
     if not path.is_file():
         return None
     try:
-        card = read_card(path.read_text(encoding="utf-8"), str(path))
+        card = read_card(path.read_text(encoding="utf-8", errors="replace"), str(path))
     except CheckpointError:
         return None
     if card.epoch != recipe.train.epochs or not card.figures or card.recipe != recipe.model_dump(mode="json"):

@@ -13,6 +13,7 @@ from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding, Metric
 
 FIRST_DATE = 1e8  # seconds below this count from the start of a recording
+LAST_DATE = 2.5e11  # about the year 9892, beyond which there are no dates
 Kind = Literal["crop", "tracklet"]
 Rows = Literal["crop", "tracklet"]
 Mode = Literal["same", "changed"]

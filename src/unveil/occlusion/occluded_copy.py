@@ -10,9 +10,11 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from unveil.data.readers.manifest import FILE as MANIFEST
-from unveil.errors import UnveilError
+from unveil.data.text import read_text
+from unveil.errors import DataError, UnveilError
 from unveil.files import write_text
 from unveil.occlusion.settings import OcclusionSettings
 from unveil.records import Dataset, Sample
@@ -43,7 +45,7 @@ def claim(
     }
     path = out / SETTINGS
     if path.is_file():
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = _read_settings(path)
         changed = [name for name in stated if stated[name] != before.get(name)]
         if changed:
             raise UnveilError(f"{out} was built with other settings ({', '.join(changed)}); choose another folder")
@@ -51,6 +53,16 @@ def claim(
         raise UnveilError(f"{out} is not empty and no occluded dataset; choose another folder")
     else:
         write_text(path, json.dumps(stated, indent=2) + "\n")
+
+
+def _read_settings(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError) as e:
+        raise UnveilError(f"{path} is damaged ({e}); remove the folder, or choose another one") from None
+    if not isinstance(found, dict):
+        raise UnveilError(f"{path} is damaged: expected a JSON object; remove the folder, or choose another one")
+    return found
 
 
 def _hash(donors: Sequence[Sample]) -> str:
@@ -61,21 +73,38 @@ def read_journal(path: Path) -> dict[str, Row]:
     """Return key -> row of the images that a stopped build had finished."""
     rows: dict[str, Row] = {}
     if path.is_file():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 row = json.loads(line)
-            except json.JSONDecodeError:  # the line that was being written when the build was stopped
+            except ValueError:  # the line that was being written when the build was stopped
                 continue
-            rows[row["path"]] = row
+            if _is_whole(row):
+                rows[row["path"]] = row
     return rows
 
 
 def read_table(path: Path) -> dict[str, Row]:
-    """Return key -> row of a finished build; empty when there is none."""
+    """Return key -> row of a finished build; empty when there is none. Damaged rows are left out: they are made again.
+
+    Raises:
+        DataError: it is no text.
+    """
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8") as f:
-        return {row["path"]: row for row in csv.DictReader(f)}
+    text = read_text(path, f"a table with the columns {', '.join(COLUMNS)}")
+    try:
+        return {row["path"]: row for row in csv.DictReader(io.StringIO(text, newline="")) if _is_whole(row)}
+    except csv.Error as e:
+        raise DataError(f"{path} is damaged ({e}): remove it, and its images are made again") from None
+
+
+def _is_whole(row: Any) -> bool:
+    """Return whether a row that was read back has what is counted in the end."""
+    try:
+        figures = [float(row["hidden"]), float(row["hidden_person"])]
+        return set(row) == set(COLUMNS) and None not in row.values() and figures[0] >= 0
+    except (TypeError, ValueError, KeyError, AttributeError):
+        return False
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
@@ -105,7 +134,7 @@ def _manifest(dataset: Dataset, source: Path) -> str:
     """Return the source's manifest with the rows of the dataset and the maps that go along with it."""
     samples = {sample.key: sample for sample in dataset.samples}
     text = io.StringIO()
-    with (source / MANIFEST).open(newline="", encoding="utf-8-sig") as f:
+    with io.StringIO(read_text(source / MANIFEST, "a manifest"), newline="") as f:
         reader = csv.DictReader(f)
         writer = csv.DictWriter(text, reader.fieldnames or (), extrasaction="ignore", lineterminator="\n")
         writer.writeheader()

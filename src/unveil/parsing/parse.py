@@ -143,7 +143,7 @@ def _read(samples: list[Sample]) -> tuple[list[Sample], list[NDArray[np.uint8]],
 def _claim(folder: Path, fingerprint: str) -> None:
     made_by = folder / MADE_BY
     if made_by.is_file():
-        before = made_by.read_text(encoding="utf-8").strip()
+        before = made_by.read_text(encoding="utf-8", errors="replace").strip()
         if before != fingerprint:
             raise DataError(f"{folder} holds maps of {before}, not of {fingerprint}; choose another folder with --out")
     elif folder.is_dir() and any(folder.iterdir()):

@@ -173,4 +173,8 @@ def _list(tokens: Path) -> None:
 
 
 def _date(seconds: float) -> str:
+    from unveil.gallery.records import LAST_DATE
+
+    if not 0 <= seconds < LAST_DATE:  # the file was written by hand
+        return "no date"
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M} UTC"

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
 
-from unveil.gallery.records import FIRST_DATE, Item
+from unveil.gallery.records import FIRST_DATE, LAST_DATE, Item
 from unveil.gallery.search.searcher import Found, Hit
-
-LAST_DATE = 2.5e11
-
 
 CLOCK_SECONDS = 1.0  # that clocks of two cameras may differ by
 MAX_SPEED = 4.0  # metres per second that people go from one camera to the next at most; a fast run

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from unveil import __version__
 from unveil.errors import DataError
 from unveil.files import atomic_path
+from unveil.gallery.records import LAST_DATE
 from unveil.gallery.store import partitions
 from unveil.gallery.store.migrate import migrations
 
@@ -68,7 +69,7 @@ class Manifest(BaseModel):
     format: Literal[1] = 1
     unveil: str
     tables_version: int
-    created: float
+    created: float = Field(ge=0, lt=LAST_DATE)
     periods: dict[int, tuple[int, ...]]
     sequences: dict[Word, Annotated[int, Field(ge=0, le=2**62)]]
     head: tuple[int, Hash]

@@ -68,7 +68,7 @@ def card(name: Annotated[str, typer.Argument(help="Name of an installed, publish
     elif name.startswith(PREFIX):
         typer.echo(weights_path(name).with_suffix(".json").read_text(encoding="utf-8").rstrip())
     elif installed_path(name) is not None:
-        typer.echo(_installed(name).read_text(encoding="utf-8").rstrip())
+        typer.echo(_installed(name).read_text(encoding="utf-8", errors="replace").rstrip())
     else:
         known = find_known(name)
         told = {"about": known.about, "source": known.source, "trained_on": known.trained_on, "licence": known.licence}
