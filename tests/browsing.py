@@ -32,9 +32,11 @@ def open_page(browser, live):
     """Return what opens the page of a new server; whatever it complains of in the console fails the test."""
     contexts, complaints = [], []
 
-    def start(viewport=DESK, scheme="light", touch=False, address=None, **settings):
+    def start(viewport=DESK, scheme="light", touch=False, address=None, zone=None, **settings):
         address = address or live(**settings)
-        context = browser.new_context(viewport=viewport, color_scheme=scheme, has_touch=touch, is_mobile=touch)
+        context = browser.new_context(
+            viewport=viewport, color_scheme=scheme, has_touch=touch, is_mobile=touch, timezone_id=zone
+        )
         context.set_default_timeout(30_000)
         contexts.append(context)
         page = context.new_page()

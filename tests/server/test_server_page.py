@@ -114,11 +114,39 @@ def test_judgements_are_kept_and_refine(open_page, store, own_gallery):
     with page.expect_response(lambda response: response.url.endswith("/searches")):
         page.click("#again")
     expect(page.locator("#skeleton")).to_be_hidden()
+    expect(page.locator("#verdict")).to_contain_text("Searched again: ")
+    page.wait_for_function("scrollY === 0")
     after = results(page)
     assert no not in after and after.index(yes) <= before.index(yes)
     assert people(store, own_gallery, after[:2]) == ["p05"] * 2
     expect(page.locator(f"#hit-{yes}")).to_have_class(re.compile("confirmed"))
     assert {(row, same) for _, row, same in store.judgements(own_gallery)} == {(yes, True), (no, False)}
+
+
+def test_times_are_shown_and_read_in_the_zone_that_is_chosen(open_page, gallery):
+    page = open_page(galleries=(gallery,), zone="Asia/Tokyo")
+    expect(page.locator("#zone")).to_have_value("Asia/Tokyo")
+    expect(page.locator("#about")).to_contain_text("Nov 15, 07:13:20")
+    choose(page, person(1))
+    page.click("#search")
+    results(page)
+    page.select_option("#zone", "UTC")
+    expect(page.locator("#about")).to_contain_text("Nov 14, 22:13:20")
+    expect(page.locator("#hits .place").first).to_contain_text("Nov 14, 2")
+    page.fill("#start", "2023-11-14T22:00:00")
+    with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
+        page.click("#search")
+    assert asked.value.post_data_json["where"]["start"] == 1_699_999_200
+    results(page)
+    page.reload()
+    expect(page.locator("#zone")).to_have_value("UTC")
+
+
+def test_the_reason_is_never_under_the_bar(open_page, gallery):
+    page = open_page(viewport={"width": 1280, "height": 600}, galleries=(gallery,))
+    expect(page.locator("#about")).to_contain_text("crops")
+    on_top = "f => { const b = f.getBoundingClientRect(); return document.elementFromPoint(b.x + 9, b.y + b.height / 2) === f; }"
+    assert page.locator("#why").evaluate(on_top)
 
 
 def test_a_row_can_be_searched_from_added_and_ruled_out(open_page, store, gallery):

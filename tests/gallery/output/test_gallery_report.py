@@ -4,6 +4,7 @@ import csv
 import io
 import json
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from unveil.gallery.output.timeline import (
     candidates,
     duration,
     impossible,
+    iso,
     moment,
     sightings,
     transitions,
@@ -108,6 +110,18 @@ def test_moments_are_dates_only_where_they_are():
     assert moment(1.7e9) == "2023-11-14 22:13:20"
     assert (moment(3725.4), moment(65), moment(None)) == ("1:02:05", "01:05", "")
     assert duration(-30) == "-00:30"
+
+
+def test_exported_times_are_iso_8601_too_where_they_are_dates(tmp_path):
+    assert iso(1.7e9 + 0.25) == "2023-11-14T22:13:20.250+00:00"
+    assert iso(65.0) is None and iso(None) is None
+    assert datetime.fromisoformat(iso(1.7e9)).timestamp() == 1.7e9
+    write_report(FOUND, [], tmp_path / "r.csv")
+    rows = list(csv.DictReader((tmp_path / "r.csv").open()))
+    assert rows[1]["time_iso"] == "2023-11-14T22:13:20.000+00:00" and rows[1]["end_iso"].endswith("22:13:40.000+00:00")
+    assert rows[4]["time_iso"] == rows[0]["end_iso"] == ""
+    write_report(FOUND, [], tmp_path / "r.html")
+    assert "UTC where they are dates" in (tmp_path / "r.html").read_text()
 
 
 def test_json_has_protocol_hits_and_transitions(tmp_path):

@@ -249,7 +249,11 @@ def test_wrong_queries_have_one_clear_answer_each(filled):
         Searcher(filled, "empty").search(query())
     nothing = searcher.search(query(where=Filter(cameras=("nowhere",))))
     assert nothing.hits == ()
-    assert nothing.notes == (f"No row passes the filters; without them the gallery has {ROWS}.",)
+    known = ", ".join(filled.info("g").cameras)
+    assert nothing.notes == (
+        f"No camera 'nowhere' in this gallery; it has {known}.",
+        f"No row passes the filters; without them the gallery has {ROWS}.",
+    )
 
 
 def test_an_uncalibrated_gallery_says_so_and_claims_nothing(filled):

@@ -11,10 +11,12 @@ from typing import Any
 
 from unveil.errors import DataError
 from unveil.files import atomic_path, write_bytes
+from unveil.gallery.output.timeline import iso
 from unveil.gallery.records import Item
 
 PLACE = ("x", "y", "width", "height")
 COLUMNS = ("id", *(f.name for f in fields(Item) if f.name not in ("id", "thumbnail", "box")), *PLACE)
+TIMES = ("time_iso", "end_iso")
 
 
 def write_listing(items: Iterator[Item], out: Path, pictures: Path | None, change: Callable[[bytes], bytes]) -> int:
@@ -39,12 +41,12 @@ def write_listing(items: Iterator[Item], out: Path, pictures: Path | None, chang
     with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         if out.suffix == ".csv":
-            writer.writerow((*COLUMNS, "picture"))
+            writer.writerow((*COLUMNS, *TIMES, "picture"))
         for item in items:
             picture = "" if pictures is None else f"{pictures.name}/{item.id}.jpg"
             if pictures is not None:
                 write_bytes(pictures / f"{item.id}.jpg", change(item.thumbnail))
-            row = {**columns(item), "picture": picture}
+            row = {**columns(item), "time_iso": iso(item.time), "end_iso": iso(item.end), "picture": picture}
             if out.suffix == ".csv":
                 writer.writerow([_cell(value) for value in row.values()])
             else:

@@ -18,15 +18,15 @@ from unveil.errors import ImageError, UnveilError
 from unveil.files import write_text
 from unveil.gallery.output.blur import blur_faces as blurred
 from unveil.gallery.output.blur import face_parser
-from unveil.gallery.output.timeline import candidates, duration, impossible, moment, sightings, transitions
+from unveil.gallery.output.timeline import candidates, duration, impossible, iso, moment, sightings, transitions
 from unveil.gallery.search.searcher import Found, Hit
 from unveil.report.answer import Answer, Crop, Match, picture_of
 from unveil.report.page import Panel, write_page
 from unveil.report.timeline import Mark, timeline_picture
 
 COLUMNS = (
-    "rank", "id", "key", "kind", "camera", "time", "end", "distance", "probability", "reason", "person", "source",
-    "frame", "box", "tags", "visible", "crops",
+    "rank", "id", "key", "kind", "camera", "time", "end", "time_iso", "end_iso", "distance", "probability", "reason",
+    "person", "source", "frame", "box", "tags", "visible", "crops",
 )  # fmt: skip
 # What a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -96,7 +96,7 @@ def row_of(rank: int, hit: Hit) -> dict[str, Any]:
     item = {name: value for name, value in asdict(hit.item).items() if name in COLUMNS}
     return item | {
         "rank": rank, "distance": hit.distance, "probability": hit.probability, "reason": hit.reason,
-        "tags": list(hit.item.tags),
+        "tags": list(hit.item.tags), "time_iso": iso(hit.item.time), "end_iso": iso(hit.item.end),
     }  # fmt: skip
 
 
@@ -163,6 +163,7 @@ def _page(
             "model": str(found.model),
             "query": found.query_hash,
             "faces": "blurred" if blur_faces else "as recorded",
+            "times": "UTC where they are dates, else since the recordings began",
         }
         write_page(sections, path, title, header)
 

@@ -127,6 +127,13 @@ def moment(seconds: float | None) -> str:
     return duration(seconds)
 
 
+def iso(seconds: float | None) -> str | None:
+    """Return a moment as ISO 8601 in UTC; ``None`` where it is no date but counts from the start of a recording."""
+    if seconds is None or not FIRST_DATE <= seconds < LAST_DATE:
+        return None
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")
+
+
 def duration(seconds: float) -> str:
     """Return a length of time as hours, minutes and seconds."""
     whole = int(abs(seconds))

@@ -22,6 +22,7 @@ from unveil.records import Embedding
 
 MAX_CROPS = 64
 MAX_RESCORED = 10_000
+MAX_NAMED = 20  # cameras that a note names
 
 
 @dataclass(frozen=True, eq=False)
@@ -301,10 +302,13 @@ def _with(query: Query, item: int, same: bool) -> Query:
 def _notes(
     query: Query, info: GalleryInfo, candidates: int, model: calibration.Calibration | None, match: bool | None
 ) -> tuple[str, ...]:
+    unknown = [camera for camera in query.where.cameras if camera not in info.cameras]
+    known = ", ".join(info.cameras[:MAX_NAMED]) + (" and more" if len(info.cameras) > MAX_NAMED else "")
+    notes = [f"No camera {', '.join(map(repr, unknown))} in this gallery; it has {known or 'none'}."] if unknown else []
     if not candidates:
         total = info.crops + info.tracklets
-        return (f"No row passes the filters; without them the gallery has {total}.",)
-    notes = [mode_note(info.space.names, query.mode)]
+        return (*notes, f"No row passes the filters; without them the gallery has {total}.")
+    notes.append(mode_note(info.space.names, query.mode))
     if query.rerank:
         notes.append("Re-ranked: rows with the same neighbours as the query come first; distances are those before it.")
     if model is None and calibration.out_of_date(info):

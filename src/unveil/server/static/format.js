@@ -5,6 +5,21 @@ const EPOCH = 1e8;
 
 export const isDate = (seconds) => seconds > EPOCH;
 
+const KEY = "unveil-zone";
+export const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone;
+let zone = localStorage.getItem(KEY) === "UTC" ? "UTC" : LOCAL;
+
+export const timeZone = () => zone;
+
+/** Show and read dates in UTC, or in the browser's own zone. */
+export function setTimeZone(name) {
+  zone = name === "UTC" ? "UTC" : LOCAL;
+  localStorage.setItem(KEY, zone);
+}
+
+/** Seconds by which the zone is behind UTC at a moment. */
+export const behind = (seconds) => (zone === "UTC" ? 0 : new Date(seconds * 1000).getTimezoneOffset() * 60);
+
 const two = (n) => String(n).padStart(2, "0");
 
 /** 83.4 -> "1:23", 3723 -> "1:02:03"; dates in the reader's language. */
@@ -12,8 +27,8 @@ export function moment(seconds, short = false) {
   if (seconds === null || seconds === undefined) return "";
   if (isDate(seconds)) {
     const date = new Date(seconds * 1000);
-    const time = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
-    return short ? time : `${date.toLocaleDateString(undefined, { day: "numeric", month: "short" })}, ${time}`;
+    const time = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone });
+    return short ? time : `${date.toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: zone })}, ${time}`;
   }
   const whole = Math.floor(seconds);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -39,7 +54,7 @@ export function seconds(text) {
   if (!clean) return null;
   if (/^\d+(\.\d+)?$/.test(clean)) return Number(clean);
   if (/^\d+(:[0-5]?\d){1,2}(\.\d+)?$/.test(clean)) return clean.split(":").reduce((sum, part) => 60 * sum + Number(part), 0);
-  return Date.parse(clean) / 1000;
+  return Date.parse(zone === "UTC" ? `${clean}Z` : clean) / 1000;
 }
 
 export function score(hit) {

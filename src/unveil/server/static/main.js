@@ -2,7 +2,7 @@
 import { askJson, Refused, signedIn, signIn } from "./api.js";
 import { byId, el } from "./dom.js";
 import { offerFilters, readFilters } from "./filters.js";
-import { count, moment } from "./format.js";
+import { count, isDate, LOCAL, moment, setTimeZone, timeZone } from "./format.js";
 import { createQuery } from "./query.js";
 import { createResults } from "./results.js";
 
@@ -74,6 +74,13 @@ function pick() {
   gallery = galleries.find((g) => g.name === byId("gallery").value) ?? null;
   byId("search").disabled = !gallery?.searchable;
   results.clear();
+  describe();
+  if (gallery) offerFilters(gallery);
+}
+
+/** Say what the gallery holds. */
+function describe() {
+  byId("zone-label").hidden = !gallery || gallery.start === null || !isDate(gallery.start);
   if (!gallery) {
     byId("about").textContent = "There is no gallery yet: “unveil gallery add” makes one.";
     return;
@@ -82,7 +89,6 @@ function pick() {
   const rows = counts.filter(([n]) => n > 0).map(([n, one]) => count(n, one));
   const times = gallery.start === null ? [] : [`${moment(gallery.start)} to ${moment(gallery.end)}`];
   byId("about").textContent = [...rows, ...times, gallery.calibrated ? "calibrated" : "not calibrated"].join(" · ");
-  offerFilters(gallery);
 }
 
 async function search() {
@@ -153,6 +159,13 @@ byId("file").addEventListener("change", (event) => {
 byId("gallery").addEventListener("change", () => {
   query.clear();
   pick();
+});
+byId("zone").replaceChildren(...[...new Set([LOCAL, "UTC"])].map((name) => el("option", { value: name }, name)));
+byId("zone").value = timeZone();
+byId("zone").addEventListener("change", () => {
+  setTimeZone(byId("zone").value);
+  describe();
+  results.repaint();
 });
 byId("session").addEventListener("click", () => {
   signIn("");

@@ -12,11 +12,22 @@ function modelText({ name, fingerprint, licence }) {
   return `Model ${name ? `${name} (${fingerprint})` : fingerprint}, licence ${licence ?? "not stated"}`;
 }
 
+/** Say what another search brought: which results are new, and how many are gone. */
+function whatChanged(before, hits) {
+  const now = new Set(hits.map((hit) => hit.item.id));
+  const fresh = hits.filter((hit) => !before.includes(hit.item.id)).length;
+  const gone = before.filter((id) => !now.has(id)).length;
+  if (!fresh && !gone) return before.every((id, n) => hits[n]?.item.id === id) ? "Searched again: nothing changed." : "Searched again: the same results in another order.";
+  return `Searched again: ${count(fresh, "result is", "results are")} new, ${count(gone, "is", "are")} gone.`;
+}
+
 /** `on` has failed(error), from(item), add(item), not(item), again(). */
 export function createResults(on) {
   let answer = null;
   let gallery = null;
   const judged = new Map(); // row -> same
+  let repeated = false; // the search is the last one, with what was judged since
+  let changed = ""; // what that brought
 
   function state(name) {
     for (const id of ["empty", "failure", "skeleton", "answer"]) byId(id).hidden = id !== name;
@@ -36,7 +47,10 @@ export function createResults(on) {
     byId("failure").scrollIntoView({ block: "nearest" });
   }
 
-  function show(found, info) {
+  function show(found, info, { quietly = false } = {}) {
+    const before = repeated && answer ? answer.hits.map((hit) => hit.item.id) : null;
+    if (!quietly) changed = before ? whatChanged(before, found.hits) : "";
+    repeated = false;
     answer = found;
     gallery = info;
     state("answer");
@@ -50,18 +64,21 @@ export function createResults(on) {
     byId("sightings").hidden = found.hits.length === 0;
     byId("sighted").querySelector("[value=matches]").disabled = !found.calibrated;
     const known = found.hits.some((hit) => judged.get(hit.item.id) === true);
-    byId("sighted").value = found.calibrated && found.match ? "matches" : known ? "confirmed" : "all";
+    if (!quietly) byId("sighted").value = found.calibrated && found.match ? "matches" : known ? "confirmed" : "all";
     found.hits.forEach((hit) => mark(hit.item.id));
     sightings();
     refine();
+    if (quietly) return;
     // Beside the form the results are in sight; below it they are not.
     if (matchMedia("(max-width: 900px)").matches) byId("results").scrollIntoView();
+    else if (before) scrollTo({ top: 0 });
     byId("title").focus({ preventScroll: true });
     say(`${byId("title").textContent}. ${byId("verdict").textContent}`);
   }
 
   function verdict() {
     const words = [...answer.notes];
+    if (changed) words.unshift(changed);
     if (answer.calibrated && answer.match) {
       const near = answer.hits.filter(matches).length;
       words.unshift(`${count(near, "result counts as a match", "results count as matches")}.`);
@@ -146,7 +163,10 @@ export function createResults(on) {
   }
 
   byId("sighted").addEventListener("change", sightings);
-  byId("again").addEventListener("click", () => on.again());
+  byId("again").addEventListener("click", () => {
+    repeated = true;
+    on.again();
+  });
   for (const button of document.querySelectorAll("[data-export]")) {
     button.addEventListener("click", () => save(button.dataset.export).catch(on.failed));
   }
@@ -158,6 +178,7 @@ export function createResults(on) {
     show,
     /** Forget judgements: another person is searched for. */
     forget() {
+      repeated = false;
       judged.clear();
       refine();
     },
@@ -166,6 +187,10 @@ export function createResults(on) {
       judged.clear();
       refine();
       state("empty");
+    },
+    /** Show the same answer anew, as in another time zone. */
+    repaint() {
+      if (answer && !byId("answer").hidden) show(answer, gallery, { quietly: true });
     },
     settle() {
       state(answer ? "answer" : "empty");

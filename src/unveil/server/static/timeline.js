@@ -1,6 +1,6 @@
 // Sightings over time, a lane a camera; of one person the path, its transitions, and what cannot be one person.
 import { byId, el, svg } from "./dom.js";
-import { count, duration, isDate, moment, place } from "./format.js";
+import { behind, count, duration, isDate, moment, place } from "./format.js";
 
 const LANE = 30;
 const LEFT = 84;
@@ -62,8 +62,8 @@ export function drawTimeline(hits, { lit, open, joined, distances }) {
 function ticks(first, last, width) {
   const most = Math.max(2, Math.floor(width / 110));
   const step = STEPS.find((s) => (last - first) / s <= most) ?? (last - first) / most;
-  // Whole steps of local time, so that days begin at midnight.
-  const shift = isDate(first) ? new Date(first * 1000).getTimezoneOffset() * 60 : 0;
+  // Whole steps of the time zone, so that days begin at midnight.
+  const shift = isDate(first) ? behind(first) : 0;
   const out = [];
   for (let time = Math.ceil((first - shift) / step) * step + shift; time <= last; time += step) out.push(time);
   return out.length ? out : [first];
