@@ -155,8 +155,8 @@ def _page(
             rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in ways)
             sections.append(Panel("From camera to camera", head=("from", "to", "times", "fastest"), rows=rows))
         if wrong := impossible(seen, distances=distances):
-            rows = tuple((f"{rank[id(w.first)]} and {rank[id(w.second)]}", w.words) for w in wrong)
-            sections.append(Panel("Not one person", head=("results", "because"), rows=rows))
+            pairs = tuple((f"{rank[id(w.first)]} and {rank[id(w.second)]}", w.words) for w in wrong)
+            sections.append(Panel("Not one person", head=("results", "because"), rows=pairs))
         sections.append(Panel("How it was searched", head=("what", ""), rows=tuple(found.protocol.items())))
         header = {
             "searched": f"{found.candidates} rows, {found.rescored} compared exactly, {found.milliseconds:.0f} ms",
