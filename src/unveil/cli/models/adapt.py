@@ -37,16 +37,35 @@ def command(
     stages: Annotated[
         str, typer.Option(help="What to do: statistics (seconds), clusters (minutes), or both, with a comma.")
     ] = "statistics,clusters",
-    epochs: Annotated[int, typer.Option(help="Rounds of clustering and training.")] = 8,
-    radius: Annotated[float, typer.Option(help="Jaccard distance below which crops are neighbours, 0 to 1.")] = 0.55,
+    epochs: Annotated[
+        int, typer.Option(help="Rounds of clustering and training.", rich_help_panel=help_panels.ADAPTING)
+    ] = 8,
+    radius: Annotated[
+        float,
+        typer.Option(
+            help="Jaccard distance below which crops are neighbours, 0 to 1.", rich_help_panel=help_panels.ADAPTING
+        ),
+    ] = 0.55,
     neighbours: Annotated[
-        int, typer.Option(help="Nearest crops that are looked at; about as many as there are of a person.")
+        int,
+        typer.Option(
+            help="Nearest crops that are looked at; about as many as there are of a person.",
+            rich_help_panel=help_panels.ADAPTING,
+        ),
     ] = 20,
     held_out: Annotated[
-        float, typer.Option(help="Share of tracklets and of searches with feedback to judge by, not learnt from.")
+        float,
+        typer.Option(
+            help="Share of tracklets and of searches with feedback to judge by, not learnt from.",
+            rich_help_panel=help_panels.ADAPTING,
+        ),
     ] = 0.2,
     hold_out_cameras: Annotated[
-        float, typer.Option(help="Share of the cameras not learnt from, to see what happens on others.")
+        float,
+        typer.Option(
+            help="Share of the cameras not learnt from, to see what happens on others.",
+            rich_help_panel=help_panels.ADAPTING,
+        ),
     ] = 0.0,
     skip_person_check: Annotated[
         bool, typer.Option("--skip-person-check", help="Take crops on which no person is detected.")
