@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from unveil.gallery.records import DerivedModel
+if TYPE_CHECKING:  # help of the command line imports this, and imports nothing heavy
+    from unveil.gallery.records import DerivedModel
 
 
 def touched(before: Sequence[DerivedModel], after: Sequence[DerivedModel]) -> list[DerivedModel]:
