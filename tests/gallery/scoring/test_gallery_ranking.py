@@ -91,6 +91,9 @@ def test_changed_clothes_weigh_clothed_parts_by_the_factor(monkeypatch):
         dataclasses.replace(query, weights=changed), dataclasses.replace(gallery, weights=changed)
     )
     np.testing.assert_array_equal(distances[0], by_hand[0, found[0]])
+    assert scoring.mode_weights(("appearance", "identity", "head", "torso"), (1.0, 0.5, 0.1, 0.1), "changed") == (
+        0.0, 0.5, 0.1, 0.0,
+    )  # fmt: skip
     assert scoring.mode_weights(("global",), (), "changed") == (1.0,)
     assert scoring.mode_weights(("stripe2", "stripe3"), (), "changed") == (1.0, 1.0)
 
