@@ -39,9 +39,10 @@ log = logging.getLogger(__name__)
 SHOWN = 12
 NEAR = 2.0  # a mAP below this many times that of chance is called near chance
 QUERIES = {
-    "world-occ": "A hidden query: part of the person is behind something, someone, or outside the picture.",
+    "world-sc": "A query in the same clothes, under another camera.",
+    "world-occ": "An occluded query: part of the person is behind something, someone, or outside the picture.",
     "world-cc": "A query in other clothes: every right answer wears another outfit.",
-    "world-occ-cc": "Both at once: hidden, and in other clothes.",
+    "world-occ-cc": "Both at once: occluded, and in other clothes.",
 }
 BASELINES = {
     "colour histogram": ("method={name: histogram}", "backbone={name: resnet18}"),
