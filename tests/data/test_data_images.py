@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from unveil.data.images import decoded_size, read_image, read_labels, read_sample, resize, resize_labels
+from unveil.data.images import decoded_size, pixel_count, read_image, read_labels, read_sample, resize, resize_labels
 from unveil.errors import ImageError
 from unveil.label_sets import voc_palette
 from unveil.records import Sample
@@ -92,6 +92,12 @@ def test_size_limit_is_checked_before_decoding():
     assert read_image(data, max_pixels=200).shape == (20, 10, 3)
     with pytest.raises(ImageError, match="10 x 20"):
         read_image(data, max_pixels=199)
+
+
+def test_pixels_are_counted_from_the_first_bytes_alone():
+    assert pixel_count(encoded(Image.fromarray(PIXELS))[:60]) == 200
+    with pytest.raises(ImageError, match="10 x 20"):
+        pixel_count(encoded(Image.fromarray(PIXELS)), 199)
 
 
 def test_missing_file_and_float_pixels(tmp_path):

@@ -110,3 +110,36 @@ def test_an_image_takes_no_more_than_nine_bytes_a_pixel_and_its_check_four(tmp_p
     start = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "x.png")]
     told = subprocess.run(start, capture_output=True, text=True, check=True)
     assert 3 <= float(told.stdout) < most
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak of memory from /proc")
+def test_uploads_that_wait_for_their_turn_hold_no_pixels(tmp_path):
+    side = 4000
+    Image.new("RGBA", (side, side)).save(tmp_path / "x.png", compress_level=1)
+    code = f"""
+        import sys
+        from concurrent.futures import ThreadPoolExecutor
+        from pathlib import Path
+        from unveil.cli.allocator import return_large_blocks
+        from unveil.server.decoding import Decoder
+        from unveil.server.settings import Limits
+
+        if not return_large_blocks():
+            print(4)
+            sys.exit()
+
+        def kilobytes(field):
+            lines = Path("/proc/self/status").read_text().splitlines()
+            return int(next(line.split()[1] for line in lines if line.startswith(field)))
+
+        data, pixels = Path(sys.argv[1]).read_bytes(), {side * side}
+        decoder = Decoder(Limits(pixels=pixels, decoding=pixels, decode_seconds=60))
+        Path("/proc/self/clear_refs").write_text("5")
+        before = kilobytes("VmRSS")
+        with ThreadPoolExecutor(6) as pool:
+            assert set(pool.map(decoder.checked_size, [data] * 6)) == {{({side}, {side})}}
+        print((kilobytes("VmHWM") - before) * 1024 / pixels)
+    """
+    start = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "x.png")]
+    told = subprocess.run(start, capture_output=True, text=True, check=True)
+    assert 3 <= float(told.stdout) < 9

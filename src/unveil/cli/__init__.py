@@ -65,6 +65,8 @@ def _setup(
 
     if context.invoked_subcommand != "serve":  # which lives long, and shall give back what a large upload took
         allocator.keep_freed_memory()
+    else:
+        allocator.return_large_blocks()
     show_progress(not quiet)
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
     level = logging.WARNING if quiet else logging.INFO

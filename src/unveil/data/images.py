@@ -58,10 +58,19 @@ def image_size(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | N
         ImageError: missing, empty, too large or not an image.
     """
     image = _opened(source, name or (str(source) if isinstance(source, Path) else "image bytes"), max_pixels)
-    turned = False
-    with contextlib.suppress(Exception):  # as in `read_image`
-        turned = image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
-    return (image.height, image.width) if turned else image.size
+    return (image.height, image.width) if _is_turned(image) else image.size
+
+
+def pixel_count(data: bytes, max_pixels: int = MAX_PIXELS, name: str = "image bytes") -> int:
+    """Return how many pixels an image has, from its first bytes alone.
+
+    `image_size` asks for the EXIF data, which may stand behind the pixels of a PNG: Pillow decodes it for that.
+
+    Raises:
+        ImageError: empty, too large or not an image.
+    """
+    width, height = _opened(data, name, max_pixels).size
+    return width * height
 
 
 def decoded_size(data: bytes, max_pixels: int = MAX_PIXELS, name: str = "image bytes") -> tuple[int, int]:
@@ -72,9 +81,16 @@ def decoded_size(data: bytes, max_pixels: int = MAX_PIXELS, name: str = "image b
     Raises:
         ImageError: empty, truncated, damaged, too large or not an image.
     """
-    size = image_size(data, max_pixels, name)
-    _refuse_floats(_load(data, name, max_pixels, longest_side=1), name)
-    return size
+    width, height = _opened(data, name, max_pixels).size
+    image = _load(data, name, max_pixels, longest_side=1)
+    _refuse_floats(image, name)
+    return (height, width) if _is_turned(image) else (width, height)
+
+
+def _is_turned(image: Image.Image) -> bool:
+    with contextlib.suppress(Exception):  # as in `read_image`
+        return image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+    return False
 
 
 def read_sample(sample: Sample, max_pixels: int = MAX_PIXELS) -> np.ndarray:

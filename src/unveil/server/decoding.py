@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import numpy as np
 from fastapi import HTTPException
 
-from unveil.data.images import decoded_size, image_size, read_image
+from unveil.data.images import decoded_size, pixel_count, read_image
 from unveil.server.settings import Limits
 
 NAME = "the picture"
@@ -64,8 +64,7 @@ class Decoder:
             ImageError: too large, or no image.
             HTTPException: 503, as above.
         """
-        width, height = image_size(data, self._limits.pixels, name=NAME)
-        pixels = width * height
+        pixels = pixel_count(data, self._limits.pixels, name=NAME)
         self._take(pixels)
         try:
             yield
