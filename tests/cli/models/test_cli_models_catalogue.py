@@ -44,15 +44,13 @@ def test_get_embed_and_search_with_a_published_model(published, folder, people, 
     )
 
 
-def test_what_ships_is_listed_with_what_it_does_its_licence_and_our_figures(monkeypatch):
-    from unveil.models.catalogue import shipped_figures
+def test_what_ships_is_listed_with_what_it_does_its_licence_and_our_figures():
     from unveil.models.checkpoint import load_model
     from unveil.shipped import DEFAULT_MODEL
 
-    fingerprint = load_model(DEFAULT_MODEL).card.fingerprint
-    monkeypatch.setattr(shipped_figures, "MEASURED", {fingerprint: {"VIPeR": "Rank-1 1.0"}, "other": {"VIPeR": "2"}})
+    viper = next(f for f in load_model(DEFAULT_MODEL).card.figures if f["data"] == "viper")
     rows = {row["name"]: row for row in json.loads(run("models", "list", "--json").stdout)}
-    assert rows[DEFAULT_MODEL]["measured"] == "VIPeR Rank-1 1.0"
+    assert f"Rank-1 {viper['rank1']}, mAP {viper['map']}" in rows[DEFAULT_MODEL]["measured"]
     for name in (DEFAULT_MODEL, "parser"):
         row = rows[name]
         assert (row["state"], row["licence"], row["trained_on"]) == ("ships", "Apache-2.0", "rendered people")

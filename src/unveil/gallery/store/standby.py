@@ -101,7 +101,7 @@ class StandbyVectors:
                 "WHERE t.gallery = %s AND t.id = %s AND c.kind = 'crop' ORDER BY c.id",
                 (gallery, tracklet),
             )
-            quality = dict(cursor.fetchall())
+            quality: dict[int, float | None] = dict(cursor.fetchall())
             ids, embedding = reading.embeddings(cursor, gallery, info.space, list(quality), table="standby")
         return np.array([quality[int(number)] or 0.0 for number in ids]), embedding
 

@@ -104,14 +104,15 @@ def _megabytes(size: int | None) -> str:
 
 
 def _shipped_row(name: str) -> dict[str, Any]:
-    from unveil.models.catalogue.shipped_figures import MEASURED
+    from unveil.models.catalogue.entry import VIPER
     from unveil.runtime.card import read_json
     from unveil.shipped import weights_path
 
     file = weights_path(name)
     card = read_json(file.with_suffix(".json"))
     row = _row(name, "ships", "ReID", file.stat().st_size, card["licence"].partition(";")[0], RENDERED)
-    return row | {"measured": _figures(MEASURED.get(card["fingerprint"], {}))}
+    viper = [figure for figure in card["figures"] if figure["data"] == figure["protocol"] == "viper"]
+    return row | {"measured": _figures({VIPER: f"Rank-1 {f['rank1']}, mAP {f['map']}" for f in viper})}
 
 
 def _figures(measured: Mapping[str, str]) -> str:
