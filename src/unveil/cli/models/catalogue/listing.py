@@ -111,8 +111,8 @@ def _shipped_row(name: str) -> dict[str, Any]:
     file = weights_path(name)
     card = read_json(file.with_suffix(".json"))
     row = _row(name, "ships", "ReID", file.stat().st_size, card["licence"].partition(";")[0], RENDERED)
-    viper = [figure for figure in card["figures"] if figure["data"] == figure["protocol"] == "viper"]
-    return row | {"measured": _figures({VIPER: f"Rank-1 {f['rank1']}, mAP {f['map']}" for f in viper})}
+    viper = next((figure for figure in card["figures"] if figure["data"] == figure["protocol"] == "viper"), None)
+    return row | {"measured": _figures({VIPER: f"Rank-1 {viper['rank1']}, mAP {viper['map']}"} if viper else {})}
 
 
 def _figures(measured: Mapping[str, str]) -> str:
