@@ -16,7 +16,8 @@ PANELS = {value for name, value in vars(help_panels).items() if name.isupper() a
 MAX_LOOSE = 8  # options of a command that are in no panel
 # Options that share a name and not their meaning.
 SEVERAL_MEANINGS = {
-    "cameras", "curve", "detector", "gallery", "kind", "parser", "rows", "seconds", "seed", "show", "source", "tags",
+    "cameras", "curve", "detector", "gallery", "kind", "parser", "rerank", "rows", "seconds", "seed", "show",
+    "source", "sources", "tags",
 }  # fmt: skip
 
 
