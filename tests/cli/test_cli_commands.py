@@ -203,4 +203,4 @@ def test_doctor_and_methods_speak_json(unveil):
     code, out, _ = unveil("methods", "--backbone", "resnet18", "--height", 64, "--width", 32, "--json")
     rows = {row["method"]: row for row in json.loads(out)}
     assert {"bot", "oc4", "ssgr", "pab", "cre", "ocnet", "cal", "sbs", "pcb"} <= set(rows)
-    assert len(rows["pab"]["vectors"]) == 7 and "parsing maps (pab6)" in rows["pab"]["needs"]
+    assert len(rows["pab"]["vectors"]) == 7 and "parsing maps (pab6)" in rows["pab"]["requirements"]

@@ -49,6 +49,8 @@ def test_rows_are_listed_by_page_and_filter(client, gallery):
     assert {item["camera"] for item in rainy} == {"c0"} and len(rainy) == PEOPLE * SHOTS
     one = client.get(f"{url}/{seen[3]}").json()
     assert one["id"] == seen[3] and one["tags"] and one["source"].endswith(".mp4")
+    backwards = client.get(url, params={"start": 2, "end": 1})
+    assert backwards.status_code == 422 and "starts after it ends" in backwards.text
 
 
 def test_a_thumbnail_is_the_picture_of_the_row(client, gallery, store):

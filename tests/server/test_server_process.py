@@ -145,15 +145,15 @@ def test_a_gallery_that_is_not_there_or_is_of_another_model_is_refused_at_the_st
     from unveil.gallery.records import Space
 
     info = engine.space_info
-    store.create("elsewhere", Space("e" * 16, info.names, info.dimension, info.metric, info.weights))
+    store.create("of-another-model", Space("e" * 16, info.names, info.dimension, info.metric, info.weights))
     start = ["serve", "--store", server, "--port", "0", "--model", str(model), "--engine", "torch", "--gallery"]
     try:
         with pytest.raises(UnveilError, match=r"was embedded by model e{16}"):
-            command_line([*start, "elsewhere"], standalone_mode=False)
+            command_line([*start, "of-another-model"], standalone_mode=False)
         with pytest.raises(UnveilError, match="no gallery 'statio'"):
             command_line([*start, "statio"], standalone_mode=False)
     finally:
-        store.drop("elsewhere")
+        store.drop("of-another-model")
 
 
 def test_a_port_that_is_taken_is_one_clear_error():

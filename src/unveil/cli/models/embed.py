@@ -41,7 +41,9 @@ def command(
     from unveil.inference.load import load_embedder
     from unveil.models.embed import embed_samples
     from unveil.models.embeddings import embedded_by, save_embeddings
+    from unveil.models.locate import locate
 
+    locate(model)  # before crops are looked for, which may be rendered
     dataset = crops_of(source)
     samples = [s for s in dataset.samples if split is None or s.split == split]
     if not samples:

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
+from pydantic import ValidationError
 
+from unveil.errors import DataError
 from unveil.gallery.derived import touched
 from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.records import Sample
@@ -68,7 +70,10 @@ def list_items(
     limit: Annotated[int, Query(ge=1, le=PAGE)] = 50,
 ) -> ItemsOut:
     """List rows by ascending id."""
-    where = FilterIn(cameras=tuple(camera), tags=tuple(tag), start=start, end=end).to_filter(rows)
+    try:
+        where = FilterIn(cameras=tuple(camera), tags=tuple(tag), start=start, end=end).to_filter(rows)
+    except ValidationError as e:  # each is in its bounds, but not all together
+        raise DataError("; ".join(str(wrong["msg"]) for wrong in e.errors())) from None
     found = service.store.find(service.gallery(gallery, caller).name, where, limit, after)
     service.views.seen(caller, gallery, what="listings", rows=[item.id for item in found if item.id is not None])
     return ItemsOut(items=[ItemOut.of(item) for item in found], next=found[-1].id if len(found) == limit else None)
