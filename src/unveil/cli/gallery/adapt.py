@@ -9,6 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unveil.cli import help_panels
+from unveil.cli.adapt_options import (
+    EpochsOption,
+    HeldOutOption,
+    HoldOutCamerasOption,
+    NeighboursOption,
+    RadiusOption,
+    StagesOption,
+    stages_of,
+)
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.cli.judged import judged_lines
 from unveil.errors import DataError
@@ -30,39 +39,12 @@ def command(
             help="Folder of the adapted model; runs/adapted-NAME by default.", rich_help_panel=help_panels.OUTPUT
         ),
     ] = None,
-    stages: Annotated[
-        str, typer.Option(help="What to do: statistics (seconds), clusters (minutes), or both, with a comma.")
-    ] = "statistics,clusters",
-    epochs: Annotated[
-        int, typer.Option(help="Rounds of clustering and training.", rich_help_panel=help_panels.ADAPTING)
-    ] = 8,
-    radius: Annotated[
-        float,
-        typer.Option(
-            help="Jaccard distance below which crops are neighbours, 0 to 1.", rich_help_panel=help_panels.ADAPTING
-        ),
-    ] = 0.55,
-    neighbours: Annotated[
-        int,
-        typer.Option(
-            help="Nearest crops that are looked at; about as many as there are of a person.",
-            rich_help_panel=help_panels.ADAPTING,
-        ),
-    ] = 20,
-    held_out: Annotated[
-        float,
-        typer.Option(
-            help="Share of tracklets and of searches with feedback to judge by, not learnt from.",
-            rich_help_panel=help_panels.ADAPTING,
-        ),
-    ] = 0.2,
-    hold_out_cameras: Annotated[
-        float,
-        typer.Option(
-            help="Share of the cameras not learnt from, to see what happens on others.",
-            rich_help_panel=help_panels.ADAPTING,
-        ),
-    ] = 0.0,
+    stages: StagesOption = "statistics,clusters",
+    epochs: EpochsOption = 8,
+    radius: RadiusOption = 0.55,
+    neighbours: NeighboursOption = 20,
+    held_out: HeldOutOption = 0.2,
+    hold_out_cameras: HoldOutCamerasOption = 0.0,
     keep_worse: Annotated[bool, typer.Option(help="Switch to the model even if it finds less than before.")] = False,
     seed: Annotated[int, typer.Option(help="Of sampling and augmentation.")] = 0,
     undo: Annotated[bool, typer.Option("--undo", help="Switch back to the vectors of the model before.")] = False,
@@ -119,9 +101,9 @@ def command(
                 )
             _tell(as_json, {"gallery": name, **back}, f"{name} answers with model {back['to']} again")
             return
-        named = tuple(stage.strip() for stage in stages.split(","))
+        named = stages_of(stages)
         settings = AdaptSettings(
-            stages=named,  # type: ignore[arg-type]  # checked there
+            stages=named,
             epochs=epochs, radius=radius, neighbours=neighbours, held_out=held_out,
             hold_out_cameras=hold_out_cameras, seed=seed,
         )  # fmt: skip
