@@ -22,7 +22,7 @@ from unveil.errors import DataError, ImageError
 from unveil.files import write_text
 from unveil.gallery.audit import user
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.output.report import COLUMNS, cell, row_of
+from unveil.gallery.output.report import COLUMNS, cell, cells, row_of
 from unveil.gallery.output.timeline import moment
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import NoPersonDetectedError, cut, embed_person
@@ -154,8 +154,7 @@ def _csv(answers: list[Answer], top: int) -> str:
     writer.writerow(("query", "gallery", *COLUMNS))
     for answer in answers:
         for rank, (name, hit) in enumerate(answer.hits(top), 1):
-            row = row_of(rank, hit) | {"tags": ";".join(hit.item.tags), "box": " ".join(map(str, hit.item.box or ()))}
-            writer.writerow([cell(value) for value in (answer.query, name, *(row[column] for column in COLUMNS))])
+            writer.writerow([cell(answer.query), cell(name), *cells(rank, hit)])
     return out.getvalue()
 
 

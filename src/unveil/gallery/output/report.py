@@ -106,9 +106,14 @@ def _csv(found: Found) -> str:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow((*COLUMNS, *(f"part {name}" for name in parts)))
     for rank, hit in enumerate(found.hits, 1):
-        row = row_of(rank, hit) | {"tags": ";".join(hit.item.tags), "box": " ".join(map(str, hit.item.box or ()))}
-        writer.writerow([cell(v) for v in (*(row[name] for name in COLUMNS), *(hit.parts.get(p) for p in parts))])
+        writer.writerow([*cells(rank, hit), *(hit.parts.get(part) for part in parts)])
     return out.getvalue()
+
+
+def cells(rank: int, hit: Hit) -> list[Any]:
+    """Return a result as the cells of a table with `COLUMNS`."""
+    row = row_of(rank, hit) | {"tags": ";".join(hit.item.tags), "box": " ".join(map(str, hit.item.box or ()))}
+    return [cell(row[name]) for name in COLUMNS]
 
 
 def cell(value: Any) -> Any:
