@@ -18,7 +18,7 @@ class BilinearFusion(nn.Module):
         maps: number of attention maps.
     """
 
-    def __init__(self, channels: int, dim: int, maps: int = 8) -> None:
+    def __init__(self, channels: int, dim: int, *, maps: int = 8) -> None:
         super().__init__()
         self.attention = nn.Sequential(
             nn.Conv2d(channels, maps, 1, bias=False), nn.BatchNorm2d(maps, eps=1e-3), nn.ReLU()

@@ -18,7 +18,9 @@ class CausalHeads(nn.Module):
         gamma: damping, added to the length of the weights.
     """
 
-    def __init__(self, channels: int, classes: int, heads: int = 2, tau: float = 16.0, gamma: float = 1 / 32) -> None:
+    def __init__(
+        self, channels: int, classes: int, *, heads: int = 2, tau: float = 16.0, gamma: float = 1 / 32
+    ) -> None:
         super().__init__()
         if heads < 1 or channels % heads:
             raise ValueError(f"heads: expected a divisor of the {channels} channels, got {heads}")

@@ -10,7 +10,7 @@ from unveil.records import Batch
 
 
 def append_without_clothes(
-    batch: Batch, garments: Tensor, outfits: int | None = None, recoloured: float = 0.0
+    batch: Batch, garments: Tensor, *, outfits: int | None = None, recoloured: float = 0.0
 ) -> Batch:
     """Return the M crops of a batch, then their M copies without clothes, which keep all labels.
 

@@ -16,7 +16,12 @@ from unveil.records import Batch
 
 
 def erase_boxes(
-    batch: Batch, generator: torch.Generator, p: float = 0.5, fill: float = 0.0, area: tuple[float, float] = (0.02, 0.4)
+    batch: Batch,
+    generator: torch.Generator,
+    *,
+    p: float = 0.5,
+    fill: float = 0.0,
+    area: tuple[float, float] = (0.02, 0.4),
 ) -> Batch:
     """Return the batch with a random box erased in each image with probability ``p``.
 
@@ -28,11 +33,11 @@ def erase_boxes(
         area: smallest and largest share of the image: by default that of random erasing (Zhong et al., AAAI 2020).
     """
     variant = dataclasses.replace(ERASING["fastreid"], area=area, fill=(fill, fill, fill))
-    return erase(batch, variant, p, generator)
+    return erase(batch, variant, p=p, generator=generator)
 
 
 def erase_stripe(
-    images: Tensor, generator: torch.Generator, stripes: Sequence[int] = (6, 7, 8), p: float = 1.0, fill: float = 0.0
+    images: Tensor, generator: torch.Generator, *, stripes: Sequence[int] = (6, 7, 8), p: float = 1.0, fill: float = 0.0
 ) -> Tensor:
     """Return images with the same horizontal stripe erased in all of them: one draw for the whole batch.
 
@@ -56,6 +61,7 @@ def erase_stripe(
 def compound_erase(
     batch: Batch,
     generator: torch.Generator,
+    *,
     box_p: float = 0.5,
     stripe_p: float = 1.0,
     fill: float = 0.0,
@@ -65,7 +71,7 @@ def compound_erase(
 
     Parsing maps, where there are any, are background (0) wherever a pixel was erased.
     """
-    boxes = erase_boxes(batch, generator, box_p, fill, box_area).images
+    boxes = erase_boxes(batch, generator, p=box_p, fill=fill, area=box_area).images
     stripe = erase_stripe(batch.images, generator, p=stripe_p, fill=fill)
     twice = batch.map(lambda tensor: torch.cat([tensor, tensor]))
     erased = torch.cat([boxes, stripe])

@@ -18,7 +18,7 @@ class Converter(nn.Module):
         relu: whether the ReLU is there.
     """
 
-    def __init__(self, channels: int, dim: int = 512, groups: int = 4, kernel: int = 1, *, relu: bool = True) -> None:
+    def __init__(self, channels: int, dim: int = 512, *, groups: int = 4, kernel: int = 1, relu: bool = True) -> None:
         super().__init__()
         self.relu = relu
         self.conv = nn.Conv2d(channels, dim, kernel, padding=kernel // 2, groups=groups, bias=False)

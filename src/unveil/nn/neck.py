@@ -10,7 +10,7 @@ from torch import Tensor, nn
 def bn_neck(channels: int) -> nn.BatchNorm1d:
     """Return the BNNeck: batch norm whose bias stays 0 (Luo et al., CVPRW 2019, section 3.5)."""
     neck = nn.BatchNorm1d(channels)
-    neck.bias.requires_grad_(False)
+    neck.bias.requires_grad_(False)  # noqa: FBT003
     return neck
 
 
@@ -26,7 +26,7 @@ def projection(channels: int, out_channels: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(channels, out_channels), nn.BatchNorm1d(out_channels), nn.ReLU(inplace=True))
 
 
-def linear_classifier(channels: int, classes: int, std: float = 0.001, bias: bool = False) -> nn.Linear:
+def linear_classifier(channels: int, classes: int, *, std: float = 0.001, bias: bool = False) -> nn.Linear:
     """Return a classifier with small random weights.
 
     Args:

@@ -59,7 +59,7 @@ class GeMPooling(Pooling):
         eps: smallest value that a feature counts with.
     """
 
-    def __init__(self, channels: int, p: float = 3.0, eps: float = 1e-6) -> None:
+    def __init__(self, channels: int, p: float = 3.0, *, eps: float = 1e-6) -> None:
         super().__init__(channels)
         self.p = nn.Parameter(torch.tensor([p]))
         self.eps = eps

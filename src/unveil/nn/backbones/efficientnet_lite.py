@@ -14,7 +14,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unveil.nn.backbone import Backbone, FeatureHook, Stage
+from unveil.nn.backbones.backbone import Backbone, FeatureHook, Stage
 
 STEM, HEAD = 32, 1280
 BN_EPS = 1e-3  # of the published weights
@@ -37,7 +37,7 @@ class SameConv2d(nn.Conv2d):
     Where the padding is odd, the extra row and column come last.
     """
 
-    def __init__(self, channels_in: int, channels: int, kernel: int, *, stride: int = 1, groups: int = 1) -> None:
+    def __init__(self, channels_in: int, channels: int, *, kernel: int, stride: int = 1, groups: int = 1) -> None:
         padding = kernel // 2 if stride == 1 else 0
         super().__init__(channels_in, channels, kernel, stride, padding=padding, groups=groups, bias=False)
 
@@ -55,9 +55,9 @@ class SameConv2d(nn.Conv2d):
 class DepthwiseBlock(nn.Module):
     """A depthwise and a 1x1 convolution: the first stage's block."""
 
-    def __init__(self, channels_in: int, channels: int, kernel: int, *, stride: int) -> None:
+    def __init__(self, channels_in: int, channels: int, *, kernel: int, stride: int) -> None:
         super().__init__()
-        self.conv_dw = SameConv2d(channels_in, channels_in, kernel, stride=stride, groups=channels_in)
+        self.conv_dw = SameConv2d(channels_in, channels_in, kernel=kernel, stride=stride, groups=channels_in)
         self.bn1 = nn.BatchNorm2d(channels_in, eps=BN_EPS)
         self.conv_pw = nn.Conv2d(channels_in, channels, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(channels, eps=BN_EPS)
@@ -73,12 +73,12 @@ class DepthwiseBlock(nn.Module):
 class InvertedBlock(nn.Module):
     """A 1x1 convolution that widens, a depthwise one, and a 1x1 that narrows (MobileNetV2's block)."""
 
-    def __init__(self, channels_in: int, channels: int, kernel: int, *, stride: int, expansion: int) -> None:
+    def __init__(self, channels_in: int, channels: int, *, kernel: int, stride: int, expansion: int) -> None:
         super().__init__()
         inner = channels_in * expansion
         self.conv_pw = nn.Conv2d(channels_in, inner, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(inner, eps=BN_EPS)
-        self.conv_dw = SameConv2d(inner, inner, kernel, stride=stride, groups=inner)
+        self.conv_dw = SameConv2d(inner, inner, kernel=kernel, stride=stride, groups=inner)
         self.bn2 = nn.BatchNorm2d(inner, eps=BN_EPS)
         self.conv_pwl = nn.Conv2d(inner, channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels, eps=BN_EPS)
@@ -103,7 +103,7 @@ class EfficientNetLite(Backbone):
     def __init__(self, number: int, last_stride: int = 1) -> None:
         super().__init__()
         width, depth = SCALES[number]
-        self.conv_stem = SameConv2d(3, STEM, 3, stride=2)
+        self.conv_stem = SameConv2d(3, STEM, kernel=3, stride=2)
         self.bn1 = nn.BatchNorm2d(STEM, eps=BN_EPS)
         self.act = nn.ReLU6(inplace=True)
         channels_in, total, stages, blocks = STEM, 2, [], nn.Sequential()
@@ -115,9 +115,9 @@ class EfficientNetLite(Backbone):
             for block in range(count):
                 step = stride if block == 0 else 1
                 stage.append(
-                    DepthwiseBlock(channels_in, channels, kernel, stride=step)
+                    DepthwiseBlock(channels_in, channels, kernel=kernel, stride=step)
                     if expansion == 1
-                    else InvertedBlock(channels_in, channels, kernel, stride=step, expansion=expansion)
+                    else InvertedBlock(channels_in, channels, kernel=kernel, stride=step, expansion=expansion)
                 )
                 channels_in = channels
             blocks.append(stage)

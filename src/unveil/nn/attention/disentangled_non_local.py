@@ -19,7 +19,7 @@ class DisentangledNonLocal(nn.Module):
         gamma: whether a learnt scalar, 0 at first, multiplies the pairwise term.
     """
 
-    def __init__(self, channels: int, qk_ratio: int = 1, gamma: bool = True) -> None:
+    def __init__(self, channels: int, qk_ratio: int = 1, *, gamma: bool = True) -> None:
         super().__init__()
         width = max(channels // qk_ratio, 1)
         self.query = nn.Conv2d(channels, width, 1, bias=False)

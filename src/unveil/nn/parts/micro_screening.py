@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from unveil.nn.quality_predictor import QualityPredictor
-from unveil.nn.stripes import stripe_bounds
+from unveil.nn.parts.quality_predictor import QualityPredictor
+from unveil.nn.parts.stripes import stripe_bounds
 
 
 class MicroScreening(nn.Module):
@@ -25,6 +25,7 @@ class MicroScreening(nn.Module):
         self,
         channels: int,
         k: int = 6,
+        *,
         threshold: float = 0.35,
         shared: bool = False,
         hidden: int | None = None,

@@ -16,7 +16,7 @@ class EfficientChannelAttention(nn.Module):
         b: summand in eq. 12.
     """
 
-    def __init__(self, channels: int, gamma: float = 2.0, b: float = 1.0) -> None:
+    def __init__(self, channels: int, gamma: float = 2.0, *, b: float = 1.0) -> None:
         super().__init__()
         width = int(abs((math.log2(channels) + b) / gamma))
         kernel = width if width % 2 else width + 1

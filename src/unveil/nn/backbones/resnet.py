@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from unveil.nn.backbone import Backbone, FeatureHook, Stage
+from unveil.nn.backbones.backbone import Backbone, FeatureHook, Stage
 
 Norm = Callable[[int], nn.Module]
 
@@ -37,14 +37,14 @@ class BasicBlock(nn.Module):
 
     expansion = 1
 
-    def __init__(self, channels_in: int, width: int, stride: int, first_norm: Norm) -> None:
+    def __init__(self, channels_in: int, width: int, *, stride: int, first_norm: Norm) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels_in, width, 3, stride, padding=1, bias=False)
         self.bn1 = first_norm(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(width)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _shortcut(channels_in, width, stride)
+        self.downsample = _shortcut(channels_in, width, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map of the block, ``stride`` times smaller."""
@@ -58,7 +58,7 @@ class Bottleneck(nn.Module):
 
     expansion = 4
 
-    def __init__(self, channels_in: int, width: int, stride: int, first_norm: Norm) -> None:
+    def __init__(self, channels_in: int, width: int, *, stride: int, first_norm: Norm) -> None:
         super().__init__()
         channels = width * self.expansion
         self.conv1 = nn.Conv2d(channels_in, width, 1, bias=False)
@@ -68,7 +68,7 @@ class Bottleneck(nn.Module):
         self.conv3 = nn.Conv2d(width, channels, 1, bias=False)
         self.bn3 = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU(inplace=True)
-        self.downsample = _shortcut(channels_in, channels, stride)
+        self.downsample = _shortcut(channels_in, channels, stride=stride)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map of the block, ``stride`` times smaller."""
@@ -78,7 +78,7 @@ class Bottleneck(nn.Module):
         return self.relu(y + (x if self.downsample is None else self.downsample(x)))
 
 
-def _shortcut(channels_in: int, channels: int, stride: int) -> nn.Sequential | None:
+def _shortcut(channels_in: int, channels: int, *, stride: int) -> nn.Sequential | None:
     if stride == 1 and channels_in == channels:
         return None
     return nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), nn.BatchNorm2d(channels))
@@ -108,7 +108,7 @@ class ResNet(Backbone):
     """
 
     def __init__(
-        self, depth: int, last_stride: int = 1, ibn: bool = False, width: float = 1.0, *, stem: Stem = "padded"
+        self, depth: int, last_stride: int = 1, *, ibn: bool = False, width: float = 1.0, stem: Stem = "padded"
     ) -> None:
         super().__init__()
         block, counts = LAYOUTS[depth]
@@ -124,7 +124,7 @@ class ResNet(Backbone):
             norm: Norm = IBN if ibn and number < 4 else nn.BatchNorm2d
             blocks = []
             for index in range(count):
-                blocks.append(block(channels, inner, stride if index == 0 else 1, norm))
+                blocks.append(block(channels, inner, stride=stride if index == 0 else 1, first_norm=norm))
                 channels = inner * block.expansion
             total *= stride
             name = f"layer{number}"

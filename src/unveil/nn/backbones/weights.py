@@ -16,13 +16,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from unveil.errors import CheckpointError
-from unveil.nn.backbone import Backbone
-from unveil.shipped import weights_path
+from unveil.nn.backbones.backbone import Backbone
+from unveil.pretrained import weights_path
 
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 PREFIXES = ("module.", "model.", "backbone.", "base.")
 CLASSIFIERS = ("fc", "classifier", "head")
-SHOWN = 10
+LISTED = 10
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -132,5 +132,5 @@ def _own_keys(tensors: dict[str, Tensor], expected: set[str]) -> dict[str, Tenso
 
 
 def _list(what: str, keys: list[str]) -> str:
-    rest = f", ... ({len(keys)} in all)" if len(keys) > SHOWN else ""
-    return f"{what}: {', '.join(keys[:SHOWN])}{rest}"
+    rest = f", ... ({len(keys)} in all)" if len(keys) > LISTED else ""
+    return f"{what}: {', '.join(keys[:LISTED])}{rest}"

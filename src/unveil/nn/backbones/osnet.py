@@ -10,7 +10,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from unveil.nn.backbone import Backbone, FeatureHook, Stage
+from unveil.nn.backbones.backbone import Backbone, FeatureHook, Stage
 
 STREAMS = 4
 WIDTHS = {"x1_0": 1.0, "x0_75": 0.75, "x0_5": 0.5, "x0_25": 0.25}
@@ -29,7 +29,14 @@ class ConvLayer(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, channels: int, kernel: int = 1, stride: int = 1, norm: str = "batch", relu: bool = True
+        self,
+        channels_in: int,
+        channels: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        norm: str = "batch",
+        relu: bool = True,
     ) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels_in, channels, kernel, stride, padding=kernel // 2, bias=False)
@@ -103,7 +110,7 @@ class OSBlock(nn.Module):
         instance_norm: instance norm instead of batch norm before the sum with the shortcut (TPAMI 2021).
     """
 
-    def __init__(self, channels_in: int, channels: int, ain: bool = False, instance_norm: bool = False) -> None:
+    def __init__(self, channels_in: int, channels: int, *, ain: bool = False, instance_norm: bool = False) -> None:
         super().__init__()
         middle = channels // 4
         self.conv1 = ConvLayer(channels_in, middle)
@@ -145,18 +152,18 @@ class OSNet(Backbone):
         ain: the variant with instance norm, OSNet-AIN.
     """
 
-    def __init__(self, width: float = 1.0, ain: bool = False) -> None:
+    def __init__(self, width: float = 1.0, *, ain: bool = False) -> None:
         super().__init__()
         stem, *outputs = (int(width * channels) for channels in (64, 256, 384, 512))
-        self.conv1 = ConvLayer(3, stem, 7, stride=2, norm="instance" if ain else "batch")
+        self.conv1 = ConvLayer(3, stem, kernel=7, stride=2, norm="instance" if ain else "batch")
         self.maxpool = nn.MaxPool2d(3, stride=2, padding=1)
         channels_in, stages = stem, []
         for index, (channels, stride) in enumerate(zip(outputs, (8, 16, 16), strict=True)):
             name, reduction = f"conv{index + 2}", f"pool{index + 2}"
             norms = _AIN_LAYOUT[index] if ain else (False, False)
             blocks: list[nn.Module] = [
-                OSBlock(channels_in, channels, ain, norms[0]),
-                OSBlock(channels, channels, ain, norms[1]),
+                OSBlock(channels_in, channels, ain=ain, instance_norm=norms[0]),
+                OSBlock(channels, channels, ain=ain, instance_norm=norms[1]),
             ]
             addresses = [f"{name}.0", f"{name}.1"]
             if index < 2:

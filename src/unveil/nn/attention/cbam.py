@@ -15,7 +15,7 @@ class CBAM(nn.Module):
         kernel: size of the convolution of the spatial attention, odd.
     """
 
-    def __init__(self, channels: int, ratio: int = 16, kernel: int = 7) -> None:
+    def __init__(self, channels: int, ratio: int = 16, *, kernel: int = 7) -> None:
         super().__init__()
         hidden = max(channels // ratio, 1)
         self.channel = nn.Sequential(

@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from unveil.nn.backbone import FeatureHook, Stage
+from unveil.nn.backbones.backbone import FeatureHook, Stage
 
 Placement = Literal["last", "alternate"]
 
@@ -27,8 +27,8 @@ class LateBlocks(nn.Module):
         self,
         stages: Sequence[Stage],
         make: Callable[[int], nn.Module],
-        counts: Sequence[int] = (0, 2, 3),
         *,
+        counts: Sequence[int] = (0, 2, 3),
         placement: Placement = "last",
     ) -> None:
         super().__init__()

@@ -7,21 +7,21 @@ from functools import partial
 from pathlib import Path
 
 from unveil.errors import RecipeError, nearest
-from unveil.nn.backbone import Backbone
-from unveil.nn.efficientnet_lite import SCALES, EfficientNetLite
-from unveil.nn.osnet import WIDTHS, OSNet
-from unveil.nn.reid_vit import PREFIX as VIT
-from unveil.nn.reid_vit import ReidVit, shape_of
-from unveil.nn.resnet import ResNet
-from unveil.nn.timm_backbone import PREFIX, TimmBackbone
-from unveil.nn.weights import load_weights
+from unveil.nn.backbones.backbone import Backbone
+from unveil.nn.backbones.efficientnet_lite import SCALES, EfficientNetLite
+from unveil.nn.backbones.osnet import WIDTHS, OSNet
+from unveil.nn.backbones.reid_vit import PREFIX as VIT
+from unveil.nn.backbones.reid_vit import ReidVit, shape_of
+from unveil.nn.backbones.resnet import ResNet
+from unveil.nn.backbones.timm_backbone import PREFIX, TimmBackbone
+from unveil.nn.backbones.weights import load_weights
 from unveil.recipe import BackboneChoice
 
 
-def _osnet(width: float, ain: bool, last_stride: int) -> Backbone:
+def _osnet(last_stride: int, *, width: float, ain: bool) -> Backbone:
     if last_stride != 1:
         raise RecipeError(f"backbone.last_stride: OSNet has only 1 (its map is 1/16 of the image), found {last_stride}")
-    return OSNet(width, ain)
+    return OSNet(width, ain=ain)
 
 
 BACKBONES: dict[str, Callable[[int], Backbone]] = {
@@ -32,8 +32,8 @@ BACKBONES: dict[str, Callable[[int], Backbone]] = {
     **{f"resnet{depth}_no_relu": partial(ResNet, depth, stem="no_relu") for depth in (18, 34, 50, 101)},
     "resnet18_x0_5": partial(ResNet, 18, width=0.5),
     **{f"efficientnet_lite{number}": partial(EfficientNetLite, number) for number in SCALES},
-    **{f"osnet_{name}": partial(_osnet, width, False) for name, width in WIDTHS.items()},
-    **{f"osnet_ain_{name}": partial(_osnet, width, True) for name, width in WIDTHS.items()},
+    **{f"osnet_{name}": partial(_osnet, width=width, ain=False) for name, width in WIDTHS.items()},
+    **{f"osnet_ain_{name}": partial(_osnet, width=width, ain=True) for name, width in WIDTHS.items()},
 }
 
 

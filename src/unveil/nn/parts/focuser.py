@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.nn.gated_conv import GatedConv
-from unveil.nn.part_pooling import PartPoolingName, pool_parts
+from unveil.nn.parts.part_pooling import PartPoolingName, pool_parts
 
 GateSharing = Literal["parts", "all", "none"]
 
@@ -31,6 +31,7 @@ class Focuser(nn.Module):
         self,
         channels: int,
         parts: int,
+        *,
         dim: int = 512,
         pool: PartPoolingName = "gwap",
         share_gate: GateSharing = "parts",
@@ -60,7 +61,7 @@ class Focuser(nn.Module):
             own = masks[:, [e for e, g in enumerate(self.gate_of) if g == gate]]
             focused = shared.unsqueeze(1) * own.to(shared.dtype).unsqueeze(2)  # eq. 8: P_i = K_1 * F_i
             gated.append(module(focused.flatten(0, 1)).unflatten(0, own.shape[:2]))  # eq. 9: Q_i
-        return pool_parts(torch.cat(gated, dim=1), masks, self.pool)
+        return pool_parts(torch.cat(gated, dim=1), masks, kind=self.pool)
 
 
 class Projection(nn.Module):
@@ -92,7 +93,7 @@ class PartPath(nn.Module):
         pool: how the map becomes a vector.
     """
 
-    def __init__(self, channels: int, dim: int = 512, pool: PartPoolingName = "gwap") -> None:
+    def __init__(self, channels: int, dim: int = 512, *, pool: PartPoolingName = "gwap") -> None:
         super().__init__()
         self.pool: PartPoolingName = pool
         self.foreground = Projection(channels, dim)
@@ -101,5 +102,5 @@ class PartPath(nn.Module):
     def forward(self, x: Tensor, masks: Tensor) -> Tensor:
         """Return ``(B, 1 + X, dim)``; see `Focuser.forward`."""
         features = x.unsqueeze(1) if self.pool == "gwap" else x.unsqueeze(1) * masks.to(x.dtype).unsqueeze(2)
-        pooled = pool_parts(features, masks, self.pool)
+        pooled = pool_parts(features, masks, kind=self.pool)
         return torch.cat([self.foreground(pooled[:, :1]), self.parts(pooled[:, 1:])], dim=1)

@@ -2,8 +2,9 @@
 
 TransReID (He et al., ICCV 2021, sections 3.1 to 3.3) and CLIP-ReID (Li et al., AAAI 2023), put together of timm's
 blocks. ``vit/w768_d12_p16_s12_256x128`` is 768 wide and 12 blocks deep, with patches of 16 pixels every 12 of an image
-256 high and 128 wide; ``_jpm`` has the jigsaw patch module, ``_clip512`` what CLIP adds: no bias of the patches, a norm
-before the blocks, its own GELU and a projection to 512.
+256 high and 128 wide; ``_h96_m3`` has heads of 96 channels and 3 times the width inside its perceptrons, in place of 64
+and 4; ``_jpm`` has the jigsaw patch module, ``_clip512`` what CLIP adds: no bias of the patches, a norm before the
+blocks, its own GELU and a projection to 512.
 """
 
 from __future__ import annotations
@@ -18,15 +19,15 @@ import torch
 from torch import Tensor, nn
 
 from unveil.errors import MissingExtraError, RecipeError
-from unveil.nn.backbone import Backbone, FeatureHook, Stage
-from unveil.nn.torchvision_guard import guard_torchvision
+from unveil.nn.backbones.backbone import Backbone, FeatureHook, Stage
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
 
 PREFIX = "vit/"
-HEAD = 64  # channels of an attention head
+HEAD, INNER = 64, 4  # channels of an attention head; width inside of the perceptrons, in widths of a token
 # Section 3.2 and the published configurations: tokens are moved by 5, shuffled in 2 groups, and looked at in 4 parts.
 SHIFT, GROUPS, PARTS = 5, 2, 4
-_NAME = re.compile(r"w(\d+)_d(\d+)_p(\d+)_s(\d+)_(\d+)x(\d+)(?:_(jpm)|_clip(\d+))?")
-MAX_WIDTH, MAX_DEPTH, MAX_SIDE = 2048, 48, 1024
+_NAME = re.compile(r"w(\d+)_d(\d+)_p(\d+)_s(\d+)_(\d+)x(\d+)(?:_h(\d+)_m(\d+))?(?:_(jpm)|_clip(\d+))?")
+MAX_WIDTH, MAX_DEPTH, MAX_SIDE, MAX_INNER = 2048, 48, 1024, 8
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class VitShape:
     """What tells one transformer from another.
 
     Args:
-        width: channels of a token, a multiple of `HEAD`.
+        width: channels of a token, a multiple of ``head``.
         depth: blocks.
         patch: side of a patch, pixels.
         stride: pixels from one patch to the next.
@@ -42,6 +43,8 @@ class VitShape:
         across: its width, pixels.
         jpm: whether the jigsaw patch module is there.
         clip: length of CLIP's projection; 0 for a transformer that is not CLIP's.
+        head: channels of an attention head.
+        inner: width inside of the perceptrons, in widths of a token.
     """
 
     width: int
@@ -52,11 +55,14 @@ class VitShape:
     across: int
     jpm: bool = False
     clip: int = 0
+    head: int = HEAD
+    inner: int = INNER
 
     @property
     def name(self) -> str:
-        """By which `unveil.nn.backbones.build_backbone` knows it."""
-        ending = "_jpm" if self.jpm else f"_clip{self.clip}" if self.clip else ""
+        """By which `unveil.nn.backbones.choice.build_backbone` knows it."""
+        ending = "" if (self.head, self.inner) == (HEAD, INNER) else f"_h{self.head}_m{self.inner}"
+        ending += "_jpm" if self.jpm else f"_clip{self.clip}" if self.clip else ""
         size = f"w{self.width}_d{self.depth}_p{self.patch}_s{self.stride}_{self.height}x{self.across}"
         return f"{PREFIX}{size}{ending}"
 
@@ -75,14 +81,19 @@ def shape_of(name: str) -> VitShape:
     found = _NAME.fullmatch(name.removeprefix(PREFIX))
     if found is None:
         raise RecipeError(
-            f"backbone {name}: expected {PREFIX}wWIDTH_dDEPTH_pPATCH_sSTRIDE_HEIGHTxWIDTH, _jpm or _clipN"
+            f"backbone {name}: expected {PREFIX}wWIDTH_dDEPTH_pPATCH_sSTRIDE_HEIGHTxWIDTH, then _hHEAD_mINNER, then "
+            "_jpm or _clipN"
         )
     width, depth, patch, stride, height, across = map(int, found.groups()[:6])
-    shape = VitShape(width, depth, patch, stride, height, across, found[7] is not None, int(found[8] or 0))
-    fits = width % HEAD == 0 and 0 < width <= MAX_WIDTH and 1 < depth <= MAX_DEPTH and shape.clip <= MAX_WIDTH
+    head, inner = int(found[7] or HEAD), int(found[8] or INNER)
+    shape = VitShape(
+        width, depth, patch, stride, height, across, found[9] is not None, int(found[10] or 0), head, inner
+    )
+    fits = 0 < head <= width <= MAX_WIDTH and width % head == 0 and 0 < inner <= MAX_INNER
+    fits = fits and 1 < depth <= MAX_DEPTH and shape.clip <= MAX_WIDTH
     if not fits or not 0 < stride <= patch <= min(height, across) or max(height, across) > MAX_SIDE:
         raise RecipeError(
-            f"backbone {name}: expected a width that is a multiple of {HEAD} up to {MAX_WIDTH}, 2 to {MAX_DEPTH} "
+            f"backbone {name}: expected a width that is a multiple of {head} up to {MAX_WIDTH}, 2 to {MAX_DEPTH} "
             f"blocks, patches no smaller than their stride, and an image of at most {MAX_SIDE} pixels a side"
         )
     return shape
@@ -179,7 +190,8 @@ def _trunk(shape: VitShape) -> nn.Module:
         raise MissingExtraError(f"backbone {shape.name}", "timm") from None
     return VisionTransformer(
         img_size=(shape.height, shape.across), patch_size=shape.patch, num_classes=0, global_pool="token",
-        embed_dim=shape.width, depth=shape.depth - shape.jpm, num_heads=shape.width // HEAD,
+        embed_dim=shape.width, depth=shape.depth - shape.jpm, num_heads=shape.width // shape.head,
+        mlp_ratio=shape.inner,
         embed_layer=partial(_Patches, shape), pre_norm=bool(shape.clip), final_norm=not shape.jpm,
         norm_layer=partial(nn.LayerNorm, eps=_epsilon(shape)), act_layer="quick_gelu" if shape.clip else None,
     )  # fmt: skip
@@ -189,7 +201,7 @@ def _last(shape: VitShape) -> nn.Sequential:
     from timm.models.vision_transformer import Block
 
     norm: Any = partial(nn.LayerNorm, eps=_epsilon(shape))
-    block = Block(shape.width, shape.width // HEAD, qkv_bias=True, norm_layer=norm)
+    block = Block(shape.width, shape.width // shape.head, mlp_ratio=shape.inner, qkv_bias=True, norm_layer=norm)
     return nn.Sequential(block, norm(shape.width))
 
 

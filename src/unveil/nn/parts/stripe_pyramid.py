@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.nn.neck import cal_neck
-from unveil.nn.stripes import stripe_bounds
+from unveil.nn.parts.stripes import stripe_bounds
 
 
 class StripePyramid(nn.Module):
@@ -21,7 +21,7 @@ class StripePyramid(nn.Module):
         width: length of a stripe's vector.
     """
 
-    def __init__(self, channels: int, dim: int, scales: Sequence[int] = (1, 2, 4, 8), width: int = 256) -> None:
+    def __init__(self, channels: int, dim: int, *, scales: Sequence[int] = (1, 2, 4, 8), width: int = 256) -> None:
         super().__init__()
         self.scales = tuple(scales)
         self.reductions = nn.ModuleList(

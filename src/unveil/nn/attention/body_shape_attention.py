@@ -18,7 +18,7 @@ class BodyShapeAttention(nn.Module):
         share_mask_conv: whether eq. 2 and eq. 4 have one convolution of the mask instead of one each (free).
     """
 
-    def __init__(self, channels: int, share_mask_conv: bool = False) -> None:
+    def __init__(self, channels: int, *, share_mask_conv: bool = False) -> None:
         super().__init__()
         self.features = nn.Conv2d(channels, 2, 7, padding=3)
         self.mask = nn.Conv2d(1, 1, 7, padding=3)

@@ -5,7 +5,7 @@ State-dict keys below ``model.`` are timm's own, without a classifier. Nothing i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from unveil.errors import CheckpointError, MissingExtraError, RecipeError, nearest
-from unveil.nn.backbone import Backbone, FeatureHook, Stage
-from unveil.nn.torchvision_guard import guard_torchvision
-from unveil.nn.weights import load_weights, read_weights
+from unveil.nn.backbones.backbone import Backbone, FeatureHook, Stage
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
+from unveil.nn.backbones.weights import load_weights, read_weights
 
 PREFIX = "timm/"
 PROBE = (448, 224)  # a multiple of every usual stride and patch, 14, 16 and 32
@@ -51,7 +51,9 @@ class TimmBackbone(Backbone):
 
     def __init__(self, name: str, last_stride: int = 1, *, weights: Path | None = None) -> None:
         super().__init__()
-        self.model = _create(name, last_stride) if weights is None else _with_weights(name, last_stride, weights)
+        self.model = (
+            _create(name, last_stride) if weights is None else _with_weights(name, last_stride, weights=weights)
+        )
         try:
             self.stages = self._probe()
         except Exception as e:  # models that insist on their own size fail in many ways
@@ -84,7 +86,7 @@ class TimmBackbone(Backbone):
         if x.ndim != 3:
             raise ValueError(f"expected a map or tokens, got {tuple(x.shape)}")
         prefix = int(getattr(self.model, "num_prefix_tokens", 0))
-        height, width = _grid(x.shape[1] - prefix, *images.shape[2:])
+        height, width = _grid(x.shape[1] - prefix, images.shape[2:])
         first, patches = x[:, :prefix], x[:, prefix:]
         tokens = patches.transpose(1, 2).unflatten(2, (height, width))
         return tokens, lambda y: torch.cat([first, y.flatten(2).transpose(1, 2)], dim=1)
@@ -119,7 +121,7 @@ class TimmBackbone(Backbone):
         return tuple(stages)
 
 
-def _with_weights(name: str, last_stride: int, weights: Path) -> nn.Module:
+def _with_weights(name: str, last_stride: int, *, weights: Path) -> nn.Module:
     model = _create(name, last_stride)
     try:
         load_weights(model, weights)
@@ -158,10 +160,10 @@ def _create(name: str, last_stride: int, **pretrained: Any) -> nn.Module:
     raise AssertionError("unreachable: the last options are empty")
 
 
-def _grid(count: int, image_height: int, image_width: int) -> tuple[int, int]:
-    """Return height and width of a grid of tokens that has the shape of the image, up to rounding."""
+def _grid(count: int, image: Sequence[int]) -> tuple[int, int]:
+    """Return rows and columns of tokens in the shape of an image ``(height, width)``, up to rounding."""
     pairs = [(h, count // h) for h in range(1, count + 1) if count % h == 0]
-    return min(pairs, key=lambda pair: abs(pair[0] * image_width - pair[1] * image_height))
+    return min(pairs, key=lambda pair: abs(pair[0] * image[1] - pair[1] * image[0]))
 
 
 def _blocks(name: str, stage: nn.Module) -> tuple[str, ...]:

@@ -57,7 +57,7 @@ class Backbone(nn.Module):
             name for name in leaves if count and not f"{name}.".startswith(trained) and not self.is_head(name)
         )
         for name in self.frozen:
-            self.get_submodule(name).requires_grad_(False)
+            self.get_submodule(name).requires_grad_(requires_grad=False)
         self.train(self.training)
 
     def run_frozen(self, images: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ class PixelAttention(nn.Module):
         relu_before_softmax: whether the logits are clipped at 0, as printed.
     """
 
-    def __init__(self, channels: int, maps: int, hidden: int = 512, relu_before_softmax: bool = True) -> None:
+    def __init__(self, channels: int, maps: int, *, hidden: int = 512, relu_before_softmax: bool = True) -> None:
         super().__init__()
         self.hidden = nn.Sequential(  # eq. 1
             nn.Conv2d(channels, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU()

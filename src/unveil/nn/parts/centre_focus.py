@@ -23,7 +23,7 @@ class CentreFocus(nn.Module):
         rescale: whether the probabilities are multiplied by their number.
     """
 
-    def __init__(self, channels: int, width: int = 2, region: Region = "columns", rescale: bool = True) -> None:
+    def __init__(self, channels: int, width: int = 2, *, region: Region = "columns", rescale: bool = True) -> None:
         super().__init__()
         self.score = nn.Conv2d(channels, 1, 1)
         self.width, self.region, self.rescale = width, region, rescale

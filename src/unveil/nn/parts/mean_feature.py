@@ -23,7 +23,7 @@ class MeanFeature(nn.Module):
 
     mean: Tensor
 
-    def __init__(self, channels: int, beta: float = 0.9, betas: Sequence[float] = ()) -> None:
+    def __init__(self, channels: int, beta: float = 0.9, *, betas: Sequence[float] = ()) -> None:
         super().__init__()
         self.betas = sorted({beta, *betas})
         self.chosen = self.betas.index(beta)

@@ -10,7 +10,7 @@ from torch import Tensor
 PartPoolingName = Literal["gwap", "gap", "gmp"]
 
 
-def pool_parts(features: Tensor, masks: Tensor, kind: PartPoolingName = "gwap") -> Tensor:
+def pool_parts(features: Tensor, masks: Tensor, *, kind: PartPoolingName = "gwap") -> Tensor:
     """Return one vector a part.
 
     Args:

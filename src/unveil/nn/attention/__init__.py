@@ -1,0 +1,1 @@
+"""Attention over places and channels of a map, one a file."""

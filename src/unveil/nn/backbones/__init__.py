@@ -1,0 +1,1 @@
+"""Backbones: what all offer, each architecture, weights of others, and the choice by name."""

@@ -1,0 +1,1 @@
+"""From a map to vectors of parts: stripes, part maps, screening, centre focus; one a file."""
