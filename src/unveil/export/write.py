@@ -14,12 +14,12 @@ from typing import Literal
 import numpy as np
 import torch
 
+from unveil.atomic_io import atomic_path
 from unveil.errors import MissingExtraError, UnveilError
 from unveil.export.graph import Graph, exportable, metadata_of
 from unveil.export.metadata import KEY, ModelMetadata
 from unveil.export.quantise import to_float16, to_int8
 from unveil.export.variant import MAX_BATCH, Variant, as_input
-from unveil.files import atomic_path
 from unveil.models.checkpoint import TrainedModel
 
 Format = Literal["onnx", "openvino"]
@@ -30,8 +30,8 @@ SUFFIXES: dict[Format, str] = {"onnx": ".onnx", "openvino": ".xml"}
 def write_graph(
     model: TrainedModel,
     target: Path,
-    variant: Variant = PLAIN,
     *,
+    variant: Variant = PLAIN,
     calibration: np.ndarray | None = None,
     round_weights: bool = True,
 ) -> ModelMetadata:
@@ -49,7 +49,7 @@ def write_graph(
         import onnxscript  # noqa: F401  torch's exporter needs it
     except ImportError:
         raise MissingExtraError("exporting a model", "export") from None
-    metadata = _rounded(metadata_of(model), variant, calibration)
+    metadata = _rounded(metadata_of(model), variant, calibration=calibration)
     # Two crops: the exporter takes an axis of length 1 for a constant.
     blank = np.zeros((variant.batch or 2, model.input.height, model.input.width, 3), np.uint8)
     example = torch.from_numpy(as_input(blank, variant.layout))
@@ -85,7 +85,7 @@ def write_graph(
     return metadata
 
 
-def _rounded(metadata: ModelMetadata, variant: Variant, calibration: np.ndarray | None) -> ModelMetadata:
+def _rounded(metadata: ModelMetadata, variant: Variant, *, calibration: np.ndarray | None) -> ModelMetadata:
     """Return what the graph says of itself: a rounded one has vectors, and a fingerprint, of its own."""
     if variant.precision == "float32":
         return metadata

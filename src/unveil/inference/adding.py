@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
+from unveil.atomic_io import atomic_path, sha256, write_text
 from unveil.data.fitting import CropSize
 from unveil.errors import CheckpointError
 from unveil.export.parity import test_crops
-from unveil.files import atomic_path, sha256, write_text
 from unveil.inference.backends.external import ExternalRunner, external_engine
 from unveil.models.catalogue.installed import check_name, models_folder
 from unveil.models.presets import find_preset
 from unveil.models.reid_card import ReidCard
 from unveil.runtime.card import card_path
-from unveil.runtime.session import Session, model_files, open_fastest
+from unveil.runtime.graph import model_files
+from unveil.runtime.session import Session, open_fastest
 
 
 @dataclass(frozen=True)

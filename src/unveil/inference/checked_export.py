@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.atomic_io import atomic_path
 from unveil.data.fitting import fit_image
 from unveil.errors import DataError, MissingExtraError, UnveilError
 from unveil.export.metadata import ModelMetadata
 from unveil.export.parity import Difference, check_parity
 from unveil.export.variant import Variant
 from unveil.export.write import PLAIN, SUFFIXES, Format, write_graph, write_openvino
-from unveil.files import atomic_path
 from unveil.inference.backends.onnx_runtime import onnx_engine
 from unveil.inference.backends.openvino import openvino_engine
 from unveil.inference.backends.pytorch import torch_engine
@@ -72,11 +72,11 @@ def export_model(
     with folder as name:
         graph = Path(name) / "model.onnx"
         # OpenVINO stores half precision itself; it does not read the graphs that ONNX Runtime's tools write for it.
-        metadata = write_graph(model, graph, variant, calibration=calibration, round_weights=kind == "onnx")
+        metadata = write_graph(model, graph, variant=variant, calibration=calibration, round_weights=kind == "onnx")
         if kind == "openvino":
             graph = write_openvino(graph, metadata, half=variant.precision == "float16")
         engine = _engine(graph)
-        found = check_parity(torch_engine(model), engine, tolerance, shown)
+        found = check_parity(torch_engine(model), engine, tolerance=tolerance, crops=shown)
         if judge is not None:
             judge(engine)
         # The weights first: a graph that is there has its weights.

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import json
 import logging
-import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,24 +10,25 @@ from typing import Any, Literal
 
 import numpy as np
 
+from unveil.atomic_io import locked
 from unveil.errors import CheckpointError, MissingExtraError, UnveilError
-from unveil.export.metadata import FORMAT
 from unveil.export.parity import TOLERANCE, check_parity, test_crops
 from unveil.export.write import write_graph
-from unveil.files import cache_dir, locked, write_text
+from unveil.inference import remembered
 from unveil.inference.backends.onnx_runtime import onnx_engine
 from unveil.inference.backends.openvino import openvino_engine
 from unveil.inference.backends.pytorch import torch_engine
+from unveil.inference.cached_graph import auto_key, graph_name, parity_key
 from unveil.inference.engine import Engine, Kind
+from unveil.inference.steps import PACKAGES
 from unveil.models.checkpoint import TrainedModel
-from unveil.runtime.session import default_threads
+from unveil.runtime.graph import default_threads
 
 log = logging.getLogger(__name__)
 ROUNDS = 3
 MIN_CROPS = 500  # about where making and checking the graph has paid for itself
 MIN_CROPS_WHEN_MADE = 64
 _RUNNERS = {"onnx": onnx_engine, "openvino": openvino_engine}
-_PACKAGES = {"onnx": "onnxruntime", "openvino": "openvino"}
 
 
 def chosen_engine(
@@ -49,15 +46,15 @@ def chosen_engine(
         CheckpointError: an engine was asked for by name and disagrees with PyTorch.
         UnveilError: an engine was asked for by name and the model cannot be exported.
     """
-    folder = cache_dir() / "engines" / model.card.fingerprint
+    folder = remembered.folder_of(model.card.fingerprint)
     threads = threads or default_threads()
-    remembered = folder / "engines.json"
-    with locked(remembered):
-        known = _read(remembered)
+    file = folder / "engines.json"
+    with locked(file):
+        known = remembered.read(file)
         if kind != "auto":
             _require(kind)
             return _checked(model, kind, threads, folder, known)[0]
-        key = f"auto-{threads}-{_state()}"
+        key = auto_key(threads)
         best = known.get(key)
         if best == "torch":
             return torch_engine(model, threads)
@@ -68,14 +65,14 @@ def chosen_engine(
                 log.warning("%s, chosen before, cannot be used any more: %s", best, e)
         best, engine = _fastest(model, threads, folder, known)
         known[key] = best
-        _keep(remembered, known)
+        remembered.keep(file, known)
         return engine
 
 
 def pays(model: TrainedModel, crops: int, threads: int | None = None) -> bool:
     """Return whether `chosen_engine` saves time on so many crops: making a graph takes some."""
-    known = _read(cache_dir() / "engines" / model.card.fingerprint / "engines.json")
-    made = f"auto-{threads or default_threads()}-{_state()}" in known
+    known = remembered.read(remembered.folder_of(model.card.fingerprint) / "engines.json")
+    made = auto_key(threads or default_threads()) in known
     return crops >= (MIN_CROPS_WHEN_MADE if made else MIN_CROPS)
 
 
@@ -126,51 +123,15 @@ def _checked(
             if attempt:
                 raise
             file.unlink()  # damaged in the cache: made again
-    key = f"parity-{kind}-{_state(kind)}-{file.stat().st_mtime_ns}"
-    if known.get(key, np.inf) > TOLERANCE:
+    key = parity_key(kind, file)
+    if not known.get(key, np.inf) <= TOLERANCE:
         known[key] = check_parity(torch_engine(model, threads), engine).largest
-        _keep(folder / "engines.json", known)
+        remembered.keep(folder / "engines.json", known)
     return engine, known[key]
-
-
-@functools.cache
-def graph_name() -> str:
-    """Return the name of a model's exported file in the cache.
-
-    It follows the code that made the graph: a method that embeds otherwise since an upgrade must not run as it was.
-    """
-    package = Path(__file__).parents[1]
-    code = hashlib.sha256()
-    for path in sorted(p for name in ("methods", "nn", "export") for p in (package / name).rglob("*.py")):
-        code.update(path.read_bytes())
-    return f"model-{FORMAT}-{code.hexdigest()[:12]}.onnx"
 
 
 def _require(kind: str) -> None:
     try:
-        version(_PACKAGES[kind])
+        version(PACKAGES[kind])
     except PackageNotFoundError:
-        raise MissingExtraError(f"running a model with {_PACKAGES[kind]}", kind) from None
-
-
-def _state(*kinds: str) -> str:
-    """Return versions and machine: what was measured elsewhere or before an upgrade says nothing here."""
-    found = []
-    for kind in kinds or tuple(_PACKAGES):
-        try:
-            found.append(version(_PACKAGES[kind]))
-        except PackageNotFoundError:
-            found.append("none")
-    return "-".join((*found, version("torch"), platform.node()))
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _keep(path: Path, known: dict[str, Any]) -> None:
-    write_text(path, json.dumps(known, indent=1))
+        raise MissingExtraError(f"running a model with {PACKAGES[kind]}", kind) from None

@@ -7,14 +7,19 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from unveil.errors import RecipeError
+from unveil.inference.cached_graph import cached_engine
 from unveil.inference.engine import Engine, Kind
 from unveil.models.embedder import Embedder
 from unveil.models.locate import Located, locate
+from unveil.runtime.graph import default_threads
 
 log = logging.getLogger(__name__)
+FEW = 64  # crops: OpenVINO compiles a graph for longer than it is faster on them
 
 
-def load_engine(model: Path | str, kind: str = "auto", threads: int | None = None) -> Engine:
+def load_engine(
+    model: Path | str, kind: str = "auto", threads: int | None = None, *, crops: int | None = None
+) -> Engine:
     """Load a model to embed with.
 
     Args:
@@ -24,6 +29,7 @@ def load_engine(model: Path | str, kind: str = "auto", threads: int | None = Non
             once and remembered in the cache; on a machine with a GPU that PyTorch can use, and for a model with
             statistics of cameras, which only PyTorch tells apart, "torch".
         threads: threads of one inference; all cores by default.
+        crops: how many will be embedded, where that is known: for few, "auto" takes what is ready soonest.
 
     Raises:
         CheckpointError: the model cannot be read, or disagrees with PyTorch when it is run so.
@@ -32,8 +38,11 @@ def load_engine(model: Path | str, kind: str = "auto", threads: int | None = Non
     """
     _check(kind)
     found = locate(model)
+    few = crops is not None and crops <= FEW
     if found.kind != "trained":
-        return _file_engine(found, kind, threads)
+        return _file_engine(found, kind, threads, few=few)
+    if kind != "torch" and (ready := cached_engine(found, cast(Any, kind), threads or default_threads(), few=few)):
+        return ready
     from unveil.inference.backends.pytorch import torch_engine
     from unveil.inference.choice import chosen_engine
     from unveil.models.checkpoint import load_model
@@ -89,7 +98,7 @@ def load_embedder(
         return trained
     if device not in ("auto", "cpu"):
         raise RecipeError(f"device {device!r}: {model} is run by ONNX Runtime or OpenVINO, on the CPU")
-    return load_engine(model, kind, threads)
+    return load_engine(model, kind, threads, crops=crops or None)
 
 
 def _check(kind: str) -> None:
@@ -97,15 +106,15 @@ def _check(kind: str) -> None:
         raise RecipeError(f"unknown engine {kind!r}; known: auto, {', '.join(get_args(Kind))}")
 
 
-def _file_engine(found: Located, kind: str, threads: int | None) -> Engine:
+def _file_engine(found: Located, kind: str, threads: int | None, *, few: bool = False) -> Engine:
     path = found.path
     if kind == "torch" or (kind == "onnx" and path.suffix.lower() == ".xml"):
         raise RecipeError(f"{path} cannot be run by {kind}: name the model itself (.safetensors), or another engine")
     if found.kind == "external":
         from unveil.inference.backends.external import external_engine
 
-        return external_engine(path, threads, runtime=kind)
+        return external_engine(path, threads, runtime=kind, few=few)
     from unveil.inference.backends.exported_file import exported_engine
-    from unveil.runtime.session import open_fastest
+    from unveil.runtime.session import open_fastest, open_session
 
-    return exported_engine(open_fastest(path, threads or 0, runtime=kind))
+    return exported_engine((open_session if few else open_fastest)(path, threads or 0, runtime=kind))

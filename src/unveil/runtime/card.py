@@ -12,9 +12,9 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from unveil.atomic_io import sha256
 from unveil.data.fitting import Filter, Fit
 from unveil.errors import CheckpointError
-from unveil.files import sha256
 from unveil.runtime.session import SUFFIXES
 
 MAX_SIDE = 8192  # pixels

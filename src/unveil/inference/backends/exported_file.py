@@ -10,7 +10,9 @@ from unveil.errors import CheckpointError
 from unveil.export.metadata import KEY, read_metadata
 from unveil.export.variant import Layout, as_input
 from unveil.inference.engine import Engine
-from unveil.runtime.session import Runtime, Session, open_session
+from unveil.inference.steps import StepChoice, SteppedRunner
+from unveil.runtime.graph import Runtime
+from unveil.runtime.session import Session, open_session
 
 
 def open_exported(path: Path, threads: int | None, *, runtime: Runtime) -> Engine:
@@ -35,16 +37,14 @@ def exported_engine(session: Session) -> Engine:
 
     port = session.input("images")
     layout: Layout = "nchw-float" if port.dtype == np.float32 else "nhwc-uint8"
-    fixed = port.shape[0]
+    runner = SteppedRunner(
+        session, port.name, prepare=lambda crops: as_input(crops, layout), outputs=("vectors", "visibility"),
+        fixed=port.shape[0],
+    )  # fmt: skip
+    runner.choice = StepChoice(metadata.fingerprint, session.runtime, session.threads)
 
     def run(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        step = fixed or max(len(crops), 1)
-        parts = []
-        for start in range(0, max(len(crops), 1), step):
-            some = crops[start : start + step]
-            full = np.concatenate([some, *[some[-1:]] * (step - len(some))]) if fixed else some
-            found = session.run({"images": as_input(full, layout)}, ["vectors", "visibility"])
-            parts.append([part[: len(some)] for part in found])
-        return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+        vectors, visibility = runner(crops)
+        return vectors, visibility
 
-    return Engine(session.runtime, metadata, run, name=session.path.stem)
+    return Engine(session.runtime, metadata, run, name=session.path.stem, batch=runner.batch)

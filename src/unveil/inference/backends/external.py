@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,14 @@ import numpy as np
 from unveil.errors import CheckpointError
 from unveil.export.metadata import SpaceInfo
 from unveil.inference.engine import Engine
-from unveil.models.reid_card import ReidCard, fingerprint, read_reid_card
+from unveil.inference.steps import StepChoice, SteppedRunner
+from unveil.models.camera_centres import CameraCentres, unit
+from unveil.models.reid_card import ReidCard, fingerprint, read_centres, read_reid_card
 from unveil.models.summary import ModelSummary
 from unveil.runtime.card import card_path
+from unveil.runtime.graph import Port
 from unveil.runtime.preprocessing import to_tensor
-from unveil.runtime.session import Port, Session, open_fastest
+from unveil.runtime.session import Session, open_fastest, open_session
 
 MAX_DIMENSION = 65_536
 METHOD = "external"
@@ -42,24 +47,30 @@ class ExternalMetadata:
         )
 
 
-def external_engine(path: Path, threads: int | None = None, *, runtime: str = "auto") -> Engine:
+def external_engine(path: Path, threads: int | None = None, *, runtime: str = "auto", few: bool = False) -> Engine:
     """Return an engine that runs a ReID model of another project on the CPU.
 
     Args:
         path: its card, or the ``.onnx`` or ``.xml`` file beside its card.
         threads: threads of one inference; all cores by default.
         runtime: "onnx", "openvino", or "auto": OpenVINO where it is installed.
+        few: with "auto", take ONNX Runtime where it is installed and can: it is ready sooner.
 
     Raises:
         MissingExtraError: what runs the file is not installed.
         CheckpointError: card or model cannot be used, or the model's output is no vector.
     """
     card, model = read_reid_card(path)
-    session = open_fastest(model, threads or 0, runtime=runtime, any_batch=True)
-    runner = ExternalRunner(session, card)
+    session = (open_session if few else open_fastest)(model, threads or 0, runtime=runtime, any_batch=True)
+    centres = read_centres(card, model)
+    runner = ExternalRunner(session, card, centres)
     metadata = ExternalMetadata(card, runner.space, fingerprint(card, model))
+    runner.stepped.choice = StepChoice(metadata.fingerprint, session.runtime, session.threads)
     # The card's name is the one that it was installed under; the file keeps that of its publisher.
-    return Engine(session.runtime, metadata, runner, name=card_path(path).stem)
+    return Engine(
+        session.runtime, metadata, runner, name=card_path(path).stem, batch=runner.stepped.batch,
+        cameras=centres.cameras if centres else (), of_camera=runner.of_camera,
+    )  # fmt: skip
 
 
 class ExternalRunner:
@@ -69,19 +80,30 @@ class ExternalRunner:
         CheckpointError: input or output of the model do not fit its card.
     """
 
-    def __init__(self, session: Session, card: ReidCard) -> None:
+    def __init__(self, session: Session, card: ReidCard, centres: CameraCentres | None = None) -> None:
         self.session, self.card = session, card
+        self.centres: CameraCentres | None = None  # not for the crop that only tells the shape
+        self.camera: str | None = None
         self.port = session.input(card.input)
         check_input(session, self.port, card)
         self.outputs = [session.output(card.output).name]
         if card.visibility is not None:
             self.outputs.append(session.output(card.visibility).name)
-        self.fixed = self.port.shape[0]
+        self.stepped = SteppedRunner(
+            session, self.port.name, prepare=lambda crops: to_tensor(crops, card, self.port.dtype),
+            outputs=self.outputs, fixed=self.port.shape[0], checked=self._checked,
+        )  # fmt: skip
         vectors, _ = self(np.full((1, card.height, card.width, 3), 127, np.uint8))
         names = card.names
         size: dict[str, Any] = {"height": card.height, "width": card.width, "interpolation": card.interpolation}
         size |= {} if card.fit == "stretch" else {"fit": card.fit, "pad": card.pad}
         self.space = SpaceInfo(names, vectors.shape[2], card.metric, (1.0,) * len(names), size)
+        if centres is not None and centres.means.shape[1:] != vectors.shape[1:]:
+            raise CheckpointError(
+                f"{session.path}: its mean vectors of cameras are {centres.means.shape[1:]}, its vectors "
+                f"{vectors.shape[1:]}"
+            )
+        self.centres = centres
 
     def __call__(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return vectors ``(n, E, D)`` and visibility ``(n, E)`` of crops ``(n, H, W, 3)`` uint8 RGB."""
@@ -89,22 +111,26 @@ class ExternalRunner:
         if self.card.mirror:
             mirrored, other = self._look(crops[:, :, ::-1])
             vectors, visibility = vectors + mirrored, (visibility + other) / 2
-        return _unit(vectors) if self.card.normalise else vectors, visibility
+        if self.centres is None:
+            return unit(vectors) if self.card.normalise else vectors, visibility
+        mean = self.centres.of(self.camera)
+        directions = self.card.compares_directions
+        return unit(unit(vectors) - mean) if directions else vectors - mean, visibility
+
+    @contextmanager
+    def of_camera(self, camera: str | None) -> Iterator[None]:
+        """Take the mean of a camera from the vectors within a block, where the model is adapted to it."""
+        self.camera = camera
+        try:
+            yield
+        finally:
+            self.camera = None
 
     def _look(self, crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        step = self.fixed or len(crops)
-        parts = []
-        for start in range(0, len(crops), step):
-            some = crops[start : start + step]
-            tensor = to_tensor(some, self.card, self.port.dtype)
-            if len(tensor) < step:  # a fixed number of crops: the last batch is filled up
-                tensor = np.concatenate([tensor, *[tensor[-1:]] * (step - len(tensor))])
-            found = self.session.run({self.port.name: tensor}, self.outputs)
-            parts.append([self._checked(found[0], step)[: len(some)], *[f[: len(some)] for f in found[1:]]])
-        vectors = np.concatenate([part[0] for part in parts])
+        vectors, *rest = self.stepped(crops)
         if self.card.visibility is None:
             return vectors, np.ones(vectors.shape[:2], np.float32)
-        shown = np.concatenate([part[1] for part in parts])
+        shown = rest[0]
         if shown.shape != vectors.shape[:2]:
             raise CheckpointError(
                 f"{self.session.path}: expected visibility (n, {len(self.card.names)}) in output "
@@ -112,10 +138,10 @@ class ExternalRunner:
             )
         return vectors, np.clip(np.asarray(shown, np.float32), 0, 1)
 
-    def _checked(self, found: Any, count: int) -> np.ndarray:
-        """Return an output as ``(n, E, D)`` float32, or say that it is no vector."""
+    def _checked(self, found: list[np.ndarray], count: int) -> list[np.ndarray]:
+        """Return the first output as ``(n, E, D)`` float32, or say that it is no vector, and the others."""
         parts = len(self.card.names)
-        array = np.asarray(found)
+        array = np.asarray(found[0])
         lengths = [n for n in array.shape[1:] if n > 1]  # pooled, but not flattened: (n, D, 1, 1)
         flat = array.reshape(len(array), -1) if array.ndim and lengths[:-1] in ([], [parts]) else array
         if (
@@ -128,7 +154,8 @@ class ExternalRunner:
                 "no ReID model, or another output has to be named in its card; it has "
                 f"{'; '.join(map(str, self.session.outputs))}"
             )
-        return np.ascontiguousarray(flat.reshape(len(flat), parts, -1), np.float32)
+        vectors = np.ascontiguousarray(flat.reshape(len(flat), parts, -1), np.float32)
+        return [vectors, *map(np.atleast_1d, found[1:])]
 
 
 def check_input(session: Session, port: Port, card: ReidCard) -> None:
@@ -141,7 +168,3 @@ def check_input(session: Session, port: Port, card: ReidCard) -> None:
             f"{session.path}: the card says crops (n, {', '.join(map(str, sides))}), the model takes {found}; correct "
             "height, width or layout of the card"
         )
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12), np.float32)
