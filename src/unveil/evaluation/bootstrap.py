@@ -7,7 +7,7 @@ import numpy as np
 CELLS = 4_000_000
 
 
-def intervals(values: np.ndarray, samples: int = 1000, level: float = 0.95, seed: int = 0) -> np.ndarray:
+def intervals(values: np.ndarray, samples: int = 1000, *, level: float = 0.95, seed: int = 0) -> np.ndarray:
     """Return intervals of the mean of each column when queries are drawn again with replacement.
 
     Queries of one person are not independent, so the true uncertainty over new people is larger.

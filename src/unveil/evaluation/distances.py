@@ -36,14 +36,14 @@ def check_pair(query: Embedding, gallery: Embedding) -> None:
             raise DataError("the embedding is damaged: a visibility is NaN or outside of [0, 1]; embed the crops again")
 
 
-def block_slices(rows: int, columns: int, limit: int = BLOCK_BYTES) -> list[slice]:
+def block_slices(rows: int, columns: int, *, limit: int = BLOCK_BYTES) -> list[slice]:
     """Cut rows into blocks whose float32 matrix ``(block, columns)`` stays below ``limit`` bytes."""
     step = max(1, limit // (4 * max(columns, 1)))
     return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
 
 
 def distance_blocks(
-    query: Embedding, gallery: Embedding, blocks: Iterable[slice] | None = None
+    query: Embedding, gallery: Embedding, *, blocks: Iterable[slice] | None = None
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the distances of one block of queries after the other.
 
@@ -66,7 +66,7 @@ def distance_blocks(
     check_pair(query, gallery)
     sizes = np.stack([_sizes(gallery.vectors[:, e], gallery.metric) for e in range(len(gallery.names))])
     for rows in block_slices(len(query), len(gallery)) if blocks is None else blocks:
-        yield rows, _block(query.select(rows), gallery, sizes)
+        yield rows, _block(query.select(rows), gallery, sizes=sizes)
 
 
 def distance_matrix(query: Embedding, gallery: Embedding) -> np.ndarray:
@@ -75,7 +75,7 @@ def distance_matrix(query: Embedding, gallery: Embedding) -> np.ndarray:
     return np.concatenate(parts) if parts else np.empty((0, len(gallery)), np.float32)
 
 
-def part_distances(query: Embedding, row: int, gallery: Embedding) -> np.ndarray:
+def part_distances(query: Embedding, row: int, *, gallery: Embedding) -> np.ndarray:
     """Return which vectors make a query near or far.
 
     Args:
@@ -92,16 +92,18 @@ def part_distances(query: Embedding, row: int, gallery: Embedding) -> np.ndarray
         seen = (gallery.visibility[:, e] > 0) & (query.visibility[row, e] > 0)
         vectors = gallery.vectors[seen, e]
         sizes = _sizes(vectors, gallery.metric)
-        out[seen, e] = _vector_distances(query.vectors[row : row + 1, e], vectors, sizes, gallery.metric)[0]
+        out[seen, e] = _vector_distances(query.vectors[row : row + 1, e], vectors, sizes=sizes, metric=gallery.metric)[
+            0
+        ]
     return out
 
 
-def _block(query: Embedding, gallery: Embedding, sizes: np.ndarray) -> np.ndarray:
+def _block(query: Embedding, gallery: Embedding, *, sizes: np.ndarray) -> np.ndarray:
     weights = np.asarray(gallery.weights, dtype=np.float32)
     shared = (query.visibility * weights) @ gallery.visibility.T if len(weights) > 1 else None
     if shared is None:
         # One vector: its weight and visibility cancel, so one product is the whole distance.
-        total = _vector_distances(query.vectors[:, 0], gallery.vectors[:, 0], sizes[0], gallery.metric)
+        total = _vector_distances(query.vectors[:, 0], gallery.vectors[:, 0], sizes=sizes[0], metric=gallery.metric)
         hidden_query, hidden_gallery = query.visibility[:, 0] * weights[0] <= 0, gallery.visibility[:, 0] <= 0
         if not hidden_query.any() and not hidden_gallery.any():
             return total
@@ -109,7 +111,7 @@ def _block(query: Embedding, gallery: Embedding, sizes: np.ndarray) -> np.ndarra
     else:
         total = np.zeros_like(shared)
         for e, weight in enumerate(weights):
-            part = _vector_distances(query.vectors[:, e], gallery.vectors[:, e], sizes[e], gallery.metric)
+            part = _vector_distances(query.vectors[:, e], gallery.vectors[:, e], sizes=sizes[e], metric=gallery.metric)
             part *= weight * query.visibility[:, e, None]
             part *= gallery.visibility[:, e]
             total += part
@@ -121,7 +123,7 @@ def _block(query: Embedding, gallery: Embedding, sizes: np.ndarray) -> np.ndarra
     return total
 
 
-def _vector_distances(query: np.ndarray, gallery: np.ndarray, sizes: np.ndarray, metric: str) -> np.ndarray:
+def _vector_distances(query: np.ndarray, gallery: np.ndarray, *, sizes: np.ndarray, metric: str) -> np.ndarray:
     """Distances of ``(B, D)`` to ``(G, D)``; works in place on the one product, because the block is what is large."""
     own = _sizes(query, metric)
     out: np.ndarray

@@ -87,7 +87,7 @@ class Result:
         spread = f" ± {100 * self.std[name]:.1f}" if name in self.std else ""
         return f"{100 * self.figures[name]:.1f}{spread} [{100 * low:.1f}, {100 * high:.1f}]"
 
-    def to_json(self, per_query: bool = False) -> dict[str, Any]:
+    def to_json(self, *, per_query: bool = False) -> dict[str, Any]:
         """Return a tree that JSON can hold; each query's AP only when asked for."""
         tree = dataclasses.asdict(self) | {"cmc": {str(k): v for k, v in self.cmc.items()}}
         if not per_query:
@@ -119,6 +119,7 @@ def evaluation_samples(dataset: Dataset) -> tuple[Sample, ...]:
 def evaluate(
     embedding: Embedding,
     samples: Sequence[Sample],
+    *,
     protocol: Protocol,
     dataset: Dataset | None = None,
     rerank: RerankSettings | None = None,
@@ -144,28 +145,40 @@ def evaluate(
     drawn = []
     query = gallery = np.empty(0, np.int64)
     for draw in range(protocol.draws):
-        query, gallery = select(samples, protocol, draw)
-        drawn.append(_rank(embedding, samples, query, gallery, protocol, rerank))
+        query, gallery = select(samples, protocol, draw=draw)
+        drawn.append(_rank(embedding, samples, query=query, gallery=gallery, protocol=protocol, rerank=rerank))
     keys = [samples[i].key for i in query.tolist()]
-    return _summary(drawn, keys, len(gallery), protocol, dataset, str(rerank) if rerank else "", seed)
+    return _summary(
+        drawn,
+        keys,
+        gallery=len(gallery),
+        protocol=protocol,
+        dataset=dataset,
+        reranked=str(rerank) if rerank else "",
+        seed=seed,
+    )
 
 
 def _rank(
     embedding: Embedding,
     samples: Sequence[Sample],
+    *,
     query: np.ndarray,
     gallery: np.ndarray,
     protocol: Protocol,
     rerank: RerankSettings | None,
 ) -> Ranks:
-    codes = labels(samples, query, gallery, protocol)
-    sides = embedding.select(query), embedding.select(gallery)
-    return rank_positives(*sides, codes) if rerank is None else rank_blocks(rerank_blocks(*sides, rerank), codes)
+    codes = labels(samples, query, gallery=gallery, protocol=protocol)
+    asked, searched = embedding.select(query), embedding.select(gallery)
+    if rerank is None:
+        return rank_positives(asked, searched, labels=codes)
+    return rank_blocks(rerank_blocks(asked, searched, settings=rerank), codes)
 
 
 def _summary(
     drawn: list[Ranks],
     keys: list[str],
+    *,
     gallery: int,
     protocol: Protocol,
     dataset: Dataset | None,

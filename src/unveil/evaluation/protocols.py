@@ -16,7 +16,7 @@ from unveil.records import Protocol, Relation, Sample, Split, Where
 SAME_SPLIT_RULE = "the default rule takes the crops of that split; a condition on the column 'split' replaces it"
 
 
-def select(samples: Sequence[Sample], protocol: Protocol, draw: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def select(samples: Sequence[Sample], protocol: Protocol, *, draw: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Return which samples are queries and which are the gallery.
 
     Query crops are those of the split "query", gallery crops those of the split "gallery", unless the protocol has a
@@ -36,29 +36,29 @@ def select(samples: Sequence[Sample], protocol: Protocol, draw: int = 0) -> tupl
             number where the protocol compares numbers, or no query or no gallery crop is left.
     """
     by_key = sorted(range(len(samples)), key=lambda i: samples[i].key)
-    query = _side(samples, by_key, protocol, "query", protocol.query)
-    gallery = _side(samples, by_key, protocol, "gallery", protocol.gallery)
-    _require(samples, query, "person", protocol)
+    query = _side(samples, by_key, protocol=protocol, split="query", conditions=protocol.query)
+    gallery = _side(samples, by_key, protocol=protocol, split="gallery", conditions=protocol.gallery)
+    _require(samples, query, column="person", protocol=protocol)
     wanted = {samples[i].person for i in query}
     # Junk is defined among crops of one person, so a distractor needs no camera and no outfit.
     related = [*query, *(i for i in gallery if samples[i].person in wanted)]
     for relation in protocol.junk:
-        _require(samples, related, relation.partition("_")[2], protocol)
+        _require(samples, related, column=relation.partition("_")[2], protocol=protocol)
     if protocol.shots is not None:
-        gallery = _draw(samples, gallery, protocol.shots, np.random.default_rng([protocol.seed, draw]))
+        gallery = _draw(samples, gallery, shots=protocol.shots, rng=np.random.default_rng([protocol.seed, draw]))
     return np.array(query, dtype=np.int64), np.array(gallery, dtype=np.int64)
 
 
 def _side(
-    samples: Sequence[Sample], order: list[int], protocol: Protocol, split: Split, conditions: tuple[Where, ...]
+    samples: Sequence[Sample], order: list[int], *, protocol: Protocol, split: Split, conditions: tuple[Where, ...]
 ) -> list[int]:
     if not any(where.column == "split" for where in conditions):
         conditions = (Where("split", "in", (split,)), *conditions)
     kept = order
     for where in conditions:
         if where.column != "split":
-            _require(samples, kept, where.column, protocol)
-        kept = [i for i in kept if _holds(samples[i], where, protocol)]
+            _require(samples, kept, column=where.column, protocol=protocol)
+        kept = [i for i in kept if _holds(samples[i], where, protocol=protocol)]
         if not kept:
             raise ProtocolError(
                 f"protocol {protocol.name!r}: no {split} crop is left of {len(samples)} crops after "
@@ -67,7 +67,7 @@ def _side(
     return kept
 
 
-def _holds(sample: Sample, where: Where, protocol: Protocol) -> bool:
+def _holds(sample: Sample, where: Where, *, protocol: Protocol) -> bool:
     value = sample.column(where.column)
     if where.op == "in":
         if not isinstance(where.value, tuple):
@@ -83,7 +83,7 @@ def _holds(sample: Sample, where: Where, protocol: Protocol) -> bool:
     return {"<": number < bound, "<=": number <= bound, ">": number > bound, ">=": number >= bound}[where.op]
 
 
-def _require(samples: Sequence[Sample], rows: list[int], column: str, protocol: Protocol) -> None:
+def _require(samples: Sequence[Sample], rows: list[int], *, column: str, protocol: Protocol) -> None:
     without = [samples[i].key for i in rows if samples[i].column(column) is None]
     if without:
         raise ProtocolError(
@@ -92,7 +92,7 @@ def _require(samples: Sequence[Sample], rows: list[int], column: str, protocol: 
         )
 
 
-def _draw(samples: Sequence[Sample], gallery: list[int], shots: int, rng: np.random.Generator) -> list[int]:
+def _draw(samples: Sequence[Sample], gallery: list[int], *, shots: int, rng: np.random.Generator) -> list[int]:
     """Draw crops of each person, persons and crops in sorted order; a person with fewer gives all.
 
     Crops of unknown persons may be of as many people, so all of them stay.
@@ -154,7 +154,7 @@ class Labels:
         return row, crop, junk
 
 
-def labels(samples: Sequence[Sample], query: np.ndarray, gallery: np.ndarray, protocol: Protocol) -> Labels:
+def labels(samples: Sequence[Sample], query: np.ndarray, *, gallery: np.ndarray, protocol: Protocol) -> Labels:
     """Factorise the labels that a protocol looks at.
 
     Args:

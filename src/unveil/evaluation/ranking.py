@@ -42,7 +42,7 @@ class Ranks:
         return self.ranks[self.offsets[query] : self.offsets[query + 1]]
 
 
-def rank_positives(query: Embedding, gallery: Embedding, labels: Labels) -> Ranks:
+def rank_positives(query: Embedding, gallery: Embedding, *, labels: Labels) -> Ranks:
     """Rank every query's positives in the gallery by the distance of the embeddings.
 
     Args:
@@ -56,7 +56,7 @@ def rank_positives(query: Embedding, gallery: Embedding, labels: Labels) -> Rank
             f"embeddings for {len(query)} and {len(gallery)}"
         )
     blocks = block_slices(len(query), len(gallery))
-    return rank_blocks(track(distance_blocks(query, gallery, blocks), "ranking", len(blocks)), labels)
+    return rank_blocks(track(distance_blocks(query, gallery, blocks=blocks), "ranking", total=len(blocks)), labels)
 
 
 def rank_blocks(blocks: Iterable[tuple[slice, np.ndarray]], labels: Labels) -> Ranks:
@@ -68,15 +68,16 @@ def rank_blocks(blocks: Iterable[tuple[slice, np.ndarray]], labels: Labels) -> R
     """
     ranks, counts = [np.empty(0, np.int64)], [np.zeros(1, np.int64)]
     for rows, distances in blocks:
-        block_ranks, block_counts = _rank_block(distances, *labels.pairs(rows))
+        block_ranks, block_counts = _rank_block(distances, labels.pairs(rows))
         ranks.append(block_ranks)
         counts.append(block_counts)
     return Ranks(np.concatenate(ranks), np.cumsum(np.concatenate(counts)))
 
 
 def _rank_block(
-    distances: np.ndarray, row: np.ndarray, crop: np.ndarray, junk: np.ndarray
+    distances: np.ndarray, pairs: tuple[np.ndarray, np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
+    row, crop, junk = pairs
     values = distances[row, crop]
     by_distance = np.lexsort((values, row))
     row, values, junk = row[by_distance], values[by_distance], junk[by_distance]

@@ -58,7 +58,7 @@ class _Sparse:
     weights: np.ndarray
 
     @staticmethod
-    def from_keys(keys: np.ndarray, weights: np.ndarray, rows: int, columns: int) -> _Sparse:
+    def from_keys(keys: np.ndarray, weights: np.ndarray, *, rows: int, columns: int) -> _Sparse:
         """Build from sorted ``row * columns + column``."""
         offsets = np.searchsorted(keys, np.arange(rows + 1) * columns)
         return _Sparse(offsets, (keys % columns).astype(np.int32), weights.astype(np.float32))
@@ -69,7 +69,7 @@ class _Sparse:
         return ranges(self.offsets[rows], counts), counts
 
 
-def rerank_memory(queries: int, gallery: int, numbers: int, settings: RerankSettings) -> int:
+def rerank_memory(queries: int, gallery: int, *, numbers: int, settings: RerankSettings) -> int:
     """Return the bytes that re-ranking needs at most beyond the features.
 
     Args:
@@ -88,7 +88,7 @@ def rerank_memory(queries: int, gallery: int, numbers: int, settings: RerankSett
 
 
 def rerank_blocks(
-    query: Embedding, gallery: Embedding, settings: RerankSettings | None = None
+    query: Embedding, gallery: Embedding, *, settings: RerankSettings | None = None
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield re-ranked distances of one block of queries after the other, like `distance_blocks`.
 
@@ -104,14 +104,18 @@ def rerank_blocks(
         UnveilError: the memory estimate is above the limit.
     """
     settings = settings or RerankSettings()
-    encoded, largest = _encoded(Embedding.concatenate([query, gallery]), len(query), len(gallery), settings)
+    encoded, largest = _encoded(
+        Embedding.concatenate([query, gallery]), len(query), gallery=len(gallery), settings=settings
+    )
     by_column = _transpose(encoded, len(query))
     totals = np.add.reduceat(encoded.weights, encoded.offsets[:-1])
     blocks = block_slices(len(query), len(gallery))
-    for rows, distances in track(distance_blocks(query, gallery, blocks), "re-ranking: distances", len(blocks)):
+    for rows, distances in track(
+        distance_blocks(query, gallery, blocks=blocks), "re-ranking: distances", total=len(blocks)
+    ):
         distances *= settings.original / largest[rows, None]
         for i in range(rows.start, rows.stop):
-            shared = _shared(encoded, by_column, i, len(gallery))
+            shared = _shared(encoded, by_column, row=i, gallery=len(gallery))
             # Eq. 10: the sum of the larger weights is both totals less the sum of the smaller ones.
             jaccard = 1 - shared / (totals[i] + totals[len(query) :] - shared)
             distances[i - rows.start] += (1 - settings.original) * jaccard  # eq. 12
@@ -132,12 +136,12 @@ def jaccard_pairs(crops: Embedding, settings: RerankSettings) -> tuple[np.ndarra
     Raises:
         UnveilError: the memory estimate is above the limit.
     """
-    encoded = _encoded(crops, len(crops), 0, settings)[0]
+    encoded = _encoded(crops, len(crops), gallery=0, settings=settings)[0]
     by_column = _transpose(encoded, 0)
     totals = np.add.reduceat(encoded.weights, encoded.offsets[:-1])
     columns, distances = [], []
     for i in track(range(len(crops)), f"Jaccard distances of {len(crops)}"):
-        shared = _shared(encoded, by_column, i, len(crops))
+        shared = _shared(encoded, by_column, row=i, gallery=len(crops))
         shared[i] = 0
         near = np.flatnonzero(shared)
         columns.append(near)
@@ -147,9 +151,9 @@ def jaccard_pairs(crops: Embedding, settings: RerankSettings) -> tuple[np.ndarra
     return offsets, np.concatenate(columns), np.concatenate(distances)
 
 
-def _encoded(crops: Embedding, queries: int, gallery: int, settings: RerankSettings) -> tuple[_Sparse, np.ndarray]:
+def _encoded(crops: Embedding, queries: int, *, gallery: int, settings: RerankSettings) -> tuple[_Sparse, np.ndarray]:
     """Return the averaged encodings of all crops, and the largest distance of each."""
-    need = rerank_memory(queries, gallery, crops.vectors.shape[1] * crops.vectors.shape[2], settings)
+    need = rerank_memory(queries, gallery, numbers=crops.vectors.shape[1] * crops.vectors.shape[2], settings=settings)
     logger.info("k-reciprocal neighbours of %d crops: at most %.2f GiB", len(crops), need / 2**30)
     if settings.limit is not None and need > settings.limit:
         raise UnveilError(
@@ -157,7 +161,7 @@ def _encoded(crops: Embedding, queries: int, gallery: int, settings: RerankSetti
             f"{settings.limit / 2**30:.2f} GiB: raise the limit, lower k1 or k2, or do without re-ranking"
         )
     neighbours, largest = _neighbours(crops, settings.k1 + 1)
-    return _average(_encode(crops, neighbours, largest, settings.k1), neighbours[:, : settings.k2]), largest
+    return _average(_encode(crops, neighbours, largest=largest, k1=settings.k1), neighbours[:, : settings.k2]), largest
 
 
 def _half(k1: int) -> int:
@@ -176,10 +180,10 @@ def _neighbours(crops: Embedding, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _blocks(crops: Embedding, what: str) -> Iterator[tuple[slice, np.ndarray]]:
     blocks = block_slices(len(crops), len(crops))
-    return track(distance_blocks(crops, crops, blocks), what, len(blocks))
+    return track(distance_blocks(crops, crops, blocks=blocks), what, total=len(blocks))
 
 
-def _encode(crops: Embedding, neighbours: np.ndarray, largest: np.ndarray, k1: int) -> _Sparse:
+def _encode(crops: Embedding, neighbours: np.ndarray, *, largest: np.ndarray, k1: int) -> _Sparse:
     """Eq. 7: the k-reciprocal neighbours of each crop, weighted by exp(-distance)."""
     count = len(crops)
     reciprocal = np.where(_mutual(neighbours), neighbours, -1)
@@ -187,13 +191,13 @@ def _encode(crops: Embedding, neighbours: np.ndarray, largest: np.ndarray, k1: i
     reciprocal_half = np.where(_mutual(close), close, -1)
     keys, weights = [], []
     for rows, distances in _blocks(crops, "re-ranking: encoding"):
-        own = np.concatenate([_expand(reciprocal, reciprocal_half, part, count) for part in _cut(rows, 256)])
+        own = np.concatenate([_expand(reciprocal, reciprocal_half, rows=part, count=count) for part in _cut(rows, 256)])
         row, column = own // count - rows.start, own % count
         distances /= largest[rows, None]
         distances[np.arange(len(distances)), np.arange(rows.start, rows.stop)] = 0
         keys.append(own)
         weights.append(np.exp(-distances[row, column]))
-    return _Sparse.from_keys(np.concatenate(keys), np.concatenate(weights), count, count)
+    return _Sparse.from_keys(np.concatenate(keys), np.concatenate(weights), rows=count, columns=count)
 
 
 def _cut(rows: slice, step: int) -> list[slice]:
@@ -209,7 +213,7 @@ def _mutual(neighbours: np.ndarray) -> np.ndarray:
     return out
 
 
-def _expand(reciprocal: np.ndarray, reciprocal_half: np.ndarray, rows: slice, count: int) -> np.ndarray:
+def _expand(reciprocal: np.ndarray, reciprocal_half: np.ndarray, *, rows: slice, count: int) -> np.ndarray:
     """Eq. 5: add the half-size set of a reciprocal neighbour when two thirds of it are already in the set.
 
     Returns:
@@ -236,7 +240,7 @@ def _average(encoded: _Sparse, neighbours: np.ndarray) -> _Sparse:
         unique, place = np.unique(row * count + encoded.columns[entries], return_inverse=True)
         keys.append(unique)
         weights.append(np.bincount(place, weights=encoded.weights[entries]) / k2)
-    return _Sparse.from_keys(np.concatenate(keys), np.concatenate(weights), count, count)
+    return _Sparse.from_keys(np.concatenate(keys), np.concatenate(weights), rows=count, columns=count)
 
 
 def _transpose(encoded: _Sparse, first: int) -> _Sparse:
@@ -248,7 +252,7 @@ def _transpose(encoded: _Sparse, first: int) -> _Sparse:
     return _Sparse(np.searchsorted(columns[order], np.arange(count + 1)), row[order], weights[order])
 
 
-def _shared(encoded: _Sparse, by_column: _Sparse, row: int, gallery: int) -> np.ndarray:
+def _shared(encoded: _Sparse, by_column: _Sparse, *, row: int, gallery: int) -> np.ndarray:
     """Sum over columns of the smaller weight of a query and each gallery crop, ``(G,)``."""
     mine = slice(encoded.offsets[row], encoded.offsets[row + 1])
     entries, lengths = by_column.entries(encoded.columns[mine])

@@ -15,6 +15,7 @@ from unveil.records import Embedding
 def search(
     query: Embedding,
     gallery: Embedding,
+    *,
     top: int,
     groups: Sequence[int] | np.ndarray | None = None,
     negatives: Embedding | None = None,
@@ -42,10 +43,10 @@ def search(
     blocks = block_slices(len(query), len(gallery))
     starts = np.arange(len(query))
     if groups is not None:
-        query, starts, blocks = _grouped(query, np.asarray(groups), blocks)
+        query, starts, blocks = _grouped(query, np.asarray(groups), blocks=blocks)
     others = None if negatives is None or not len(negatives) else distance_matrix(negatives, gallery).min(axis=0)
     indices, distances = [np.empty((0, min(top, len(gallery))), np.int64)], [np.empty((0, min(top, len(gallery))))]
-    for rows, block in track(distance_blocks(query, gallery, blocks), "searching", len(blocks)):
+    for rows, block in track(distance_blocks(query, gallery, blocks=blocks), "searching", total=len(blocks)):
         own = starts[(starts >= rows.start) & (starts < rows.stop)] - rows.start
         if len(own) < len(block):
             block = np.add.reduceat(block, own, axis=0) / np.diff(np.append(own, len(block)))[:, None]
@@ -68,7 +69,7 @@ def nearest(distances: np.ndarray, top: int) -> np.ndarray:
     return out
 
 
-def _grouped(query: Embedding, groups: np.ndarray, blocks: list[slice]) -> tuple[Embedding, np.ndarray, list[slice]]:
+def _grouped(query: Embedding, groups: np.ndarray, *, blocks: list[slice]) -> tuple[Embedding, np.ndarray, list[slice]]:
     """Sort queries by group, and move the ends of blocks so that no group is cut."""
     if groups.shape != (len(query),):
         raise ValueError(f"groups: expected ({len(query)},), got {groups.shape}")

@@ -15,6 +15,7 @@ BedReduce = Literal["balanced", "all"]
 def bounded_exponential(
     features: Tensor,
     labels: Tensor,
+    *,
     alpha: float = 0.3,
     reduce: BedReduce = "balanced",
     normalize: bool = True,
@@ -34,7 +35,7 @@ def bounded_exponential(
     Returns:
         A scalar; a kind of pair that the batch lacks counts 0.
     """
-    distances = pairwise_distance(features, features, "euclidean_normed" if normalize else "euclidean")
+    distances = pairwise_distance(features, features, metric="euclidean_normed" if normalize else "euclidean")
     same = labels[:, None] == labels[None, :]
     apart = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
     near = torch.exp(-alpha * distances)
@@ -45,9 +46,9 @@ def bounded_exponential(
 
 
 @torch.no_grad()
-def saturated_share(features: Tensor, alpha: float = 0.3, normalize: bool = True, below: float = 0.01) -> Tensor:
+def saturated_share(features: Tensor, alpha: float = 0.3, *, normalize: bool = True, below: float = 0.01) -> Tensor:
     """Return the share of pairs whose ``exp(-alpha d)`` is below a bound, so that they hardly have a gradient."""
-    distances = pairwise_distance(features, features, "euclidean_normed" if normalize else "euclidean")
+    distances = pairwise_distance(features, features, metric="euclidean_normed" if normalize else "euclidean")
     apart = ~torch.eye(len(features), dtype=torch.bool, device=features.device)
     return _mean((torch.exp(-alpha * distances) < below).to(distances.dtype), apart)
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def clothes_loss(cosines: Tensor, clothes: Tensor, scale: float = 16.0) -> Tensor:
+def clothes_loss(cosines: Tensor, clothes: Tensor, *, scale: float = 16.0) -> Tensor:
     """Return L_C, the cross-entropy that trains the clothes classifier, mean over the batch.
 
     Args:
@@ -23,7 +23,7 @@ def clothes_loss(cosines: Tensor, clothes: Tensor, scale: float = 16.0) -> Tenso
 
 
 def clothes_adversarial_loss(
-    cosines: Tensor, clothes: Tensor, persons: Tensor, owners: Tensor, scale: float = 16.0, epsilon: float = 0.1
+    cosines: Tensor, clothes: Tensor, *, persons: Tensor, owners: Tensor, scale: float = 16.0, epsilon: float = 0.1
 ) -> Tensor:
     """Return L_CA, which makes all outfits of the crop's person equally likely, mean over the batch.
 

@@ -16,6 +16,7 @@ WithoutPairs = Literal["zero", "batch_hard"]
 def cross_clothes_triplet(
     features: Tensor,
     persons: Tensor,
+    *,
     clothes: Tensor,
     margin: float = 0.3,
     distance: Distance = "cosine",
@@ -39,11 +40,11 @@ def cross_clothes_triplet(
     Returns:
         A scalar.
     """
-    distances = pairwise_distance(features, features, distance)
+    distances = pairwise_distance(features, features, metric=distance)
     same = persons[:, None] == persons[None, :]
     triplets = same & (clothes[:, None] != clothes[None, :]) & ~same.all(dim=1, keepdim=True)
     if without_pairs == "batch_hard" and not triplets.any():
-        return batch_hard(distances, persons, margin, reduce)
+        return batch_hard(distances, persons, margin=margin, reduce=reduce)
     nearest = distances.masked_fill(same, torch.inf).amin(dim=1, keepdim=True)
     nearest = torch.where(same.all(dim=1, keepdim=True), 0.0, nearest)  # no infinity may reach the gradient
     hinges = F.relu(margin + distances - nearest) * triplets  # eq. 7

@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 def cross_entropy(
-    logits: Tensor, labels: Tensor, smoothing: float = 0.0, spread: Literal["all", "others"] = "all"
+    logits: Tensor, labels: Tensor, *, smoothing: float = 0.0, spread: Literal["all", "others"] = "all"
 ) -> Tensor:
     """Return the label-smoothed cross-entropy (Szegedy et al., CVPR 2016, section 7), mean over the batch.
 

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def labels_on_map(parsing: Tensor, maps: int, size: tuple[int, int]) -> Tensor:
+def labels_on_map(parsing: Tensor, maps: int, *, size: tuple[int, int]) -> Tensor:
     """Return the label of every position of a smaller map: the largest of the labels' maps, resized bilinearly.
 
     The maps are sampled at the positions and not averaged over them (corners aligned, no antialiasing), as in BPBReID:
@@ -31,7 +31,7 @@ def labels_on_map(parsing: Tensor, maps: int, size: tuple[int, int]) -> Tensor:
     return F.interpolate(masks, size, mode="bilinear", align_corners=True).argmax(dim=1)
 
 
-def part_attention_loss(log_maps: Tensor, labels: Tensor, smoothing: float = 0.1) -> Tensor:
+def part_attention_loss(log_maps: Tensor, labels: Tensor, *, smoothing: float = 0.1) -> Tensor:
     """Return the label-smoothed pixel-wise cross-entropy, mean over batch and positions.
 
     In the paper the two cases of eq. 3 are swapped, theta is lost and N is called the batch size; only with N = number

@@ -15,10 +15,10 @@ PartTripletMode = Literal["averaged", "per_part"]
 def part_triplet(
     parts: Tensor,
     labels: Tensor,
+    *,
     margin: float,
     mode: PartTripletMode = "averaged",
     visibility: Tensor | None = None,
-    *,
     distance: Distance = "euclidean",
 ) -> Tensor:
     """Return the batch-hard triplet loss of part vectors, mean over anchors.
@@ -43,12 +43,12 @@ def part_triplet(
     if visibility is not None and visibility.shape != parts.shape[:2]:
         raise ValueError(f"visibility: expected {tuple(parts.shape[:2])}, got {tuple(visibility.shape)}")
     by_part = parts.transpose(0, 1)
-    distances = pairwise_distance(by_part, by_part, distance)
+    distances = pairwise_distance(by_part, by_part, metric=distance)
     shared = torch.ones_like(distances) if visibility is None else shared_visibility(visibility, distances.dtype)
     if mode == "averaged":
         averaged, seen = averaged_distance(distances, shared)
-        return batch_hard(averaged, labels, margin, valid=seen)
-    losses = [batch_hard(d, labels, margin, valid=s > 0) for d, s in zip(distances, shared, strict=True)]
+        return batch_hard(averaged, labels, margin=margin, valid=seen)
+    losses = [batch_hard(d, labels, margin=margin, valid=s > 0) for d, s in zip(distances, shared, strict=True)]
     return torch.stack(losses).mean()
 
 

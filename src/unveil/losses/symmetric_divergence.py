@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def symmetric_divergence(first: Tensor, second: Tensor, reduce: Literal["sum", "mean"] = "sum") -> Tensor:
+def symmetric_divergence(first: Tensor, second: Tensor, *, reduce: Literal["sum", "mean"]) -> Tensor:
     """Return ``KL(p || q) + KL(q || p)`` of the softmaxes p, q of two sets of logits.
 
     Args:

@@ -11,7 +11,7 @@ from torch import Tensor
 Distance = Literal["euclidean", "cosine", "euclidean_normed"]
 
 
-def pairwise_distance(x: Tensor, y: Tensor, metric: Distance = "euclidean") -> Tensor:
+def pairwise_distance(x: Tensor, y: Tensor, *, metric: Distance = "euclidean") -> Tensor:
     """Return all distances between two sets of vectors, in at least single precision.
 
     Args:
@@ -37,6 +37,7 @@ def pairwise_distance(x: Tensor, y: Tensor, metric: Distance = "euclidean") -> T
 def batch_hard(
     distances: Tensor,
     labels: Tensor,
+    *,
     margin: float,
     reduce: Literal["mean", "sum"] = "mean",
     valid: Tensor | None = None,
@@ -75,9 +76,10 @@ def batch_hard(
 def batch_hard_triplet(
     features: Tensor,
     labels: Tensor,
+    *,
     margin: float = 0.3,
     distance: Distance = "euclidean",
     reduce: Literal["mean", "sum"] = "mean",
 ) -> Tensor:
     """Return the batch-hard triplet loss of features ``(B, D)``; see `batch_hard`."""
-    return batch_hard(pairwise_distance(features, features, distance), labels, margin, reduce)
+    return batch_hard(pairwise_distance(features, features, metric=distance), labels, margin=margin, reduce=reduce)
