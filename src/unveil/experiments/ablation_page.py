@@ -51,7 +51,7 @@ def render(page: str, lines: Sequence[Line]) -> str:
         raise DataError("the page has no table to write: expected <!-- ablation METHOD TABLE --> and <!-- end -->")
 
     def written(match: re.Match[str]) -> str:
-        return f"{match[1]}{as_table(match[2], match[3], lines)}{match[4]}"
+        return f"{match[1]}{as_table(match[2], match[3], lines=lines)}{match[4]}"
 
     return BLOCK.sub(written, page)
 
@@ -61,13 +61,13 @@ def places(page: str) -> list[tuple[str, str]]:
     return [(match[2], match[3]) for match in BLOCK.finditer(page)]
 
 
-def as_table(method: str, name: str, lines: Sequence[Line]) -> str:
+def as_table(method: str, name: str, *, lines: Sequence[Line]) -> str:
     """Return a table as Markdown: ours by world and protocol, the paper's, and the difference to the full method."""
     table = find_table(method, name)
     own = [line for line in lines if (line.method, line.table) == (method, name)]
     series = _latest(own, table)
     own = [line for line in own if line.series == series]
-    shown = [(dataset, protocol, word) for dataset, protocol, word in COLUMNS if _of(own, dataset, protocol)]
+    shown = [(dataset, protocol, word) for dataset, protocol, word in COLUMNS if _of(own, dataset, protocol=protocol)]
     full = _full(method, table)
     head = ["row", *(word for _, _, word in shown), *(f"paper: {what}" for what in _groups(table))]
     if full is not None:
@@ -75,13 +75,13 @@ def as_table(method: str, name: str, lines: Sequence[Line]) -> str:
     rows = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     for row in table.rows:
         ours = [line for line in own if line.row == row.label]
-        cells = [_cell(_of(ours, dataset, protocol)) for dataset, protocol, _ in shown]
+        cells = [_cell(_of(ours, dataset, protocol=protocol)) for dataset, protocol, _ in shown]
         cells += [_printed(row, columns) for columns in _groups(table).values()]
         if full is not None:
-            found = _against(method, table, row, full, own)
+            found = _against(method, table, row=row, full=full, lines=own)
             cells += [found.paper, found.ours, found.direction]
         rows.append(f"| {' | '.join([row.label, *cells])} |")
-    return "\n".join([*rows, "", _caption(table, own, method), ""])
+    return "\n".join([*rows, "", _caption(table, own, method=method), ""])
 
 
 def _latest(lines: Sequence[Line], table: Table) -> tuple[str, str, int] | None:
@@ -92,7 +92,7 @@ def _latest(lines: Sequence[Line], table: Table) -> tuple[str, str, int] | None:
     return whole[-1] if whole else series[-1] if series else None
 
 
-def _of(lines: Sequence[Line], dataset: str, protocol: str) -> list[Line]:
+def _of(lines: Sequence[Line], dataset: str, *, protocol: str) -> list[Line]:
     return [line for line in lines if line.dataset == dataset and line.protocol.partition("#")[0] == protocol]
 
 
@@ -129,7 +129,7 @@ def _full(method: str, table: Table) -> Row | None:
     return plain[-1] if plain and table.columns else None
 
 
-def _against(method: str, table: Table, row: Row, full: Row, lines: Sequence[Line]) -> Against:
+def _against(method: str, table: Table, *, row: Row, full: Row, lines: Sequence[Line]) -> Against:
     if row is full:
         return Against()
     place = _paper_column(method, table)
@@ -138,7 +138,7 @@ def _against(method: str, table: Table, row: Row, full: Row, lines: Sequence[Lin
         this, whole = row.figures[place], full.figures[place]
         paper = None if this is None or whole is None else this - whole
     protocol = TOPICS.get(method, OCCLUDED)
-    own = [line for dataset in ("world-default", "world-small") for line in _of(lines, dataset, protocol)]
+    own = [line for dataset in ("world-default", "world-small") for line in _of(lines, dataset, protocol=protocol)]
     of = {label: [line.mAP for line in own if line.row == label] for label in (row.label, full.label)}
     if not all(of.values()):
         return Against("" if paper is None else f"{paper:+.1f}")
@@ -160,7 +160,7 @@ def _paper_column(method: str, table: Table) -> int | None:
     return None if not found else found[-1 if method == "cre" else 0]
 
 
-def _caption(table: Table, lines: Sequence[Line], method: str) -> str:
+def _caption(table: Table, lines: Sequence[Line], *, method: str) -> str:
     title = f"{table.title}." + (f" Paper on {table.dataset}." if table.columns else "")
     about = f" {table.about}" if table.about else ""
     if not lines:
@@ -171,6 +171,7 @@ def _caption(table: Table, lines: Sequence[Line], method: str) -> str:
     device = ", ".join(sorted({line.device for line in lines}))
     topic = TOPICS.get(method, OCCLUDED)
     length = f"{epochs} epoch{'s' if epochs > 1 else ''}"
+    start = start.partition(" (")[0]  # the CSV says all of it
     text = f"Rank-1 / mAP in percent; {backbone} from {start}, {length}, seeds: {runs}, {device}."
     if _full(method, table) is not None:
         text += f" Δ mAP to the row of the whole method, ours under {topic}."

@@ -10,11 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from unveil.atomic_io import write_text
 from unveil.data.samplers import epoch_batches
 from unveil.errors import DataError, InterruptedRunError
 from unveil.experiments.ablation import cells_of, tables
 from unveil.experiments.grid import Cell, Figure, finished_figures, one_a_split, run_grid
-from unveil.files import write_text
 from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import Recipe
 
@@ -71,6 +71,7 @@ class Line:
 def run_tables(
     recipes: Mapping[str, Recipe],
     seeds: int,
+    *,
     out: Path,
     table: Path | None = None,
     cache: Path | None = None,
@@ -104,10 +105,10 @@ def run_tables(
             for method, rows in cells.items():
                 log.info("seed %d of %d: %s, %d rows", seed + 1, seeds, method, len(rows))
                 left = None if end is None else max(end - time.monotonic(), 0) / 60
-                run_grid(rows, [seed], out / method, cache, left, tidy=True)
-                _write(path, cells, seed + 1, out)
+                run_grid(rows, [seed], out=out / method, cache=cache, minutes=left, tidy=True)
+                _write(path, cells, seeds=seed + 1, out=out)
     except InterruptedRunError:
-        _write(path, cells, seeds, out)
+        _write(path, cells, seeds=seeds, out=out)
         raise
     return read_lines(path)
 
@@ -138,11 +139,18 @@ def write_lines(path: Path, lines: Sequence[Line]) -> None:
 
 
 def _cells(method: str, recipe: Recipe) -> list[Cell]:
-    return [
+    """Return the rows of all tables of a method, without those that a start made for one backbone does not fit."""
+    cells = [
         Cell(f"{name}{SEPARATOR}{cell.label}", cell.recipe)
         for name, table in tables(method).items()
         for cell in cells_of(table, recipe)
     ]
+    if recipe.backbone.init in ("imagenet", "random"):
+        return cells
+    fitting = [cell for cell in cells if cell.recipe.backbone.name == recipe.backbone.name]
+    for label in sorted({cell.label for cell in cells} - {cell.label for cell in fitting}):
+        log.warning("%s, %s: left out: its backbone is another than that of %s", method, label, recipe.backbone.init)
+    return fitting
 
 
 def _refuse_impossible_rows(cells: Mapping[str, Sequence[Cell]], cache: Path | None) -> None:
@@ -156,14 +164,18 @@ def _refuse_impossible_rows(cells: Mapping[str, Sequence[Cell]], cache: Path | N
                 checked.add(asked)
                 data = open_training_set(recipe, cache)
                 try:
-                    epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)
+                    epoch_batches(
+                        data, recipe.sampler, seed=recipe.train.seed, epoch=0, max_per_person=recipe.data.max_per_person
+                    )
                 except DataError as e:
                     raise DataError(f"{method}, {cell.label}: {e}") from None
 
 
-def _write(path: Path, cells: Mapping[str, Sequence[Cell]], seeds: int, out: Path) -> None:
+def _write(path: Path, cells: Mapping[str, Sequence[Cell]], *, seeds: int, out: Path) -> None:
     new = [
-        _line(figure) for method, rows in cells.items() for figure in finished_figures(rows, range(seeds), out / method)
+        _line(figure)
+        for method, rows in cells.items()
+        for figure in finished_figures(rows, range(seeds), out=out / method)
     ]
     replaced = {_identity(line) for line in new}
     write_lines(path, [line for line in read_lines(path) if _identity(line) not in replaced] + new)

@@ -11,23 +11,22 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.atomic_io import write_text
 from unveil.datasets import load_dataset
-from unveil.evaluation.distances import distance_matrix
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
-from unveil.evaluation.protocols import labels, select
-from unveil.files import write_text
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, load_model, new_model
 from unveil.models.embed import embed_samples
 from unveil.models.embeddings import embedded_by, save_embeddings
+from unveil.pretrained import DEFAULT_MODEL
 from unveil.recipe import DataSource, Recipe, with_overrides
 from unveil.records import Dataset, Embedding, Protocol, Sample
-from unveil.report.answer import Answer, Match, crop_of, same_person
+from unveil.report.answer import Answer
 from unveil.report.curves import cmc_curve, training_curves
 from unveil.report.page import Panel, write_page
+from unveil.report.ranked import findable, ranked_answer
 from unveil.report.sheet import ranked_sheet
-from unveil.shipped import DEFAULT_MODEL
 from unveil.training.loop import train
 from unveil.training.metrics import NAME as METRICS
 from unveil.training.metrics import read_metrics
@@ -36,7 +35,7 @@ from unveil.world.contact_sheet import save_sheet
 from unveil.world.dataset import folder_of
 
 log = logging.getLogger(__name__)
-SHOWN = 12
+RESULTS_SHOWN = 12
 NEAR = 2.0  # a mAP below this many times that of chance is called near chance
 QUERIES = {
     "world-sc": "A query in the same clothes, under another camera.",
@@ -60,7 +59,7 @@ class Demo:
     query: str
 
 
-def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = None) -> Demo:
+def run_demo(recipe: Recipe, world: DataSource, *, out: Path, cache: Path | None = None) -> Demo:
     """Run every step; called again after a stop, finished steps are not done again.
 
     Args:
@@ -79,20 +78,20 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
     log.info("2 of 5  searching with the network in the package, and with what needs no training")
     crops, scheme = evaluation_samples(dataset), dataset.parsing_scheme
     package = load_model(DEFAULT_MODEL)
-    shipped, store = embed_samples(package, crops, cache, scheme)
+    shipped, store = embed_samples(package, crops, cache=cache, scheme=scheme)
     samples = store.samples
     baselines: dict[str, Embedding] = {}
     for name, overrides in BASELINES.items():
         bare = with_overrides(recipe, overrides)
         card = Card(recipe=bare.model_dump(mode="json"), persons=1)
         contestant = TrainedModel(new_model(bare, LabelSpace(1)), bare, card)
-        baselines[name] = embed_samples(contestant, crops, cache, scheme)[0]
+        baselines[name] = embed_samples(contestant, crops, cache=cache, scheme=scheme)[0]
     log.info("3 of 5  fine-tuning it on %d crops of %d other people", len(dataset.train), people)
     model = train(recipe, out / "run", resume=(out / "run" / STATE).exists(), cache=cache)
-    tuned = embed_samples(model, crops, cache, scheme)[0]
+    tuned = embed_samples(model, crops, cache=cache, scheme=scheme)[0]
     embeddings = {PACKAGE: shipped, TUNED: tuned, **baselines, "chance": _random(len(samples))}
     results = {
-        name: [evaluate(embedding, samples, protocol, dataset) for protocol in dataset.protocols]
+        name: [evaluate(embedding, samples, protocol=protocol, dataset=dataset) for protocol in dataset.protocols]
         for name, embedding in embeddings.items()
     }
     log.info("4 of 5  drawing what was found")
@@ -100,14 +99,19 @@ def run_demo(recipe: Recipe, world: DataSource, out: Path, cache: Path | None = 
         out / "crops.safetensors", embedded_by(package.summary, shipped, samples=samples, source=str(world))
     )
     answers = [
-        _answer(embeddings[by], samples, dataset.protocol(name), text, by)
+        ranked_answer(
+            embeddings[by], samples, protocol=dataset.protocol(name), number=_middle(samples, dataset.protocol(name)),
+            top=RESULTS_SHOWN, title=by, text=text,
+        )
         for name, text in QUERIES.items()
         for by in SEARCHING
-    ]
-    ranked_sheet(answers, out / "found.png", f"models {package.card.fingerprint}, {model.card.fingerprint}")
+    ]  # fmt: skip
+    ranked_sheet(answers, out / "found.png", title=f"models {package.card.fingerprint}, {model.card.fingerprint}")
     log.info("5 of 5  writing the report")
     models = {PACKAGE: package.summary.title, TUNED: model.summary.title}
-    page = _report(dataset, world, results, answers, out, models=models, seconds=time.monotonic() - started)
+    page = _report(
+        dataset, world, results=results, answers=answers, out=out, models=models, seconds=time.monotonic() - started
+    )
     return Demo(results, page, samples[0].key)
 
 
@@ -116,29 +120,19 @@ def _random(count: int) -> Embedding:
     return Embedding(vectors, np.ones((count, 1), np.float32))
 
 
-def _answer(embedding: Embedding, samples: Sequence[Sample], protocol: Protocol, text: str, by: str) -> Answer:
-    """Rank the gallery of a protocol, junk removed, for the query in the middle of its list: chosen before ranking."""
-    query, gallery = select(samples, protocol)
-    row, crop, junk = labels(samples, query, gallery, protocol).pairs(slice(0, len(query)))
-    findable = np.unique(row[~junk])
-    chosen = int(findable[len(findable) // 2])
-    distances = distance_matrix(embedding.select(query[chosen : chosen + 1]), embedding.select(gallery))[0]
-    distances[crop[(row == chosen) & junk]] = np.inf
-    asked = samples[query[chosen]]
-    matches = []
-    for g in np.argsort(distances, kind="stable")[:SHOWN]:
-        found = samples[gallery[g]]
-        matches.append(Match(crop_of(found), float(distances[g]), same_person([asked], found)))
-    return Answer((crop_of(asked),), tuple(matches), f"{protocol.name}, {by}: {asked.key}", text)
+def _middle(samples: Sequence[Sample], protocol: Protocol) -> int:
+    """Return the query in the middle of those that can be found: chosen before anything is ranked."""
+    numbers = findable(samples, protocol)
+    return int(numbers[len(numbers) // 2])
 
 
 def _report(
     dataset: Dataset,
     world: DataSource,
+    *,
     results: dict[str, list[Result]],
     answers: list[Answer],
     out: Path,
-    *,
     models: dict[str, str],
     seconds: float,
 ) -> Path:
@@ -177,7 +171,7 @@ def _report(
         **models,
         "time": f"{seconds / 60:.1f} minutes",
     }
-    write_page(sections, out / "report.html", "People hidden, people in other clothes", header)
+    write_page(sections, out / "report.html", title="People hidden, people in other clothes", header=header)
     write_text(out / "figures.json", _json(results))
     return out / "report.html"
 

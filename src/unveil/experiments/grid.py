@@ -17,10 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from unveil.atomic_io import write_text
 from unveil.datasets.splits import hash_of, is_averaged, load_splits, sources_of
 from unveil.errors import CheckpointError, UnveilError
 from unveil.evaluation.evaluate import Result
-from unveil.files import write_text
 from unveil.methods import method_settings, training_settings
 from unveil.models.card import Card, read_card
 from unveil.models.checkpoint import NAME, load_model, save_model
@@ -97,10 +97,10 @@ class Average:
 def run_grid(
     cells: Sequence[Cell],
     seeds: Iterable[int],
+    *,
     out: Path,
     cache: Path | None = None,
     minutes: float | None = None,
-    *,
     tidy: bool = False,
 ) -> list[Figure]:
     """Train and evaluate every cell with every seed; write ``results.csv`` after each run.
@@ -139,24 +139,24 @@ def run_grid(
         if not recipe.data.test:
             raise UnveilError(f"{cell.label}: data.test is empty, so there is nothing to measure")
         recipe = _seeded(recipe, seed)
-        card = _finished(folder, recipe, cache)
+        card = _finished(folder, recipe, cache=cache)
         same = trained.setdefault(_training_of(recipe), folder)
         if card is None:
             log.info("run %d of %d: %s, %s", number, len(todo), cell.label, folder.relative_to(out))
         if card is None and same != folder:
-            card = _test_again(same, folder, recipe, cache)
+            card = _test_again(same, folder, recipe=recipe, cache=cache)
         elif card is None:
             left = None if minutes is None else max(end - time.monotonic(), 0) / 60
-            card = train(recipe, folder, (folder / STATE).exists(), cache, left).card
+            card = train(recipe, folder, resume=(folder / STATE).exists(), cache=cache, minutes=left).card
         if tidy:
             for name in (STATE, BEST, Path(BEST).with_suffix(".json")):
                 (folder / name).unlink(missing_ok=True)
-        figures += _figures(cell.label, recipe, card)
+        figures += _figures(cell.label, recipe, card=card)
         write_text(out / "results.csv", to_csv(figures))
     return figures
 
 
-def finished_figures(cells: Sequence[Cell], seeds: Iterable[int], out: Path) -> list[Figure]:
+def finished_figures(cells: Sequence[Cell], seeds: Iterable[int], *, out: Path) -> list[Figure]:
     """Return the figures of the runs of a grid that are finished, without running any."""
     figures: list[Figure] = []
     for seed in seeds:
@@ -164,7 +164,7 @@ def finished_figures(cells: Sequence[Cell], seeds: Iterable[int], out: Path) -> 
             for split, recipe in one_a_split(cell.recipe):
                 seeded = _seeded(recipe, seed)
                 card = _card_of(out / _slug(cell.label) / str(seed) / split, seeded)
-                figures += [] if card is None else _figures(cell.label, seeded, card)
+                figures += [] if card is None else _figures(cell.label, seeded, card=card)
     return figures
 
 
@@ -226,7 +226,7 @@ def _card_of(folder: Path, recipe: Recipe) -> Card | None:
     return card
 
 
-def _finished(folder: Path, recipe: Recipe, cache: Path | None) -> Card | None:
+def _finished(folder: Path, recipe: Recipe, *, cache: Path | None) -> Card | None:
     card = _card_of(folder, recipe)
     if card is None:
         return None
@@ -244,20 +244,20 @@ def _training_of(recipe: Recipe) -> str:
     return json.dumps(recipe.model_dump(mode="json") | {"method": {"name": recipe.method.name, **settings}})
 
 
-def _test_again(trained: Path, folder: Path, recipe: Recipe, cache: Path | None) -> Card:
+def _test_again(trained: Path, folder: Path, *, recipe: Recipe, cache: Path | None) -> Card:
     """Measure the weights of a finished run under settings that only the test looks at, as a run of its own."""
     found = load_model(trained / NAME)
     if found.card.recipe == recipe.model_dump(mode="json"):  # the same row of another table
-        return save_model(folder / NAME, found.method, found.card)
+        return save_model(folder / NAME, found.method, card=found.card)
     card = found.card.model_copy(update={"recipe": recipe.model_dump(mode="json"), "figures": ()})
-    save_model(folder / NAME, found.method, card)
+    save_model(folder / NAME, found.method, card=card)
     model = load_model(folder / NAME, pick_device(recipe.train.device))
-    results = evaluate_model(model, recipe.data.test, recipe.data.protocols, cache)
+    results = evaluate_model(model, recipe.data.test, protocols=recipe.data.protocols, cache=cache)
     card = model.card.model_copy(update={"figures": tuple(result.to_json() for result in results)})
-    return save_model(folder / NAME, model.method, card)
+    return save_model(folder / NAME, model.method, card=card)
 
 
-def _figures(label: str, recipe: Recipe, card: Card) -> list[Figure]:
+def _figures(label: str, recipe: Recipe, *, card: Card) -> list[Figure]:
     results = [Result.from_json(tree) for tree in card.figures]
     return [
         Figure(

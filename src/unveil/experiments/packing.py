@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
+from unveil.atomic_io import write_text
 from unveil.errors import CheckpointError
 from unveil.evaluation.evaluate import Result
-from unveil.files import write_text
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model
 from unveil.models.shards import MANIFEST, read_manifest, write_shards

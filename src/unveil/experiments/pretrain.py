@@ -17,18 +17,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from unveil.atomic_io import locked
 from unveil.errors import InterruptedRunError, UnveilError
 from unveil.experiments.grid import Cell, run_grid
 from unveil.experiments.packing import pack
-from unveil.files import locked
 from unveil.models.checkpoint import NAME
 from unveil.recipe import Recipe
 
 log = logging.getLogger(__name__)
 MIN_RENDER_SECONDS = 30.0  # shorter slices would begin again and again and never come further
 RECIPES = ("bot", "sbs", "cal", "oc4", "ssgr", "pab", "cre", "ocnet", "combined")
-RENDER = "import sys; from unveil.datasets import load_dataset; from unveil.recipe import DataSource; " \
-    "load_dataset(DataSource.model_validate(sys.argv[1]))"  # fmt: skip
+RENDER = """
+import sys
+from unveil.datasets import load_dataset
+from unveil.errors import UnveilError
+from unveil.recipe import DataSource
+try:
+    load_dataset(DataSource.model_validate(sys.argv[1]))
+except UnveilError as e:
+    sys.exit(f"{e}")
+"""
 
 
 @dataclass(frozen=True)
@@ -85,7 +93,7 @@ def run_slice(out: Path, recipes: Sequence[tuple[str, Recipe]], *, world: str, s
         if not render(world, end - time.monotonic()):
             raise InterruptedRunError(f"{world} is not rendered yet; the same command resumes")
         try:
-            run_grid(cells, range(seeds), out / "runs", minutes=max(end - time.monotonic(), 0) / 60)
+            run_grid(cells, range(seeds), out=out / "runs", minutes=max(end - time.monotonic(), 0) / 60)
         finally:
             # What an earlier slice finished is packed by the next one, whatever happens to the rest.
             for model in sorted((out / "runs").glob(f"*/*/{NAME}")):

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unveil.atomic_io import write_text
 from unveil.data.images import read_sample
 from unveil.errors import DataError, ProtocolError
 from unveil.evaluation.evaluate import Result, evaluate
 from unveil.experiments.occluders import cutouts_for, translation
-from unveil.files import write_text
 from unveil.models.embed import embed_samples
 from unveil.models.embedder import Embedder
 from unveil.models.evaluate import test_set
@@ -30,7 +30,7 @@ from unveil.report.page import Panel, write_page
 log = logging.getLogger(__name__)
 RATIOS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 STYLES: tuple[Style, ...] = ("blocks", "cutouts", "people")
-SHOWN = 2  # queries on the sheet of examples
+EXAMPLES = 2  # queries on the sheet of examples
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,7 @@ class Point:
 def run_robustness(
     models: Mapping[str, Embedder],
     source: DataSource,
+    *,
     out: Path,
     styles: Sequence[Style] = (),
     ratios: Sequence[float] = RATIOS,
@@ -106,18 +107,22 @@ def run_robustness(
         styles = tuple(s for s in STYLES if s != "people" or any(d.parsing for d in donors))
     wanted = sorted({float(ratio) for ratio in ratios})
     steps = [
-        _occlude(dataset, source, style, ratio, out, donors, cutouts, seed) for style in styles for ratio in wanted
+        _occlude(dataset, source, style=style, ratio=ratio, out=out, donors=donors, cutouts=cutouts, seed=seed)
+        for style in styles
+        for ratio in wanted
     ]
-    results = {name: _measure(model, dataset, rules, steps, cache) for name, model in models.items()}
+    results = {
+        name: _measure(model, dataset, protocol=rules, steps=steps, cache=cache) for name, model in models.items()
+    }
     points = [
-        _point(name, models[name], step, result)
+        _point(name, models[name], step=step, result=result)
         for name, found in results.items()
         for step, result in zip(steps, found, strict=True)
     ]
     write_text(out / "robustness.csv", to_csv(points))
     trees = [dataclasses.asdict(p) for p in points]
     write_text(out / "robustness.json", json.dumps(trees, indent=1) + "\n")
-    _report(points, steps, rules, seed, out)
+    _report(points, steps, protocol=rules, seed=seed, out=out)
     return points
 
 
@@ -133,6 +138,7 @@ def to_csv(points: Sequence[Point]) -> str:
 def _occlude(
     dataset: Dataset,
     source: DataSource,
+    *,
     style: Style,
     ratio: float,
     out: Path,
@@ -149,40 +155,49 @@ def _occlude(
     )
     queries = dataclasses.replace(dataset, samples=dataset.query)
     log.info("hiding %d queries: %s, %g", len(queries.samples), style, ratio)
-    report = build(queries, root, folder, settings, "", translation(dataset), donors=donors, companions=False)
+    report = build(
+        queries,
+        root,
+        out=folder,
+        settings=settings,
+        parser="",
+        translate=translation(dataset),
+        donors=donors,
+        companions=False,
+    )
     samples = tuple(
-        dataclasses.replace(s, path=folder / s.key, data=None, parsing=_moved(s.parsing, root, folder))
+        dataclasses.replace(s, path=folder / s.key, data=None, parsing=_moved(s.parsing, root, folder=folder))
         for s in queries.samples
     )
     return Hidden(style, ratio, report.hidden_person, samples)
 
 
-def _moved(parsing: Path | None, root: Path, folder: Path) -> Path | None:
+def _moved(parsing: Path | None, root: Path, *, folder: Path) -> Path | None:
     """Return the map of a hidden crop: what is hidden is background in it, where it lies in the dataset."""
     return folder / parsing.relative_to(root) if parsing is not None and parsing.is_relative_to(root) else parsing
 
 
 def _measure(
-    model: Embedder, dataset: Dataset, protocol: Protocol, steps: Sequence[Hidden], cache: Path | None
+    model: Embedder, dataset: Dataset, *, protocol: Protocol, steps: Sequence[Hidden], cache: Path | None
 ) -> list[Result]:
     scheme = dataset.parsing_scheme
-    gallery, store = embed_samples(model, dataset.gallery, cache, scheme)
+    gallery, store = embed_samples(model, dataset.gallery, cache=cache, scheme=scheme)
     results: list[Result] = []
     whole: Result | None = None
     for step in steps:
         if step.ratio == 0 and whole is not None:  # nothing is hidden, in whatever style
             results.append(whole)
             continue
-        query, asked = embed_samples(model, step.samples, cache, scheme)
+        query, asked = embed_samples(model, step.samples, cache=cache, scheme=scheme)
         both = Embedding.concatenate([query, gallery])
-        result = evaluate(both, (*asked.samples, *store.samples), protocol, dataset)
+        result = evaluate(both, (*asked.samples, *store.samples), protocol=protocol, dataset=dataset)
         unreadable = {bad.key: bad.reason for bad in (*asked.bad, *store.bad)}
         results.append(dataclasses.replace(result, unreadable=unreadable))
         whole = results[-1] if step.ratio == 0 else whole
     return results
 
 
-def _point(name: str, model: Embedder, step: Hidden, result: Result) -> Point:
+def _point(name: str, model: Embedder, *, step: Hidden, result: Result) -> Point:
     low, high = result.intervals["mAP"]
     return Point(
         name,
@@ -204,15 +219,23 @@ def _point(name: str, model: Embedder, step: Hidden, result: Result) -> Point:
     )
 
 
-def _report(points: Sequence[Point], steps: Sequence[Hidden], protocol: Protocol, seed: int, out: Path) -> None:
+def _report(points: Sequence[Point], steps: Sequence[Hidden], *, protocol: Protocol, seed: int, out: Path) -> None:
     styles = list(dict.fromkeys(point.style for point in points))
     names = list(dict.fromkeys(point.model for point in points))
 
-    def line(name: str, style: str, figure: str) -> list[tuple[float, float]]:
+    def line(name: str, style: str, *, figure: str) -> list[tuple[float, float]]:
         return [(p.hidden, getattr(p, figure)) for p in points if (p.model, p.style) == (name, style)]
 
-    panels = [[{name: line(name, style, figure) for name in names} for style in styles] for figure in ("rank1", "mAP")]
-    grid_of_curves(panels, out / "robustness.png", ("Rank-1 (%)", "mAP (%)"), styles, "hidden part of the query (%)")
+    panels = [
+        [{name: line(name, style, figure=figure) for name in names} for style in styles] for figure in ("rank1", "mAP")
+    ]
+    grid_of_curves(
+        panels,
+        out / "robustness.png",
+        rows=("Rank-1 (%)", "mAP (%)"),
+        columns=styles,
+        across="hidden part of the query (%)",
+    )
     _examples(steps, out / "examples.jpg")
     head = ("style", "asked", "hidden", *names)
     rows = []
@@ -234,12 +257,12 @@ def _report(points: Sequence[Point], steps: Sequence[Hidden], protocol: Protocol
         ),
         "seed": str(seed),
     }
-    write_page(sections, out / "report.html", "How much may be hidden?", header)
+    write_page(sections, out / "report.html", title="How much may be hidden?", header=header)
 
 
 def _examples(steps: Sequence[Hidden], path: Path) -> None:
     styles = dict.fromkeys(step.style for step in steps)
     count = len(steps[0].samples)
-    chosen = sorted({(2 * n + 1) * count // (2 * SHOWN) for n in range(SHOWN)})
+    chosen = sorted({(2 * n + 1) * count // (2 * EXAMPLES) for n in range(EXAMPLES)})
     rows = [[read_sample(step.samples[i]) for step in steps if step.style == style] for style in styles for i in chosen]
     save_grid(rows, path)

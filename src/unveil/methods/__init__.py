@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from unveil.errors import RecipeError, nearest
 from unveil.methods.method import LabelSpace, Method, Requirements
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 
 METHODS = {
     "histogram": "unveil.methods.histogram:Histogram",
@@ -73,9 +73,9 @@ def training_settings(name: str, values: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key not in bare.test_settings}
 
 
-def build_method(name: str, values: dict[str, Any], backbone: Backbone, space: LabelSpace) -> Method:
+def build_method(name: str, values: dict[str, Any], *, backbone: Backbone, space: LabelSpace) -> Method:
     """Return a method with its heads sized by the label space."""
-    return method_class(name)(backbone, space, method_settings(name, values))
+    return method_class(name)(backbone, space, settings=method_settings(name, values))
 
 
 def _bare(name: str, values: dict[str, Any]) -> Method:

@@ -20,11 +20,11 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.symmetric_divergence import symmetric_divergence
 from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
 from unveil.methods.method import LabelSpace, Requirements, Step
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.bilinear_fusion import BilinearFusion
 from unveil.nn.neck import CosineClassifier
+from unveil.nn.parts.stripe_pyramid import StripePyramid
 from unveil.nn.pooling import PoolingName
-from unveil.nn.stripe_pyramid import StripePyramid
 from unveil.records import Batch, Embedding
 
 
@@ -65,13 +65,13 @@ class AIM(ClothesBranch):
     paper = "Yang et al., Good is Bad: Causality Inspired Cloth-debiasing for Cloth-changing Person Re-ID, CVPR 2023"
     flip_test = True
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: AIMSettings) -> None:
-        super().__init__(backbone, space, settings, settings.pool)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: AIMSettings) -> None:
+        super().__init__(backbone, space, settings=settings, pool=settings.pool)
         channels, dim = backbone.channels, self.pool.out_channels
         self.clothes_backbone = copy.deepcopy(backbone)  # the same start, for example from ImageNet
         self.pyramid = StripePyramid(channels, dim, width=settings.stripe_width)
         self.clothes_classifier = CosineClassifier(dim, space.clothes)
-        self.fusion = BilinearFusion(channels, dim, settings.fusion_maps)
+        self.fusion = BilinearFusion(channels, dim, maps=settings.fusion_maps)
 
     @property
     def requirements(self) -> Requirements:
@@ -88,18 +88,20 @@ class AIM(ClothesBranch):
         outfits = self.clothes_classifier(self.pyramid(clothes_features))
         terms = {
             "id": self.identity_loss(vectors, batch),
-            "clothes_branch": clothes_loss(outfits, batch.clothes, settings.clothes_scale),
-            **self.clothes_losses(vectors, batch, step),
+            "clothes_branch": clothes_loss(outfits, batch.clothes, scale=settings.clothes_scale),
+            **self.clothes_losses(vectors, batch, step=step),
         }
         if step.epoch < settings.clothes_start_epoch:
             return terms
         if settings.w_debias:
             by_clothes = self.fusion(features, clothes_features.detach())
             logits = self.classifier(vectors) - self.classifier(by_clothes)
-            terms["debias"] = settings.w_debias * cross_entropy(logits, batch.persons, settings.smoothing)
+            terms["debias"] = settings.w_debias * cross_entropy(logits, batch.persons, smoothing=settings.smoothing)
         if settings.w_divergence and self.clothes is not None:
             seen = self.clothes.classifier(vectors).detach()
-            terms["divergence"] = settings.w_divergence * symmetric_divergence(seen, outfits, settings.divergence)
+            terms["divergence"] = settings.w_divergence * symmetric_divergence(
+                seen, outfits, reduce=settings.divergence
+            )
         return terms
 
     def embed(self, batch: Batch) -> Embedding:

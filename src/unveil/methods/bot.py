@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Step
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import bn_neck, linear_classifier, projection
 from unveil.nn.pooling import PoolingName, build_pooling
 from unveil.records import Batch, Embedding
@@ -46,8 +46,8 @@ class BoT(Method):
     Settings = BoTSettings
     paper = "Luo et al., Bag of Tricks and a Strong Baseline for Deep Person Re-Identification, CVPR Workshops 2019"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: BoTSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: BoTSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         self.pool = build_pooling(settings.pool, backbone.channels)
         channels = settings.projection or self.pool.out_channels
         self.projection = projection(self.pool.out_channels, channels) if settings.projection else nn.Identity()
@@ -59,8 +59,8 @@ class BoT(Method):
         features = self._features(batch)
         logits = self.classifier(self.neck(features))
         return {
-            "id": cross_entropy(logits, batch.persons, self.settings.smoothing),
-            "triplet": batch_hard_triplet(features, batch.persons, self.settings.margin),
+            "id": cross_entropy(logits, batch.persons, smoothing=self.settings.smoothing),
+            "triplet": batch_hard_triplet(features, batch.persons, margin=self.settings.margin),
         }
 
     def embed(self, batch: Batch) -> Embedding:

@@ -21,11 +21,11 @@ from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Requirements, Step
-from unveil.nn.backbone import Backbone
-from unveil.nn.focuser import Projection
+from unveil.nn.attention.pixel_attention import PixelProjection
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import bn_neck, linear_classifier
-from unveil.nn.part_pooling import pool_parts
-from unveil.nn.pixel_attention import PixelProjection
+from unveil.nn.parts.focuser import Projection
+from unveil.nn.parts.part_pooling import pool_parts
 from unveil.records import Batch, Embedding
 
 HOLISTIC = ("global", "foreground", "concat")
@@ -60,8 +60,8 @@ class BPBReID(Method):
     settings: BPBReIDSettings
     paper = "Somers et al., Body Part-Based Representation Learning for Occluded Person Re-ID, WACV 2023"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: BPBReIDSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: BPBReIDSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         self.parts = get_scheme(settings.label_set).labels[1:]
         channels, dim = backbone.channels, settings.dim
         self.predictor = PixelProjection(channels, 1 + len(self.parts))
@@ -93,13 +93,13 @@ class BPBReID(Method):
         terms = {}
         for name in HOLISTIC:
             logits = self.classifiers[name](self.necks[name](whole[name]))
-            terms[f"id_{name}"] = cross_entropy(logits, persons, settings.smoothing)
-        terms["part_triplet"] = part_triplet(parts, persons, settings.margin)
+            terms[f"id_{name}"] = cross_entropy(logits, persons, smoothing=settings.smoothing)
+        terms["part_triplet"] = part_triplet(parts, persons, margin=settings.margin)
         if settings.w_tri_foreground:
-            triplet = batch_hard_triplet(foreground, persons, settings.margin)
+            triplet = batch_hard_triplet(foreground, persons, margin=settings.margin)
             terms["triplet_foreground"] = settings.w_tri_foreground * triplet
-        labels = labels_on_map(batch.parsing, log_maps.shape[1], (log_maps.shape[2], log_maps.shape[3]))
-        attention = part_attention_loss(log_maps, labels, settings.smoothing)
+        labels = labels_on_map(batch.parsing, log_maps.shape[1], size=(log_maps.shape[2], log_maps.shape[3]))
+        attention = part_attention_loss(log_maps, labels, smoothing=settings.smoothing)
         terms["part_attention"] = settings.w_part_attention * attention
         return terms
 
@@ -121,7 +121,7 @@ class BPBReID(Method):
         masks = log_maps[:, 1:].exp()
         outline = masks.amax(dim=1, keepdim=True)
         # As published: the foreground is averaged over all positions, a part over its own.
-        foreground = pool_parts((features * outline).unsqueeze(1), outline, "gap")[:, 0]
+        foreground = pool_parts((features * outline).unsqueeze(1), outline, kind="gap")[:, 0]
         return self.project["foreground"](foreground), self.project["parts"](
-            pool_parts(features.unsqueeze(1), masks, "gwap")
+            pool_parts(features.unsqueeze(1), masks, kind="gwap")
         )

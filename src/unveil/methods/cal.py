@@ -12,7 +12,7 @@ from torch import Tensor
 
 from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
 from unveil.methods.method import LabelSpace, Step
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.pooling import PoolingName
 from unveil.records import Batch, Embedding
 
@@ -36,13 +36,13 @@ class CAL(ClothesBranch):
     paper = "Gu et al., Clothes-Changing Person Re-identification with RGB Modality Only, CVPR 2022"
     flip_test = True
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: CALSettings) -> None:
-        super().__init__(backbone, space, settings, settings.pool)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: CALSettings) -> None:
+        super().__init__(backbone, space, settings=settings, pool=settings.pool)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id`` and, from their first epoch on, ``clothes`` and ``clothes_adversarial``."""
         vectors = self.global_vectors(self.backbone(batch.images))
-        return {"id": self.identity_loss(vectors, batch)} | self.clothes_losses(vectors, batch, step)
+        return {"id": self.identity_loss(vectors, batch)} | self.clothes_losses(vectors, batch, step=step)
 
     def embed(self, batch: Batch) -> Embedding:
         """Return one vector a crop, compared by cosine."""

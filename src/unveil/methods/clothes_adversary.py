@@ -26,13 +26,13 @@ class ClothesAdversary(nn.Module):
 
     owners: Tensor
 
-    def __init__(self, channels: int, space: LabelSpace, start_epoch: int, scale: float, epsilon: float) -> None:
+    def __init__(self, channels: int, space: LabelSpace, *, start_epoch: int, scale: float, epsilon: float) -> None:
         super().__init__()
         self.start_epoch, self.scale, self.epsilon = start_epoch, scale, epsilon
         self.classifier = CosineClassifier(channels, space.clothes)
         self.register_buffer("owners", torch.tensor(space.outfits, dtype=torch.long), persistent=False)
 
-    def losses(self, features: Tensor, batch: Batch, step: Step) -> dict[str, Tensor]:
+    def losses(self, features: Tensor, batch: Batch, *, step: Step) -> dict[str, Tensor]:
         """Return ``clothes`` (L_C, without a gradient: it has trained already) and ``clothes_adversarial`` (L_CA).
 
         Args:
@@ -50,12 +50,17 @@ class ClothesAdversary(nn.Module):
         # Cosines times 16 lose too many digits in half precision.
         with torch.autocast(features.device.type, enabled=False):
             features = features.to(torch.promote_types(features.dtype, torch.float32))
-            own_loss = clothes_loss(self.classifier(features.detach()), batch.clothes, self.scale)
+            own_loss = clothes_loss(self.classifier(features.detach()), batch.clothes, scale=self.scale)
             step.auxiliary_step(own_loss)
             # With the updated classifier, which this loss must not train.
             frozen = {name: parameter.detach() for name, parameter in self.classifier.named_parameters()}
             cosines = functional_call(self.classifier, frozen, (features,))
             adversarial = clothes_adversarial_loss(
-                cosines, batch.clothes, batch.persons, self.owners, self.scale, self.epsilon
+                cosines,
+                batch.clothes,
+                persons=batch.persons,
+                owners=self.owners,
+                scale=self.scale,
+                epsilon=self.epsilon,
             )
         return {"clothes": own_loss.detach(), "clothes_adversarial": adversarial}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.methods.clothes_adversary import ClothesAdversary
 from unveil.methods.method import LabelSpace, Method, Requirements, Step
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import cal_neck, linear_classifier
 from unveil.nn.pooling import PoolingName, build_pooling
 from unveil.records import Batch
@@ -46,8 +46,8 @@ class ClothesBranch(Method):
 
     settings: ClothesSettings
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: ClothesSettings, pool: PoolingName) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: ClothesSettings, pool: PoolingName) -> None:
+        super().__init__(backbone, space, settings=settings)
         self.pool = build_pooling(pool, backbone.channels)
         channels = self.pool.out_channels
         self.neck = cal_neck(channels)
@@ -55,7 +55,11 @@ class ClothesBranch(Method):
         self.clothes: ClothesAdversary | None = None
         if settings.clothes_loss:
             self.clothes = ClothesAdversary(
-                channels, space, settings.clothes_start_epoch, settings.clothes_scale, settings.clothes_epsilon
+                channels,
+                space,
+                start_epoch=settings.clothes_start_epoch,
+                scale=settings.clothes_scale,
+                epsilon=settings.clothes_epsilon,
             )
 
     @property
@@ -69,11 +73,11 @@ class ClothesBranch(Method):
 
     def identity_loss(self, vectors: Tensor, batch: Batch) -> Tensor:
         """Return the identity loss of `global_vectors`."""
-        return cross_entropy(self.classifier(vectors), batch.persons, self.settings.smoothing)
+        return cross_entropy(self.classifier(vectors), batch.persons, smoothing=self.settings.smoothing)
 
-    def clothes_losses(self, vectors: Tensor, batch: Batch, step: Step) -> dict[str, Tensor]:
+    def clothes_losses(self, vectors: Tensor, batch: Batch, *, step: Step) -> dict[str, Tensor]:
         """Return ``clothes`` and ``clothes_adversarial`` of `global_vectors`, from their first epoch on."""
-        return self.clothes.losses(vectors, batch, step) if self.clothes else {}
+        return self.clothes.losses(vectors, batch, step=step) if self.clothes else {}
 
     def auxiliary_parameters(self) -> list[nn.Parameter]:
         """Return those of the clothes classifier."""

@@ -22,16 +22,16 @@ from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
 from unveil.methods.method import LabelSpace, Requirements, Step
-from unveil.nn.backbone import Backbone
-from unveil.nn.centre_focus import CentreFocus
+from unveil.nn.attention.pixel_attention import PixelAttention
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.clothes_erasure import append_without_clothes
 from unveil.nn.compound_erasing import compound_erase
 from unveil.nn.converter import Converter
-from unveil.nn.focuser import Focuser, PartPath
-from unveil.nn.mean_feature import MeanFeature
-from unveil.nn.micro_screening import MicroScreening
 from unveil.nn.neck import bn_neck, linear_classifier
-from unveil.nn.pixel_attention import PixelAttention
+from unveil.nn.parts.centre_focus import CentreFocus
+from unveil.nn.parts.focuser import Focuser, PartPath
+from unveil.nn.parts.mean_feature import MeanFeature
+from unveil.nn.parts.micro_screening import MicroScreening
 from unveil.nn.pooling import PoolingName
 from unveil.records import Batch, Embedding
 
@@ -102,19 +102,21 @@ class Combined(ClothesBranch):
     settings: CombinedSettings
     paper = "none: components of OC4-ReID, SSGR, PAB-ReID, CRE and OCNet behind switches (docs/methods.md)"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: CombinedSettings) -> None:
-        super().__init__(backbone, space, settings, settings.pool)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: CombinedSettings) -> None:
+        super().__init__(backbone, space, settings=settings, pool=settings.pool)
         channels, dim = backbone.channels, settings.dim
         self.mean = MeanFeature(self.pool.out_channels) if settings.mean_feature else None
-        self.stripes = MicroScreening(channels, settings.k, settings.threshold) if settings.screening else None
+        self.stripes = (
+            MicroScreening(channels, settings.k, threshold=settings.threshold) if settings.screening else None
+        )
         lengths = {}
         if settings.centre:
             self.focus = CentreFocus(channels, settings.center_w)
             self.converter = Converter(channels, dim)
             lengths["centre"] = dim
         if settings.parts:
-            self.predictor = PixelAttention(channels, MAPS, settings.hidden)
-            self.path = Focuser(channels, len(PARTS), dim) if settings.focuser else PartPath(channels, dim)
+            self.predictor = PixelAttention(channels, MAPS, hidden=settings.hidden)
+            self.path = Focuser(channels, len(PARTS), dim=dim) if settings.focuser else PartPath(channels, dim)
             lengths |= {"foreground": dim, "parts": len(PARTS) * dim}
         self.necks = nn.ModuleDict({name: bn_neck(length) for name, length in lengths.items()})
         if settings.screening:
@@ -145,7 +147,7 @@ class Combined(ClothesBranch):
         settings, maps = self.settings, _maps(batch)
         garments = (maps >= MAPS).to(maps.dtype) + torch.isin(maps, maps.new_tensor(WORN_ON_LEGS)).to(maps.dtype)
         outfits = self.space.clothes if settings.erased_clothes == "distinct" else None
-        return append_without_clothes(batch, garments, outfits, settings.recoloured)
+        return append_without_clothes(batch, garments, outfits=outfits, recoloured=settings.recoloured)
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return identity and metric losses of every vector, the clothes losses and ``part_attention``."""
@@ -163,23 +165,23 @@ class Combined(ClothesBranch):
         terms = {"id": self.identity_loss(vectors, batch), **self._metric_loss(vectors, batch)}
         if self.stripes is not None:
             stripes, screened = self.stripes(features)
-            terms["id_screened"] = self._identity("screened", screened, persons)
-            terms["stripe_triplet"] = part_triplet(stripes, persons, settings.margin)
+            terms["id_screened"] = self._identity("screened", screened, persons=persons)
+            terms["stripe_triplet"] = part_triplet(stripes, persons, margin=settings.margin)
         if settings.centre:
             centre = self.converter(self.focus(features))
-            terms["id_centre"] = self._identity("centre", centre, persons)
-            terms["triplet_centre"] = batch_hard_triplet(centre, persons, settings.margin)
+            terms["id_centre"] = self._identity("centre", centre, persons=persons)
+            terms["triplet_centre"] = batch_hard_triplet(centre, persons, margin=settings.margin)
         if settings.parts:
             log_maps = self.predictor(features)
             foreground, parts = self._parts(features, log_maps)
-            terms["id_foreground"] = self._identity("foreground", foreground, persons)
-            terms["id_parts"] = self._identity("parts", parts.flatten(1), persons)
-            terms["part_triplet"] = part_triplet(parts, persons, settings.margin)
-            labels = labels_on_map(_maps(batch) % MAPS, MAPS, (log_maps.shape[2], log_maps.shape[3]))
+            terms["id_foreground"] = self._identity("foreground", foreground, persons=persons)
+            terms["id_parts"] = self._identity("parts", parts.flatten(1), persons=persons)
+            terms["part_triplet"] = part_triplet(parts, persons, margin=settings.margin)
+            labels = labels_on_map(_maps(batch) % MAPS, MAPS, size=(log_maps.shape[2], log_maps.shape[3]))
             terms["part_attention"] = settings.gamma * part_attention_loss(log_maps, labels)
         if self.clothes is not None and batch.clothes is not None:
             batch = batch.replace(clothes=batch.clothes % self.space.clothes)  # copies count as their originals
-        return terms | self.clothes_losses(vectors, batch, step)
+        return terms | self.clothes_losses(vectors, batch, step=step)
 
     def embed(self, batch: Batch) -> Embedding:
         """Return the vectors of the switches that are on, compared by cosine; shorter ones are filled up with zeros.
@@ -217,21 +219,21 @@ class Combined(ClothesBranch):
         vectors = self.path(features, torch.cat([masks.amax(dim=1, keepdim=True), masks], dim=1))
         return vectors[:, 0], vectors[:, 1:]
 
-    def _identity(self, name: str, vectors: Tensor, persons: Tensor) -> Tensor:
+    def _identity(self, name: str, vectors: Tensor, *, persons: Tensor) -> Tensor:
         behind = self.necks[name](vectors) if name in self.necks else vectors
-        return cross_entropy(self.classifiers[name](behind), persons, self.settings.smoothing)
+        return cross_entropy(self.classifiers[name](behind), persons, smoothing=self.settings.smoothing)
 
     def _metric_loss(self, vectors: Tensor, batch: Batch) -> dict[str, Tensor]:
         kind, margin = self.settings.metric_loss, self.settings.margin
         if kind == "tri":
-            return {"triplet": batch_hard_triplet(vectors, batch.persons, margin, "cosine")}
+            return {"triplet": batch_hard_triplet(vectors, batch.persons, margin=margin, distance="cosine")}
         if kind == "none":
             return {}
         if batch.clothes is None:
             raise DataError("the cross-clothes triplet needs the outfit of every crop, but the batch has none")
         return {
             "cross_clothes": cross_clothes_triplet(
-                vectors, batch.persons, batch.clothes, margin, without_pairs="batch_hard"
+                vectors, batch.persons, clothes=batch.clothes, margin=margin, without_pairs="batch_hard"
             )
         }
 

@@ -21,16 +21,16 @@ from unveil.losses.cross_clothes_triplet import WithoutPairs, cross_clothes_trip
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Requirements, Step
-from unveil.nn.backbone import Backbone, FeatureHook
-from unveil.nn.body_shape_attention import BodyShapeAttention
-from unveil.nn.cbam import CBAM
-from unveil.nn.channel_interaction import ChannelInteraction
+from unveil.nn.attention.body_shape_attention import BodyShapeAttention
+from unveil.nn.attention.cbam import CBAM
+from unveil.nn.attention.channel_interaction import ChannelInteraction
+from unveil.nn.attention.efficient_channel_attention import EfficientChannelAttention
+from unveil.nn.attention.polarized_attention import PolarizedAttention
+from unveil.nn.attention.squeeze_excitation import SqueezeExcitation
+from unveil.nn.backbones.backbone import Backbone, FeatureHook
 from unveil.nn.clothes_erasure import append_without_clothes
-from unveil.nn.efficient_channel_attention import EfficientChannelAttention
 from unveil.nn.neck import cal_neck, linear_classifier
-from unveil.nn.polarized_attention import PolarizedAttention
 from unveil.nn.pooling import PoolingName, build_pooling
-from unveil.nn.squeeze_excitation import SqueezeExcitation
 from unveil.records import UNLABELLED, Batch, Embedding
 
 _ATTENTIONS: dict[str, Callable[[int], nn.Module]] = {
@@ -84,12 +84,12 @@ class CRE(Method):
     paper = "Mu et al., clothes-relevant erasure (CRE) and body shape-guided attention (BSGA), probably BMVC 2022"
     flip_test = True
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: CRESettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: CRESettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         self.place = backbone.stages[1]
         self.attention: nn.Module | None = None
         if settings.attention == "bsga":
-            self.attention = BodyShapeAttention(self.place.channels, settings.share_mask_conv)
+            self.attention = BodyShapeAttention(self.place.channels, share_mask_conv=settings.share_mask_conv)
         elif settings.attention != "none":
             self.attention = _ATTENTIONS[settings.attention](self.place.channels)
         self.pool = build_pooling(settings.pool, backbone.channels)
@@ -116,7 +116,10 @@ class CRE(Method):
         worn = torch.isin(batch.parsing, batch.parsing.new_tensor(CRE7_ERASED))
         distinct = self.settings.erased_clothes == "distinct"
         return append_without_clothes(
-            batch, batch.parsing * worn, self.space.clothes if distinct else None, self.settings.recoloured
+            batch,
+            batch.parsing * worn,
+            outfits=self.space.clothes if distinct else None,
+            recoloured=self.settings.recoloured,
         )
 
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
@@ -125,10 +128,10 @@ class CRE(Method):
         if settings.attention == "bsga" and batch.parsing is None:
             raise DataError("BSGA trains on cre7 parsing maps, but the batch has none")
         features = self._features(batch)
-        terms = {"id": cross_entropy(self.classifier(features), persons, settings.smoothing)}
+        terms = {"id": cross_entropy(self.classifier(features), persons, smoothing=settings.smoothing)}
         if settings.metric_loss == "tri":
             terms["tri"] = settings.w_metric * batch_hard_triplet(
-                features, persons, settings.margin, "cosine", settings.reduce
+                features, persons, margin=settings.margin, distance="cosine", reduce=settings.reduce
             )
         elif settings.metric_loss == "bctri":
             if batch.clothes is None:
@@ -136,8 +139,8 @@ class CRE(Method):
             terms["bctri"] = settings.w_metric * cross_clothes_triplet(
                 features,
                 persons,
-                batch.clothes,
-                settings.margin,
+                clothes=batch.clothes,
+                margin=settings.margin,
                 reduce=settings.reduce,
                 without_pairs=settings.without_pairs,
             )

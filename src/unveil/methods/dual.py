@@ -22,11 +22,11 @@ from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Requirements, Step
-from unveil.nn.backbone import Backbone
+from unveil.nn.attention.pixel_attention import PixelAttention
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.clothes_erasure import recolour
 from unveil.nn.neck import bn_neck, linear_classifier
-from unveil.nn.part_pooling import pool_parts
-from unveil.nn.pixel_attention import PixelAttention
+from unveil.nn.parts.part_pooling import pool_parts
 from unveil.records import Batch, Embedding
 
 PARTS = PAB6.labels[1:]
@@ -82,15 +82,15 @@ class Dual(Method):
     paper = "none: components of PAB-ReID and CRE with an appearance and an identity vector (docs/methods.md)"
     flip_test = True
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: DualSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: DualSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         channels = backbone.channels
         stages = [stage for stage in backbone.stages if stage.stride == MAP_STRIDE]
         if not stages:
             raise DataError(f"dual needs a stage at 1/{MAP_STRIDE} of the image; the backbone has none")
         # Parts are told on the finest of the deep maps, so that arms are more than a cell wide.
         self.part_stage = stages[-1].name
-        self.predictor = PixelAttention(stages[-1].channels, MAPS, settings.hidden, relu_before_softmax=False)
+        self.predictor = PixelAttention(stages[-1].channels, MAPS, hidden=settings.hidden, relu_before_softmax=False)
         self.identity = nn.Linear(2 * channels, settings.identity_dim, bias=False)
         self.part = nn.Linear(channels, settings.part_dim, bias=False)
         self.necks = nn.ModuleDict(
@@ -146,24 +146,28 @@ class Dual(Method):
         identity = self.necks["identity"](views["identity"])
         behind = self.necks["parts"](parts.flatten(1))
         terms = {
-            "id_appearance": self._classify("appearance", appearance, outfits),
-            "triplet": batch_hard_triplet(LENGTH * F.normalize(pooled, dim=1), outfits, 0.0),
-            "id_identity": settings.identity_weight * self._classify("identity", identity, batch.persons),
+            "id_appearance": self._classify("appearance", appearance, labels=outfits),
+            "triplet": batch_hard_triplet(LENGTH * F.normalize(pooled, dim=1), outfits, margin=0.0),
+            "id_identity": settings.identity_weight * self._classify("identity", identity, labels=batch.persons),
             "cross_clothes": settings.identity_weight
             * cross_clothes_triplet(
-                identity, batch.persons, _apart(batch.clothes), settings.margin, without_pairs="batch_hard"
+                identity,
+                batch.persons,
+                clothes=_apart(batch.clothes),
+                margin=settings.margin,
+                without_pairs="batch_hard",
             ),
-            "id_parts": settings.part_weight * self._classify("parts", behind, outfits),
+            "id_parts": settings.part_weight * self._classify("parts", behind, labels=outfits),
             "part_triplet": settings.part_weight
             * part_triplet(
                 behind.view_as(parts),
                 outfits,
-                settings.margin,
+                margin=settings.margin,
                 visibility=views["visible"][dressed].detach(),
                 distance="cosine",
             ),
         }
-        labels = labels_on_map(batch.parsing % MAPS, MAPS, (log_maps.shape[2], log_maps.shape[3]))
+        labels = labels_on_map(batch.parsing % MAPS, MAPS, size=(log_maps.shape[2], log_maps.shape[3]))
         return terms | {"part_attention": settings.gamma * part_attention_loss(log_maps, labels)}
 
     def embed(self, batch: Batch) -> Embedding:
@@ -221,8 +225,8 @@ class Dual(Method):
         visible = (maps[:, 1:].amax((2, 3)) > self.settings.mu).to(pooled.dtype)
         return {"pooled": whole, "identity": identity, "parts": self.part(pooled), "visible": visible}, log_maps
 
-    def _classify(self, name: str, vectors: Tensor, labels: Tensor) -> Tensor:
-        return cross_entropy(self.classifiers[name](vectors), labels, self.settings.smoothing)
+    def _classify(self, name: str, vectors: Tensor, *, labels: Tensor) -> Tensor:
+        return cross_entropy(self.classifiers[name](vectors), labels, smoothing=self.settings.smoothing)
 
 
 def _apart(clothes: Tensor) -> Tensor:

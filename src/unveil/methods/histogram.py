@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.methods.method import LabelSpace, Method, Step
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.records import Batch, Embedding
 
 
@@ -45,8 +45,8 @@ class Histogram(Method):
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: HistogramSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: HistogramSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         del self.backbone
         self.register_buffer("mean", torch.tensor(settings.mean)[:, None, None])
         self.register_buffer("std", torch.tensor(settings.std)[:, None, None])

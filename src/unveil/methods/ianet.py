@@ -15,11 +15,11 @@ from unveil.errors import RecipeError
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Step
-from unveil.nn.backbone import Backbone
-from unveil.nn.channel_interaction import ChannelInteraction
-from unveil.nn.late_blocks import LateBlocks
+from unveil.nn.attention.channel_interaction import ChannelInteraction
+from unveil.nn.attention.late_blocks import LateBlocks
+from unveil.nn.attention.spatial_interaction import SpatialInteraction
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.pooling import PoolingName, build_pooling
-from unveil.nn.spatial_interaction import SpatialInteraction
 from unveil.records import Batch, Embedding
 
 
@@ -57,10 +57,10 @@ class IANet(Method):
     settings: IANetSettings
     paper = "Hou et al., Interaction-and-Aggregation Network for Person Re-identification, CVPR 2019"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: IANetSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: IANetSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         counts = (0, 1, 1) if settings.spatial or settings.channel else ()
-        self.interactions = LateBlocks(backbone.stages, self._block, counts)
+        self.interactions = LateBlocks(backbone.stages, self._block, counts=counts)
         self.pool = build_pooling(settings.pool, backbone.channels)
         self.neck = nn.BatchNorm1d(self.pool.out_channels)
         self.classifier = nn.Linear(self.pool.out_channels, space.persons)
@@ -69,8 +69,9 @@ class IANet(Method):
         """Return ``id`` and ``triplet``."""
         settings, vectors = self.settings, self._vectors(batch)
         return {
-            "id": cross_entropy(self.classifier(vectors), batch.persons, settings.smoothing),
-            "triplet": settings.w_metric * batch_hard_triplet(vectors, batch.persons, settings.margin, "cosine"),
+            "id": cross_entropy(self.classifier(vectors), batch.persons, smoothing=settings.smoothing),
+            "triplet": settings.w_metric
+            * batch_hard_triplet(vectors, batch.persons, margin=settings.margin, distance="cosine"),
         }
 
     def embed(self, batch: Batch) -> Embedding:

@@ -12,7 +12,9 @@ from unveil.methods.method import Method
 from unveil.records import Batch, Embedding
 
 
-def embed_batches(method: Method, batches: Iterable[Batch], flip: bool | None = None, bf16: bool = False) -> Embedding:
+def embed_batches(
+    method: Method, batches: Iterable[Batch], *, flip: bool | None = None, bf16: bool = False
+) -> Embedding:
     """Return the embedding of all crops, in order, as numpy arrays; the method is left in the mode it was in.
 
     Args:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.records import Batch, Embedding
 
 
@@ -68,7 +68,7 @@ class Method(nn.Module):
 
     backbone: Backbone
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: Any) -> None:
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: Any) -> None:
         super().__init__()
         self.backbone = backbone
         self.space = space

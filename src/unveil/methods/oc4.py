@@ -16,9 +16,9 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_triplet import part_triplet
 from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
 from unveil.methods.method import LabelSpace, Step
-from unveil.nn.backbone import Backbone
-from unveil.nn.micro_screening import MicroScreening
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import linear_classifier
+from unveil.nn.parts.micro_screening import MicroScreening
 from unveil.nn.pooling import PoolingName
 from unveil.records import Batch, Embedding
 
@@ -73,17 +73,17 @@ class OC4(ClothesBranch):
     paper = "Chen et al., OC4-ReID: Occluded Cloth-Changing Person Re-Identification, arXiv:2403.08557"
     flip_test = True
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: OC4Settings) -> None:
-        super().__init__(backbone, space, settings, settings.global_pool)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: OC4Settings) -> None:
+        super().__init__(backbone, space, settings=settings, pool=settings.global_pool)
         self.stripes: MicroScreening | None = None
         if settings.t2mgs:
             self.stripes = MicroScreening(
                 backbone.channels,
                 settings.k,
-                settings.threshold,
-                settings.shared_predictor,
-                settings.hidden,
-                settings.screen_at_test,
+                threshold=settings.threshold,
+                shared=settings.shared_predictor,
+                hidden=settings.hidden,
+                screen=settings.screen_at_test,
             )
             self.classifier_p = linear_classifier(backbone.channels, space.persons, bias=True)
             if settings.part_loss == "logit_triplet":
@@ -102,16 +102,20 @@ class OC4(ClothesBranch):
         terms = {"id_g": self.identity_loss(f_g, batch)}
         if self.stripes is not None:
             parts, whole = self.stripes(features)
-            terms["id_p"] = settings.w_id_p * cross_entropy(self.classifier_p(whole), persons, settings.smoothing)
+            terms["id_p"] = settings.w_id_p * cross_entropy(
+                self.classifier_p(whole), persons, smoothing=settings.smoothing
+            )
             if settings.part_loss == "prt":
-                terms["prt"] = settings.w_part * part_triplet(parts, persons, settings.margin)  # eq. 4-5
+                terms["prt"] = settings.w_part * part_triplet(parts, persons, margin=settings.margin)  # eq. 4-5
             elif settings.part_loss == "triplet":
-                terms["triplet"] = settings.w_part * part_triplet(parts, persons, settings.margin, "per_part")
+                terms["triplet"] = settings.w_part * part_triplet(
+                    parts, persons, margin=settings.margin, mode="per_part"
+                )
             elif settings.part_loss == "logit_triplet":
                 logits = self.part_classifier(parts)
-                triplets = part_triplet(logits, persons, settings.margin, "per_part", distance="cosine")
+                triplets = part_triplet(logits, persons, margin=settings.margin, mode="per_part", distance="cosine")
                 terms["logit_triplet"] = settings.w_part * triplets
-        return terms | self.clothes_losses(f_g, batch, step)
+        return terms | self.clothes_losses(f_g, batch, step=step)
 
     def embed(self, batch: Batch) -> Embedding:
         """Return one vector a crop, compared by cosine: f_g^w of the screened stripes, or without them f_g."""

@@ -17,12 +17,12 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.separation import separation
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Step
-from unveil.nn.backbone import Backbone
-from unveil.nn.centre_focus import CentreFocus, Region
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.converter import Converter
 from unveil.nn.neck import bn_neck, linear_classifier
-from unveil.nn.relational_adaptive import RelationalAdaptive, RelationNetwork
-from unveil.nn.stripes import stripe_bounds
+from unveil.nn.parts.centre_focus import CentreFocus, Region
+from unveil.nn.parts.relational_adaptive import RelationalAdaptive, RelationNetwork
+from unveil.nn.parts.stripes import stripe_bounds
 from unveil.records import Batch, Embedding
 
 
@@ -92,15 +92,25 @@ class OCNet(Method):
         "Kim et al., Occluded Person Re-Identification via Relational Adaptive Feature Correction Learning, ICASSP 2022"
     )
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: OCNetSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: OCNetSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         views = (["global", *self._stripes] if settings.concat else []) + (["centre"] if settings.cfm else [])
-        shape = (settings.dim, settings.cm_groups, settings.cm_kernel)
         self.converters = nn.ModuleDict(
-            {view: Converter(backbone.channels, *shape, relu=settings.cm_relu) for view in views}
+            {
+                view: Converter(
+                    backbone.channels,
+                    settings.dim,
+                    groups=settings.cm_groups,
+                    kernel=settings.cm_kernel,
+                    relu=settings.cm_relu,
+                )
+                for view in views
+            }
         )
         if settings.cfm:
-            self.focus = CentreFocus(backbone.channels, settings.center_w, settings.region, settings.rescale)
+            self.focus = CentreFocus(
+                backbone.channels, settings.center_w, region=settings.region, rescale=settings.rescale
+            )
         self.relate: nn.Module = nn.Identity()
         if settings.relation != "none":
             self.relate = {"ram": RelationalAdaptive, "rn": RelationNetwork}[settings.relation](settings.dim)
@@ -131,8 +141,8 @@ class OCNet(Method):
         identity, triplet = [], []
         for name, weight in self.weights.items():
             logits = self.classifiers[name](self.necks[name](vectors[name]))
-            identity.append(weight * cross_entropy(logits, persons, settings.smoothing))
-            triplet.append(weight * batch_hard_triplet(vectors[name], persons, settings.margin))
+            identity.append(weight * cross_entropy(logits, persons, smoothing=settings.smoothing))
+            triplet.append(weight * batch_hard_triplet(vectors[name], persons, margin=settings.margin))
         terms = {"id": torch.stack(identity).sum(), "triplet": torch.stack(triplet).sum()}
         if settings.gamma:
             stripes = torch.stack([vectors[name] for name in self._stripes], dim=1)

@@ -19,12 +19,12 @@ from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Requirements, Step
-from unveil.nn.backbone import Backbone
-from unveil.nn.focuser import Focuser, GateSharing, PartPath, Projection
+from unveil.nn.attention.pixel_attention import PixelAttention, PixelProjection
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import bn_neck, linear_classifier
-from unveil.nn.part_pooling import PartPoolingName
-from unveil.nn.pixel_attention import PixelAttention, PixelProjection
-from unveil.nn.stripes import stripe_masks
+from unveil.nn.parts.focuser import Focuser, GateSharing, PartPath, Projection
+from unveil.nn.parts.part_pooling import PartPoolingName
+from unveil.nn.parts.stripes import stripe_masks
 from unveil.records import Batch, Embedding
 
 PARTS = PAB6.labels[1:]
@@ -99,19 +99,21 @@ class PAB(Method):
     settings: PABSettings
     paper = "Chen and Ge, Part-Attention Based Model Make Occluded Person Re-Identification Stronger, arXiv:2404.03443"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: PABSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: PABSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         channels, dim, count = backbone.channels, settings.dim, len(PARTS)
         self.predictor: nn.Module | None = None
         if settings.part_attention and settings.pixel_predictor:
-            self.predictor = PixelAttention(channels, 1 + count, settings.hidden, settings.relu_before_softmax)
+            self.predictor = PixelAttention(
+                channels, 1 + count, hidden=settings.hidden, relu_before_softmax=settings.relu_before_softmax
+            )
         elif settings.part_attention:
             self.predictor = PixelProjection(channels, 1 + count)
         self.path: nn.Module
         if settings.focuser:
-            self.path = Focuser(channels, count, dim, settings.pool, settings.share_gate)
+            self.path = Focuser(channels, count, dim=dim, pool=settings.pool, share_gate=settings.share_gate)
         else:
-            self.path = PartPath(channels, dim, settings.pool)
+            self.path = PartPath(channels, dim, pool=settings.pool)
         self.project_global = Projection(channels, dim)
         lengths = {"global": dim, "foreground": dim, "concat": count * dim}
         if "id" in settings.part_loss:
@@ -145,17 +147,21 @@ class PAB(Method):
         terms = {}
         for name, vectors in holistic.items():
             if weight := getattr(settings, f"w_id_{name}"):
-                terms[f"id_{name}"] = weight * self._identity_loss(name, vectors, persons)
+                terms[f"id_{name}"] = weight * self._identity_loss(name, vectors, persons=persons)
             if weight := getattr(settings, f"w_tri_{name}"):
-                terms[f"triplet_{name}"] = weight * batch_hard_triplet(vectors, persons, settings.margin)
+                terms[f"triplet_{name}"] = weight * batch_hard_triplet(vectors, persons, margin=settings.margin)
         if settings.w_parts:
             visibility = self._visibility(masks) if settings.tri_visibility else None
-            terms |= {k: settings.w_parts * v for k, v in self._part_losses(parts, persons, visibility).items()}
+            terms |= {
+                k: settings.w_parts * v for k, v in self._part_losses(parts, persons, visibility=visibility).items()
+            }
         if log_maps is not None:
             if batch.parsing is None:
                 raise DataError("PAB-ReID trains its part maps on pab6 parsing maps, but the batch has none")
-            labels = labels_on_map(batch.parsing, log_maps.shape[1], (log_maps.shape[2], log_maps.shape[3]))
-            terms["part_attention"] = settings.gamma * part_attention_loss(log_maps, labels, settings.smoothing)
+            labels = labels_on_map(batch.parsing, log_maps.shape[1], size=(log_maps.shape[2], log_maps.shape[3]))
+            terms["part_attention"] = settings.gamma * part_attention_loss(
+                log_maps, labels, smoothing=settings.smoothing
+            )
         return terms
 
     def embed(self, batch: Batch) -> Embedding:
@@ -192,17 +198,21 @@ class PAB(Method):
     def _visibility(self, masks: Tensor) -> Tensor:
         return (masks.amax(dim=(2, 3)) > self.settings.mu).to(masks.dtype)  # eq. 5
 
-    def _identity_loss(self, name: str, vectors: Tensor, persons: Tensor) -> Tensor:
-        return cross_entropy(self.classifiers[name](self.necks[name](vectors)), persons, self.settings.smoothing)
+    def _identity_loss(self, name: str, vectors: Tensor, *, persons: Tensor) -> Tensor:
+        return cross_entropy(
+            self.classifiers[name](self.necks[name](vectors)), persons, smoothing=self.settings.smoothing
+        )
 
-    def _part_losses(self, parts: Tensor, persons: Tensor, visibility: Tensor | None) -> dict[str, Tensor]:
+    def _part_losses(self, parts: Tensor, persons: Tensor, *, visibility: Tensor | None) -> dict[str, Tensor]:
         kind, margin = self.settings.part_loss, self.settings.margin
         terms = {}
         if "id" in kind:
-            losses = [self._identity_loss(name, parts[:, i], persons) for i, name in enumerate(PARTS)]
+            losses = [self._identity_loss(name, parts[:, i], persons=persons) for i, name in enumerate(PARTS)]
             terms["id_parts"] = torch.stack(losses).mean()
         if kind == "part_tri":
-            terms["part_triplet"] = part_triplet(parts, persons, margin, "averaged", visibility)  # eq. 10-11
+            terms["part_triplet"] = part_triplet(
+                parts, persons, margin=margin, mode="averaged", visibility=visibility
+            )  # eq. 10-11
         elif "tri" in kind:
-            terms["triplet_parts"] = part_triplet(parts, persons, margin, "per_part", visibility)
+            terms["triplet_parts"] = part_triplet(parts, persons, margin=margin, mode="per_part", visibility=visibility)
         return terms

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.methods.method import LabelSpace, Method, Step
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import linear_classifier
-from unveil.nn.stripes import stripe_bounds
+from unveil.nn.parts.stripes import stripe_bounds
 from unveil.records import Batch, Embedding
 
 
@@ -36,8 +36,8 @@ class PCB(Method):
     Settings = PCBSettings
     paper = "Sun et al., Beyond Part Models: Person Retrieval with Refined Part Pooling, ECCV 2018"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: PCBSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: PCBSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         self.reductions = nn.ModuleList(
             # On the mean of a stripe a 1x1 convolution is a linear map.
             nn.Sequential(
@@ -54,7 +54,7 @@ class PCB(Method):
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return ``id_1`` .. ``id_p``, one for each stripe (section 3.3: their sum is minimised)."""
         return {
-            f"id_{number}": cross_entropy(classifier(vector), batch.persons, self.settings.smoothing)
+            f"id_{number}": cross_entropy(classifier(vector), batch.persons, smoothing=self.settings.smoothing)
             for number, (classifier, vector) in enumerate(zip(self.classifiers, self._vectors(batch), strict=True), 1)
         }
 

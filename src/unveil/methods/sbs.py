@@ -11,10 +11,10 @@ from unveil.losses.circle import circle_softmax
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Step
-from unveil.nn.backbone import Backbone
-from unveil.nn.late_blocks import LateBlocks
+from unveil.nn.attention.late_blocks import LateBlocks
+from unveil.nn.attention.non_local import NonLocal
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import CosineClassifier, bn_neck
-from unveil.nn.non_local import NonLocal
 from unveil.nn.pooling import PoolingName, build_pooling
 from unveil.records import Batch, Embedding
 
@@ -50,10 +50,10 @@ class SBS(Method):
     settings: SBSSettings
     paper = "He et al., FastReID: A Pytorch Toolbox for General Instance Re-identification, arXiv 2020"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: SBSSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: SBSSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         counts = (0, 2, 3) if settings.non_local else ()
-        self.attention = LateBlocks(backbone.stages, lambda c: NonLocal(c, settings.nl_inter), counts)
+        self.attention = LateBlocks(backbone.stages, lambda c: NonLocal(c, settings.nl_inter), counts=counts)
         self.pool = build_pooling(settings.pool, backbone.channels)
         self.neck = bn_neck(self.pool.out_channels)
         self.classifier = CosineClassifier(self.pool.out_channels, space.persons, std=0.01)
@@ -62,10 +62,12 @@ class SBS(Method):
         """Return ``id`` and ``triplet``."""
         settings = self.settings
         vectors = self._vectors(batch)
-        logits = circle_softmax(self.classifier(vectors), batch.persons, settings.circle_scale, settings.circle_margin)
+        logits = circle_softmax(
+            self.classifier(vectors), batch.persons, scale=settings.circle_scale, margin=settings.circle_margin
+        )
         return {
-            "id": cross_entropy(logits, batch.persons, settings.smoothing, spread="others"),
-            "triplet": batch_hard_triplet(vectors, batch.persons, settings.margin),
+            "id": cross_entropy(logits, batch.persons, smoothing=settings.smoothing, spread="others"),
+            "triplet": batch_hard_triplet(vectors, batch.persons, margin=settings.margin),
         }
 
     def embed(self, batch: Batch) -> Embedding:

@@ -18,16 +18,16 @@ from unveil.losses.circle import circle_softmax
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.method import LabelSpace, Method, Step
-from unveil.nn.backbone import Backbone
+from unveil.nn.attention.disentangled_non_local import DisentangledNonLocal
+from unveil.nn.attention.late_blocks import LateBlocks, Placement
+from unveil.nn.attention.non_local import NonLocal
+from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.causal_heads import CausalHeads
 from unveil.nn.compound_erasing import compound_erase, erase_boxes
-from unveil.nn.disentangled_non_local import DisentangledNonLocal
-from unveil.nn.late_blocks import LateBlocks, Placement
-from unveil.nn.mean_feature import MeanFeature
 from unveil.nn.neck import CosineClassifier, bn_neck
-from unveil.nn.non_local import NonLocal
+from unveil.nn.parts.mean_feature import MeanFeature
+from unveil.nn.parts.reconstructive_pooling import ReconstructivePooling
 from unveil.nn.pooling import PoolingName, build_pooling
-from unveil.nn.reconstructive_pooling import ReconstructivePooling
 from unveil.records import Batch, Embedding
 
 
@@ -123,16 +123,18 @@ class SSGR(Method):
     settings: SSGRSettings
     paper = "Yan et al., Occluded Person Re-Identification with Single-Scale Global Representations, ICCV 2021"
 
-    def __init__(self, backbone: Backbone, space: LabelSpace, settings: SSGRSettings) -> None:
-        super().__init__(backbone, space, settings)
+    def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: SSGRSettings) -> None:
+        super().__init__(backbone, space, settings=settings)
         self.attention = LateBlocks(backbone.stages, self._attention_block, placement=settings.placement)
         self.pool = build_pooling(settings.pool, backbone.channels)
         channels = self.pool.out_channels
-        self.branch = _Branch(channels, space.persons, settings)
-        self.mean = MeanFeature(channels, settings.beta, settings.betas)  # kept without ``me`` too: it costs nothing
+        self.branch = _Branch(channels, space.persons, settings=settings)
+        self.mean = MeanFeature(
+            channels, settings.beta, betas=settings.betas
+        )  # kept without ``me`` too: it costs nothing
         self.reconstruct = ReconstructivePooling(backbone.channels) if settings.rp else None
         if settings.rp:
-            self.rpf_branch = _Branch(backbone.channels, space.persons, settings, identity=settings.id_on_rpf)
+            self.rpf_branch = _Branch(backbone.channels, space.persons, settings=settings, identity=settings.id_on_rpf)
         self.register_buffer("saturated", torch.zeros(()), persistent=False)  # share of BED pairs without a gradient
 
     @property
@@ -148,10 +150,15 @@ class SSGR(Method):
         generator = torch.Generator(batch.images.device).manual_seed(int(torch.randint(2**31, ())))
         if settings.cbe:
             batch = compound_erase(
-                batch, generator, settings.box_p, settings.stripe_p, settings.erase_fill, settings.box_area
+                batch,
+                generator,
+                box_p=settings.box_p,
+                stripe_p=settings.stripe_p,
+                fill=settings.erase_fill,
+                box_area=settings.box_area,
             )
         else:
-            batch = erase_boxes(batch, generator, settings.box_p, settings.erase_fill, settings.box_area)
+            batch = erase_boxes(batch, generator, p=settings.box_p, fill=settings.erase_fill, area=settings.box_area)
         persons = batch.persons
         features = self.backbone(batch.images, self.attention.hooks())
         gf = self.pool(features)
@@ -162,7 +169,7 @@ class SSGR(Method):
         if self.training:
             self.mean.update(gf)  # eq. 6
         if settings.bed:
-            self.saturated = saturated_share(gf, settings.alpha, settings.bed_normalize)
+            self.saturated = saturated_share(gf, settings.alpha, normalize=settings.bed_normalize)
         return terms
 
     def embed(self, batch: Batch) -> Embedding:
@@ -185,21 +192,23 @@ class SSGR(Method):
 
     def _attention_block(self, channels: int) -> nn.Module:
         if self.settings.dnl:
-            return DisentangledNonLocal(channels, self.settings.qk_ratio, self.settings.dnl_gamma)
+            return DisentangledNonLocal(channels, self.settings.qk_ratio, gamma=self.settings.dnl_gamma)
         return NonLocal(channels, self.settings.nl_inter)
 
 
 class _Branch(nn.Module):
     """Neck, classifier and losses of one pooled vector."""
 
-    def __init__(self, channels: int, persons: int, settings: SSGRSettings, identity: bool = True) -> None:
+    def __init__(self, channels: int, persons: int, *, settings: SSGRSettings, identity: bool = True) -> None:
         super().__init__()
         self.settings, self.identity = settings, identity
         self.neck = bn_neck(channels) if identity or not settings.bed else nn.Identity()
         if identity and settings.heads == 1:
             self.classifier: nn.Module = CosineClassifier(channels, persons, std=0.01)
         elif identity:
-            self.classifier = CausalHeads(channels, persons, settings.heads, settings.tau, settings.gamma)
+            self.classifier = CausalHeads(
+                channels, persons, heads=settings.heads, tau=settings.tau, gamma=settings.gamma
+            )
 
     def losses(self, features: Tensor, persons: Tensor) -> dict[str, Tensor]:
         settings = self.settings
@@ -207,18 +216,22 @@ class _Branch(nn.Module):
         terms = {"id": self._identity_loss(behind, persons)} if self.identity else {}
         if settings.bed:
             terms["bed"] = bounded_exponential(
-                features, persons, settings.alpha, settings.bed_reduce, settings.bed_normalize
+                features, persons, alpha=settings.alpha, reduce=settings.bed_reduce, normalize=settings.bed_normalize
             )
         else:
-            terms["triplet"] = batch_hard_triplet(behind, persons, settings.margin)
+            terms["triplet"] = batch_hard_triplet(behind, persons, margin=settings.margin)
         return terms
 
     def _identity_loss(self, behind: Tensor, persons: Tensor) -> Tensor:
         settings = self.settings
         logits = self.classifier(behind)
         if settings.heads == 1:
-            logits = circle_softmax(logits, persons, settings.circle_scale, settings.circle_margin).unsqueeze(0)
+            logits = circle_softmax(
+                logits, persons, scale=settings.circle_scale, margin=settings.circle_margin
+            ).unsqueeze(0)
         elif settings.heads_mode == "sum_logits":
             logits = logits.sum(dim=0, keepdim=True)
         # eq. 5: L_c, the sum over heads
-        return torch.stack([cross_entropy(head, persons, settings.smoothing, spread="others") for head in logits]).sum()
+        return torch.stack(
+            [cross_entropy(head, persons, smoothing=settings.smoothing, spread="others") for head in logits]
+        ).sum()

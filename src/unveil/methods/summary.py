@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from unveil.methods import build_method, method_class
 from unveil.methods.method import LabelSpace, Requirements
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice, InputSettings
 from unveil.records import Batch
 
@@ -44,6 +44,7 @@ class Summary:
 def describe(
     name: str,
     backbone: BackboneChoice | None = None,
+    *,
     size: InputSettings | None = None,
     settings: dict[str, object] | None = None,
     space: LabelSpace | None = None,
@@ -63,7 +64,7 @@ def describe(
     """
     choice = backbone or BackboneChoice()
     shape = size or InputSettings()
-    method = build_method(name, settings or {}, build_backbone(choice), space or _MARKET).eval()
+    method = build_method(name, settings or {}, backbone=build_backbone(choice), space=space or _MARKET).eval()
     images = torch.zeros(1, 3, shape.height, shape.width)
     parsing = torch.zeros(1, shape.height, shape.width, dtype=torch.uint8) if method.requirements.test_parsing else None
     with torch.no_grad(), FlopCounterMode(display=False) as counter:

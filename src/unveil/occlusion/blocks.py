@@ -9,7 +9,7 @@ from unveil.occlusion.compose import Mask, Occlusion, nothing
 MAX_ASPECT = 3.0
 
 
-def hide_block(weight: Mask, ratio: float, rng: np.random.Generator) -> Occlusion:
+def hide_block(weight: Mask, ratio: float, *, rng: np.random.Generator) -> Occlusion:
     """Grow a black rectangle of drawn centre and aspect until it covers ``ratio`` of the weight.
 
     Args:
@@ -25,16 +25,16 @@ def hide_block(weight: Mask, ratio: float, rng: np.random.Generator) -> Occlusio
     low, high = 0.0, float(2 * max(weight.shape) * MAX_ASPECT)
     for _ in range(24):  # the covered weight grows with the scale, so halving finds it
         scale = (low + high) / 2
-        box = _box(y, x, scale, aspect, weight.shape)
+        box = _box(y, x, scale=scale, aspect=aspect, size=weight.shape)
         low, high = (scale, high) if weight[box].sum() < ratio else (low, scale)
-    boxes = [_box(y, x, scale, aspect, weight.shape) for scale in (low, high)]
+    boxes = [_box(y, x, scale=scale, aspect=aspect, size=weight.shape) for scale in (low, high)]
     best = min(boxes, key=lambda box: abs(float(weight[box].sum()) - ratio))
     mask = np.zeros(weight.shape, np.float32)
     mask[best] = 1
     return Occlusion(mask, "block")
 
 
-def _box(y: float, x: float, scale: float, aspect: float, size: tuple[int, ...]) -> tuple[slice, slice]:
+def _box(y: float, x: float, *, scale: float, aspect: float, size: tuple[int, ...]) -> tuple[slice, slice]:
     tall, wide = scale * aspect / 2, scale / aspect / 2
     rows = slice(max(0, round(y - tall)), max(0, min(size[0], round(y + tall))))
     return rows, slice(max(0, round(x - wide)), max(0, min(size[1], round(x + wide))))

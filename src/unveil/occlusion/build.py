@@ -44,6 +44,7 @@ class BuildReport:
 def build(
     dataset: Dataset,
     source: Path,
+    *,
     out: Path,
     settings: OcclusionSettings | None = None,
     parser: str = "",
@@ -73,8 +74,16 @@ def build(
     if settings.style == "parts":
         warn_of_missing(dataset, settings.parts.components)
     source = root_of(dataset, source)
-    worker = Occluder(dataset, source, out, settings, parser, translate or to_components(dataset), donors)
-    claim(dataset, source, out, settings, parser, () if donors is None else worker.donors)
+    worker = Occluder(
+        dataset,
+        source,
+        out=out,
+        settings=settings,
+        parser=parser,
+        translate=translate or to_components(dataset),
+        donors=donors,
+    )
+    claim(dataset, source, out=out, settings=settings, parser=parser, donors=() if donors is None else worker.donors)
     done = read_table(out / TABLE) | read_journal(out / JOURNAL)
     rows = {key: row for key, row in done.items() if (out / key).is_file()}
     todo = [s for s in dataset.samples if s.key not in rows]
@@ -88,7 +97,7 @@ def build(
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     if companions:
-        copy_companions(dataset, source, out)
+        copy_companions(dataset, source, out=out)
     ordered = [rows[s.key] for s in dataset.samples]
     write_table(out / TABLE, ordered)
     (out / JOURNAL).unlink(missing_ok=True)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.atomic_io import cache_dir
 from unveil.data.parsing_tree import attach_parsing
 from unveil.errors import DataError
-from unveil.files import cache_dir
 from unveil.label_sets import PASCAL7, get_scheme
 from unveil.occlusion.parts import COMPONENTS
 from unveil.parsing.default import default_parser
@@ -29,7 +29,7 @@ def missing_components(scheme: str | None) -> tuple[str, ...]:
     if scheme is None or scheme == "world":
         return ()
     labels = np.arange(len(get_scheme(scheme).labels), dtype=np.uint8)[None]
-    shown = set(map_labels(labels, scheme, PASCAL7.name).ravel().tolist())
+    shown = set(map_labels(labels, scheme, target=PASCAL7.name).ravel().tolist())
     return tuple(name for name in COMPONENTS if PASCAL7.index(name) not in shown)
 
 
@@ -45,7 +45,7 @@ def warn_of_missing(dataset: Dataset, drawn: tuple[str, ...]) -> None:
         )
 
 
-def with_components(dataset: Dataset, tree: Path, scheme: str | None = None, *, parse: bool = True) -> Dataset:
+def with_components(dataset: Dataset, tree: Path, *, scheme: str | None = None, parse: bool = True) -> Dataset:
     """Return a dataset with maps in Pascal-Person-Part.
 
     Args:
@@ -66,7 +66,7 @@ def with_components(dataset: Dataset, tree: Path, scheme: str | None = None, *, 
         )
     folder = tree / "parsing" / PASCAL7.name
     if folder.is_dir():
-        return attach_parsing(dataset, tree, PASCAL7.name)[0]
+        return attach_parsing(dataset, tree, scheme=PASCAL7.name)[0]
     if not parse:
         found = ", ".join(sorted(p.name for p in folder.parent.iterdir())) if folder.parent.is_dir() else "nothing"
         raise DataError(
@@ -77,7 +77,7 @@ def with_components(dataset: Dataset, tree: Path, scheme: str | None = None, *, 
     parser = default_parser(scheme=PASCAL7.name)
     made = cache_dir() / "components" / f"{dataset.hash}-{parser.fingerprint}"
     log.info("no maps in %s: the package's own parser makes them, in %s", folder, made)
-    report = parse_dataset(dataset, parser, made)
+    report = parse_dataset(dataset, parser, root=made)
     for problem in report.unreadable:
         log.warning("%s", problem)
-    return attach_parsing(dataset, made, PASCAL7.name)[0]
+    return attach_parsing(dataset, made, scheme=PASCAL7.name)[0]

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from unveil.atomic_io import write_text
 from unveil.data.readers.manifest import FILE as MANIFEST
 from unveil.data.text import read_text
 from unveil.errors import DataError, UnveilError
-from unveil.files import write_text
 from unveil.occlusion.settings import OcclusionSettings
 from unveil.records import Dataset, Sample
 
@@ -26,7 +26,13 @@ COMPANIONS = frozenset((".txt", ".csv", ".json", ".list", ".mat", ".yaml", ".yml
 
 
 def claim(
-    dataset: Dataset, source: Path, out: Path, settings: OcclusionSettings, parser: str, donors: Sequence[Sample] = ()
+    dataset: Dataset,
+    source: Path,
+    *,
+    out: Path,
+    settings: OcclusionSettings,
+    parser: str,
+    donors: Sequence[Sample] = (),
 ) -> None:
     """Begin or continue a build in a folder; ``donors`` are those of another place than the dataset.
 
@@ -116,7 +122,7 @@ def write_table(path: Path, rows: Sequence[Row]) -> None:
     write_text(path, text.getvalue())
 
 
-def copy_companions(dataset: Dataset, source: Path, out: Path) -> None:
+def copy_companions(dataset: Dataset, source: Path, *, out: Path) -> None:
     """Copy lists, tables and protocols (MSMT17, CCVID, manifests), without which the copy could not be read.
 
     A manifest then names the crops and the parsing maps that the copy has.

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
+from unveil.atomic_io import write_bytes
 from unveil.data.images import read_labels, read_sample
 from unveil.errors import DataError
-from unveil.files import write_bytes
 from unveil.label_sets import PASCAL7, check_labels, get_scheme
 from unveil.occlusion.blocks import hide_block
 from unveil.occlusion.compose import (
@@ -60,6 +60,7 @@ class Occluder:
         self,
         dataset: Dataset,
         source: Path,
+        *,
         out: Path,
         settings: OcclusionSettings,
         parser: str,
@@ -82,7 +83,7 @@ class Occluder:
         image = read_sample(sample)
         size = (image.shape[0], image.shape[1])
         labels = self._labels(sample, image)
-        occlusion = self._occlude(sample, size, labels)
+        occlusion = self._occlude(sample, size, labels=labels)
         target = _inside(self.out, sample.key)
         if occlusion.empty:
             write_bytes(target, sample.path.read_bytes() if sample.path else sample.data or b"")
@@ -103,22 +104,22 @@ class Occluder:
         }
         return {name: str(value) for name, value in values.items()}
 
-    def _occlude(self, sample: Sample, size: tuple[int, int], labels: Labels | None) -> Occlusion:
+    def _occlude(self, sample: Sample, size: tuple[int, int], *, labels: Labels | None) -> Occlusion:
         rng = keyed_rng(self.settings.seed, sample.key)
         style, ratio = self.settings.style, self.settings.ratio
         if style == "parts":
             if labels is None:
                 return nothing(size, NO_PARSING)
             if ratio is None:
-                return hide_part(labels, self.settings.parts, rng)
-            return hide_parts_to(labels, ratio, self.settings.parts, rng)
+                return hide_part(labels, self.settings.parts, rng=rng)
+            return hide_parts_to(labels, ratio, settings=self.settings.parts, rng=rng)
         wanted = DEFAULT_RATIO if ratio is None else ratio
         weight = person_weight(size, labels)
         if style == "blocks":
-            return hide_block(weight, wanted, rng)
-        return self._paste(sample, weight, wanted, rng)
+            return hide_block(weight, wanted, rng=rng)
+        return self._paste(sample, weight, wanted=wanted, rng=rng)
 
-    def _paste(self, sample: Sample, weight: Mask, wanted: float, rng: np.random.Generator) -> Occlusion:
+    def _paste(self, sample: Sample, weight: Mask, *, wanted: float, rng: np.random.Generator) -> Occlusion:
         """Hide behind the first drawn thing or person that can hide so much, or the one that comes nearest."""
         style, best, off = self.settings.style, nothing(weight.shape, "nobody else"), np.inf
         for _ in range(TRIES):
@@ -128,7 +129,7 @@ class Occluder:
                 cutout = self.things[int(rng.integers(len(self.things)))]
             if cutout is None:
                 break
-            occlusion = hide_behind(cutout, weight, wanted, HEIGHTS[style], rng)
+            occlusion = hide_behind(cutout, weight, ratio=wanted, height=HEIGHTS[style], rng=rng)
             missed = abs(hidden_fraction(occlusion.mask, weight) - wanted)
             if missed < off:
                 best, off = occlusion, missed
@@ -143,7 +144,7 @@ class Occluder:
                 continue
             image = read_sample(donor)
             labels = self._labels(donor, image)
-            cutout = cut_person(image, labels, donor.key) if labels is not None else None
+            cutout = cut_person(image, labels, name=donor.key) if labels is not None else None
             if cutout is not None:
                 return cutout
         return None
@@ -161,7 +162,7 @@ class Occluder:
             components = self.translate(labels)
         except DataError as e:
             raise DataError(f"{sample.parsing}: {e}") from None
-        check_labels(components, PASCAL7, sample.parsing)
+        check_labels(components, PASCAL7, path=sample.parsing)
         return components
 
     def _write_parsing(self, sample: Sample, occlusion: Occlusion) -> None:
@@ -184,8 +185,8 @@ def to_components(dataset: Dataset) -> Translate:
     scheme = get_scheme(name)
 
     def translate(labels: Labels) -> Labels:
-        check_labels(labels, scheme, dataset.name)
-        return map_labels(labels, scheme.name, PASCAL7.name)
+        check_labels(labels, scheme, path=dataset.name)
+        return map_labels(labels, scheme.name, target=PASCAL7.name)
 
     return translate
 

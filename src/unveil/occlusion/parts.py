@@ -52,7 +52,7 @@ def pool(mask: Mask, kernel: int) -> Mask:
     return cells.mean(axis=(1, 3), dtype=np.float32)
 
 
-def upsample(cells: Mask, size: tuple[int, int], how: Literal["nearest", "bilinear"] = "nearest") -> Mask:
+def upsample(cells: Mask, size: tuple[int, int], *, how: Literal["nearest", "bilinear"] = "nearest") -> Mask:
     """Return cells enlarged to (H, W); nearest takes cell ``floor(y * h' / H)``."""
     if how == "bilinear":
         return np.asarray(cv2.resize(cells, size[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
@@ -60,7 +60,7 @@ def upsample(cells: Mask, size: tuple[int, int], how: Literal["nearest", "biline
     return cells[np.ix_(rows, columns)]
 
 
-def hide_part(labels: Labels, settings: PartsSettings, rng: np.random.Generator) -> Occlusion:
+def hide_part(labels: Labels, settings: PartsSettings, *, rng: np.random.Generator) -> Occlusion:
     """Hide one component, drawn before it is known whether the image shows it (unless ``present_only``).
 
     Args:
@@ -73,11 +73,11 @@ def hide_part(labels: Labels, settings: PartsSettings, rng: np.random.Generator)
         return nothing(labels.shape, "no component")
     component = names[int(rng.integers(len(names)))]
     kernel = settings.side(labels.shape[0])
-    on = _cells_of(labels, component, kernel, settings.threshold)
-    return Occlusion(upsample(on, labels.shape, settings.upsample), component, None, kernel, int(on.sum()))
+    on = _cells_of(labels, component, kernel=kernel, threshold=settings.threshold)
+    return Occlusion(upsample(on, labels.shape, how=settings.upsample), component, None, kernel, int(on.sum()))
 
 
-def hide_parts_to(labels: Labels, ratio: float, settings: PartsSettings, rng: np.random.Generator) -> Occlusion:
+def hide_parts_to(labels: Labels, ratio: float, *, settings: PartsSettings, rng: np.random.Generator) -> Occlusion:
     """Hide blocks over one component after another until about ``ratio`` of the person is covered.
 
     Args:
@@ -95,7 +95,7 @@ def hide_parts_to(labels: Labels, ratio: float, settings: PartsSettings, rng: np
     names: list[str] = []
     for index in rng.permutation(len(settings.components)):
         component = settings.components[index]
-        cells = np.argwhere(_cells_of(labels, component, kernel, settings.threshold) > on)
+        cells = np.argwhere(_cells_of(labels, component, kernel=kernel, threshold=settings.threshold) > on)
         if rng.random() < 0.5:
             cells = cells[::-1]
         before = len(names)
@@ -108,10 +108,10 @@ def hide_parts_to(labels: Labels, ratio: float, settings: PartsSettings, rng: np
             names = [*names[:before], component]
     if not names:
         return nothing(labels.shape, "ratio below half a cell")
-    return Occlusion(upsample(on, labels.shape, settings.upsample), "+".join(names), None, kernel, int(on.sum()))
+    return Occlusion(upsample(on, labels.shape, how=settings.upsample), "+".join(names), None, kernel, int(on.sum()))
 
 
-def _cells_of(labels: Labels, component: str, kernel: int, threshold: float) -> Mask:
+def _cells_of(labels: Labels, component: str, *, kernel: int, threshold: float) -> Mask:
     mask = (labels == PASCAL7.index(component)).astype(np.float32)
     return (pool(mask, kernel) > threshold).astype(np.float32)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image as PillowImage
 
+from unveil.data.images import read_cutout
 from unveil.data.listing import list_images
-from unveil.errors import DataError, ImageError
+from unveil.errors import DataError
 from unveil.occlusion.compose import Image, Labels, Mask, Occlusion, nothing
 
 MIN_PIXELS = 16
@@ -25,9 +25,9 @@ class Cutout:
     alpha: Mask
 
 
-def cut_person(image: Image, labels: Labels, name: str) -> Cutout | None:
+def cut_person(image: Image, labels: Labels, *, name: str) -> Cutout | None:
     """Return the person of a crop, cut out by its parsing map; ``None`` when the map shows almost nobody."""
-    return _crop(image, (labels > 0).astype(np.float32), name)
+    return _crop(image, (labels > 0).astype(np.float32), name=name)
 
 
 def read_cutouts(folder: Path) -> list[Cutout]:
@@ -38,15 +38,9 @@ def read_cutouts(folder: Path) -> list[Cutout]:
     """
     found = []
     for path in list_images(folder, recursive=True):
-        try:
-            with PillowImage.open(path) as image:
-                if "A" not in image.getbands() and "transparency" not in image.info:
-                    raise DataError(f"{path}: a cut-out needs transparency (an RGBA picture), found {image.mode}")
-                pixels = np.asarray(image.convert("RGBA"), np.uint8)
-        except OSError as e:
-            raise ImageError(f"{path}: cannot read the cut-out: {e}") from None
+        pixels = read_cutout(path)
         cutout = _crop(
-            pixels[..., :3], np.asarray(pixels[..., 3] / 255, np.float32), path.relative_to(folder).as_posix()
+            pixels[..., :3], np.asarray(pixels[..., 3] / 255, np.float32), name=path.relative_to(folder).as_posix()
         )
         if cutout is not None:
             found.append(cutout)
@@ -56,7 +50,7 @@ def read_cutouts(folder: Path) -> list[Cutout]:
 
 
 def hide_behind(
-    cutout: Cutout, weight: Mask, ratio: float, height: tuple[float, float], rng: np.random.Generator
+    cutout: Cutout, weight: Mask, *, ratio: float, height: tuple[float, float], rng: np.random.Generator
 ) -> Occlusion:
     """Slide a cut-out in from a drawn side until it hides about ``ratio`` of the weight.
 
@@ -70,7 +64,7 @@ def hide_behind(
     rows, columns = weight.shape
     tall = max(1, round(rows * rng.uniform(*height)))
     wide = max(1, round(tall * cutout.alpha.shape[1] / cutout.alpha.shape[0]))
-    rgb, alpha = _resize(cutout, tall, wide)
+    rgb, alpha = _resize(cutout, tall, wide=wide)
     if rng.random() < 0.5:
         rgb, alpha = rgb[:, ::-1], alpha[:, ::-1]
     shifts = list(range(-wide, columns + 1))
@@ -89,7 +83,7 @@ def hide_behind(
     return Occlusion(mask, cutout.name, layer) if mask.any() else nothing(weight.shape, "ratio 0")
 
 
-def _crop(rgb: Image, alpha: Mask, name: str) -> Cutout | None:
+def _crop(rgb: Image, alpha: Mask, *, name: str) -> Cutout | None:
     rows, columns = np.nonzero(alpha.any(axis=1))[0], np.nonzero(alpha.any(axis=0))[0]
     if np.count_nonzero(alpha) < MIN_PIXELS:
         return None
@@ -97,7 +91,7 @@ def _crop(rgb: Image, alpha: Mask, name: str) -> Cutout | None:
     return Cutout(name, rgb[box], alpha[box])
 
 
-def _resize(cutout: Cutout, tall: int, wide: int) -> tuple[Image, Mask]:
+def _resize(cutout: Cutout, tall: int, *, wide: int) -> tuple[Image, Mask]:
     shrinks = tall < cutout.alpha.shape[0]
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     alpha = np.asarray(cv2.resize(cutout.alpha, (wide, tall), interpolation=how), np.float32)

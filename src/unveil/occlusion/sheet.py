@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as PillowImage
 
+from unveil.atomic_io import write_bytes
 from unveil.data.images import read_image, read_sample, resize
 from unveil.errors import UnveilError
-from unveil.files import write_bytes
 from unveil.occlusion.compose import Image
 from unveil.records import Dataset
 
@@ -46,7 +46,7 @@ def save_grid(rows: Sequence[Sequence[Image]], path: Path) -> None:
     write_bytes(path, buffer.getvalue())
 
 
-def save_copy_sheet(dataset: Dataset, out: Path, path: Path, rows: int = 3, columns: int = 12) -> None:
+def save_copy_sheet(dataset: Dataset, out: Path, *, path: Path, rows: int = 3, columns: int = 12) -> None:
     """Write crops of a dataset, evenly spread over it, each row above the same crops as its copy shows them.
 
     Args:

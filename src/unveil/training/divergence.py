@@ -20,7 +20,7 @@ CROPS = 8
 ADVICE = "lower optim.lr, set optim.clip_norm or train.precision=fp32; the last checkpoint is intact"
 
 
-def check_finite(values: Mapping[str, float], terms: Mapping[str, Tensor], epoch: int, iteration: int) -> None:
+def check_finite(values: Mapping[str, float], terms: Mapping[str, Tensor], *, epoch: int, iteration: int) -> None:
     """Refuse a loss or a gradient that is not finite.
 
     Args:
@@ -41,7 +41,7 @@ def check_finite(values: Mapping[str, float], terms: Mapping[str, Tensor], epoch
 
 
 def check_embedding(
-    method: Method, data: TrainingSet, size: InputSettings, epochs: int, device: torch.device | str
+    method: Method, data: TrainingSet, *, size: InputSettings, epochs: int, device: torch.device | str
 ) -> None:
     """Embed a few training crops, so that a model that answers with NaN is never kept.
 

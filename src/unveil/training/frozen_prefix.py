@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.errors import MissingExtraError, RecipeError
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 
 
 def compile_frozen(backbone: Backbone) -> Callable[[Tensor], Tensor]:

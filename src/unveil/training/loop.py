@@ -16,16 +16,16 @@ import numpy as np
 import torch
 from torch.optim import Optimizer
 
+from unveil.atomic_io import write_text
 from unveil.data.augment.pipeline import augment, shrink
 from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
 from unveil.errors import CheckpointError, InterruptedRunError, RecipeError
-from unveil.files import write_text
 from unveil.methods import method_settings
 from unveil.methods.method import LabelSpace, Method, Step
 from unveil.models.card import Card, Source, Start
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model, save_model
-from unveil.models.device import pick_device, use_bf16
+from unveil.models.device import peak_memory, pick_device, use_bf16
 from unveil.models.evaluate import evaluate_model, test_set
 from unveil.models.parsing_maps import open_training_set, training_set_for
 from unveil.progress import track
@@ -73,7 +73,7 @@ class Run:
 
 
 def train(
-    recipe: Recipe, out: Path, resume: bool = False, cache: Path | None = None, minutes: float | None = None
+    recipe: Recipe, out: Path, *, resume: bool = False, cache: Path | None = None, minutes: float | None = None
 ) -> TrainedModel:
     """Train a recipe and return the model after the last epoch, with its figures on its card.
 
@@ -95,10 +95,17 @@ def train(
     if not recipe.data.train:
         raise RecipeError("data.train is empty: name at least one dataset, for example data.train=viper:/data/viper")
     method_settings(recipe.method.name, recipe.method.settings)
-    refuse_overwriting(out, resume)
-    run = _prepare(recipe, out, cache, resume=resume)
+    refuse_overwriting(out, resume=resume)
+    run = _prepare(recipe, out, cache=cache, resume=resume)
     if resume:
-        run.state, changed = load_state(out, run.method, run.optimisers, run.generator, run.identity, run.average)
+        run.state, changed = load_state(
+            out,
+            run.method,
+            optimisers=run.optimisers,
+            generator=run.generator,
+            identity=run.identity,
+            average=run.average,
+        )
         _go_on(run, changed)
     if recipe.train.frozen_engine == "openvino":
         # After the state: a resumed run is built with random weights.
@@ -118,7 +125,7 @@ def train(
             if run.state.epoch and not run.state.batch and not _is_kept(run):
                 _evaluate_and_keep(run, metrics)
             for epoch in range(run.state.epoch, recipe.train.epochs):
-                _train_epoch(run, epoch, metrics, stopping)
+                _train_epoch(run, epoch, metrics=metrics, stopping=stopping)
                 run.state.epoch, run.state.batch = epoch + 1, 0
                 _evaluate_and_keep(run, metrics)
     finally:
@@ -134,7 +141,7 @@ def _go_on(run: Run, changed: tuple[str, ...]) -> None:
         run.state.best = -1.0  # figures on another test are not compared
 
 
-def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> Run:
+def _prepare(recipe: Recipe, out: Path, *, cache: Path | None, resume: bool) -> Run:
     device = pick_device(recipe.train.device)
     for source in recipe.data.test:
         test_set(source, recipe.data.protocols)
@@ -144,8 +151,10 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> 
     method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits), weights=start.weights)
     method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     _check_requirements(method, data)
-    epoch_batches(data, recipe.sampler, recipe.train.seed, 0, recipe.data.max_per_person)  # refuses too few people
-    data = training_set_for(data, method.requirements, recipe.input)
+    epoch_batches(
+        data, recipe.sampler, seed=recipe.train.seed, epoch=0, max_per_person=recipe.data.max_per_person
+    )  # refuses too few people
+    data = training_set_for(data, method.requirements, size=recipe.input)
     log.info(
         "%s on %d crops of %d people, %d parameters, %s",
         recipe.method.name,
@@ -169,9 +178,11 @@ def _prepare(recipe: Recipe, out: Path, cache: Path | None, *, resume: bool) -> 
     )
 
 
-def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[], bool]) -> None:
+def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog, stopping: Callable[[], bool]) -> None:
     recipe, state = run.recipe, run.state
-    batches = epoch_batches(run.data, recipe.sampler, recipe.train.seed, epoch, recipe.data.max_per_person)
+    batches = epoch_batches(
+        run.data, recipe.sampler, seed=recipe.train.seed, epoch=epoch, max_per_person=recipe.data.max_per_person
+    )
     todo = batches[state.batch :]
     sums = state.sums
     started = time.monotonic()
@@ -183,8 +194,10 @@ def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[
                 f"stopped in epoch {epoch + 1}; the state is saved: the same command goes on (train: with --resume)"
             )
         position = epoch + state.batch / len(batches)
-        rate = learning_rate(recipe.optim.lr, recipe.schedule, position, state.iteration, recipe.train.epochs)
-        for name, value in _iteration(run, indices, epoch, rate).items():
+        rate = learning_rate(
+            recipe.optim.lr, recipe.schedule, epoch=position, iteration=state.iteration, epochs=recipe.train.epochs
+        )
+        for name, value in _iteration(run, indices, epoch=epoch, rate=rate).items():
             sums[name] = sums.get(name, 0.0) + value
         state.iteration += 1
         state.batch += 1
@@ -195,12 +208,13 @@ def _train_epoch(run: Run, epoch: int, metrics: MetricsLog, stopping: Callable[[
         speed = sum(map(len, todo)) / len(todo) / seconds
         left = (recipe.train.epochs - epoch - 1) * len(batches) * seconds
         text = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
-        text += f"  lr {rate:.2g}  {speed:.0f} images/s" + (f"  {left / 60:.0f} min left" if left > 30 else "")
+        rest = (f"lr {rate:.2g}", f"{speed:.0f} images/s", peak_memory(run.device))
+        text = "  ".join((text, *filter(None, rest), *([f"{left / 60:.0f} min left"] if left > 30 else [])))
         log.info("epoch %d/%d  %s", epoch + 1, recipe.train.epochs, text)
         metrics.write(state.iteration - 1, epoch=epoch, lr=rate, images_per_second=speed, **means)
 
 
-def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[str, float]:
+def _iteration(run: Run, indices: np.ndarray, *, epoch: int, rate: float) -> dict[str, float]:
     recipe, method, iteration = run.recipe, run.method, run.state.iteration
     for group in run.optimiser.param_groups:
         group["lr"] = rate
@@ -210,19 +224,22 @@ def _iteration(run: Run, indices: np.ndarray, epoch: int, rate: float) -> dict[s
     if epoch < recipe.augment.small_epochs:
         batch = shrink(batch, recipe.augment.small_scale)
     batch = method.expand_batch(batch)
-    batch = augment(batch, recipe.augment, recipe.input, run.generator, run.data.parsing_scheme)
+    batch = augment(batch, recipe.augment, size=recipe.input, generator=run.generator, scheme=run.data.parsing_scheme)
     batch = batch.replace(images=batch.images.contiguous(memory_format=torch.channels_last))
     bf16 = use_bf16(recipe.train.precision, run.device)
     with torch.autocast(run.device.type, torch.bfloat16, enabled=bf16):
         terms = method(batch, Step(epoch, iteration, auxiliary_update(run.auxiliary)))
-    loss = torch.stack([term.float() for term in terms.values()]).sum()
-    values = {"loss": loss.item(), **{name: term.item() for name, term in terms.items()}}
-    check_finite(values, terms, epoch, iteration)
+    parts = torch.stack([term.float() for term in terms.values()])
+    loss = parts.sum()
     run.optimiser.zero_grad(set_to_none=True)
     loss.backward()
     trained = [p for group in run.optimiser.param_groups for p in group["params"] if p.grad is not None]
     norm = torch.nn.utils.get_total_norm([p.grad for p in trained])
-    check_finite({"gradient": norm.item()}, terms, epoch, iteration)
+    # Read together, once a step: each reading waits for the device.
+    *read, gradient = torch.cat([loss.detach()[None], parts.detach(), norm.detach()[None]]).tolist()
+    values = dict(zip(("loss", *terms), read, strict=True))
+    check_finite(values, terms, epoch=epoch, iteration=iteration)
+    check_finite({"gradient": gradient}, terms, epoch=epoch, iteration=iteration)
     if recipe.optim.clip_norm is not None:
         torch.nn.utils.clip_grads_with_norm_(trained, recipe.optim.clip_norm, norm)
     run.optimiser.step()
@@ -243,19 +260,21 @@ def _evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
     _save_state(run)
     with run.average.applied(run.method) if run.average else nullcontext():
         card = _card(run)
-        check_embedding(run.method, run.data, recipe.input, state.epoch, run.device)
+        check_embedding(run.method, run.data, size=recipe.input, epochs=state.epoch, device=run.device)
         # Before the evaluation, so that nothing that goes wrong in it can lose the training.
-        save_model(run.out / NAME, run.method, card)
+        save_model(run.out / NAME, run.method, card=card)
         if due:
-            _measure(run, card, metrics)
+            _measure(run, card, metrics=metrics)
     if due:
         _save_state(run)
 
 
-def _measure(run: Run, card: Card, metrics: MetricsLog) -> None:
+def _measure(run: Run, card: Card, *, metrics: MetricsLog) -> None:
     """Evaluate what the method now holds, and keep it with its figures."""
     recipe, state = run.recipe, run.state
-    results = evaluate_model(TrainedModel(run.method, recipe, card), recipe.data.test, recipe.data.protocols, run.cache)
+    results = evaluate_model(
+        TrainedModel(run.method, recipe, card), recipe.data.test, protocols=recipe.data.protocols, cache=run.cache
+    )
     for result in results:
         log.info("%s", result)
         where = f"{result.dataset}/{result.protocol}"
@@ -263,12 +282,20 @@ def _measure(run: Run, card: Card, metrics: MetricsLog) -> None:
     card = card.model_copy(update={"figures": tuple(result.to_json() for result in results)})
     if results[0].mean_ap > state.best:
         state.best = results[0].mean_ap
-        save_model(run.out / BEST, run.method, card)
-    save_model(run.out / NAME, run.method, card)
+        save_model(run.out / BEST, run.method, card=card)
+    save_model(run.out / NAME, run.method, card=card)
 
 
 def _save_state(run: Run) -> None:
-    save_state(run.out, run.method, run.optimisers, run.generator, run.state, run.identity, run.average)
+    save_state(
+        run.out,
+        run.method,
+        optimisers=run.optimisers,
+        generator=run.generator,
+        train_state=run.state,
+        identity=run.identity,
+        average=run.average,
+    )
 
 
 def _is_kept(run: Run) -> bool:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from unveil.files import write_text
+from unveil.atomic_io import write_text
 
 NAME = "metrics.jsonl"
 
@@ -37,13 +37,16 @@ class MetricsLog:
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Read the records of a run; a last line that a kill cut short is left out."""
-    records = []
+    """Read the records of a run up to the first line that is none: a kill cuts the last one short."""
+    records: list[dict[str, Any]] = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            records.append(json.loads(line))
-        except json.JSONDecodeError:
+            record = json.loads(line)
+        except (ValueError, RecursionError):
             break
+        if not isinstance(record, dict) or not isinstance(record.get("iteration"), int):
+            break
+        records.append(record)
     return records
 
 

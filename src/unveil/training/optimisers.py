@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from unveil.methods.method import Method
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.recipe import OptimSettings
 
 

@@ -12,7 +12,7 @@ from unveil.recipe import Recipe
 # A longer run, and when it is measured and kept, change nothing of the steps that were taken.
 FREE = ("train.epochs", "train.eval_every", "train.checkpoint_every", "train.eval_batch", "train.device",
         "data.test", "data.protocols", "backbone.licences")  # fmt: skip
-SHOWN = 5
+KEYS_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Identity:
         return {"recipe": dict(self.recipe), "content": self.content}
 
 
-def check_same_run(saved: Mapping[str, Any], wanted: Identity, epochs_done: int, where: str) -> tuple[str, ...]:
+def check_same_run(saved: Mapping[str, Any], wanted: Identity, *, epochs_done: int, where: str) -> tuple[str, ...]:
     """Return the keys that differ and may.
 
     Args:
@@ -48,8 +48,8 @@ def check_same_run(saved: Mapping[str, Any], wanted: Identity, epochs_done: int,
     differ = [key for key in sorted({*before, *after}) if before.get(key) != after.get(key)]
     wrong = [key for key in differ if not key.startswith(FREE)]
     if wrong:
-        shown = "; ".join(f"{key} was {before.get(key)!r} and is {after.get(key)!r}" for key in wrong[:SHOWN])
-        more = f"; and {len(wrong) - SHOWN} more keys" if len(wrong) > SHOWN else ""
+        shown = "; ".join(f"{key} was {before.get(key)!r} and is {after.get(key)!r}" for key in wrong[:KEYS_SHOWN])
+        more = f"; and {len(wrong) - KEYS_SHOWN} more keys" if len(wrong) > KEYS_SHOWN else ""
         raise CheckpointError(
             f"{where} belongs to another recipe: {shown}{more}. Give the same values, or another --out; "
             "train.epochs may be larger; backbone.init=RUN starts a new run from the backbone alone"

@@ -7,7 +7,7 @@ import math
 from unveil.recipe import ScheduleSettings
 
 
-def learning_rate(lr: float, settings: ScheduleSettings, epoch: float, iteration: int, epochs: int) -> float:
+def learning_rate(lr: float, settings: ScheduleSettings, *, epoch: float, iteration: int, epochs: int) -> float:
     """Return the learning rate of one iteration.
 
     Steps fall at whole epochs, warm-up and cosine move with every iteration. The warm-up multiplies the schedule, so

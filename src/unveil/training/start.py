@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from unveil.atomic_io import write_text
 from unveil.errors import CheckpointError, RecipeError
-from unveil.files import write_text
 from unveil.methods import method_class
 from unveil.models.card import Start
 from unveil.models.starts import RANDOM, FoundStart, find_start

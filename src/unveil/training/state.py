@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import Any
 import torch
 from torch.optim import Optimizer
 
+from unveil.atomic_io import atomic_path
 from unveil.errors import CheckpointError, UnveilError
-from unveil.files import atomic_path
 from unveil.methods.method import Method
 from unveil.models.checkpoint import NAME as MODEL
 from unveil.models.checkpoint import load_weights_exactly
@@ -36,6 +37,7 @@ class TrainState:
 def save_state(
     folder: Path,
     method: Method,
+    *,
     optimisers: list[Optimizer],
     generator: torch.Generator,
     train_state: TrainState,
@@ -73,6 +75,7 @@ def write_state(path: Path, state: Mapping[str, Any]) -> None:
 def load_state(
     folder: Path,
     method: Method,
+    *,
     optimisers: list[Optimizer],
     generator: torch.Generator,
     identity: Identity,
@@ -87,6 +90,7 @@ def load_state(
     if not path.is_file():
         raise CheckpointError(f"nothing to resume at {path}: start the run without --resume")
     try:
+        _check_sums(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         train_state, saved = TrainState(**state["progress"]), state["identity"]
         missing = {"device", "method", "optimisers", "generator", "torch", "cuda", "average"} - set(state)
@@ -96,24 +100,35 @@ def load_state(
         raise CheckpointError(f"{path} is damaged (no {min(missing)} in it): delete it or choose another --out")
     if not isinstance(saved, dict):
         raise CheckpointError(f"{path} was written by an older unveil and does not say for which recipe: start afresh")
-    changed = check_same_run(saved, identity, train_state.epoch, str(path))
+    changed = check_same_run(saved, identity, epochs_done=train_state.epoch, where=str(path))
     if state["device"] != _device(generator):
         raise CheckpointError(
             f"{path} was written on {state['device']}; it goes on to the bit only there: train.device"
         )
-    load_weights_exactly(method, state["method"], str(path))
-    for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
-        optimiser.load_state_dict(saved)
-    if average:
-        average.state = state["average"]
-    generator.set_state(state["generator"])
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        torch.cuda.set_rng_state_all(state["cuda"])
+    load_weights_exactly(method, state["method"], source=str(path))
+    try:
+        for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        if average:
+            average.state = state["average"]
+        generator.set_state(state["generator"])
+        torch.set_rng_state(state["torch"])
+        if state["cuda"] and torch.cuda.is_available():
+            torch.cuda.set_rng_state_all(state["cuda"])
+    except Exception as e:  # each of them takes what it is given apart in its own way
+        raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it or choose another --out") from None
     return train_state, changed
 
 
-def refuse_overwriting(folder: Path, resume: bool) -> None:
+def _check_sums(path: Path) -> None:
+    """Hold every part of a state against its CRC: PyTorch reads a file of which single bytes changed."""
+    with zipfile.ZipFile(path) as parts:
+        wrong = parts.testzip()
+    if wrong is not None:
+        raise ValueError(wrong)
+
+
+def refuse_overwriting(folder: Path, *, resume: bool) -> None:
     """Refuse to write a new run over an old one.
 
     Raises:

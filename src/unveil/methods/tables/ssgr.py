@@ -42,8 +42,10 @@ ABLATIONS = {
         _steps(),
     ),
     # Plotted without numbers; the values are a free choice around the paper's best, 0.3 and 0.9.
-    "alpha": sweep("Fig. 5: alpha", _LEGEND, ("R-1", "mAP"), "alpha", (0.05, 0.1, 0.2, 0.3, 0.5, 1.0)),
-    "beta": sweep("Fig. 5: beta", _LEGEND, ("R-1", "mAP"), "beta", _BETAS, betas=_BETAS),
+    "alpha": sweep(
+        "Fig. 5: alpha", _LEGEND, columns=("R-1", "mAP"), setting="alpha", values=(0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+    ),
+    "beta": sweep("Fig. 5: beta", _LEGEND, columns=("R-1", "mAP"), setting="beta", values=_BETAS, betas=_BETAS),
     # Not a table of the paper: eq. 5 sums the heads' cross-entropies, the classifier's own paper their logits.
     "heads": Table(
         "Eq. 5: two heads",

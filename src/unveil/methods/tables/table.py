@@ -59,7 +59,7 @@ class Table:
 
 
 def sweep(
-    title: str, dataset: str, columns: tuple[str, ...], setting: str, values: Iterable[Any], **fixed: Any
+    title: str, dataset: str, *, columns: tuple[str, ...], setting: str, values: Iterable[Any], **fixed: Any
 ) -> Table:
     """Return a table with one row for each value of a setting, for curves whose figures the paper does not print."""
     rows = tuple(Row(f"{setting}={value}", {**fixed, setting: value}) for value in values)
