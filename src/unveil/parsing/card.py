@@ -36,14 +36,13 @@ class Visibility(BaseModel):
 
 
 class PersonCheck(BaseModel):
-    """A logistic rule that tells crops of people from noise and textures; see `unveil.parsing.person_check`.
+    """An output ``(N, 1)`` that tells crops of people from noise and textures; see `unveil.parsing.person_check`.
 
-    A crop shows a person when ``bias + sum(weights[name] * feature[name])`` is at least ``threshold``.
+    A crop shows a person when its number is at least ``threshold``.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    weights: Mapping[str, float]
-    bias: float
+    output: str
     threshold: float
 
 
@@ -58,7 +57,7 @@ class ParserCard(ModelCard):
         tables: label of each class in several label sets, for a model that tells more than any one of them.
         foreground: output that tells the person from the background.
         visibility: output that tells how much of each part shows.
-        person_check: rule that tells whether a person is on a crop, fitted for this model.
+        person_check: output that tells whether a person is on a crop.
     """
 
     scheme: str

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from PIL import Image
-
-from unveil.data.images import read_labels
-from unveil.errors import DataError, ImageError
+from unveil.data.images import image_size, read_labels
+from unveil.errors import DataError
 from unveil.label_sets import SCHEMES, Scheme, check_labels
 from unveil.progress import track
 from unveil.records import Dataset, Sample
@@ -37,14 +35,10 @@ def check_map(sample: Sample, scheme: Scheme | None) -> None:
         return
     labels = read_labels(sample.parsing)
     if scheme is not None:
-        check_labels(labels, scheme, sample.parsing)
+        check_labels(labels, scheme, path=sample.parsing)
     if sample.path is None:
         return
-    try:
-        with Image.open(sample.path) as image:
-            width, height = image.size
-    except OSError as e:
-        raise ImageError(f"{sample.path}: cannot read the image: {e}") from None
+    width, height = image_size(sample.path)
     if labels.shape != (height, width):
         raise DataError(
             f"{sample.parsing}: the map is {labels.shape[1]}x{labels.shape[0]} but its image {sample.path} is "

@@ -24,4 +24,4 @@ def default_parser(threads: int = 0, scheme: str | None = None) -> OnnxParser:
         MissingExtraError: ONNX Runtime is not installed.
         DataError: unknown label set.
     """
-    return OnnxParser(DEFAULT_CARD, threads, scheme)
+    return OnnxParser(DEFAULT_CARD, threads, scheme=scheme)

@@ -30,7 +30,7 @@ class Odds:
     jpeg: float = 0.4
 
 
-def degrade(image: Image, odds: Odds, rng: Random) -> Image:
+def degrade(image: Image, odds: Odds, *, rng: Random) -> Image:
     """Change colours and add a sensor's faults: blur, low resolution, noise, JPEG."""
     if rng.random() < odds.colour:
         image = _recolour(image, rng)
@@ -42,10 +42,10 @@ def degrade(image: Image, odds: Odds, rng: Random) -> Image:
         height, width = image.shape[:2]
         scale = float(np.exp(rng.uniform(np.log(0.18), np.log(0.8))))
         small = (max(6, round(width * scale)), max(12, round(height * scale)))
-        image = _noise(np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8), odds, rng)
+        image = _noise(np.asarray(cv2.resize(image, small, interpolation=cv2.INTER_AREA), np.uint8), odds, rng=rng)
         how = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)[int(rng.choice(3, p=(0.6, 0.3, 0.1)))]
         return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)
-    return _noise(image, odds, rng)
+    return _noise(image, odds, rng=rng)
 
 
 def _recolour(image: Image, rng: Random) -> Image:
@@ -76,7 +76,7 @@ def _blur(image: Image, rng: Random) -> Image:
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
 
 
-def _noise(image: Image, odds: Odds, rng: Random) -> Image:
+def _noise(image: Image, odds: Odds, *, rng: Random) -> Image:
     if rng.random() < odds.noise:
         grains = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(1, 18))
         image = np.clip(np.rint(image + grains), 0, 255).astype(np.uint8)

@@ -76,15 +76,15 @@ class Disturber:
         """Return a disturbed crop of the size, drawn with ``rng``; ``lender`` is another crop."""
         odds = self.odds
         if rng.random() < odds.backdrop:
-            crop = _swap_backdrop(crop, lender, self.codes, rng)
+            crop = _swap_backdrop(crop, lender, codes=self.codes, rng=rng)
         crop = self._framed(crop, rng)
         if rng.random() < odds.person:
-            crop = _paste_person(crop, lender, self.codes, rng)
+            crop = _paste_person(crop, lender, codes=self.codes, rng=rng)
         if rng.random() < odds.thing:
-            crop = _paste_thing(crop, lender, self.codes, rng)
+            crop = _paste_thing(crop, lender, codes=self.codes, rng=rng)
         if rng.random() < odds.mirror:
-            crop = mirror(crop, self.codes, self.mirrored_parts)
-        return Crop(degrade(crop.image, odds, rng), crop.labels, crop.shares)
+            crop = mirror(crop, self.codes, parts=self.mirrored_parts)
+        return Crop(degrade(crop.image, odds, rng=rng), crop.labels, crop.shares)
 
     def _framed(self, crop: Crop, rng: Random) -> Crop:
         """Cut a random window, turn it a little, and bring it to the size."""
@@ -100,10 +100,10 @@ class Disturber:
         matrix = zoom[:, None] * turn
         middle = np.array([(left + width - right) / 2, (top + height - bottom) / 2]) - 0.5
         shift = np.array([self.size[1], self.size[0]]) / 2 - 0.5 - matrix @ middle
-        return move(crop, np.column_stack([matrix, shift]), self.size, self.codes)
+        return move(crop, np.column_stack([matrix, shift]), size=self.size, codes=self.codes)
 
 
-def move(crop: Crop, matrix: Points, size: tuple[int, int], codes: Codes) -> Crop:
+def move(crop: Crop, matrix: Points, *, size: tuple[int, int], codes: Codes) -> Crop:
     """Move a crop by an affine ``(2, 3)`` matrix (x, y in pixels) into a frame; what leaves it is no longer visible."""
     frame = size[::-1]
     image = cv2.warpAffine(crop.image, matrix, frame, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -114,11 +114,13 @@ def move(crop: Crop, matrix: Points, size: tuple[int, int], codes: Codes) -> Cro
     inside = np.all((moved > -0.5) & (moved < np.array(frame)[:, None] - 0.5), axis=0)
     numbers = part[y, x]
     return Crop(
-        np.asarray(image, np.uint8), np.asarray(labels, np.uint8), _kept(crop.shares, numbers, inside, codes.parts)
+        np.asarray(image, np.uint8),
+        np.asarray(labels, np.uint8),
+        _kept(crop.shares, numbers, kept=inside, parts=codes.parts),
     )
 
 
-def cover(crop: Crop, image: Image, where: NDArray[np.bool_], label: int | None, codes: Codes) -> Crop:
+def cover(crop: Crop, image: Image, *, where: NDArray[np.bool_], label: int | None, codes: Codes) -> Crop:
     """Put ``image`` before a crop where ``where`` is true, and take what it hides out of the shares.
 
     Args:
@@ -135,25 +137,25 @@ def cover(crop: Crop, image: Image, where: NDArray[np.bool_], label: int | None,
     else:
         new = np.full_like(crop.labels, label)
     labels = np.where(where, new, crop.labels).astype(np.uint8)
-    shares = _kept(crop.shares, part[person], ~where[person], codes.parts)
+    shares = _kept(crop.shares, part[person], kept=~where[person], parts=codes.parts)
     return Crop(np.where(where[..., None], image, crop.image), labels, shares)
 
 
-def mirror(crop: Crop, codes: Codes, parts: tuple[int, ...]) -> Crop:
+def mirror(crop: Crop, codes: Codes, *, parts: tuple[int, ...]) -> Crop:
     """Mirror a crop; left and right trade places in labels and shares."""
     labels = codes.mirrored[crop.labels[:, ::-1]]
     shares = crop.shares[[*parts, len(parts)]]
     return Crop(np.ascontiguousarray(crop.image[:, ::-1]), labels, shares)
 
 
-def _kept(shares: Floats, numbers: Points, kept: NDArray[np.bool_], parts: int) -> Floats:
+def _kept(shares: Floats, numbers: Points, *, kept: NDArray[np.bool_], parts: int) -> Floats:
     """Scale shares by what is left of each part's pixels, and of all of them (the last share)."""
     before = np.append(np.bincount(numbers, minlength=parts), len(numbers))
     after = np.append(np.bincount(numbers[kept], minlength=parts), kept.sum())
     return (shares * np.where(before > 0, after / np.maximum(before, 1), 1)).astype(np.float32)
 
 
-def _swap_backdrop(crop: Crop, lender: Crop, codes: Codes, rng: Random) -> Crop:
+def _swap_backdrop(crop: Crop, lender: Crop, *, codes: Codes, rng: Random) -> Crop:
     height, width = crop.labels.shape
     patch = _backdrop(lender, rng)
     other = cv2.resize(patch, (width, height), interpolation=cv2.INTER_LINEAR)
@@ -174,7 +176,7 @@ def _backdrop(lender: Crop, rng: Random) -> Image:
     return rng.integers(0, 256, (int(rng.integers(2, 6)), int(rng.integers(2, 4)), 3), dtype=np.uint8)
 
 
-def _paste_person(crop: Crop, lender: Crop, codes: Codes, rng: Random) -> Crop:
+def _paste_person(crop: Crop, lender: Crop, *, codes: Codes, rng: Random) -> Crop:
     """Put the lender's person beside or partly before this one."""
     height, width = crop.labels.shape
     scale = height / lender.labels.shape[0] * rng.uniform(0.8, 1.3)
@@ -186,10 +188,10 @@ def _paste_person(crop: Crop, lender: Crop, codes: Codes, rng: Random) -> Crop:
         (codes.part[lender.labels] >= 0).astype(np.uint8), matrix, (width, height), flags=cv2.INTER_NEAREST
     )
     image = np.asarray(cv2.warpAffine(lender.image, matrix, (width, height), flags=cv2.INTER_LINEAR), np.uint8)
-    return _if_enough_is_left(crop, cover(crop, image, where > 0, codes.other, codes), codes)
+    return _if_enough_is_left(crop, cover(crop, image, where=where > 0, label=codes.other, codes=codes), codes=codes)
 
 
-def _paste_thing(crop: Crop, lender: Crop, codes: Codes, rng: Random) -> Crop:
+def _paste_thing(crop: Crop, lender: Crop, *, codes: Codes, rng: Random) -> Crop:
     """Put a box, an ellipse, a bar or a polygon before the crop, in a plain colour or with a texture."""
     height, width = crop.labels.shape
     where = np.zeros((height, width), np.uint8)
@@ -213,10 +215,10 @@ def _paste_thing(crop: Crop, lender: Crop, codes: Codes, rng: Random) -> Crop:
     else:
         texture = cv2.resize(_backdrop(lender, rng), (width, height), interpolation=cv2.INTER_LINEAR)
         image = np.roll(np.asarray(texture, np.uint8), int(rng.integers(height)), axis=0)
-    return _if_enough_is_left(crop, cover(crop, image, where > 0, None, codes), codes)
+    return _if_enough_is_left(crop, cover(crop, image, where=where > 0, label=None, codes=codes), codes=codes)
 
 
-def _if_enough_is_left(before: Crop, after: Crop, codes: Codes) -> Crop:
+def _if_enough_is_left(before: Crop, after: Crop, *, codes: Codes) -> Crop:
     """Take a covering back that hides nearly everybody: nothing could be learnt from it."""
     seen = int((codes.part[after.labels] >= 0).sum())
     return after if seen >= 0.25 * max(1, int((codes.part[before.labels] >= 0).sum())) else before

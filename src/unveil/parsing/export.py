@@ -13,8 +13,8 @@ from typing import Any, cast
 import numpy as np
 import torch
 
+from unveil.atomic_io import write_bytes, write_text
 from unveil.errors import MissingExtraError
-from unveil.files import write_bytes, write_text
 from unveil.parsing.network import LabelNet, ParsingNet
 
 MODEL, CARD = "parser.onnx", "parser.json"

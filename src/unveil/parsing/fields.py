@@ -124,7 +124,7 @@ def part_maps(fields: Maps, grouping: str = "six") -> Maps:
     return np.clip(np.stack(parts), 0, 1)
 
 
-def with_background(parts: Maps, threshold: float = 0.5, sharpness: float = 15.0) -> Maps:
+def with_background(parts: Maps, threshold: float = 0.5, *, sharpness: float = 15.0) -> Maps:
     """Return ``(X + 1, h, w)`` maps that sum to 1, background first: softmax of ``sharpness`` x the maps.
 
     The background is 1 where no part reaches ``threshold``, and 0 elsewhere.
@@ -135,7 +135,7 @@ def with_background(parts: Maps, threshold: float = 0.5, sharpness: float = 15.0
     return weights / weights.sum(axis=0)
 
 
-def part_labels(fields: Maps, size: tuple[int, int], grouping: str = "six") -> NDArray[np.uint8]:
+def part_labels(fields: Maps, size: tuple[int, int], *, grouping: str = "six") -> NDArray[np.uint8]:
     """Return labels ``(H, W)``, 0 background and 1..X the parts in order; ``size`` is (H, W) in pixels.
 
     Fields are enlarged to the image by nearest neighbour, as in BPBReID; labels of grouping ``six`` are those of the

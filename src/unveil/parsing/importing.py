@@ -24,7 +24,7 @@ Size = tuple[int, int]
 KINDS = ("schp", "fields", "pixel_sampling")
 
 
-def import_maps(dataset: Dataset, folder: Path, kind: str, root: Path, scheme: str | None = None) -> ParsingShare:
+def import_maps(dataset: Dataset, folder: Path, *, kind: str, root: Path, scheme: str | None = None) -> ParsingShare:
     """Write the maps that another tool made into ``<root>/parsing/<scheme>/<key>.png``.
 
     Args:
@@ -43,7 +43,7 @@ def import_maps(dataset: Dataset, folder: Path, kind: str, root: Path, scheme: s
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected the maps of {dataset.name!r}")
-    target, find, read = _reader(kind, folder, scheme, dataset)
+    target, find, read = _reader(kind, folder, scheme=scheme, dataset=dataset)
     missing = []
     for sample in track(dataset.samples, "importing parsing maps"):
         found = find(sample.key)
@@ -57,7 +57,7 @@ def import_maps(dataset: Dataset, folder: Path, kind: str, root: Path, scheme: s
                 f"{found}: the map is {labels.shape[1]}x{labels.shape[0]} but its image {sample.key} is "
                 f"{image.shape[1]}x{image.shape[0]} (width x height)"
             )
-        write_label_png(parsing_path(root, target.name, sample.key), labels, target)
+        write_label_png(parsing_path(root, target.name, key=sample.key), labels, scheme=target)
     share = ParsingShare(len(dataset.samples), tuple(missing))
     if share.share_missing == 1:
         raise DataError(f"{folder} holds no map of kind {kind!r} for any image, for example {missing[0]}")
@@ -68,22 +68,22 @@ Find = Callable[[str], Path | None]
 Read = Callable[[Path, Size], Labels]
 
 
-def _reader(kind: str, folder: Path, scheme: str | None, dataset: Dataset) -> tuple[Scheme, Find, Read]:
+def _reader(kind: str, folder: Path, *, scheme: str | None, dataset: Dataset) -> tuple[Scheme, Find, Read]:
     if kind == "fields":
         parts, grouping = _of_fields(scheme)
         return (
             parts,
             lambda key: find_fields(folder, key),
-            lambda path, size: part_labels(read_fields(path), size, grouping),
+            lambda path, size: part_labels(read_fields(path), size, grouping=grouping),
         )
     if kind == "pixel_sampling":
-        return PS6, _finder(folder, lambda name: f"{PurePosixPath(name).stem}.npy", dataset), read_probabilities
+        return PS6, _finder(folder, lambda name: f"{PurePosixPath(name).stem}.npy", dataset=dataset), read_probabilities
     if kind != "schp":
         raise DataError(f"unknown kind of maps {kind!r}{nearest(kind, KINDS)}; known: {', '.join(KINDS)}")
     if scheme is None:
         raise DataError("maps of SCHP come in three label sets: say which one (lip20, atr18 or pascal7)")
     known = get_scheme(scheme)
-    return known, _finder(folder, schp_name, dataset), lambda path, size: read_label_png(path, known)
+    return known, _finder(folder, schp_name, dataset=dataset), lambda path, size: read_label_png(path, known)
 
 
 def _of_fields(scheme: str | None) -> tuple[Scheme, str]:
@@ -93,7 +93,7 @@ def _of_fields(scheme: str | None) -> tuple[Scheme, str]:
     return known[scheme or PAB6.name]
 
 
-def _finder(folder: Path, rename: Callable[[str], str], dataset: Dataset) -> Find:
+def _finder(folder: Path, rename: Callable[[str], str], *, dataset: Dataset) -> Find:
     count = Counter(rename(PurePosixPath(s.key).name) for s in dataset.samples)
 
     def find(key: str) -> Path | None:

@@ -97,7 +97,7 @@ CONVERSIONS: dict[tuple[str, str], Conversion] = {
 }
 
 
-def map_labels(labels: Labels, source: str, target: str) -> Labels:
+def map_labels(labels: Labels, source: str, *, target: str) -> Labels:
     """Translate a parsing map ``(H, W)`` from one label set to another.
 
     Raises:
@@ -106,7 +106,7 @@ def map_labels(labels: Labels, source: str, target: str) -> Labels:
     if source == target:
         return labels
     if target == WORN14.name:
-        return worn_parts(map_labels(labels, source, PAB6.name), map_labels(labels, source, CRE7.name))
+        return worn_parts(map_labels(labels, source, target=PAB6.name), map_labels(labels, source, target=CRE7.name))
     conversion = _conversion(source, target)
     table = np.zeros(256, dtype=np.uint8)
     table[: len(conversion.table)] = conversion.table
@@ -114,7 +114,7 @@ def map_labels(labels: Labels, source: str, target: str) -> Labels:
     for sided in conversion.sided:
         mask = np.isin(labels, sided.labels)
         if mask.any():
-            mapped[mask] = np.where(_on_left(labels, mask, sided, source)[mask], sided.left, sided.right)
+            mapped[mask] = np.where(_on_left(labels, mask, sided=sided, source=source)[mask], sided.left, sided.right)
     return mapped
 
 
@@ -138,7 +138,7 @@ def _conversion(source: str, target: str) -> Conversion:
     return CONVERSIONS[source, target]
 
 
-def _on_left(labels: Labels, mask: NDArray[np.bool_], sided: Sided, source: str) -> NDArray[np.bool_]:
+def _on_left(labels: Labels, mask: NDArray[np.bool_], *, sided: Sided, source: str) -> NDArray[np.bool_]:
     left, right = np.isin(labels, sided.left_anchors), np.isin(labels, sided.right_anchors)
     if left.any() and right.any():
         return _distance_to(left) <= _distance_to(right)

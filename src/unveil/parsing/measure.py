@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def confusion(truth: NDArray[np.uint8], found: NDArray[np.uint8], labels: int) -> NDArray[np.int64]:
+def confusion(truth: NDArray[np.uint8], found: NDArray[np.uint8], *, labels: int) -> NDArray[np.int64]:
     """Return how many pixels of each true label (rows) were given each label (columns).
 
     Args:

@@ -26,18 +26,20 @@ class ParsingNet(nn.Module):
         widths: channels at strides 4, 8, 16 and 32.
     """
 
-    def __init__(self, classes: int, parts: int, shares: int, widths: Sequence[int] = WIDTHS) -> None:
+    def __init__(self, classes: int, parts: int, *, shares: int, widths: Sequence[int] = WIDTHS) -> None:
         super().__init__()
         self.classes, self.parts = classes, parts
-        self.stem = nn.Sequential(_convolution(3, STEM, 3, 2), _convolution(STEM, widths[0], 3, 2))
+        self.stem = nn.Sequential(
+            _convolution(3, STEM, kernel=3, stride=2), _convolution(STEM, widths[0], kernel=3, stride=2)
+        )
         self.stages = nn.ModuleList()
         for before, width, blocks in zip((0, *widths), widths, BLOCKS, strict=False):
-            down = [_convolution(before, width, 3, 2)] if before else []
+            down = [_convolution(before, width, kernel=3, stride=2)] if before else []
             self.stages.append(nn.Sequential(*down, *(Residual(width, min(width, 192)) for _ in range(blocks))))
         self.ups = nn.ModuleList()
         above = widths[-1]
         for width, skip in zip(DECODER, reversed(widths[:-1]), strict=True):
-            self.ups.append(Up(above, skip, width))
+            self.ups.append(Up(above, skip, width=width))
             above = width
         # Four sub-pixels a position: half of the input's size without a layer there.
         self.head = nn.Conv2d(above, 4 * (classes + parts), 1)
@@ -69,8 +71,8 @@ class Residual(nn.Module):
 
     def __init__(self, width: int, inner: int) -> None:
         super().__init__()
-        self.first = _convolution(width, inner, 3)
-        self.second = _convolution(inner, width, 1, active=False)
+        self.first = _convolution(width, inner, kernel=3)
+        self.second = _convolution(inner, width, kernel=1, active=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return a tensor of the shape of ``x``."""
@@ -80,10 +82,10 @@ class Residual(nn.Module):
 class Up(nn.Module):
     """Doubles a map, adds the skip connection, and mixes both."""
 
-    def __init__(self, above: int, skip: int, width: int) -> None:
+    def __init__(self, above: int, skip: int, *, width: int) -> None:
         super().__init__()
         self.above, self.skip = nn.Conv2d(above, width, 1), nn.Conv2d(skip, width, 1)
-        self.mix = _convolution(width, width, 3)
+        self.mix = _convolution(width, width, kernel=3)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """Return ``(B, width, h, w)`` for ``x`` ``(B, above, h/2, w/2)`` and ``skip`` ``(B, skip, h, w)``."""
@@ -113,7 +115,7 @@ class LabelNet(nn.Module):
         return torch.where(kind < self.plain, kind, combined).to(torch.uint8), torch.sigmoid(shares)
 
 
-def _convolution(inputs: int, outputs: int, kernel: int, stride: int = 1, active: bool = True) -> nn.Sequential:
+def _convolution(inputs: int, outputs: int, *, kernel: int, stride: int = 1, active: bool = True) -> nn.Sequential:
     layers: list[nn.Module] = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unveil.atomic_io import sha256
 from unveil.data.fitting import Placement, placement
 from unveil.errors import DataError
-from unveil.files import sha256
 from unveil.label_sets import Scheme, get_scheme
 from unveil.parsing.card import ParserCard, read_card
 from unveil.runtime.card import card_path
@@ -35,12 +35,32 @@ class Parsed:
         visibility: ``(N, P)`` float32 in [0, 1]: how much of each part shows; P = 0 when the model does not tell.
         parts: names of the P parts.
         scheme: label set.
+        classes: ``(N, H, W)`` int16, the model's own class numbers, -1 for nobody.
+        tables: name of each further label set that the model makes -> label of each class.
     """
 
     labels: Labels
     visibility: NDArray[np.float32]
     parts: tuple[str, ...]
     scheme: Scheme
+    classes: NDArray[np.int16]
+    tables: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def schemes(self) -> tuple[str, ...]:
+        """Names of the label sets that can be had."""
+        return tuple({self.scheme.name: None, **self.tables})
+
+    def in_scheme(self, name: str) -> Labels:
+        """Return the labels ``(N, H, W)`` uint8 of one of `schemes`."""
+        return self.labels if name == self.scheme.name else _labels(self.classes, np.array(self.tables[name], np.uint8))
+
+    def select(self, rows: Sequence[int]) -> Parsed:
+        """Return what is said of some of the crops."""
+        picked = list(rows)
+        return replace(
+            self, labels=self.labels[picked], visibility=self.visibility[picked], classes=self.classes[picked]
+        )
 
 
 class OnnxParser:
@@ -57,7 +77,7 @@ class OnnxParser:
         DataError: the model does not make that label set.
     """
 
-    def __init__(self, card: Path, threads: int = 0, scheme: str | None = None) -> None:
+    def __init__(self, card: Path, threads: int = 0, *, scheme: str | None = None) -> None:
         self.card: ParserCard = read_card(card)
         self.scheme: Scheme = get_scheme(scheme or self.card.scheme)
         table = self.card.table_of(scheme)
@@ -71,6 +91,8 @@ class OnnxParser:
             self._outputs.append(self._session.output(self.card.foreground.output).name)
         if self.card.visibility:
             self._outputs.append(self._session.output(self.card.visibility.output).name)
+        if self.card.person_check:
+            self._session.output(self.card.person_check.output)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -97,8 +119,38 @@ class OnnxParser:
         """
         size = (self.card.height, self.card.width)
         classes, shares = self.look(images, size)
-        labels = np.stack([self._named(found) for found in classes]) if classes else np.zeros((0, *size), np.uint8)
-        return Parsed(labels, shares, self.parts, self.scheme)
+        stacked = np.stack(classes).astype(np.int16) if classes else np.zeros((0, *size), np.int16)
+        return Parsed(self._named(stacked), shares, self.parts, self.scheme, stacked, self.card.tables)
+
+    def people(self, images: Sequence[Image]) -> NDArray[np.bool_] | None:
+        """Return whether a person is on each crop ``(N,)``; ``None`` where the card has no check of it.
+
+        Raises:
+            DataError: a crop is no ``(H, W, 3)`` uint8 array, or the model does not fit its card.
+        """
+        check = self.card.person_check
+        if check is None:
+            return None
+        found = [np.zeros((0, 1), np.float32)]
+        for chunk, batch in self._batches(images):
+            (scores,) = self._session.run({self._input.name: batch}, [check.output])
+            if scores.ndim != 2 or scores.shape[1] != 1:
+                raise DataError(f"{self.card.model} answers {check.output} of shape {scores.shape}, expected (N, 1)")
+            found.append(scores[: len(chunk)])
+        return np.concatenate(found)[:, 0] >= check.threshold
+
+    def _batches(self, images: Sequence[Image] | Image) -> Iterator[tuple[Sequence[Image], NDArray[Any]]]:
+        """Yield crops by `CHUNK`, and each chunk as the model takes it."""
+        for k, image in enumerate(images):
+            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
+                raise DataError(f"crop {k}: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}")
+        fixed = self._input.shape[0] or 0
+        step = fixed or CHUNK
+        for start in range(0, len(images), step):
+            chunk = list(images[start : start + step])
+            batch = to_input(chunk, self.card, self._input.dtype)
+            # A model of a fixed batch gets its last batch filled up.
+            yield chunk, np.concatenate([batch, *[batch[-1:]] * (fixed - len(batch))]) if len(batch) < fixed else batch
 
     def look(
         self, images: Sequence[Image] | Image, size: Size | None = None
@@ -112,26 +164,17 @@ class OnnxParser:
         Raises:
             DataError: a crop is no such array, or the model does not fit its card.
         """
-        for k, image in enumerate(images):
-            if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or not image.size:
-                raise DataError(f"crop {k}: expected (H, W, 3) uint8 RGB, found {image.shape} {image.dtype}")
-        fixed = self._input.shape[0] or 0
-        step = fixed or CHUNK
         fit = crop_size(self.card)
         maps: list[NDArray[np.integer]] = []
         shares = [np.zeros((0, len(self.parts)), np.float32)]
-        for start in range(0, len(images), step):
-            chunk = images[start : start + step]
-            batch = to_input(list(chunk), self.card, self._input.dtype)
-            # A model of a fixed batch gets its last batch filled up.
-            batch = np.concatenate([batch, *[batch[-1:]] * (fixed - len(batch))]) if len(batch) < fixed else batch
+        for chunk, batch in self._batches(images):
             found = self._session.run({self._input.name: batch}, self._outputs)
             if self.card.visibility:
                 shares.append(self._shares(found.pop())[: len(chunk)])
             for row, image in enumerate(chunk):
                 height, width = size or image.shape[:2]
-                where = placement(image.shape[0], image.shape[1], fit)
-                maps.append(self._classes([output[row] for output in found], where, (height, width)))
+                where = placement(image.shape[0], image.shape[1], size=fit)
+                maps.append(self._classes([output[row] for output in found], where, size=(height, width)))
         return maps, np.concatenate(shares)
 
     def _shares(self, output: Any) -> NDArray[np.float32]:
@@ -141,9 +184,9 @@ class OnnxParser:
             )
         return np.asarray(output, np.float32).clip(0, 1)
 
-    def _classes(self, outputs: list[Any], where: Placement, size: Size) -> NDArray[np.integer]:
+    def _classes(self, outputs: list[Any], where: Placement, *, size: Size) -> NDArray[np.integer]:
         """Return class numbers; -1 where the foreground says that there is nobody."""
-        scores = self._upright(outputs[0], where, size)
+        scores = self._upright(outputs[0], where, size=size)
         classes = scores.argmax(axis=2) if scores.shape[2] > 1 else np.rint(scores[..., 0]).astype(np.int16)
         count = len(self._table) if self._table is not None else len(self.scheme.labels)
         if classes.max(initial=0) >= count:
@@ -152,15 +195,14 @@ class OnnxParser:
                 "or table"
             )
         if self.card.foreground:
-            inside = self._upright(outputs[1], where, size)[..., 0] > self.card.foreground.threshold
+            inside = self._upright(outputs[1], where, size=size)[..., 0] > self.card.foreground.threshold
             classes = np.where(inside, classes, -1)
         return classes
 
     def _named(self, classes: NDArray[np.integer]) -> Labels:
-        labels = classes if self._table is None else self._table[classes]
-        return np.where(classes < 0, 0, labels).astype(np.uint8)
+        return _labels(classes, self._table)
 
-    def _upright(self, output: Any, where: Placement, size: Size) -> NDArray[np.float32]:
+    def _upright(self, output: Any, where: Placement, *, size: Size) -> NDArray[np.float32]:
         """Return an output as ``(H, W, classes)`` at the crop's size, borders cut off; labels by the nearest pixel."""
         whole = output.ndim == 2 or np.issubdtype(output.dtype, np.integer)
         scores = output[..., None] if output.ndim == 2 else output
@@ -170,10 +212,14 @@ class OnnxParser:
         network = (self.card.height, self.card.width)
         how = cv2.INTER_NEAREST if whole else cv2.INTER_LINEAR
         if (where.height, where.width) != network:  # the borders are cut at the input's size, where they are known
-            scores = np.ascontiguousarray(_resize(scores, network, how)[where.place])
-        return _resize(scores, size, how)
+            scores = np.ascontiguousarray(_resize(scores, network, how=how)[where.place])
+        return _resize(scores, size, how=how)
 
 
-def _resize(scores: NDArray[np.float32], size: Size, how: int) -> NDArray[np.float32]:
+def _labels(classes: NDArray[np.integer], table: NDArray[np.uint8] | None) -> Labels:
+    return np.where(classes < 0, 0, classes if table is None else table[classes]).astype(np.uint8)
+
+
+def _resize(scores: NDArray[np.float32], size: Size, *, how: int) -> NDArray[np.float32]:
     resized = np.asarray(cv2.resize(scores, size[::-1], interpolation=how), np.float32)
     return resized if resized.ndim == 3 else resized[..., None]

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -13,10 +14,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from unveil.atomic_io import write_text
 from unveil.data.images import read_sample
 from unveil.data.parsing_tree import parsing_path
 from unveil.errors import DataError, ImageError
-from unveil.files import write_text
 from unveil.label_sets import Scheme
 from unveil.parsing.schp import write_label_png
 from unveil.progress import track
@@ -66,7 +67,7 @@ class ParseReport:
         return f"{self.written} maps written, {self.kept} were there, {len(self.unreadable)} images unreadable"
 
 
-def parse_dataset(dataset: Dataset, parser: Parser, root: Path, batch: int = 16) -> ParseReport:
+def parse_dataset(dataset: Dataset, parser: Parser, *, root: Path, batch: int = 16) -> ParseReport:
     """Write the map of every sample to ``<root>/parsing/<scheme>/<key>.png``.
 
     A parser that tells how much of each part shows adds a row a crop to ``visibility.csv`` beside the maps; where a run
@@ -83,21 +84,21 @@ def parse_dataset(dataset: Dataset, parser: Parser, root: Path, batch: int = 16)
     """
     folder = root / "parsing" / parser.scheme.name
     _claim(folder, parser.fingerprint)
-    todo = [s for s in dataset.samples if not parsing_path(root, parser.scheme.name, s.key).is_file()]
+    todo = [s for s in dataset.samples if not parsing_path(root, parser.scheme.name, key=s.key).is_file()]
     unreadable: list[str] = []
     written = 0
     with ThreadPoolExecutor(2) as pool:
         # Reading and writing overlap with inference; two batches are decoded ahead.
         batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
-        for samples, images in track(_decoded(batches, pool, unreadable), "parsing", total=len(batches)):
-            paths = [parsing_path(root, parser.scheme.name, s.key) for s in samples]
-            maps = _maps(parser, samples, images, folder / SHARES)
-            written += len(list(pool.map(write_label_png, paths, maps, [parser.scheme] * len(maps))))
+        for samples, images in track(_decoded(batches, pool, unreadable=unreadable), "parsing", total=len(batches)):
+            paths = [parsing_path(root, parser.scheme.name, key=s.key) for s in samples]
+            maps = _maps(parser, samples, images=images, table=folder / SHARES)
+            written += len(list(pool.map(partial(write_label_png, scheme=parser.scheme), paths, maps)))
     return ParseReport(written, len(dataset.samples) - len(todo), tuple(unreadable))
 
 
 def _maps(
-    parser: Parser, samples: list[Sample], images: list[NDArray[np.uint8]], table: Path
+    parser: Parser, samples: list[Sample], *, images: list[NDArray[np.uint8]], table: Path
 ) -> list[NDArray[np.uint8]]:
     """Return the maps of a batch; write its shares first, so that a crop with a map always has its row."""
     if not images:
@@ -116,7 +117,7 @@ def _maps(
 
 
 def _decoded(
-    batches: list[list[Sample]], pool: ThreadPoolExecutor, unreadable: list[str]
+    batches: list[list[Sample]], pool: ThreadPoolExecutor, *, unreadable: list[str]
 ) -> Iterator[tuple[list[Sample], list[NDArray[np.uint8]]]]:
     rest = iter(batches)
     ahead = [(samples, pool.submit(_read, samples)) for samples in islice(rest, 2)]

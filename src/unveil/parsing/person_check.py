@@ -1,79 +1,89 @@
-"""Whether a person is on a crop, by what a parser makes of it: of noise and textures its maps are ragged and unsteady.
+"""Whether a person is on a crop: a logistic rule over what the decoder of the package's parser sees, in its graph.
 
-The same crop is parsed as it is, mirrored and blurred; a logistic rule over statistics of the maps, kept in the
-parser's card, decides. ``python benchmarks/person_check.py --fit`` fits it anew when the parser changes.
+Maps of noise and textures look much like those of people; what the layers that make them answer does not. The rule
+takes the mean, the maximum and the standard deviation over the crop of each channel of two layers, on a logarithmic
+scale, and is an output of the parser's graph, one number a crop. ``scripts/fit_person_check.py`` fits it anew when the
+parser changes, on rendered people and on images without any.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from unveil.parsing.onnx_parser import OnnxParser
-
-Image = NDArray[np.uint8]
-HEAD = frozenset(("hat", "hair", "sunglasses", "face", "scarf"))
-LEGS = frozenset(("socks", "pants", "skirt", "left-leg", "right-leg", "left-shoe", "right-shoe"))
-FEATURES = ("area", "rough", "steady", "agree", "order", "head", "top", "legs", "body", "sees_head", "sees_torso",
-            "sees_legs")  # fmt: skip
-WHOLE, TORSO, LEG = "body", "torso", ("left-leg", "right-leg")
-BLUR = 0.01  # of the crop's height
+# Strides 16 and 8: finer layers tell less, coarser ones know too well what they were trained on.
+LAYERS = ("/network/ups.0/mix/mix.2/Relu_output_0", "/network/ups.1/mix/mix.2/Relu_output_0")
+SCOPE = "person_check/"  # of everything that the rule adds to a graph
+FEATURES, OUTPUT = f"{SCOPE}features", "person"
 
 
-def person_features(images: Sequence[Image], parser: OnnxParser) -> NDArray[np.float64]:
-    """Return what the rule looks at, ``(N, len(FEATURES))``.
+def with_features(model: Any) -> None:
+    """Add the output `FEATURES` ``(N, F)`` to a parser's graph; a rule that was there is gone.
 
     Args:
-        images: crops ``(H, W, 3)`` uint8 RGB.
-        parser: tells labels of LIP and the visible share of head, torso, legs and body.
+        model: of the package ``onnx``; it is changed.
+
+    Raises:
+        ValueError: the graph is not that of `unveil.parsing.network.ParsingNet`.
     """
-    plain = parser.parse(list(images))
-    mirrored = parser.parse([np.ascontiguousarray(image[:, ::-1]) for image in images])
-    sigmas = [max(0.8, BLUR * image.shape[0]) for image in images]
-    soft = [cv2.GaussianBlur(image, (0, 0), sigma) for image, sigma in zip(images, sigmas, strict=True)]
-    blurred = parser.parse([image.astype(np.uint8, copy=False) for image in soft])
-    table = _groups(plain.scheme.labels)
-    part = {name: plain.parts.index(name) for name in (WHOLE, "head", TORSO, *LEG)}
-    rows = []
-    for labels, turned, soft, shares in zip(
-        table[plain.labels], table[mirrored.labels[:, :, ::-1]], table[blurred.labels], plain.visibility, strict=True
-    ):
-        rows.append(
-            [
-                *_map_features(labels, turned, soft),
-                shares[part[WHOLE]], shares[part["head"]], shares[part[TORSO]],
-                max(shares[part[name]] for name in LEG),
-            ]
-        )  # fmt: skip
-    return np.array(rows, np.float64).reshape(len(rows), len(FEATURES))
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    _remove(graph)
+    made = {name for node in graph.node for name in node.output}
+    if not made.issuperset(LAYERS):
+        raise ValueError(f"the graph has no {min(set(LAYERS) - made)}: it is no parser of this version")
+    one = numpy_helper.from_array(np.ones(1, np.float32), f"{SCOPE}one")
+    graph.initializer.append(one)
+    pooled = []
+
+    def add(name: str, operation: str, *inputs: str, **how: Any) -> str:
+        graph.node.append(helper.make_node(operation, list(inputs), [SCOPE + name], name=SCOPE + name, **how))
+        return SCOPE + name
+
+    for number, layer in enumerate(LAYERS):
+        over = {"axes": [2, 3], "keepdims": 0}
+        mean = add(f"mean{number}", "ReduceMean", layer, **over)
+        highest = add(f"max{number}", "ReduceMax", layer, **over)
+        squares = add(f"squares{number}", "ReduceMean", add(f"square{number}", "Mul", layer, layer), **over)
+        spread = add(f"spread{number}", "Sub", squares, add(f"squared{number}", "Mul", mean, mean))
+        deviation = add(f"std{number}", "Sqrt", add(f"variance{number}", "Relu", spread))
+        pooled += [mean, highest, deviation]
+    # All of them are 0 at least: the layers end in a ReLU.
+    shifted = add("shifted", "Add", add("pooled", "Concat", *pooled, axis=1), one.name)
+    add("features", "Log", shifted)
+    graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, None))
 
 
-def _groups(names: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the group of each label: 0 background, 1 head, 2 trunk and arms, 3 legs."""
-    return np.array([0, *(1 if name in HEAD else 3 if name in LEGS else 2 for name in names[1:])], np.uint8)
+def with_rule(model: Any, weights: NDArray[np.float64], *, bias: float) -> None:
+    """Replace the output `FEATURES` of a graph by the rule's, `OUTPUT` ``(N, 1)``: the logit of a person.
+
+    Args:
+        model: of the package ``onnx``, after `with_features`; it is changed.
+        weights: ``(F,)``.
+        bias: added to the weighted sum.
+    """
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    kept = [output for output in graph.output if output.name != FEATURES]
+    del graph.output[:]
+    graph.output.extend(kept)
+    column = numpy_helper.from_array(weights.astype(np.float32)[:, None], f"{SCOPE}weights")
+    offset = numpy_helper.from_array(np.array([bias], np.float32), f"{SCOPE}bias")
+    graph.initializer.extend([column, offset])
+    graph.node.append(helper.make_node("Gemm", [FEATURES, column.name, offset.name], [OUTPUT], name=f"{SCOPE}rule"))
+    graph.output.append(helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", 1]))
 
 
-def _map_features(labels: NDArray[np.uint8], mirrored: NDArray[np.uint8], blurred: NDArray[np.uint8]) -> list[float]:
-    person = labels > 0
-    pixels = max(int(person.sum()), 1)
-    outline = (person[1:] != person[:-1]).sum() + (person[:, 1:] != person[:, :-1]).sum()
-    either = max(int((person | (mirrored > 0)).sum()), 1)
-    height = np.arange(labels.shape[0])[:, None] / labels.shape[0]
-    masks = [labels == group for group in (1, 2, 3)]
-    shares = [float(mask.sum()) / pixels for mask in masks]
-    middles = [float((height * mask).sum()) / max(int(mask.sum()), 1) for mask in masks]
-    # How far the head stands above the trunk, and that above the legs.
-    order = sum(middles[n + 1] - middles[n] for n in (0, 1) if shares[n] and shares[n + 1])
-    return [
-        float(person.mean()),
-        float(outline / np.sqrt(pixels)),
-        float((person & (blurred > 0)).sum() / max(int((person | (blurred > 0)).sum()), 1)),
-        float(((labels == mirrored) & (person | (mirrored > 0))).sum() / either),
-        float(order),
-        *shares,
-    ]
+def _remove(graph: Any) -> None:
+    """Remove what `with_features` and `with_rule` add."""
+    for kind in (graph.node, graph.initializer):
+        kept = [part for part in kind if not part.name.startswith(SCOPE)]
+        del kind[:]
+        kind.extend(kept)
+    kept = [output for output in graph.output if output.name not in (FEATURES, OUTPUT)]
+    del graph.output[:]
+    graph.output.extend(kept)

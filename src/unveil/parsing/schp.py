@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from unveil.atomic_io import atomic_path
 from unveil.data.images import read_labels
-from unveil.files import atomic_path
 from unveil.label_sets import Scheme, check_labels
 
 
@@ -26,17 +26,17 @@ def read_label_png(path: Path, scheme: Scheme) -> NDArray[np.uint8]:
         DataError: it holds labels that the scheme does not have.
     """
     labels = read_labels(path)
-    check_labels(labels, scheme, path)
+    check_labels(labels, scheme, path=path)
     return labels
 
 
-def write_label_png(path: Path, labels: NDArray[np.uint8], scheme: Scheme) -> None:
+def write_label_png(path: Path, labels: NDArray[np.uint8], *, scheme: Scheme) -> None:
     """Write ``(H, W)`` labels as a palette PNG in the field's colours; never leaves half a file.
 
     Raises:
         DataError: a label that the scheme does not have; a palette image could not hold it.
     """
-    check_labels(labels, scheme, path)
+    check_labels(labels, scheme, path=path)
     image = Image.fromarray(labels)
     image.putpalette(scheme.palette.tobytes())
     with atomic_path(path) as temporary:

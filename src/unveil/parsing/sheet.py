@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unveil.atomic_io import write_bytes
 from unveil.data.images import read_labels, read_sample
 from unveil.data.parsing_tree import attach_parsing
 from unveil.errors import DataError, UnveilError
-from unveil.files import write_bytes
 from unveil.label_sets import Scheme
 from unveil.records import Dataset
 
@@ -22,7 +22,7 @@ QUALITY = 80
 MAX_CROPS = 400
 
 
-def save_sheet(dataset: Dataset, root: Path, scheme: Scheme, out: Path, crops: int = 48, columns: int = 8) -> None:
+def save_sheet(dataset: Dataset, root: Path, *, scheme: Scheme, out: Path, crops: int = 48, columns: int = 8) -> None:
     """Write a sheet of crops from a whole dataset, each with its map from the tree beside it.
 
     Args:
@@ -37,18 +37,18 @@ def save_sheet(dataset: Dataset, root: Path, scheme: Scheme, out: Path, crops: i
         DataError: no crop has a map.
         UnveilError: the picture cannot be written.
     """
-    attached, _ = attach_parsing(dataset, root, scheme.name)
+    attached, _ = attach_parsing(dataset, root, scheme=scheme.name)
     known = [s for s in attached.samples if s.parsing is not None]
     picked = [known[round(i)] for i in np.linspace(0, len(known) - 1, min(crops, len(known), MAX_CROPS))]
     cells = [
-        beside(read_sample(sample), [read_labels(sample.parsing)], scheme)
+        beside(read_sample(sample), [read_labels(sample.parsing)], scheme=scheme)
         for sample in picked
         if sample.parsing is not None
     ]
-    write_grid(cells, out, columns)
+    write_grid(cells, out, columns=columns)
 
 
-def beside(image: NDArray[np.uint8], maps: Sequence[NDArray[np.uint8]], scheme: Scheme) -> NDArray[np.uint8]:
+def beside(image: NDArray[np.uint8], maps: Sequence[NDArray[np.uint8]], *, scheme: Scheme) -> NDArray[np.uint8]:
     """Return a crop and its maps in the field's colours side by side, ``(192, 96 x (1 + maps), 3)``."""
     how = cv2.INTER_AREA if image.shape[0] > CELL[0] else cv2.INTER_LINEAR
     shown = [cv2.resize(image, CELL[::-1], interpolation=how)]
@@ -57,7 +57,7 @@ def beside(image: NDArray[np.uint8], maps: Sequence[NDArray[np.uint8]], scheme: 
     return np.concatenate(shown, axis=1)
 
 
-def write_grid(cells: Sequence[NDArray[np.uint8]], out: Path, columns: int = 8) -> None:
+def write_grid(cells: Sequence[NDArray[np.uint8]], out: Path, *, columns: int = 8) -> None:
     """Write cells of one size as a grid on white.
 
     Raises:
