@@ -8,22 +8,23 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from unveil.data.images import MAX_PIXELS
 from unveil.errors import DataError, MissingExtraError
-from unveil.video.clock import Clock
 from unveil.video.completeness import Completeness
 from unveil.video.orientation import matrix_of, upright
 from unveil.video.records import Frame, Image
 from unveil.video.sampling import FrameSampler
+from unveil.video.timestamps import Clock
 
 ADDRESSES = ("rtsp", "rtsps", "http", "https", "tcp", "udp", "srt")
 OPEN_SECONDS, READ_SECONDS = 15.0, 15.0
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each try to open a live stream again that broke
+DAY_OF_WAITS = tuple(min(2.0**n, 60.0) for n in range(6)) + (60.0,) * 1440
 MAX_FAILURES = 2000  # unreadable packets in a row after which the rest is given up
 
 
@@ -49,6 +50,7 @@ class Video:
         max_pixels: larger frames are refused.
         waits: seconds before each try to open a live stream again that broke; a frame gives it all tries anew. It ends
             when they are used up; with none it ends where it breaks. A file is never opened again.
+        broke: called with the reason and the seconds until the next try, each time before a broken stream is tried.
 
     Raises:
         DataError: there is no such file, nothing answers, or it holds no video that can be decoded.
@@ -58,7 +60,14 @@ class Video:
     _container: Any = None
     _stream: Any = None
 
-    def __init__(self, source: str | Path, max_pixels: int = MAX_PIXELS, waits: Sequence[float] = WAITS) -> None:
+    def __init__(
+        self,
+        source: str | Path,
+        max_pixels: int = MAX_PIXELS,
+        waits: Sequence[float] = WAITS,
+        *,
+        broke: Callable[[str, float], None] = lambda words, wait: None,
+    ) -> None:
         try:
             import av
         except ImportError:
@@ -78,6 +87,7 @@ class Video:
         name = str(source) if address else f"file:{source}"
         self._how: dict[str, Any] = {"file": name, "options": options, "timeout": timeout, "metadata_errors": "replace"}
         self._waits = tuple(waits)
+        self._broke = broke
         self._stopped = threading.Event()
         self._open()
         length = self._container.duration
@@ -142,7 +152,7 @@ class Video:
 
     @property
     def decode_order(self) -> bool:
-        """Whether the container stores only the order of decoding (AVI); see `unveil.video.clock.Clock`."""
+        """Whether the container stores only the order of decoding (AVI); see `unveil.video.timestamps.Clock`."""
         return bool(self._container.format.name == "avi")
 
     def pixels(self, frame: Any) -> Image:
@@ -177,6 +187,8 @@ class Video:
             if not self._container.streams.video:
                 raise DataError(f"{self.source}: holds sound or text, but no video")
             self._stream = self._container.streams.video[0]
+            if self._stream.codec_context is None:
+                raise DataError(f"{self.source}: FFmpeg has no decoder for its pictures, or the file is damaged")
             self._stream.thread_type = "AUTO"
             self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
             announced = float(self._stream.average_rate or self._stream.guessed_rate or 25)
@@ -209,6 +221,7 @@ class Video:
         """Open a stream again; return how often that was tried since its last frame, 0 when it is over for good."""
         self.close()
         for number, wait in enumerate(self._waits[tries:], tries + 1):
+            self._broke(self.broken_off or "it ended", wait)
             if self._stopped.wait(wait):
                 return 0
             with contextlib.suppress(DataError):

@@ -1,1 +1,1 @@
-"""Single frames and short clips of films, by where they are in the film."""
+"""Single frames and short clips of videos, by where they are in the video."""

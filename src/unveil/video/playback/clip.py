@@ -1,4 +1,4 @@
-"""A few seconds of a film as a small file that every browser plays: copied where it does, encoded anew where not.
+"""A few seconds of a video as a small file that every browser plays: copied where it does, encoded anew where not.
 
 Sound is left out.
 """
@@ -36,14 +36,14 @@ SECONDS = 45.0  # that encoding may take
 
 @dataclass(frozen=True)
 class Clip:
-    """A piece of a film.
+    """A piece of a video.
 
     Args:
         data: the file.
         media_type: "video/mp4" or "video/webm".
-        start: where it begins in the film, seconds since the first frame.
+        start: where it begins in the video, seconds since the first frame.
         end: where it ends.
-        copied: whether it holds the film's own pictures, not encoded anew.
+        copied: whether it holds the video's own pictures, not encoded anew.
     """
 
     data: bytes
@@ -54,7 +54,7 @@ class Clip:
 
 
 def cut_clip(video: Video | ImageSequence, start: float, end: float) -> Clip:
-    """Return a piece of a film.
+    """Return a piece of a video.
 
     Args:
         video: an opened file, or a folder of numbered images.
@@ -74,7 +74,7 @@ def cut_clip(video: Video | ImageSequence, start: float, end: float) -> Clip:
 
 
 def _copied(video: Video, start: float, end: float, folder: Path) -> Clip | None:
-    """Return a clip with the film's own packets; ``None`` where browsers could not play it, or it would be too much."""
+    """Return a clip with the video's own packets; ``None`` where browsers could not play it or it is too much."""
     import av
 
     _, stream, errors = video.opened
@@ -96,7 +96,7 @@ def _copied(video: Video, start: float, end: float, folder: Path) -> Clip | None
                         continue
                     if moment < start - MAX_EARLY:
                         return None
-                    # Of the packet, not of the film: going to its beginning may have opened it anew.
+                    # Of the packet, not of the video: going to its beginning may have opened it anew.
                     first, began, copy = packet.pts, moment, out.add_stream_from_template(packet.stream)
                 if packet.pts < first:  # shown before the key frame, and made from what is not in the clip
                     continue

@@ -1,4 +1,4 @@
-"""One frame of a film, found by its number and by what was seen on it."""
+"""One frame of a video, found by its number and by what was seen on it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AROUND = 0.6  # seconds on either side of where a frame should be
 def find_frame(
     video: Video, number: int, *, difference: Callable[[Image], float], enough: float
 ) -> tuple[Frame, float] | None:
-    """Return the frame of a film that looks most like what was seen on frame ``number``.
+    """Return the frame of a video that looks most like what was seen on frame ``number``.
 
     At a constant rate the number tells the moment. Where what is found there looks different, the frames are counted.
 

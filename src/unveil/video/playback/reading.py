@@ -1,4 +1,4 @@
-"""Decoded frames between two moments of a film, without decoding what lies before."""
+"""Decoded frames between two moments of a video, without decoding what lies before."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def frames_between(
 
 
 def packets_from(video: Video, start: float) -> Iterator[Any]:
-    """Yield the packets of a film's pictures from a key frame at or before a moment on, seconds."""
+    """Yield the packets of a video's pictures from a key frame at or before a moment on, seconds."""
     errors = video.opened[2]
     # Containers without an index (MPEG-TS) are gone to by guessing, and the guess may be late.
     for earlier in (*EARLIER, float("inf")):
@@ -57,7 +57,7 @@ def packets_from(video: Video, start: float) -> Iterator[Any]:
             yield first
             yield from packets
         except (errors, OSError):
-            pass  # the film breaks off here
+            pass  # the video breaks off here
         return
 
 
@@ -98,7 +98,7 @@ def frame_times(video: Video, *, deadline: float = DEADLINE) -> list[float]:
 
 
 def moment_of(video: Video, frame: Any) -> float | None:
-    """Return when a decoded frame is shown, seconds since the first frame; ``None`` where the film does not say."""
+    """Return when a decoded frame is shown, seconds since the first frame; ``None`` where the video does not say."""
     if video.decode_order:
         return None if frame.dts is None else float(frame.dts * frame.time_base) - zero_of(video)
     return None if frame.time is None else frame.time - zero_of(video)

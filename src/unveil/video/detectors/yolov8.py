@@ -11,7 +11,7 @@ from unveil.video.card import DetectorCard
 
 
 def decode(outputs: Sequence[np.ndarray], card: DetectorCard) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes and scores of people; see `unveil.video.yolox.decode`.
+    """Return boxes and scores of people; see `unveil.video.detectors.yolox.decode`.
 
     Args:
         outputs: one array ``(1, 4 + classes, N)``, or its transpose: centre x, centre y, width, height, class scores.

@@ -11,7 +11,7 @@ from unveil.video.card import DetectorCard
 
 
 def decode(outputs: Sequence[np.ndarray], card: DetectorCard) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes and scores of people; see `unveil.video.yolox.decode`.
+    """Return boxes and scores of people; see `unveil.video.detectors.yolox.decode`.
 
     Args:
         outputs: whole-numbered labels ``(Q,)``, boxes ``(Q, 4)`` as left, top, right, bottom in pixels, and scores

@@ -13,7 +13,7 @@ COLUMNS = 7  # image, label, score, left, top, right, bottom
 
 
 def decode(outputs: Sequence[np.ndarray], card: DetectorCard) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes and scores of people; see `unveil.video.yolox.decode`.
+    """Return boxes and scores of people; see `unveil.video.detectors.yolox.decode`.
 
     Args:
         outputs: one array ``(1, 1, N, 7)``, sides of boxes as shares of the input; rows from the first whose image is

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any, Protocol
 
 import cv2
 import numpy as np
 
+from unveil.atomic_io import sha256
 from unveil.data.fitting import placement
-from unveil.files import sha256
 from unveil.runtime.preprocessing import crop_size, to_input
 from unveil.runtime.session import open_session
-from unveil.video import detr, ready, ssd, yolov8, yolox
 from unveil.video.card import DetectorCard, read_card
-from unveil.video.hog import HogDetector
+from unveil.video.detectors import detr, postprocessed, ssd, yolov8, yolox
+from unveil.video.detectors.hog import HogDetector
 from unveil.video.records import Box, Image
 
 MAX_BOXES = 300
@@ -25,7 +26,7 @@ DECODERS = {
     "yolov8": yolov8.decode,
     "detr": detr.decode,
     "ssd": ssd.decode,
-    "ready": ready.decode,
+    "ready": postprocessed.decode,
 }
 
 
@@ -55,6 +56,25 @@ def load_detector(path: Path | str | None = None, threads: int = 0) -> Detector:
     return HogDetector() if path is None else ModelDetector(Path(path), threads)
 
 
+class OneAtATime:
+    """A detector that several threads share: one frame at a time.
+
+    Args:
+        detector: what finds people.
+        lock: held meanwhile.
+    """
+
+    def __init__(self, detector: Detector, lock: threading.Lock) -> None:
+        self._detector = detector
+        self._lock = lock
+        self.name, self.high = detector.name, detector.high
+
+    def detect(self, frame: Image) -> list[Box]:
+        """Return the people in a frame; see `Detector`."""
+        with self._lock:
+            return self._detector.detect(frame)
+
+
 class ModelDetector:
     """Finds people with an ONNX or OpenVINO model that has a card; see `load_detector`."""
 
@@ -74,7 +94,7 @@ class ModelDetector:
     def detect(self, frame: Image) -> list[Box]:
         """Return the people in an ``(H, W, 3)`` uint8 RGB frame, best first; at most `MAX_BOXES`."""
         height, width = frame.shape[:2]
-        where = placement(height, width, crop_size(self.card))
+        where = placement(height, width, size=crop_size(self.card))
         feed: dict[str, Any] = {self._input.name: to_input([frame], self.card, self._input.dtype)}
         outputs = self._session.run(feed | self._frame_size(height, width))
         boxes, scores = DECODERS[self.card.decoder](outputs, self.card)

@@ -1,0 +1,1 @@
+"""Detectors of people in frames: how each kind of model is read, and the detectors that need none."""
