@@ -46,14 +46,16 @@ class World:
             ("cameras", MIN_CAMERAS),
         ):
             value = getattr(self, name)
+            if not isinstance(value, int):
+                raise DataError(f"world: {name} must be a whole number, got {value!r}")
             if value < least:
                 raise DataError(f"world: {name} must be at least {least}, got {value}")
         if self.people > MAX_PEOPLE:
             raise DataError(
                 f"world: {self.people} people asked for, but only {MAX_PEOPLE} bodies are distinct; ask for fewer"
             )
-        if self.seed < 0:
-            raise DataError(f"world: seed must be 0 or more, got {self.seed}")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise DataError(f"world: seed must be a whole number from 0 on, got {self.seed!r}")
 
     @property
     def crops(self) -> int:
@@ -97,7 +99,7 @@ PRESETS = {
 }
 
 
-def preset(name: str, people: int | None = None, seed: int | None = None) -> World:
+def preset(name: str, people: int | None = None, *, seed: int | None = None) -> World:
     """Return a preset, with another number of people or seed.
 
     Raises:

@@ -8,9 +8,9 @@ from typing import Literal
 import cv2
 import numpy as np
 
+from unveil.atomic_io import write_bytes
 from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError, UnveilError
-from unveil.files import write_bytes
 from unveil.records import Sample
 from unveil.world.dataset import read_labels
 from unveil.world.labels import colours
@@ -21,7 +21,7 @@ JPEG_QUALITY = 78
 
 
 def save_sheet(
-    manifest: Path, out: Path, people: int = 10, columns: int = 12, show: Literal["crops", "masks", "both"] = "crops"
+    manifest: Path, out: Path, *, people: int = 10, columns: int = 12, show: Literal["crops", "masks", "both"] = "crops"
 ) -> tuple[int, int]:
     """Write a sheet as PNG or JPEG, by its suffix.
 

@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unveil.atomic_io import cache_dir, write_bytes
 from unveil.data.parsing_tree import parsing_path
 from unveil.data.readers.manifest import FILE, read_manifest
 from unveil.errors import DataError, nearest
-from unveil.files import cache_dir, write_bytes
 from unveil.progress import track
 from unveil.records import Dataset, Protocol, Relation, Where
 from unveil.world.capture.sensor import to_png
@@ -69,14 +69,14 @@ def read(
     if scheme not in SCHEMES:
         raise DataError(f"the world has no labels {scheme!r}{nearest(scheme, SCHEMES)}; it has {', '.join(SCHEMES)}")
     name = str(root) if root is not None else "default"
-    folder = folder_of(root, people, seed)
+    folder = folder_of(root, people, seed=seed)
     if folder != root:
-        render_world(preset(name, people, seed), folder, processes)
+        render_world(preset(name, people, seed=seed), folder, processes=processes)
     card = read_card(folder)
     dataset = read_manifest(folder / FILE, f"world-{name}" if name in PRESETS else f"world-{card['hash']}")
     dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
     if scheme != dataset.parsing_scheme:
-        dataset = _with_parsing(dataset, folder, scheme)
+        dataset = _with_parsing(dataset, folder, scheme=scheme)
     if train == "all":
         everybody = tuple(dataclasses.replace(sample, split="train") for sample in dataset.samples)
         dataset = dataclasses.replace(dataset, samples=everybody)
@@ -90,7 +90,7 @@ def _first_people(dataset: Dataset, count: int) -> Dataset:
     return dataclasses.replace(dataset, samples=kept)
 
 
-def folder_of(root: Path | None = None, people: int | None = None, seed: int | None = None) -> Path:
+def folder_of(root: Path | None = None, people: int | None = None, *, seed: int | None = None) -> Path:
     """Return the folder of a source: the cache's for a preset, the named one for a rendered world.
 
     Raises:
@@ -98,15 +98,15 @@ def folder_of(root: Path | None = None, people: int | None = None, seed: int | N
     """
     name = str(root) if root is not None else "default"
     if root is None or name in PRESETS or not root.is_dir():
-        return world_folder(name, people, seed)
+        return world_folder(name, people, seed=seed)
     if people is not None or seed is not None:
         raise DataError(f"{root} is rendered already; people= and seed= are for presets: {', '.join(PRESETS)}")
     return root
 
 
-def world_folder(name: str, people: int | None = None, seed: int | None = None) -> Path:
+def world_folder(name: str, people: int | None = None, *, seed: int | None = None) -> Path:
     """Return where the cache keeps a preset."""
-    return cache_dir() / "world" / f"{name}-{preset(name, people, seed).hash}"
+    return cache_dir() / "world" / f"{name}-{preset(name, people, seed=seed).hash}"
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -143,20 +143,20 @@ def read_labels(folder: Path, key: str) -> NDArray[np.uint8]:
     Raises:
         DataError: the map is missing or damaged.
     """
-    path = parsing_path(folder, "world", key)
+    path = parsing_path(folder, "world", key=key)
     found = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
     if found is None:
         raise DataError(f"{path} is missing or no PNG; render the world again")
     return found.astype(np.uint8)
 
 
-def _with_parsing(dataset: Dataset, folder: Path, scheme: str) -> Dataset:
+def _with_parsing(dataset: Dataset, folder: Path, *, scheme: str) -> Dataset:
     """Return the dataset with its maps in another label set, translated from the world's own on first use."""
     made = folder / "parsing" / scheme / _MADE_FILE
     if scheme != "world" and not made.is_file():
         for sample in track(dataset.samples, f"translating parsing maps to {scheme}"):
             labels = table(scheme)[read_labels(folder, sample.key)]
-            write_bytes(parsing_path(folder, scheme, sample.key), to_png(labels))
+            write_bytes(parsing_path(folder, scheme, key=sample.key), to_png(labels))
         write_bytes(made, b"")
-    samples = tuple(dataclasses.replace(s, parsing=parsing_path(folder, scheme, s.key)) for s in dataset.samples)
+    samples = tuple(dataclasses.replace(s, parsing=parsing_path(folder, scheme, key=s.key)) for s in dataset.samples)
     return dataclasses.replace(dataset, samples=samples, parsing_scheme=scheme)

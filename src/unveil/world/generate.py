@@ -13,10 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.atomic_io import locked, sha256, write_bytes, write_text
 from unveil.data.parsing_tree import parsing_path
 from unveil.data.readers.manifest import FILE, write_manifest
 from unveil.errors import DataError, InterruptedRunError, UnveilError
-from unveil.files import locked, sha256, write_bytes, write_text
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 from unveil.world.capture.crops import person_crops
@@ -33,7 +33,7 @@ SCENES_HELD = 64  # cameras whose geometry a process keeps, 1 MB each
 BYTES_PER_CROP, BYTES_PER_CAMERA = 14_000, 25_000_000
 
 
-def render_world(world: World, folder: Path, processes: int | None = None) -> Path:
+def render_world(world: World, folder: Path, *, processes: int | None = None) -> Path:
     """Render a world into a folder; what is there already from a render that was stopped is kept.
 
     Args:
@@ -52,10 +52,10 @@ def render_world(world: World, folder: Path, processes: int | None = None) -> Pa
     if processes is not None and processes < 1:
         raise DataError(f"world: processes must be at least 1, got {processes}")
     with locked(folder):
-        return _render(world, folder, processes or os.cpu_count() or 1)
+        return _render(world, folder, processes=processes or os.cpu_count() or 1)
 
 
-def _render(world: World, folder: Path, processes: int) -> Path:
+def _render(world: World, folder: Path, *, processes: int) -> Path:
     checked_bytes()
     _claim(world, folder)
     if (folder / CARD).is_file():
@@ -64,7 +64,7 @@ def _render(world: World, folder: Path, processes: int) -> Path:
     cameras = [k for k in range(world.cameras) if not _plate_folder(folder, k).is_dir()]
     people = [p for p in range(world.people) if not _shard(folder, p).is_file()]
     try:
-        _spread(world, folder, cameras, people, processes)
+        _spread(world, folder, cameras=cameras, people=people, processes=processes)
     except KeyboardInterrupt:
         raise InterruptedRunError(
             f"the render was stopped; what is done is kept in {folder}: render it again to go on"
@@ -73,11 +73,16 @@ def _render(world: World, folder: Path, processes: int) -> Path:
     return folder / FILE
 
 
-def load_stage(world: World, folder: Path, camera: int) -> Stage:
+def load_stage(world: World, folder: Path, *, camera: int) -> Stage:
     """Return a camera's scene, with its plate from the folder of a render in progress, or drawn anew."""
     scene = _scene(world.seed, camera)
     stored = _plate_folder(folder, camera)
-    return Stage(scene, Plate.load(stored) if stored.is_dir() else render_plate(scene))
+    if not stored.is_dir():
+        return Stage(scene, render_plate(scene))
+    try:
+        return Stage(scene, Plate.load(stored))
+    except (ValueError, OSError, EOFError) as e:
+        raise DataError(f"{stored} is damaged ({e}): delete it, and render again to go on") from None
 
 
 @lru_cache(maxsize=SCENES_HELD)
@@ -98,7 +103,7 @@ def _claim(world: World, folder: Path) -> None:
     plan = json.dumps({"version": VERSION, "hash": world.hash, **asdict(world)}, indent=2) + "\n"
     path = folder / PLAN
     if path.is_file():
-        if path.read_text() != plan:
+        if path.read_bytes() != plan.encode():
             raise DataError(f"{folder} holds another world (see {PLAN}); choose another folder, or remove it")
         return
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -116,7 +121,7 @@ def _check_space(world: World, folder: Path) -> None:
         )
 
 
-def _spread(world: World, folder: Path, cameras: list[int], people: list[int], processes: int) -> None:
+def _spread(world: World, folder: Path, *, cameras: list[int], people: list[int], processes: int) -> None:
     """Render cameras, then people, on some processes."""
     steps = (("camera", cameras, "preparing cameras"), ("person", people, "rendering people"))
     processes = min(processes, max(len(cameras), len(people)))
@@ -125,9 +130,9 @@ def _spread(world: World, folder: Path, cameras: list[int], people: list[int], p
             for number in track(numbers, what):
                 PARTS[part](world, folder, number)
         return
-    with Workers(processes, json.dumps(asdict(world)), folder) as workers:
+    with Workers(processes, json.dumps(asdict(world)), folder=folder) as workers:
         for part, numbers, what in steps:
-            for _ in track(workers.run(part, numbers), what, len(numbers)):
+            for _ in track(workers.run(part, numbers), what, total=len(numbers)):
                 pass
 
 
@@ -137,15 +142,15 @@ def _render_camera(world: World, folder: Path, camera: int) -> None:
 
 @lru_cache(maxsize=STAGES_HELD)
 def _stage(world: World, folder: Path, camera: int) -> Stage:
-    return load_stage(world, folder, camera)
+    return load_stage(world, folder, camera=camera)
 
 
 def _render_person(world: World, folder: Path, person: int) -> None:
     """Write a person's crops, and last the shard that says that they are complete."""
     rows = []
     made: set[Path] = set()
-    for crop in person_crops(world, person, partial(_stage, world, folder)):
-        files = {parsing_path(folder, scheme, crop.name): png for scheme, png in crop.parsing.items()}
+    for crop in person_crops(world, person, stage_of=partial(_stage, world, folder)):
+        files = {parsing_path(folder, scheme, key=crop.name): png for scheme, png in crop.parsing.items()}
         for path, content in (files | {folder / crop.name: crop.jpeg}).items():
             try:
                 if path.parent not in made:
@@ -165,7 +170,14 @@ PARTS: dict[str, Callable[[World, Path, int], None]] = {"camera": _render_camera
 
 def _rows(world: World, folder: Path) -> Iterator[dict[str, str]]:
     for person in range(world.people):
-        yield from json.loads(_shard(folder, person).read_text())
+        path = _shard(folder, person)
+        try:
+            rows = json.loads(path.read_bytes())
+            if not all(isinstance(cell, str) for row in rows for cell in (row["path"], *row.values())):
+                raise TypeError("not a table of texts")
+        except (ValueError, KeyError, TypeError, AttributeError) as e:
+            raise DataError(f"{path} is damaged ({e}): delete it, and render again to go on") from None
+        yield from rows
 
 
 def _finish(world: World, folder: Path) -> None:
@@ -182,7 +194,7 @@ def _finish(world: World, folder: Path) -> None:
             time=float(row["time"]),
             tracklet=row["tracklet"],
             split=row["split"],  # type: ignore[arg-type]
-            parsing=parsing_path(folder, "lip20", row["path"]),
+            parsing=parsing_path(folder, "lip20", key=row["path"]),
             extra={k: v for k, v in row.items() if k not in named},
         )
         for row in rows

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unveil.atomic_io import atomic_path, write_text
 from unveil.errors import DataError, MissingExtraError
-from unveil.files import atomic_path, write_text
 from unveil.progress import track
 from unveil.world.arrays import Ints
 from unveil.world.capture.casting import is_free, speed_of
 from unveil.world.capture.crops import wardrobe
 from unveil.world.capture.plate import SUPERSAMPLE, render_plate
-from unveil.world.capture.sensor import develop
+from unveil.world.capture.sensor import develop, worn
 from unveil.world.capture.shot import Actor, Box, Placed, Stage, place, shoot
 from unveil.world.config import World
 from unveil.world.people.figure import build_figure
@@ -31,7 +31,7 @@ from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import FRAME, make_scene
 
 RATE = 12  # frames a second
-CAST = 6  # people of the world who walk by
+CAST = 6  # people of the world who walk by, unless it is told
 WAYS = 40  # tries for a way that crosses the scene freely
 MIN_SEEN = 40  # supersamples of a person below which no box is written
 COLUMNS = ("frame", "seconds", "person", "x", "y", "width", "height", "visible")
@@ -51,18 +51,20 @@ class Walk:
     def at(self, seconds: float, still: int) -> Actor | None:
         """Return the actor at a time, ``None`` before and after the walk; ``still`` seeds their unsteadiness."""
         way = math.dist(self.start, self.end)
-        pace = max(0.5, speed_of(self.identity.gait, "walk", self.figure.height))
+        pace = max(0.5, speed_of(self.identity.gait, "walk", height=self.figure.height))
         share = (seconds - self.begin) * pace / way
         if not 0 <= share <= 1:
             return None
         x, z = (a + share * (b - a) for a, b in zip(self.start, self.end, strict=True))
         facing = math.atan2(self.end[0] - self.start[0], self.end[1] - self.start[1])
         phase = (seconds - self.begin) * self.identity.gait.cadence / 2
-        pose = moment(self.identity.gait, "walk", phase, np.random.default_rng(still))
+        pose = moment(self.identity.gait, "walk", phase=phase, rng=np.random.default_rng(still))
         return Actor(self.figure, pose, (x, z), facing, (still * 31.0 % 256, still * 57.0 % 256))
 
 
-def save_video(world: World, out: Path, camera: int = 0, seconds: float = 12.0) -> Path:
+def save_video(
+    world: World, out: Path, *, camera: int = 0, seconds: float = 12.0, people: int | None = None, old: bool = False
+) -> Path:
     """Write an MP4 (H.264 where PyAV has it) and, beside it, a CSV with every box.
 
     Args:
@@ -70,18 +72,22 @@ def save_video(world: World, out: Path, camera: int = 0, seconds: float = 12.0) 
         out: file to write, .mp4.
         camera: number of the camera.
         seconds: length.
+        people: how many walk by, one after the other over the length; six, or all of the world where it has fewer.
+        old: an old camera films, dim, pale and noisy.
 
     Returns:
         The path of the CSV: frame, seconds, person, x, y, width, height in pixels, visible fraction.
 
     Raises:
-        DataError: the length or the camera is out of range.
+        DataError: the length, the camera or the number of people is out of range.
         MissingExtraError: PyAV is not installed.
     """
     if not 0 < seconds <= 3600:
         raise DataError(f"video: seconds must be above 0 and at most 3600, got {seconds}")
     if camera >= world.cameras:
         raise DataError(f"video: camera must be below {world.cameras}, got {camera}")
+    if people is not None and not 1 <= people <= world.people:
+        raise DataError(f"video: people must be 1 to {world.people}, got {people}")
     if out.suffix.lower() != ".mp4":
         raise DataError(f"video: expected a file that ends in .mp4, got {out.name}")
     try:
@@ -92,9 +98,10 @@ def save_video(world: World, out: Path, camera: int = 0, seconds: float = 12.0) 
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     total = round(seconds * RATE)
+    frames = film(world, camera, frames=total, people=people, old=old)
     with atomic_path(out) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = _stream(av, container)
-        for number, (picture, rows) in enumerate(track(film(world, camera, total), "filming", total)):
+        for number, (picture, rows) in enumerate(track(frames, "filming", total=total)):
             writer.writerows((number, f"{number / RATE:.3f}", *row) for row in rows)
             for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
                 container.mux(packet)
@@ -105,12 +112,16 @@ def save_video(world: World, out: Path, camera: int = 0, seconds: float = 12.0) 
     return boxes
 
 
-def film(world: World, camera: int, frames: int) -> Iterator[tuple[NDArray[np.uint8], list[tuple[Any, ...]]]]:
+def film(
+    world: World, camera: int, *, frames: int, people: int | None = None, old: bool = False
+) -> Iterator[tuple[NDArray[np.uint8], list[tuple[Any, ...]]]]:
     """Yield each frame ``(H, W, 3)`` RGB with its rows (person, x, y, width, height, visible)."""
     scene = make_scene(camera, world.seed)
     scene = replace(scene, camera=replace(scene.camera, noise=scene.camera.noise * 0.5))
+    if old:
+        scene = replace(scene, camera=worn(scene.camera))
     stage = Stage(scene, render_plate(scene))
-    walks = _cast(world, stage, frames / RATE)
+    walks = _cast(world, stage, people=people or min(CAST, world.people), seconds=frames / RATE)
     for number in range(frames):
         placed = []
         for k, walk in enumerate(walks):
@@ -118,9 +129,9 @@ def film(world: World, camera: int, frames: int) -> Iterator[tuple[NDArray[np.ui
             found = place(stage, actor) if actor else None
             if found:
                 placed.append((walk.name, found))
-        shot = shoot(stage, [p for _, p in placed], Box(0, 0, *FRAME))
+        shot = shoot(stage, [p for _, p in placed], box=Box(0, 0, *FRAME))
         # One seed a video: exposure and blur stay as they are, noise is drawn anew.
-        picture = develop(shot.light, scene.camera, np.random.default_rng([71, world.seed, camera]))
+        picture = develop(shot.light, scene.camera, rng=np.random.default_rng([71, world.seed, camera]))
         yield picture, _rows(placed, shot.actor)
 
 
@@ -136,13 +147,13 @@ def _stream(av: Any, container: Any) -> Any:
     return stream
 
 
-def _cast(world: World, stage: Stage, seconds: float) -> list[Walk]:
+def _cast(world: World, stage: Stage, *, people: int, seconds: float) -> list[Walk]:
     """Return the people of a video, each with a free way across the scene."""
     walks = []
-    for person in range(min(world.people, CAST)):
+    for person in range(people):
         rng = np.random.default_rng([67, world.seed, person])
         identity = draw_identity((world.seed, person))
-        figure = build_figure(Shaped(identity), wardrobe(world, person, identity)[0][1])
+        figure = build_figure(Shaped(identity), wardrobe(world, person, identity=identity)[0][1])
         for _ in range(WAYS):
             side = float(rng.choice((-1, 1)))
             near, far = rng.uniform(3.5, stage.scene.depth - 1, 2)
@@ -153,7 +164,7 @@ def _cast(world: World, stage: Stage, seconds: float) -> list[Walk]:
                 is_free(stage, (start[0] + t * (end[0] - start[0]), start[1] + t * (end[1] - start[1]))) for t in steps
             ):
                 break
-        begin = -2.0 + person * max(1.0, seconds / CAST)
+        begin = -2.0 + person * max(1.0, seconds / people)
         walks.append(Walk(f"p{person:05d}", identity, figure, start, end, begin if person else -4.0))
     return walks
 

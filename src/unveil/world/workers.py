@@ -27,7 +27,7 @@ class Workers:
         folder: of the render.
     """
 
-    def __init__(self, count: int, world: str, folder: Path) -> None:
+    def __init__(self, count: int, world: str, *, folder: Path) -> None:
         paths = os.pathsep.join(p for p in sys.path if p)
         environment = os.environ | ONE_THREAD | {"PYTHONPATH": paths, "PYTHONSAFEPATH": "1"}
         command = [sys.executable, "-m", "unveil.world.worker", world, str(folder.absolute())]

@@ -31,7 +31,7 @@ class Step:
     phase: float
 
 
-def speed_of(gait: Gait, action: Action, height: float) -> float:
+def speed_of(gait: Gait, action: Action, *, height: float) -> float:
     """Return metres a second."""
     if action in ("stand", "sit", "phone"):
         return 0.0
@@ -39,7 +39,7 @@ def speed_of(gait: Gait, action: Action, height: float) -> float:
 
 
 def find_path(
-    stage: Stage, height: float, gait: Gait, action: Action, frames: int, wish: str, rng: np.random.Generator
+    stage: Stage, height: float, *, gait: Gait, action: Action, frames: int, wish: str, rng: np.random.Generator
 ) -> list[Step] | None:
     """Return a walk of some frames that fits a wish, or ``None`` when this camera has no place for it.
 
@@ -51,7 +51,7 @@ def find_path(
         wish: one of `WISHES`; "thing" wants something of the scene before the person.
         rng: source of chance.
     """
-    pace, best, best_score = speed_of(gait, action, height), None, 0.0
+    pace, best, best_score = speed_of(gait, action, height=height), None, 0.0
     for _ in range(CANDIDATES):
         scene = stage.scene
         z = float(rng.uniform(2.6, scene.depth - 0.8) if rng.random() < 0.75 else rng.uniform(2.6, 6.0))
@@ -71,7 +71,7 @@ def find_path(
             continue
         shares = []
         for step in steps:
-            shares.append(visible_share(stage, step.position, height))
+            shares.append(visible_share(stage, step.position, height=height))
             if shares[-1] < 0.25:
                 break
         if shares[-1] < 0.25:
@@ -89,7 +89,7 @@ def find_path(
     return best
 
 
-def visible_share(stage: Stage, position: tuple[float, float], height: float) -> float:
+def visible_share(stage: Stage, position: tuple[float, float], *, height: float) -> float:
     """Return roughly how much of a person the scene leaves visible; 0 when they are not within the frame."""
     camera = stage.scene.camera
     at = np.array([position[0], 0, position[1]], np.float32)
@@ -118,7 +118,7 @@ def is_free(stage: Stage, position: tuple[float, float]) -> bool:
 
 
 def beside(
-    stage: Stage, position: tuple[float, float], before: bool, rng: np.random.Generator
+    stage: Stage, position: tuple[float, float], *, before: bool, rng: np.random.Generator
 ) -> tuple[float, float] | None:
     """Return a free place for another person, between the camera and a position or near it; ``None``: there is none."""
     camera = stage.scene.camera.position[[0, 2]]

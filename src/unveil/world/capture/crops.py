@@ -55,7 +55,7 @@ class Crop:
     row: dict[str, str]
 
 
-def wardrobe(world: World, person: int, identity: Identity) -> list[tuple[str, Outfit]]:
+def wardrobe(world: World, person: int, *, identity: Identity) -> list[tuple[str, Outfit]]:
     """Return the outfits of a person, each with the label of its recipe."""
     found = []
     for k in range(world.outfits):
@@ -70,7 +70,7 @@ def wardrobe(world: World, person: int, identity: Identity) -> list[tuple[str, O
     return found
 
 
-def person_crops(world: World, person: int, stage_of: Callable[[int], Stage]) -> Iterator[Crop]:
+def person_crops(world: World, person: int, *, stage_of: Callable[[int], Stage]) -> Iterator[Crop]:
     """Yield every crop of a person, in order.
 
     Args:
@@ -80,7 +80,7 @@ def person_crops(world: World, person: int, stage_of: Callable[[int], Stage]) ->
     """
     identity = draw_identity((world.seed, person))
     body = Shaped(identity)
-    for k, (recipe, outfit) in enumerate(wardrobe(world, person, identity)):
+    for k, (recipe, outfit) in enumerate(wardrobe(world, person, identity=identity)):
         figure = build_figure(body, outfit)
         rng = np.random.default_rng([47, world.seed, person, k])
         cameras = rng.permutation(np.array(world.cameras_of(person)))
@@ -88,11 +88,22 @@ def person_crops(world: World, person: int, stage_of: Callable[[int], Stage]) ->
         for visit in range(world.visits):
             # The visit's own camera first; the others stand in where it has no place for this person.
             order = np.roll(cameras, -visit)
-            yield from _visit(world, person, identity, figure, outfit, k, visit, order, about, stage_of)
+            yield from _visit(
+                world,
+                person,
+                identity=identity,
+                figure=figure,
+                outfit=outfit,
+                k=k,
+                visit=visit,
+                cameras=order,
+                about=about,
+                stage_of=stage_of,
+            )
 
 
 def _visit(
-    world: World, person: int, identity: Identity, figure: Figure, outfit: Outfit, k: int, visit: int, cameras: Ints,
+    world: World, person: int, *, identity: Identity, figure: Figure, outfit: Outfit, k: int, visit: int, cameras: Ints,
     about: dict[str, str], stage_of: Callable[[int], Stage],
 ) -> Iterator[Crop]:  # fmt: skip
     for camera, attempt in product(cameras, range(TRIES)):
@@ -101,7 +112,7 @@ def _visit(
         wish = "clear"
         if attempt < TRIES // 2 and rng.random() < OCCLUDED:
             wish = "thing" if rng.random() < 0.55 else "person"
-        done = _try(world, identity, figure, outfit, stage, wish, rng)
+        done = _try(world, identity, figure=figure, outfit=outfit, stage=stage, wish=wish, rng=rng)
         if done:
             break
     else:
@@ -112,7 +123,7 @@ def _visit(
         crop_rng = np.random.default_rng([59, world.seed, person, k, visit, f])
         name = f"crops/p{person:05d}/o{k}_{stage.scene.camera.name}_t{visit}_f{f}.jpg"
         picture, parsing = _cut(shot, found.box)
-        developed = develop(picture, camera_then, crop_rng)
+        developed = develop(picture, camera_then, rng=crop_rng)
         row = {
             "person": f"p{person:05d}",
             "camera": stage.scene.camera.name,
@@ -130,17 +141,24 @@ def _visit(
         }
         row |= {f"visible_{part}": f"{share:.4f}" for part, share in found.parts.items()}
         yield Crop(
-            name, to_jpeg(developed, stage.scene.camera, crop_rng),
+            name, to_jpeg(developed, stage.scene.camera, rng=crop_rng),
             {scheme: to_png(labels.table(scheme)[parsing]) for scheme in ("world", "lip20")}, row | about,
         )  # fmt: skip
 
 
 def _try(
-    world: World, identity: Identity, figure: Figure, outfit: Outfit, stage: Stage, wish: str, rng: np.random.Generator
+    world: World,
+    identity: Identity,
+    *,
+    figure: Figure,
+    outfit: Outfit,
+    stage: Stage,
+    wish: str,
+    rng: np.random.Generator,
 ) -> list[tuple[Step, Shot, Detection, str]]:
     """Return the frames of a visit, or nothing when one of them does not turn out."""
-    action = _action(identity, outfit, rng)
-    path = find_path(stage, figure.height, identity.gait, action, world.frames, wish, rng)
+    action = _action(identity, outfit, rng=rng)
+    path = find_path(stage, figure.height, gait=identity.gait, action=action, frames=world.frames, wish=wish, rng=rng)
     if path is None:
         return []
     sun = float(rng.uniform(0.15, 1.0)) if rng.random() < 0.5 else 1.0
@@ -150,13 +168,14 @@ def _try(
     done = []
     for i, step in enumerate(path):
         target = place(
-            stage, Actor(figure, moment(identity.gait, action, step.phase, rng), step.position, step.facing, fold)
+            stage,
+            Actor(figure, moment(identity.gait, action, phase=step.phase, rng=rng), step.position, step.facing, fold),
         )
         if target is None:
             return []
         people = [target]
         if company:
-            people += _other(world, stage, step, wish == "person" and i == 0, other, rng)
+            people += _other(world, stage, step=step, before=wish == "person" and i == 0, number=other, rng=rng)
         whole = target.box
         if whole.height < MIN_HEIGHT:
             return []
@@ -164,15 +183,15 @@ def _try(
         region = box.box.union(whole).clipped()
         if region.width < 8 or region.height < 16:
             return []
-        shot = shoot(stage, people, region, sun)
-        found = box.measured(shot, whole, rng)
+        shot = shoot(stage, people, box=region, sun=sun)
+        found = box.measured(shot, whole, rng=rng)
         if found is None or found.visible < KEPT_ABOVE or (wish == "clear" and found.visible < 0.6):
             return []
         done.append((step, shot, found, _occluder(shot)))
     return done
 
 
-def _action(identity: Identity, outfit: Outfit, rng: np.random.Generator) -> Action:
+def _action(identity: Identity, outfit: Outfit, *, rng: np.random.Generator) -> Action:
     if identity.aid == "walker":
         return "push"
     if identity.aid == "cane":
@@ -192,12 +211,14 @@ def passer_by(seed: int, number: int) -> tuple[Identity, Figure]:
     )
 
 
-def _other(world: World, stage: Stage, step: Step, before: bool, number: int, rng: np.random.Generator) -> list[Placed]:
-    at = beside(stage, step.position, before, rng)
+def _other(
+    world: World, stage: Stage, *, step: Step, before: bool, number: int, rng: np.random.Generator
+) -> list[Placed]:
+    at = beside(stage, step.position, before=before, rng=rng)
     if at is None:
         return []
     identity, figure = passer_by(world.seed, number)
-    pose = moment(identity.gait, "walk", float(rng.random()), rng)
+    pose = moment(identity.gait, "walk", phase=float(rng.random()), rng=rng)
     placed = place(stage, Actor(figure, pose, at, float(rng.uniform(0, 2 * np.pi)), (number * 31.0, number * 17.0)))
     return [placed] if placed else []
 

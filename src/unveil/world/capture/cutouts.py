@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unveil.atomic_io import atomic_folder, cache_dir, locked, write_bytes
 from unveil.errors import DataError
-from unveil.files import atomic_folder, cache_dir, locked, write_bytes
 from unveil.progress import track
 from unveil.world.capture.plate import FAR_MM, LIGHT_MAX, SUPERSAMPLE, Plate, render_plate
 from unveil.world.capture.sensor import KNEE
@@ -33,24 +33,27 @@ _BRICK, _STONE = Surface(BRICK, (0.30, 0.12, 0.08), 1, 6), Surface(PLAIN, (0.5, 
 Put = Callable[[Builder, float], None]
 # What is put at the middle of the stage, turned by an angle where it has sides.
 THINGS: dict[str, Put] = {
-    "bench": lambda b, turn: props.bench(b, 0, AT, turn),
-    "bin": lambda b, turn: props.bin_(b, 0, AT),
+    "bench": lambda b, turn: props.bench(b, 0, z=AT, turn=turn),
+    "bin": lambda b, turn: props.bin_(b, 0, z=AT),
     "board": lambda b, turn: b.box(
-        (0, 0.85, AT), (0.42, 0.75, 0.04), Surface(SHOP, (0.3, 0.3, 0.3), 1.5, int(b.rng.integers(50))), turn / 4
+        (0, 0.85, AT),
+        (0.42, 0.75, 0.04),
+        surface=Surface(SHOP, (0.3, 0.3, 0.3), 1.5, int(b.rng.integers(50))),
+        turn=turn / 4,
     ),
-    "bush": lambda b, turn: props.bush(b, 0, AT, False),
-    "car": lambda b, turn: props.car(b, 0, AT, math.pi / 2 + turn / 4),
-    "cart": lambda b, turn: props.cart(b, 0, AT, turn),
-    "crates": lambda b, turn: props.crates(b, 0, AT),
-    "fence": lambda b, turn: props.fence(b, 0, AT, 2.2, turn / 4),
-    "hedge": lambda b, turn: props.hedge(b, 0, AT, 3.0, turn / 8),
-    "low wall": lambda b, turn: b.box((0, 0.45, AT), (1.1, 0.45, 0.12), _BRICK, turn / 4),
-    "pillar": lambda b, turn: props.pillar(b, 0, AT, 3.4, _STONE),
-    "planter": lambda b, turn: props.bush(b, 0, AT, True),
-    "pole": lambda b, turn: props.pole(b, 0, AT, bool(b.rng.random() < 0.5)),
-    "shelf": lambda b, turn: props.shelf(b, 0, AT, turn / 8),
-    "table": lambda b, turn: props.table_and_chairs(b, 0, AT),
-    "tree": lambda b, turn: props.tree(b, 0, AT),
+    "bush": lambda b, turn: props.bush(b, 0, z=AT, boxed=False),
+    "car": lambda b, turn: props.car(b, 0, z=AT, turn=math.pi / 2 + turn / 4),
+    "cart": lambda b, turn: props.cart(b, 0, z=AT, turn=turn),
+    "crates": lambda b, turn: props.crates(b, 0, z=AT),
+    "fence": lambda b, turn: props.fence(b, 0, z=AT, length=2.2, turn=turn / 4),
+    "hedge": lambda b, turn: props.hedge(b, 0, z=AT, length=3.0, turn=turn / 8),
+    "low wall": lambda b, turn: b.box((0, 0.45, AT), (1.1, 0.45, 0.12), surface=_BRICK, turn=turn / 4),
+    "pillar": lambda b, turn: props.pillar(b, 0, z=AT, height=3.4, surface=_STONE),
+    "planter": lambda b, turn: props.bush(b, 0, z=AT, boxed=True),
+    "pole": lambda b, turn: props.pole(b, 0, z=AT, sign=bool(b.rng.random() < 0.5)),
+    "shelf": lambda b, turn: props.shelf(b, 0, z=AT, turn=turn / 8),
+    "table": lambda b, turn: props.table_and_chairs(b, 0, z=AT),
+    "tree": lambda b, turn: props.tree(b, 0, z=AT),
 }
 
 
@@ -65,11 +68,11 @@ def cutouts_folder(count: int = COUNT, seed: int = 0) -> Path:
     with locked(folder):
         if not folder.is_dir():
             with atomic_folder(folder) as temporary:
-                write_cutouts(temporary, count, seed)
+                write_cutouts(temporary, count, seed=seed)
     return folder
 
 
-def write_cutouts(folder: Path, count: int = COUNT, seed: int = 0) -> None:
+def write_cutouts(folder: Path, count: int = COUNT, *, seed: int = 0) -> None:
     """Write cut-outs as RGBA pictures ``<number>_<thing>.png``; kinds take turns, at most `TALLEST` pixels high.
 
     Raises:

@@ -33,7 +33,7 @@ class Detection:
     visible: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
 
-    def measured(self, shot: Shot, whole: Box, rng: np.random.Generator) -> Detection | None:
+    def measured(self, shot: Shot, whole: Box, *, rng: np.random.Generator) -> Detection | None:
         """Return the detection with its visible fractions; ``None`` when nothing of the person is in view.
 
         A detector sees what is visible: when the lower part is hidden, half of the boxes end where the person does.
@@ -51,7 +51,7 @@ class Detection:
         inside = np.zeros_like(seen)
         inside[y : y + box.height * SUPERSAMPLE, x : x + box.width * SUPERSAMPLE] = True
         seen &= inside
-        area = max(1, int(own.sum()) + _outside(whole, own, shot))
+        area = max(1, int(own.sum()) + _outside(whole, own, shot=shot))
         whole_of, seen_of = (_areas(shot.whole[where]) for where in (own, seen))
         parts = {
             name: float(mine / whole)
@@ -66,7 +66,7 @@ def _areas(of: Ints) -> Ints:
     return np.bincount(labels.part_of(of), minlength=len(labels.PARTS))
 
 
-def _outside(whole: Box, own: np.ndarray, shot: Shot) -> int:
+def _outside(whole: Box, own: np.ndarray, *, shot: Shot) -> int:
     """Return roughly the supersamples of the person that lie outside the frame, by the share of the box there."""
     inside = whole.clipped()
     share = max(1, inside.width) * max(1, inside.height) / (whole.width * whole.height)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from unveil.files import atomic_folder
+from unveil.atomic_io import atomic_folder
 from unveil.world.arrays import Floats
+from unveil.world.render.inputs import Buffers, Ground, Light, Outline, Shadow, Strands, View
 from unveil.world.render.kernels import FAR, rasterise, shadow_depth
 from unveil.world.render.shading import strands
 from unveil.world.render.surfaces import ground_noise, shade_scene
@@ -60,7 +61,7 @@ class Plate:
         )
 
 
-def light_frame(direction: Floats, centre: Floats, reach: float, size: int) -> Floats:
+def light_frame(direction: Floats, centre: Floats, *, reach: float, size: int) -> Floats:
     """Return the frame ``(4, 3)`` of a shadow map that covers ``reach`` metres around a centre; see `kernels.lit`."""
     right = np.cross(direction, [0.0, 1.0, 0.001])
     right /= np.linalg.norm(right)
@@ -88,26 +89,32 @@ def render_plate(scene: Scene) -> Plate:
     width, height = (SUPERSAMPLE * x for x in FRAME)
     screen = camera.project(points)
     screen[:, :2] *= SUPERSAMPLE
-    depth = np.full((height, width), FAR, np.float32)
-    triangle = np.full((height, width), -1, np.int32)
-    bary = np.zeros((height, width, 2), np.float32)
+    seen = Buffers(
+        np.full((height, width), FAR, np.float32),
+        np.full((height, width), -1, np.int32),
+        np.zeros((height, width, 2), np.float32),
+    )
     solid = np.tile(np.array([-1, 1], np.float32), (m, 1))
-    rasterise(screen, faces, keep, points, surface_of, solid, strands(), depth, triangle, bary)
-    frame = light_frame(light.direction, np.array([0, 1, scene.depth / 2]), SCENE_REACH, SHADOW_SIZE)
+    rasterise(Outline(screen, faces, keep, points, surface_of), Strands(solid, strands()), seen)
+    frame = light_frame(light.direction, np.array([0, 1, scene.depth / 2]), reach=SCENE_REACH, size=SHADOW_SIZE)
     shadow = np.full((SHADOW_SIZE, SHADOW_SIZE), FAR, np.float32)
     casts = points[faces].mean(1)[:, 1] < 3.2 if light.kind in ("lamps", "window") else np.ones(len(faces), bool)
     shadow_depth(to_light(frame, points), np.ascontiguousarray(faces[casts]), keep, shadow)
     prints = np.array(scene.footprints or [Footprint(0, -99, 0.1, 0.1)], np.float32)
     ambient, direct = np.zeros((2, height, width, 3), np.float32)
     shade_scene(
-        triangle, bary, faces, surface_of, surfaces, points, normals, ground_noise(), camera.position, camera.axes,
-        np.float32(camera.focal * SUPERSAMPLE), light.direction, light.sky, light.ground, light.sun, frame, shadow,
-        prints, ambient, direct,
-    )  # fmt: skip
+        seen,
+        Ground(faces, surface_of, surfaces, points, normals, ground_noise(), prints),
+        View(camera.position, camera.axes, np.float32(camera.focal * SUPERSAMPLE), 0, 0, *FRAME),
+        Light(light.direction, light.sky, light.ground, light.sun),
+        Shadow(frame, shadow),
+        ambient,
+        direct,
+    )
     if camera.haze > FOGGY:
-        _fog(ambient, direct, depth, light)
+        _fog(ambient, direct, depth=seen.depth, light=light)
     return Plate(
-        _encode(ambient), _encode(direct), np.minimum(depth * MILLIMETRES, FAR_MM).astype(np.uint16), frame, shadow
+        _encode(ambient), _encode(direct), np.minimum(seen.depth * MILLIMETRES, FAR_MM).astype(np.uint16), frame, shadow
     )
 
 
@@ -121,7 +128,7 @@ def _encode(values: Floats) -> NDArray[np.uint8]:
     return np.clip(values, 0, 255, out=values).astype(np.uint8)
 
 
-def _fog(ambient: Floats, direct: Floats, depth: Floats, light: Lighting) -> None:
+def _fog(ambient: Floats, direct: Floats, *, depth: Floats, light: Lighting) -> None:
     """Let what is far fade into the sky's light, in place."""
     share = (1 - np.exp(-np.minimum(depth, 60) / FOG_METRES))[..., None]
     ambient *= 1 - share

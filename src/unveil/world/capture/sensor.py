@@ -16,7 +16,7 @@ from unveil.world.scenes.scene import Camera
 KNEE = 0.6  # linear light above which the tone curve flattens
 
 
-def develop(light: Floats, camera: Camera, rng: np.random.Generator) -> NDArray[np.uint8]:
+def develop(light: Floats, camera: Camera, *, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the picture ``(h, w, 3)`` RGB uint8 of linear light."""
     picture: NDArray[Any] = light * (camera.exposure * rng.uniform(0.92, 1.08))
     picture *= np.array(camera.gain, np.float32)
@@ -59,7 +59,21 @@ def at_visit(camera: Camera, rng: np.random.Generator) -> Camera:
     )
 
 
-def to_jpeg(picture: NDArray[np.uint8], camera: Camera, rng: np.random.Generator) -> bytes:
+def worn(camera: Camera) -> Camera:
+    """Return an old camera in the place of another: blue, pale and dim pictures, soft and full of noise."""
+    red, green, blue = camera.gain
+    return dataclasses.replace(
+        camera,
+        gain=(red * 0.72, green * 0.95, blue * 1.35),
+        exposure=camera.exposure * 0.4,
+        saturation=camera.saturation * 0.45,
+        haze=camera.haze + 0.05,
+        noise=max(camera.noise, 0.05),
+        blur=max(camera.blur, 1.8),
+    )
+
+
+def to_jpeg(picture: NDArray[np.uint8], camera: Camera, *, rng: np.random.Generator) -> bytes:
     """Return a JPEG at the camera's quality."""
     quality = int(np.clip(camera.jpeg + rng.normal(0, 5), 35, 96))
     done, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])

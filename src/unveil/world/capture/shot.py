@@ -24,6 +24,17 @@ from unveil.world.capture.plate import (
 from unveil.world.people.figure import posed
 from unveil.world.people.mesh import Figure
 from unveil.world.people.pose import Pose
+from unveil.world.render.inputs import (
+    Buffers,
+    Cloth,
+    Light,
+    Mesh,
+    Outline,
+    Plates,
+    Shadow,
+    Strands,
+    View,
+)
 from unveil.world.render.kernels import FAR, compiled, lit, rasterise, shadow_depth
 from unveil.world.render.shading import folds, shade, strands, to_linear
 from unveil.world.scenes.scene import FRAME, Scene
@@ -130,19 +141,19 @@ class Placed:
 
     def silhouette(self) -> int:
         """Return the supersamples that the person would cover if nothing hid them and the frame had no end."""
-        return int((_drawn(self, self.box)[0] >= 0).sum())
+        return int((_drawn(self, self.box).triangle >= 0).sum())
 
 
 def place(stage: Stage, actor: Actor) -> Placed | None:
     """Return an actor's geometry, or ``None`` when it is too near to the camera."""
-    points, normals, strength = posed(actor.figure, actor.pose, actor.position, actor.facing)
+    points, normals, strength = posed(actor.figure, actor.pose, position=actor.position, facing=actor.facing)
     screen = stage.scene.camera.project(points)
     if screen[:, 2].min() <= 0 or screen[:, 2].max() > 1 / NEAREST:
         return None
     return Placed(actor, points, normals, strength, screen)
 
 
-def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Shot:
+def shoot(stage: Stage, people: list[Placed], *, box: Box, sun: float = 1.0) -> Shot:
     """Draw people into a box of the frame.
 
     Args:
@@ -157,7 +168,7 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
     middle = people[0].points.mean(0) if people else np.array([0, 1, stage.scene.depth / 2], np.float32)
     reach = PEOPLE_REACH if len(people) < 8 else 10.0
     size = PEOPLE_SHADOW if len(people) < 8 else 4 * PEOPLE_SHADOW
-    frame = light_frame(light.direction, middle, reach, size)
+    frame = light_frame(light.direction, middle, reach=reach, size=size)
     shadow = np.full((size, size), FAR, np.float32)
     if direct_light.sum() > 0.06:
         for p in people:
@@ -166,10 +177,16 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
     out, depth = np.empty((h, w, 3), np.float32), np.empty((h, w), np.float32)
     feet = np.array([q for p in people for q in _feet(p)], np.float32).reshape(-1, 2)
     backdrop(
-        np.ascontiguousarray(plate.ambient[window]), np.ascontiguousarray(plate.direct[window]),
-        np.ascontiguousarray(plate.depth[window]), box.x * s, box.y * s, camera.position, camera.axes,
-        np.float32(camera.focal * s), FRAME[0], FRAME[1], frame, shadow, feet, np.float32(sun), out, depth,
-    )  # fmt: skip
+        Plates(*(np.ascontiguousarray(whole[window]) for whole in (plate.ambient, plate.direct, plate.depth))),
+        View(camera.position, camera.axes, np.float32(camera.focal * s), box.x * s, box.y * s, *FRAME),
+        Shadow(frame, shadow),
+        feet,
+        np.float32(sun),
+        out,
+        depth,
+    )
+    lighting = Light(light.direction, light.sky, light.ground, direct_light)
+    shadows = Shadow(frame, shadow), Shadow(plate.frame, plate.shadow)
     labels, owner = np.zeros((h, w), np.int32), np.full((h, w), -1, np.int32)
     whole, scene_before = np.zeros((h, w), np.int32), np.zeros((h, w), bool)
     for index, p in enumerate(people):
@@ -182,7 +199,8 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
             slice((own.x - box.x) * s, (own.x - box.x + own.width) * s),
         )
         behind = depth[here]
-        triangle, bary, near = _drawn(p, own)
+        drawn = _drawn(p, own)
+        near, triangle, _ = drawn
         if index == 0:
             whole[here] = np.where(triangle >= 0, figure.labels[triangle], 0)
             scene_before[here] = (triangle >= 0) & (near >= behind)
@@ -191,35 +209,19 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
         depth[here] = np.where(seen, near, behind)
         owner[here][seen] = index
         colour, kinds = np.ascontiguousarray(out[here]), np.ascontiguousarray(labels[here])
-        shade(
-            triangle,
-            bary,
+        mesh = Mesh(
             figure.faces,
-            figure.material_of,
-            figure.materials,
             p.points,
             p.normals,
             figure.uv,
             figure.colour,
             figure.ambient,
             p.folds,
-            figure.textures,
-            to_linear(),
-            folds(),
+            figure.material_of,
             figure.labels,
-            camera.position,
-            light.direction,
-            light.sky,
-            light.ground,
-            direct_light,
-            frame,
-            shadow,
-            plate.frame,
-            plate.shadow,
-            np.array(p.actor.fold, np.float32),
-            colour,
-            kinds,
         )
+        cloth = Cloth(figure.materials, figure.textures, to_linear(), folds(), np.array(p.actor.fold, np.float32))
+        shade(drawn, mesh, cloth, camera.position, lighting, shadows, colour, kinds)
         out[here], labels[here] = colour, kinds
     if stage.scene.camera.haze > FOGGY:
         share = (1 - np.exp(-np.minimum(depth, 60) / FOG_METRES))[..., None]
@@ -231,26 +233,15 @@ def shoot(stage: Stage, people: list[Placed], box: Box, sun: float = 1.0) -> Sho
     return Shot(box, mean, labels, owner, whole, scene_before)
 
 
-def _drawn(p: Placed, box: Box) -> tuple[Ints, Floats, Floats]:
-    """Return the triangle, its weights and the depth at each supersample of a box, for one person alone."""
+def _drawn(p: Placed, box: Box) -> Buffers:
+    """Return what is seen at each supersample of a box, for one person alone."""
     h, w, figure = box.height * SUPERSAMPLE, box.width * SUPERSAMPLE, p.actor.figure
     shift, zoom = np.array([box.x, box.y, 0], np.float32), np.array([SUPERSAMPLE, SUPERSAMPLE, 1], np.float32)
     screen = np.ascontiguousarray((p.screen - shift) * zoom)
-    triangle, bary = np.full((h, w), -1, np.int32), np.zeros((h, w, 2), np.float32)
-    depth = np.full((h, w), FAR, np.float32)
-    rasterise(
-        screen,
-        figure.faces,
-        figure.keep,
-        figure.uv,
-        figure.material_of,
-        figure.alpha_of,
-        strands(),
-        depth,
-        triangle,
-        bary,
-    )
-    return triangle, bary, depth
+    buffers = Buffers(np.full((h, w), FAR, np.float32), np.full((h, w), -1, np.int32), np.zeros((h, w, 2), np.float32))
+    outline = Outline(screen, figure.faces, figure.keep, figure.uv, figure.material_of)
+    rasterise(outline, Strands(figure.alpha_of, strands()), buffers)
+    return buffers
 
 
 def _feet(p: Placed) -> Floats:
@@ -263,30 +254,52 @@ def _feet(p: Placed) -> Floats:
 
 
 @compiled
-def backdrop(  # type: ignore[no-untyped-def]
-    ambient, direct, depth_mm, x0, y0, eye, axes, focal, frame_width, frame_height, frame, shadow, feet, sun, out, depth
-):  # fmt: skip
-    """Write the light and the depth of an empty scene with the shadows that people cast on it."""
+def backdrop(plates, view, people, feet, sun, out, depth):  # type: ignore[no-untyped-def]
+    """Write the light and the depth of an empty scene with the shadows that people cast on it.
+
+    Args:
+        plates, view, people: see `unveil.world.render.inputs`; ``people`` is their `Shadow`.
+        feet: ``(n, 2)`` x and z of where they touch the ground.
+        sun: share of the sun's light that gets through the clouds.
+        out: ``(H, W, 3)`` linear RGB.
+        depth: ``(H, W)`` metres.
+    """
     height, width = depth.shape
     step = LIGHT_MAX / (255.0 * 255.0)
     for y in range(height):
-        dy = (frame_height - (y0 + y + 0.5)) / focal
         for x in range(width):
-            z = depth_mm[y, x] / MILLIMETRES
-            far = depth_mm[y, x] == 65535
+            z = plates.depth_mm[y, x] / MILLIMETRES
+            far = plates.depth_mm[y, x] == 65535
             depth[y, x] = FAR if far else z
             reach, open_sky = sun, 1.0
             if not far:
-                dx = (x0 + x + 0.5 - frame_width) / focal
-                px = eye[0] + z * (axes[0, 0] * dx + axes[1, 0] * dy + axes[2, 0])
-                py = eye[1] + z * (axes[0, 1] * dx + axes[1, 1] * dy + axes[2, 1])
-                pz = eye[2] + z * (axes[0, 2] * dx + axes[1, 2] * dy + axes[2, 2])
-                reach = sun * lit(px, py, pz, frame, shadow, 0.02)
-                if py < 0.15:
-                    for k in range(feet.shape[0]):
-                        d = (px - feet[k, 0]) ** 2 + (pz - feet[k, 1]) ** 2
-                        if d < 1.2:
-                            open_sky *= 1 - 0.4 * math.exp(-d / 0.016) - 0.16 * math.exp(-d / 0.15)
+                px, py, pz = _seen_at(view, x, y, z)
+                reach = sun * lit(px, py, pz, people.frame, people.depth, 0.02)
+                open_sky = _above_feet(feet, px, py, pz)
             for k in range(3):
-                a, b = ambient[y, x, k], direct[y, x, k]
+                a, b = plates.ambient[y, x, k], plates.direct[y, x, k]
                 out[y, x, k] = step * (a * a * open_sky + b * b * reach)
+
+
+@compiled
+def _seen_at(view, x, y, z):  # type: ignore[no-untyped-def]
+    """Return the point that a pixel shows at a depth of ``z`` metres."""
+    eye, axes = view.eye, view.axes
+    dx = (view.left + x + 0.5 - view.middle_x) / view.focal
+    dy = (view.middle_y - (view.top + y + 0.5)) / view.focal
+    px = eye[0] + z * (axes[0, 0] * dx + axes[1, 0] * dy + axes[2, 0])
+    py = eye[1] + z * (axes[0, 1] * dx + axes[1, 1] * dy + axes[2, 1])
+    pz = eye[2] + z * (axes[0, 2] * dx + axes[1, 2] * dy + axes[2, 2])
+    return px, py, pz
+
+
+@compiled
+def _above_feet(feet, px, py, pz):  # type: ignore[no-untyped-def]
+    """Return the share of the sky that people leave open above a point of the ground near their feet."""
+    open_sky = 1.0
+    if py < 0.15:
+        for k in range(feet.shape[0]):
+            d = (px - feet[k, 0]) ** 2 + (pz - feet[k, 1]) ** 2
+            if d < 1.2:
+                open_sky *= 1 - 0.4 * math.exp(-d / 0.016) - 0.16 * math.exp(-d / 0.15)
+    return open_sky

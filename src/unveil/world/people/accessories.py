@@ -24,20 +24,26 @@ def accessory_pieces(dresser: Dresser) -> tuple[list[Piece], tuple[int, ...]]:
     body, outfit, pack = dresser.body, dresser.outfit, load_pack()
     side = "R" if outfit.right_hand else "L"
     hung = (pack.bone(f"wrist.{side}"), pack.bone(f"wrist.{'L' if outfit.right_hand else 'R'}"))
-    pieces = _bag(dresser, side, len(pack.bones))
+    pieces = _bag(dresser, side, hung=len(pack.bones))
     if outfit.scarf:
         pieces += _scarf(body, outfit.scarf_cloth)
     if outfit.hat != "none":
-        pieces += _hat(body, outfit.hat, outfit.hat_cloth)
+        pieces += _hat(body, outfit.hat, cloth=outfit.hat_cloth)
     if body.identity.aid == "cane":
-        pieces += _cane(body, len(pack.bones) + 1, "L" if outfit.right_hand else "R")
+        pieces += _cane(body, len(pack.bones) + 1, side="L" if outfit.right_hand else "R")
     elif body.identity.aid == "walker":
         pieces += _walker(body)
     return pieces, hung
 
 
 def solid(
-    centre: Floats, size: tuple[float, float, float], bone: int, label: int, material: Material, roundness: float = 1.0
+    centre: Floats,
+    size: tuple[float, float, float],
+    *,
+    bone: int,
+    label: int,
+    material: Material,
+    roundness: float = 1.0,
 ) -> Piece:
     """Return a superellipsoid that moves with one bone.
 
@@ -63,11 +69,11 @@ def solid(
     faces = np.concatenate([np.hstack([i, j, i + COLUMNS]), np.hstack([j, j + COLUMNS, i + COLUMNS])])
     points = unit * np.array(size) + centre
     uv = np.stack([unit[:, 0], unit[:, 2], (1 - unit[:, 1]) * size[1]], 1)
-    return rigid(points, faces, bone, label, material, uv)
+    return rigid(points, faces, bone=bone, label=label, material=material, uv=uv)
 
 
 def rigid(
-    points: Floats, faces: np.ndarray, bone: int, label: int, material: Material, uv: Floats | None = None
+    points: Floats, faces: np.ndarray, *, bone: int, label: int, material: Material, uv: Floats | None = None
 ) -> Piece:
     """Return a piece that moves with one bone."""
     bones = np.zeros((len(points), 4), np.int32)
@@ -85,7 +91,7 @@ def rigid(
     )
 
 
-def tube(path: Floats, radius: float, bone: int, label: int, material: Material) -> Piece:
+def tube(path: Floats, radius: float, *, bone: int, label: int, material: Material) -> Piece:
     """Return a tube along a path ``(k, 3)``."""
     sides = 6
     along = np.gradient(path, axis=0)
@@ -99,10 +105,12 @@ def tube(path: Floats, radius: float, bone: int, label: int, material: Material)
     i = (np.arange(len(path) - 1)[:, None] * sides + np.arange(sides)).reshape(-1, 1)
     j = (np.arange(len(path) - 1)[:, None] * sides + (np.arange(sides) + 1) % sides).reshape(-1, 1)
     faces = np.concatenate([np.hstack([i, j, i + sides]), np.hstack([j, j + sides, i + sides])])
-    return rigid(ring.reshape(-1, 3), faces, bone, label, material, np.zeros((len(path) * sides, 3)))
+    return rigid(
+        ring.reshape(-1, 3), faces, bone=bone, label=label, material=material, uv=np.zeros((len(path) * sides, 3))
+    )
 
 
-def _bag(dresser: Dresser, side: str, hung: int) -> list[Piece]:
+def _bag(dresser: Dresser, side: str, *, hung: int) -> list[Piece]:
     o, body, pack, a = dresser.outfit, dresser.body, load_pack(), anatomy()
     if o.bag == "none":
         return []
@@ -117,39 +125,58 @@ def _bag(dresser: Dresser, side: str, hung: int) -> list[Piece]:
         back = float(points[near, 2].min()) - float(strap[0]) + 0.012
         centre = spine + np.array([0, 0.06, 0])
         centre[2] = back - 0.075 * size
-        body_bag = solid(centre, (0.14 * size, 0.21 * size, 0.085 * size), pack.bone("spine02"), label, material, 0.55)
+        body_bag = solid(
+            centre,
+            (0.14 * size, 0.21 * size, 0.085 * size),
+            bone=pack.bone("spine02"),
+            label=label,
+            material=material,
+            roundness=0.55,
+        )
         pocket = solid(
             centre + np.array([0, -0.07 * size, -0.075 * size]), (0.10 * size, 0.09 * size, 0.035 * size),
-            pack.bone("spine02"), label, material, 0.5,
+            bone=pack.bone("spine02"), label=label, material=material, roundness=0.5,
         )  # fmt: skip
         keep = np.minimum(
             0.021 - np.abs(np.abs(template[:, 0]) - 0.105),
             np.minimum(template[:, 1] - a.neck + 0.33, a.neck + 0.1 - template[:, 1]),
         )
         keep = np.where(dresser.arm > 0.55, -1, keep)
-        dresser.shell("bag", strap, keep.astype(np.float32), (material, material, None), points)
+        dresser.shell("bag", strap, keep=keep.astype(np.float32), materials=(material, material, None), points=points)
         return [body_bag, pocket, *_taken(dresser, start)]
     sign = -1.0 if side == "R" else 1.0
     if o.bag == "crossbody":
         tilt = template[:, 0] * 0.72 * -sign + (template[:, 1] - a.neck + 0.25) * 0.69
         keep = np.minimum(0.016 - np.abs(tilt - 0.02), np.where(dresser.arm > 0.5, -1, 0.05))
         keep = np.minimum(keep, a.neck + 0.02 - template[:, 1])
-        dresser.shell("bag", strap, keep.astype(np.float32), (material, material, None), points)
+        dresser.shell("bag", strap, keep=keep.astype(np.float32), materials=(material, material, None), points=points)
         hip = body.head("spine05") + np.array([-sign * 0, 0.02, 0.02])
         wide = float(np.abs(points[np.abs(points[:, 1] - hip[1]) < 0.06][:, 0]).max())
         centre = hip + np.array([sign * (min(wide, 0.24) + 0.03), 0, 0])
         return [
-            solid(centre, (0.055, 0.10 * size, 0.13 * size), pack.bone("root"), label, material, 0.5),
+            solid(
+                centre,
+                (0.055, 0.10 * size, 0.13 * size),
+                bone=pack.bone("root"),
+                label=label,
+                material=material,
+                roundness=0.5,
+            ),
             *_taken(dresser, start),
         ]
     wrist = body.head(f"wrist.{side}")
     tall, deep = (0.12, 0.15) if o.bag == "handbag" else (0.19, 0.18)
     bag = solid(
-        wrist + np.array([0, -0.12 - tall * size, 0.02]), (0.05, tall * size, deep * size), hung, label, material, 0.4
+        wrist + np.array([0, -0.12 - tall * size, 0.02]),
+        (0.05, tall * size, deep * size),
+        bone=hung,
+        label=label,
+        material=material,
+        roundness=0.4,
     )
     arch = np.linspace(0, np.pi, 9)
     handle = wrist + np.stack([0 * arch, -0.125 + 0.06 * np.sin(arch), 0.02 + 0.6 * deep * size * np.cos(arch)], 1)
-    return [bag, tube(handle, 0.007, hung, label, material)]
+    return [bag, tube(handle, 0.007, bone=hung, label=label, material=material)]
 
 
 def _taken(dresser: Dresser, start: int) -> list[Piece]:
@@ -169,7 +196,7 @@ def _scarf(body: Shaped, cloth: Cloth) -> list[Piece]:
         path = neck + np.stack(
             [0.082 * np.sin(turn), 0.012 * np.sin(2 * turn + k) - 0.03 * k + 0 * turn, 0.085 * np.cos(turn) - 0.01], 1
         )
-        pieces.append(tube(path, 0.033, pack.bone("neck01"), code("scarf", "torso"), material))
+        pieces.append(tube(path, 0.033, bone=pack.bone("neck01"), label=code("scarf", "torso"), material=material))
     front = float(body.points[helper().rows][:, 2].max())
     drop = neck + np.array([0.04, 0, 0])
     end = np.array([0.05, neck[1] - 0.34, front + 0.02])
@@ -178,10 +205,10 @@ def _scarf(body: Shaped, cloth: Cloth) -> list[Piece]:
         + (end - drop) * np.linspace(0, 1, 6)[:, None]
         + np.stack([np.zeros(6), np.zeros(6), 0.07 * np.sin(np.linspace(0, np.pi, 6))], 1)
     )
-    return [*pieces, tube(path, 0.03, pack.bone("spine01"), code("scarf", "torso"), material)]
+    return [*pieces, tube(path, 0.03, bone=pack.bone("spine01"), label=code("scarf", "torso"), material=material)]
 
 
-def _hat(body: Shaped, kind: str, cloth: Cloth) -> list[Piece]:
+def _hat(body: Shaped, kind: str, *, cloth: Cloth) -> list[Piece]:
     a, part, pack = anatomy(), body_part(), load_pack()
     material = Material(weave(cloth), 1, 1, 0.5 if kind == "beanie" else 0.2, 0, 0.2)
     t, head = a.points[part.rows], skull(body)
@@ -194,7 +221,7 @@ def _hat(body: Shaped, kind: str, cloth: Cloth) -> list[Piece]:
     else:
         keep = rise - (0.045 if kind != "beanie" else 0.03)
         own = a.head[part.rows] > 0.3
-    gap = {"beanie": 0.016, "headscarf": 0.018}.get(kind, 0.018) + 0.012 * ramp(t[:, 1], a.crown - 0.06, a.crown)
+    gap = {"beanie": 0.016, "headscarf": 0.018}.get(kind, 0.018) + 0.012 * ramp(t[:, 1], a.crown - 0.06, end=a.crown)
     outward = head.outward(body.points[part.rows])
     points = body.points[part.rows] + outward * np.asarray(gap)[:, None]
     ears = pack.masks["ears"][part.rows] > 0.3
@@ -203,7 +230,7 @@ def _hat(body: Shaped, kind: str, cloth: Cloth) -> list[Piece]:
     label = code("hat", "head")
     uv = np.stack([t[:, 0], t[:, 2] - 0.02, a.crown - t[:, 1]], 1).astype(np.float32)
     shell = body.piece(
-        part, points.astype(np.float32), part.faces[shown], labels=np.full(int(shown.sum()), label, np.int32),
+        part, points.astype(np.float32), faces=part.faces[shown], labels=np.full(int(shown.sum()), label, np.int32),
         material=material, keep=keep.astype(np.float32), uv=uv,
     )  # fmt: skip
     if kind in ("beanie", "headscarf"):
@@ -228,21 +255,21 @@ def _hat(body: Shaped, kind: str, cloth: Cloth) -> list[Piece]:
     brim = rigid(
         np.concatenate([inner, outer]),
         faces,
-        pack.bone("head"),
-        label,
-        material,
-        np.tile(np.array([0.3, 0.3, 0.1]), (2 * n, 1)),
+        bone=pack.bone("head"),
+        label=label,
+        material=material,
+        uv=np.tile(np.array([0.3, 0.3, 0.1]), (2 * n, 1)),
     )
     brim.normals = np.tile(np.array([0, 1, 0], np.float32), (2 * n, 1))
     return [shell, brim]
 
 
-def _cane(body: Shaped, hung: int, side: str) -> list[Piece]:
+def _cane(body: Shaped, hung: int, *, side: str) -> list[Piece]:
     """Return a walking stick; it dangles from the hand, upright."""
     wrist, metal = body.head(f"wrist.{side}"), _plain((0.10, 0.08, 0.07))
     length = 0.47 * (body.head("head")[1] - body.floor)
     path = wrist + np.array([[0, -0.09, 0.09], [0, -0.075, 0.03], [0, -0.09, 0.02], [0, -0.09 - length, 0.05]])
-    return [tube(path, 0.011, hung, code("aid", "torso"), metal)]
+    return [tube(path, 0.011, bone=hung, label=code("aid", "torso"), material=metal)]
 
 
 def _walker(body: Shaped) -> list[Piece]:
@@ -254,13 +281,30 @@ def _walker(body: Shaped) -> list[Piece]:
     for sign in (1.0, -1.0):
         x = 0.27 * sign
         path = np.array([[x, top, 0.24], [x, top - 0.02, 0.42], [x, floor + 0.1, 0.62]])
-        pieces.append(tube(path, 0.014, root, label, metal))
-        pieces.append(tube(np.array([[x, top - 0.12, 0.44], [x, floor + 0.1, 0.22]]), 0.014, root, label, metal))
+        pieces.append(tube(path, 0.014, bone=root, label=label, material=metal))
+        pieces.append(
+            tube(
+                np.array([[x, top - 0.12, 0.44], [x, floor + 0.1, 0.22]]), 0.014, bone=root, label=label, material=metal
+            )
+        )
         for z in (0.22, 0.62):
             pieces.append(
-                solid(np.array([x, floor + 0.085, z]), (0.02, 0.085, 0.085), root, label, _plain((0.04, 0.04, 0.04)))
+                solid(
+                    np.array([x, floor + 0.085, z]),
+                    (0.02, 0.085, 0.085),
+                    bone=root,
+                    label=label,
+                    material=_plain((0.04, 0.04, 0.04)),
+                )
             )
-    seat = solid(np.array([0, floor + 0.5, 0.42]), (0.25, 0.02, 0.13), root, label, _plain((0.05, 0.05, 0.06)), 0.4)
+    seat = solid(
+        np.array([0, floor + 0.5, 0.42]),
+        (0.25, 0.02, 0.13),
+        bone=root,
+        label=label,
+        material=_plain((0.05, 0.05, 0.06)),
+        roundness=0.4,
+    )
     return [*pieces, seat]
 
 

@@ -66,7 +66,7 @@ class Anatomy:
     leg_length: float
 
 
-def ramp(x: Floats, start: float, end: float) -> Floats:
+def ramp(x: Floats, start: float, *, end: float) -> Floats:
     """Return 0 before ``start``, 1 after ``end`` and a straight line between."""
     return np.clip((x - start) / (end - start), 0, 1).astype(np.float32)
 
@@ -83,13 +83,13 @@ def anatomy() -> Anatomy:
     for side, sign in SIDES:
         own = points[:, 0] * sign >= 0
         joints = [heads[f"{b}.{side}"] for b in ("upperarm01", "lowerarm01", "wrist")]
-        along, uv = _around_arm(points, joints, sign)
+        along, uv = _around_arm(points, joints, sign=sign)
         along_arm[own], arm_uv[own] = along[own], uv[own]
         joints = [heads[f"{b}.{side}"] for b in ("upperleg01", "lowerleg01", "foot")]
-        leg_uv[own] = _around_leg(points, joints, sign)[own]
+        leg_uv[own] = _around_leg(points, joints, sign=sign)[own]
     hip, foot = heads["upperleg01.L"], heads["foot.L"]
     leg_length = float(hip[1] - foot[1])
-    on_arm = ramp(arm, 0.05, 0.5)
+    on_arm = ramp(arm, 0.05, end=0.5)
     top = float(heads["neck01"][1]) + 0.06
     return Anatomy(
         points=points,
@@ -111,12 +111,14 @@ def anatomy() -> Anatomy:
         crotch=float(hip[1]) - 0.06,
         ankle=float(foot[1]),
         neck=float(heads["neck01"][1]),
-        arm_length=float(_length(heads, "upperarm01.L", "lowerarm01.L") + _length(heads, "lowerarm01.L", "wrist.L")),
+        arm_length=float(
+            _length(heads, "upperarm01.L", b="lowerarm01.L") + _length(heads, "lowerarm01.L", b="wrist.L")
+        ),
         leg_length=leg_length,
     )
 
 
-def _length(heads: dict[str, Floats], a: str, b: str) -> float:
+def _length(heads: dict[str, Floats], a: str, *, b: str) -> float:
     return float(np.linalg.norm(heads[a] - heads[b]))
 
 
@@ -141,7 +143,7 @@ def _parts(pack: Pack) -> NDArray[np.int64]:
     return share.argmax(1)
 
 
-def _around_arm(points: Floats, joints: list[Floats], sign: float) -> tuple[Floats, Floats]:
+def _around_arm(points: Floats, joints: list[Floats], *, sign: float) -> tuple[Floats, Floats]:
     shoulder, elbow, wrist = joints
     upper, lower = np.linalg.norm(elbow - shoulder), np.linalg.norm(wrist - elbow)
     first = (points - shoulder) @ (elbow - shoulder) / upper
@@ -159,7 +161,7 @@ def _around_arm(points: Floats, joints: list[Floats], sign: float) -> tuple[Floa
     return (metres / (upper + lower)).astype(np.float32), uv.astype(np.float32)
 
 
-def _around_leg(points: Floats, joints: list[Floats], sign: float) -> Floats:
+def _around_leg(points: Floats, joints: list[Floats], *, sign: float) -> Floats:
     hip, knee, ankle = joints
     thigh = np.clip((hip[1] - points[:, 1]) / (hip[1] - knee[1]), 0, 1)[:, None]
     shin = np.clip((knee[1] - points[:, 1]) / (knee[1] - ankle[1]), 0, 1)[:, None]

@@ -59,8 +59,8 @@ def cut_legs(body: Shaped, cut: float) -> Floats:
         radius = np.linalg.norm(rel, axis=1) + 1e-5
         near = np.abs(t[own] - 0.3) < 0.06
         wide = float(np.median(radius[near])) if near.any() else 0.08
-        target = wide * (0.96 + (cut - 0.96) * ramp(t[own], 0.3, 1.0)) * ramp(t[own], 0.05, 0.2)
-        target = target * (1 - ramp(t[own], 1.0, 1.1))
+        target = wide * (0.96 + (cut - 0.96) * ramp(t[own], 0.3, end=1.0)) * ramp(t[own], 0.05, end=0.2)
+        target = target * (1 - ramp(t[own], 1.0, end=1.1))
         scale = np.maximum(1, np.maximum(radius, target) / radius)
         moved = points[own]
         moved[:, [0, 2]] = axis[:, [0, 2]] + rel * scale[:, None]
@@ -68,7 +68,7 @@ def cut_legs(body: Shaped, cut: float) -> Floats:
     return points
 
 
-def leg_girth(body: Shaped, points: Floats, gap: float) -> Floats:
+def leg_girth(body: Shaped, points: Floats, *, gap: float) -> Floats:
     """Return the girth (see `hanging`) of legs in the shell ``points``, for cloth ``gap`` metres off."""
     girth = np.zeros((2, 5), np.float32)
     legs = anatomy().arm[helper().rows] < 0.5
@@ -120,13 +120,13 @@ def _trunk(body: Shaped) -> tuple[Ints, Floats, Floats, Floats, Floats]:
     return own, centre, rel, radius, out
 
 
-def neckline(points: Floats, depth: float, pointed: float) -> Floats:
+def neckline(points: Floats, depth: float, *, pointed: float) -> Floats:
     """Return the field of a neckline over template points: positive below it; ``depth`` in metres."""
     a = anatomy()
-    front = ramp(points[:, 2], 0.02, 0.10)
+    front = ramp(points[:, 2], 0.02, end=0.10)
     below = a.neck + 0.028 - points[:, 1] - depth * front
     around = (np.hypot(points[:, 0], points[:, 2] - 0.012) - 0.074) * 0.8 - 0.5 * ramp(
-        points[:, 1], a.neck + 0.05, a.neck + 0.09
+        points[:, 1], a.neck + 0.05, end=a.neck + 0.09
     )
     vee = pointed * np.clip(0.085 - np.abs(points[:, 0]), 0, 0.085) * front * 1.5
     return np.asarray(np.maximum(below, around) - vee, np.float32)

@@ -38,12 +38,12 @@ def build_figure(body: Shaped, outfit: Outfit | None) -> Figure:
     glasses = glasses_piece(body)
     pieces += [glasses] if glasses else []
     if not (outfit is not None and outfit.hat == "headscarf"):
-        hair = hair_pieces(body, hat)
+        hair = hair_pieces(body, hat=hat)
         pieces += hair
     tint = np.array(body.identity.hair.tint)
     beard = beard_piece(body, Material(_beard_texture(tint), 1, 1, 0, 0, 0.15, 0.1, flat=True))
     pieces += [beard] if beard else []
-    return join(pieces, body.skeleton, hung)
+    return join(pieces, body.skeleton, hung=hung)
 
 
 def _beard_texture(tint: Floats) -> np.ndarray:
@@ -51,7 +51,7 @@ def _beard_texture(tint: Floats) -> np.ndarray:
     return np.clip(tint * 255 * rng.uniform(0.5, 1.1, (TEXTURE, TEXTURE, 1)), 4, 250).astype(np.uint8)
 
 
-def posed(figure: Figure, pose: Pose, position: tuple[float, float], facing: float) -> tuple[Floats, Floats, Floats]:
+def posed(figure: Figure, pose: Pose, *, position: tuple[float, float], facing: float) -> tuple[Floats, Floats, Floats]:
     """Return a figure's vertices and normals in the world, and the strength of its folds ``(n,)``.
 
     Args:
@@ -73,7 +73,7 @@ def posed(figure: Figure, pose: Pose, position: tuple[float, float], facing: flo
     points, normals = np.empty_like(figure.points), np.empty_like(figure.normals)
     skin(figure.points, figure.normals, figure.bones, figure.weights, motion, points, normals)
     for cloth in figure.hanging:
-        give_way(points, normals, cloth, motion, figure.skeleton.heads)
+        give_way(points, normals, cloth=cloth, motion=motion, heads=figure.skeleton.heads)
     points += np.array([position[0], -points[:, 1].min(), position[1]], np.float32)
     folds = DRAPED + FOLDED * (figure.crease @ pose.flexion())
     return points, normals, np.asarray(folds, np.float32)

@@ -42,21 +42,21 @@ class Dresser:
         """Add every garment, inside first."""
         o = self.outfit
         if o.tights and o.bottom in ("skirt", "dress", "shorts"):
-            self._legs("socks", o.tights_cloth, 1.2, 0.0, 0.003, 0.0)
+            self._legs("socks", o.tights_cloth, length=1.2, cut=0.0, gap=0.003, bump=0.0)
         elif o.shoes != "boots" and o.bottom == "shorts":
-            self._legs("socks", o.shoe_cloth, 1.2, 0.0, 0.003, 0.0, start=0.85)
+            self._legs("socks", o.shoe_cloth, length=1.2, cut=0.0, gap=0.003, bump=0.0, start=0.85)
         if o.bottom == "skirt":
-            self._skirt("skirt", o.bottom_cloth, anatomy().waist + 0.03, 0.009)
+            self._skirt("skirt", o.bottom_cloth, top=anatomy().waist + 0.03, gap=0.009)
         elif o.bottom != "dress":
             ease = {"leggings": 0.001, "shorts": 0.014}.get(o.bottom, 0.006)
-            self._legs("pants", o.bottom_cloth, o.leg_length, o.cut, SKIN_GAP + ease, 0.9)
+            self._legs("pants", o.bottom_cloth, length=o.leg_length, cut=o.cut, gap=SKIN_GAP + ease, bump=0.9)
         self._top()
         if o.outer != "none":
             self._outer()
         self._shoes()
 
     def shell(
-        self, kind: str, offset: Floats, keep: Floats, materials: tuple[Material | None, ...], points: Floats
+        self, kind: str, offset: Floats, *, keep: Floats, materials: tuple[Material | None, ...], points: Floats
     ) -> None:
         """Add a shell of the helper; ``materials`` for torso, arms and legs."""
         a, rows, faces = anatomy(), helper().rows, helper().faces
@@ -69,7 +69,7 @@ class Dresser:
                 continue
             self.pieces.append(
                 self.body.piece(
-                    helper(), moved, faces[own], labels=codes(kind, parts[own]), material=material, keep=keep,
+                    helper(), moved, faces=faces[own], labels=codes(kind, parts[own]), material=material, keep=keep,
                     uv=uv[rows], ambient=self.ambient, crease=a.crease[rows],
                 )
             )  # fmt: skip
@@ -82,12 +82,12 @@ class Dresser:
     def _ambient(self) -> Floats:
         """Return the light that armpits and the inside of the thighs do without."""
         between = np.exp(-(((np.abs(self.template[:, 0]) - 0.02) / 0.07) ** 2))
-        legs = 0.45 * between * ramp(self.along_leg, 0, 0.12) * (1 - ramp(self.along_leg, 0.3, 0.9))
+        legs = 0.45 * between * ramp(self.along_leg, 0, end=0.12) * (1 - ramp(self.along_leg, 0.3, end=0.9))
         pits = 0.35 * np.exp(-(((self.along_arm - 0.02) / 0.12) ** 2)) * (self.normals[:, 1] < 0)
         return np.clip(1 - legs - pits, 0.45, 1).astype(np.float32)
 
     def _legs(
-        self, kind: str, cloth: Cloth, length: float, cut: float, gap: float, bump: float, start: float = -1.0
+        self, kind: str, cloth: Cloth, *, length: float, cut: float, gap: float, bump: float, start: float = -1.0
     ) -> None:
         """Add trousers, leggings or stockings; with ``start``, only from there down the leg (socks)."""
         a, t = anatomy(), self.along_leg
@@ -98,12 +98,14 @@ class Dresser:
         whole = np.minimum(a.waist - a.points[:, 1], (length - a.along_leg) * a.leg_length)
         if start > 0:
             keep, whole = (np.minimum(k, (x - start) * a.leg_length) for k, x in ((keep, t), (whole, a.along_leg)))
-        offset = 0.008 + (gap - 0.004) * ramp(t, 0.12, 0.35) if gap > 0.004 else gap + 0 * t
+        offset = 0.008 + (gap - 0.004) * ramp(t, 0.12, end=0.35) if gap > 0.004 else gap + 0 * t
         if cut > 0.4:  # cloth gathers on the shoe
-            offset = offset + 0.006 * np.sin(self.template[:, 1] * 95 + self.template[:, 2] * 30) * ramp(t, 0.72, 0.95)
+            offset = offset + 0.006 * np.sin(self.template[:, 1] * 95 + self.template[:, 2] * 30) * ramp(
+                t, 0.72, end=0.95
+            )
         torso = Material(texture, 1, 1 / TORSO_TURN, bump * 0.5, bump, 0.2)
         leg = Material(legs, 0.5, 1 / TORSO_TURN * LEG_TURN * 2, bump, bump * 1.4, 0.2)
-        self.shell(kind, np.asarray(offset, np.float32), keep, (torso, None, leg), points)
+        self.shell(kind, np.asarray(offset, np.float32), keep=keep, materials=(torso, None, leg), points=points)
         self.hide(whole - gap)
 
     def _top(self) -> None:
@@ -112,27 +114,27 @@ class Dresser:
         kind = "dress" if dress else "upper"
         texture = weave(o.top_cloth)
         if o.top in ("shirt", "polo") and not dress:
-            texture = front_line(texture, tuple(c * 0.6 for c in o.top_cloth.colour), True)  # type: ignore[arg-type]
+            texture = front_line(texture, tuple(c * 0.6 for c in o.top_cloth.colour), buttons=True)  # type: ignore[arg-type]
         hem = a.crotch + 0.10 if dress else a.waist - 0.02 if o.tucked else a.crotch + 0.10 * (o.cut - 0.6) - 0.01
         ease = 0.006 if dress else o.ease
         sleeves = np.where(
             self.arm > 0.5,
-            o.ease * 0.5 * ramp(self.along_arm, 0, 0.4) * (1 - 0.85 * ramp(self.along_arm, 0.75, 0.97)),
+            o.ease * 0.5 * ramp(self.along_arm, 0, end=0.4) * (1 - 0.85 * ramp(self.along_arm, 0.75, end=0.97)),
             0,
         )
         below = a.shoulder - 0.02
-        hips = ramp(-self.template[:, 1], -a.waist, -a.waist + 0.08)
-        shoulder = 0.45 + 0.55 * ramp(-self.template[:, 1], -below, -below + 0.25)
+        hips = ramp(-self.template[:, 1], -a.waist, end=-a.waist + 0.08)
+        shoulder = 0.45 + 0.55 * ramp(-self.template[:, 1], -below, end=-below + 0.25)
         offset = (
             (0.0085 if o.tucked else 0.013 + 0.004 * hips)
-            + ease * shoulder * (1 - 0.75 * ramp(self.arm, 0.2, 0.8))
+            + ease * shoulder * (1 - 0.75 * ramp(self.arm, 0.2, end=0.8))
             + sleeves
         )
         pointed = 0.9 if o.v_neck else 0.0
 
         def field(points: Floats, along: Floats) -> Floats:
             keep = np.minimum(points[:, 1] - hem, (o.sleeve - along) * a.arm_length)
-            keep = np.minimum(keep, neckline(points, o.neck_depth, pointed))
+            keep = np.minimum(keep, neckline(points, o.neck_depth, pointed=pointed))
             if o.top == "tank":
                 keep = np.minimum(keep, 0.125 - np.abs(points[:, 0]) + np.clip(a.neck - 0.13 - points[:, 1], 0, 1) * 2)
             return np.asarray(keep, np.float32)
@@ -141,10 +143,10 @@ class Dresser:
         body = Material(texture, 1, 1 / TORSO_TURN, 0.9, 0.9, 0.2)
         arms = Material(weave(o.top_cloth, whole=False), ARM_TURN, 1.0, 0.7, 1.3, 0.2)
         points = hang(self.body, min(0.8, ease / 0.024)) if not o.tucked else self.points
-        self.shell(kind, offset.astype(np.float32), keep, (body, arms, body), points)
+        self.shell(kind, offset.astype(np.float32), keep=keep, materials=(body, arms, body), points=points)
         self.hide(field(a.points, a.along_arm))
         if dress:
-            self._skirt("dress", o.top_cloth, a.crotch + 0.19, 0.014)
+            self._skirt("dress", o.top_cloth, top=a.crotch + 0.19, gap=0.014)
 
     def _outer(self) -> None:
         o, a = self.outfit, anatomy()
@@ -153,40 +155,51 @@ class Dresser:
         sleeve = -0.03 if o.outer == "vest" else 0.99
         texture = weave(o.outer_cloth)
         if not o.outer_open:
-            texture = front_line(texture, tuple(c * 0.4 for c in o.outer_cloth.colour), o.outer == "coat")  # type: ignore[arg-type]
+            texture = front_line(texture, tuple(c * 0.4 for c in o.outer_cloth.colour), buttons=o.outer == "coat")  # type: ignore[arg-type]
         opening = 0.05 + 0.02 * (o.outer_cloth.seed % 3)
 
         def gap(points: Floats) -> Floats:
-            wide = opening * (1 + 0.5 * ramp(-points[:, 1], -(a.neck - 0.1), -(a.neck - 0.5)))
+            wide = opening * (1 + 0.5 * ramp(-points[:, 1], -(a.neck - 0.1), end=-(a.neck - 0.5)))
             return np.asarray(np.where(points[:, 2] > 0.03, np.abs(points[:, 0]) - wide, 0.05), np.float32)
 
         keep = np.minimum(self.template[:, 1] - hem, (sleeve - self.along_arm) * a.arm_length)
-        keep = np.minimum(keep, neckline(self.template, 0.03 if o.outer_open else -0.012, 0.9 if o.outer_open else 0))
+        keep = np.minimum(
+            keep, neckline(self.template, 0.03 if o.outer_open else -0.012, pointed=0.9 if o.outer_open else 0)
+        )
         if o.outer_open:
             keep = np.minimum(keep, gap(self.template))
-        shoulder = 0.4 + 0.6 * ramp(-self.template[:, 1], -(a.shoulder - 0.02), -(a.shoulder - 0.3))
-        sleeves = 0.5 * o.outer_ease * ramp(self.along_arm, 0.1, 0.5) * (1 - 0.6 * ramp(self.along_arm, 0.85, 0.99))
-        offset = 0.018 + o.ease * 0.8 + o.outer_ease * shoulder * (1 - 0.7 * ramp(self.arm, 0.2, 0.8)) + sleeves
+        shoulder = 0.4 + 0.6 * ramp(-self.template[:, 1], -(a.shoulder - 0.02), end=-(a.shoulder - 0.3))
+        sleeves = (
+            0.5 * o.outer_ease * ramp(self.along_arm, 0.1, end=0.5) * (1 - 0.6 * ramp(self.along_arm, 0.85, end=0.99))
+        )
+        offset = 0.018 + o.ease * 0.8 + o.outer_ease * shoulder * (1 - 0.7 * ramp(self.arm, 0.2, end=0.8)) + sleeves
         if o.outer == "parka":  # quilted
             offset = offset + 0.006 * np.abs(np.sin(self.template[:, 1] * 38))
         body = Material(texture, 1, 1 / TORSO_TURN, 1.1, 1.0, 0.15)
         arms = Material(weave(o.outer_cloth, whole=False), ARM_TURN, 1.0, 0.9, 1.4, 0.15)
-        self.shell("coat", offset.astype(np.float32), keep.astype(np.float32), (body, arms, body), hang(self.body, 0.7))
+        self.shell(
+            "coat",
+            offset.astype(np.float32),
+            keep=keep.astype(np.float32),
+            materials=(body, arms, body),
+            points=hang(self.body, 0.7),
+        )
         if long:
             self._skirt(
                 "coat",
                 o.outer_cloth,
-                a.crotch + 0.15,
-                0.032 + o.ease * 0.5,
-                o.outer_length,
-                1.0,
-                gap if o.outer_open else None,
+                top=a.crotch + 0.15,
+                gap=0.032 + o.ease * 0.5,
+                length=o.outer_length,
+                flare=1.0,
+                opening=gap if o.outer_open else None,
             )
 
     def _skirt(
         self,
         kind: str,
         cloth: Cloth,
+        *,
         top: float,
         gap: float,
         length: float | None = None,
@@ -207,7 +220,7 @@ class Dresser:
         if opening is not None:
             keep = np.minimum(keep, opening(template))
         left = 0.5 + 0.5 * np.tanh(template[:, 0] / 0.09)
-        legs = 0.88 * ramp(down, 0.05, 0.42)
+        legs = 0.88 * ramp(down, 0.05, end=0.42)
         bones = np.zeros((len(part.rows), 4), np.int32)
         bones[:, 0], bones[:, 1], bones[:, 2] = (pack.bone(b) for b in ("root", "upperleg01.L", "upperleg01.R"))
         weights = np.stack([1 - legs, legs * left, legs * (1 - left), np.zeros_like(legs)], 1)
@@ -217,7 +230,7 @@ class Dresser:
         parts = np.where(height[:, 1] > a.crotch + 0.06, PARTS.index("torso"), thigh + 2 * (height[:, 1] < knee))
         folds = Material(weave(cloth), 1, 1 / TORSO_TURN, 1.5, 0.3, 0.2)
         bare = o.bottom in ("skirt", "dress", "shorts", "leggings")
-        girth = leg_girth(self.body, self.points if bare else cut_legs(self.body, o.cut), gap)
+        girth = leg_girth(self.body, self.points if bare else cut_legs(self.body, o.cut), gap=gap)
         self.pieces.append(
             Piece(
                 points.astype(np.float32), bones, weights.astype(np.float32), part.faces, codes(kind, parts), folds,
@@ -234,9 +247,9 @@ class Dresser:
         keep = ((self.along_leg - start) * a.leg_length).astype(np.float32)
         sole = self.body.floor - 0.014
         points = self.points + self.normals * 0.010
-        toe = ramp(self.template[:, 2], 0.06, 0.2)
+        toe = ramp(self.template[:, 2], 0.06, end=0.2)
         points[:, 1] = np.maximum(points[:, 1], sole)
-        points[:, 1] += 0.012 * toe * ramp(points[:, 1], sole, sole + 0.03)
+        points[:, 1] += 0.012 * toe * ramp(points[:, 1], sole, end=sole + 0.03)
         rows, faces = helper().rows, helper().faces
         shown = keep[faces].max(1) >= 0
         texture = weave(o.shoe_cloth)
@@ -250,7 +263,7 @@ class Dresser:
             if own.any():
                 self.pieces.append(
                     self.body.piece(
-                        helper(), points.astype(np.float32), faces[own], labels=codes("shoes", _feet(parts[own])),
+                        helper(), points.astype(np.float32), faces=faces[own], labels=codes("shoes", _feet(parts[own])),
                         material=material, keep=keep, uv=uv, ambient=np.full(len(rows), 0.85, np.float32),
                     )
                 )  # fmt: skip

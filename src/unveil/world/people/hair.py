@@ -23,40 +23,40 @@ CARDS = {"short": 170, "crop": 190, "side": 200, "curly": 260, "afro": 300, "bob
 
 
 @lru_cache(maxsize=4)
-def hair_pieces(body: Shaped, hat: bool) -> list[Piece]:
+def hair_pieces(body: Shaped, *, hat: bool) -> list[Piece]:
     """Return the hair of a person; under a hat only what hangs below it."""
     hair = body.identity.hair
     if hair.style == "bald":
         return []
     rng = np.random.default_rng([11, hair.seed])
     material = Material(_strand_texture(body, rng), 1, 1, 0, 0, 0.1, 0.08, flat=True)
-    pieces = [_cap(body, material, rng, hat)]
+    pieces = [_cap(body, material, rng=rng, hat=hat)]
     if hair.style == "buzz":
         return pieces
     cards = Material(material.texture, 1, 1, 0, 0, 0.12, 0.11, flat=True, strands=0.28, repeats=1.0)
     head = skull(body)
-    roots, outward = _roots(body, head, rng, CARDS[hair.style], hat)
+    roots, outward = _roots(body, head, rng=rng, count=CARDS[hair.style], hat=hat)
     if len(roots):
-        pieces.append(_cards(body, head, roots, outward, cards, rng, hat))
+        pieces.append(_cards(body, head, roots=roots, outward=outward, material=cards, rng=rng, hat=hat))
     if hair.style in ("pony", "braids", "bun"):
-        pieces += _tails(body, head, material, cards, rng)
+        pieces += _tails(body, head, solid=material, cards=cards, rng=rng)
     return pieces
 
 
 def _strand_texture(body: Shaped, rng: np.random.Generator) -> np.ndarray:
     """Return strands: fine streaks along v, darker at the root."""
     tint = np.array(body.identity.hair.tint, np.float32)
-    streaks = 1 + 0.55 * clouds(rng, TEXTURE, (2, 40), 3)
+    streaks = 1 + 0.55 * clouds(rng, TEXTURE, cells=(2, 40), octaves=3)
     root = 0.72 + 0.4 * np.linspace(0, 1, TEXTURE)[:, None]
     return np.clip(255 * tint * (streaks * root)[..., None], 4, 250).astype(np.uint8)
 
 
-def _cap(body: Shaped, material: Material, rng: np.random.Generator, hat: bool) -> Piece:
+def _cap(body: Shaped, material: Material, *, rng: np.random.Generator, hat: bool) -> Piece:
     """Return the layer that covers the scalp."""
     hair, a, part = body.identity.hair, anatomy(), body_part()
-    height = scalp(hair.style == "receding")[part.rows]
+    height = scalp(receding=hair.style == "receding")[part.rows]
     ears = load_pack().masks["ears"][part.rows] > 0.3
-    noise = clouds(rng, 64, (12, 16), 2)
+    noise = clouds(rng, 64, cells=(12, 16), octaves=2)
     t = a.points[part.rows]
     cell = (np.abs(t[:, 1] * 400).astype(int) % 64, ((np.arctan2(t[:, 0], t[:, 2]) / 6.2832 + 0.5) * 63).astype(int))
     keep = np.where(ears, -1.0, height + 0.010 * noise[cell])
@@ -64,26 +64,26 @@ def _cap(body: Shaped, material: Material, rng: np.random.Generator, hat: bool) 
         keep = np.where(t[:, 1] > a.crown - 0.035 - 0.05 * hair.volume / 0.022, -0.02, keep)
     shown = (keep[part.faces].max(1) >= 0) & (a.head[part.rows][part.faces].min(1) > 0.2)
     least = 0.003 if hair.style in ("buzz", "receding") or hat else 0.006 + 0.4 * hair.volume
-    thick = least * ramp(height, -0.01, 0.04)
+    thick = least * ramp(height, -0.01, end=0.04)
     points = body.points[part.rows] + body.body_normals[part.rows] * (0.0015 + thick)[:, None]
-    uv = np.stack([(cell[1] / 63).astype(np.float32) * 3, height, 0.25 + 0.3 * ramp(-height, -0.12, 0)], 1)
+    uv = np.stack([(cell[1] / 63).astype(np.float32) * 3, height, 0.25 + 0.3 * ramp(-height, -0.12, end=0)], 1)
     return body.piece(
         part,
         points.astype(np.float32),
-        part.faces[shown],
+        faces=part.faces[shown],
         labels=np.full(int(shown.sum()), code("hair", "head"), np.int32),
         material=material,
         keep=keep.astype(np.float32),
         uv=uv.astype(np.float32),
-        ambient=(0.6 + 0.4 * ramp(height, 0, 0.06)),
+        ambient=(0.6 + 0.4 * ramp(height, 0, end=0.06)),
         normals=body.body_normals[part.rows],
     )
 
 
-def _roots(body: Shaped, head: Head, rng: np.random.Generator, count: int, hat: bool) -> tuple[Floats, Floats]:
+def _roots(body: Shaped, head: Head, *, rng: np.random.Generator, count: int, hat: bool) -> tuple[Floats, Floats]:
     """Return where cards grow ``(n, 3)``, and the directions away from the head."""
     hair, a, part = body.identity.hair, anatomy(), body_part()
-    height = scalp(hair.style == "receding")[part.rows]
+    height = scalp(receding=hair.style == "receding")[part.rows]
     area = height[part.faces].min(1) > 0.001
     area &= load_pack().masks["ears"][part.rows][part.faces].max(1) < 0.3
     level = a.points[part.rows][part.faces].mean(1)[:, 1]
@@ -103,13 +103,13 @@ def _roots(body: Shaped, head: Head, rng: np.random.Generator, count: int, hat: 
 
 
 def _cards(
-    body: Shaped, head: Head, roots: Floats, outward: Floats, material: Material, rng: np.random.Generator, hat: bool
+    body: Shaped, head: Head, *, roots: Floats, outward: Floats, material: Material, rng: np.random.Generator, hat: bool
 ) -> Piece:
     """Grow a ribbon from each root and return them all as one piece."""
     hair, n = body.identity.hair, len(roots)
     style = hair.style
     eye_height = body.points[load_pack().faces["eye_l"].ravel(), 1].mean()
-    front = ramp(roots[:, 2], head.centre[2] + 0.02, head.centre[2] + 0.08)[:, None]
+    front = ramp(roots[:, 2], head.centre[2] + 0.02, end=head.centre[2] + 0.08)[:, None]
     side = np.where(roots[:, :1] > hair.parting, 1.0, -1.0)
     down, back, across = (np.array(v, np.float32) for v in ((0, -1, 0), (0, -0.15, -1), (1, 0, 0)))
     tied = style in ("pony", "bun", "braids")
@@ -127,14 +127,14 @@ def _cards(
     elif style == "side":
         flow = side * across * 1.0 + 0.5 * back + 0.3 * down
     else:
-        top = ramp(roots[:, 1], head.centre[1] + 0.02, head.centre[1] + 0.09)[:, None]
+        top = ramp(roots[:, 1], head.centre[1] + 0.02, end=head.centre[1] + 0.09)[:, None]
         flow = 0.9 * down + side * across * (0.15 + 0.9 * top) * (0.35 + 0.65 * front) + 0.5 * back * (1 - front)
     flow = np.asarray(flow)
     flow = flow - outward * (flow * outward).sum(1, keepdims=True) * 0.9
     flow /= np.linalg.norm(flow, axis=1, keepdims=True) + 1e-6
     length = hair.length * rng.uniform(0.75, 1.05, n)
     if style in ("crop", "side", "short"):  # short at the sides, long on top
-        length *= 0.35 + 0.65 * ramp(roots[:, 1], eye_height + 0.02, eye_height + 0.09)
+        length *= 0.35 + 0.65 * ramp(roots[:, 1], eye_height + 0.02, end=eye_height + 0.09)
     fringed = (front[:, 0] > 0.5) & (np.abs(roots[:, 0] - hair.parting) < 0.075) & (hair.fringe > 0)
     if style in ("bob", "long", "curly"):
         length = np.where(fringed, hair.fringe + 0.02, length)
@@ -164,10 +164,12 @@ def _cards(
         gap = np.linalg.norm((at - head.centre) / (head.radii + stand), axis=1, keepdims=True)
         at = np.where((gap < 1) & (k < SEGMENTS - 1), at + near * np.minimum(stand, 0.012) * 0.5, at)
         at = off_trunk(body, at)
-        at = off_face(head, at, eye_height, fringed)
+        at = off_face(head, at, eyes=eye_height, fringed=fringed)
         line.append(at.astype(np.float32))
     width = {"afro": 0.03, "curly": 0.026, "short": 0.022, "crop": 0.022, "receding": 0.02}.get(style, 0.024)
-    return ribbons(body, head, np.stack(line, 1), width * rng.uniform(0.7, 1.2, n), material, rng)
+    return ribbons(
+        body, head, line=np.stack(line, 1), width=width * rng.uniform(0.7, 1.2, n), material=material, rng=rng
+    )
 
 
 def _knots(body: Shaped, head: Head) -> Floats:
@@ -180,13 +182,21 @@ def _knots(body: Shaped, head: Head) -> Floats:
     return np.array([[0, c[1] + up, c[2] - r[2] * (0.78 if up else 1.0) - 0.012]], np.float32)
 
 
-def _tails(body: Shaped, head: Head, solid: Material, cards: Material, rng: np.random.Generator) -> list[Piece]:
+def _tails(body: Shaped, head: Head, *, solid: Material, cards: Material, rng: np.random.Generator) -> list[Piece]:
     """Return what hangs from the knots: tails, plaits, or a bun."""
     hair = body.identity.hair
     pieces = []
     for knot in _knots(body, head):
         if hair.style == "bun":
-            pieces.append(_ball(body, head, knot + np.array([0, 0.01, -0.018]), 0.030 + 0.6 * hair.volume, solid))
+            pieces.append(
+                _ball(
+                    body,
+                    head,
+                    centre=knot + np.array([0, 0.01, -0.018]),
+                    radius=0.030 + 0.6 * hair.volume,
+                    material=solid,
+                )
+            )
             continue
         n = 36 if hair.style == "pony" else 14
         spread = 0.016 if hair.style == "pony" else 0.006
@@ -202,11 +212,20 @@ def _tails(body: Shaped, head: Head, solid: Material, cards: Material, rng: np.r
                 at[:, 0] += 0.006 * np.sin(2.5 * k + np.arange(n))
             line.append(at)
         stacked = np.stack(line, 1).astype(np.float32)
-        pieces.append(ribbons(body, head, stacked, np.full(n, 0.024 if hair.style == "pony" else 0.016), cards, rng))
+        pieces.append(
+            ribbons(
+                body,
+                head,
+                line=stacked,
+                width=np.full(n, 0.024 if hair.style == "pony" else 0.016),
+                material=cards,
+                rng=rng,
+            )
+        )
     return pieces
 
 
-def _ball(body: Shaped, head: Head, centre: Floats, radius: float, material: Material) -> Piece:
+def _ball(body: Shaped, head: Head, *, centre: Floats, radius: float, material: Material) -> Piece:
     rows, columns = 8, 12
     tilt, turn = np.meshgrid(
         np.linspace(0, np.pi, rows), np.linspace(0, 2 * np.pi, columns, endpoint=False), indexing="ij"
@@ -216,4 +235,12 @@ def _ball(body: Shaped, head: Head, centre: Floats, radius: float, material: Mat
     j = (np.arange(rows - 1)[:, None] * columns + (np.arange(columns) + 1) % columns).reshape(-1, 1)
     faces = np.concatenate([np.hstack([i, j, i + columns]), np.hstack([j, j + columns, i + columns])])
     uv = np.stack([turn.ravel() / 3, turn.ravel() * 0, 0.3 + 0.3 * np.sin(tilt.ravel() * 5)], 1).astype(np.float32)
-    return head_piece(centre + unit * radius, faces, uv, unit, material, np.full(len(unit), 0.9, np.float32), body)
+    return head_piece(
+        centre + unit * radius,
+        faces,
+        uv=uv,
+        normals=unit,
+        material=material,
+        ambient=np.full(len(unit), 0.9, np.float32),
+        body=body,
+    )

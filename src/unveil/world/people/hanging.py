@@ -36,13 +36,13 @@ class Hanging:
     girth: Floats
 
 
-def hanging(rows: Ints, faces: Ints, girth: Floats) -> Hanging:
+def hanging(rows: Ints, faces: Ints, *, girth: Floats) -> Hanging:
     """Return a piece that hangs, of its vertices in a figure and its triangles in its own."""
     pairs = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     return Hanging(rows, faces, np.unique(np.concatenate([pairs, pairs[:, ::-1]]), axis=0), girth)
 
 
-def give_way(points: Floats, normals: Floats, cloth: Hanging, motion: Floats, heads: Floats) -> None:
+def give_way(points: Floats, normals: Floats, *, cloth: Hanging, motion: Floats, heads: Floats) -> None:
     """Move the vertices of a piece in a posed figure out of the legs, and turn their normals, in place.
 
     Args:

@@ -165,10 +165,10 @@ def draw_identity(seed: tuple[int, ...]) -> Identity:
     macro = Macro(
         sex=float(0.85 + 0.15 * rng.random() if male else 0.15 * rng.random()),
         age=rng.uniform(low, high),
-        muscle=_spread(rng, 0.5 - 0.18 * build, 0.22),
-        weight=_spread(rng, 0.5 + 0.35 * build, 0.1),
-        height=_spread(rng, 0.25 if group == "child" else 0.5, 0.11, 0.05, 0.72),
-        proportions=_spread(rng, 0.5, 0.3),
+        muscle=_spread(rng, 0.5 - 0.18 * build, deviation=0.22),
+        weight=_spread(rng, 0.5 + 0.35 * build, deviation=0.1),
+        height=_spread(rng, 0.25 if group == "child" else 0.5, deviation=0.11, low=0.05, high=0.72),
+        proportions=_spread(rng, 0.5, deviation=0.3),
         ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
     )
     local = {name: float(np.clip(rng.normal(0, s), -1, 1)) for name, s in LOCAL_SPREAD.items()}
@@ -204,7 +204,7 @@ def draw_identity(seed: tuple[int, ...]) -> Identity:
         tuple(sorted(local.items())),
         skin,
         face,
-        _hair(rng, male, group, ancestry),
+        _hair(rng, male=male, group=group, ancestry=ancestry),
         _gait(rng, group),
         _aid(rng, group),
         0.0 if male else float(rng.beta(1.2, 1.0)),
@@ -224,7 +224,7 @@ def describe(identity: Identity) -> dict[str, str]:
     }
 
 
-def _spread(rng: np.random.Generator, mean: float, deviation: float, low: float = 0.02, high: float = 0.98) -> float:
+def _spread(rng: np.random.Generator, mean: float, *, deviation: float, low: float = 0.02, high: float = 0.98) -> float:
     return float(np.clip(rng.normal(mean, deviation), low, high))
 
 
@@ -236,7 +236,7 @@ def _skin(rng: np.random.Generator, ancestry: np.ndarray) -> RGB:
     return float(r), float(g), float(b)
 
 
-def _hair(rng: np.random.Generator, male: bool, group: str, ancestry: np.ndarray) -> Hair:
+def _hair(rng: np.random.Generator, *, male: bool, group: str, ancestry: np.ndarray) -> Hair:
     if group == "old" and rng.random() < 0.8:
         colour = str(rng.choice(("grey", "white")))
     else:

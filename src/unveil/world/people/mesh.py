@@ -125,7 +125,7 @@ class Figure:
         return float(np.ptp(self.points[:, 1]))
 
 
-def join(pieces: list[Piece], skeleton: Skeleton, hung: tuple[int, ...]) -> Figure:
+def join(pieces: list[Piece], skeleton: Skeleton, *, hung: tuple[int, ...]) -> Figure:
     """Return one figure; vertices that no triangle uses are dropped."""
     columns: dict[str, list[NDArray]] = {
         name: []
@@ -155,16 +155,16 @@ def join(pieces: list[Piece], skeleton: Skeleton, hung: tuple[int, ...]) -> Figu
         faces = renumber[piece.faces]
         n = int(used.sum())
 
-        def pick(values: NDArray | None, width: int, fill: float, used: NDArray = used, n: int = n) -> Floats:
+        def pick(values: NDArray | None, width: int, *, fill: float, used: NDArray = used, n: int = n) -> Floats:
             shape = (n, width) if width else (n,)
             return np.full(shape, fill, np.float32) if values is None else values[used].astype(np.float32)
 
-        points = np.ascontiguousarray(pick(piece.points, 3, 0))
+        points = np.ascontiguousarray(pick(piece.points, 3, fill=0))
         if piece.normals is None:
             normals = np.zeros_like(points)
             vertex_normals(points, np.ascontiguousarray(faces), normals)
         else:
-            normals = pick(piece.normals, 3, 0)
+            normals = pick(piece.normals, 3, fill=0)
         if piece.material not in materials:
             m = piece.material
             textures += [] if m.texture is None else [m.texture]
@@ -181,16 +181,16 @@ def join(pieces: list[Piece], skeleton: Skeleton, hung: tuple[int, ...]) -> Figu
             "faces": faces + start,
             "labels": piece.labels,
             "material_of": np.full(len(faces), materials.index(piece.material)),
-            "keep": pick(piece.keep, 0, ALWAYS),
-            "uv": pick(piece.uv, 3, 0),
-            "colour": pick(piece.colour, 3, 0.5),
-            "ambient": pick(piece.ambient, 0, 1),
-            "crease": pick(piece.crease, len(CREASES), 0),
+            "keep": pick(piece.keep, 0, fill=ALWAYS),
+            "uv": pick(piece.uv, 3, fill=0),
+            "colour": pick(piece.colour, 3, fill=0.5),
+            "ambient": pick(piece.ambient, 0, fill=1),
+            "crease": pick(piece.crease, len(CREASES), fill=0),
         }
         for name, values in added.items():
             columns[name].append(values)
         if piece.girth is not None:
-            hang.append(hanging(np.arange(start, start + n, dtype=np.int32), faces, piece.girth))
+            hang.append(hanging(np.arange(start, start + n, dtype=np.int32), faces, girth=piece.girth))
         start += n
     whole = {"bones", "faces", "labels", "material_of"}
     joined = {

@@ -133,7 +133,7 @@ def draw_outfit(rng: np.random.Generator, feminine: float) -> Outfit:
     patterns = SHIRT_PATTERNS if top == "shirt" else TOP_PATTERNS
     return Outfit(
         top=top,
-        top_cloth=draw_cloth(rng, SKIRT_PATTERNS if bottom == "dress" else patterns, prints),
+        top_cloth=draw_cloth(rng, SKIRT_PATTERNS if bottom == "dress" else patterns, prints=prints),
         sleeve=sleeve,
         ease=rng.uniform(*ease),
         tucked=bool(rng.random() < (0.4 if top == "shirt" else 0.15)),

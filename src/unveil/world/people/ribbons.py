@@ -14,7 +14,7 @@ from unveil.world.people.skull import Head
 
 
 def head_piece(
-    points: Floats, faces: np.ndarray, uv: Floats, normals: Floats, material: Material, ambient: Floats, body: Shaped
+    points: Floats, faces: np.ndarray, *, uv: Floats, normals: Floats, material: Material, ambient: Floats, body: Shaped
 ) -> Piece:
     """Return a piece that moves with the head, and below the chin with the upper back."""
     pack = load_pack()
@@ -23,7 +23,7 @@ def head_piece(
     bones[:, 0], bones[:, 1] = pack.bone("head"), pack.bone("spine01")
     low = body.head("neck01")[1]
     weights = np.zeros((n, 4), np.float32)
-    weights[:, 1] = 0.85 * (1 - ramp(points[:, 1], low - 0.06, low + 0.10))
+    weights[:, 1] = 0.85 * (1 - ramp(points[:, 1], low - 0.06, end=low + 0.10))
     weights[:, 0] = 1 - weights[:, 1]
     labels = np.full(len(faces), code("hair", "head"), np.int32)
     return Piece(points.astype(np.float32), bones, weights, faces.astype(np.int32), labels, material, uv=uv,
@@ -31,13 +31,13 @@ def head_piece(
 
 
 def ribbons(
-    body: Shaped, head: Head, line: Floats, width: Floats, material: Material, rng: np.random.Generator
+    body: Shaped, head: Head, *, line: Floats, width: Floats, material: Material, rng: np.random.Generator
 ) -> Piece:
     """Return cards ``(n, k, 3)`` as one piece; their normals are those of the head, so that light is smooth."""
     n, k, _ = line.shape
     along = np.gradient(line, axis=1)
     out = head.outward(line)
-    below = ramp(-line[..., 1], -head.centre[1], -head.centre[1] + 0.15)[..., None]
+    below = ramp(-line[..., 1], -head.centre[1], end=-head.centre[1] + 0.15)[..., None]
     rel = line - body.head("neck01")
     rel[..., 1] = 0
     out = out * (1 - below) + below * rel / (np.linalg.norm(rel, axis=-1, keepdims=True) + 1e-6)
@@ -55,4 +55,6 @@ def ribbons(
     faces = np.concatenate([base + np.array([0, 1, 2]), base + np.array([1, 3, 2])])
     ambient = 0.62 + 0.38 * v
     uv = np.stack([u, np.zeros_like(u), v], 1).astype(np.float32)
-    return head_piece(points, faces, uv, normals, material, ambient.astype(np.float32), body)
+    return head_piece(
+        points, faces, uv=uv, normals=normals, material=material, ambient=ambient.astype(np.float32), body=body
+    )

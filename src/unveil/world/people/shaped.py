@@ -109,7 +109,7 @@ class Shaped:
         vertex_normals(self.points, load_pack().faces[group], normals)
         return normals
 
-    def piece(self, part: Subset, points: Floats, faces: Ints, **rest: object) -> Piece:
+    def piece(self, part: Subset, points: Floats, *, faces: Ints, **rest: object) -> Piece:
         """Return a piece whose vertices move as the pack's vertices of a subset do."""
         pack = load_pack()
         return Piece(

@@ -104,8 +104,8 @@ def _turns(pose: Pose, skeleton: Skeleton) -> Doubles:
     pelvis, chest = turns[row["root"]], turns[row["spine01"]]
     for side, sign in SIDES:
         limb = pose.left if side == "L" else pose.right
-        _set_leg(set_bone, pelvis, skeleton, limb, side, sign, pose.toes_out)
-        _set_arm(set_bone, chest, skeleton, limb, side, sign)
+        _set_leg(set_bone, pelvis, skeleton=skeleton, limb=limb, side=side, sign=sign, toes_out=pose.toes_out)
+        _set_arm(set_bone, chest, skeleton=skeleton, limb=limb, side=side, sign=sign)
     return turns[_turned_by()]
 
 
@@ -113,7 +113,7 @@ SetBone = Callable[[str, Doubles], None]
 
 
 def _set_leg(
-    set_bone: SetBone, pelvis: Doubles, skeleton: Skeleton, limb: Limb, side: str, sign: float, toes_out: float
+    set_bone: SetBone, pelvis: Doubles, *, skeleton: Skeleton, limb: Limb, side: str, sign: float, toes_out: float
 ) -> None:
     outward = pelvis @ _y(sign * toes_out * 0.6)
     thigh = outward @ _z(sign * limb.hip_out) @ _x(-limb.hip)
@@ -126,7 +126,7 @@ def _set_leg(
     set_bone(f"toe1-1.{side}", foot @ _x(-max(0.0, -limb.ankle) * 0.8))
 
 
-def _set_arm(set_bone: SetBone, chest: Doubles, skeleton: Skeleton, limb: Limb, side: str, sign: float) -> None:
+def _set_arm(set_bone: SetBone, chest: Doubles, *, skeleton: Skeleton, limb: Limb, side: str, sign: float) -> None:
     upper_arm, lower_arm, wrist = f"upperarm01.{side}", f"lowerarm01.{side}", f"wrist.{side}"
     set_bone(f"clavicle.{side}", chest @ _z(-sign * 5))
     set_bone(f"shoulder01.{side}", chest @ _z(-sign * 9))

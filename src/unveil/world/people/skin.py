@@ -47,7 +47,7 @@ def skin_piece(body: Shaped, cover: Floats) -> Piece:
     keep = (HIDDEN - cover)[part.rows]
     shown = keep[part.faces].max(1) >= 0
     return body.piece(
-        part, body.points[part.rows], part.faces[shown], labels=_labels()[shown], material=SKIN,
+        part, body.points[part.rows], faces=part.faces[shown], labels=_labels()[shown], material=SKIN,
         keep=keep.astype(np.float32), colour=skin_colour(body)[part.rows], ambient=_ambient()[part.rows],
         normals=body.body_normals[part.rows],
     )  # fmt: skip
@@ -61,7 +61,7 @@ def skin_colour(body: Shaped) -> Floats:
     rng = np.random.default_rng([3, *person.seed])
     colour = tone * (1 + 0.05 * (rng.random((pack.n, 1)) - 0.5))
     x, y, z = np.abs(a.points[:, 0]), a.points[:, 1] - a.eye[1], a.points[:, 2]
-    front = ramp(z, 0.07, 0.10)
+    front = ramp(z, 0.07, end=0.10)
 
     def blend(share: Floats, target: Floats) -> None:
         nonlocal colour
@@ -88,20 +88,20 @@ def skin_colour(body: Shaped) -> Floats:
     )
     brow = (
         np.exp(-(((y - line) / (0.0035 + face.brow_thickness)) ** 4))
-        * ramp(x, 0.008, 0.014)
-        * (1 - ramp(x, 0.046, 0.055))
+        * ramp(x, 0.008, end=0.014)
+        * (1 - ramp(x, 0.046, end=0.055))
         * front
     )
     blend(brow * 0.9, dark)
     blend(_beard_area(face.beard), dark * 0.8 + tone * 0.12)
     if person.hair.style in ("buzz", "receding", "short", "crop", "side", "curly", "afro"):
-        blend(ramp(scalp(person.hair.style == "receding"), -0.006, 0.006) * 0.75, hair * 0.8)
+        blend(ramp(scalp(receding=person.hair.style == "receding"), -0.006, end=0.006) * 0.75, hair * 0.8)
     nails = pack.masks["fingernails"] * 0.5
     blend(nails, tone * np.array([1.1, 0.85, 0.85]))
     return np.clip(colour, 0.003, 1).astype(np.float32)
 
 
-def scalp(receding: bool = False) -> Floats:
+def scalp(*, receding: bool = False) -> Floats:
     """Return the signed height in metres above the hairline, over the template's vertices."""
     a = anatomy()
     y, z = a.points[:, 1] - a.eye[1], a.points[:, 2]
@@ -118,8 +118,8 @@ def _beard_area(beard: str) -> Floats:
     lips = load_pack().masks["lips"] > 0.3
     lip = float(y[lips].mean())
     upper = np.exp(-(((y - lip - 0.017) / 0.007) ** 2)) * (x < 0.031) * (z > 0.1)
-    jaw = ramp(-y, -lip - 0.002 - 0.45 * 0, -lip + 0.012) * (1 - ramp(-y, -lip + 0.062, -lip + 0.075))
-    cheeks = ramp(x, 0.028, 0.04) * ramp(-y, 0.035, 0.055) * (1 - ramp(-y, -lip + 0.062, -lip + 0.08))
+    jaw = ramp(-y, -lip - 0.002 - 0.45 * 0, end=-lip + 0.012) * (1 - ramp(-y, -lip + 0.062, end=-lip + 0.075))
+    cheeks = ramp(x, 0.028, end=0.04) * ramp(-y, 0.035, end=0.055) * (1 - ramp(-y, -lip + 0.062, end=-lip + 0.08))
     area = (np.maximum(jaw, cheeks) * (z > 0.03) + upper) * (a.head > 0.3)
     goatee = (jaw * (x < 0.026) * (z > 0.08) + upper) * (a.head > 0.3)
     found = {"none": 0 * area, "moustache": upper, "goatee": goatee}.get(beard, area)
@@ -143,9 +143,9 @@ def beard_piece(body: Shaped, material: Material) -> Piece | None:
     points = body.points[part.rows] + body.body_normals[part.rows] * depth[:, None]
     if beard == "long":
         chin = float(a.eye[1]) - 0.105
-        points[:, 1] -= 0.07 * ramp(-a.points[part.rows][:, 1], -chin - 0.02, -chin + 0.02) * (depth > 0.004)
+        points[:, 1] -= 0.07 * ramp(-a.points[part.rows][:, 1], -chin - 0.02, end=-chin + 0.02) * (depth > 0.004)
     return body.piece(
-        part, points.astype(np.float32), part.faces[shown], labels=codes("hair", np.zeros(int(shown.sum()), int)),
+        part, points.astype(np.float32), faces=part.faces[shown], labels=codes("hair", np.zeros(int(shown.sum()), int)),
         material=material, uv=np.stack([a.points[part.rows][:, 0] * 8, depth, np.full(len(depth), 0.3)], 1),
     )  # fmt: skip
 
@@ -171,7 +171,7 @@ def eye_pieces(body: Shaped) -> list[Piece]:
         colour = np.where((ahead > 0.72)[:, None], iris, white)
         pieces.append(
             body.piece(
-                part, (centre + rel * 0.87 - np.array([0, 0, 0.003])).astype(np.float32), part.faces,
+                part, (centre + rel * 0.87 - np.array([0, 0, 0.003])).astype(np.float32), faces=part.faces,
                 labels=np.full(len(part.faces), code("face", "head"), np.int32), material=EYE, colour=colour,
                 ambient=np.full(len(part.rows), 0.6, np.float32),
             )

@@ -52,7 +52,7 @@ def skull(body: Shaped) -> Head:
     return Head(centre.astype(np.float32), radii.astype(np.float32))
 
 
-def off_face(head: Head, points: Floats, eyes: float, fringed: np.ndarray) -> Floats:
+def off_face(head: Head, points: Floats, *, eyes: float, fringed: np.ndarray) -> Floats:
     """Return the points with none hanging before the face; a fringe may cover the forehead down to the ``eyes``."""
     before = (points[:, 2] > head.centre[2] + 0.045) & (points[:, 1] < eyes + (np.where(fringed, 0.012, 0.05)))
     wide = head.radii[0] + 0.004

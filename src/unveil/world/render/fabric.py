@@ -85,6 +85,7 @@ def draw_colour(rng: np.random.Generator, among: tuple[str, ...] | None = None) 
 def draw_cloth(
     rng: np.random.Generator,
     patterns: dict[str, float],
+    *,
     prints: float = 0.0,
     among: tuple[str, ...] | None = None,
 ) -> Cloth:
@@ -100,18 +101,18 @@ def draw_cloth(
     )
 
 
-def weave(cloth: Cloth, whole: bool = True) -> NDArray[np.uint8]:
+def weave(cloth: Cloth, *, whole: bool = True) -> NDArray[np.uint8]:
     """Return the texture of a cloth.
 
     Args:
         cloth: what to weave.
         whole: with the print and with blocks that have a place on the torso; sleeves go without.
     """
-    return _weave(cloth, whole or (cloth.print == "none" and cloth.pattern not in ("block", "band")))
+    return _weave(cloth, whole=whole or (cloth.print == "none" and cloth.pattern not in ("block", "band")))
 
 
 @lru_cache(maxsize=8)
-def _weave(cloth: Cloth, whole: bool) -> NDArray[np.uint8]:
+def _weave(cloth: Cloth, *, whole: bool) -> NDArray[np.uint8]:
     rng = np.random.default_rng([31, cloth.seed])
     base, second = np.array(cloth.colour, np.float32), np.array(cloth.second, np.float32)
     texture = np.broadcast_to(base, (TEXTURE, TEXTURE, 3)).astype(np.float32).copy()
@@ -149,7 +150,7 @@ def _weave(cloth: Cloth, whole: bool) -> NDArray[np.uint8]:
         top = rng.uniform(0.2, 0.36)
         texture[(down > top) & (down < top + cloth.scale)] = second
     if whole and cloth.print != "none":
-        _print(texture, cloth.print, rng)
+        _print(texture, cloth.print, rng=rng)
     stains = 1 + cloth.wear * 0.5 * _clouds(cloth.seed % 11)[..., None]
     grain = 1 + 0.05 * (rng.random((TEXTURE, TEXTURE, 1), dtype=np.float32) - 0.5)
     return np.clip(texture * stains * grain * 255, 3, 250).astype(np.uint8)
@@ -162,7 +163,7 @@ def fade(texture: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
     return np.clip(texture * (1 + strength * worn[..., None]), 0, 250).astype(np.uint8)
 
 
-def front_line(texture: NDArray[np.uint8], colour: RGB, buttons: bool) -> NDArray[np.uint8]:
+def front_line(texture: NDArray[np.uint8], colour: RGB, *, buttons: bool) -> NDArray[np.uint8]:
     """Return a texture with a zip or a row of buttons down the front."""
     done, middle = texture.copy(), TEXTURE // 2
     done[:, middle - 1 : middle + 1] = np.array(colour) * 255
@@ -179,7 +180,7 @@ def linear(rgb: RGB | Floats) -> Floats:
     return np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
 
-def clouds(rng: np.random.Generator, size: int, cells: tuple[int, int], octaves: int = 4) -> Floats:
+def clouds(rng: np.random.Generator, size: int, *, cells: tuple[int, int], octaves: int = 4) -> Floats:
     """Return tileable smooth noise ``(size, size)`` of mean 0; ``cells`` is the number of blobs down and across."""
     total = np.zeros((size, size), np.float32)
     for octave in range(octaves):
@@ -193,10 +194,10 @@ def clouds(rng: np.random.Generator, size: int, cells: tuple[int, int], octaves:
 
 @cache
 def _clouds(kind: int) -> Floats:
-    return clouds(np.random.default_rng([17, kind]), TEXTURE, (4, 4))
+    return clouds(np.random.default_rng([17, kind]), TEXTURE, cells=(4, 4))
 
 
-def _print(texture: Floats, kind: str, rng: np.random.Generator) -> None:
+def _print(texture: Floats, kind: str, *, rng: np.random.Generator) -> None:
     colour = [float(c) for c in draw_colour(rng)[1]] if rng.random() < 0.6 else [0.93, 0.93, 0.93]
     x, y = TEXTURE // 2, int(TEXTURE * 0.25)
     w, h = int(TEXTURE * rng.uniform(0.05, 0.10)), int(TEXTURE * rng.uniform(0.04, 0.09))

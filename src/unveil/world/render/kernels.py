@@ -13,7 +13,7 @@ from typing import Any
 
 import numba
 
-from unveil.files import cache_dir
+from unveil.atomic_io import cache_dir
 
 NEAR = 0.05  # metres: triangles with a corner nearer than this are left out
 FAR = 1e9
@@ -77,21 +77,11 @@ def vertex_normals(points, faces, out):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def rasterise(screen, faces, keep, uv, material, alpha_of, alpha, depth, triangle, bary):  # type: ignore[no-untyped-def]
-    """Draw triangles into a depth buffer.
-
-    Args:
-        screen: ``(n, 3)`` x and y in pixels, and 1 / depth.
-        faces: ``(t, 3)``.
-        keep: ``(n,)`` a pixel is drawn where its interpolation is >= 0; this cuts hems and necklines.
-        uv: ``(n, 3)`` surface coordinates, for strands.
-        material: ``(t,)`` row in ``alpha_of``.
-        alpha_of: ``(m, 2)`` threshold of the strand texture (below 0: solid), and its repeats.
-        alpha: strand texture ``(h, w)``.
-        depth: ``(H, W)`` metres; nearer wins.
-        triangle: ``(H, W)`` number of the triangle seen, untouched elsewhere.
-        bary: ``(H, W, 2)`` weights of the second and third corner.
-    """
+def rasterise(outline, strands, buffers):  # type: ignore[no-untyped-def]
+    """Draw triangles into a depth buffer; see `Outline`, `Strands` and `Buffers` of `unveil.world.render.inputs`."""
+    screen, faces, keep, uv, material = outline
+    alpha_of, alpha = strands
+    depth, triangle, bary = buffers
     height, width = depth.shape
     for t in range(faces.shape[0]):
         a, b, c = faces[t, 0], faces[t, 1], faces[t, 2]

@@ -58,7 +58,7 @@ class Builder:
     footprints: list[Footprint] = field(default_factory=list)
     count: int = 0
 
-    def add(self, points: Floats, normals: Floats, faces: Ints, surface: Surface) -> None:
+    def add(self, points: Floats, normals: Floats, *, faces: Ints, surface: Surface) -> None:
         """Add triangles with vertex normals."""
         self.points.append(np.asarray(points, np.float32))
         self.normals.append(np.asarray(normals, np.float32))
@@ -73,10 +73,10 @@ class Builder:
         normal /= np.linalg.norm(normal, axis=1, keepdims=True) + 1e-12
         base = np.arange(len(quads))[:, None] * 4
         faces = np.concatenate([base + np.array([0, 1, 2]), base + np.array([0, 2, 3])])
-        self.add(quads.reshape(-1, 3), np.repeat(normal, 4, 0), faces, surface)
+        self.add(quads.reshape(-1, 3), np.repeat(normal, 4, 0), faces=faces, surface=surface)
 
     def ground(
-        self, surface: Surface, x: tuple[float, float], z: tuple[float, float], y: float = 0.0, cell: float = 1.0
+        self, surface: Surface, x: tuple[float, float], *, z: tuple[float, float], y: float = 0.0, cell: float = 1.0
     ) -> None:
         """Add a horizontal floor in cells, so that the ones behind the camera can be left out."""
         xs, zs = np.arange(x[0], x[1] + 1e-6, cell), np.arange(z[0], z[1] + 1e-6, cell)
@@ -85,7 +85,7 @@ class Builder:
         offsets = np.array([[0, 0, 0], [0, 0, cell], [cell, 0, cell], [cell, 0, 0]])
         self.polygons(low[:, None] + offsets, surface)
 
-    def box(self, centre: RGB, half: RGB, surface: Surface, turn: float = 0.0, solid: bool = True) -> None:
+    def box(self, centre: RGB, half: RGB, *, surface: Surface, turn: float = 0.0, solid: bool = True) -> None:
         """Add a box; ``turn`` in radians around y; ``solid`` ones cannot be walked through."""
         corner = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * np.array(half)
         sides = np.array([[0, 1, 3, 2], [5, 4, 6, 7], [4, 0, 2, 6], [1, 5, 7, 3], [2, 3, 7, 6], [4, 5, 1, 0]])
@@ -94,7 +94,13 @@ class Builder:
             self.footprints.append(Footprint(centre[0], centre[2], half[0], half[2], turn))
 
     def wall(
-        self, start: tuple[float, float], end: tuple[float, float], height: float, surface: Surface, thick: float = 0.1
+        self,
+        start: tuple[float, float],
+        end: tuple[float, float],
+        *,
+        height: float,
+        surface: Surface,
+        thick: float = 0.1,
     ) -> None:
         """Add a wall between two points of the ground, in panels."""
         (x0, z0), (x1, z1) = start, end
@@ -106,8 +112,8 @@ class Builder:
             self.box(
                 (x0 + t * (x1 - x0), height / 2, z0 + t * (z1 - z0)),
                 (length / panels / 2, height / 2, thick),
-                surface,
-                turn,
+                surface=surface,
+                turn=turn,
                 solid=False,
             )
         self.footprints.append(Footprint((x0 + x1) / 2, (z0 + z1) / 2, length / 2, thick, turn))
@@ -116,6 +122,7 @@ class Builder:
         self,
         base: RGB,
         radius: float,
+        *,
         height: float,
         surface: Surface,
         sides: int = 14,
@@ -136,12 +143,12 @@ class Builder:
                 np.hstack([i + sides, 0 * i + 2 * sides, j + sides]),
             ]
         )
-        self.add(points, np.concatenate([ring, ring, [[0, 1, 0]]]), faces, surface)
+        self.add(points, np.concatenate([ring, ring, [[0, 1, 0]]]), faces=faces, surface=surface)
         if solid:
             self.footprints.append(Footprint(base[0], base[2], radius, radius))
 
     def extrude(
-        self, outline: Floats, half_width: float, place: tuple[float, float], turn: float, surface: Surface
+        self, outline: Floats, half_width: float, *, place: tuple[float, float], turn: float, surface: Surface
     ) -> None:
         """Add a solid whose side view is ``outline (k, 2)`` (along, up) in order, extruded across."""
         k = len(outline)
@@ -156,9 +163,9 @@ class Builder:
             points = np.concatenate([side, [[sign * half_width, middle[1], middle[0]]]])
             faces = np.stack([np.arange(k), nxt, np.full(k, k)], 1)
             normal = turned(np.tile(np.array([[sign, 0.0, 0]]), (k + 1, 1)), turn)
-            self.add(turned(points, turn) + np.array([place[0], 0, place[1]]), normal, faces, surface)
+            self.add(turned(points, turn) + np.array([place[0], 0, place[1]]), normal, faces=faces, surface=surface)
 
-    def leaves(self, centre: RGB, radii: RGB, count: int, surface: Surface, size: float = 0.09) -> None:
+    def leaves(self, centre: RGB, radii: RGB, *, count: int, surface: Surface, size: float = 0.09) -> None:
         """Add a clump of leaves: small quads over an ellipsoid, lit as a soft volume."""
         direction = self.rng.normal(size=(count, 3))
         direction /= np.linalg.norm(direction, axis=1, keepdims=True)
@@ -173,7 +180,7 @@ class Builder:
         faces = np.concatenate([base + np.array([0, 1, 2]), base + np.array([0, 2, 3])])
         normals = direction + 0.5 * self.rng.normal(size=(count, 3)) * 0.6
         normals /= np.linalg.norm(normals, axis=1, keepdims=True)
-        self.add(quads.reshape(-1, 3), np.repeat(normals, 4, 0), faces, surface)
+        self.add(quads.reshape(-1, 3), np.repeat(normals, 4, 0), faces=faces, surface=surface)
 
 
 def turned(points: Floats, turn: float) -> Floats:

@@ -111,11 +111,13 @@ def make_scene(number: int, seed: int) -> Scene:
     lights = INDOOR_LIGHTS if indoor else OUTDOOR_LIGHTS
     kind = lights[(3 * number + number // len(LAYOUTS)) % len(lights)]
     b = Builder(rng)
-    depth, width = build_layout(b, layout, kind)
-    return Scene(layout, b, _camera(rng, number, kind, indoor), _lighting(rng, kind, indoor), depth, width)
+    depth, width = build_layout(b, layout, light=kind)
+    return Scene(
+        layout, b, _camera(rng, number, kind=kind, indoor=indoor), _lighting(rng, kind, indoor=indoor), depth, width
+    )
 
 
-def _camera(rng: np.random.Generator, number: int, kind: str, indoor: bool) -> Camera:
+def _camera(rng: np.random.Generator, number: int, *, kind: str, indoor: bool) -> Camera:
     height = float(
         (rng.uniform(1.4, 2.0), rng.uniform(2.3, 3.2), rng.uniform(3.4, 5.5))[rng.choice(3, p=(0.25, 0.45, 0.3))]
     )
@@ -145,7 +147,7 @@ def _camera(rng: np.random.Generator, number: int, kind: str, indoor: bool) -> C
     )
 
 
-def _lighting(rng: np.random.Generator, kind: str, indoor: bool) -> Lighting:
+def _lighting(rng: np.random.Generator, kind: str, *, indoor: bool) -> Lighting:
     sun, sky, ground, (low, high) = LIGHTS[kind]
     elevation, azimuth = math.radians(rng.uniform(low, high)), rng.uniform(0, 2 * math.pi)
     if kind == "window":
