@@ -1,8 +1,10 @@
-"""Stages 2 and 3: a network trains on pseudo-labels of its teacher, the average of its own weights.
+"""Stages 2 and 3: a network trains on tracklets, then on pseudo-labels of its teacher, the average of its own weights.
 
-Each epoch clusters the units by the teacher's vectors and contrasts crops with the proxies of clusters (Dai et al.,
-Cluster Contrast, ACCV 2022) and of clusters in cameras (Wang et al., CAP, AAAI 2021); outliers are left out. The
-teacher (Tarvainen and Valpola, NeurIPS 2017; Ge et al., MMT, ICLR 2020) is what is clustered by and what is kept.
+Each epoch groups the units by the teacher's vectors and contrasts crops with the proxies of groups (Dai et al., Cluster
+Contrast, ACCV 2022) and of groups in cameras (Wang et al., CAP, AAAI 2021). Of crops that are alone in their group, and
+in no tracklet, nothing is learnt: whose they are is not known. More pairs are joined from epoch to epoch, the surest
+first. The teacher (Tarvainen and Valpola, NeurIPS 2017; Ge et al., MMT, ICLR 2020) is what is clustered by and what is
+kept.
 """
 
 from __future__ import annotations
@@ -21,10 +23,12 @@ from unveil.adaptation.proxies import Proxies
 from unveil.adaptation.pseudo_labels import Links, mean_of_units, pseudo_labels
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.statistics import take_statistics
+from unveil.adaptation.surest_pairs import Groups, group_surest
 from unveil.data.augment.pipeline import augment
 from unveil.data.samplers import pk_unique
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.methods.inference import embed_batches
+from unveil.models.camera_statistics import CameraStatistics, batch_norms, read_statistics
 from unveil.models.checkpoint import TrainedModel
 from unveil.models.embed import embed_by_camera
 from unveil.progress import track
@@ -39,7 +43,7 @@ STATE = "resume.pt"
 AUGMENT = AugmentSettings(crop="affine", flip=0.5, erase="cal", erase_p=0.4, sensor=0.3)
 CROPS_PER_CLUSTER = 16  # in an epoch, so that one long stay does not fill it
 MIN_CLUSTERS = 4
-BATCH = 64
+BATCH = 16  # whose layers fit into the caches of a processor
 
 
 @dataclass
@@ -67,7 +71,7 @@ def train_on_clusters(
     """Train a model in place; it ends as its teacher.
 
     Args:
-        model: on any device; its statistics are taken anew in each epoch.
+        model: on any device; while it trains its batch norms have the statistics of all crops.
         crops: to learn from.
         settings: see there.
         links: between units, by their numbers in ``crops``.
@@ -87,6 +91,15 @@ def train_on_clusters(
     known = Links(*(_coded(pairs, codes) for pairs in (links.must, links.cannot)))
     cameras = {camera: i for i, camera in enumerate(crops.known_cameras)}
     camera_codes = np.array([-1 if c is None else cameras[c] for c in crops.cameras])
+    before = read_statistics(model.method)
+
+    def statistics_of(*, by_camera: bool, seed: int) -> CameraStatistics:
+        return take_statistics(
+            model.method, crops, model.input, prior=settings.prior, share=settings.share, seed=seed, before=before,
+            by_camera=by_camera, quick=True,
+        )  # fmt: skip
+
+    statistics_of(by_camera=False, seed=settings.seed)
     run = _Run(
         model, crops, settings, known,
         build_optimiser(model.method, OptimSettings(name="adamw", lr=settings.lr, weight_decay=5e-4)),
@@ -96,23 +109,20 @@ def train_on_clusters(
     for epoch in range(run.epoch, settings.epochs):
         torch.manual_seed(settings.seed * 1000 + epoch)
         with run.teacher.applied(model.method):
-            statistics = take_statistics(
-                model.method, crops, model.input, prior=settings.prior, seed=settings.seed + epoch, quick=True
-            )
+            statistics = statistics_of(by_camera=True, seed=settings.seed + epoch)
             embedding = embed_crops(dataclasses.replace(model, camera_statistics=statistics), crops)
-        clusters = pseudo_labels(
-            mean_of_units(embedding, units), known,
-            radius=settings.radius, neighbours=settings.neighbours, smallest=settings.smallest,
-        )  # fmt: skip
+        clusters, undecided = _groups(run, epoch, mean_of_units(embedding, units), units, camera_codes)
         found = int(clusters.max()) + 1
         if found < MIN_CLUSTERS:
             raise DataError(
                 f"{found} clusters were found among {len(codes)} tracklets and crops, too few to train on: expected at "
-                f"least {MIN_CLUSTERS}. Give more crops, a larger radius (now {settings.radius}), or adapt the "
-                "statistics alone"
+                f"least {MIN_CLUSTERS}. Give more crops, join more pairs (--pairs), or adapt the statistics alone"
             )
         labels = clusters[units]
-        proxies = Proxies.of(embedding, labels, camera_codes, model.device)
+        between = clusters[undecided]
+        proxies = Proxies.of(
+            embedding, labels, camera_codes, undecided=between[(between >= 0).all(axis=1)], device=model.device
+        )
         loss = _train_epoch(run, epoch, labels, proxies, by_camera=len(cameras) > 1)
         said = {"clusters": found, "outliers": round(float((clusters < 0).mean()), 4), "loss": round(loss, 4)}
         log.info(
@@ -126,36 +136,61 @@ def train_on_clusters(
     return history
 
 
-def embed_crops(model: TrainedModel, crops: UnlabelledCrops, *, flip: bool = False) -> Embedding:
-    """Return the numpy embedding of crops in order, each with the statistics of its camera where the model has them.
-
-    Args:
-        model: on any device.
-        crops: any.
-        flip: whether each crop is also seen mirrored.
-    """
+def embed_crops(model: TrainedModel, crops: UnlabelledCrops) -> Embedding:
+    """Return the numpy embedding of crops in order, not mirrored, each by the statistics of its camera."""
 
     def embed(rows: list[int]) -> Embedding:
-        return embed_batches(model.method, [crops.batch(np.array(rows), model.input, model.device)], flip=flip)
+        return embed_batches(model.method, [crops.batch(np.array(rows), model.input, model.device)], flip=False)
 
-    return embed_by_camera(model, crops.cameras, embed, size=BATCH, what=f"embedding {len(crops)} crops")
+    return embed_by_camera(model, crops.cameras, embed=embed, size=BATCH, what=f"embedding {len(crops)} crops")
+
+
+def _groups(run: _Run, epoch: int, means: Embedding, units: np.ndarray, cameras: np.ndarray) -> Groups:
+    """Return the group of each unit code; -1 for those of which nothing is learnt."""
+    settings = run.settings
+    counts = np.bincount(units, minlength=len(means))
+    tracklets = (counts > 1) & ("tracklets" in settings.stages)
+    first = settings.epochs // 3 if tracklets.sum() >= MIN_CLUSTERS else 0
+    joins = "clusters" in settings.stages and (epoch >= first or settings.epochs == 1)
+    if joins and settings.grouping == "jaccard":
+        found = pseudo_labels(
+            means, run.links, radius=settings.radius, neighbours=settings.neighbours, smallest=settings.smallest
+        )
+        groups = Groups(found, np.empty((0, 2), np.int64))
+    else:
+        camera_of = np.full(len(means), -1)
+        camera_of[units] = cameras
+        pairs = round(settings.pairs * len(means) * (epoch + 1) / settings.epochs) if joins else 0
+        groups = group_surest(means, camera_of, run.links, pairs=pairs)
+    alone = np.flatnonzero(tracklets & (groups.labels < 0))
+    groups.labels[alone] = int(groups.labels.max(initial=-1)) + 1 + np.arange(len(alone))
+    return groups
 
 
 def _train_epoch(run: _Run, epoch: int, labels: np.ndarray, proxies: Proxies, *, by_camera: bool) -> float:
     settings, method, device = run.settings, run.model.method, run.model.device
     inside = np.flatnonzero(labels >= 0)
     persons = min(settings.persons, int(labels.max()) + 1)
-    batches = pk_unique(labels[inside], persons, settings.images, settings.seed, epoch, CROPS_PER_CLUSTER)
+    batches = pk_unique(
+        labels[inside],
+        persons,
+        images=settings.images,
+        seed=settings.seed,
+        epoch=epoch,
+        max_per_person=CROPS_PER_CLUSTER,
+    )
     generator = torch.Generator(device).manual_seed(settings.seed * 1000 + epoch)
     for group in run.optimiser.param_groups:
         group["lr"] = settings.lr if 2 * epoch < settings.epochs else settings.lr / 10
     total = 0.0
     method.train()
+    for norm in batch_norms(method):
+        norm.eval()  # statistics of batches of a few people would pull at what the network knows
     for rows in track(batches, f"epoch {epoch + 1}/{settings.epochs}"):
         crops = inside[rows]
         images = torch.from_numpy(run.crops.images(crops)).permute(0, 3, 1, 2)
         own = torch.from_numpy(labels[crops]).to(device)
-        batch = augment(Batch(images.to(device), own), AUGMENT, run.model.input, generator)
+        batch = augment(Batch(images.to(device), own), AUGMENT, size=run.model.input, generator=generator)
         batch = batch.replace(images=batch.images.contiguous(memory_format=torch.channels_last))
         embedding = method.embed(batch)
         loss = proxies.loss(embedding, own, temperature=settings.temperature, cameras=by_camera)

@@ -16,7 +16,7 @@ from unveil.data.augment.pipeline import normalise
 from unveil.data.fitting import CropSize
 from unveil.data.store.image_store import ImageStore, open_store
 from unveil.errors import DataError
-from unveil.gallery.search.query import people_on
+from unveil.gallery.ingest.people_check import people_on
 from unveil.models.card import Source
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import track
@@ -107,7 +107,7 @@ class UnlabelledCrops:
         samples = [
             sample for number, dataset in enumerate(datasets) for sample in _thinned(dataset, number, per_tracklet)
         ]
-        store = open_store(samples, size, cache)
+        store = open_store(samples, size, cache=cache)
         for bad in store.bad:
             log.warning("left out: %s", bad)
         first: dict[bytes, int] = {}

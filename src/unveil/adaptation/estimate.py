@@ -19,8 +19,8 @@ from unveil.models.checkpoint import TrainedModel
 from unveil.records import Batch
 
 FLOAT = 4  # bytes
-JACCARD_SECONDS = 1e-3  # for each unit, measured on 2,000 of them
-COPIES = {"statistics": 2, "clusters": 7}  # of the weights: before, after; gradient, two moments, teacher, its loan
+GROUPING_SECONDS = 1e-3  # for each unit, measured on 2,000 of them
+COPIES = {False: 2, True: 7}  # with training; of the weights: before, after; gradient, two moments, teacher, its loan
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def estimate(model: TrainedModel, learnt: UnlabelledCrops, settings: AdaptSettin
         settings: see there.
         tested: crops of the tracklets to judge by.
     """
-    trains = "clusters" in settings.stages
+    trains = settings.trains
     step = min(settings.persons * settings.images, len(learnt))
     method = copy.deepcopy(model.method)
     batch = learnt.batch(np.arange(step), model.input, model.device)
@@ -67,12 +67,12 @@ def estimate(model: TrainedModel, learnt: UnlabelledCrops, settings: AdaptSettin
         seen += settings.epochs * (measured_crops(learnt) // 2 + len(learnt))
     units = len(np.unique(learnt.units))
     seconds = seen * forward
-    memory = (COPIES["clusters"] if trains else COPIES["statistics"]) * _bytes(method) + FLOAT * numbers * len(learnt)
+    memory = COPIES[trains] * _bytes(method) + FLOAT * numbers * len(learnt)
     if trains:
-        seconds += settings.epochs * (len(learnt) * backward + units * JACCARD_SECONDS)
+        seconds += settings.epochs * (len(learnt) * backward + units * GROUPING_SECONDS)
         neighbours = min(settings.neighbours, max(units - 1, 1))
         rerank = RerankSettings(k1=neighbours, k2=min(6, neighbours + 1))
-        memory += max(activations, rerank_memory(units, 0, numbers, rerank))
+        memory += max(activations, rerank_memory(units, 0, numbers=numbers, settings=rerank))
     return Estimate(seconds, memory + (0 if trains else activations // 4))
 
 

@@ -12,23 +12,22 @@ import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from unveil.adaptation.adapt import adapt
+from unveil.adaptation.base import Adapted, Base
 from unveil.adaptation.gallery_crops import GalleryCrops, gallery_crops
 from unveil.adaptation.settings import AdaptSettings
+from unveil.atomic_io import write_text
 from unveil.data.images import read_image
 from unveil.errors import CheckpointError, DataError, UnveilError
-from unveil.files import write_text
 from unveil.gallery.ingest.adding import BATCH, mean_embedding, nothing, space_of
 from unveil.gallery.ingest.quality import without_hidden
 from unveil.gallery.records import DerivedModel, Filter, Kind
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
-from unveil.models.checkpoint import NAME, TrainedModel, load_model
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import track
 from unveil.records import Embedding
@@ -39,24 +38,9 @@ IMAGES = "images"
 ROUNDS = 100  # of embedding what was added during the round before
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """An adapted model of a gallery.
-
-    Args:
-        model: as it was written.
-        path: of its weights.
-        record: what the gallery keeps of it.
-    """
-
-    model: TrainedModel
-    path: Path
-    record: DerivedModel
-
-
 def adapt_to_gallery(
-    store: Store, name: str, model: TrainedModel, out: Path, settings: AdaptSettings, *, keep_worse: bool = False
-) -> Learnt:
+    store: Store, name: str, model: Base, out: Path, settings: AdaptSettings, *, keep_worse: bool = False
+) -> tuple[Adapted, DerivedModel]:
     """Adapt the model of a gallery to its rows, and note in the gallery that it is derived from them.
 
     A call that was killed resumes, with the rows that were there when it began. Where some of them were deleted since,
@@ -70,25 +54,28 @@ def adapt_to_gallery(
         settings: see there.
         keep_worse: write the model even if it is worse on what was held out.
 
+    Returns:
+        The adapted model, and what the gallery keeps of it.
+
     Raises:
         DataError: the model is not the gallery's, or there is too little to learn from.
         WorseModelError: the adapted model is worse; the gallery is as it was.
         CheckpointError: ``out`` holds a model of something else.
     """
-    info, path = store.info(name), (out / NAME).resolve()
+    info = store.info(name)
     space = info.space
-    if path.exists():
-        done = _finished(path, name, model)
-        found = gallery_crops(store, name, last=_begun(out, name, model.card.fingerprint), seed=settings.seed)
-        return Learnt(done, path, note_derived(store, found, done, path))
+    if (done := model.finished(out)) is not None:
+        _check_finished(done, name, model)
+        found = gallery_crops(store, name, last=_begun(out, name, model.fingerprint), seed=settings.seed)
+        return done, note_derived(store, found, done)
     if info.standby is not None and info.standby.kept:
         raise DataError(
             f"gallery {name!r} keeps the vectors of model {info.standby.space.fingerprint}, so that the switch can be "
             f"undone: remove them first with `unveil gallery adapt {name} --remove-old`"
         )
-    if model.card.fingerprint != space.fingerprint:
+    if model.fingerprint != space.fingerprint:
         raise DataError(
-            f"gallery {name!r} is embedded by model {space.identity}, not by {model.card.fingerprint}: name its own "
+            f"gallery {name!r} is embedded by model {space.identity}, not by {model.fingerprint}: name its own "
             "weights with --model"
         )
     last = _begun(out, name, space.fingerprint)
@@ -96,11 +83,11 @@ def adapt_to_gallery(
     if last is None:
         write_text(out / SNAPSHOT, json.dumps({"gallery": name, "base": space.fingerprint, "last": found.last}) + "\n")
     with decoded_images(out, None, of_gallery=True) as images:
-        done = adapt(
-            model, [found.dataset], out, settings, feedback=found.feedback, galleries=[name], cache=images,
+        done = model.adapt(
+            [found.dataset], out, settings, feedback=found.feedback, galleries=[name], cache=images,
             keep_worse=keep_worse, restart=True,
         )  # fmt: skip
-    return Learnt(done, path, note_derived(store, found, done, path))
+    return done, note_derived(store, found, done)
 
 
 @contextmanager
@@ -117,11 +104,11 @@ def decoded_images(out: Path, cache: Path | None, *, of_gallery: bool) -> Iterat
         shutil.rmtree(images, ignore_errors=True)
 
 
-def note_derived(store: Store, found: GalleryCrops, model: TrainedModel, path: Path) -> DerivedModel:
+def note_derived(store: Store, found: GalleryCrops, model: Adapted) -> DerivedModel:
     """Note in a gallery that a model learnt from its crops, of which some may have been removed since."""
-    told = model.card.adaptation
+    told = model.adaptation
     crops = next((d.images for d in told.data if d.name == found.dataset.name), 0) if told else 0
-    record = DerivedModel(model.card.fingerprint, str(path), found.last, crops)
+    record = DerivedModel(model.fingerprint, str(model.path), found.last, crops)
     store.note_derived(found.name, record, [int(sample.key) for sample in found.dataset.samples])
     return record
 
@@ -195,13 +182,11 @@ def undo(store: Store, name: str, load: Callable[[str], Engine], *, parser: Onnx
     return switch(store, name, engine, model=before.model, parser=parser)
 
 
-def _finished(path: Path, name: str, base: TrainedModel) -> TrainedModel:
-    done = load_model(path, base.device)
-    told = done.card.adaptation
-    if told is None or told.base != base.card.fingerprint or name not in told.galleries:
-        raise CheckpointError(f"{path} was not adapted from the model of gallery {name!r}: choose another --out")
-    log.info("the adapted model is there: %s", path)
-    return done
+def _check_finished(done: Adapted, name: str, base: Base) -> None:
+    told = done.adaptation
+    if told is None or told.base != base.fingerprint or name not in told.galleries:
+        raise CheckpointError(f"{done.path} was not adapted from the model of gallery {name!r}: choose another --out")
+    log.info("the adapted model is there: %s", done.path)
 
 
 def _begun(out: Path, name: str, base: str) -> int | None:
@@ -232,7 +217,7 @@ def _fill(
             yield ids.tolist()
             after = int(ids[-1])
 
-    for rows in track(batches(), f"embedding the {kind}s of {name} anew", total):
+    for rows in track(batches(), f"embedding the {kind}s of {name} anew", total=total):
         ids, embedding = embed(rows)
         if ids:
             made += store.fill_standby(name, ids, embedding, fingerprint=fingerprint)

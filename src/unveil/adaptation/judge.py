@@ -10,12 +10,17 @@ import numpy as np
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.links import seen_together
 from unveil.adaptation.pseudo_labels import Links, mean_of_units
+from unveil.errors import UnveilError
 from unveil.evaluation.bootstrap import intervals
 from unveil.evaluation.distances import distance_matrix
 from unveil.records import Embedding
 
 MIN_TRACKLETS = 10
 MIN_PAIRS = 5  # confirmed, and as many rejected ones
+
+
+class WorseModelError(UnveilError):
+    """The adapted model finds less than the one before and was not written."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,28 @@ def compare_feedback(links: Links, before: Embedding, after: Embedding) -> dict[
 
 def is_worse(figures: dict[str, Any]) -> bool:
     """Whether the mean reciprocal rank fell; without tracklets to judge by, whether feedback is answered worse."""
-    told = figures.get("mrr") or figures.get("feedback", {}).get("auc")
+    told = _telling(figures)
     return told is not None and told["after"] < told["before"]
+
+
+def refuse_worse(figures: dict[str, Any], *, keep_worse: bool) -> None:
+    """Raise WorseModelError where a model answers worse than before, unless it is wanted all the same."""
+    if keep_worse or not is_worse(figures):
+        return
+    by = (
+        f"{figures['tracklets']} tracklets: mean reciprocal rank" if "mrr" in figures
+        else "feedback: area under the ROC curve"
+    )  # fmt: skip
+    told = _telling(figures) or {}
+    raise WorseModelError(
+        f"the adapted model is worse on what was held out ({by} {told.get('before')} before, {told.get('after')} "
+        "after) and is not written; keep it all the same with --keep-worse"
+    )
+
+
+def _telling(figures: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the figure that decides."""
+    return figures.get("mrr") or figures.get("feedback", {}).get("auc")
 
 
 def _change(old: np.ndarray, new: np.ndarray) -> dict[str, Any]:

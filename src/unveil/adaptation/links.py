@@ -9,6 +9,7 @@ import numpy as np
 
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.pseudo_labels import Links
+from unveil.gallery.grouping.overlaps import Span, overlapping
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,10 @@ def seen_together(crops: UnlabelledCrops) -> np.ndarray:
     Returns:
         ``(M, 2)`` int64, the smaller unit first, sorted.
     """
-    spans: dict[str, list[tuple[float, float, int]]] = {}
+    spans = []
     for unit in np.unique(crops.units[crops.tracked]):
         own = np.flatnonzero(crops.units == unit)
         camera, times = crops.cameras[own[0]], crops.times[own]
         if camera is not None and not np.isnan(times).any():
-            spans.setdefault(camera, []).append((float(times.min()), float(times.max()), int(unit)))
-    pairs = []
-    for found in spans.values():
-        active: list[tuple[float, int]] = []
-        for start, end, unit in sorted(found):
-            active = [(until, other) for until, other in active if until >= start]
-            pairs += [(min(unit, other), max(unit, other)) for _, other in active]
-            active.append((end, unit))
-    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
+            spans.append(Span(camera, float(times.min()), float(times.max()), int(unit)))
+    return overlapping(spans)

@@ -22,16 +22,24 @@ class Proxies:
         cameras: ``(P, E, D)`` of length 1, one for each pair of cluster and camera.
         owners: ``(P,)`` cluster of each of them.
         of_crop: ``(N,)`` row of ``cameras`` of each crop; -1 for outliers.
+        undecided: ``(C, C)`` bool: pairs of clusters that are not contrasted with each other.
     """
 
     clusters: Tensor
     cameras: Tensor
     owners: Tensor
     of_crop: Tensor
+    undecided: Tensor
 
     @classmethod
     def of(
-        cls, embedding: Embedding, labels: np.ndarray, cameras: np.ndarray, device: torch.device | str = "cpu"
+        cls,
+        embedding: Embedding,
+        labels: np.ndarray,
+        cameras: np.ndarray,
+        *,
+        undecided: np.ndarray,
+        device: torch.device | str = "cpu",
     ) -> Proxies:
         """Return the means of the visible vectors of each cluster, and of each cluster in each camera.
 
@@ -39,8 +47,12 @@ class Proxies:
             embedding: of N crops, as numpy arrays.
             labels: ``(N,)`` clusters 0 .. C-1, -1 for outliers.
             cameras: ``(N,)`` codes, -1 for unknown, which counts as one camera.
+            undecided: ``(M, 2)`` pairs of clusters that may be one person.
             device: where training runs.
         """
+        apart = np.zeros((int(labels.max()) + 1,) * 2, bool)
+        apart[undecided[:, 0], undecided[:, 1]] = apart[undecided[:, 1], undecided[:, 0]] = True
+        np.fill_diagonal(apart, False)
         inside = labels >= 0
         pairs, place = np.unique(np.stack([labels[inside], cameras[inside]], axis=1), axis=0, return_inverse=True)
         of_crop = np.full(len(labels), -1)
@@ -50,6 +62,7 @@ class Proxies:
             _means(embedding, of_crop).to(device),
             torch.from_numpy(pairs[:, 0]).to(device),
             torch.from_numpy(of_crop).to(device),
+            torch.from_numpy(apart).to(device),
         )
 
     def loss(self, embedding: Embedding, labels: Tensor, *, temperature: float, cameras: bool) -> Tensor:
@@ -70,10 +83,17 @@ class Proxies:
             if not weight or not len(seen):
                 continue
             vectors, own = F.normalize(embedding.vectors[seen, e].float(), dim=1), labels[seen]
-            term = cluster_contrast(vectors, own, self.clusters[:, e], temperature)
+            term = cluster_contrast(
+                vectors, own, centroids=self.clusters[:, e], temperature=temperature, undecided=self.undecided
+            )
             if cameras:
                 term = term + 0.5 * camera_proxy_contrast(
-                    vectors, own, self.cameras[:, e], self.owners, temperature=temperature
+                    vectors,
+                    own,
+                    proxies=self.cameras[:, e],
+                    owners=self.owners,
+                    temperature=temperature,
+                    undecided=self.undecided,
                 )
             total = total + float(weight) * term
         return total

@@ -118,15 +118,21 @@ def _without_conflicts(labels: np.ndarray, edges: np.ndarray, links: Links) -> n
     out, following = labels.copy(), int(labels.max()) + 1
     for cluster in torn:
         members = np.flatnonzero(labels == cluster)
-        groups = _constrained(members, edges, links)
+        groups = joined_along(members, edges, links)
         for group in groups[1:]:
             out[group] = following
             following += 1
     return out
 
 
-def _constrained(members: np.ndarray, edges: np.ndarray, links: Links) -> list[list[int]]:
-    """Join members along edges, nearest first, unless the groups hold two that cannot be one person."""
+def joined_along(members: np.ndarray, edges: np.ndarray, links: Links) -> list[list[int]]:
+    """Join members along edges, nearest first, unless the groups hold two that cannot be one person.
+
+    Args:
+        members: numbers of units.
+        edges: ``(M, 2)`` pairs of units, the surest first; those with others than members count for nothing.
+        links: what is known; pairs that must be one person are joined before all others.
+    """
     group_of = {int(unit): [int(unit)] for unit in members}
     inside = np.isin(links.cannot, members).all(axis=1)
     enemies: dict[int, set[int]] = {int(unit): set() for unit in members}

@@ -1,4 +1,8 @@
-"""Stage 1: the batch norms of each camera taken anew from its own crops (Li et al., Pattern Recognition 2018)."""
+"""Stage 1: the batch norms of each camera taken anew from its own crops (Li et al., Pattern Recognition 2018).
+
+What the network was trained with keeps a share: statistics of a few hundred crops alone cost more than they bring
+(Schneider et al., Improving robustness against common corruptions by covariate shift adaptation, NeurIPS 2020, eq. 1).
+"""
 
 from __future__ import annotations
 
@@ -28,11 +32,13 @@ def take_statistics(
     size: InputSettings,
     *,
     prior: int,
+    share: float,
     seed: int,
+    before: tuple[Tensor, Tensor] | None = None,
     by_camera: bool = True,
     quick: bool = False,
 ) -> CameraStatistics:
-    """Give a method the statistics of all crops together, and return those of each camera.
+    """Give a method the statistics of all crops together beside its own, and return those of each camera.
 
     A camera's are drawn towards those of all cameras as if ``prior`` crops had shown these: one with five crops has
     hardly statistics of its own.
@@ -42,7 +48,9 @@ def take_statistics(
         crops: of all cameras.
         size: the model's input.
         prior: crops.
+        share: of the statistics of the crops in those that the method gets, in [0, 1].
         seed: which crops meet in a batch.
+        before: means and variances that keep the rest, ``(S,)`` each; the method's own by default.
         by_camera: whether those of each camera are measured too; without, none are returned.
         quick: measure on half as many crops.
     """
@@ -51,20 +59,25 @@ def take_statistics(
     together = _measured(
         method, crops, rng.permutation(len(crops))[: MAX_TOGETHER // divisor], size, "statistics of all cameras"
     )
-    write_statistics(method, *together)
+    own = before or read_statistics(method)
+    together = own[0].lerp(together[0], share), own[1].lerp(together[1], share)
     means, variances = [], []
     cameras = crops.known_cameras if by_camera else ()
     for camera in cameras:
-        own = np.array([i for i, label in enumerate(crops.cameras) if label == camera])
-        share = len(own) / (len(own) + prior) if len(own) >= MIN_CROPS else 0.0
-        if share:
-            drawn = rng.permutation(own)[: MAX_OF_CAMERA // divisor]
+        crops_of = np.array([i for i, label in enumerate(crops.cameras) if label == camera])
+        weight = len(crops_of) / (len(crops_of) + prior) if len(crops_of) >= MIN_CROPS else 0.0
+        if weight:
+            drawn = rng.permutation(crops_of)[: MAX_OF_CAMERA // divisor]
             mean, variance = _measured(method, crops, drawn, size, f"statistics of camera {camera}")
+            mean, variance = own[0].lerp(mean, share), own[1].lerp(variance, share)
         else:
-            log.warning("camera %s has %d crops, fewer than %d: it keeps those of all", camera, len(own), MIN_CROPS)
+            log.warning(
+                "camera %s has %d crops, fewer than %d: it keeps those of all", camera, len(crops_of), MIN_CROPS
+            )
             mean, variance = together
-        means.append(together[0].lerp(mean, share))
-        variances.append(together[1].lerp(variance, share))
+        means.append(together[0].lerp(mean, weight))
+        variances.append(together[1].lerp(variance, weight))
+    write_statistics(method, together[0], variance=together[1])
     empty = together[0].new_empty(0, len(together[0]))
     return CameraStatistics(
         cameras,
@@ -104,7 +117,7 @@ def _measured(
         method.train(training)
         for norm, (mode, momentum) in zip(norms, kept, strict=True):
             norm.training, norm.momentum = mode, momentum
-        write_statistics(method, *before)
+        write_statistics(method, before[0], variance=before[1])
 
 
 def _batches(order: np.ndarray) -> list[np.ndarray]:

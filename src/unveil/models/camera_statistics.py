@@ -42,7 +42,7 @@ class CameraStatistics:
 
     @classmethod
     def of(
-        cls, cameras: tuple[str, ...], tensors: Mapping[str, Tensor], network: nn.Module, source: str
+        cls, cameras: tuple[str, ...], tensors: Mapping[str, Tensor], *, network: nn.Module, source: str
     ) -> CameraStatistics:
         """Return what a file of weights holds for the cameras that its card names.
 
@@ -71,7 +71,7 @@ class CameraStatistics:
             return
         row = self.cameras.index(camera)
         own = [(norm.running_mean, norm.running_var) for norm in batch_norms(network)]
-        write_statistics(network, self.mean[row], self.variance[row])
+        write_statistics(network, self.mean[row], variance=self.variance[row])
         try:
             yield
         finally:
@@ -86,7 +86,7 @@ def read_statistics(network: nn.Module) -> tuple[Tensor, Tensor]:
     return torch.cat(means).cpu(), torch.cat(variances).cpu()
 
 
-def write_statistics(network: nn.Module, mean: Tensor, variance: Tensor) -> None:
+def write_statistics(network: nn.Module, mean: Tensor, *, variance: Tensor) -> None:
     """Give a network running means and variances ``(S,)`` in place of its own, whose tensors are left as they are."""
     start = 0
     for norm in batch_norms(network):

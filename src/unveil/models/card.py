@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from unveil import __version__
-from unveil.errors import CheckpointError
+from unveil.errors import CheckpointError, UnveilError
 from unveil.models.summary import ModelSummary
 
+MAX_HEADER = 100_000_000  # bytes
 FORMAT = 3  # 2: what the backbone started from; 3: adaptation to unlabelled crops
 
 
@@ -147,3 +149,14 @@ def read_card(text: str, source: str) -> Card:
         raise CheckpointError(f"{source}: the card is damaged or of another tool: {e.errors()[0]['msg']}") from None
     except ValueError as e:
         raise CheckpointError(f"{source}: the card is no JSON: {e}") from None
+
+
+def card_in_header(weights: Path) -> Card | None:
+    """Return the card in the header of a file of weights; ``None`` where it cannot be read."""
+    try:
+        with weights.open("rb") as f:
+            length = int.from_bytes(f.read(8), "little")
+            header: Any = json.loads(f.read(length)) if length <= MAX_HEADER else None
+        return read_card(header["__metadata__"]["card"], str(weights))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, UnveilError):
+        return None  # whoever loads the weights says what is wrong with them

@@ -14,22 +14,22 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from unveil.atomic_io import atomic_path, write_text
 from unveil.data.augment.pipeline import normalise
 from unveil.data.fitting import CropSize
 from unveil.errors import CheckpointError
-from unveil.files import atomic_path, write_text
 from unveil.methods import build_method
 from unveil.methods.inference import embed_batches
 from unveil.methods.method import LabelSpace, Method
 from unveil.models.camera_statistics import KEYS, CameraStatistics
 from unveil.models.card import Card, read_card
 from unveil.models.device import use_bf16
-from unveil.models.locate import NAME
+from unveil.models.locate import NAME, name_of
 from unveil.models.summary import ModelSummary
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
+from unveil.pretrained import weights_path
 from unveil.recipe import InputSettings, Recipe, recipe_from
 from unveil.records import Batch, Embedding
-from unveil.shipped import PREFIX, weights_path
 
 
 @dataclass(frozen=True)
@@ -104,20 +104,22 @@ def new_model(recipe: Recipe, space: LabelSpace, *, weights: Path | None = None)
         weights: file of weights of the backbone; random ones without.
     """
     choice = recipe.method
-    return build_method(choice.name, choice.settings, build_backbone(recipe.backbone, weights=weights), space)
+    return build_method(
+        choice.name, choice.settings, backbone=build_backbone(recipe.backbone, weights=weights), space=space
+    )
 
 
-def save_model(path: Path, method: Method, card: Card, statistics: CameraStatistics | None = None) -> Card:
+def save_model(path: Path, method: Method, *, card: Card, statistics: CameraStatistics | None = None) -> Card:
     """Write weights, statistics of cameras and card atomically; return the card with its fingerprint.
 
     Raises:
         UnveilError: the file cannot be written; an older file of that name is untouched.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in method.state_dict().items()}
-    return write_model(path, tensors | (statistics.tensors if statistics else {}), card)
+    return write_model(path, tensors | (statistics.tensors if statistics else {}), card=card)
 
 
-def write_model(path: Path, tensors: dict[str, Tensor], card: Card) -> Card:
+def write_model(path: Path, tensors: dict[str, Tensor], *, card: Card) -> Card:
     """Write a state dict with its card; see `save_model`."""
     card = card.model_copy(update={"fingerprint": _fingerprint(tensors, recipe_from(card.recipe).input)})
     with atomic_path(path) as temporary:
@@ -135,10 +137,9 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedM
     Raises:
         CheckpointError: the file is missing, damaged, not a model of this tool, or does not fit its own card.
     """
-    name = str(path) if str(path).startswith(PREFIX) else ""
+    name = name_of(path)
     path = weights_path(path)
     path = path / NAME if path.is_dir() else path
-    name = name or (path.resolve().parent.name if path.name == NAME else path.stem)
     if not path.is_file():
         raise CheckpointError(f"no model at {path}: expected a .safetensors file or the folder of a training run")
     tensors, card = _read(path)
@@ -147,9 +148,9 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedM
     recipe = recipe_from(card.recipe, f"card of {path}")
     method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
     cameras = card.adaptation.cameras if card.adaptation else ()
-    statistics = CameraStatistics.of(cameras, tensors, method, str(path)) if cameras else None
+    statistics = CameraStatistics.of(cameras, tensors, network=method, source=str(path)) if cameras else None
     weights = {key: tensor for key, tensor in tensors.items() if not (statistics and key in KEYS)}
-    load_weights_exactly(method, weights, str(path))
+    load_weights_exactly(method, weights, source=str(path))
     return TrainedModel(method.to(device).eval(), recipe, card, name, statistics)
 
 
@@ -178,7 +179,7 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Card | None]:
     return tensors, card
 
 
-def load_weights_exactly(method: Method, tensors: dict[str, Tensor], source: str) -> None:
+def load_weights_exactly(method: Method, tensors: dict[str, Tensor], *, source: str) -> None:
     """Load a state dict whose keys and shapes must all fit, or say which do not."""
     own = method.state_dict()
     wrong = [f"missing {k}" for k in own if k not in tensors] + [f"unexpected {k}" for k in tensors if k not in own]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import torch
 
 from unveil.errors import RecipeError
@@ -27,3 +29,18 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     """Whether to compute in bf16: where asked for, or where "auto" finds a GPU that has it."""
     native = device.type == "cuda" and torch.cuda.is_bf16_supported()
     return precision == "bf16" or (precision == "auto" and native)
+
+
+def peak_memory(device: torch.device) -> str:
+    """Return the most memory that this process has had so far, in words; of a GPU, what PyTorch had there.
+
+    Empty where the system does not tell.
+    """
+    if device.type == "cuda":
+        return f"{torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB of GPU memory at most"
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return ""
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return f"{used / 2**30:.1f} GiB of memory at most"

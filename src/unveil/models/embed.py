@@ -12,7 +12,7 @@ from unveil.data.fitting import fit_image
 from unveil.data.store.image_store import ImageStore, open_store
 from unveil.errors import DataError
 from unveil.models.embedder import Embedder
-from unveil.models.parsing_maps import store_in
+from unveil.models.translated_maps import store_in
 from unveil.progress import track
 from unveil.records import Embedding, Sample
 
@@ -20,6 +20,7 @@ from unveil.records import Embedding, Sample
 def embed_samples(
     model: Embedder,
     samples: Sequence[Sample],
+    *,
     cache: Path | None = None,
     scheme: str | None = None,
     batch_size: int | None = None,
@@ -41,12 +42,12 @@ def embed_samples(
     """
     wanted = model.test_parsing
     looks_at_maps = scheme is not None and wanted is not None
-    store = open_store(samples, model.crop_size, cache, partial_maps=looks_at_maps)
+    store = open_store(samples, model.crop_size, cache=cache, partial_maps=looks_at_maps)
     if scheme and wanted and store.parsing is not None:
-        store = store_in(store, scheme, wanted)
+        store = store_in(store, scheme, target=wanted)
     else:
         store = dataclasses.replace(store, parsing=None)
-    embedding = _embed(model, store, batch_size or model.batch)
+    embedding = _embed(model, store, size=batch_size or model.batch)
     if not embedding.is_finite:
         bad = np.flatnonzero(
             ~np.isfinite(embedding.vectors).all(axis=(1, 2)) | ~np.isfinite(embedding.visibility).all(1)
@@ -61,8 +62,8 @@ def embed_samples(
 def embed_images(
     model: Embedder,
     images: Sequence[np.ndarray],
-    batch_size: int | None = None,
     *,
+    batch_size: int | None = None,
     cameras: Sequence[str | None] | None = None,
 ) -> Embedding:
     """Return the numpy embedding of crops ``(h, w, 3)`` uint8 RGB of any sizes, at least one, in order.
@@ -77,14 +78,14 @@ def embed_images(
     def embed(rows: Sequence[int]) -> Embedding:
         return model.embed_crops(np.stack([fit_image(images[row], model.crop_size) for row in rows]))
 
-    return embed_by_camera(model, cameras or [None] * len(images), embed, size=batch_size or model.batch)
+    return embed_by_camera(model, cameras or [None] * len(images), embed=embed, size=batch_size or model.batch)
 
 
 def embed_by_camera(
     model: Embedder,
     cameras: Sequence[str | None],
-    embed: Callable[[list[int]], Embedding],
     *,
+    embed: Callable[[list[int]], Embedding],
     size: int,
     what: str | None = None,
 ) -> Embedding:
@@ -111,11 +112,11 @@ def embed_by_camera(
     return Embedding.concatenate(parts).select(order)
 
 
-def _embed(model: Embedder, store: ImageStore, size: int) -> Embedding:
+def _embed(model: Embedder, store: ImageStore, *, size: int) -> Embedding:
     def embed(rows: list[int]) -> Embedding:
         # One run of rows is read as a slice of the file, not gathered row by row.
         taken = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] == len(rows) - 1 else rows
         return model.embed_crops(store.images[taken], None if store.parsing is None else store.parsing[taken])
 
     cameras = [sample.camera for sample in store.samples]
-    return embed_by_camera(model, cameras, embed, size=size, what=f"embedding {len(cameras)} crops")
+    return embed_by_camera(model, cameras, embed=embed, size=size, what=f"embedding {len(cameras)} crops")

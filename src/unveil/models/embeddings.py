@@ -11,8 +11,8 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from unveil.atomic_io import atomic_path
 from unveil.errors import CheckpointError, DataError
-from unveil.files import atomic_path
 from unveil.models.summary import ModelIdentity, ModelSummary
 from unveil.records import LABEL_COLUMNS, Embedding, Sample
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -18,17 +18,20 @@ from unveil.evaluation.splits import mean_of_splits
 from unveil.models.embed import embed_samples
 from unveil.models.embedder import Embedder
 from unveil.recipe import DataSource
-from unveil.records import Dataset, Embedding, Protocol
+from unveil.records import Dataset, Embedding, Protocol, Sample
 
 log = logging.getLogger(__name__)
+Watch = Callable[[Embedding, tuple[Sample, ...], Protocol], None]
 
 
 def evaluate_model(
     model: Embedder,
     sources: Sequence[DataSource],
+    *,
     protocols: Sequence[str] = (),
     cache: Path | None = None,
     rerank: RerankSettings | None = None,
+    watch: Watch | None = None,
 ) -> list[Result]:
     """Return the figures of a model, datasets in order, protocols in order.
 
@@ -38,6 +41,8 @@ def evaluate_model(
         protocols: names of protocols of the datasets or stock ones; all of a dataset's own when empty.
         cache: folder of the image stores.
         rerank: also report each figure after k-reciprocal re-ranking.
+        watch: called for each dataset, under its first split, and protocol with the embedding (numpy), its crops in the
+            same order, and the protocol.
 
     Raises:
         DataError: a dataset cannot be read or has no crops to test on.
@@ -48,14 +53,16 @@ def evaluate_model(
         _refuse_seen_people(model, source)
         splits, chosen = test_set(source, protocols)
         crops = {sample.key: sample for dataset in splits for sample in evaluation_samples(dataset)}
-        embedding, store = embed_samples(model, tuple(crops.values()), cache, splits[0].parsing_scheme)
+        embedding, store = embed_samples(model, tuple(crops.values()), cache=cache, scheme=splits[0].parsing_scheme)
         for bad in store.bad:
             log.warning("left out: %s", bad)
         row = {sample.key: number for number, sample in enumerate(store.samples)}
         found: list[Result] = []
         for protocol, settings in product(chosen, (None, rerank) if rerank else (None,)):
             try:
-                each = [_measure(embedding, row, dataset, protocol, settings) for dataset in splits]
+                each = [
+                    _measure(embedding, row, dataset=dataset, protocol=protocol, rerank=settings) for dataset in splits
+                ]
             except ProtocolError as e:
                 # Asked for by name it must be had; of a dataset's own protocols the data may allow only some.
                 if protocols or (not found and protocol is chosen[-1]):
@@ -63,6 +70,8 @@ def evaluate_model(
                 log.warning("%s: %s", source, e)
             else:
                 found.append(mean_of_splits(each, hash_of(splits)))
+                if watch and settings is None:
+                    watch(*_readable(embedding, row, dataset=splits[0]), protocol)
         unreadable = {bad.key: bad.reason for bad in store.bad}
         results += [dataclasses.replace(result, unreadable=unreadable) for result in found]
     return results
@@ -88,10 +97,16 @@ def test_set(source: DataSource, protocols: Sequence[str] = ()) -> tuple[tuple[D
 
 
 def _measure(
-    embedding: Embedding, row: dict[str, int], dataset: Dataset, protocol: Protocol, rerank: RerankSettings | None
+    embedding: Embedding, row: dict[str, int], *, dataset: Dataset, protocol: Protocol, rerank: RerankSettings | None
 ) -> Result:
+    ours, readable = _readable(embedding, row, dataset=dataset)
+    return evaluate(ours, readable, protocol=protocol, dataset=dataset, rerank=rerank)
+
+
+def _readable(embedding: Embedding, row: dict[str, int], *, dataset: Dataset) -> tuple[Embedding, tuple[Sample, ...]]:
+    """Return the crops of a dataset that could be read, and their embedding."""
     readable = tuple(sample for sample in evaluation_samples(dataset) if sample.key in row)
-    return evaluate(embedding.select([row[sample.key] for sample in readable]), readable, protocol, dataset, rerank)
+    return embedding.select([row[sample.key] for sample in readable]), readable
 
 
 def _refuse_seen_people(model: Embedder, source: DataSource) -> None:

@@ -9,11 +9,12 @@ from typing import Literal
 
 from unveil.errors import CheckpointError, nearest
 from unveil.models.catalogue.installed import installed_names, installed_path
+from unveil.pretrained import PREFIX, weights_path
 from unveil.runtime.card import KINDS, card_path, kind_of, read_json
 from unveil.runtime.session import SUFFIXES
-from unveil.shipped import PREFIX, weights_path
 
 NAME = "model.safetensors"
+EXTERNAL_NAME = "model.json"  # card of a model of another project in the folder of an adaptation
 EXPECTED = (
     "expected the folder of a training run, a .safetensors file of unveil, a file that `unveil export` wrote, an .onnx "
     "or .xml file with a card beside it (`unveil models add FILE --like ...`), or a name (`unveil models list`)"
@@ -54,7 +55,10 @@ def locate(model: Path | str) -> Located:
     if not path.exists() and len(path.parts) == 1 and (found := installed_path(text)) is not None:
         path = found
     if path.is_dir():
+        adapted = path / EXTERNAL_NAME
         path = path / NAME
+        if not path.is_file() and adapted.is_file() and kind_of(read_json(adapted)) == KINDS["metric"]:
+            return _with_card(adapted)
         if not path.is_file():
             raise CheckpointError(f"{model}: a folder without {NAME}; {EXPECTED}")
     if not path.exists():
@@ -65,6 +69,14 @@ def locate(model: Path | str) -> Located:
     if suffix in SUFFIXES or suffix == ".json":
         return _with_card(path)
     raise CheckpointError(f"{path}: {_what_it_is(path)}; {EXPECTED}")
+
+
+def name_of(source: Path | str) -> str:
+    """Return what a trained model is called: ``unveil:NAME``, the folder of its run, or its file without the suffix."""
+    if str(source).startswith(PREFIX):
+        return str(source)
+    path = Path(source) / NAME if Path(source).is_dir() else Path(source)
+    return path.resolve().parent.name if path.name == NAME else path.stem
 
 
 def _with_card(path: Path) -> Located:

@@ -1,6 +1,4 @@
-"""What a method asks of the parsing maps of a store, made once and kept beside it: the maps in its label set, and the
-crops without their clothes.
-"""
+"""What a method asks of parsing maps to train: maps in its label set, and crops without their clothes, made once."""
 
 from __future__ import annotations
 
@@ -9,40 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.atomic_io import atomic_path
 from unveil.data.images import resize
 from unveil.data.store.build import BadFile, in_threads, read_crop
 from unveil.data.store.image_store import ImageStore
 from unveil.data.training import TrainingSet
 from unveil.datasets import load_dataset
 from unveil.errors import DataError
-from unveil.files import atomic_path
 from unveil.label_sets import CRE7, CRE7_ERASED, check_labels, get_scheme
 from unveil.methods import method_requirements
 from unveil.methods.method import Requirements
-from unveil.parsing.mapping import map_labels
+from unveil.models.translated_maps import mapped, store_in
 from unveil.progress import track
 from unveil.recipe import DataSource, InputSettings, Recipe
-from unveil.records import UNLABELLED, Sample
-from unveil.world.labels import table as world_table
-
-
-def store_in(store: ImageStore, source: str, target: str) -> ImageStore:
-    """Return a store whose parsing maps are in another label set.
-
-    Raises:
-        DataError: there is no sensible way from ``source`` to ``target``.
-    """
-    if store.parsing is None or source == target:
-        return store
-    path = store.path / f"parsing-{source}-{target}-{store.content_hash}.npy"
-    if not path.exists():
-        with atomic_path(path) as temporary:
-            out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=store.parsing.shape)
-            for row in track(range(len(out)), f"translating parsing maps from {source} to {target}"):
-                labels = store.parsing[row]
-                out[row] = np.where(labels == UNLABELLED, UNLABELLED, _mapped(labels, source, target))
-            out.flush()
-    return dataclasses.replace(store, parsing=np.load(path, mmap_mode="r"))
+from unveil.records import Sample
 
 
 def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
@@ -57,7 +35,7 @@ def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
     """
     target = method_requirements(recipe.method.name, recipe.method.settings).train_parsing
     datasets = [load_dataset(_world_in(source, target)) for source in recipe.data.train]
-    return TrainingSet.open(datasets, recipe.input, cache)
+    return TrainingSet.open(datasets, recipe.input, cache=cache)
 
 
 def _world_in(source: DataSource, target: str | None) -> DataSource:
@@ -66,7 +44,7 @@ def _world_in(source: DataSource, target: str | None) -> DataSource:
     return source.model_copy(update={"options": {**source.options, "scheme": target}})
 
 
-def training_set_for(data: TrainingSet, requirements: Requirements, size: InputSettings) -> TrainingSet:
+def training_set_for(data: TrainingSet, requirements: Requirements, *, size: InputSettings) -> TrainingSet:
     """Return a training set with the parsing maps, and the crops without clothes, that a method needs; no others.
 
     Raises:
@@ -78,13 +56,13 @@ def training_set_for(data: TrainingSet, requirements: Requirements, size: InputS
         return dataclasses.replace(data, stores=stores, parsing_scheme=None)
     for store in data.stores:
         _check_labels(store, scheme)
-    stores = tuple(store_in(store, scheme, target) for store in data.stores)
+    stores = tuple(store_in(store, scheme, target=target) for store in data.stores)
     if requirements.train_erased:
-        stores = tuple(_without_clothes(store, scheme, size) for store in stores)
+        stores = tuple(_without_clothes(store, scheme, size=size) for store in stores)
     return dataclasses.replace(data, stores=stores, parsing_scheme=target)
 
 
-def _without_clothes(store: ImageStore, scheme: str, size: InputSettings) -> ImageStore:
+def _without_clothes(store: ImageStore, scheme: str, *, size: InputSettings) -> ImageStore:
     """Return a store with ``erased``: black where clothes are, at native resolution and then resized.
 
     Resizing first would leave a rim in which the colours of clothes are mixed with what is around them.
@@ -93,32 +71,28 @@ def _without_clothes(store: ImageStore, scheme: str, size: InputSettings) -> Ima
     if not path.exists():
         with atomic_path(path) as temporary:
             out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=store.images.shape)
-            erased = in_threads(lambda sample: _erase(sample, scheme, size), store.samples)
-            for row, image in enumerate(track(erased, "erasing clothes", len(out))):
+            erased = in_threads(lambda sample: _erase(sample, scheme, size=size), store.samples)
+            for row, image in enumerate(track(erased, "erasing clothes", total=len(out))):
                 out[row] = image
             out.flush()
     return dataclasses.replace(store, erased=np.load(path, mmap_mode="r"))
 
 
-def _erase(sample: Sample, scheme: str, size: InputSettings) -> np.ndarray:
+def _erase(sample: Sample, scheme: str, *, size: InputSettings) -> np.ndarray:
     crop = read_crop(sample, with_parsing=True)
     if isinstance(crop, BadFile):
         raise DataError(crop.reason)
     assert crop.parsing is not None  # without a map for every crop there is no label set
     image, labels = crop.image.copy(), crop.parsing
-    image[np.isin(_mapped(labels, scheme, CRE7.name), CRE7_ERASED)] = 0
-    return resize(image, size.height, size.width, size.interpolation)
+    image[np.isin(mapped(labels, scheme, target=CRE7.name), CRE7_ERASED)] = 0
+    return resize(image, size.height, size.width, interpolation=size.interpolation)
 
 
-def _check_labels(store: ImageStore, scheme: str, rows: int = 1024) -> None:
+def _check_labels(store: ImageStore, scheme: str, *, rows: int = 1024) -> None:
     if store.parsing is None or scheme == "world":
         return
     known = len(get_scheme(scheme).labels)
     for start in range(0, len(store), rows):
         block = store.parsing[start : start + rows]
         for row in np.flatnonzero((block >= known).any(axis=(1, 2)))[:1]:
-            check_labels(block[row], get_scheme(scheme), store.samples[start + row].parsing or "")
-
-
-def _mapped(labels: np.ndarray, source: str, target: str) -> np.ndarray:
-    return world_table(target)[labels] if source == "world" else map_labels(labels, source, target)
+            check_labels(block[row], get_scheme(scheme), path=store.samples[start + row].parsing or "")

@@ -6,17 +6,35 @@ import hashlib
 import json
 from pathlib import Path
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from unveil.atomic_io import sha256
 from unveil.data.fitting import Filter
-from unveil.files import sha256
+from unveil.errors import CheckpointError
+from unveil.models.camera_centres import CameraCentres
+from unveil.models.card import Adaptation
 from unveil.records import Metric
 from unveil.runtime.card import ModelCard, read_model_card
-from unveil.runtime.session import model_files
+from unveil.runtime.graph import model_files
 
 EXAMPLE = "`unveil models add FILE --like osnet|omz|imagenet|...` writes one"
 # What changes no vector is not part of the fingerprint: a corrected licence must not make a gallery unusable.
-_WORDS = {"model", "sha256", "weights_sha256", "about", "source", "trained_on", "licence"}
+_WORDS = {"model", "sha256", "weights_sha256", "about", "source", "trained_on", "licence", "adaptation"}
+
+
+class CentresFile(BaseModel):
+    """Mean vectors of cameras, which are taken from those of each crop.
+
+    Args:
+        file: name of the file beside the card.
+        sha256: of the file.
+        cameras: labels of its rows, after the first, which is of all cameras together.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    file: str = Field(pattern=r"^[^/\\\\]+$", max_length=255)
+    sha256: str
+    cameras: tuple[str, ...]
 
 
 class ReidCard(ModelCard):
@@ -28,6 +46,8 @@ class ReidCard(ModelCard):
         mirror: also embed the mirrored crop, and add both vectors.
         names: names of the E vectors of a crop; the output then is ``(n, E, D)`` or ``(n, E * D)``.
         visibility: name of an output ``(n, E)`` in [0, 1]; all vectors are visible without it.
+        centres: of a model that `unveil adapt` adapted to cameras.
+        adaptation: how it was adapted, and to whose crops.
     """
 
     metric: Metric
@@ -36,6 +56,13 @@ class ReidCard(ModelCard):
     names: tuple[str, ...] = Field(("global",), min_length=1, max_length=64)
     visibility: str | None = None
     interpolation: Filter = "bilinear"
+    centres: CentresFile | None = None
+    adaptation: Adaptation | None = None
+
+    @property
+    def compares_directions(self) -> bool:
+        """Whether lengths of vectors count for nothing."""
+        return self.normalise or self.metric == "cosine"
 
     @model_validator(mode="after")
     def _names_differ(self) -> ReidCard:
@@ -51,6 +78,23 @@ def read_reid_card(path: Path) -> tuple[ReidCard, Path]:
         CheckpointError: card or model cannot be used; see `unveil.runtime.card.read_model_card`.
     """
     return read_model_card(path, ReidCard, what="a ReID model of another project", example=EXAMPLE)
+
+
+def read_centres(card: ReidCard, model: Path) -> CameraCentres | None:
+    """Return the mean vectors of cameras that lie beside a model; ``None`` where its card names none.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, or not the one that the card was written for.
+    """
+    if card.centres is None:
+        return None
+    path = model.parent / card.centres.file
+    if not path.is_file() or sha256(path) != card.centres.sha256:
+        raise CheckpointError(
+            f"{path}: {'not the file that the card was written for' if path.is_file() else 'missing'}: {model.name}, "
+            "its card and its mean vectors belong in one folder"
+        )
+    return CameraCentres.load(path, card.centres.cameras)
 
 
 def fingerprint(card: ReidCard, model: Path) -> str:

@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from unveil.atomic_io import atomic_folder
 from unveil.errors import CheckpointError
-from unveil.files import atomic_folder
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, load_model, load_weights_exactly, new_model, save_model
@@ -41,7 +41,7 @@ class Manifest(BaseModel):
     card: Card
 
 
-def write_shards(model: TrainedModel, folder: Path, limit: int = LIMIT) -> Manifest:
+def write_shards(model: TrainedModel, folder: Path, *, limit: int = LIMIT) -> Manifest:
     """Write a model in half precision as files of at most ``limit`` bytes, with a manifest; replaces the folder.
 
     A tensor with a value that half precision cannot hold stays as it is.
@@ -97,8 +97,8 @@ def join_shards(folder: Path, target: Path) -> TrainedModel:
     card = manifest.card
     recipe = recipe_from(card.recipe, f"card of {folder}")
     method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
-    load_weights_exactly(method, tensors, str(folder))
-    save_model(target, method, card)
+    load_weights_exactly(method, tensors, source=str(folder))
+    save_model(target, method, card=card)
     return load_model(target)
 
 

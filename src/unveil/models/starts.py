@@ -9,19 +9,19 @@ from pathlib import Path
 
 import torch
 
+from unveil.atomic_io import sha256
 from unveil.errors import CheckpointError, DownloadError, RecipeError
-from unveil.files import sha256
 from unveil.models.card import Start
 from unveil.models.catalogue.download import by_hand, fetch
 from unveil.models.catalogue.folder import weights_folder
 from unveil.models.catalogue.starts import STARTS, PublishedStart
 from unveil.models.catalogue.timm_starts import HubStart, fetch_from_hub, timm_start
 from unveil.models.checkpoint import NAME, read_card_of
-from unveil.nn.timm_backbone import PREFIX as TIMM
+from unveil.nn.backbones.timm_backbone import PREFIX as TIMM
+from unveil.pretrained import PREFIX as SHIPPED
+from unveil.pretrained import weights_path
 from unveil.progress import track_bytes
 from unveil.recipe import BackboneChoice
-from unveil.shipped import PREFIX as SHIPPED
-from unveil.shipped import weights_path
 
 log = logging.getLogger(__name__)
 IMAGENET, RANDOM = "imagenet", "random"

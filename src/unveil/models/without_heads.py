@@ -10,7 +10,7 @@ from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, new_model
 
 
-def without_heads(model: TrainedModel, half: bool = True) -> tuple[dict[str, Tensor], Card]:
+def without_heads(model: TrainedModel, *, half: bool = True) -> tuple[dict[str, Tensor], Card]:
     """Return the weights and the card of a model that embeds as before and knows one nameless identity.
 
     A tensor whose shape follows the number of identities or outfits belongs to a head and becomes zero.

@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from unveil.atomic_io import locked
 from unveil.errors import DownloadError, OfflineError
-from unveil.files import locked
 from unveil.models.catalogue.digest import Digest
 from unveil.models.catalogue.transfer import GIB, CutError, Partial, Progress, UnreachableError, transfer
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from unveil.files import cache_dir
+from unveil.atomic_io import cache_dir
 
 VARIABLE = "UNVEIL_WEIGHTS"
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
+from unveil.atomic_io import sha256, write_text
 from unveil.errors import CheckpointError
-from unveil.files import sha256, write_text
 from unveil.models.catalogue.download import fetch
 from unveil.models.catalogue.entry import KnownModel, PublishedFile
 from unveil.models.catalogue.installed import models_folder

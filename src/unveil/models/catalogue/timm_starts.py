@@ -9,7 +9,7 @@ from unveil.errors import MissingExtraError, OfflineError, RecipeError, nearest
 from unveil.models.catalogue.digest import Digest
 from unveil.models.catalogue.download import by_hand, is_offline
 from unveil.models.catalogue.starts import PublishedStart
-from unveil.nn.torchvision_guard import guard_torchvision
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
 
 HUB = "https://huggingface.co"
 HUB_FILE = "model.safetensors"

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from unveil.errors import CheckpointError
-from unveil.nn.osnet import WIDTHS
-from unveil.nn.resnet import LAYOUTS, Bottleneck, Stem
+from unveil.nn.backbones.osnet import WIDTHS
+from unveil.nn.backbones.resnet import LAYOUTS, Bottleneck, Stem
 
 _OSNET_STEM = "conv1.conv.weight"
 _STEMS: dict[Stem, str] = {"padded": "", "ceil": "_ceil", "no_relu": "_no_relu"}
@@ -21,7 +21,7 @@ def is_osnet(tensors: Mapping[str, Tensor]) -> bool:
 
 
 def osnet_name(tensors: Mapping[str, Tensor]) -> str:
-    """Return the name in `unveil.nn.backbones.BACKBONES` of the OSNet that tensors belong to.
+    """Return the name in `unveil.nn.backbones.choice.BACKBONES` of the OSNet that tensors belong to.
 
     Args:
         tensors: with the keys of torchreid.
@@ -39,11 +39,11 @@ def osnet_name(tensors: Mapping[str, Tensor]) -> str:
 
 
 def resnet_name(tensors: Mapping[str, Tensor], stem: Stem = "padded") -> str:
-    """Return the name in `unveil.nn.backbones.BACKBONES` of the ResNet that tensors belong to.
+    """Return the name in `unveil.nn.backbones.choice.BACKBONES` of the ResNet that tensors belong to.
 
     Args:
         tensors: with the keys of torchvision.
-        stem: what precedes its first stage; see `unveil.nn.resnet.ResNet`.
+        stem: what precedes its first stage; see `unveil.nn.backbones.resnet.ResNet`.
 
     Raises:
         CheckpointError: they belong to no ResNet, or to one that this package does not have.

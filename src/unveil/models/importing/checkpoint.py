@@ -9,17 +9,17 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unveil.atomic_io import sha256
 from unveil.errors import CheckpointError, RecipeError
-from unveil.files import sha256
 from unveil.methods.method import LabelSpace, Method
 from unveil.models.card import Card, Start
 from unveil.models.catalogue.installed import check_name, models_folder
 from unveil.models.checkpoint import TrainedModel, new_model, save_model
 from unveil.models.importing.toolkits import find_toolkit
-from unveil.nn.weights import read_weights
+from unveil.nn.backbones.weights import read_weights
 from unveil.recipe import load_recipe, with_overrides
 
-SHOWN = 10
+LISTED = 10
 SEED = 11
 _WRAPPERS = ("module.", "model.")
 
@@ -96,12 +96,12 @@ def import_checkpoint(
     if recipe.backbone.init is not None:
         raise RecipeError("backbone.init: a checkpoint that is imported starts from itself")
     method = new_model(recipe, LabelSpace(1)).eval()
-    _load(method, plan.tensors, f"{checkpoint}, read as {like},")
+    _load(method, plan.tensors, source=f"{checkpoint}, read as {like},")
     start = Start(kind="file", name=checkpoint.name, sha256=sha256(checkpoint), licence=licence)
     card = Card(recipe=recipe.model_dump(mode="json"), persons=1, licence=licence, start=start)
     _try(TrainedModel(method, recipe, card), checkpoint)
     target.parent.mkdir(parents=True, exist_ok=True)
-    return Imported(target, save_model(target, method, card), plan.left_out)
+    return Imported(target, save_model(target, method, card=card), plan.left_out)
 
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -112,7 +112,7 @@ def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def _load(method: Method, tensors: dict[str, Tensor], source: str) -> None:
+def _load(method: Method, tensors: dict[str, Tensor], *, source: str) -> None:
     """Fill a method; its classifier, which a search has no use for, becomes zero."""
     own = method.state_dict()
     for key, tensor in own.items():
@@ -148,7 +148,7 @@ def _try(model: TrainedModel, checkpoint: Path) -> None:
 
 def _listed(keys: Iterable[str]) -> str:
     names = list(keys)
-    return ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+    return ", ".join(names[:LISTED]) + (f" and {len(names) - LISTED} more" if len(names) > LISTED else "")
 
 
 def _yaml(value: object) -> str:

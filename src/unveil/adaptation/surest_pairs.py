@@ -1,0 +1,101 @@
+"""Pseudo-labels for people of whom there are few tracklets each: the surest pairs are taken for one person.
+
+Where a person has one or two crops in a camera, most neighbours of a crop are other people seen by the same camera.
+So the mean of its camera is taken from each vector, and a distance counts beside those to the nearest units of the
+other one's camera, both ways (cross-domain local scaling: Conneau et al., Word translation without parallel data, ICLR
+2018, eq. 2): a unit that is near to everybody is no neighbour, and one camera is as near as another. What is near but
+not sure is left undecided: such two are neither joined nor pushed apart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import NamedTuple
+
+import numpy as np
+
+from unveil.adaptation.pseudo_labels import Links, joined_along
+from unveil.evaluation.distances import distance_blocks
+from unveil.models.camera_centres import take_centres, unit
+from unveil.records import Embedding
+
+NEAREST = 10  # units of a camera that tell how near its units are
+KEPT = 10  # candidates of each unit
+PRIOR = 20  # units whose weight the mean of all cameras has in that of one
+
+
+class Groups(NamedTuple):
+    """Groups of units.
+
+    Args:
+        labels: ``(U,)`` int64 groups 0 .. C-1; -1 for units that are alone.
+        undecided: ``(M, 2)`` pairs of units that may be one person.
+    """
+
+    labels: np.ndarray
+    undecided: np.ndarray
+
+
+def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: int) -> Groups:
+    """Join the surest pairs of units; two that cannot be one person are never in one group.
+
+    Args:
+        units: ``(U, E, D)`` numpy embedding; visibility decides which vectors count.
+        cameras: ``(U,)`` codes, -1 for unknown, which counts as one camera.
+        links: what is known.
+        pairs: how many to join, beside those that must be one person.
+    """
+    near = surest_pairs(centred(units, cameras), cameras)
+    told = np.sort(np.concatenate([links.must, links.cannot]), axis=1)
+    near = near[~np.isin(near @ [len(units), 1], told @ [len(units), 1])]
+    groups = joined_along(np.arange(len(units)), near[:pairs], links)
+    labels = np.full(len(units), -1)
+    for number, group in enumerate(group for group in groups if len(group) > 1):
+        labels[group] = number
+    return Groups(labels, near[pairs:])
+
+
+def surest_pairs(units: Embedding, cameras: np.ndarray) -> np.ndarray:
+    """Return pairs of units that are nearer than the neighbours of both, ``(M, 2)`` int64, the surest first.
+
+    Args:
+        units: ``(U, E, D)`` numpy embedding.
+        cameras: ``(U,)`` codes.
+    """
+    known, place = np.unique(cameras, return_inverse=True)
+    members = [np.flatnonzero(place == c) for c in range(len(known))]
+    around = np.zeros((len(units), len(known)), np.float32)
+    for rows, block in distance_blocks(units, units):
+        _hide_self(block, rows)
+        for c, own in enumerate(members):
+            near = np.partition(block[:, own], min(NEAREST, len(own)) - 1, axis=1)[:, :NEAREST]
+            shown = np.isfinite(near)
+            around[rows, c] = np.where(shown, near, 0).sum(axis=1) / np.maximum(shown.sum(axis=1), 1)
+    found: list[np.ndarray] = []
+    sureness: list[np.ndarray] = []
+    for rows, block in distance_blocks(units, units):
+        _hide_self(block, rows)
+        own = around[rows][:, place] + around[:, place[rows]].T - 2 * block
+        best = np.argpartition(-own, min(KEPT, len(units) - 1) - 1, axis=1)[:, :KEPT]
+        value = np.take_along_axis(own, best, axis=1)
+        row, column = np.nonzero(value > 0)
+        found.append(np.stack([np.arange(len(units))[rows][row], best[row, column]], axis=1))
+        sureness.append(value[row, column])
+    pairs, values = np.sort(np.concatenate(found), axis=1), np.concatenate(sureness)
+    order = np.lexsort((pairs[:, 1], pairs[:, 0], -values))
+    pairs = pairs[order]
+    _, first = np.unique(pairs[:, 0] * len(units) + pairs[:, 1], return_index=True)
+    return pairs[np.sort(first)].astype(np.int64)
+
+
+def centred(units: Embedding, cameras: np.ndarray) -> Embedding:
+    """Return units whose vectors lack the mean of their camera."""
+    labels = [str(code) for code in cameras]
+    centres = take_centres(units, labels, prior=PRIOR)
+    means = np.stack([centres.of(label) for label in labels])
+    vectors = units.vectors - means
+    return dataclasses.replace(units, vectors=unit(vectors) if units.metric == "cosine" else vectors)
+
+
+def _hide_self(block: np.ndarray, rows: slice) -> None:
+    block[np.arange(len(block)), np.arange(rows.start, rows.start + len(block))] = np.inf
