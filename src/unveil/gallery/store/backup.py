@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from unveil import __version__
+from unveil.atomic_io import atomic_path
 from unveil.errors import DataError
-from unveil.files import atomic_path
 from unveil.gallery.records import LAST_DATE
 from unveil.gallery.store import partitions
 from unveil.gallery.store.migrate import migrations
@@ -35,10 +35,11 @@ SECONDS = 86_400.0
 # In this order: rows of the later ones point at the first.
 TABLES = (
     *("galleries", "keys", "items", "pictures", "coarse", "vectors", "standby", "derived_models", "judgements"),
-    *("jobs", "audit"),
+    *("jobs", "audit", "cases", "case_members", "case_queries", "case_pictures", "case_rows", "case_removals"),
+    *("alerts", "groupings", "grouped_rows", "people_apart", "floor_plans"),
 )
 LEFT_OUT = {"galleries": ("mark",)}  # names what another engine holds for a gallery; a copy has its own
-SEQUENCES = ("row_ids", "revisions")
+SEQUENCES = ("row_ids", "revisions", "case_numbers", "alert_numbers", "group_numbers")
 
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,63}$")]
 Hash = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from unveil.errors import DataError
-from unveil.gallery.records import GalleryInfo, Space, Standby
+from unveil.gallery.records import EmbeddingSpace, GalleryInfo, Standby
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 MAX_NUMBERS = 16_000  # in one halfvec
@@ -28,9 +28,9 @@ def to_info(row: tuple[Any, ...]) -> tuple[int, GalleryInfo]:
     return number, GalleryInfo(name, to_space(space), *numbers, generation=generation, standby=standby)
 
 
-def to_space(told: Mapping[str, Any]) -> Space:
+def to_space(told: Mapping[str, Any]) -> EmbeddingSpace:
     """Return an embedding space as it is stored in JSON."""
-    return Space(**{**told, "names": tuple(told["names"]), "weights": tuple(told["weights"])})
+    return EmbeddingSpace(**{**told, "names": tuple(told["names"]), "weights": tuple(told["weights"])})
 
 
 def checked_keep(keep: float | None) -> float | None:
@@ -44,6 +44,6 @@ def checked_keep(keep: float | None) -> float | None:
     return keep
 
 
-def shape(space: Space) -> tuple[Any, ...]:
+def shape(space: EmbeddingSpace) -> tuple[Any, ...]:
     """Return what two spaces must share for their rows to be in one gallery."""
     return space.fingerprint, space.names, space.dimension, space.metric, space.weights or (1.0,) * len(space.names)

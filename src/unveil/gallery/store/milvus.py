@@ -53,6 +53,8 @@ class MilvusStore(PostgresStore):
 
     def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``."""
+        if where.attributes:  # it knows none of them; PostgreSQL has the vectors too, and compares exactly
+            return super().nearest(name, query, where, top)
         collection, info = self._collection(name)
         reading.check_query(query, _width(info))
         asked = top

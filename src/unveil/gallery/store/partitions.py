@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from unveil.errors import UnveilError
 from unveil.gallery.store import hnsw
+from unveil.gallery.store.desk import alert_rows, case_rows, group_rows
 from unveil.gallery.store.rows import MAX_PERIODS, OTHER
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 BY_TIME = ("items", "pictures", "coarse", "vectors", "standby")
 PERSONAL = {
     "keys": ("key",),
-    "items": ("key", "source", "person", "tracklet", "box", "tags"),
+    "items": ("key", "source", "person", "tracklet", "box", "tags", "attributes"),
     "pictures": ("thumbnail",),
     "coarse": ("coarse",),
     "vectors": ("vectors", "visibility"),
@@ -87,7 +88,7 @@ def wipe(connections: Connections, gallery: int) -> None:
                 cursor.execute(f"VACUUM (FULL) {table}_{gallery}_{_suffix(bucket)}")
         cursor.execute(f"VACUUM (FULL) keys_{gallery}")
         # An old version of a gallery's row has the names of cameras that are gone.
-        for table in ("judgements", "galleries"):
+        for table in ("judgements", *case_rows.TABLES, *group_rows.TABLES, *alert_rows.TABLES, "galleries"):
             cursor.execute(f"VACUUM (FULL) {table}")
         _forget_cameras(cursor, gallery, buckets)
         forget_log(cursor)

@@ -14,10 +14,17 @@ import numpy as np
 
 from unveil.errors import DataError, nearest
 from unveil.gallery import audit
-from unveil.gallery.records import Block, Filter, GalleryInfo, Item, Mode, Space
+from unveil.gallery.records import Block, EmbeddingSpace, Filter, GalleryInfo, Item, Mode
 from unveil.gallery.store import checking, hnsw, logbook, partitions, reading, rows, writing
+from unveil.gallery.store.attribute_rows import AttributeRows
 from unveil.gallery.store.backup import Manifest, restore_backup, write_backup
 from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
+from unveil.gallery.store.desk import case_rows, group_rows
+from unveil.gallery.store.desk.alert_tables import AlertTables
+from unveil.gallery.store.desk.case_tables import CaseTables
+from unveil.gallery.store.desk.cases import Cases
+from unveil.gallery.store.desk.group_tables import GroupTables
+from unveil.gallery.store.desk.plan_tables import PlanTables
 from unveil.gallery.store.galleries import GALLERY, INFO, MAX_NUMBERS, NAME, checked_keep, shape, to_info
 from unveil.gallery.store.migrate import migrate
 from unveil.gallery.store.standby import StandbyVectors
@@ -27,7 +34,7 @@ if TYPE_CHECKING:
     import psycopg
 
 
-class PostgresStore(StandbyVectors):
+class PostgresStore(StandbyVectors, AttributeRows):
     """See `unveil.gallery.store.protocol.Store`.
 
     Args:
@@ -40,6 +47,10 @@ class PostgresStore(StandbyVectors):
         self, address: Callable[[], str], seconds: float = SECONDS_TO_ANSWER, *, migrated: bool = False
     ) -> None:
         self._connections = Connections(address, seconds)
+        self.cases: Cases = CaseTables(self._connections)
+        self.alerts = AlertTables(self._connections)
+        self.groups = GroupTables(self._connections)
+        self.plans = PlanTables(self._connections)
         if not migrated:
             migrate(self._connections)
 
@@ -54,7 +65,7 @@ class PostgresStore(StandbyVectors):
         with self._connections.reading(f"SELECT {INFO} FROM galleries ORDER BY name") as cursor:
             return [to_info(row)[1] for row in cursor.fetchall()]
 
-    def create(self, name: str, space: Space, keep: float | None = None) -> GalleryInfo:
+    def create(self, name: str, space: EmbeddingSpace, keep: float | None = None) -> GalleryInfo:
         """Make an empty gallery; one of the same name and space is returned as it is."""
         if not NAME.fullmatch(name):
             raise DataError(f"a gallery's name has 1 to 63 letters, digits, '-' and '_', got {name!r}")
@@ -89,10 +100,12 @@ class PostgresStore(StandbyVectors):
         with self._connections.transaction() as cursor:
             gallery, info = self._gallery(cursor, name, lock=True)
             cursor.execute("DELETE FROM wipes WHERE gallery = %s", (gallery,))
+            case_rows.forget_gallery(cursor, gallery)
             cursor.execute("DELETE FROM galleries WHERE id = %s", (gallery,))
             partitions.drop_gallery(cursor, gallery)
         with self._connections.outside() as cursor:
-            for table in ("judgements", "jobs", "derived_models", "galleries"):
+            others = ("judgements", "jobs", "derived_models", "alerts", "floor_plans", "galleries")
+            for table in (*case_rows.TABLES, *group_rows.TABLES, *others):
                 cursor.execute(f"VACUUM (FULL) {table}")
             partitions.forget_statistics(cursor)
             partitions.forget_log(cursor)
@@ -234,6 +247,8 @@ class PostgresStore(StandbyVectors):
                 gone = writing.remove_old(cursor, gallery, now - info.keep)
         self._removed(name, gone)
         partitions.wipe(self._connections, gallery)
+        if info.keep is not None:
+            self.alerts.remove(name, before=now - info.keep)
         return len(gone)
 
     # Judgements and the audit log

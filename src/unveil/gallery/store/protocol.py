@@ -8,9 +8,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from unveil.attributes.records import Attributes
 from unveil.gallery import audit
-from unveil.gallery.records import Block, DerivedModel, Filter, GalleryInfo, Item, Kind, Mode, Space, Standby
+from unveil.gallery.records import Block, DerivedModel, EmbeddingSpace, Filter, GalleryInfo, Item, Kind, Mode, Standby
 from unveil.gallery.store.backup import Manifest
+from unveil.gallery.store.desk.alert_tables import AlertTables
+from unveil.gallery.store.desk.cases import Cases
+from unveil.gallery.store.desk.group_tables import GroupTables
+from unveil.gallery.store.desk.plan_tables import PlanTables
 from unveil.records import Embedding
 
 PAGE = 500  # rows read at a time
@@ -23,6 +28,11 @@ class Store(Protocol):
     UnveilError when the server is down or answers too late.
     """
 
+    cases: Cases
+    alerts: AlertTables
+    groups: GroupTables
+    plans: PlanTables
+
     def close(self) -> None:
         """Let go of all connections."""
 
@@ -31,7 +41,7 @@ class Store(Protocol):
     def galleries(self) -> list[GalleryInfo]:
         """Return all galleries, by name."""
 
-    def create(self, name: str, space: Space, keep: float | None = None) -> GalleryInfo:
+    def create(self, name: str, space: EmbeddingSpace, keep: float | None = None) -> GalleryInfo:
         """Make an empty gallery; DataError when the name is taken by another space or is no name."""
 
     def info(self, name: str) -> GalleryInfo:
@@ -112,9 +122,26 @@ class Store(Protocol):
         rows added later join it. Without one `nearest` reads all rows.
         """
 
+    # What people of rows wear and carry
+
+    def surest(self, name: str, where: Filter, limit: int) -> list[Item]:
+        """Return rows, those first of which the attributes that a filter asks for are surest, then the earliest."""
+
+    def count_without_attributes(self, name: str) -> int:
+        """Return at how many rows nobody looked for attributes."""
+
+    def missing_attributes(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
+        """Return ids of rows of a kind, greater than ``after``, at which nobody looked for attributes, ascending."""
+
+    def fill_attributes(self, name: str, found: Mapping[int, Attributes]) -> int:
+        """Keep the attributes of rows, by id; rows that are gone are left out; return how many were kept."""
+
+    def forget_attributes(self, name: str) -> int:
+        """Take the attributes of all rows away, so that they are looked at anew; return of how many."""
+
     # The vectors of a second model: made while the first answers, then switched, and kept so that it can be undone
 
-    def begin_standby(self, name: str, space: Space, model: str, *, own: str = "") -> None:
+    def begin_standby(self, name: str, space: EmbeddingSpace, model: str, *, own: str = "") -> None:
         """Say which model a gallery's second vectors are of; those of another one that never answered are removed."""
 
     def missing_standby(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:

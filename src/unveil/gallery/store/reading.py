@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.records import Filter, Item, Space
+from unveil.gallery.records import EmbeddingSpace, Filter, Item
 from unveil.gallery.store import binary, hnsw, rows
 from unveil.records import Embedding
 
@@ -27,6 +27,17 @@ def find(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int, after:
         f"SELECT {rows.ITEM} FROM items i JOIN pictures p ON p.id = i.id AND p.bucket = i.bucket "
         f"AND p.gallery = i.gallery WHERE {sql} AND i.id > %(after)s ORDER BY i.id LIMIT %(limit)s",
         {**values, "after": after, "limit": min(limit, MAX_FOUND)},
+    )
+    return [rows.to_item(row) for row in cursor.fetchall()]
+
+
+def surest(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int) -> list[Item]:
+    """Return rows, those first of which the attributes that the filter asks for are surest, then the earliest."""
+    sql, values = rows.condition(gallery, where)
+    cursor.execute(
+        f"SELECT {rows.ITEM} FROM items i JOIN pictures p ON p.id = i.id AND p.bucket = i.bucket "
+        f"AND p.gallery = i.gallery WHERE {sql} ORDER BY {rows.surest_first(where)} LIMIT %(limit)s",
+        {**values, "limit": min(limit, MAX_FOUND)},
     )
     return [rows.to_item(row) for row in cursor.fetchall()]
 
@@ -51,7 +62,7 @@ def ids(cursor: psycopg.Cursor, gallery: int, where: Filter) -> np.ndarray:
 def embeddings(
     cursor: psycopg.Cursor,
     gallery: int,
-    space: Space,
+    space: EmbeddingSpace,
     asked: Sequence[int] | np.ndarray,
     *,
     table: Literal["vectors", "standby"] = "vectors",

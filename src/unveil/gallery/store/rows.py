@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from unveil.attributes.records import Attributes
 from unveil.errors import DataError
 from unveil.gallery.records import Filter, Item
 
@@ -19,11 +20,11 @@ MAX_TAGS = 100
 MAX_THUMBNAIL = 1_000_000  # bytes
 COLUMNS = (
     "id, gallery, bucket, key, kind, source, camera, moment, until, person, tracklet, frame, box, tags, visible, "
-    "quality, crops, added"
+    "quality, crops, added, attributes"
 )
 TYPES = (
     *("int8", "int4", "int4", "text", "text", "text", "text", "float8", "float8", "text", "text", "int8", "int4[]"),
-    *("text[]", "float8", "float8", "int4", "float8"),
+    *("text[]", "float8", "float8", "int4", "float8", "jsonb"),
 )
 
 
@@ -65,22 +66,24 @@ def to_row(item: Item, number: int, gallery: int, bucket: int, now: float) -> tu
     return (
         *(number, gallery, bucket, item.key, item.kind, item.source, item.camera, item.time, item.end, item.person),
         *(item.tracklet, item.frame, None if item.box is None else list(item.box), list(item.tags), item.visible),
-        *(item.quality, item.crops, now),
+        *(item.quality, item.crops, now, None if item.attributes is None else item.attributes.to_dict()),
     )
 
 
 ITEM = (
     "i.id, i.key, i.kind, p.thumbnail, i.source, i.camera, i.moment, i.until, i.person, i.tracklet, i.frame, i.box, "
-    "i.tags, i.visible, i.quality, i.crops"
+    "i.tags, i.visible, i.quality, i.crops, i.attributes"
 )
 
 
 def to_item(row: tuple[Any, ...]) -> Item:
     """Return the item of the columns `ITEM`."""
-    number, key, kind, thumbnail, source, camera, time, end, person, tracklet, frame, box, tags, *rest = row
+    number, key, kind, thumbnail, source, camera, time, end, person, tracklet, frame, box, tags, *more = row
+    *rest, looks = more
     return Item(
         *(key, kind, bytes(thumbnail), source, camera, time, end, person, tracklet, frame),
         *(None if box is None else tuple(box), tuple(tags), *rest, number),
+        attributes=None if looks is None else Attributes.from_dict(looks),
     )
 
 
@@ -114,10 +117,41 @@ def condition(gallery: int, where: Filter) -> tuple[str, dict[str, Any]]:
         parts.append("(i.kind = 'tracklet' OR i.tracklet IS NULL)")
     elif where.rows == "crop":
         parts.append("i.kind = 'crop'")
+    if where.attributes:
+        sql, told = looks_like(where)
+        parts.append(sql)
+        values |= told
     if where.ids is not None:
         parts.append("i.id = ANY(%(ids)s)")
         values["ids"] = numbers(where.ids)
     return " AND ".join(parts), values
+
+
+def looks_like(where: Filter) -> tuple[str, dict[str, Any]]:
+    """Return the attributes that a filter asks for as a condition over the table of items ``i``, and its parameters."""
+    parts, values = [], dict[str, Any]()
+    for n, wanted in enumerate(where.wanted):
+        told = f"i.attributes -> %(attribute{n})s"
+        least = f"{_sureness(n)} >= %(least{n})s"
+        parts.append(f"({told} IS NULL OR {least})" if where.include_unseen else f"({told} IS NOT NULL AND {least})")
+        values |= {f"attribute{n}": wanted.name, f"accepted{n}": list(wanted.accepted), f"least{n}": wanted.least}
+    return " AND ".join(parts), values
+
+
+def surest_first(where: Filter) -> str:
+    """Return an order of rows: by how sure the least sure attribute is that a filter asks for, then by time.
+
+    The parameters are those of `looks_like`.
+    """
+    sure = ", ".join(f"coalesce({_sureness(n)}, 0)" for n in range(len(where.wanted)))
+    return f"least({sure}) DESC, i.moment, i.id"
+
+
+def _sureness(n: int) -> str:
+    return (
+        f"(SELECT sum(v.value::float8) FROM jsonb_each(i.attributes -> %(attribute{n})s -> 'values') v "
+        f"WHERE v.key = ANY(%(accepted{n})s))"
+    )
 
 
 def numbers(ids: Any) -> list[int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.records import DerivedModel, GalleryInfo, Kind, Space, Standby, coarse_vectors
+from unveil.gallery.records import DerivedModel, EmbeddingSpace, GalleryInfo, Kind, Standby, coarse_vectors
 from unveil.gallery.store import binary, partitions, reading, writing
 from unveil.gallery.store.galleries import shape
 from unveil.records import Embedding
@@ -50,7 +50,7 @@ class _Store(Protocol):
 class StandbyVectors:
     """The part of a store that holds the vectors of a second model; see `unveil.gallery.store.protocol.Store`."""
 
-    def begin_standby(self: _Store, name: str, space: Space, model: str, *, own: str = "") -> None:
+    def begin_standby(self: _Store, name: str, space: EmbeddingSpace, model: str, *, own: str = "") -> None:
         """Say which model a gallery's second vectors are of; those of another one that never answered are removed.
 
         Args:
@@ -204,7 +204,7 @@ class StandbyVectors:
             return [DerivedModel(*row) for row in cursor.fetchall()]
 
 
-def _set_space(cursor: psycopg.Cursor, gallery: int, space: Space) -> None:
+def _set_space(cursor: psycopg.Cursor, gallery: int, space: EmbeddingSpace) -> None:
     cursor.execute("UPDATE galleries SET space = %s WHERE id = %s", (json.dumps(dataclasses.asdict(space)), gallery))
 
 

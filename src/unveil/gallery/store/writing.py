@@ -11,6 +11,7 @@ import numpy as np
 from unveil.errors import DataError
 from unveil.gallery.records import FIRST_DATE, Filter, Item, coarse_vectors
 from unveil.gallery.store import binary, partitions, rows
+from unveil.gallery.store.desk import alert_rows, case_rows, group_rows
 from unveil.gallery.store.galleries import LARGEST_HALF
 from unveil.records import Embedding
 
@@ -148,6 +149,7 @@ def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str,
         "AND c.tracklet = b.key AND NOT EXISTS (SELECT FROM gone g WHERE g.id = c.id)",
         {"gallery": gallery},
     )
+    alert_rows.forget_rows(cursor, gallery)
     for table in partitions.BY_TIME:
         cursor.execute(
             f"DELETE FROM {table} x USING gone g WHERE x.gallery = %s AND x.bucket = g.bucket AND x.id = g.id",
@@ -162,6 +164,8 @@ def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str,
             "WHERE d.gallery = %s",
             (gallery,),
         )
+        case_rows.forget_rows(cursor, gallery)
+        group_rows.forget_rows(cursor, gallery)
         cursor.execute("INSERT INTO wipes SELECT DISTINCT %s::int, bucket FROM gone ON CONFLICT DO NOTHING", (gallery,))
         cursor.execute(
             "UPDATE galleries SET (crops, tracklets, cameras, earliest, latest) = (SELECT "

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+from unveil.atomic_io import atomic_folder, locked
 from unveil.errors import MissingExtraError, UnveilError
-from unveil.files import atomic_folder, locked
 from unveil.gallery.store.own_server import binaries, keeper, pidfile
 
 # Checkpoints come often, so that a server that was killed is back within moments.
