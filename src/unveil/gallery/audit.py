@@ -188,10 +188,8 @@ def wrong(
             said.append(f"after entry {number} comes entry {link.number}: entries were removed, added or reordered")
         elif link.previous != last:
             said.append(f"entry {link.number} does not follow entry {number}: one of them was changed or replaced")
-        if link.hash != _hash(link.previous, link.text):
-            said.append(f"entry {link.number} was altered: its text has another hash")
-        elif link.entry().get("number") != link.number:
-            said.append(f"entry {link.number} was moved: its text says number {link.entry().get('number')}")
+        if broken := altered(link):
+            said += broken
         else:
             time = float(link.entry().get("time", latest))
             if time < latest - CLOCK_SECONDS:
@@ -207,6 +205,15 @@ def wrong(
         said.append(f"the log ends with entry {number}, it should end with entry {head[0]}: its end was changed")
     said += [f"no entry has the noted hash {hash}: the log was written anew" for hash in wanted]
     return said
+
+
+def altered(link: Link) -> list[str]:
+    """Return what is wrong with one entry by itself: its text has another hash, or another number."""
+    if link.hash != _hash(link.previous, link.text):
+        return [f"entry {link.number} was altered: its text has another hash"]
+    if link.entry().get("number") != link.number:
+        return [f"entry {link.number} was moved: its text says number {link.entry().get('number')}"]
+    return []
 
 
 def _moment(seconds: float) -> str:

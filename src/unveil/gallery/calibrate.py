@@ -23,7 +23,7 @@ from unveil.progress import track
 from unveil.records import Embedding
 
 Source = Literal["labels", "judgements"]
-SHOWN = 30  # rows of a search that count: what far rows look like says little about results
+ROWS_OF_SEARCH = 30  # rows of a search that count: what far rows look like says little about results
 MAX_SEARCHES = 500
 MAX_LABELLED = 20_000
 MAX_PAIRS = 100_000
@@ -111,7 +111,7 @@ def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) 
             left = np.flatnonzero(~junk)
             if not len(left):
                 continue
-            found = left[nearest(line[left][None], SHOWN)[0]]
+            found = left[nearest(line[left][None], ROWS_OF_SEARCH)[0]]
             distances.append(line[found])
             same.append(own[found])
             groups.append(np.repeat(person[row], len(found)))

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 
+from unveil.attributes.records import Attributes
+from unveil.attributes.wanted import Wanted, wanted_of
 from unveil.errors import DataError
 from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding, Metric
@@ -20,7 +22,7 @@ Mode = Literal["same", "changed"]
 
 
 @dataclass(frozen=True)
-class Space:
+class EmbeddingSpace:
     """The embedding space of a gallery: what a query must come from to be comparable.
 
     Args:
@@ -90,6 +92,7 @@ class Item:
         quality: how much a crop is worth, in [0, 1].
         crops: how many crops a tracklet stands for; 1 for a crop.
         id: number given by the store; ``None`` before that.
+        attributes: what the person wears and carries; ``None`` where no parser looked.
     """
 
     key: str
@@ -108,6 +111,7 @@ class Item:
     quality: float | None = None
     crops: int = 1
     id: int | None = None
+    attributes: Attributes | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,9 @@ class Filter:
         min_visible: at least this visible share; rows that do not know theirs are left out.
         rows: "tracklet": tracklets, and crops that belong to none; "crop": crops only; ``None``: both.
         ids: only these rows.
+        attributes: what is worn and carried, as ``NAME=VALUE`` (see `unveil.attributes.wanted`): any of several values
+            of one attribute, and all attributes.
+        include_unseen: also rows on which an attribute that is asked for cannot be seen.
     """
 
     cameras: tuple[str, ...] = ()
@@ -135,12 +142,20 @@ class Filter:
     min_visible: float | None = None
     rows: Rows | None = None
     ids: tuple[int, ...] | None = None
+    attributes: tuple[str, ...] = ()
+    include_unseen: bool = False
 
     def __post_init__(self) -> None:
+        wanted_of(self.attributes)
         if self.start is not None and self.end is not None and self.start > self.end:
             raise DataError(f"the time filter starts ({self.start:g}) after it ends ({self.end:g})")
         if self.min_visible is not None and not 0 <= self.min_visible <= 1:
             raise DataError(f"the visible share must be in [0, 1], got {self.min_visible:g}")
+
+    @property
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The attributes that are asked for, by name."""
+        return wanted_of(self.attributes)
 
 
 @dataclass(frozen=True)
@@ -153,7 +168,7 @@ class Standby:
         kept: whether its vectors have answered before, so that the switch can be undone.
     """
 
-    space: Space
+    space: EmbeddingSpace
     model: str
     kept: bool = False
 
@@ -200,7 +215,7 @@ class GalleryInfo:
     """
 
     name: str
-    space: Space
+    space: EmbeddingSpace
     crops: int = 0
     tracklets: int = 0
     cameras: tuple[str, ...] = ()

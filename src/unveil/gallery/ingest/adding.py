@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from PIL import Image as Pillow
 
-from unveil.gallery.records import GalleryInfo, Item, Space
+from unveil.attributes.records import vote
+from unveil.gallery.records import EmbeddingSpace, GalleryInfo, Item
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.records import Embedding
@@ -38,6 +39,7 @@ class Added:
         dropped: frames of a live stream that came faster than they could be looked at.
         reopened: how often a live stream broke and was opened again.
         notes: sentences that a user must see.
+        joined: key of each tracklet that was joined of several tracks, and why.
     """
 
     source: str
@@ -52,6 +54,7 @@ class Added:
     dropped: int = 0
     reopened: int = 0
     notes: tuple[str, ...] = ()
+    joined: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         pace = max(self.seconds, 1e-9)
@@ -65,6 +68,7 @@ class Added:
             return f"{self.source}: {self.crops} crops added of {self.boxes} boxes on {self.frames} images{known}"
         dropped = f", {self.dropped} frames dropped" if self.dropped else ""
         dropped += f", opened again: {self.reopened}" if self.reopened else ""
+        dropped += f", {len(self.joined)} tracklets joined of several tracks" if self.joined else ""
         return (
             f"{self.source}: {self.tracklets} tracklets and {self.crops} crops of {self.boxes} boxes in {self.frames} "
             f"frames{dropped}; {self.frames / pace:.1f} frames/s, {self.footage / pace:.2f} of real time"
@@ -80,10 +84,10 @@ def open_gallery(store: Store, name: str, engine: Engine, keep: float | None = N
     return store.create(name, space_of(engine), keep)
 
 
-def space_of(engine: Engine) -> Space:
+def space_of(engine: Engine) -> EmbeddingSpace:
     """Return the embedding space of a model."""
     info, model = engine.space_info, engine.summary
-    return Space(
+    return EmbeddingSpace(
         model.fingerprint, info.names, info.dimension, info.metric, info.weights, info.input, model.name, model.licence
     )
 
@@ -102,6 +106,7 @@ def tracklet_item(key: str, crops: Sequence[Item]) -> Item:
     times = [crop.time for crop in crops if crop.time is not None]
     shown = [crop.visible for crop in crops if crop.visible is not None]
     people = {crop.person for crop in crops}
+    looks = [(crop.attributes, crop.quality or 0.0) for crop in crops if crop.attributes is not None]
     return replace(
         best,
         key=key,
@@ -113,6 +118,7 @@ def tracklet_item(key: str, crops: Sequence[Item]) -> Item:
         tags=tuple(dict.fromkeys(tag for crop in crops for tag in crop.tags)),
         visible=max(shown, default=None),
         crops=len(crops),
+        attributes=vote(looks) if looks else None,
     )
 
 

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from unveil.gallery.ingest.adding import shrunk
 from unveil.gallery.ingest.quality import picture_worth, place_worth
+from unveil.video.appearance import Look, look_of
 from unveil.video.records import Box, Frame, Image
 
 POOL = 2  # crops in memory for each one that is kept in the end
 POOR = 0.4  # of the best crop's worth: what is worth less is not kept
+NEARLY = 0.8  # of the best crop of its part of the time: what is worth that much may be kept for its view
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -24,25 +32,40 @@ class Candidate:
     worth: float
 
 
+class Step(NamedTuple):
+    """Where a track was at one moment: frame number, seconds, x, y, width, height in the frame, and how it looked."""
+
+    frame: int
+    time: float
+    box: tuple[int, int, int, int]
+    look: Look
+
+
 @dataclass(eq=False)
 class OpenTrack:
     """A track that may still go on.
 
     Args:
         keep: crops that are kept of it in the end.
+        remembers: its boxes and looks are kept, so that it can be split and joined; they grow with its length.
         boxes: how many boxes it has had.
         first: its first frame and box: its name, for good.
         begin: its first moment, seconds.
         end: its last moment.
+        steps: its boxes, by time, where they are kept.
         pool: the best crops so far, by time.
+        reasons: why other tracks were joined to it, in words.
     """
 
     keep: int
+    remembers: bool = True
     boxes: int = 0
     first: tuple[int, tuple[int, int, int, int]] | None = None
     begin: float = 0.0
     end: float = 0.0
+    steps: list[Step] = field(default_factory=list)
     pool: list[Candidate] = field(default_factory=list)
+    reasons: tuple[str, ...] = ()
 
     def see(self, frame: Frame, box: Box, others: list[Box]) -> None:
         """Take in the box of one frame, with the other boxes of the frame."""
@@ -54,12 +77,27 @@ class OpenTrack:
             self.first, self.begin = (frame.number, whole), frame.time
         self.boxes += 1
         self.end = frame.time
+        if self.remembers and (look := look_of(frame.image, box)) is not None:
+            self.steps.append(Step(frame.number, frame.time, whole, look))
         x, y, w, h = whole
         image = frame.image[y : y + h, x : x + w]
         worth = picture_worth(image) * place_worth(whole, others, width, height)
         self.pool.append(Candidate(frame.number, frame.time, whole, shrunk(image).copy(), worth))
         if len(self.pool) > POOL * self.keep:
             self._thin()
+
+    def part(self, first: int, last: int) -> OpenTrack:
+        """Return the steps from ``first`` to before ``last`` as a track of their own, with the crops of that time."""
+        pool = [c for c in self.pool if self.steps[first].time <= c.time <= self.steps[last - 1].time]
+        return _of_steps(self, self.steps[first:last], pool, self.reasons)
+
+    def followed_by(self, other: OpenTrack, reason: str) -> OpenTrack:
+        """Return this track and a later one as one, and why."""
+        reasons = (*self.reasons, reason, *other.reasons)
+        joined = _of_steps(self, self.steps + other.steps, self.pool + other.pool, reasons)
+        while len(joined.pool) > POOL * self.keep:
+            joined._thin()
+        return joined
 
     def _thin(self) -> None:
         """Drop the worse of the two crops that are nearest in time."""
@@ -69,12 +107,58 @@ class OpenTrack:
         del self.pool[worse]
 
 
-def best_rows(worth: list[float], keep: int) -> list[int]:
-    """Return which candidates of a track to keep: the best of each of ``keep`` equal parts, in order of time.
+def _of_steps(like: OpenTrack, steps: list[Step], pool: list[Candidate], reasons: tuple[str, ...]) -> OpenTrack:
+    return OpenTrack(
+        like.keep,
+        boxes=len(steps),
+        first=(steps[0].frame, steps[0].box),
+        begin=steps[0].time,
+        end=steps[-1].time,
+        steps=steps,
+        pool=pool,
+        reasons=reasons,
+    )
 
-    What is worth far less than the best of all, a hidden or blurred sight, is left out.
+
+def view_of(image: Image) -> NDArray[np.float32]:
+    """Return what tells views of one person apart: colours of a coarse grid over a crop, ``(8, 4, 3)`` CIELAB.
+
+    Args:
+        image: ``(H, W, 3)`` uint8 RGB.
     """
-    parts = min(keep, len(worth))
-    edges = [len(worth) * k // parts for k in range(parts + 1)] if parts else []
-    best = [max(range(a, b), key=worth.__getitem__) for a, b in pairwise(edges)]
-    return [row for row in best if worth[row] >= POOR * max(worth)]
+    small = cv2.resize(image, (4 * 4, 8 * 4), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    lab = cv2.cvtColor(small, cv2.COLOR_RGB2LAB)
+    return np.asarray(lab.reshape(8, 4, 4, 4, 3).mean(axis=(1, 3)), np.float32)
+
+
+def best_rows(worth: list[float], keep: int, views: Sequence[NDArray[np.float32]] | None = None) -> list[int]:
+    """Return which candidates of a track to keep: one of each of ``keep`` equal parts of its time.
+
+    It is the best of its part or, with views, one that is nearly as good and least like those of the other parts: sides
+    of a person that no other crop shows find crops that no other would. What is worth far less than the best of all, a
+    hidden or blurred sight, is left out.
+
+    Args:
+        worth: of each candidate, by time.
+        keep: how many at most.
+        views: of each, as `view_of` gives them.
+
+    Returns:
+        Numbers of candidates, ascending.
+    """
+    count = min(keep, len(worth))
+    parts = [range(len(worth) * k // count, len(worth) * (k + 1) // count) for k in range(count)]
+    taken: list[int] = []
+    for part in sorted(parts, key=lambda rows: -max(worth[row] for row in rows)):
+        best = max(part, key=worth.__getitem__)
+        if worth[best] < POOR * max(worth):
+            break
+        if views is not None and taken:
+            good = [row for row in part if worth[row] >= NEARLY * worth[best]]
+            best = max(good, key=lambda row: worth[row] * min(_apart(views[row], views[other]) for other in taken))
+        taken.append(best)
+    return sorted(taken)
+
+
+def _apart(view: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    return float(np.abs(view - other).mean())

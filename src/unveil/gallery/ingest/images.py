@@ -16,10 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.attributes.from_parser import attributes_of
+from unveil.attributes.records import Attributes
 from unveil.data.images import read_image
 from unveil.errors import ImageError
 from unveil.gallery.ingest.adding import (
     BATCH,
+    LARGEST,
     Added,
     key_of,
     mean_embedding,
@@ -28,7 +31,7 @@ from unveil.gallery.ingest.adding import (
     thumbnail,
     tracklet_item,
 )
-from unveil.gallery.ingest.quality import Quality, measure, without_hidden
+from unveil.gallery.ingest.quality import Quality, looked_at, measure, without_hidden_parts
 from unveil.gallery.records import FIRST_DATE, Item
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -100,7 +103,7 @@ def add_pictures(
     crops = tracklets = known = 0
     with ThreadPoolExecutor(2) as pool:
         reading = _ahead(store, name, batches, pool)
-        for groups, problems, there in track(reading, f"adding {len(samples)} pictures", len(batches)):
+        for groups, problems, there in track(reading, f"adding {len(samples)} pictures", total=len(batches)):
             bad += problems
             known += there
             wide += [str(c.sample.path or c.sample.key) for group in groups for c in group if is_wide(c.image)]
@@ -175,7 +178,7 @@ def _read(store: Store, name: str, batch: list[list[Sample]]) -> Read:
         for key, sample, content in contents:
             if key not in there:
                 try:
-                    image = shrunk(read_image(content, name=str(sample.path or sample.key)))
+                    image = shrunk(read_image(content, name=str(sample.path or sample.key), longest_side=LARGEST))
                     crops.append(_Crop(key, sample, image))
                 except ImageError as e:
                     bad.append(str(e))
@@ -211,8 +214,10 @@ def _rows(
     crops = [crop for group in groups for crop in group]
     images = [crop.image for crop in crops]
     cameras = [crop.sample.camera or settings.camera for crop in crops]
-    embedding = without_hidden(engine.embed(images, cameras=cameras), images, parser)
-    items = [_item(crop, quality, settings) for crop, quality in zip(crops, measure(images, parser), strict=True)]
+    parsed = looked_at(images, parser)
+    embedding = without_hidden_parts(engine.embed(images, cameras=cameras), parsed)
+    told = zip(crops, measure(images, parsed), attributes_of(images, parsed), strict=True)
+    items = [_item(crop, quality, attributes, settings) for crop, quality, attributes in told]
     extra: list[Embedding] = []
     start = 0
     for group in groups:
@@ -241,7 +246,7 @@ def tags_of(sample: Sample, settings: PictureSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(tag for tag in own if tag), *settings.tags)))
 
 
-def _item(crop: _Crop, quality: Quality, settings: PictureSettings) -> Item:
+def _item(crop: _Crop, quality: Quality, attributes: Attributes | None, settings: PictureSettings) -> Item:
     sample = crop.sample
     return Item(
         crop.key,
@@ -254,4 +259,5 @@ def _item(crop: _Crop, quality: Quality, settings: PictureSettings) -> Item:
         tags=tags_of(sample, settings),
         visible=quality.visible,
         quality=quality.worth,
+        attributes=attributes,
     )

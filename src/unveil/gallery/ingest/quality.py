@@ -10,7 +10,7 @@ import numpy as np
 
 from unveil.errors import MissingExtraError
 from unveil.parsing.default import default_parser
-from unveil.parsing.onnx_parser import OnnxParser
+from unveil.parsing.onnx_parser import OnnxParser, Parsed
 from unveil.records import Embedding
 from unveil.video.records import Box, Image
 
@@ -62,13 +62,15 @@ def place_worth(box: tuple[int, int, int, int], others: Sequence[Box], width: in
     return CUT**cut * (1 - covered)
 
 
-def body_shares(images: Sequence[Image], parser: OnnxParser | None) -> list[float | None]:
-    """Return how much of the body each crop shows, in [0, 1]; ``None`` without a parser, or one that does not tell."""
-    if parser is None or not images:
-        return [None] * len(images)
-    parsed = parser.parse(images)
-    if WHOLE not in parsed.parts:
-        return [None] * len(images)
+def looked_at(images: Sequence[Image], parser: OnnxParser | None) -> Parsed | None:
+    """Return what a parser says of crops ``(H, W, 3)`` uint8 RGB; ``None`` without one, and for no crops."""
+    return None if parser is None or not images else parser.parse(images)
+
+
+def body_shares(parsed: Parsed | None, count: int) -> list[float | None]:
+    """Return how much of the body each of ``count`` crops shows, in [0, 1]; ``None`` where no parser tells."""
+    if parsed is None or WHOLE not in parsed.parts:
+        return [None] * count
     return [float(share) for share in np.clip(parsed.visibility[:, parsed.parts.index(WHOLE)], 0, 1)]
 
 
@@ -82,22 +84,31 @@ def without_hidden(embedding: Embedding, images: Sequence[Image], parser: OnnxPa
         images: these crops, ``(H, W, 3)`` uint8 RGB.
         parser: one that tells how much of each part shows.
     """
-    if parser is None or not images:
+    if parser is None or not images or not _told(embedding, parser.parts):
         return embedding
-    told = [e for e, name in enumerate(embedding.names) if name in parser.parts and name != WHOLE]
-    if not told:
+    return without_hidden_parts(embedding, parser.parse(images))
+
+
+def without_hidden_parts(embedding: Embedding, parsed: Parsed | None) -> Embedding:
+    """Return the same as `without_hidden`, by what a parser said of the crops before."""
+    told = [] if parsed is None else _told(embedding, parsed.parts)
+    if parsed is None or not told:
         return embedding
-    shares = parser.parse(images).visibility[:, [parser.parts.index(embedding.names[e]) for e in told]]
+    shares = parsed.visibility[:, [parsed.parts.index(embedding.names[e]) for e in told]]
     visibility = np.array(embedding.visibility)
     visibility[:, told] *= shares >= MIN_SHOWN
     return replace(embedding, visibility=visibility)
 
 
-def measure(images: Sequence[Image], parser: OnnxParser | None) -> list[Quality]:
-    """Return the quality of crops ``(H, W, 3)`` uint8 RGB, of any sizes."""
-    return [
-        together(picture_worth(image), shown) for image, shown in zip(images, body_shares(images, parser), strict=True)
-    ]
+def _told(embedding: Embedding, parts: Sequence[str]) -> list[int]:
+    """Return which vectors are of parts that a parser tells the visible share of."""
+    return [e for e, name in enumerate(embedding.names) if name in parts and name != WHOLE]
+
+
+def measure(images: Sequence[Image], parsed: Parsed | None) -> list[Quality]:
+    """Return the quality of crops ``(H, W, 3)`` uint8 RGB, of any sizes, by what a parser says of them."""
+    shares = body_shares(parsed, len(images))
+    return [together(picture_worth(image), shown) for image, shown in zip(images, shares, strict=True)]
 
 
 def together(worth: float, visible: float | None) -> Quality:

@@ -8,19 +8,29 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from unveil.attributes.from_parser import attributes_of
+from unveil.attributes.records import Attributes
 from unveil.data.images import read_image
 from unveil.errors import ImageError
 from unveil.gallery.ingest.adding import BATCH, Added, key_of, open_gallery, shrunk, thumbnail
 from unveil.gallery.ingest.images import PictureSettings, content_of, tags_of, time_of
-from unveil.gallery.ingest.quality import body_shares, picture_worth, place_worth, together, without_hidden
+from unveil.gallery.ingest.quality import (
+    Quality,
+    body_shares,
+    looked_at,
+    picture_worth,
+    place_worth,
+    together,
+    without_hidden_parts,
+)
 from unveil.gallery.records import Item
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import track
 from unveil.records import Sample
-from unveil.video.detect import Detector
-from unveil.video.given import GivenBoxes
+from unveil.video.detectors.detect import Detector
+from unveil.video.detectors.precomputed import GivenBoxes
 from unveil.video.records import Image
 
 
@@ -121,15 +131,15 @@ def _write(
         return found
     images = [person.image for person in people]
     cameras = [person.sample.camera or settings.camera for person in people]
-    embedding = without_hidden(engine.embed(images, cameras=cameras), images, parser)
-    shown = body_shares(images, parser)
-    items = [_item(person, share, settings) for person, share in zip(people, shown, strict=True)]
+    parsed = looked_at(images, parser)
+    embedding = without_hidden_parts(engine.embed(images, cameras=cameras), parsed)
+    told = zip(people, body_shares(parsed, len(people)), attributes_of(images, parsed), strict=True)
+    items = [_item(person, together(person.worth, share), looks, settings) for person, share, looks in told]
     return replace(found, crops=found.crops + store.add(name, items, embedding, fingerprint=engine.fingerprint))
 
 
-def _item(person: _Person, share: float | None, settings: PictureSettings) -> Item:
+def _item(person: _Person, quality: Quality, attributes: Attributes | None, settings: PictureSettings) -> Item:
     sample = person.sample
-    quality = together(person.worth, share)
     return Item(
         person.key,
         "crop",
@@ -142,4 +152,5 @@ def _item(person: _Person, share: float | None, settings: PictureSettings) -> It
         tags=tags_of(sample, settings),
         visible=quality.visible,
         quality=quality.worth,
+        attributes=attributes,
     )

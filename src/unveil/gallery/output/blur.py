@@ -1,11 +1,11 @@
-"""Faces blurred in what leaves the gallery: a crop from its top to below the lowest head, and the whole of it in doubt.
+"""Faces blurred in what leaves the gallery: of a crop the averages of blocks are left, too large to show a face.
 
-The blur goes from side to side because others may stand beside the person, whose heads the parser leaves out. Others
-may also stand or sit before the person, their heads farther down: below the blur only the largest patch of what the
-parser takes for the person is shown, and all else is blurred too. The parser that comes with the package learnt from
-rendered people and takes fences and gravel for heads. So it is believed only where one body fills the crop with a head
-and a torso on it, and even then half of the crop is blurred, and more of one that is not cut close to the body:
-detectors that cut loosely put heads down there.
+Above, from side to side, and around the person the blocks are large: others may stand beside the person, whose heads
+the parser leaves out. Below the lowest head that it sees, the largest patch of what it takes for the person is shown in
+smaller blocks, for the colours of the clothes. Smaller, not small: somebody else may stand or sit before the person,
+and the parser, which learnt from rendered people, takes such a head for a coat, as it takes fences for heads. A head as
+large as the person's is four blocks high at most wherever it is. Where the parser does not see one body that fills the
+crop, with a head and a torso, all of the crop is in the largest blocks.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ LARGEST = 0.35  # what covers a larger share of the crop is no head
 SMALLEST = 0.005  # share of the crop that a head covers at least, all heads together
 SPECK = 0.001  # share of the crop below which a patch is noise
 MARGIN = 0.35  # of a head's height, added below it
-BLOCKS = 6  # what is left: so many blocks across
+ACROSS, DOWN = 6, 16  # blocks of a crop that are left of it above, and around the person, at most
+DOUBT_ACROSS, DOUBT_DOWN = 4, 10  # the same, where the parser is not believed
+BODY_DOWN = 24  # blocks of a crop that are left of the person below, at most
+HEAD_DOWN = 4  # and so many down a head of the size that the parser sees
 
 
 class _Patch(NamedTuple):
@@ -40,6 +43,18 @@ class _Patch(NamedTuple):
     first: int
     last: int
     area: int
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.last - self.first + 1
+
+
+class _Shown(NamedTuple):
+    """What of a crop is shown in smaller blocks: the person from a row on, and how wide the blocks are in pixels."""
+
+    top: int
+    block: float
 
 
 def face_parser() -> OnnxParser | None:
@@ -55,32 +70,33 @@ def blur_faces(images: Sequence[np.ndarray], parser: OnnxParser | None) -> list[
 
     Args:
         images: crops, of any sizes.
-        parser: finds heads and torsos (label set lip20); ``None`` blurs the whole of every crop.
+        parser: finds heads and torsos (label set lip20); ``None`` blurs every crop as one in doubt.
     """
-    labels = [None] * len(images) if parser is None or not images else [*parser(list(images))]
-    return [_blurred(image, found, _bottom(image, found, parser)) for image, found in zip(images, labels, strict=True)]
+    if parser is None or not images:
+        return [_hidden(image, None, shown=None) for image in images]
+    found = parser(list(images))
+    return [_hidden(image, labels, shown=_shown(labels, parser)) for image, labels in zip(images, found, strict=True)]
 
 
-def _bottom(image: np.ndarray, labels: np.ndarray | None, parser: OnnxParser | None) -> int:
-    """Return down to which row a crop is blurred."""
-    height = len(image)
-    if labels is None or parser is None:
-        return height
+def _shown(labels: np.ndarray, parser: OnnxParser) -> _Shown | None:
+    """Return what of a crop is shown in smaller blocks; ``None`` where one whole person is not sure to be seen."""
+    height = len(labels)
     heads, torsos = _patches(_mask(labels, HEAD, parser)), _patches(_mask(labels, TORSO, parser))
     body = max(_patches(labels > 0), key=lambda patch: patch.area, default=None)
     if body is None or not heads or not torsos:
-        return height
+        return None
     fills = (
         body.first <= LOWEST_TOP * height
         and body.last >= HIGHEST_BOTTOM * height
         and body.area >= MIN_BODY * labels.size
     )
     if not fills or not SMALLEST * labels.size <= sum(head.area for head in heads) <= LARGEST * labels.size:
-        return height
+        return None
     top = TOP if body.first <= CLOSE * height else LOOSE_TOP
-    below = max(head.last + MARGIN * (head.last - head.first + 1) for head in heads)
+    below = max(head.last + MARGIN * head.height for head in heads)
     lowest = max(top * height, below, *(torso.first for torso in torsos))
-    return min(height, round(lowest) + 1)
+    tallest = max(head.height for head in heads)
+    return _Shown(min(height, round(lowest) + 1), max(height / BODY_DOWN, tallest / HEAD_DOWN))
 
 
 def _mask(labels: np.ndarray, names: Sequence[str], parser: OnnxParser) -> np.ndarray:
@@ -101,19 +117,22 @@ def _largest(mask: np.ndarray) -> np.ndarray:
     return numbers == 1 + sizes.argmax() if len(sizes) else mask
 
 
-def _blurred(image: np.ndarray, labels: np.ndarray | None, bottom: int) -> np.ndarray:
-    """Return the crop with what is above ``bottom``, and what is below and not of the person, as blurred blocks."""
+def _hidden(image: np.ndarray, labels: np.ndarray | None, *, shown: _Shown | None) -> np.ndarray:
+    """Return the crop as averages of blocks: small ones on the person below ``shown.top``, large ones elsewhere."""
     height, width = image.shape[:2]
-    # Blocks first: a blur alone can be undone in part, averages of blocks cannot.
-    across = min(BLOCKS, width)
-    out = np.empty_like(image)
+    if labels is None or shown is None or shown.top >= height:
+        return _averaged(image, max(width / DOUBT_ACROSS, height / DOUBT_DOWN))
+    coarse = max(width / ACROSS, height / DOWN)
     # Apart, so that no block above takes part of what is shown below, nor the other way round.
-    for top, end in ((0, bottom), (bottom, height)):
-        if end > top:
-            down = max(1, min(end - top, round(across * (end - top) / width)))
-            blocks = cv2.resize(image[top:end], (across, down), interpolation=cv2.INTER_AREA)
-            out[top:end] = cv2.resize(blocks, (width, end - top), interpolation=cv2.INTER_LINEAR)
-    if labels is not None and bottom < height:
-        person = _largest(labels > 0)[bottom:]
-        out[bottom:][person] = image[bottom:][person]
+    out = np.concatenate([_averaged(part, coarse) for part in np.split(image, [shown.top])])
+    person = _largest(labels > 0)[shown.top :]
+    out[shown.top :][person] = _averaged(image[shown.top :], shown.block)[person]
     return out
+
+
+def _averaged(image: np.ndarray, block: float) -> np.ndarray:
+    """Return an image of whose square blocks the averages are left, ``block`` pixels wide at least."""
+    height, width = image.shape[:2]
+    size = max(1, int(width / block)), max(1, int(height / block))
+    blocks = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(blocks, (width, height), interpolation=cv2.INTER_LINEAR))

@@ -65,7 +65,7 @@ def heat_map(
         times[place] += 1
     heat = np.maximum(total / np.maximum(times, 1), 0)
     heat /= max(float(heat.max()), 1e-12)
-    seen = placement(image.shape[0], image.shape[1], engine.crop_size)
+    seen = placement(image.shape[0], image.shape[1], size=engine.crop_size)
     heat = heat[seen.place]  # what was padded is no place of the crop
     grey = np.repeat((255 * heat).astype(np.uint8)[..., None], 3, axis=2)
     return np.asarray(resize(grey, *image.shape[:2])[..., 0] / np.float32(255), np.float32)

@@ -9,13 +9,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from unveil.atomic_io import atomic_path, write_bytes
+from unveil.attributes.words import words
 from unveil.errors import DataError
-from unveil.files import atomic_path, write_bytes
 from unveil.gallery.output.timeline import iso
 from unveil.gallery.records import Item
 
 PLACE = ("x", "y", "width", "height")
-COLUMNS = ("id", *(f.name for f in fields(Item) if f.name not in ("id", "thumbnail", "box")), *PLACE)
+SAID = "looks"  # attributes in words
+COLUMNS = (
+    "id",
+    *(f.name for f in fields(Item) if f.name not in ("id", "thumbnail", "box", "attributes")),
+    *PLACE,
+    SAID,
+)
 TIMES = ("time_iso", "end_iso")
 
 
@@ -61,7 +68,8 @@ def columns(item: Item) -> dict[str, Any]:
     """Return what is known of a row, without its picture."""
     box = item.box or (None,) * 4
     places = dict(zip(PLACE, box, strict=True))
-    return {name: places[name] if name in places else getattr(item, name) for name in COLUMNS}
+    told = places | {SAID: words(item.attributes)}
+    return {name: told[name] if name in told else getattr(item, name) for name in COLUMNS}
 
 
 def _cell(value: object) -> str:

@@ -13,27 +13,28 @@ from typing import Any
 
 import numpy as np
 
+from unveil.atomic_io import write_text
+from unveil.attributes.words import words
 from unveil.data.images import read_image
 from unveil.errors import ImageError, UnveilError
-from unveil.files import write_text
 from unveil.gallery.output.blur import blur_faces as blurred
 from unveil.gallery.output.blur import face_parser
 from unveil.gallery.output.timeline import candidates, duration, impossible, iso, moment, sightings, transitions
-from unveil.gallery.search.searcher import Found, Hit
+from unveil.gallery.search.searcher import Hit, SearchResult
 from unveil.report.answer import Answer, Crop, Match, picture_of
 from unveil.report.page import Panel, write_page
 from unveil.report.timeline import Mark, timeline_picture
 
 COLUMNS = (
     "rank", "id", "key", "kind", "camera", "time", "end", "time_iso", "end_iso", "distance", "probability", "reason",
-    "person", "source", "frame", "box", "tags", "visible", "crops",
+    "person", "source", "frame", "box", "tags", "visible", "crops", "looks",
 )  # fmt: skip
 # What a spreadsheet would take for a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_report(
-    found: Found,
+    found: SearchResult,
     pictures: Sequence[np.ndarray],
     path: Path,
     blur_faces: bool = True,
@@ -65,7 +66,7 @@ def write_report(
         raise UnveilError(f"{path}: a report ends in .html, .csv or .json")
 
 
-def report_dict(found: Found, distances: Mapping[frozenset[str], float] | None = None) -> dict[str, Any]:
+def report_dict(found: SearchResult, distances: Mapping[frozenset[str], float] | None = None) -> dict[str, Any]:
     """Return a report as plain values for JSON, without pictures."""
     seen = sightings(found)
     return {
@@ -97,10 +98,11 @@ def row_of(rank: int, hit: Hit) -> dict[str, Any]:
     return item | {
         "rank": rank, "distance": hit.distance, "probability": hit.probability, "reason": hit.reason,
         "tags": list(hit.item.tags), "time_iso": iso(hit.item.time), "end_iso": iso(hit.item.end),
+        "looks": words(hit.item.attributes),
     }  # fmt: skip
 
 
-def _csv(found: Found) -> str:
+def _csv(found: SearchResult) -> str:
     parts = tuple(dict.fromkeys(name for hit in found.hits for name in hit.parts))
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
@@ -121,7 +123,7 @@ def cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def answer_of(found: Found, pictures: Sequence[np.ndarray], blur_faces: bool = True) -> Answer:
+def answer_of(found: SearchResult, pictures: Sequence[np.ndarray], blur_faces: bool = True) -> Answer:
     """Return queries and hits as a ranked list to draw; see `write_report` for the arguments."""
     shown = [_pixels(hit) for hit in found.hits]
     queries: list[np.ndarray] = list(pictures)
@@ -137,7 +139,7 @@ def answer_of(found: Found, pictures: Sequence[np.ndarray], blur_faces: bool = T
 
 
 def _page(
-    found: Found,
+    found: SearchResult,
     pictures: Sequence[np.ndarray],
     path: Path,
     blur_faces: bool,
@@ -153,7 +155,7 @@ def _page(
             marks = [
                 Mark(h.item.camera or "unknown", float(h.item.time or 0), h.item.end, str(rank[id(h)])) for h in marked
             ]
-            timeline_picture(marks, picture, moment, joined=bool(seen))
+            timeline_picture(marks, picture, named=moment, joined=bool(seen))
             which = "matches and confirmed results" if seen else "all results, whoever they show"
             sections.append(Panel(f"Seen when and where ({which})", pictures=(picture,)))
         if ways := transitions(seen):
@@ -170,10 +172,10 @@ def _page(
             "faces": "blurred" if blur_faces else "as recorded",
             "times": "UTC where they are dates, else since the recordings began",
         }
-        write_page(sections, path, title, header)
+        write_page(sections, path, title=title, header=header)
 
 
-def _hits_panel(found: Found) -> Panel:
+def _hits_panel(found: SearchResult) -> Panel:
     rows = tuple(
         (
             str(rank), hit.item.camera or "", moment(hit.item.time), f"{hit.distance:.4f}",
@@ -184,7 +186,7 @@ def _hits_panel(found: Found) -> Panel:
     return Panel("Why", head=("rank", "camera", "time", "distance", "probability", "reason", "source"), rows=rows)
 
 
-def _answer(found: Found) -> str:
+def _answer(found: SearchResult) -> str:
     if found.match is None:
         return f"{len(found.hits)} rows, nearest first (not calibrated)"
     return f"{len(found.hits)} rows, nearest first" if found.match else "No match; the nearest rows"

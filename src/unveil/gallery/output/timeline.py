@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from unveil.gallery.records import FIRST_DATE, LAST_DATE, Item
-from unveil.gallery.search.searcher import Found, Hit
+from unveil.gallery.search.searcher import Hit, SearchResult
 
 CLOCK_SECONDS = 1.0  # that clocks of two cameras may differ by
 MAX_SPEED = 4.0  # metres per second that people go from one camera to the next at most; a fast run
@@ -56,7 +56,7 @@ class Impossible:
         return f"{self.metres:.0f} m from {left} to {reached} in {self.seconds:.0f} s"
 
 
-def sightings(found: Found) -> list[Hit]:
+def sightings(found: SearchResult) -> list[Hit]:
     """Return the hits that stand for the person and whose time is known, by time.
 
     They are those that somebody confirmed, and in a calibrated search the matches. Other results are candidates:
@@ -66,7 +66,7 @@ def sightings(found: Found) -> list[Hit]:
     return sorted((hit for hit in sure if hit.item.time is not None), key=lambda hit: (hit.item.time, hit.distance))
 
 
-def candidates(found: Found) -> list[Hit]:
+def candidates(found: SearchResult) -> list[Hit]:
     """Return all hits whose time is known, by time, whoever they show."""
     return sorted(
         (hit for hit in found.hits if hit.item.time is not None), key=lambda hit: (hit.item.time, hit.distance)
@@ -108,7 +108,7 @@ def impossible(
     return found
 
 
-def _is_match(found: Found, hit: Hit) -> bool:
+def _is_match(found: SearchResult, hit: Hit) -> bool:
     return found.threshold is not None and hit.distance <= found.threshold
 
 

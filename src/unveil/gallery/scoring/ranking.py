@@ -69,7 +69,9 @@ def rank(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return indices and distances of the nearest gallery crops, exactly; see `unveil.evaluation.search.search`."""
     others = None if negatives is None else in_mode(negatives.numpy(), mode)
-    return search(in_mode(query.numpy(), mode), in_mode(gallery.numpy(), mode), top, groups, others)
+    return search(
+        in_mode(query.numpy(), mode), in_mode(gallery.numpy(), mode), top=top, groups=groups, negatives=others
+    )
 
 
 def part_means(query: Embedding, gallery: Embedding) -> np.ndarray:
@@ -82,7 +84,7 @@ def part_means(query: Embedding, gallery: Embedding) -> np.ndarray:
     Returns:
         ``(G, E)`` float32; NaN where no query crop, or not the gallery crop, shows the part.
     """
-    each = np.stack([part_distances(query, row, gallery) for row in range(len(query))])
+    each = np.stack([part_distances(query, row, gallery=gallery) for row in range(len(query))])
     seen = ~np.isnan(each)
     means = np.where(seen, each, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
     return np.where(seen.any(axis=0), means, np.nan).astype(np.float32)

@@ -12,7 +12,7 @@ from unveil.gallery.scoring.ranking import mode_counts
 # Of the candidates that were compared part by part: the nearest share "matches", the farther half "differs".
 MATCHES = 0.1
 DIFFERS = 0.5
-FEWEST = 20
+MIN_SAMPLES = 20
 _PAIRS = ("arm", "leg", "shoe")
 
 
@@ -34,7 +34,7 @@ def reasons(names: Sequence[str], parts: np.ndarray, query_visibility: np.ndarra
     near, far = np.full(len(names), np.nan), np.full(len(names), np.nan)
     for e in range(len(names)):
         seen = parts[~np.isnan(parts[:, e]), e]
-        if len(seen) >= FEWEST:
+        if len(seen) >= MIN_SAMPLES:
             near[e], far[e] = np.quantile(seen, (MATCHES, DIFFERS))
     return [_sentence(names, parts[row], shown, near, far) for row in rows]
 
@@ -55,7 +55,7 @@ def _whole(distances: np.ndarray, row: int) -> str:
     if np.isnan(distances[row]):
         return "nothing to compare"
     seen = distances[~np.isnan(distances)]
-    if len(seen) < FEWEST:
+    if len(seen) < MIN_SAMPLES:
         return "compared as a whole"
     nearer = 100 * float((seen > distances[row]).mean())
     return f"compared as a whole: nearer than {nearer:.0f} % of the {len(seen)} candidates"

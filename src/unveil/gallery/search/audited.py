@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from unveil.gallery.search.searcher import Found, Query, Searcher
+from unveil.gallery.search.searcher import Query, Searcher, SearchResult
 
 
-def audited_search(searcher: Searcher, query: Query, *, who: str, why: str | None = None) -> Found:
+def audited_search(searcher: Searcher, query: Query, *, who: str, why: str | None = None) -> SearchResult:
     """Search and note it: what cannot be logged is not answered.
 
     Args:

@@ -34,7 +34,7 @@ class _Copy:
         return sum(block.coarse.nbytes for block in self.blocks)
 
 
-class Resident:
+class InMemoryIndex:
     """Searches the coarse vectors of galleries exactly, in memory; safe to use from several threads.
 
     Args:

@@ -7,18 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.ingest.quality import WHOLE, without_hidden
+from unveil.gallery.ingest.people_check import people_on
+from unveil.gallery.ingest.quality import without_hidden
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
-from unveil.parsing.person_check import FEATURES, person_features
 from unveil.records import Embedding
 
 MIN_PIXELS = 8  # of the shorter side of a crop
-# Where the parser's card has no rule of its own: the picture is flat (grey levels; crops of people have from 13 on),
-# the parser takes almost no pixel for a person, or few pixels and says that little of a body shows.
-FLAT = 8.0
-MIN_PERSON = 0.01
-LITTLE_PERSON, LITTLE_BODY = 0.12, 0.42
 
 NOBODY = "{}: no person is seen on it; choose another picture, or draw a box around someone"
 
@@ -26,7 +21,7 @@ Box = tuple[int, int, int, int]
 
 
 class NoPersonDetectedError(DataError):
-    """No person is seen on a picture of a query; whoever knows better may search with it anyway."""
+    """No person is seen on a picture of a query; whoever knows better may skip the check."""
 
 
 def read_box(text: str) -> Box:
@@ -78,24 +73,6 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
     for name, is_person in zip(names, people_on(images, parser), strict=True):
         if not is_person:
             raise NoPersonDetectedError(NOBODY.format(name))
-
-
-def people_on(images: Sequence[np.ndarray], parser: OnnxParser) -> np.ndarray:
-    """Return whether the parser sees a person on each crop, ``(N,)`` bool.
-
-    Args:
-        images: crops ``(H, W, 3)`` uint8 RGB.
-        parser: any human parser; what is not background counts as a person.
-    """
-    varied = np.array([image.mean(axis=2).std() >= FLAT for image in images], bool)
-    rule = parser.card.person_check
-    if rule is not None:
-        scores = person_features(images, parser) @ np.array([rule.weights[name] for name in FEATURES]) + rule.bias
-        return np.asarray(varied & (scores >= rule.threshold))
-    parsed = parser.parse(list(images))
-    body = parsed.visibility[:, parsed.parts.index(WHOLE)] if WHOLE in parsed.parts else np.ones(len(images))
-    person = np.array([(labels > 0).mean() for labels in parsed.labels])
-    return np.asarray(varied & (person >= MIN_PERSON) & ((person >= LITTLE_PERSON) | (body >= LITTLE_BODY)))
 
 
 def embed_person(

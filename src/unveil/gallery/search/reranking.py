@@ -28,7 +28,9 @@ def reranked_order(positives: Embedding, gallery: Embedding, *, negatives: Embed
     one = np.zeros(len(positives), np.int64)
     plain = _by_row(*rank(positives, gallery, len(gallery), one, None, mode))
     total = np.zeros(len(gallery))
-    for _, distances in rerank_blocks(in_mode(positives.numpy(), mode), in_mode(gallery.numpy(), mode), SETTINGS):
+    for _, distances in rerank_blocks(
+        in_mode(positives.numpy(), mode), in_mode(gallery.numpy(), mode), settings=SETTINGS
+    ):
         total += distances.sum(axis=0)
     total /= len(positives)
     if negatives is not None:

@@ -15,7 +15,8 @@ from unveil.gallery.scoring import calibration
 from unveil.gallery.scoring.ranking import coarse_query, named_parts, part_means, query_hash, rank
 from unveil.gallery.scoring.reasons import mode_note, reasons
 from unveil.gallery.search import reranking
-from unveil.gallery.search.in_memory_index import LIMIT_BYTES, Resident
+from unveil.gallery.search.by_attributes import count_unseen, unseen_notes
+from unveil.gallery.search.in_memory_index import LIMIT_BYTES, InMemoryIndex
 from unveil.gallery.store.protocol import Store
 from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding
@@ -94,7 +95,7 @@ class Hit:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The answer of a search.
 
     Args:
@@ -112,6 +113,7 @@ class Found:
         protocol: how it was searched, in words, for reports.
         model: which model the rows and the query were embedded by.
         confirmed: ids of rows that somebody said show the person.
+        unseen: rows that were left out because an attribute that was asked for cannot be seen on them.
     """
 
     hits: tuple[Hit, ...]
@@ -127,6 +129,7 @@ class Found:
     protocol: Mapping[str, str] = field(default_factory=dict)
     model: ModelIdentity = field(kw_only=True)
     confirmed: tuple[int, ...] = ()
+    unseen: int = field(default=0, kw_only=True)
 
 
 class Searcher:
@@ -135,20 +138,22 @@ class Searcher:
     Args:
         store: where it is.
         name: its name.
-        limit: bytes of coarse vectors that may be in memory; see `Resident`.
+        limit: bytes of coarse vectors that may be in memory; see `InMemoryIndex`.
         resident: to share between the searchers of a process.
 
     Raises:
         DataError: there is no such gallery.
     """
 
-    def __init__(self, store: Store, name: str, limit: int = LIMIT_BYTES, resident: Resident | None = None) -> None:
+    def __init__(
+        self, store: Store, name: str, limit: int = LIMIT_BYTES, resident: InMemoryIndex | None = None
+    ) -> None:
         self.store = store
         self.name = name
-        self.resident = resident or Resident(store, limit)
+        self.resident = resident or InMemoryIndex(store, limit)
         store.info(name)
 
-    def search(self, query: Query) -> Found:
+    def search(self, query: Query) -> SearchResult:
         """Return the rows nearest to a query.
 
         Raises:
@@ -169,8 +174,10 @@ class Searcher:
             return self.search(query)  # switched to another model's vectors in between: some of what was read is new
         model = calibration.of(info, query.mode)
         match = None if model is None else any(hit.distance <= model.threshold for hit in hits)
+        unseen = count_unseen(self.store, self.name, where, candidates=candidates)
+        hidden = unseen_notes(self.store, self.name, where, unseen=unseen)
         coarse: Literal["memory", "index"] = "memory" if self.resident.fits(info) else "index"
-        return Found(
+        return SearchResult(
             hits=hits,
             calibrated=model is not None,
             match=match,
@@ -179,11 +186,12 @@ class Searcher:
             milliseconds=1000 * (time.perf_counter() - start),
             query_hash=query.hash,
             coarse=coarse,
-            notes=_notes(query, info, candidates, model, match),
+            notes=(*hidden, *_notes(query, info, candidates, model, match)),
             threshold=None if model is None else model.threshold,
             protocol=_protocol(query, info, where, coarse),
             model=info.space.identity,
             confirmed=query.confirmed,
+            unseen=unseen,
         )
 
     def query_of(self, ids: Sequence[int], **settings: object) -> Query:
@@ -330,7 +338,7 @@ def _notes(
 
 def _protocol(query: Query, info: GalleryInfo, where: Filter, coarse: str) -> dict[str, str]:
     shown = {f.name: getattr(where, f.name) for f in fields(where)}
-    filters = [f"{name} {_shown(value)}" for name, value in shown.items() if value not in (None, ())]
+    filters = [f"{name} {_shown(value)}" for name, value in shown.items() if value not in (None, (), False)]
     judged = f", {len(query.confirmed)} confirmed and {len(query.rejected)} rejected rows"
     return {
         "gallery": f"{info.name}, revision {info.revision}, {info.crops} crops and {info.tracklets} tracklets",

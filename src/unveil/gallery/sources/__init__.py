@@ -1,1 +1,1 @@
-"""The images and films that the rows of a gallery came from, where they are still there."""
+"""The images and videos that the rows of a gallery came from, where they are still there."""

@@ -1,4 +1,4 @@
-"""The moment that a row shows, in the image or film that it came from, checked against the row's own picture."""
+"""The moment that a row shows, in the image or video that it came from, checked against the row's own picture."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Moment:
     """A frame on which somebody was seen.
 
     Args:
-        path: the image, the film, or the folder of numbered images.
+        path: the image, the video, or the folder of numbered images.
         image: the whole frame, ``(H, W, 3)`` uint8 RGB.
         box: x, y, width, height of the person in pixels of the frame; ``None`` where the image is the crop itself.
-        seconds: when it is in the film; ``None`` for an image.
+        seconds: when it is in the video; ``None`` for an image.
     """
 
     path: Path
@@ -88,7 +88,7 @@ def find_moment(item: Item, roots: SourceRoots) -> Moment:
 def clip_around(
     item: Item, moment: Moment, crops: Sequence[Item], *, before: float = BEFORE, after: float = AFTER
 ) -> Clip:
-    """Return the part of a film in which a row is seen, with some seconds before and after.
+    """Return the part of a video in which a row is seen, with some seconds before and after.
 
     Args:
         item: the row.

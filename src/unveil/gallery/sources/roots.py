@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+from unveil.data.media_types import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from unveil.errors import DataError
 from unveil.video.decode import is_address
 
@@ -33,12 +34,14 @@ class SourceRoots:
 
     Args:
         roots: the folders.
+        option: of `unveil serve` that names them.
 
     Raises:
         DataError: one is no folder.
     """
 
-    def __init__(self, roots: Sequence[Path] = ()) -> None:
+    def __init__(self, roots: Sequence[Path] = (), *, option: str = "--sources") -> None:
+        self._option = option
         for root in roots:
             if not root.is_dir():
                 raise DataError(f"{root}: no such folder; name a folder with the sources of galleries")
@@ -54,7 +57,8 @@ class SourceRoots:
         """
         if not self._roots:
             raise SourceMissingError(
-                "off", "this server shows no sources: `unveil serve --sources FOLDER` names where they may be read"
+                "off",
+                f"no folder is open for this: `unveil serve {self._option} FOLDER` names where files may be read",
             )
         if is_address(source):
             raise SourceMissingError("live", "it was a live stream, of which nothing but the crops was kept")
@@ -74,6 +78,31 @@ class SourceRoots:
             if stat.S_ISREG(kind) or stat.S_ISDIR(kind):
                 return real
         raise SourceMissingError("gone", f"{_short(source)} is not there any more, or was moved")
+
+    def listed(self, under: str | None = None) -> list[tuple[Path, bool]]:
+        """Return what may be named, and which are folders: the roots, or what lies in a folder below one.
+
+        Of files, videos and images are; links that lead out of all roots, and hidden files, are not.
+
+        Raises:
+            SourceMissingError: the folder lies in no root, or is not there.
+        """
+        if under is None:
+            return [(root, True) for root in self._roots]
+        folder = self.find(under)
+        if not folder.is_dir():
+            raise SourceMissingError("gone", f"{_short(under)} is no folder")
+        try:
+            inside_it = list(folder.iterdir())
+        except OSError as e:
+            raise SourceMissingError("unreadable", f"{_short(under)} cannot be listed: {e.strerror or e}") from None
+        found = []
+        for path in sorted(inside_it, key=lambda path: (not path.is_dir(), path.name.lower())):
+            inside = any(Path(os.path.realpath(path)).is_relative_to(root) for root in self._roots)
+            known = path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES
+            if inside and known and not path.name.startswith("."):
+                found.append((path, path.is_dir()))
+        return found
 
     def check(self, path: Path, source: str) -> None:
         """Refuse a path that leads out of all roots.

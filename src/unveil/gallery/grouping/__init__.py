@@ -1,0 +1,1 @@
+"""Rows of a gallery as probable people: what is known of pairs, and the clustering of the rest."""

@@ -1,0 +1,199 @@
+"""Watching a stream or a video: people are found and followed, compared while they are in sight, and alerts raised."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from unveil.gallery.alert_records import Alert
+from unveil.gallery.ingest.adding import mean_embedding, thumbnail
+from unveil.gallery.ingest.best_crops import Candidate, OpenTrack
+from unveil.gallery.ingest.quality import without_hidden
+from unveil.gallery.scoring.calibration import Calibration
+from unveil.gallery.watching.watch_list import WatchList
+from unveil.inference.engine import Engine
+from unveil.parsing.onnx_parser import OnnxParser
+from unveil.records import Embedding
+from unveil.video.decode import Video
+from unveil.video.detectors.detect import Detector
+from unveil.video.prefetch import ReadAhead
+from unveil.video.records import Frame
+from unveil.video.tracks import Tracker
+
+MIN_BOXES = 3  # of a track before it is compared: what shows once is often nobody
+CROPS = 3  # of a track that are compared
+LOOK_AGAIN = 2.0  # seconds of video between two comparisons of one track
+Event = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """How a stream is watched.
+
+    Args:
+        camera: label of its camera.
+        fps: frames a second that are looked at, at most.
+        cool_down: seconds after an alert in which the same entry raises no other.
+        real_time: play a video as fast as it was filmed, not as fast as it can be looked at.
+        seconds: stop after that much video.
+    """
+
+    camera: str | None = None
+    fps: float | None = None
+    cool_down: float = 60.0
+    real_time: bool = False
+    seconds: float | None = None
+
+
+@dataclass
+class Counts:
+    """What a watch saw: frames, people (tracks), alerts, alerts held back by the cool-down, breaks of the stream."""
+
+    frames: int = 0
+    people: int = 0
+    alerts: int = 0
+    held_back: int = 0
+    breaks: int = 0
+
+
+@dataclass(eq=False)
+class _Seen:
+    track: OpenTrack = field(default_factory=lambda: OpenTrack(CROPS, remembers=False))
+    compared_at: float = -np.inf
+    compared_boxes: int = 0
+    raised: set[int] = field(default_factory=set)
+
+
+class Watcher:
+    """Watches one stream.
+
+    Args:
+        watch_list: whom to look for.
+        engine: embeds who passes; its model must be that of the list.
+        detector: finds people.
+        parser: says which parts are hidden.
+        settings: see `WatchSettings`.
+        calibration: gives alerts a probability.
+        raise_alert: called with each alert; what it raises ends the watch.
+        tell: called with what happens to the stream: "connected", "lost", "reconnected", "ended".
+    """
+
+    def __init__(
+        self,
+        watch_list: WatchList,
+        engine: Engine,
+        detector: Detector,
+        *,
+        parser: OnnxParser | None,
+        settings: WatchSettings,
+        calibration: Calibration | None,
+        raise_alert: Callable[[Alert], None],
+        tell: Event,
+    ) -> None:
+        self._list = watch_list
+        self._engine = engine
+        self._detector = detector
+        self._parser = parser
+        self._settings = settings
+        self._calibration = calibration
+        self._raise = raise_alert
+        self._tell = tell
+        self._seen: dict[str, _Seen] = {}
+        self._last_alert: dict[int, float] = {}
+        self.counts = Counts()
+
+    def watch(self, video: Video) -> Counts:
+        """Watch until the stream ends for good, the video ends, or Ctrl-C is pressed; return what was seen.
+
+        Raises:
+            DataError: not one frame can be read.
+        """
+        began = time.time()
+        self._tell("connected", {"source": video.source, "live": video.live})
+        frames = ReadAhead(video.frames(fps=self._settings.fps), drop=video.live)
+        tracker = Tracker(self._detector.high)
+        part = 0
+        try:
+            for frame in self._paced(frames, video):
+                if frame.part != part:  # whoever is there now need not be who was there before the break
+                    part = frame.part
+                    self.counts.breaks += 1
+                    self._end(set(), video, began)
+                    tracker = Tracker(self._detector.high)
+                    self._tell("reconnected", {"source": video.source, "breaks": self.counts.breaks})
+                self.counts.frames += 1
+                boxes = self._detector.detect(frame.image)
+                for name, box in tracker.update(frame, boxes):
+                    self._seen.setdefault(name, _Seen()).track.see(frame, box, [o for o in boxes if o is not box])
+                self._compare([s for s in self._seen.values() if self._due(s, frame.time)], video, began, frame.time)
+                self._end(tracker.alive, video, began)
+        except KeyboardInterrupt:
+            pass
+        finally:
+            video.stop()
+            frames.close()
+        self._end(set(), video, began)
+        self._tell("ended", {"source": video.source, "why": video.lost or "it ended, or was stopped"})
+        return self.counts
+
+    def _paced(self, frames: ReadAhead, video: Video) -> Iterator[Frame]:
+        begun = time.monotonic()
+        for frame in frames:
+            if self._settings.seconds is not None and frame.time >= self._settings.seconds:
+                return
+            if self._settings.real_time and not video.live:
+                time.sleep(max(0.0, begun + frame.time - time.monotonic()))
+            yield frame
+
+    def _due(self, seen: _Seen, now: float) -> bool:
+        fresh = seen.track.boxes >= MIN_BOXES and seen.track.boxes > seen.compared_boxes
+        return fresh and now - seen.compared_at >= LOOK_AGAIN
+
+    def _end(self, alive: set[str], video: Video, began: float) -> None:
+        """Compare the tracks that no longer go on a last time, and let them go."""
+        over = [self._seen.pop(name) for name in [name for name in self._seen if name not in alive]]
+        whole = [seen for seen in over if seen.track.boxes >= MIN_BOXES]
+        self.counts.people += len(whole)
+        self._compare([s for s in whole if s.track.boxes > s.compared_boxes], video, began, np.inf)
+
+    def _compare(self, seen: list[_Seen], video: Video, began: float, now: float) -> None:
+        if not seen:
+            return
+        crops = [sorted(s.track.pool, key=lambda c: -c.worth)[:CROPS] for s in seen]
+        images = [crop.image for found in crops for crop in found]
+        cameras = [self._settings.camera] * len(images)
+        embedding = without_hidden(self._engine.embed(images, cameras=cameras), images, self._parser)
+        rows, start = [], 0
+        for found in crops:
+            worth = np.array([crop.worth for crop in found])
+            rows.append(mean_embedding(embedding.select(slice(start, start + len(found))), worth))
+            start += len(found)
+        matches = self._list.matches(Embedding.concatenate(rows))
+        for one, found, near in zip(seen, crops, matches, strict=True):
+            one.compared_at, one.compared_boxes = now, one.track.boxes
+            for number, distance in near:
+                self._alert(number, distance, one, found[0], video, began)
+
+    def _alert(self, number: int, distance: float, seen: _Seen, crop: Candidate, video: Video, began: float) -> None:
+        """Raise an alert, once a track and entry, and not within the cool-down of the entry's last one."""
+        if number in seen.raised:
+            return
+        seen.raised.add(number)
+        moment = seen.track.end
+        if moment - self._last_alert.get(number, -np.inf) < self._settings.cool_down:
+            self.counts.held_back += 1
+            return
+        self._last_alert[number] = moment
+        self.counts.alerts += 1
+        entry = self._list.entries[number]
+        sure = None if self._calibration is None else self._calibration.probability(distance)
+        self._raise(
+            Alert(
+                entry.name, entry.hash, distance, self._list.threshold, sure, self._settings.camera, video.source,
+                began + moment if video.live else moment, crop.frame, crop.box, thumbnail(crop.image),
+            )
+        )  # fmt: skip
