@@ -5,16 +5,21 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
+from threading import Lock
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
 from unveil import __version__
 from unveil.errors import DataError, UnveilError
+from unveil.gallery.case_records import CaseChangedError
+from unveil.gallery.group_records import GroupChangedError
 from unveil.gallery.search.query import NoPersonDetectedError
+from unveil.gallery.store.desk.plan_tables import PlanChangedError
 from unveil.server.connections import Connections
 from unveil.server.middleware.admission import AdmissionMiddleware
 from unveil.server.middleware.body_limit import BodyLimitMiddleware
@@ -22,7 +27,20 @@ from unveil.server.middleware.errors import error_body
 from unveil.server.middleware.origin import OriginMiddleware
 from unveil.server.middleware.request_log import RequestLogMiddleware
 from unveil.server.middleware.security_headers import SecurityHeadersMiddleware
-from unveil.server.routes import galleries, moments, operations, pictures, searches
+from unveil.server.routes import (
+    alerts,
+    attributes,
+    cases,
+    galleries,
+    ingest,
+    moments,
+    operations,
+    people,
+    pictures,
+    plans,
+    searches,
+    users,
+)
 from unveil.server.routes.page import page_router
 from unveil.server.service import OtherModelError, Service
 
@@ -43,8 +61,8 @@ def create_app(service: Service) -> FastAPI:
 
     # The interactive pages of FastAPI load scripts from elsewhere, so they are off; the description itself is there.
     app = FastAPI(
-        title="unveil", description=ABOUT, version=__version__, lifespan=life, openapi_url=f"{API}/openapi.json",
-        docs_url=None, redoc_url=None, redirect_slashes=False,
+        title="unveil", description=ABOUT, version=__version__, lifespan=life, openapi_url=None, docs_url=None,
+        redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.service = service
     app.state.connections = Connections(service.settings.limits)
@@ -58,10 +76,23 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnveilError, _unusable)
-    for part in (operations, pictures, galleries, moments, searches):
+    reading = (operations, pictures, galleries, moments, searches, attributes, people, plans, cases)
+    for part in (*reading, ingest, alerts, users):
         app.include_router(part.router, prefix=API)
     app.include_router(operations.open_router)
     app.include_router(page_router())
+
+    one_at_a_time = Lock()
+
+    @cache  # FastAPI would write it out for every request
+    def description() -> bytes:
+        return bytes(JSONResponse(app.openapi()).body)
+
+    @app.get(f"{API}/openapi.json", include_in_schema=False)
+    def openapi() -> Response:  # in a thread: the first one takes seconds on a busy machine, and health has to be told
+        with one_at_a_time:
+            return Response(description(), media_type="application/json")
+
     return app
 
 
@@ -87,7 +118,10 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
 async def _unusable(request: Request, error: Exception) -> JSONResponse:
     """Data that cannot be used is the client's matter; anything else of ours means that a part is not there."""
     if isinstance(error, DataError):
-        status = 409 if isinstance(error, OtherModelError) else 422
+        if isinstance(error, CaseChangedError):
+            conflict = {"who": error.who, "text": error.text, "version": error.version}
+            return JSONResponse(error_body(str(error), request.state.request) | {"conflict": conflict}, 409)
+        status = 409 if isinstance(error, (OtherModelError, GroupChangedError, PlanChangedError)) else 422
         return _answer(request, status, str(error), skip_person_check=isinstance(error, NoPersonDetectedError))
     log.error("request %s: %s", request.state.request, error)
     return _answer(request, 503, "a part of the server does not answer; its log says which")

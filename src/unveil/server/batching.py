@@ -17,7 +17,7 @@ import numpy as np
 
 from unveil.records import Embedding
 
-MOST = 32
+MAX_TOGETHER = 32
 TIMEOUT = 120.0
 
 
@@ -37,7 +37,9 @@ class Batcher:
         watch: called with the number of crops before each call of the engine.
     """
 
-    def __init__(self, engine: Embeds, most: int = MOST, watch: Callable[[int], None] = lambda size: None) -> None:
+    def __init__(
+        self, engine: Embeds, most: int = MAX_TOGETHER, watch: Callable[[int], None] = lambda size: None
+    ) -> None:
         self._engine = engine
         self._most = most
         self._watch = watch

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from unveil.server.settings import Limits
@@ -127,7 +128,12 @@ def protocol_of(connections: Connections) -> type[asyncio.Protocol]:
                 connections.closed(self.client)
 
         def data_received(self, data: Any) -> None:
-            if not self.transport.is_closing():
-                super().data_received(data)
+            if self.transport.is_closing():
+                return
+            super().data_received(data)
+            # No browser sends a request before the last one was answered; one connection's hundred would keep the loop
+            # from all others. The first is answered, and the connection closed.
+            if self.conn.their_state is h11.DONE and self.conn.trailing_data[0] and self.cycle is not None:
+                self.cycle.keep_alive = False
 
     return Protocol

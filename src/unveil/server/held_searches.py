@@ -13,8 +13,8 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.gallery.records import Filter
-from unveil.gallery.search.in_memory_index import Resident
-from unveil.gallery.search.searcher import Found
+from unveil.gallery.search.in_memory_index import InMemoryIndex
+from unveil.gallery.search.searcher import SearchResult
 from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
 from unveil.server.ttl_cache import TTLCache
@@ -35,13 +35,13 @@ class Search:
     gallery: str
     positives: Embedding
     pictures: tuple[np.ndarray, ...]
-    found: Found
+    found: SearchResult
     rows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class HeldClip:
-    """A piece of a film that shows a row, to be played: gallery, id of the row, and the file."""
+    """A piece of a video that shows a row, to be played: gallery, id of the row, and the file."""
 
     gallery: str
     item: int
@@ -91,7 +91,7 @@ class RemovalWatch:
     """
 
     def __init__(
-        self, store: Store, searches: TTLCache[Search], *, clips: TTLCache[HeldClip], resident: Resident
+        self, store: Store, searches: TTLCache[Search], *, clips: TTLCache[HeldClip], resident: InMemoryIndex
     ) -> None:
         self._store = store
         self._searches = searches

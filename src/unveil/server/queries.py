@@ -20,7 +20,7 @@ from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
 from unveil.server.batching import Batcher
 from unveil.server.decoding import Decoder
-from unveil.server.schemas import BoxIn, Piece
+from unveil.server.schemas.search import BoxIn, QueryItem
 from unveil.server.tokens import Caller
 from unveil.server.ttl_cache import TTLCache
 
@@ -58,7 +58,7 @@ class QueryItems:
     """
 
     def __init__(
-        self, pieces: Sequence[Piece], caller: Caller, *, pictures: TTLCache[Picture], decoder: Decoder
+        self, pieces: Sequence[QueryItem], caller: Caller, *, pictures: TTLCache[Picture], decoder: Decoder
     ) -> None:
         self._pictures: dict[str, Picture] = {}
         self._crops: dict[tuple[str, BoxIn | None], np.ndarray] = {}
@@ -73,7 +73,7 @@ class QueryItems:
                     # As small as the gallery's own crops are, and a copy: the whole image goes when the block ends.
                     self._crops[name, box] = shrunk(_cut(image, box, picture)).copy()
 
-    def places(self, pieces: Sequence[Piece]) -> list[tuple[Picture, BoxIn | None, np.ndarray]]:
+    def places(self, pieces: Sequence[QueryItem]) -> list[tuple[Picture, BoxIn | None, np.ndarray]]:
         """Return picture, box and crop of those pieces that are pictures, in order."""
         return [
             (self._pictures[piece.picture], piece.box, self._crops[piece.picture, piece.box])
@@ -97,7 +97,7 @@ class QueryReader:
         self._store = store
         self._batcher = batcher
 
-    def check_people(self, items: QueryItems, pieces: Sequence[Piece]) -> None:
+    def check_people(self, items: QueryItems, pieces: Sequence[QueryItem]) -> None:
         """Refuse pictures of a query, or boxes on them, on which no person is seen; rows are not looked at.
 
         Raises:
@@ -112,7 +112,7 @@ class QueryReader:
                 check_people([crop], [f"the box on {told}" if box else told], self.parser)
             _keep(picture.peopled, box, True)
 
-    def embed(self, items: QueryItems, pieces: Sequence[Piece], *, gallery: str) -> Embedding | None:
+    def embed(self, items: QueryItems, pieces: Sequence[QueryItem], *, gallery: str) -> Embedding | None:
         """Return the embedding of the pieces of a query, pictures first; ``None`` for no pieces.
 
         Raises:
@@ -142,7 +142,7 @@ class QueryReader:
             parts.append(embedding)
         return Embedding.concatenate(parts) if parts else None
 
-    def shown(self, items: QueryItems, pieces: Sequence[Piece], *, gallery: str) -> tuple[np.ndarray, ...]:
+    def shown(self, items: QueryItems, pieces: Sequence[QueryItem], *, gallery: str) -> tuple[np.ndarray, ...]:
         """Return a small image of each piece of a query, for its report; of a row that is gone none."""
         crops = iter(items.places(pieces))
         rows = [piece.item for piece in pieces if piece.item is not None]

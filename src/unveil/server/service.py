@@ -11,25 +11,29 @@ from fastapi import HTTPException, Request
 
 from unveil.errors import DataError, UnveilError
 from unveil.gallery.audit import audited
+from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import GalleryInfo, Item
-from unveil.gallery.search.in_memory_index import Resident
+from unveil.gallery.search.in_memory_index import InMemoryIndex
 from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.sources.roots import SourceRoots
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.server.batching import Batcher
+from unveil.server.case_access import CaseAccess
 from unveil.server.decoding import Decoder
 from unveil.server.held_searches import HeldClip, RemovalWatch, Search, clip_there, current
 from unveil.server.housekeeping import Housekeeping
+from unveil.server.ingest_jobs import IngestJobs
 from unveil.server.metrics import Metrics
 from unveil.server.middleware.authenticator import Authenticator
 from unveil.server.queries import Picture, QueryReader
 from unveil.server.settings import MEGABYTE, Settings
 from unveil.server.tokens import Caller, Tokens
 from unveil.server.ttl_cache import TTLCache
+from unveil.server.uploads import Uploads
 from unveil.server.viewing import Views
-from unveil.video.detect import Detector
+from unveil.video.detectors.detect import Detector, OneAtATime, load_detector
 
 PICTURES, SEARCHES, CLIPS = 200, 500, 100
 SEARCH_BYTES = 64 * MEGABYTE
@@ -72,22 +76,37 @@ class Service:
         self.pictures: TTLCache[Picture] = TTLCache(PICTURES, limits.held, seconds=limits.held_seconds)
         self.searches: TTLCache[Search] = TTLCache(SEARCHES, SEARCH_BYTES, seconds=limits.held_seconds)
         self.clips: TTLCache[HeldClip] = TTLCache(CLIPS, limits.clips, seconds=limits.clip_seconds)
-        self.sources = SourceRoots(settings.sources)
+        self.sources = SourceRoots((*settings.sources, *settings.sent))
+        self.ingest_roots = SourceRoots((*settings.ingest, *settings.sent), option="--ingest")
+        self.uploads = Uploads(settings.uploads, most=limits.video)
+        self.ingests = IngestJobs(
+            store,
+            engine,
+            self.ingest_roots,
+            streams=settings.streams,
+            detector=self._detector_of_jobs,
+            parser=self._parser_of_jobs,
+        )
         # One at a time: each takes a core for a while, and searches should not wait for them.
         self.cutting = threading.Lock()
         self.detecting = threading.Lock()
         self.heating = threading.Lock()
-        self._resident = Resident(store)
+        self._resident = InMemoryIndex(store)
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
         self.removals = RemovalWatch(store, self.searches, clips=self.clips, resident=self._resident)
         self.views = Views(store.log)
+        self.cases = CaseAccess(store, settings.galleries)
+        self.packing = threading.Lock()
+        self.grouping = threading.Lock()
         tasks = {self.removals.look: SECONDS_BETWEEN_LOOKS, self.views.tidy: 30.0, self._tidy: 60.0}
         self._housekeeping = Housekeeping(tasks)
 
     def close(self) -> None:
         """Finish the crops that wait, and forget what is held; the store stays open."""
         self._housekeeping.close()
+        self.ingests.close()
+        self.uploads.close()
         with suppress(UnveilError):
             self.views.close()
         self.batcher.close()
@@ -97,8 +116,16 @@ class Service:
     def _tidy(self) -> None:
         for cache in (self.pictures, self.searches, self.clips):
             cache.values()  # lets go of what is too old
+        self.uploads.tidy()
         if self.authenticator.tokens is not None:
             self.authenticator.tokens.note_use()
+
+    def _detector_of_jobs(self) -> Detector:
+        return load_detector() if self.detector is None else OneAtATime(self.detector, self.detecting)
+
+    def _parser_of_jobs(self) -> OnnxParser | None:
+        # Of their own: queries should not wait for the crops of a video.
+        return None if self.queries.parser is None else find_parser()
 
     def galleries(self, caller: Caller | None = None) -> list[GalleryInfo]:
         """Return the galleries that this server serves; with a caller, those that are open to him."""
@@ -112,6 +139,11 @@ class Service:
             if info.name == name:
                 return info
         raise HTTPException(404, f"no gallery {name!r} here")
+
+    def distances(self, name: str) -> dict[frozenset[str], float]:
+        """Return known metres between cameras of a gallery: by the operator's table, else by its plan."""
+        plan = self.store.plans.get(name)
+        return {**(plan.distances if plan else {}), **self.settings.distances}
 
     def searcher(self, info: GalleryInfo) -> Searcher:
         """Return what searches a gallery.

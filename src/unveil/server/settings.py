@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from unveil.data.images import MAX_PIXELS
-from unveil.errors import UnveilError
+from unveil.errors import RecipeError, UnveilError
+from unveil.video.decode import is_address, without_password
 
 MEGABYTE = 2**20
+STREAM = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
 @dataclass(frozen=True)
@@ -37,8 +40,9 @@ class Limits:
         rate: requests a minute for each token (or address); 0 sets no limit.
         burst: requests that may come at once.
         refused: failed sign-ins a minute for each address.
-        clips: bytes of all clips of films that are held to be played.
+        clips: bytes of all clips of videos that are held to be played.
         clip_seconds: how long a clip is held after its last use.
+        video: bytes of one video that is sent to be added.
     """
 
     upload: int = 20 * MEGABYTE
@@ -61,6 +65,7 @@ class Limits:
     burst: int = 60
     refused: float = 20.0
     clips: int = 128 * MEGABYTE
+    video: int = 4096 * MEGABYTE
     clip_seconds: float = 300.0
 
 
@@ -73,9 +78,12 @@ class Settings:
         tokens: file of tokens; without one the server answers on loopback only, and everybody there is admin.
         require_why: refuse searches without a reason.
         limits: see `Limits`.
-        sources: folders in which the images and films of rows may be read, to show whole frames and to play; none
+        sources: folders in which the images and videos of rows may be read, to show whole frames and to play; none
             shows none.
         distances: metres between pairs of cameras, as far as they are known.
+        ingest: folders below which videos and images may be named to be added.
+        streams: addresses of live streams that may be added, by the names that users see.
+        uploads: folder to which videos and images are sent to be added; ``None`` takes none.
     """
 
     galleries: tuple[str, ...] = ()
@@ -84,6 +92,35 @@ class Settings:
     limits: Limits = field(default_factory=Limits)
     sources: tuple[Path, ...] = ()
     distances: Mapping[frozenset[str], float] = field(default_factory=dict)
+    ingest: tuple[Path, ...] = ()
+    uploads: Path | None = None
+    streams: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def sent(self) -> tuple[Path, ...]:
+        """The folder of videos that were sent, where there is one: it may be read as sources and as what was named."""
+        return () if self.uploads is None else (self.uploads,)
+
+
+def named_streams(texts: Sequence[str]) -> dict[str, str]:
+    """Return addresses of streams by name, from texts such as ``gate=rtsp://camera/1``.
+
+    Raises:
+        RecipeError: one has no name that can be shown, no address of a stream, or the name of another.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, address = text.partition("=")
+        if not STREAM.fullmatch(name) or not is_address(address):
+            said = f"{name}={without_password(address)}" if address else "no '='"
+            raise RecipeError(
+                f"--stream: expected NAME=ADDRESS, such as gate=rtsp://camera/1, the name of letters, digits, - and _; "
+                f"got {said}"
+            )
+        if name in found:
+            raise RecipeError(f"--stream: two streams are called {name}")
+        found[name] = address
+    return found
 
 
 def is_loopback(host: str) -> bool:

@@ -18,8 +18,8 @@ from typing import Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from unveil.atomic_io import locked, write_text
 from unveil.errors import UnveilError, nearest
-from unveil.files import locked, write_text
 
 Role = Literal["reader", "operator", "admin"]
 log = logging.getLogger("unveil.server")

@@ -15,9 +15,9 @@ def error_body(message: str, request: str, *, skip_person_check: bool = False) -
     Args:
         message: what went wrong.
         request: id of the request, to be found in the server's log.
-        skip_person_check: the same request is answered with "anyway" set.
+        skip_person_check: the same request is answered with "skip_person_check" set.
     """
-    return {"error": message, "request": request} | ({"anyway": True} if skip_person_check else {})
+    return {"error": message, "request": request} | ({"skip_person_check": True} if skip_person_check else {})
 
 
 async def send_error(

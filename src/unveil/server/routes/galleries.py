@@ -22,17 +22,8 @@ from unveil.server.routes.names import (
     TheService,
     body_of_a_picture,
 )
-from unveil.server.schemas import (
-    AddedOut,
-    DeletedOut,
-    DeletionIn,
-    FilterIn,
-    GalleryOut,
-    ItemOut,
-    ItemsOut,
-    Label,
-    Number,
-)
+from unveil.server.schemas.base import Label, Number
+from unveil.server.schemas.rows import AddedOut, DeletedOut, DeletionIn, FilterIn, GalleryOut, ItemOut, ItemsOut
 from unveil.server.service import Service
 from unveil.server.tokens import Caller
 
@@ -45,7 +36,7 @@ Several = Annotated[list[Label], Query(max_length=200)]
 def list_galleries(caller: Reads, service: TheService) -> list[GalleryOut]:
     """List the galleries of this server."""
     return [
-        GalleryOut.of(info, service.engine.fingerprint, service.settings.distances)
+        GalleryOut.of(info, service.engine.fingerprint, service.distances(info.name))
         for info in service.galleries(caller)
     ]
 
@@ -53,7 +44,8 @@ def list_galleries(caller: Reads, service: TheService) -> list[GalleryOut]:
 @router.get("/{gallery}")
 def describe_gallery(gallery: GalleryName, caller: Reads, service: TheService) -> GalleryOut:
     """Describe one gallery: rows, cameras, times, calibration."""
-    return GalleryOut.of(service.gallery(gallery, caller), service.engine.fingerprint, service.settings.distances)
+    info = service.gallery(gallery, caller)
+    return GalleryOut.of(info, service.engine.fingerprint, service.distances(info.name))
 
 
 @router.get("/{gallery}/items")

@@ -1,4 +1,4 @@
-"""What lies around a row: all crops of its tracklet, the whole frame it was cut from, and the film before and after.
+"""What lies around a row: all crops of its tracklet, the whole frame it was cut from, and the video before and after.
 
 Who may see thumbnails may see these, and each look is entered as theirs are.
 """
@@ -17,7 +17,7 @@ from unveil.gallery.sources.moment import AFTER, BEFORE, Moment, clip_around, fi
 from unveil.gallery.sources.roots import Missing, SourceMissingError
 from unveil.server.held_searches import HeldClip
 from unveil.server.routes.names import ERRORS, ClipName, GalleryName, Reader, Reads, RowNumber, TheService
-from unveil.server.schemas import ClipOut, ItemOut, MomentOut
+from unveil.server.schemas.rows import ClipOut, ItemOut, MomentOut
 from unveil.server.service import Service
 
 router = APIRouter(prefix="/galleries/{gallery}", tags=["moments"], responses=ERRORS)
@@ -39,8 +39,8 @@ def describe_moment(gallery: GalleryName, item: RowNumber, caller: Reader, servi
         return MomentOut(state=e.state, words=str(e), crops=shown)
     height, width = moment.image.shape[:2]
     box = list(moment.box) if moment.box else None
-    film = moment.seconds is not None
-    return MomentOut(state="there", words="", width=width, height=height, box=box, film=film, crops=shown)
+    video = moment.seconds is not None
+    return MomentOut(state="there", words="", width=width, height=height, box=box, video=video, crops=shown)
 
 
 @router.get(
@@ -67,7 +67,7 @@ def make_clip(
     before: Around = BEFORE,
     after: Around = AFTER,
 ) -> ClipOut:
-    """Cut the part of a film in which a row is seen, with some seconds before and after, without sound."""
+    """Cut the part of a video in which a row is seen, with some seconds before and after, without sound."""
     row = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="clips", rows=[item])
     moment = _found(row, service)

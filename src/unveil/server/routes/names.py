@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Depends, Path
 
 from unveil.server.middleware.authenticator import require
-from unveil.server.schemas import ErrorOut
+from unveil.server.schemas.base import ErrorOut
 from unveil.server.service import Service, service_of
 from unveil.server.tokens import Caller
 
@@ -27,7 +27,7 @@ Admin = Annotated[Caller, Depends(require("admin"))]
 _ERRORS = {
     400: "the request cannot be read", 401: "no token, or one that is not known",
     403: "the role is not enough, or a foreign page asks", 404: "nothing of that name",
-    408: "the body took too long", 409: "the gallery was embedded by another model",
+    408: "the body took too long", 409: "embedded by another model, or changed by somebody else",
     410: "not held any more", 413: "the body is too large", 415: "a body of another type is expected",
     422: "something in it is wrong", 429: "too many requests", 503: "the store or a part of the server is not there",
 }  # fmt: skip

@@ -11,11 +11,12 @@ from fastapi import APIRouter, HTTPException, Query, Response
 from unveil import __version__
 from unveil.errors import UnveilError
 from unveil.server.routes.names import ERRORS, Admin, Reads, TheService
-from unveil.server.schemas import AuditOut, LimitsOut, SessionOut
+from unveil.server.schemas.base import LimitsOut, SessionOut
+from unveil.server.schemas.rows import AuditOut
 
 open_router = APIRouter(tags=["operations"])
 router = APIRouter(tags=["operations"], responses=ERRORS)
-MOST = 1000
+MAX_ENTRIES = 1000
 READY_THREADS = 2
 
 
@@ -77,7 +78,7 @@ def read_audit(
     service: TheService,
     gallery: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = None,
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="number of the entry after which to begin")] = 0,
-    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES)] = 100,
 ) -> AuditOut:
     """Read the audit log in order; `unveil audit verify` checks its chain of hashes."""
     if caller.galleries and not (gallery and caller.may_see(gallery)):

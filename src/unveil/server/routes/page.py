@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 FOLDER = Path(__file__).parents[1] / "static"
 TYPES = {
     ".html": "text/html; charset=utf-8", ".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
+    ".svg": "image/svg+xml", ".json": "application/json",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from PIL import Image, ImageFilter
 from unveil.data.images import read_image
 from unveil.gallery.output.heat_map import heat_map
 from unveil.gallery.output.report import write_report
-from unveil.gallery.search.searcher import Found, Hit
+from unveil.gallery.search.searcher import Hit, SearchResult
 from unveil.gallery.search.searcher import Query as GalleryQuery
 from unveil.server.held_searches import Search
 from unveil.server.queries import QueryItems
@@ -26,7 +26,9 @@ from unveil.server.routes.names import (
     SearchName,
     TheService,
 )
-from unveil.server.schemas import FeedbackIn, HitOut, ItemOut, ModelOut, SearchIn, SearchOut, finite
+from unveil.server.schemas.base import finite
+from unveil.server.schemas.rows import ItemOut
+from unveil.server.schemas.search import FeedbackIn, HitOut, ModelOut, SearchIn, SearchOut
 
 router = APIRouter(prefix="/galleries/{gallery}/searches", tags=["searches"], responses=ERRORS)
 TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -46,7 +48,7 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
         if len(pieces) > limits.pieces:
             raise HTTPException(422, f"{name}: expected at most {limits.pieces}, got {len(pieces)}")
     items = QueryItems((*body.positives, *body.negatives), caller, pictures=service.pictures, decoder=service.decoder)
-    if not body.anyway:
+    if not body.skip_person_check:
         service.queries.check_people(items, body.positives)
     positives = service.queries.embed(items, body.positives, gallery=info.name)
     assert positives is not None  # there is at least one piece
@@ -86,7 +88,7 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
         search=name, query_hash=found.query_hash, model=ModelOut.model_validate(found.model.to_dict()),
         calibrated=found.calibrated, match=found.match, threshold=found.threshold,
         candidates=found.candidates, rescored=found.rescored,
-        milliseconds=round(found.milliseconds, 3), notes=list(found.notes),
+        milliseconds=round(found.milliseconds, 3), notes=list(found.notes), unseen=found.unseen,
         hits=[_hit(rank, hit) for rank, hit in enumerate(found.hits, 1)],
     )  # fmt: skip
 
@@ -149,13 +151,13 @@ def export(
     service.log(caller, request, "export", gallery, query=query, results=_ids(held.found), format=format, blur=blur)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"report.{format}"
-        write_report(held.found, held.pictures, path, blur_faces=blur, distances=service.settings.distances)
+        write_report(held.found, held.pictures, path, blur_faces=blur, distances=service.distances(held.gallery))
         data = path.read_bytes()
     name = f"unveil-{gallery}-{query[:12]}.{format}"
     return Response(data, media_type=TYPES[format], headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-def _ids(found: Found) -> list[int]:
+def _ids(found: SearchResult) -> list[int]:
     return [hit.item.id for hit in found.hits if hit.item.id is not None]
 
 
