@@ -1,14 +1,20 @@
 // Asking the server: the token, errors in words, pictures of rows.
 
+import { t } from "./words.js";
+
 const KEY = "unveil-token";
 let token = sessionStorage.getItem(KEY) || "";
 
-/** What went wrong, in words that a person can act on; `anyway` where the same may be asked for all the same. */
+/**
+ * What went wrong, in words that a person can act on; `anyway` where the same may be asked for all the same, `conflict`
+ * the text that somebody else wrote meanwhile.
+ */
 export class Refused extends Error {
-  constructor(status, message, anyway = false) {
+  constructor(status, message, { anyway = false, conflict = null } = {}) {
     super(message);
     this.status = status;
     this.anyway = anyway;
+    this.conflict = conflict;
   }
 }
 
@@ -20,8 +26,8 @@ export function signIn(text) {
   else sessionStorage.removeItem(KEY);
 }
 
-/** Ask; return the response. `json` or `body` make it a POST. */
-export async function ask(path, { json, body, signal } = {}) {
+/** Ask; return the response. `json` or `body` make it a POST, where `method` names no other. */
+export async function ask(path, { json, body, signal, method } = {}) {
   const headers = {};
   if (token) headers.Authorization = `Bearer ${token}`;
   if (json !== undefined) headers["Content-Type"] = "application/json";
@@ -29,14 +35,14 @@ export async function ask(path, { json, body, signal } = {}) {
   let response;
   try {
     response = await fetch(`/api/v1${path}`, {
-      method: json !== undefined || body !== undefined ? "POST" : "GET",
+      method: method ?? (json !== undefined || body !== undefined ? "POST" : "GET"),
       headers,
       body: json !== undefined ? JSON.stringify(json) : body,
       signal,
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Refused(0, "The server does not answer. Is it still running?");
+    throw new Refused(0, t("error.no-answer"));
   }
   if (!response.ok) throw await refusalOf(response);
   return response;
@@ -47,17 +53,17 @@ export async function askJson(path, options) {
 }
 
 async function refusalOf(response) {
-  let words = `The server answered ${response.status}.`;
-  let may = false;
+  let words = t("error.status", { status: response.status });
+  let more = {};
   try {
-    const { error, request, anyway } = await response.json();
-    may = anyway === true;
+    const { error, request, skip_person_check: anyway, conflict } = await response.json();
+    more = { anyway: anyway === true, conflict };
     words = error[0].toUpperCase() + error.slice(1) + (error.endsWith(".") ? "" : ".");
-    if (response.status >= 500 && request) words += ` (request ${request})`;
+    if (response.status >= 500 && request) words += ` ${t("error.request", { request })}`;
   } catch {
     // An answer of something in between, without our words.
   }
-  return new Refused(response.status, words, may);
+  return new Refused(response.status, words, more);
 }
 
 const pictures = new Map();
@@ -81,6 +87,6 @@ export function thumbnail(gallery, id) {
 }
 
 /** Fetch something binary; return an address of it that images and links can use. */
-export async function blobOf(path) {
-  return URL.createObjectURL(await (await ask(path)).blob());
+export async function blobOf(path, options) {
+  return URL.createObjectURL(await (await ask(path, options)).blob());
 }

@@ -1,5 +1,7 @@
 // Times, scores and counts as people write them.
 
+import { language, t } from "./words.js";
+
 // Times since the epoch are dates; smaller ones are seconds since a recording began.
 const EPOCH = 1e8;
 
@@ -8,6 +10,9 @@ export const isDate = (seconds) => seconds > EPOCH;
 const KEY = "unveil-zone";
 export const LOCAL = Intl.DateTimeFormat().resolvedOptions().timeZone;
 let zone = localStorage.getItem(KEY) === "UTC" ? "UTC" : LOCAL;
+
+// The reader's own way of the language that is shown: en-GB rather than en.
+const shown = navigator.languages.find((name) => name.startsWith(language)) ?? language;
 
 export const timeZone = () => zone;
 
@@ -27,8 +32,8 @@ export function moment(seconds, short = false) {
   if (seconds === null || seconds === undefined) return "";
   if (isDate(seconds)) {
     const date = new Date(seconds * 1000);
-    const time = date.toLocaleTimeString(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone });
-    return short ? time : `${date.toLocaleDateString(undefined, { day: "numeric", month: "short", timeZone: zone })}, ${time}`;
+    const time = date.toLocaleTimeString(shown, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23", timeZone: zone });
+    return short ? time : `${date.toLocaleDateString(shown, { day: "numeric", month: "short", timeZone: zone })}, ${time}`;
   }
   const whole = Math.floor(seconds);
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
@@ -42,10 +47,10 @@ export function span(start, end) {
 
 export function duration(seconds) {
   const s = Math.round(Math.abs(seconds));
-  if (s < 90) return `${s} s`;
-  if (s < 5400) return `${Math.round(s / 60)} min`;
-  if (s < 172800) return `${(s / 3600).toFixed(1)} h`;
-  return `${Math.round(s / 86400)} days`;
+  if (s < 90) return t("time.seconds", { n: s });
+  if (s < 5400) return t("time.minutes", { n: Math.round(s / 60) });
+  if (s < 172800) return t("time.hours", { n: (s / 3600).toFixed(1) });
+  return t("time.days", { n: Math.round(s / 86400) });
 }
 
 /** "1:02:03", "2:05", "75", or a date and time -> seconds; null for nothing; NaN for what is no time. */
@@ -57,12 +62,16 @@ export function seconds(text) {
   return Date.parse(zone === "UTC" ? `${clean}Z` : clean) / 1000;
 }
 
+/** The reverse of `seconds`: a moment as the fields for times take it. */
+export function written(time) {
+  if (!isDate(time)) return moment(time);
+  return new Date((time - behind(time)) * 1000).toISOString().slice(0, 19);
+}
+
 export function score(hit) {
   if (hit.probability !== null) return `${Math.round(100 * hit.probability)} %`;
   return hit.distance === null ? "–" : hit.distance.toFixed(3);
 }
 
-export const count = (n, one, many = `${one}s`) => `${n.toLocaleString()} ${n === 1 ? one : many}`;
-
 export const place = (item) =>
-  [item.camera ? `Camera ${item.camera}` : "", item.time === null ? "" : span(item.time, item.end)].filter(Boolean).join(" · ");
+  [item.camera ? t("place.camera", { camera: item.camera }) : "", item.time === null ? "" : span(item.time, item.end)].filter(Boolean).join(" · ");

@@ -1,21 +1,73 @@
 // The page: signs in, shows the galleries, and ties query, filters and results together.
 import { askJson, Refused, signedIn, signIn } from "./api.js";
 import { byId, el } from "./dom.js";
-import { offerFilters, readFilters } from "./filters.js";
-import { count, isDate, LOCAL, moment, setTimeZone, timeZone } from "./format.js";
+import { go, onMove, where } from "./address.js";
+import { createAdmin } from "./admin.js";
+import { createAdding } from "./adding.js";
+import { asAnswer, asksLooks } from "./attributes.js";
+import { createAlerts } from "./alerts.js";
+import { createCases } from "./cases.js";
+import { offerFilters, readFilters, writeFilters } from "./filters.js";
+import { isDate, LOCAL, moment, setTimeZone, timeZone } from "./format.js";
+import { createPeople } from "./people.js";
+import { createPlanEditor } from "./plan_editor.js";
 import { createQuery } from "./query.js";
 import { createResults } from "./results.js";
+import { createSeveral } from "./several.js";
+import { language, LANGUAGES, setLanguage, t, tn, translate } from "./words.js";
+
+translate();
 
 let galleries = [];
 let gallery = null;
 let session = null;
 let under = 0;
 let searching = null;
+let asked = null; // the search that the results are of: {gallery, others, search}
 let anyway = false; // search although nobody is seen on the picture
 
+const cases = createCases({ run, failed, asked: () => asked && { ...asked, search: { ...asked.search, ...results.judged } }, renew, repeat, changed: markKept });
+const adding = createAdding({ run, failed, gallery: () => gallery?.name, changed: refresh });
+const admin = createAdmin({ run, galleries: () => galleries.map((one) => one.name), me: () => session.name });
+const several = createSeveral({
+  galleries: () => galleries.filter((one) => one.searchable), gallery: () => gallery?.name, why: () => session.require_why,
+  search: (file, name) => run((async () => {
+    go({ view: "search" });
+    if (gallery?.name !== name) {
+      byId("gallery").value = name;
+      pick();
+    }
+    await query.take([file]);
+  })()),
+});
+const people = createPeople({
+  run, gallery: () => gallery?.name, may: () => session.role !== "reader",
+  search: ([first, ...others]) => run((async () => {
+    go({ view: "search" });
+    await query.only(gallery.name, first);
+    for (const row of others) await query.add(gallery.name, row);
+    await search();
+  })()),
+});
+const plan = createPlanEditor({
+  run, gallery: () => gallery, admin: () => session.role === "admin", found: (one) => results.setPlan(one), changed: refresh,
+});
+const alerts = createAlerts({
+  run, gallery: () => gallery?.name, admin: () => session.role === "admin",
+  search: async (file) => {
+    go({ view: "search" });
+    await query.take([file]);
+  },
+});
 const results = createResults({
   failed,
+  shown: markKept,
+  keep: (name, item) => run(cases.toggle(name, item)),
   again: () => search(),
+  include: () => {
+    byId("include-unseen").checked = true;
+    search();
+  },
   from: (item) => run(query.only(gallery.name, item.id).then(search)),
   add: (item) => run(query.add(gallery.name, item.id)),
   not: (item) => run(query.add(gallery.name, item.id, true)),
@@ -49,6 +101,9 @@ function failed(error) {
 }
 
 function complain(text, offer = false) {
+  // Where the form is not shown, its errors would not be seen.
+  byId("view-error").textContent = text;
+  byId("view-error").hidden = !text || where().view === "search";
   byId("query-error").textContent = text;
   byId("query-error").hidden = !text;
   byId("anyway").hidden = !offer;
@@ -57,23 +112,90 @@ function complain(text, offer = false) {
 async function begin() {
   session = await askJson("/session");
   galleries = await askJson("/galleries");
+  several.forget();
   query.detector = session.detector;
-  byId("why-note").textContent = session.require_why ? "(asked for by this server)" : "(for the audit log)";
+  byId("why-note").textContent = t(session.require_why ? "query.asked-for" : "query.for-log");
   byId("why").required = session.require_why;
   byId("blur-label").hidden = session.role === "reader";
+  document.querySelector("nav [data-view=admin]").hidden = session.role !== "admin";
   byId("session").hidden = !signedIn();
-  byId("session").textContent = `${session.name} (${session.role}): sign out`;
-  byId("gallery").replaceChildren(...galleries.map((g) => el("option", { value: g.name, disabled: !g.searchable }, g.searchable ? g.name : `${g.name} (another model)`)));
+  byId("session").textContent = t("page.sign-out", { name: session.name, role: t(`role.${session.role}`) });
+  byId("gallery").replaceChildren(...galleries.map((g) => el("option", { value: g.name, disabled: !g.searchable }, g.searchable ? g.name : t("page.another-model", { name: g.name }))));
   const first = galleries.find((g) => g.searchable);
   if (first) byId("gallery").value = first.name;
+  cases.session = session;
+  document.querySelector("nav [data-view=adding]").hidden = session.role === "reader";
   // A picture may have been chosen before the galleries were known: it stays.
   pick();
+  await alerts.begin();
+  await plan.begin();
+  await move();
+}
+
+/** Show the view that the address names. */
+async function move() {
+  const { view } = where();
+  byId("view-error").hidden = true;
+  for (const button of document.querySelectorAll("nav [data-view]")) {
+    if (button.dataset.view === view) button.setAttribute("aria-current", "page");
+    else button.removeAttribute("aria-current");
+    byId(`view-${button.dataset.view}`).hidden = button.dataset.view !== view;
+  }
+  adding.stop();
+  if (view === "alerts") alerts.show();
+  else alerts.hide();
+  if (view === "adding") await adding.show();
+  if (view === "admin") await admin.show();
+  if (view === "several") several.show();
+  if (view === "people") await people.show();
+  if (view === "plan") plan.show();
+  await cases.show();
+}
+
+/** Read again what the galleries hold: rows were added. */
+async function refresh() {
+  galleries = await askJson("/galleries");
+  gallery = galleries.find((one) => one.name === gallery?.name) ?? null;
+  describe();
+  if (!gallery) return;
+  offerFilters(gallery);
+  results.update(gallery);
+}
+
+/** Offer to keep results where a case is open, and show which are kept. */
+function markKept() {
+  for (const button of document.querySelectorAll("#hits .keep")) {
+    button.hidden = !cases.open;
+    button.setAttribute("aria-pressed", String(cases.kept(button.dataset.gallery, Number(button.dataset.item))));
+  }
+}
+
+/** Send the pictures of the search again that the server let go of. */
+async function renew() {
+  await query.renew();
+  asked = { ...asked, search: { ...asked.search, ...query.pieces } };
+}
+
+/** Ask a search again that a case has kept. */
+async function repeat(kept) {
+  if (!galleries.some((one) => one.name === kept.gallery && one.searchable)) throw new Error(t("case.no-gallery", { name: kept.gallery }));
+  if (gallery?.name !== kept.gallery) {
+    byId("gallery").value = kept.gallery;
+    pick();
+  }
+  if (!(await query.restore(kept.gallery, kept))) return;
+  writeFilters(kept.settings);
+  results.remember(kept);
+  anyway = true; // it was asked before
+  await search();
 }
 
 function pick() {
   gallery = galleries.find((g) => g.name === byId("gallery").value) ?? null;
   byId("search").disabled = !gallery?.searchable;
   results.clear();
+  asked = null;
+  cases.searched();
   describe();
   if (gallery) offerFilters(gallery);
 }
@@ -82,31 +204,32 @@ function pick() {
 function describe() {
   byId("zone-label").hidden = !gallery || gallery.start === null || !isDate(gallery.start);
   if (!gallery) {
-    byId("about").textContent = "There is no gallery yet: “unveil gallery add” makes one.";
+    byId("about").textContent = t("page.no-gallery");
     return;
   }
-  const counts = [[gallery.tracklets, "track"], [gallery.crops, "crop"], [gallery.cameras.length, "camera"]];
-  const rows = counts.filter(([n]) => n > 0).map(([n, one]) => count(n, one));
-  const times = gallery.start === null ? [] : [`${moment(gallery.start)} to ${moment(gallery.end)}`];
-  byId("about").textContent = [...rows, ...times, gallery.calibrated ? "calibrated" : "not calibrated"].join(" · ");
+  const counts = [[gallery.tracklets, "count.track"], [gallery.crops, "count.crop"], [gallery.cameras.length, "count.camera"]];
+  const rows = counts.filter(([n]) => n > 0).map(([n, key]) => tn(key, n));
+  const times = gallery.start === null ? [] : [t("page.from-to", { start: moment(gallery.start), end: moment(gallery.end) })];
+  byId("about").textContent = [...rows, ...times, t(gallery.calibrated ? "page.calibrated" : "page.not-calibrated")].join(" · ");
 }
 
 async function search() {
   complain("");
-  if (query.empty) {
-    complain("Choose a picture of the person first.");
+  const alone = query.empty && asksLooks();
+  if (query.empty && !alone) {
+    complain(t("query.no-picture"));
     byId("file").focus();
     return;
   }
-  let asked;
+  let form;
   try {
-    asked = { ...readFilters(), ...(anyway ? { anyway } : {}) };
+    form = { ...readFilters(), ...(anyway ? { skip_person_check: true } : {}) };
   } catch (error) {
     complain(error.message);
     return;
   }
-  if (session.require_why && !asked.why) {
-    complain("This server asks for a reason.");
+  if (session.require_why && !form.why) {
+    complain(t("query.no-reason"));
     byId("why").focus();
     return;
   }
@@ -116,24 +239,33 @@ async function search() {
   byId("search").disabled = true;
   results.wait();
   try {
-    const found = await run(attempt(asked, mine.signal));
+    const found = await run(alone ? listing(form, mine.signal) : attempt(form, mine.signal));
     if (mine !== searching) return;
-    if (found) results.show(found, gallery);
+    if (found) {
+      asked = alone ? null : { gallery: gallery.name, others: [], search: { ...form, ...query.pieces, ...results.judged } };
+      results.show(found, gallery);
+      cases.searched();
+    }
     else results.settle();
   } finally {
     if (mine === searching) byId("search").disabled = false;
   }
 }
 
-async function attempt(asked, signal, again = true) {
-  const json = { ...asked, ...query.pieces, ...results.judged };
+/** Ask for rows by what people wear alone. */
+async function listing({ where: filters, rows, top, why }, signal) {
+  return asAnswer(await askJson(`/galleries/${gallery.name}/listings`, { json: { where: filters, rows, top, why }, signal }));
+}
+
+async function attempt(form, signal, again = true) {
+  const json = { ...form, ...query.pieces, ...results.judged };
   try {
     return await askJson(`/galleries/${gallery.name}/searches`, { json, signal });
   } catch (error) {
     // The server forgets pictures after a while, or when it starts anew.
     if (error.status !== 410 || !again) throw error;
     await query.renew();
-    return attempt(asked, signal, false);
+    return attempt(form, signal, false);
   }
 }
 
@@ -151,21 +283,29 @@ byId("anyway").addEventListener("click", () => {
   anyway = true;
   search();
 });
-byId("file").addEventListener("change", (event) => {
-  const files = [...event.target.files];
-  event.target.value = "";
+function takeChosen() {
+  const files = [...byId("file").files];
+  byId("file").value = "";
   if (files.length) run(query.take(files));
-});
+}
+
+byId("file").addEventListener("change", takeChosen);
 byId("gallery").addEventListener("change", () => {
   query.clear();
+  go({ person: null });
   pick();
+  run(alerts.begin().then(plan.begin).then(move));
 });
+byId("language").replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => el("option", { value: code, lang: code }, name)));
+byId("language").value = language;
+byId("language").addEventListener("change", () => setLanguage(byId("language").value));
 byId("zone").replaceChildren(...[...new Set([LOCAL, "UTC"])].map((name) => el("option", { value: name }, name)));
 byId("zone").value = timeZone();
 byId("zone").addEventListener("change", () => {
   setTimeZone(byId("zone").value);
   describe();
   results.repaint();
+  if (where().view === "people") run(people.show());
 });
 byId("session").addEventListener("click", () => {
   signIn("");
@@ -211,4 +351,8 @@ addEventListener("paste", (event) => {
   if (event.clipboardData?.files.length) run(query.take(event.clipboardData.files));
 });
 
+for (const button of document.querySelectorAll("nav [data-view]")) button.addEventListener("click", () => go({ view: button.dataset.view, person: null }));
+onMove(() => run(move()));
+// The form can be used before the words are there: what was chosen meanwhile told nobody.
+takeChosen();
 run(begin());

@@ -1,8 +1,8 @@
 // Who is searched for: pictures, boxes on them, rows of the gallery, and people that it is not.
 import { askJson, thumbnail } from "./api.js";
 import { byId, el, icon } from "./dom.js";
-import { count } from "./format.js";
 import { createStage, cut } from "./stage.js";
+import { t } from "./words.js";
 
 const MOST_FILES = 8;
 
@@ -24,12 +24,12 @@ export function createQuery(listeners) {
 
   function paint() {
     const row = (title, pieces, not) => pieces.length === 0 ? null : el("div", { class: "pieces-row" }, el("span", { class: "quiet" }, title), ...pieces.map((piece) => {
-      const name = piece.item ? `row ${piece.item}` : piece.name;
+      const name = piece.item ? t("query.row", { row: piece.item }) : piece.name;
       return el("div", { class: not ? "piece not" : "piece" },
         piece.url ? el("img", { src: piece.url, alt: name }) : "",
-        el("button", { type: "button", "aria-label": `Leave out ${name}`, click: () => remove(piece) }, icon("cross")));
+        el("button", { type: "button", "aria-label": t("query.leave-out", { name }), click: () => remove(piece) }, icon("cross")));
     }));
-    const rows = [row("Searching with", positives, false), row("Not this person", negatives, true)].filter(Boolean);
+    const rows = [row(t("query.with"), positives, false), row(t("query.not"), negatives, true)].filter(Boolean);
     byId("pieces").hidden = rows.length === 0 || (rows.length === 1 && positives.length === 1 && !positives[0].item);
     byId("pieces").replaceChildren(...rows);
     listeners.changed();
@@ -51,13 +51,13 @@ export function createQuery(listeners) {
 
   async function take(files) {
     const chosen = [...files].filter((file) => file.type.startsWith("image/") || file.type === "").slice(0, MOST_FILES);
-    if (!chosen.length) throw new Error("That is no picture: choose a JPEG, PNG or WebP file.");
+    if (!chosen.length) throw new Error(t("query.no-image"));
     const mine = ++turn;
     const fresh = [];
     for (const file of chosen) {
       const held = { ...(await askJson("/pictures", { body: file })), url: URL.createObjectURL(file) };
       if (mine !== turn) return;
-      fresh.push({ picture: held.picture, held, file, box: null, url: held.url, name: file.name || "the picture" });
+      fresh.push({ picture: held.picture, held, file, box: null, url: held.url, name: file.name || t("query.the-picture") });
     }
     // Another picture is another search, unless several were chosen together.
     listeners.fresh();
@@ -72,10 +72,10 @@ export function createQuery(listeners) {
     byId("tools").hidden = false;
     paint();
     if (!detector) {
-      byId("hint").textContent = "Draw a box around the person, or search with the whole picture.";
+      byId("hint").textContent = t("query.hint-draw");
       return;
     }
-    byId("hint").textContent = "Looking for people…";
+    byId("hint").textContent = t("query.looking");
     let people = [];
     try {
       people = (await askJson(`/pictures/${piece.picture}/people`)).people;
@@ -88,11 +88,11 @@ export function createQuery(listeners) {
     const crop = piece.held.height > 1.5 * piece.held.width;
     if (people.length && !(crop && people.length === 1)) {
       stage.choose(0);
-      byId("hint").textContent = people.length === 1 ? "One person found. Search, or draw another box." : `${count(people.length, "person", "people")} found: choose one, or draw a box.`;
+      byId("hint").textContent = people.length === 1 ? t("query.one-found") : t("query.many-found", { n: people.length });
     } else if (crop) {
-      byId("hint").textContent = "The whole picture is searched with. Draw a box to use less of it.";
+      byId("hint").textContent = t("query.hint-whole");
     } else {
-      byId("hint").textContent = "No person found. Draw a box around one, or search with the whole picture.";
+      byId("hint").textContent = t("query.none-found");
     }
   }
 
@@ -106,7 +106,7 @@ export function createQuery(listeners) {
     get pieces() { return { positives: positives.map(idOf), negatives: negatives.map(idOf) }; },
     /** Send pictures again that the server let go of. */
     async renew() {
-      for (const piece of positives.filter((p) => p.picture)) {
+      for (const piece of [...positives, ...negatives].filter((p) => p.picture)) {
         piece.picture = (await askJson("/pictures", { body: piece.file })).picture;
       }
     },
@@ -117,7 +117,7 @@ export function createQuery(listeners) {
       hideStage();
       positives = [{ item, url: await thumbnail(gallery, item) }];
       negatives = [];
-      byId("hint").textContent = `Searching with row ${item} of the gallery.`;
+      byId("hint").textContent = t("query.with-row", { row: item });
       paint();
     },
     async add(gallery, item, not = false) {
@@ -127,6 +127,23 @@ export function createQuery(listeners) {
       if (not) negatives.push(piece);
       else positives.push(piece);
       paint();
+    },
+    /** Search with what was kept before: pictures, each {file, negative}, and rows. */
+    async restore(gallery, { pictures, positives: rows, negatives: others }) {
+      const mine = ++turn;
+      const sent = await Promise.all(pictures.map(async ({ file, negative }) => {
+        const held = { ...(await askJson("/pictures", { body: file })), url: URL.createObjectURL(file) };
+        return { negative, piece: { picture: held.picture, held, file, box: null, url: held.url, name: t("case.query-picture") } };
+      }));
+      const stored = (items) => Promise.all(items.map(async (item) => ({ item, url: await thumbnail(gallery, item) })));
+      const [mean, not] = await Promise.all([stored(rows), stored(others)]);
+      if (mine !== turn) return false;
+      listeners.fresh();
+      hideStage();
+      positives = [...sent.filter((one) => !one.negative).map((one) => one.piece), ...mean];
+      negatives = [...sent.filter((one) => one.negative).map((one) => one.piece), ...not];
+      paint();
+      return true;
     },
     clear() {
       turn += 1;

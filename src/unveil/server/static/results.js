@@ -2,14 +2,15 @@
 import { ask, blobOf } from "./api.js";
 import { openDetail } from "./detail.js";
 import { byId, el, paragraph, say } from "./dom.js";
-import { count } from "./format.js";
 import { card } from "./hits.js";
-import { drawTimeline } from "./timeline.js";
+import { drawPlan } from "./plan.js";
+import { drawTimeline, findImpossible } from "./timeline.js";
+import { t, tn } from "./words.js";
 
 const MOST = 64;
 
 function modelText({ name, fingerprint, licence }) {
-  return `Model ${name ? `${name} (${fingerprint})` : fingerprint}, licence ${licence ?? "not stated"}`;
+  return t("result.model", { model: name ? `${name} (${fingerprint})` : fingerprint, licence: licence ?? t("result.not-stated") });
 }
 
 /** Say what another search brought: which results are new, and how many are gone. */
@@ -17,8 +18,8 @@ function whatChanged(before, hits) {
   const now = new Set(hits.map((hit) => hit.item.id));
   const fresh = hits.filter((hit) => !before.includes(hit.item.id)).length;
   const gone = before.filter((id) => !now.has(id)).length;
-  if (!fresh && !gone) return before.every((id, n) => hits[n]?.item.id === id) ? "Searched again: nothing changed." : "Searched again: the same results in another order.";
-  return `Searched again: ${count(fresh, "result is", "results are")} new, ${count(gone, "is", "are")} gone.`;
+  if (!fresh && !gone) return before.every((id, n) => hits[n]?.item.id === id) ? t("result.same-again") : t("result.other-order");
+  return t("result.changes", { fresh: tn("result.fresh", fresh), gone: tn("result.gone", gone) });
 }
 
 /** `on` has failed(error), from(item), add(item), not(item), again(). */
@@ -28,6 +29,7 @@ export function createResults(on) {
   const judged = new Map(); // row -> same
   let repeated = false; // the search is the last one, with what was judged since
   let changed = ""; // what that brought
+  let plan = null; // the gallery's floor plan, with the address of its picture
 
   function state(name) {
     for (const id of ["empty", "failure", "skeleton", "answer"]) byId(id).hidden = id !== name;
@@ -37,11 +39,11 @@ export function createResults(on) {
   function wait() {
     byId("skeleton").replaceChildren(...Array.from({ length: 8 }, () => el("div", { class: "ghost" })));
     state("skeleton");
-    say("Searching");
+    say(t("result.searching"));
   }
 
   function fail(error) {
-    byId("failure").replaceChildren(el("strong", {}, "That did not work"), el("span", {}, error.message));
+    byId("failure").replaceChildren(el("strong", {}, t("error.title")), el("span", {}, error.message));
     if (answer) byId("failure").hidden = false;
     else state("failure");
     byId("failure").scrollIntoView({ block: "nearest" });
@@ -54,10 +56,11 @@ export function createResults(on) {
     answer = found;
     gallery = info;
     state("answer");
-    const kind = found.hits.length && found.hits.every((hit) => hit.item.kind === "tracklet") ? "track" : "result";
-    byId("title").textContent = found.hits.length ? count(found.hits.length, kind) : "Nothing found";
-    byId("facts").textContent = `${count(found.candidates, "row")} took part, ${found.rescored.toLocaleString()} compared by parts, ${Math.round(found.milliseconds)} ms`;
-    byId("model").textContent = modelText(found.model);
+    const kind = found.hits.length && found.hits.every((hit) => hit.item.kind === "tracklet") ? "count.track" : "count.result";
+    byId("title").textContent = found.hits.length ? tn(kind, found.hits.length) : t("result.none");
+    byId("facts").textContent = found.search === null ? t("looks.facts", { rows: tn("count.row", found.candidates) }) : t("result.facts", { rows: tn("count.row", found.candidates), exact: found.rescored.toLocaleString(), ms: Math.round(found.milliseconds) });
+    byId("model").textContent = found.model ? modelText(found.model) : "";
+    document.querySelector(".exports").hidden = found.search === null;
     verdict();
     const context = { gallery: info.name, parts: info.parts, search: found.search, farthest: Math.max(1, ...found.hits.flatMap((hit) => Object.values(hit.parts))) };
     byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, judge, open: (one) => openDetail(one, context, { ...on, judge }, steps(one)) })));
@@ -66,6 +69,7 @@ export function createResults(on) {
     const known = found.hits.some((hit) => judged.get(hit.item.id) === true);
     if (!quietly) byId("sighted").value = found.calibrated && found.match ? "matches" : known ? "confirmed" : "all";
     found.hits.forEach((hit) => mark(hit.item.id));
+    on.shown();
     sightings();
     refine();
     if (quietly) return;
@@ -81,9 +85,10 @@ export function createResults(on) {
     if (changed) words.unshift(changed);
     if (answer.calibrated && answer.match) {
       const near = answer.hits.filter(matches).length;
-      words.unshift(`${count(near, "result counts as a match", "results count as matches")}.`);
+      words.unshift(tn("result.matches", near));
     }
-    byId("verdict").replaceChildren(...words.map(paragraph));
+    const include = answer.unseen ? el("button", { type: "button", id: "include", click: on.include }, tn("looks.include", answer.unseen)) : "";
+    byId("verdict").replaceChildren(...words.map(paragraph), include);
     byId("verdict").classList.toggle("none", answer.match === false || !answer.hits.length);
     byId("verdict").hidden = words.length === 0;
   }
@@ -107,9 +112,12 @@ export function createResults(on) {
   }
 
   function sightings() {
+    const joined = byId("sighted").value !== "all";
+    const seen = sighted().filter((hit) => hit.item.time !== null).sort((a, b) => a.item.time - b.item.time);
+    byId("way").replaceChildren(...(joined && plan && seen.length ? [drawPlan(plan, seen, findImpossible(seen, gallery))] : []));
     drawTimeline(sighted(), {
-      joined: byId("sighted").value !== "all",
-      distances: gallery.distances,
+      joined,
+      limits: gallery,
       lit: (item, yes) => byId(`hit-${item.id}`)?.classList.toggle("lit", yes),
       open: (item) => {
         byId(`hit-${item.id}`).scrollIntoView({ block: "center" });
@@ -150,7 +158,7 @@ export function createResults(on) {
     const yes = [...judged.values()].filter(Boolean).length;
     const no = judged.size - yes;
     byId("refine").hidden = judged.size === 0 || !answer;
-    byId("refine-text").textContent = [yes ? `${yes} confirmed` : "", no ? `${no} rejected` : ""].filter(Boolean).join(", ");
+    byId("refine-text").textContent = [yes ? tn("result.confirmed", yes) : "", no ? tn("result.rejected", no) : ""].filter(Boolean).join(", ");
   }
 
   async function save(format) {
@@ -159,7 +167,7 @@ export function createResults(on) {
     const link = el("a", { href: url, download: `unveil-${gallery.name}-${answer.query_hash.slice(0, 12)}.${format}` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
-    say(`Exported as ${format}`);
+    say(t("result.exported", { format }));
   }
 
   byId("sighted").addEventListener("change", sightings);
@@ -188,9 +196,25 @@ export function createResults(on) {
       refine();
       state("empty");
     },
+    /** Take up what is known of the gallery now, such as how far its cameras are apart. */
+    update(info) {
+      if (gallery?.name !== info.name) return;
+      gallery = info;
+      if (answer && !byId("answer").hidden) sightings();
+    },
+    /** Draw the ways of people on this plan from now on; null for none. */
+    setPlan(found) {
+      plan = found;
+      if (answer && !byId("answer").hidden) sightings();
+    },
     /** Show the same answer anew, as in another time zone. */
     repaint() {
       if (answer && !byId("answer").hidden) show(answer, gallery, { quietly: true });
+    },
+    /** Take up what was judged before. */
+    remember({ confirmed, rejected }) {
+      for (const id of confirmed) judged.set(id, true);
+      for (const id of rejected) judged.set(id, false);
     },
     settle() {
       state(answer ? "answer" : "empty");

@@ -1,5 +1,6 @@
 // The query picture with the people on it: choose a box by click or key, or draw one by mouse, finger or keys.
 import { el, say } from "./dom.js";
+import { t } from "./words.js";
 
 const DRAG = 6; // pixels of the screen before a press becomes a box
 const LEAST = 8; // pixels of the picture, as the server asks
@@ -18,7 +19,7 @@ export function createStage(root, changed) {
     picture = next;
     boxes = [];
     chosen = -1;
-    const image = el("img", { src: next.url, alt: "The picture that is searched with", draggable: "false" });
+    const image = el("img", { src: next.url, alt: t("stage.picture"), draggable: "false" });
     surface = el("div", { class: "surface", pointerdown: press }, image);
     root.replaceChildren(surface);
     root.hidden = false;
@@ -41,12 +42,12 @@ export function createStage(root, changed) {
     const had = [...surface.querySelectorAll("button.box")].indexOf(document.activeElement);
     surface.querySelectorAll("button.box").forEach((old) => old.remove());
     boxes.forEach((box, index) => {
-      const name = box.drawn ? "Drawn box" : `Person ${index + 1}, ${Math.round(100 * box.score)} % sure`;
+      const name = box.drawn ? t("stage.drawn") : t("stage.person", { n: index + 1, sure: Math.round(100 * box.score) });
       const button = el(
         "button",
         {
           type: "button", class: box.drawn ? "box drawn" : "box", "aria-pressed": String(index === chosen),
-          "aria-label": box.drawn ? `${name}: arrows move it, shift and arrows change its size` : name,
+          "aria-label": box.drawn ? t("stage.keys", { name }) : name,
           click: () => choose(index), keydown: (event) => nudge(event, index),
         },
         el("span", { "aria-hidden": "true" }, box.drawn ? "box" : String(index + 1)),
@@ -89,7 +90,7 @@ export function createStage(root, changed) {
       : { ...box, x: box.x + dx, y: box.y + dy };
     boxes[index] = { ...clamp(next), drawn: true };
     choose(index, true);
-    say(`Box at ${boxes[index].x}, ${boxes[index].y}; ${boxes[index].width} by ${boxes[index].height} pixels`);
+    say(t("stage.at", boxes[index]));
   }
 
   function press(event) {
@@ -118,7 +119,7 @@ export function createStage(root, changed) {
       addEventListener("click", (click) => { click.stopPropagation(); click.preventDefault(); }, { capture: true, once: true });
       setTimeout(() => document.body.dispatchEvent(new MouseEvent("click")), 0);
       if (sketch.box.width >= LEAST && sketch.box.height >= LEAST) keep(clamp(sketch.box));
-      else say("The box is too small");
+      else say(t("stage.small"));
     };
     addEventListener("pointermove", move);
     addEventListener("pointerup", stop);
