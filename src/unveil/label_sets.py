@@ -116,7 +116,7 @@ def get_scheme(name: str) -> Scheme:
     return SCHEMES[name]
 
 
-def check_labels(labels: NDArray[np.uint8], scheme: Scheme, path: Path | str) -> None:
+def check_labels(labels: NDArray[np.uint8], scheme: Scheme, *, path: Path | str) -> None:
     """Refuse a map that holds labels which its scheme does not have.
 
     Raises:

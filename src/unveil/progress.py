@@ -6,23 +6,41 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
 T = TypeVar("T")
+Observer = Callable[[str, int, int | None], None]
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 SECONDS_BETWEEN_LINES = 10.0
 _shown = False
 
 
-def show_progress(on: bool = True) -> None:
+def show_progress(*, on: bool = True) -> None:
     """Switch progress on; the command line does this, importing the library does not."""
     global _shown
     _shown = on
 
 
-def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T]:
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Tell a function how far long steps of this thread are, within a block.
+
+    Args:
+        observer: called before each item with what is done, how many items are, and how many there will be (None where
+            that is not known). It may wait, so that the step is paused; what it raises ends the step.
+    """
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def track(items: Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:
     """Yield the items while showing how far they are, on standard error.
 
     Args:
@@ -32,12 +50,17 @@ def track(items: Iterable[T], what: str, total: int | None = None) -> Iterator[T
     """
     if total is None and isinstance(items, Sized):
         total = len(items)
-    if not _shown:
+    observer = _observer.get()
+    if observer is not None:
+        for done, item in enumerate(items):
+            observer(what, done, total)
+            yield item
+    elif not _shown:
         yield from items
     elif sys.stderr.isatty():
-        yield from _bar(items, what, total)
+        yield from _bar(items, what, total=total)
     else:
-        yield from _lines(items, what, total)
+        yield from _lines(items, what, total=total)
 
 
 @contextmanager
@@ -71,7 +94,7 @@ def _byte_lines(what: str) -> Callable[[int, int | None], None]:
     return show
 
 
-def _bar(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+def _bar(items: Iterable[T], what: str, *, total: int | None) -> Iterator[T]:
     with _progress("MofNCompleteColumn", "TimeElapsedColumn") as bar:
         yield from bar.track(items, total=total, description=what)
 
@@ -86,7 +109,7 @@ def _progress(*columns: str) -> Progress:
     return progress.Progress(*shown, console=Console(stderr=True), transient=True)
 
 
-def _lines(items: Iterable[T], what: str, total: int | None) -> Iterator[T]:
+def _lines(items: Iterable[T], what: str, *, total: int | None) -> Iterator[T]:
     start = last = time.monotonic()
     for done, item in enumerate(items, 1):
         yield item

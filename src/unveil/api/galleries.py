@@ -16,14 +16,14 @@ from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Filter, GalleryInfo, Mode
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import embed_person
-from unveil.gallery.search.searcher import Found, Query, Searcher
+from unveil.gallery.search.searcher import Query, Searcher, SearchResult
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
 from unveil.parsing.onnx_parser import OnnxParser
+from unveil.pretrained import DEFAULT_MODEL
 from unveil.records import Embedding
-from unveil.shipped import DEFAULT_MODEL
 
 
 class Gallery:
@@ -105,7 +105,7 @@ class Gallery:
         mode: Mode = "same",
         why: str | None = None,
         skip_person_check: bool = False,
-    ) -> Found:
+    ) -> SearchResult:
         """Return the rows that are nearest to a person.
 
         Args:

@@ -17,9 +17,9 @@ from unveil.models.embed import embed_images, embed_samples
 from unveil.models.embedder import Embedder
 from unveil.models.embeddings import EmbeddedCrops, embedded_by
 from unveil.models.evaluate import evaluate_model
+from unveil.pretrained import DEFAULT_MODEL
 from unveil.recipe import DataSource
 from unveil.records import Split
-from unveil.shipped import DEFAULT_MODEL
 
 log = logging.getLogger(__name__)
 
@@ -78,9 +78,9 @@ def embed(
         raise DataError(f"{dataset.name} has no crop of split {split!r}")
     source = f"{dataset.name}#{dataset.hash}"
     if all(sample.data for sample in samples):
-        embedding = embed_images(model, [read_sample(sample) for sample in samples], batch_size)
+        embedding = embed_images(model, [read_sample(sample) for sample in samples], batch_size=batch_size)
         return embedded_by(model.summary, embedding, samples=samples, source=source)
-    embedding, store = embed_samples(model, samples, cache, dataset.parsing_scheme, batch_size)
+    embedding, store = embed_samples(model, samples, cache=cache, scheme=dataset.parsing_scheme, batch_size=batch_size)
     return embedded_by(model.summary, embedding, samples=store.samples, source=source)
 
 
@@ -111,4 +111,6 @@ def evaluate(
     """
     several = [data] if isinstance(data, (str, DataSource)) else data
     sources = [source if isinstance(source, DataSource) else DataSource.of(source) for source in several]
-    return evaluate_model(model, sources, tuple(protocols), cache, RerankSettings() if rerank else None)
+    return evaluate_model(
+        model, sources, protocols=tuple(protocols), cache=cache, rerank=RerankSettings() if rerank else None
+    )

@@ -67,7 +67,7 @@ def _setup(
         allocator.keep_freed_memory()
     else:
         allocator.return_large_blocks()
-    show_progress(not quiet)
+    show_progress(on=not quiet)
     handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
     level = logging.WARNING if quiet else logging.INFO
     handler.setLevel(level)  # of the terminal: a command that keeps a log file logs more

@@ -2,31 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from unveil.cli import help_panels
 
 if TYPE_CHECKING:
-    from unveil.adaptation.settings import Stage
+    from unveil.adaptation.base import Base
+    from unveil.adaptation.settings import AdaptSettings, Stage
 
 StagesOption = Annotated[
-    str, typer.Option(help="What to do: statistics (seconds), clusters (minutes), or both, with a comma.")
+    str | None,
+    typer.Option(
+        help="What to do, with commas: statistics (seconds), tracklets, clusters (minutes). All that the model allows "
+        "by default; for a model of another project that is statistics."
+    ),
 ]
 EpochsOption = Annotated[
     int, typer.Option(help="Rounds of clustering and training.", rich_help_panel=help_panels.ADAPTING)
 ]
+GroupingOption = Annotated[
+    str,
+    typer.Option(
+        help="How clusters are found: surest (people with few tracklets each) or jaccard (with many).",
+        rich_help_panel=help_panels.ADAPTING,
+    ),
+]
+PairsOption = Annotated[
+    float,
+    typer.Option(
+        help="Of surest: pairs joined in the last epoch, for each tracklet or crop.",
+        rich_help_panel=help_panels.ADAPTING,
+    ),
+]
 RadiusOption = Annotated[
     float,
     typer.Option(
-        help="Jaccard distance below which crops are neighbours, 0 to 1.", rich_help_panel=help_panels.ADAPTING
+        help="Of jaccard: distance below which crops are neighbours, 0 to 1.", rich_help_panel=help_panels.ADAPTING
     ),
 ]
 NeighboursOption = Annotated[
     int,
     typer.Option(
-        help="Nearest crops that are looked at; about as many as there are of a person.",
+        help="Of jaccard: nearest crops that are looked at; about as many as there are of a person.",
         rich_help_panel=help_panels.ADAPTING,
     ),
 ]
@@ -46,6 +65,15 @@ HoldOutCamerasOption = Annotated[
 ]
 
 
-def stages_of(text: str) -> tuple[Stage, ...]:
-    """Return the stages that an option names; `AdaptSettings` checks the names."""
-    return cast("tuple[Stage, ...]", tuple(stage.strip() for stage in text.split(",")))
+def settings_of(base: Base, stages: str | None, **options: Any) -> AdaptSettings:
+    """Return the settings that the options of a command ask for.
+
+    Args:
+        base: the model; all of its stages are done where none is named.
+        stages: names with commas; `AdaptSettings` checks them.
+        options: the others, by their names in `AdaptSettings`.
+    """
+    from unveil.adaptation.settings import AdaptSettings
+
+    named = base.stages if stages is None else tuple(stage.strip() for stage in stages.split(","))
+    return AdaptSettings(stages=cast("tuple[Stage, ...]", named), **options)

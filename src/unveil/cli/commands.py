@@ -47,6 +47,9 @@ COMMANDS = {
     "serve": Command(
         "gallery.serve", "Serve galleries: an HTTP API (`/api/v1/openapi.json`) and, at `/`, a page to search on."
     ),
+    "watch": Command(
+        "gallery.watch", "Watch a live stream, or a video as one, for people on a list, and raise an alert for each."
+    ),
     "export": Command(
         "models.export",
         "Write a model as one graph and check that it gives what PyTorch gives; nothing is written otherwise.",
@@ -84,6 +87,9 @@ COMMANDS = {
 GROUPS = {
     "data": Command("data.app", "Datasets: which can be read, and is one of them whole?"),
     "gallery": Command("gallery.app", "People in pictures and videos, kept so that they can be searched."),
+    "case": Command(
+        "case.app", "Cases: searches and sightings that are kept, and archives of them that can be checked."
+    ),
     "audit": Command("gallery.audit", "Who searched for whom and why, and whether the log is whole."),
     "models": Command("models.catalogue.app", "Published, installed and shipped models; cards for models of others."),
     "world": Command("world.app", "Synthetic people, rendered with exact labels."),

@@ -54,10 +54,10 @@ def examine() -> dict[str, dict[str, Any]]:
     import torch
 
     from unveil import __version__
-    from unveil.files import cache_dir
+    from unveil.atomic_io import cache_dir
     from unveil.models.catalogue.installed import installed, models_folder
-    from unveil.nn.backbones import BACKBONES
-    from unveil.shipped import shipped_names
+    from unveil.nn.backbones.choice import BACKBONES
+    from unveil.pretrained import shipped_names
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {

@@ -10,6 +10,7 @@ EXIT_CODES = "Exit codes: 0 done; 1 done, but problems were found; 2 wrong input
 
 QUERY = "Query"
 ROWS = "Which rows of a gallery"
+ATTRIBUTES = "What people wear and carry"
 AUDIT = "Audit log"
 VIDEO = "Videos and live streams"
 CALIBRATION = "Calibration"

@@ -16,7 +16,7 @@ def judged_lines(judged: dict[str, Any]) -> list[str]:
         told = judged["feedback"]
         lines.append(f"{told['confirmed']} confirmed and {told['rejected']} rejected pairs of feedback, held out:")
         lines.append(_line("area under the ROC curve", told["auc"]))
-    return lines or ["not judged: there were no tracklets and no feedback to hold out"]
+    return lines or ["not judged: there were too few tracklets and too little feedback to hold out"]
 
 
 def _line(title: str, figures: dict[str, Any]) -> str:

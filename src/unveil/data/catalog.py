@@ -104,7 +104,7 @@ def load_dataset(source: DataSource) -> Dataset:
         dataset = _one_outfit_each(dataset, source)
     if "parsing" not in source.options:
         return dataset
-    return attach_parsing(dataset, Path(source.options["parsing"]), source.options.get("parsing_scheme"))[0]
+    return attach_parsing(dataset, Path(source.options["parsing"]), scheme=source.options.get("parsing_scheme"))[0]
 
 
 def options_of(name: str) -> dict[str, Any]:

@@ -77,8 +77,8 @@ def check_dataset(dataset: Dataset, workers: int | None = None) -> Report:
     """
     unreadable = []
     same: dict[str, list[Sample]] = defaultdict(list)
-    found = in_threads(partial(read_crop, with_parsing=True), dataset.samples, workers)
-    for sample, crop in zip(dataset.samples, track(found, "reading", len(dataset.samples)), strict=True):
+    found = in_threads(partial(read_crop, with_parsing=True), dataset.samples, workers=workers)
+    for sample, crop in zip(dataset.samples, track(found, "reading", total=len(dataset.samples)), strict=True):
         if isinstance(crop, BadFile):
             unreadable.append(crop)
         else:

@@ -67,7 +67,7 @@ class Placement(NamedTuple):
         return slice(self.top, self.top + self.height), slice(self.left, self.left + self.width)
 
 
-def placement(height: int, width: int, size: CropSize) -> Placement:
+def placement(height: int, width: int, *, size: CropSize) -> Placement:
     """Return where an image of ``height`` x ``width`` pixels lies in the input."""
     down, across = size.height / height, size.width / width
     if size.fit == "stretch":
@@ -81,8 +81,8 @@ def placement(height: int, width: int, size: CropSize) -> Placement:
 
 def fit_image(image: Image, size: CropSize) -> Image:
     """Return an image ``(h, w, 3)`` uint8 RGB as ``(height, width, 3)``, padded where its aspect is kept."""
-    where = placement(image.shape[0], image.shape[1], size)
-    resized = _resized(image, where.height, where.width, size.interpolation)
+    where = placement(image.shape[0], image.shape[1], size=size)
+    resized = _resized(image, where.height, width=where.width, interpolation=size.interpolation)
     if size.fit == "stretch":
         return resized
     canvas = np.full((size.height, size.width, 3), size.pad, np.uint8)
@@ -92,7 +92,7 @@ def fit_image(image: Image, size: CropSize) -> Image:
 
 def fit_labels(labels: Image, size: CropSize) -> Image:
     """Return a parsing map ``(h, w)`` uint8 as ``(height, width)``, by the nearest pixel; padding is background."""
-    where = placement(labels.shape[0], labels.shape[1], size)
+    where = placement(labels.shape[0], labels.shape[1], size=size)
     resized = resize_labels(labels, where.height, where.width)
     if size.fit == "stretch":
         return resized
@@ -101,11 +101,11 @@ def fit_labels(labels: Image, size: CropSize) -> Image:
     return canvas
 
 
-def _resized(image: Image, height: int, width: int, interpolation: Filter) -> Image:
+def _resized(image: Image, height: int, *, width: int, interpolation: Filter) -> Image:
     if image.shape[:2] == (height, width):
         return image
     if interpolation in ("bilinear", "bicubic"):
-        return resize(image, height, width, interpolation)
+        return resize(image, height, width, interpolation=interpolation)
     shrinks = interpolation == "area" and image.shape[0] > 2 * height
     how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image, (width, height), interpolation=how), np.uint8)

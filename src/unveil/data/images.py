@@ -25,7 +25,7 @@ _FILTERS = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.B
 
 
 def read_image(
-    source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None, *, longest_side: int | None = None
+    source: Path | bytes, max_pixels: int = MAX_PIXELS, *, name: str | None = None, longest_side: int | None = None
 ) -> np.ndarray:
     """Decode an image to RGB, rotated as its EXIF data says; transparent pixels become white.
 
@@ -43,37 +43,36 @@ def read_image(
         ImageError: missing, empty, truncated, too large or not an image; names the file and the reason.
     """
     label = name or (str(source) if isinstance(source, Path) else "image bytes")
-    image = _load(source, label, max_pixels, longest_side=longest_side)
+    image = _load(source, label, max_pixels=max_pixels, longest_side=longest_side)
     with contextlib.suppress(Exception):  # a broken EXIF block raises anything; the pixels are whole, used unrotated
         ImageOps.exif_transpose(image, in_place=True)  # a copy of a large image would be another 256 MB
     return to_rgb(image, label)
 
 
-def image_size(source: Path | bytes, max_pixels: int = MAX_PIXELS, name: str | None = None) -> tuple[int, int]:
+def image_size(source: Path | bytes, max_pixels: int = MAX_PIXELS, *, name: str | None = None) -> tuple[int, int]:
     """Return width and height of an image in pixels, turned as its EXIF data says, without decoding it.
 
+    EXIF data behind the pixels of a PNG is not looked for: nothing says where they end but decoding them.
     See `read_image` for the arguments.
 
     Raises:
         ImageError: missing, empty, too large or not an image.
     """
-    image = _opened(source, name or (str(source) if isinstance(source, Path) else "image bytes"), max_pixels)
+    image = _opened(source, name or (str(source) if isinstance(source, Path) else "image bytes"), max_pixels=max_pixels)
     return (image.height, image.width) if _is_turned(image) else image.size
 
 
-def pixel_count(data: bytes, max_pixels: int = MAX_PIXELS, name: str = "image bytes") -> int:
+def pixel_count(data: bytes, max_pixels: int = MAX_PIXELS, *, name: str = "image bytes") -> int:
     """Return how many pixels an image has, from its first bytes alone.
-
-    `image_size` asks for the EXIF data, which may stand behind the pixels of a PNG: Pillow decodes it for that.
 
     Raises:
         ImageError: empty, too large or not an image.
     """
-    width, height = _opened(data, name, max_pixels).size
+    width, height = _opened(data, name, max_pixels=max_pixels).size
     return width * height
 
 
-def decoded_size(data: bytes, max_pixels: int = MAX_PIXELS, name: str = "image bytes") -> tuple[int, int]:
+def decoded_size(data: bytes, max_pixels: int = MAX_PIXELS, *, name: str = "image bytes") -> tuple[int, int]:
     """Return what `image_size` does, after decoding: an image that is truncated or damaged is refused.
 
     Its pixels are held once, as the decoder leaves them, and are gone with the call; no array is made of them.
@@ -81,15 +80,16 @@ def decoded_size(data: bytes, max_pixels: int = MAX_PIXELS, name: str = "image b
     Raises:
         ImageError: empty, truncated, damaged, too large or not an image.
     """
-    width, height = _opened(data, name, max_pixels).size
-    image = _load(data, name, max_pixels, longest_side=1)
+    width, height = _opened(data, name, max_pixels=max_pixels).size
+    image = _load(data, name, max_pixels=max_pixels, longest_side=1)
     _refuse_floats(image, name)
     return (height, width) if _is_turned(image) else (width, height)
 
 
 def _is_turned(image: Image.Image) -> bool:
     with contextlib.suppress(Exception):  # as in `read_image`
-        return image.getexif().get(ORIENTATION) in (5, 6, 7, 8)
+        # Of the base class: that of PNG decodes the image first, in case that EXIF data stands behind the pixels.
+        return Image.Image.getexif(image).get(ORIENTATION) in (5, 6, 7, 8)
     return False
 
 
@@ -100,7 +100,22 @@ def read_sample(sample: Sample, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     return read_image(source, max_pixels, name=None if sample.path is not None else sample.key)
 
 
-def resize(image: np.ndarray, height: int, width: int, interpolation: Interpolation = "bilinear") -> np.ndarray:
+def read_cutout(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode an image that has transparent pixels.
+
+    Returns:
+        ``(H, W, 4)`` uint8, RGB and opacity.
+
+    Raises:
+        ImageError: as `read_image`, or the image has no transparency.
+    """
+    image = _load(path, str(path), max_pixels=max_pixels)
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        raise ImageError(f"{path}: a cut-out needs transparency (an RGBA image), found {image.mode}")
+    return np.asarray(image.convert("RGBA"), np.uint8)
+
+
+def resize(image: np.ndarray, height: int, width: int, *, interpolation: Interpolation = "bilinear") -> np.ndarray:
     """Resize ``(H, W, 3)`` uint8 to ``(height, width, 3)``, antialiased when it shrinks."""
     if image.shape[:2] == (height, width):
         return image
@@ -118,7 +133,7 @@ def read_labels(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     Raises:
         ImageError: not readable, or not a map of labels 0 to 255.
     """
-    image = _load(path, str(path), max_pixels)
+    image = _load(path, str(path), max_pixels=max_pixels)
     if image.mode == "RGB":
         return _labels_of_colours(np.asarray(image), path)
     labels = np.asarray(image)
@@ -134,7 +149,7 @@ def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.asarray(Image.fromarray(labels).resize((width, height), Image.Resampling.NEAREST))
 
 
-def _opened(source: Path | bytes, label: str, max_pixels: int) -> Image.Image:
+def _opened(source: Path | bytes, label: str, *, max_pixels: int) -> Image.Image:
     try:
         data = source.read_bytes() if isinstance(source, Path) else source
     except OSError as e:
@@ -155,8 +170,8 @@ def _opened(source: Path | bytes, label: str, max_pixels: int) -> Image.Image:
     return image
 
 
-def _load(source: Path | bytes, label: str, max_pixels: int, *, longest_side: int | None = None) -> Image.Image:
-    image = _opened(source, label, max_pixels)
+def _load(source: Path | bytes, label: str, *, max_pixels: int, longest_side: int | None = None) -> Image.Image:
+    image = _opened(source, label, max_pixels=max_pixels)
     try:
         if longest_side is not None and longest_side < max(image.size):
             factor = longest_side / max(image.size)

@@ -32,7 +32,7 @@ class Root:
         return path.relative_to(self.path).as_posix()
 
 
-def find_root(given: Path, folders: Sequence[str], outer: Sequence[str] = ()) -> Root:
+def find_root(given: Path, folders: Sequence[str], *, outer: Sequence[str] = ()) -> Root:
     """Find the folder that holds all of ``folders``.
 
     The outer folder of the published archive may be left out of the path or not; a path that is one level too high
@@ -48,7 +48,7 @@ def find_root(given: Path, folders: Sequence[str], outer: Sequence[str] = ()) ->
     """
     if not given.is_dir():
         raise DataError(f"{given}: no such folder; expected one that holds {', '.join(folders)}")
-    found = search_root(given, lambda path: all((path / folder).is_dir() for folder in folders), outer)
+    found = search_root(given, lambda path: all((path / folder).is_dir() for folder in folders), outer=outer)
     if found is not None:
         return found
     missing = [folder for folder in folders if not (given / folder).is_dir()]
@@ -56,7 +56,7 @@ def find_root(given: Path, folders: Sequence[str], outer: Sequence[str] = ()) ->
     raise DataError(f"{given}: expected the folders {', '.join(folders)}; missing {', '.join(missing)}; found {there}")
 
 
-def search_root(given: Path, complete: Callable[[Path], bool], outer: Sequence[str] = ()) -> Root | None:
+def search_root(given: Path, complete: Callable[[Path], bool], *, outer: Sequence[str] = ()) -> Root | None:
     """Return the folder that is a whole dataset: the given one, one that the archive wraps, one below or above.
 
     Args:
@@ -84,7 +84,7 @@ def _folders_in(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not is_foreign(p.name))
 
 
-def list_images(folder: Path, recursive: bool = False) -> Listing:
+def list_images(folder: Path, *, recursive: bool = False) -> Listing:
     """Return the image files of a folder, sorted by relative path; see `unveil.data.walk.walk`.
 
     Raises:
@@ -95,13 +95,13 @@ def list_images(folder: Path, recursive: bool = False) -> Listing:
     return Listing(found.images, found.left_out)
 
 
-def filled(folder: Path, recursive: bool = False) -> Listing:
+def filled(folder: Path, *, recursive: bool = False) -> Listing:
     """Return the images of a folder, sorted.
 
     Raises:
         DataError: there is none.
     """
-    found = list_images(folder, recursive)
+    found = list_images(folder, recursive=recursive)
     if not found:
         left_out = f" ({found.left_out})" if str(found.left_out) else ""
         raise DataError(f"{folder}: no image in it; was the archive extracted only in part?{left_out}")
@@ -166,10 +166,10 @@ class Names:
             )
             self._strange.append(FileNote(said, (path.as_posix() for path in strange)))
 
-    def scan(self, folder: Path, recursive: bool = False) -> Iterator[tuple[Path, re.Match[str]]]:
+    def scan(self, folder: Path, *, recursive: bool = False) -> Iterator[tuple[Path, re.Match[str]]]:
         """Yield the images of a folder, sorted, with the match of their names.
 
         Raises:
             DataError: there is no image in it.
         """
-        return self.match(filled(folder, recursive), folder.name)
+        return self.match(filled(folder, recursive=recursive), folder.name)

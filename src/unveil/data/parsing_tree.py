@@ -38,18 +38,18 @@ class ParsingShare:
         return f"parsing maps: {len(self.missing)} of {self.total} missing ({self.share_missing:.1%}): {shown}"
 
 
-def parsing_path(root: Path, scheme: str, key: str) -> Path:
+def parsing_path(root: Path, scheme: str, *, key: str) -> Path:
     """Return where the map of an image is written."""
     return root / "parsing" / scheme / f"{key}.png"
 
 
-def find_parsing(root: Path, scheme: str, key: str) -> Path | None:
+def find_parsing(root: Path, scheme: str, *, key: str) -> Path | None:
     """Return the map of an image by its relative path, or ``None``."""
     replaced = root / "parsing" / scheme / PurePosixPath(key).with_suffix(".png")
-    return next((path for path in (parsing_path(root, scheme, key), replaced) if path.is_file()), None)
+    return next((path for path in (parsing_path(root, scheme, key=key), replaced) if path.is_file()), None)
 
 
-def attach_parsing(dataset: Dataset, root: Path, scheme: str | None = None) -> tuple[Dataset, ParsingShare]:
+def attach_parsing(dataset: Dataset, root: Path, *, scheme: str | None = None) -> tuple[Dataset, ParsingShare]:
     """Return the dataset with the maps of a tree attached, and how many are missing (also a note of the dataset).
 
     Args:
@@ -63,12 +63,12 @@ def attach_parsing(dataset: Dataset, root: Path, scheme: str | None = None) -> t
     scheme = scheme or _only_scheme(root)
     if not (root / "parsing" / scheme).is_dir():
         raise DataError(f"no parsing tree: expected the folder {root / 'parsing' / scheme}")
-    samples = [dataclasses.replace(s, parsing=find_parsing(root, scheme, s.key)) for s in dataset.samples]
+    samples = [dataclasses.replace(s, parsing=find_parsing(root, scheme, key=s.key)) for s in dataset.samples]
     share = ParsingShare(len(samples), tuple(s.key for s in samples if s.parsing is None))
     if share.share_missing == 1:
         raise DataError(
             f"{root / 'parsing' / scheme} holds no map for any of the {share.total} samples of {dataset.name!r}; "
-            f"expected for example {parsing_path(root, scheme, samples[0].key)}"
+            f"expected for example {parsing_path(root, scheme, key=samples[0].key)}"
         )
     notes = (*dataset.notes, FileNote(str(share), share.missing)) if share.missing else dataset.notes
     return dataclasses.replace(dataset, samples=tuple(samples), parsing_scheme=scheme, notes=notes), share

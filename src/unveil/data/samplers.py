@@ -13,7 +13,7 @@ from unveil.recipe import SamplerSettings
 
 
 def epoch_batches(
-    data: TrainingSet, settings: SamplerSettings, seed: int, epoch: int, max_per_person: int | None = None
+    data: TrainingSet, settings: SamplerSettings, *, seed: int, epoch: int, max_per_person: int | None = None
 ) -> list[np.ndarray]:
     """Return the batches of an epoch as a recipe wants them; see `pk_unique` and `pk_groups`.
 
@@ -25,16 +25,31 @@ def epoch_batches(
     if settings.kind == "pk_outfits":
         if data.clothes_codes is None:
             raise DataError("sampler.kind=pk_outfits needs clothes labels, but not every training crop has one")
-        codes = data.person_codes, data.clothes_codes
-        return pk_outfits(*codes, settings.persons, settings.images, seed=seed, epoch=epoch)
+        return pk_outfits(
+            data.person_codes,
+            data.clothes_codes,
+            persons=settings.persons,
+            images=settings.images,
+            seed=seed,
+            epoch=epoch,
+        )
     sample = {"pk_unique": pk_unique, "pk_groups": pk_groups}[settings.kind]
     clothes = data.clothes_codes if settings.cross_clothes else None
-    return sample(data.person_codes, settings.persons, settings.images, seed, epoch, max_per_person, clothes)
+    return sample(
+        data.person_codes,
+        settings.persons,
+        images=settings.images,
+        seed=seed,
+        epoch=epoch,
+        max_per_person=max_per_person,
+        clothes=clothes,
+    )
 
 
 def pk_groups(
     labels: np.ndarray,
     persons: int,
+    *,
     images: int,
     seed: int,
     epoch: int,
@@ -59,7 +74,7 @@ def pk_groups(
         DataError: fewer than P persons.
     """
     rng = np.random.default_rng([seed, epoch])
-    by_person = _groups(labels, persons, images, rng, max_per_person, clothes)
+    by_person = _groups(labels, persons, images=images, rng=rng, max_per_person=max_per_person, clothes=clothes)
     groups = [group for person in by_person for group in person]
     order = rng.permutation(len(groups))
     full = len(groups) // persons
@@ -69,6 +84,7 @@ def pk_groups(
 def pk_unique(
     labels: np.ndarray,
     persons: int,
+    *,
     images: int,
     seed: int,
     epoch: int,
@@ -77,11 +93,15 @@ def pk_unique(
 ) -> list[np.ndarray]:
     """Draw P different persons for each batch until fewer than P have a group left; arguments as in `pk_groups`."""
     rng = np.random.default_rng([seed, epoch])
-    return _draw_persons(_groups(labels, persons, images, rng, max_per_person, clothes), persons, rng)
+    return _draw_persons(
+        _groups(labels, persons, images=images, rng=rng, max_per_person=max_per_person, clothes=clothes),
+        persons,
+        rng=rng,
+    )
 
 
 def pk_outfits(
-    labels: np.ndarray, clothes: np.ndarray, persons: int, images: int, *, seed: int, epoch: int
+    labels: np.ndarray, clothes: np.ndarray, *, persons: int, images: int, seed: int, epoch: int
 ) -> list[np.ndarray]:
     """Draw P different persons for each batch, each with K / 2 images in each of two outfits.
 
@@ -118,10 +138,10 @@ def pk_outfits(
         if len(turns) % 2:
             turns.append(turns[0])
         by_person.append([np.concatenate(turns[i : i + 2]) for i in range(0, len(turns), 2)])
-    return _draw_persons(by_person, persons, rng)
+    return _draw_persons(by_person, persons, rng=rng)
 
 
-def _draw_persons(by_person: list[list[np.ndarray]], persons: int, rng: np.random.Generator) -> list[np.ndarray]:
+def _draw_persons(by_person: list[list[np.ndarray]], persons: int, *, rng: np.random.Generator) -> list[np.ndarray]:
     """Draw batches of one group each of P different persons, until fewer than P have a group left."""
     left = [list(groups) for groups in by_person]
     batches: list[np.ndarray] = []
@@ -146,6 +166,7 @@ def _rows_by_person(labels: np.ndarray, persons: int) -> list[np.ndarray]:
 def _groups(
     labels: np.ndarray,
     persons: int,
+    *,
     images: int,
     rng: np.random.Generator,
     max_per_person: int | None,
@@ -163,7 +184,7 @@ def _groups(
             rows = np.concatenate([rows, rng.choice(rows, images - len(rows))])
         result.append([rows[i : i + images] for i in range(0, len(rows) - images + 1, images)])
         if clothes is not None:
-            _mix(result[-1], rows, clothes, rng)
+            _mix(result[-1], rows, clothes=clothes, rng=rng)
     return result
 
 
@@ -176,7 +197,7 @@ def _alternate(rows: np.ndarray, clothes: np.ndarray) -> np.ndarray:
     return rows[np.argsort(turn, kind="stable")]
 
 
-def _mix(groups: list[np.ndarray], rows: np.ndarray, clothes: np.ndarray, rng: np.random.Generator) -> None:
+def _mix(groups: list[np.ndarray], rows: np.ndarray, *, clothes: np.ndarray, rng: np.random.Generator) -> None:
     """Give a group of one outfit an image of another one; the rarer outfit is then seen more than once."""
     for group in groups:
         others = rows[clothes[rows] != clothes[group[0]]]

@@ -64,7 +64,7 @@ class TrainingSet:
 
     @classmethod
     def open(
-        cls, datasets: Sequence[Dataset], size: InputSettings, cache: Path | None = None, workers: int | None = None
+        cls, datasets: Sequence[Dataset], size: InputSettings, *, cache: Path | None = None, workers: int | None = None
     ) -> TrainingSet:
         """Decode the training crops of the datasets, or find them decoded.
 
@@ -80,7 +80,9 @@ class TrainingSet:
         if not datasets:
             raise DataError("expected at least one dataset to train on, got none")
         notes: list[str] = []
-        stores = tuple(open_store(_to_train_on(dataset, notes), size, cache, workers) for dataset in datasets)
+        stores = tuple(
+            open_store(_to_train_on(dataset, notes), size, cache=cache, workers=workers) for dataset in datasets
+        )
         rows = [(part, sample) for part, store in enumerate(stores) for sample in store.samples]
         persons = _codes((part, s.person) for part, s in rows)
         cameras = _codes((part, s.camera) for part, s in rows)
@@ -88,8 +90,8 @@ class TrainingSet:
         has_clothes = bool((outfits >= 0).all())
         if not has_clothes and (outfits >= 0).any():
             notes.append("clothes labels are not used: not every training crop has one")
-        owners = _owners(outfits, persons, [s for _, s in rows]) if has_clothes else ()
-        scheme = _common_scheme(datasets, stores, notes)
+        owners = _owners(outfits, persons, samples=[s for _, s in rows]) if has_clothes else ()
+        scheme = _common_scheme(datasets, stores, notes=notes)
         single = int((np.bincount(persons) == 1).sum())
         if single:
             notes.append(f"{single} of {persons.max() + 1} persons have a single image: samplers repeat it")
@@ -173,7 +175,7 @@ def _codes(labels: Iterable[tuple[int, str | None]]) -> np.ndarray:
     return np.array([table.get(pair, -1) for pair in labels], dtype=np.int64)
 
 
-def _owners(outfits: np.ndarray, persons: np.ndarray, samples: Sequence[Sample]) -> tuple[int, ...]:
+def _owners(outfits: np.ndarray, persons: np.ndarray, *, samples: Sequence[Sample]) -> tuple[int, ...]:
     owners = np.zeros(outfits.max() + 1, dtype=np.int64)
     owners[outfits] = persons
     shared = np.flatnonzero(owners[outfits] != persons)
@@ -186,7 +188,7 @@ def _owners(outfits: np.ndarray, persons: np.ndarray, samples: Sequence[Sample])
     return tuple(owners.tolist())
 
 
-def _common_scheme(datasets: Sequence[Dataset], stores: Sequence[ImageStore], notes: list[str]) -> str | None:
+def _common_scheme(datasets: Sequence[Dataset], stores: Sequence[ImageStore], *, notes: list[str]) -> str | None:
     schemes = {dataset.parsing_scheme for dataset in datasets}
     complete = all(store.parsing is not None for store in stores)
     if len(schemes) == 1 and complete:

@@ -153,7 +153,7 @@ def walk(folder: Path, *, recursive: bool = True) -> Walk:
                 found.left_out.links.append(_relative(here, folder))
                 continue
             seen.add(real)
-        for entry in _entries(here, folder, found.left_out):
+        for entry in _entries(here, folder, left_out=found.left_out):
             path = here / entry.name
             if entry.is_dir(follow_symlinks=False):
                 below = f"{real.rstrip(os.sep)}{os.sep}{entry.name}"
@@ -164,7 +164,7 @@ def walk(folder: Path, *, recursive: bool = True) -> Walk:
                 if recursive:
                     linked.append((path, real))
             elif _is_file(entry):
-                _sort_in(found, path, folder)
+                _sort_in(found, path, folder=folder)
             else:
                 kind = found.left_out.links if entry.is_symlink() else found.left_out.others
                 kind.append(_relative(path, folder))
@@ -175,7 +175,7 @@ def walk(folder: Path, *, recursive: bool = True) -> Walk:
     return found
 
 
-def _entries(here: Path, folder: Path, left_out: LeftOut) -> list[os.DirEntry[str]]:
+def _entries(here: Path, folder: Path, *, left_out: LeftOut) -> list[os.DirEntry[str]]:
     """Return what is in a folder, sorted, without what is no data."""
     try:
         with os.scandir(here) as entries:
@@ -196,7 +196,7 @@ def _entries(here: Path, folder: Path, left_out: LeftOut) -> list[os.DirEntry[st
     return kept
 
 
-def _sort_in(found: Walk, path: Path, folder: Path) -> None:
+def _sort_in(found: Walk, path: Path, *, folder: Path) -> None:
     kind = media_type(path)
     if kind == "image":
         found.images.append(path)

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from unveil.atomic_io import atomic_path
 from unveil.errors import MissingExtraError, UnveilError
 from unveil.evaluation.evaluate import Result
-from unveil.files import atomic_path
 
 COLOURS = ("#2b6cb0", "#d9822b", "#2f855a", "#b83280", "#6b46c1", "#718096", "#975a16", "#0e7490")
 # Not losses: what else a record of an epoch holds.
@@ -29,7 +29,7 @@ def cmc_curve(results: Sequence[Result], path: Path) -> None:
     """
     if not results:
         raise UnveilError("no CMC curve to draw: there is no result")
-    with _figure(path, 1, 1, (9.6, 5.0)) as ((axes,),):
+    with _figure(path, 1, columns=1, inches=(9.6, 5.0)) as ((axes,),):
         for n, result in enumerate(results):
             name = " ".join(part for part in (result.dataset, result.protocol) if part)
             label = f"{name}#{result.protocol_hash}{', re-ranked' if result.reranked else ''}"
@@ -67,7 +67,7 @@ def training_curves(records: Sequence[Mapping[str, Any]], path: Path) -> None:
     panels = {name: lines for name, lines in panels.items() if lines}
     if not panels:
         raise UnveilError("no training curve to draw: the metrics hold no losses and no figures")
-    with _figure(path, len(panels), 1, (8.0, 2.9 * len(panels) + 0.4)) as rows:
+    with _figure(path, len(panels), columns=1, inches=(8.0, 2.9 * len(panels) + 0.4)) as rows:
         for (axes,), (name, lines) in zip(rows, panels.items(), strict=True):
             for n, (label, points) in enumerate(lines.items()):
                 marker = "o" if len(points) < 40 else None
@@ -83,6 +83,7 @@ def training_curves(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 def grid_of_curves(
     panels: Sequence[Sequence[Mapping[str, Sequence[tuple[float, float]]]]],
     path: Path,
+    *,
     rows: Sequence[str],
     columns: Sequence[str],
     across: str,
@@ -103,7 +104,9 @@ def grid_of_curves(
     names = list(dict.fromkeys(name for row in panels for panel in row for name in panel))
     if not names:
         raise UnveilError("no curve to draw: there is no line")
-    with _figure(path, len(rows), len(columns), (3.4 * len(columns) + 0.8, 2.7 * len(rows) + 0.5)) as grid:
+    with _figure(
+        path, len(rows), columns=len(columns), inches=(3.4 * len(columns) + 0.8, 2.7 * len(rows) + 0.5)
+    ) as grid:
         for y, row in enumerate(panels):
             for x, panel in enumerate(row):
                 for name, points in panel.items():
@@ -129,7 +132,7 @@ def _series(records: Sequence[Mapping[str, Any]]) -> dict[str, list[tuple[float,
 
 
 @contextmanager
-def _figure(path: Path, rows: int, columns: int, inches: tuple[float, float]) -> Iterator[Any]:
+def _figure(path: Path, rows: int, *, columns: int, inches: tuple[float, float]) -> Iterator[Any]:
     """Give axes in rows and columns, and write them when the block ends well; no display and no global state."""
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -11,8 +11,8 @@ from typing import Any
 
 from PIL import Image
 
+from unveil.atomic_io import write_text
 from unveil.errors import MissingExtraError
-from unveil.files import write_text
 from unveil.progress import track
 from unveil.report.answer import Answer, Crop
 
@@ -40,7 +40,7 @@ class Panel:
 
 
 def write_page(
-    sections: Sequence[Answer | Panel], path: Path, title: str = "Search", header: Mapping[str, str] | None = None
+    sections: Sequence[Answer | Panel], path: Path, *, title: str = "Search", header: Mapping[str, str] | None = None
 ) -> None:
     """Write the page.
 
@@ -86,14 +86,14 @@ def _answer(answer: Answer) -> dict[str, Any]:
                 "rank": rank,
                 "distance": f"{match.distance:.4f}",
                 "state": {True: "same", False: "other", None: "unknown"}[match.same],
-                "parts": [_part(name, match.parts.get(name), longest) for name in names],
+                "parts": [_part(name, match.parts.get(name), longest=longest) for name in names],
             }
             for rank, match in enumerate(answer.matches, 1)
         ],
     }
 
 
-def _part(name: str, distance: float | None, longest: float) -> dict[str, Any]:
+def _part(name: str, distance: float | None, *, longest: float) -> dict[str, Any]:
     if distance is None:
         return {"name": name, "distance": None, "share": 0}
     return {"name": name, "distance": f"{distance:.3f}", "share": round(max(distance, 0) / longest, 3)}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
+from unveil.atomic_io import atomic_path
 from unveil.errors import UnveilError
-from unveil.files import atomic_path
 from unveil.progress import track
 from unveil.report.answer import Answer, Crop, Match
 
@@ -21,7 +21,7 @@ PAPER, INK, PALE = (252, 252, 251), (32, 36, 42), (112, 119, 128)
 FRAMES = {True: (26, 152, 80), False: (214, 47, 60), None: (154, 163, 173)}
 
 
-def ranked_sheet(answers: Sequence[Answer], path: Path, title: str = "", per_line: int = PER_LINE) -> None:
+def ranked_sheet(answers: Sequence[Answer], path: Path, *, title: str = "", per_line: int = PER_LINE) -> None:
     """Write the sheet.
 
     Args:
@@ -48,9 +48,9 @@ def ranked_sheet(answers: Sequence[Answer], path: Path, title: str = "", per_lin
     sheet = Image.new("RGB", (width, height), PAPER)
     draw = ImageDraw.Draw(sheet)
     if title:
-        draw.text((MARGIN, MARGIN - 6), _shorten(title, width - 2 * MARGIN, 22), INK, ImageFont.load_default(22))
-    for answer, block in track(zip(answers, heights, strict=True), "drawing", len(answers)):
-        _draw_block(sheet, answer, top, asked, per_line)
+        draw.text((MARGIN, MARGIN - 6), _shorten(title, width - 2 * MARGIN, size=22), INK, ImageFont.load_default(22))
+    for answer, block in track(zip(answers, heights, strict=True), "drawing", total=len(answers)):
+        _draw_block(sheet, answer, top=top, asked=asked, per_line=per_line)
         top += block
         if answer is not answers[-1]:
             draw.line((MARGIN, top - 16, width - MARGIN, top - 16), (226, 228, 231))
@@ -63,25 +63,25 @@ def _block_height(answer: Answer, per_line: int) -> int:
     return (30 if answer.title else 0) + lines * (CELL[1] + LINES + GAP) + 18
 
 
-def _draw_block(sheet: Image.Image, answer: Answer, top: int, asked: int, per_line: int) -> None:
+def _draw_block(sheet: Image.Image, answer: Answer, *, top: int, asked: int, per_line: int) -> None:
     draw = ImageDraw.Draw(sheet)
     if answer.title:
-        text = _shorten(answer.title, sheet.width - 2 * MARGIN, 16)
+        text = _shorten(answer.title, sheet.width - 2 * MARGIN, size=16)
         draw.text((MARGIN, top), text, INK, ImageFont.load_default(16))
         top += 30
     for n, crop in enumerate(answer.queries):
-        _draw_crop(sheet, crop, MARGIN + n * (CELL[0] + GAP), top, "query", None)
+        _draw_crop(sheet, crop, x=MARGIN + n * (CELL[0] + GAP), y=top, label="query", match=None)
     first = MARGIN + asked * (CELL[0] + GAP) + GAP
     for n, match in enumerate(answer.matches):
         x = first + n % per_line * (CELL[0] + GAP)
         y = top + n // per_line * (CELL[1] + LINES + GAP)
-        _draw_crop(sheet, match.crop, x, y, f"{n + 1}   {match.distance:.3f}", match)
+        _draw_crop(sheet, match.crop, x=x, y=y, label=f"{n + 1}   {match.distance:.3f}", match=match)
     if answer.matches:
         x = first - GAP
         draw.line((x, top, x, top + CELL[1]), (208, 212, 217), 2)
 
 
-def _draw_crop(sheet: Image.Image, crop: Crop, x: int, y: int, label: str, match: Match | None) -> None:
+def _draw_crop(sheet: Image.Image, crop: Crop, *, x: int, y: int, label: str, match: Match | None) -> None:
     draw = ImageDraw.Draw(sheet)
     image = Image.fromarray(crop.pixels())
     # The true aspect: a crop fills the box in one direction only.
@@ -94,15 +94,15 @@ def _draw_crop(sheet: Image.Image, crop: Crop, x: int, y: int, label: str, match
         draw.rectangle(outer, FRAMES[match.same])
     sheet.paste(image.resize(size, Image.Resampling.LANCZOS), box[:2])
     if match is not None and match.same is not None:
-        _draw_mark(draw, box[2] - 11, box[1] + 11, match.same)
+        _draw_mark(draw, box[2] - 11, y=box[1] + 11, right=match.same)
     for text, size_px, colour, at in ((label, 16, INK, 6), (crop.caption, 13, PALE, 26)):
         draw.text(
-            (x + CELL[0] / 2, y + CELL[1] + at), _shorten(text, CELL[0] + GAP - 4, size_px), colour,
+            (x + CELL[0] / 2, y + CELL[1] + at), _shorten(text, CELL[0] + GAP - 4, size=size_px), colour,
             ImageFont.load_default(size_px), anchor="mt",
         )  # fmt: skip
 
 
-def _draw_mark(draw: ImageDraw.ImageDraw, x: int, y: int, right: bool) -> None:
+def _draw_mark(draw: ImageDraw.ImageDraw, x: int, *, y: int, right: bool) -> None:
     """A tick or a cross in a disc, so that the frame's colour is not the only sign."""
     draw.ellipse((x - 9, y - 9, x + 9, y + 9), FRAMES[right])
     if right:
@@ -112,7 +112,7 @@ def _draw_mark(draw: ImageDraw.ImageDraw, x: int, y: int, right: bool) -> None:
         draw.line((x - 4, y + 4, x + 4, y - 4), "white", 2)
 
 
-def _shorten(text: str, width: float, size: int) -> str:
+def _shorten(text: str, width: float, *, size: int) -> str:
     """Cut the middle out of a text that is wider than ``width`` pixels; both ends of a path tell something."""
     font = ImageFont.load_default(size)
     if font.getlength(text) <= width:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unveil.atomic_io import atomic_path
 from unveil.errors import MissingExtraError, UnveilError
-from unveil.files import atomic_path
 
 COLOUR, PALE = "#2b6cb0", "#a0aab4"
 MAX_LABELS = 40
@@ -25,7 +25,7 @@ class Mark:
 
 
 def timeline_picture(
-    marks: Sequence[Mark], path: Path, named: Callable[[float], str] = "{:g} s".format, *, joined: bool = False
+    marks: Sequence[Mark], path: Path, *, named: Callable[[float], str] = "{:g} s".format, joined: bool = False
 ) -> None:
     """Draw the picture.
 

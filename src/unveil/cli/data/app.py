@@ -16,7 +16,7 @@ from unveil.cli.tables import Table
 if TYPE_CHECKING:
     from unveil.data.check import Report
 
-SHOWN = 20
+LINES_SHOWN = 20
 app = typer.Typer(name="data", help="Datasets: which can be read, and is one of them whole?", no_args_is_help=True)
 
 
@@ -89,7 +89,7 @@ def _write(path: Path, rows: list[tuple[str, str, str]]) -> None:
     import csv
     import io
 
-    from unveil.files import write_text
+    from unveil.atomic_io import write_text
 
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([("problem", "file", "detail"), *rows])
@@ -128,7 +128,7 @@ def _list(console: Console, title: str, lines: list[str]) -> None:
     if not lines:
         return
     console.print(f"{title}: {len(lines)}", markup=False)
-    for line in lines[:SHOWN]:
+    for line in lines[:LINES_SHOWN]:
         console.print(f"  {line}", markup=False)
-    if len(lines) > SHOWN:
-        console.print(f"  ... and {len(lines) - SHOWN} more (--json or --csv lists them all)", markup=False)
+    if len(lines) > LINES_SHOWN:
+        console.print(f"  ... and {len(lines) - LINES_SHOWN} more (--json or --csv lists them all)", markup=False)

@@ -132,13 +132,15 @@ def command(
     dataset = crops_of(named or source)
     root = root_of(dataset, Path(source) if like or named is None else named.root or Path())
     if like and style == "parts":
-        dataset = with_components(dataset, parsing or root, scheme, parse=parsing is None)
+        dataset = with_components(dataset, parsing or root, scheme=scheme, parse=parsing is None)
     elif parsing is not None or (dataset.parsing_scheme is None and (root / "parsing").is_dir()):
-        dataset, share = attach_parsing(dataset, parsing or root, scheme)
+        dataset, share = attach_parsing(dataset, parsing or root, scheme=scheme)
         typer.echo(str(share), err=True)
-    report = build(dataset, root, out, settings, parser, translation(dataset), workers)
+    report = build(
+        dataset, root, out=out, settings=settings, parser=parser, translate=translation(dataset), workers=workers
+    )
     if sheet is not None:
-        save_copy_sheet(dataset, out, sheet)
+        save_copy_sheet(dataset, out, path=sheet)
     typer.echo(json.dumps(dataclasses.asdict(report)) if as_json else str(report))
 
 

@@ -72,19 +72,19 @@ def command(
         raise UnveilError("give either --model (a network to run) or --maps (a folder of another tool to import)")
     dataset = crops_of(data)
     if maps is not None:
-        share = import_maps(dataset, maps, kind, out, scheme)
+        share = import_maps(dataset, maps, kind=kind, root=out, scheme=scheme)
         made = {"fields": scheme or "pab6", "pixel_sampling": "ps6"}.get(kind, scheme or "")
         summary = {"out": str(out), "scheme": made, "crops": share.total, "missing": list(share.missing)}
         text, problems, failed = str(share), [], False
     else:
-        parser = OnnxParser(model or DEFAULT_CARD, threads, scheme)
-        report = parse_dataset(dataset, parser, out, batch)
+        parser = OnnxParser(model or DEFAULT_CARD, threads, scheme=scheme)
+        report = parse_dataset(dataset, parser, root=out, batch=batch)
         made, problems, failed = parser.scheme.name, list(report.unreadable), report.nothing
         summary = {"out": str(out), "scheme": made, "parser": parser.fingerprint, "written": report.written,
                    "kept": report.kept, "unreadable": problems, "visibility": list(parser.parts)}  # fmt: skip
         text = f"{report} in {out}"
     if sheet is not None and not failed:
-        save_sheet(dataset, out, get_scheme(made), sheet)
+        save_sheet(dataset, out, scheme=get_scheme(made), out=sheet)
         summary["sheet"] = str(sheet)
     typer.echo(json.dumps(summary, indent=2) if as_json else text)
     for problem in problems:

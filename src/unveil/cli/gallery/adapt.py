@@ -11,18 +11,20 @@ import typer
 from unveil.cli import help_panels
 from unveil.cli.adapt_options import (
     EpochsOption,
+    GroupingOption,
     HeldOutOption,
     HoldOutCamerasOption,
     NeighboursOption,
+    PairsOption,
     RadiusOption,
     StagesOption,
-    stages_of,
+    settings_of,
 )
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.cli.judged import judged_lines
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
-from unveil.shipped import DEFAULT_MODEL
+from unveil.pretrained import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -39,8 +41,10 @@ def command(
             help="Folder of the adapted model; runs/adapted-NAME by default.", rich_help_panel=help_panels.OUTPUT
         ),
     ] = None,
-    stages: StagesOption = "statistics,clusters",
+    stages: StagesOption = None,
     epochs: EpochsOption = 8,
+    grouping: GroupingOption = "surest",
+    pairs: PairsOption = 0.4,
     radius: RadiusOption = 0.55,
     neighbours: NeighboursOption = 20,
     held_out: HeldOutOption = 0.2,
@@ -73,10 +77,9 @@ def command(
     **Examples:** `unveil gallery adapt station --why "new cameras"`, `unveil gallery adapt station --undo`
     """
     from unveil.adaptation import gallery_job
-    from unveil.adaptation.settings import AdaptSettings
+    from unveil.adaptation.base import Base
     from unveil.gallery.ingest.quality import find_parser
     from unveil.inference.load import load_engine
-    from unveil.models.checkpoint import load_model
     from unveil.models.device import pick_device
 
     if undo and remove_old:
@@ -101,35 +104,37 @@ def command(
                 )
             _tell(as_json, {"gallery": name, **back}, f"{name} answers with model {back['to']} again")
             return
-        named = stages_of(stages)
-        settings = AdaptSettings(
-            stages=named,
-            epochs=epochs, radius=radius, neighbours=neighbours, held_out=held_out,
-            hold_out_cameras=hold_out_cameras, seed=seed,
+        base = Base.load(model, pick_device(device))
+        settings = settings_of(
+            base, stages,
+            epochs=epochs, grouping=grouping, pairs=pairs, radius=radius, neighbours=neighbours,
+            held_out=held_out, hold_out_cameras=hold_out_cameras, seed=seed,
         )  # fmt: skip
         folder_of_model = out or Path("runs") / f"adapted-{name}"
-        base = load_model(model, pick_device(device))
-        with _entered(found, "adapt", name, why, {"model": base.card.fingerprint, "stages": list(named)}) as outcome:
-            learnt = gallery_job.adapt_to_gallery(found, name, base, folder_of_model, settings, keep_worse=keep_worse)
-            done = learnt.model.card.adaptation
-            outcome |= {"adapted": learnt.record.fingerprint, "crops": learnt.record.crops, "weights": str(learnt.path)}
-        if learnt.record.fingerprint == info.space.fingerprint:
-            _tell(as_json, {"gallery": name, "model": learnt.record.fingerprint, "weights": str(learnt.path)},
-                  f"{name} answers with model {learnt.record.fingerprint} already")  # fmt: skip
+        with _entered(
+            found, "adapt", name, why, {"model": base.fingerprint, "stages": list(settings.stages)}
+        ) as outcome:
+            learnt, record = gallery_job.adapt_to_gallery(
+                found, name, base, folder_of_model, settings, keep_worse=keep_worse
+            )
+            outcome |= {"adapted": record.fingerprint, "crops": record.crops, "weights": str(learnt.path)}
+        if record.fingerprint == info.space.fingerprint:
+            _tell(as_json, {"gallery": name, "model": record.fingerprint, "weights": str(learnt.path)},
+                  f"{name} answers with model {record.fingerprint} already")  # fmt: skip
             return
         engine = load_engine(learnt.path)
         own = str(Path(model).resolve()) if Path(model).exists() else model
         made = gallery_job.embed_anew(found, name, engine, model=str(learnt.path), own=own, parser=parser)
-        change = {"from": base.card.fingerprint, "to": learnt.record.fingerprint}
+        change = {"from": base.fingerprint, "to": record.fingerprint}
         with _entered(found, "switch model", name, why, change) as outcome:
             made += gallery_job.switch(found, name, engine, model=str(learnt.path), parser=parser)
             outcome["embedded"] = made
         calibrated = found.info(name).calibration is not None
-    judged = done.judged if done else {}
-    _tell(as_json, {"gallery": name, "model": learnt.record.fingerprint, "weights": str(learnt.path), "judged": judged},
+    judged = learnt.adaptation.judged if learnt.adaptation else {}
+    _tell(as_json, {"gallery": name, "model": record.fingerprint, "weights": str(learnt.path), "judged": judged},
           "\n".join([
               *judged_lines(judged),
-              f"{name}: {made} rows embedded anew; it answers with model {learnt.record.fingerprint} now, search and "
+              f"{name}: {made} rows embedded anew; it answers with model {record.fingerprint} now, search and "
               f"add with --model {learnt.path.parent}",
               *(["the calibration is out of date: fit it anew with `unveil gallery calibrate`"] if calibrated else []),
               f"the vectors before are kept: `unveil gallery adapt {name} --undo`, or --remove-old",

@@ -14,15 +14,15 @@ from unveil.cli.gallery.sources import check_options, works_of
 from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
-from unveil.shipped import DEFAULT_MODEL
+from unveil.pretrained import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from unveil.gallery.ingest.adding import Added
     from unveil.gallery.store.protocol import Store
-    from unveil.video.detect import Detector
-    from unveil.video.given import GivenBoxes
+    from unveil.video.detectors.detect import Detector
+    from unveil.video.detectors.precomputed import GivenBoxes
 
-SHOWN = 20
+LINES_SHOWN = 20
 LONGEST_WAIT = 60.0  # seconds
 
 
@@ -58,14 +58,14 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="Look at each n-th frame of videos.",
+            help="Look at each n-th frame of videos; 1 looks at all.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
     fps: Annotated[
         float | None,
         typer.Option(
-            help="Look at no more frames a second than this.",
+            help="Look at no more frames a second than this; 6 by default, and at all with --boxes.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
@@ -141,7 +141,7 @@ def command(
     from unveil.gallery.ingest.images import PictureSettings, add_pictures
     from unveil.gallery.ingest.quality import find_parser
     from unveil.gallery.ingest.scenes import add_scenes
-    from unveil.gallery.ingest.video import VideoSettings, add_video
+    from unveil.gallery.ingest.video import DEFAULT_FPS, VideoSettings, add_video
     from unveil.inference.load import load_engine
     from unveil.video.decode import WAITS, without_password
 
@@ -152,7 +152,11 @@ def command(
     began, labels = moment(start_time, "--start-time"), tuple(tags or ())
     kept = None if keep is None else duration(keep)
     waits = WAITS if tries is None else tuple(min(2.0**n, LONGEST_WAIT) for n in range(tries))
-    footage = VideoSettings(camera, began, labels, every or 1, fps, crops or 4, seconds=seconds, keep=kept, waits=waits)
+    # Boxes that are known may be of a few frames only.
+    rate = DEFAULT_FPS if fps is None and every is None and boxes is None else fps
+    footage = VideoSettings(
+        camera, began, labels, every or 1, rate, crops or 4, seconds=seconds, keep=kept, waits=waits
+    )
     pictures = PictureSettings(camera, began, labels, kept)
     works = [work for source in sources for work in works_of(source)]
     about_videos = {
@@ -196,8 +200,8 @@ def command(
 
 def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
     from unveil.models.catalogue.detectors import HINT, best_detector, named_detector
-    from unveil.video.detect import load_detector
-    from unveil.video.given import GivenBoxes
+    from unveil.video.detectors.detect import load_detector
+    from unveil.video.detectors.precomputed import GivenBoxes
 
     if boxes is not None:
         return GivenBoxes(boxes)
@@ -219,9 +223,9 @@ def _check_keep(store: Store, name: str, keep: float | None) -> None:
 def _tell(added: Added, as_json: bool) -> None:
     for note in added.notes:
         typer.echo(f"warning: {note}", err=True)
-    for line in added.bad[:SHOWN]:
+    for line in added.bad[:LINES_SHOWN]:
         typer.echo(f"left out: {line}", err=True)
-    if len(added.bad) > SHOWN:
-        typer.echo(f"left out: {len(added.bad) - SHOWN} more (--json lists them all)", err=True)
+    if len(added.bad) > LINES_SHOWN:
+        typer.echo(f"left out: {len(added.bad) - LINES_SHOWN} more (--json lists them all)", err=True)
     if not as_json:
         typer.echo(str(added))

@@ -13,8 +13,10 @@ from rich.console import Console
 from unveil.cli import help_panels
 from unveil.cli.gallery import adapt as gallery_adapt
 from unveil.cli.gallery import add as gallery_add
+from unveil.cli.gallery import attributes as gallery_attributes
 from unveil.cli.gallery import backup as gallery_backup
 from unveil.cli.gallery import calibrate as gallery_calibrate
+from unveil.cli.gallery import group as gallery_group
 from unveil.cli.gallery import index as gallery_index
 from unveil.cli.gallery import rows as gallery_rows
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
@@ -67,11 +69,13 @@ def stats(name: Name, store: StoreOption = None, folder: FolderOption = None, as
             for camera in info.cameras
         }
         derived = found.derived(name)
+        unseen = found.count_without_attributes(name)
         shown = {f"{share:.2f}": len(found.ids(name, Filter(min_visible=share))) for share in (0.25, 0.5, 0.75)}
     told = _told(info) | {
         "searched": {camera: counts["tracklet"] for camera, counts in cameras.items()},
         "crops_of_camera": {camera: counts["crop"] for camera, counts in cameras.items()},
         "rows_with_visible_share_of_at_least": shown,
+        "rows_without_attributes": unseen,
         "vectors": list(info.space.names),
         "dimension": info.space.dimension,
         "metric": info.space.metric,
@@ -111,9 +115,11 @@ def verify(name: Name, store: StoreOption = None, folder: FolderOption = None, a
 
 
 app.command("adapt", epilog=help_panels.EXIT_CODES)(gallery_adapt.command)
+app.command("attributes", epilog=help_panels.EXIT_CODES)(gallery_attributes.command)
 app.command("calibrate", epilog=help_panels.EXIT_CODES)(gallery_calibrate.command)
 app.command("backup", epilog=help_panels.EXIT_CODES)(gallery_backup.backup)
 app.command("restore", epilog=help_panels.EXIT_CODES)(gallery_backup.restore)
+app.command("group", epilog=help_panels.EXIT_CODES)(gallery_group.command)
 app.command("index", epilog=help_panels.EXIT_CODES)(gallery_index.command)
 app.command("delete", epilog=help_panels.EXIT_CODES)(gallery_rows.delete)
 app.command("expire", epilog=help_panels.EXIT_CODES)(gallery_rows.expire)

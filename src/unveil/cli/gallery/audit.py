@@ -115,7 +115,7 @@ def export(
 
     **Example:** `unveil audit export audit.jsonl`
     """
-    from unveil.files import write_text
+    from unveil.atomic_io import write_text
 
     if out.suffix not in (".jsonl", ".csv"):
         raise RecipeError(f"expected a file that ends in .jsonl or .csv, got {out}")

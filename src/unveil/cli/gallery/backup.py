@@ -40,7 +40,7 @@ def backup(
 
     **Example:** `unveil gallery backup monday.unveil`
     """
-    from unveil.files import sha256
+    from unveil.atomic_io import sha256
 
     if out.exists():
         raise DataError(f"{out} is there already: a backup does not replace another")

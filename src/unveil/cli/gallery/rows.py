@@ -242,7 +242,7 @@ def _filter(
 
 
 def _words(where: Filter | None) -> dict[str, Any]:
-    return {} if where is None else {k: v for k, v in asdict(where).items() if v not in (None, ())}
+    return {} if where is None else {k: v for k, v in asdict(where).items() if v != getattr(type(where), k)}
 
 
 def _ask(what: str) -> None:

@@ -14,7 +14,7 @@ from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, opened
 from unveil.cli.tables import Table
 from unveil.errors import MissingExtraError, RecipeError
-from unveil.shipped import DEFAULT_MODEL
+from unveil.pretrained import DEFAULT_MODEL
 
 
 def command(
@@ -35,7 +35,28 @@ def command(
     ] = "auto",
     sources: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder in which images and films of rows may be read, to show and play them; repeat it."),
+        typer.Option(help="Folder in which images and videos of rows may be read, to show and play them; repeat it."),
+    ] = None,
+    ingest: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="Folder from which operators may add videos and images on the page; repeat it.",
+            rich_help_panel=help_panels.ACCESS,
+        ),
+    ] = None,
+    stream: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=ADDRESS of a live stream that operators may add on the page by its name; repeat it.",
+            rich_help_panel=help_panels.ACCESS,
+        ),
+    ] = None,
+    uploads: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder to which operators may send videos and images to be added.",
+            rich_help_panel=help_panels.ACCESS,
+        ),
     ] = None,
     distances: Annotated[
         Path | None, typer.Option(help="CSV of how far cameras are apart, with the columns from, to and metres.")
@@ -106,7 +127,7 @@ def command(
         if list_tokens:
             _list(tokens)
         return
-    from unveil.server.settings import MEGABYTE, Limits, Settings, check_binding
+    from unveil.server.settings import MEGABYTE, Limits, Settings, check_binding, named_streams
 
     if (certificate is None) != (key is None):
         raise RecipeError("HTTPS needs both --certificate and --key")
@@ -123,11 +144,14 @@ def command(
     from unveil.gallery.output.distances import read_distances
     from unveil.inference.load import load_engine
     from unveil.models.catalogue.detectors import best_detector, named_detector
-    from unveil.video.detect import load_detector
+    from unveil.video.detectors.detect import load_detector
 
     limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
     apart = read_distances(distances) if distances else {}
-    settings = Settings(tuple(gallery or ()), tokens, require_why, limits, tuple(sources or ()), apart)
+    settings = Settings(
+        tuple(gallery or ()), tokens, require_why, limits, tuple(sources or ()), apart, tuple(ingest or ()), uploads,
+        named_streams(stream or ()),
+    )  # fmt: skip
     door = listen(host, port)
     with opened(store, folder) as found:
         finder = load_detector(best_detector() if detector is None else named_detector(detector))

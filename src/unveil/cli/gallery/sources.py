@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import typer
 
 from unveil.errors import DataError
 
 if TYPE_CHECKING:
-    from unveil.records import Sample
-
-Kind = Literal["video", "stream", "images"]
-
-
-@dataclass(frozen=True)
-class Work:
-    """One thing to be added: a video file or a folder of numbered images, a live stream, or images.
-
-    Args:
-        source: what it is called.
-        kind: what it is.
-        samples: the images.
-        crops: whether a dataset says that the images are crops of people.
-    """
-
-    source: str
-    kind: Kind
-    samples: tuple[Sample, ...] = ()
-    crops: bool = False
+    from unveil.gallery.ingest.works import Work
 
 
 def works_of(source: str) -> list[Work]:
@@ -46,6 +25,7 @@ def works_of(source: str) -> list[Work]:
     from unveil.data.text import is_file
     from unveil.data.walk import is_dir
     from unveil.datasets.sources import is_dataset
+    from unveil.gallery.ingest.works import Work
     from unveil.video.decode import is_address
 
     path = Path(source)
@@ -65,24 +45,11 @@ def works_of(source: str) -> list[Work]:
 
 
 def _in_folder(folder: Path) -> list[Work]:
-    from unveil.data.walk import walk
-    from unveil.records import Sample
-    from unveil.video.image_sequence import is_sequence
+    from unveil.gallery.ingest.works import works_in_folder
 
-    found = walk(folder)
-    by_folder: dict[Path, list[Path]] = defaultdict(list)
-    for path in found.images:
-        by_folder[path.parent].append(path)
-    sequences = [place for place, images in by_folder.items() if is_sequence(images)]
-    images = [path for path in found.images if path.parent not in sequences]
-    said = str(found.left_out)
+    works, said = works_in_folder(folder)
     if said:
         typer.echo(f"{folder}: {said}", err=True)
-    samples = tuple(Sample(path.relative_to(folder).as_posix(), path) for path in images)
-    works = [Work(str(folder), "images", samples)] if samples else []
-    works += [Work(str(path), "video") for path in (*sequences, *found.videos)]
-    if not works:
-        raise DataError(f"{folder}: neither an image nor a video was found{f' ({said})' if said else ''}")
     return works
 
 

@@ -46,10 +46,10 @@ def command(
     import json
     from dataclasses import asdict
 
+    from unveil.atomic_io import write_text
     from unveil.cli.models.recipes import find_recipe
     from unveil.experiments.ablation import as_markdown, cells_of, find_table, tables
     from unveil.experiments.grid import run_grid
-    from unveil.files import write_text
     from unveil.recipe import load_recipe
 
     if show:
@@ -60,7 +60,7 @@ def command(
     changes = [f"data.train={data}", f"data.test={data}", *(overrides or [])]
     base = load_recipe(find_recipe(recipe or f"{method}-world"), changes)
     folder = out or Path("runs/ablate") / method / (table or next(iter(tables(method))))
-    figures = run_grid(cells_of(chosen, base), range(seeds), folder, cache, minutes)
+    figures = run_grid(cells_of(chosen, base), range(seeds), out=folder, cache=cache, minutes=minutes)
     text = as_markdown(chosen, figures)
     write_text(folder / "table.md", text)
     typer.echo(json.dumps([asdict(figure) for figure in figures]) if as_json else text)

@@ -46,12 +46,12 @@ def command(
     import json
     from dataclasses import asdict
 
+    from unveil.atomic_io import write_text
     from unveil.cli.models.recipes import find_recipe
     from unveil.errors import InterruptedRunError, RecipeError
     from unveil.experiments.ablation import tables
     from unveil.experiments.ablation_page import render
     from unveil.experiments.all_tables import read_lines, run_tables
-    from unveil.files import write_text
     from unveil.methods import METHODS
     from unveil.recipe import load_recipe
 
@@ -64,7 +64,7 @@ def command(
     path = csv or out / "ablations.csv"
     stopped: InterruptedRunError | None = None
     try:
-        run_tables(recipes, seeds, out, path, cache, minutes)
+        run_tables(recipes, seeds, out=out, table=path, cache=cache, minutes=minutes)
     except InterruptedRunError as e:  # what is finished is shown all the same
         stopped = e
     lines = read_lines(path)

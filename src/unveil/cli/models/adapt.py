@@ -12,12 +12,14 @@ import typer
 from unveil.cli import help_panels
 from unveil.cli.adapt_options import (
     EpochsOption,
+    GroupingOption,
     HeldOutOption,
     HoldOutCamerasOption,
     NeighboursOption,
+    PairsOption,
     RadiusOption,
     StagesOption,
-    stages_of,
+    settings_of,
 )
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.cli.judged import judged_lines
@@ -32,7 +34,12 @@ GALLERY = "gallery:"
 
 
 def command(
-    model: Annotated[str, typer.Argument(help="A run's folder, a model file of this package, or unveil:NAME.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A run's folder, a model file of this package, unveil:NAME, or a model of another project."
+        ),
+    ],
     data: Annotated[
         list[str],
         typer.Argument(
@@ -43,8 +50,10 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder of the adapted model.", rich_help_panel=help_panels.OUTPUT)] = Path(
         "runs/adapted"
     ),
-    stages: StagesOption = "statistics,clusters",
+    stages: StagesOption = None,
     epochs: EpochsOption = 8,
+    grouping: GroupingOption = "surest",
+    pairs: PairsOption = 0.4,
     radius: RadiusOption = 0.55,
     neighbours: NeighboursOption = 20,
     held_out: HeldOutOption = 0.2,
@@ -74,28 +83,26 @@ def command(
     `unveil adapt unveil:dual crops.csv --stages statistics --out runs/shop`,
     `unveil adapt unveil:dual gallery:station --out runs/station`
     """
-    from unveil.adaptation.adapt import adapt
+    from unveil.adaptation.base import Base
     from unveil.adaptation.gallery_crops import gallery_crops
     from unveil.adaptation.gallery_job import decoded_images, note_derived
-    from unveil.adaptation.settings import AdaptSettings
     from unveil.datasets.sources import crops_of
     from unveil.gallery.ingest.quality import find_parser
-    from unveil.models.checkpoint import NAME, load_model
     from unveil.models.device import pick_device
 
-    named = stages_of(stages)
-    settings = AdaptSettings(
-        stages=named,
-        epochs=epochs, radius=radius, neighbours=neighbours, held_out=held_out, hold_out_cameras=hold_out_cameras,
+    base = Base.load(model, pick_device(device))
+    settings = settings_of(
+        base, stages,
+        epochs=epochs, grouping=grouping, pairs=pairs, radius=radius, neighbours=neighbours,
+        held_out=held_out, hold_out_cameras=hold_out_cameras,
         seed=seed,
     )  # fmt: skip
     galleries = [source.removeprefix(GALLERY) for source in data if source.startswith(GALLERY)]
-    base = load_model(model, pick_device(device))
     with ExitStack() as open_until_the_end:
         found = open_until_the_end.enter_context(opened(store, folder)) if galleries else None
         for name in galleries:
             assert found is not None
-            details = {"model": base.card.fingerprint, "out": str(out)}
+            details = {"model": base.fingerprint, "out": str(out)}
             entry = {"who": user(), "action": "adapt", "gallery": name, "details": details}
             open_until_the_end.enter_context(audited(found.log, entry))
         datasets: list[Dataset] = []
@@ -112,17 +119,17 @@ def command(
         # Pictures of a gallery were looked at when they were added, and belong in its store alone.
         parser = None if skip_person_check or len(galleries) == len(data) else find_parser()
         with decoded_images(out, cache, of_gallery=bool(galleries)) as images:
-            adapted = adapt(
-                base, datasets, out, settings, feedback=feedback, galleries=galleries, cache=images, parser=parser,
+            adapted = base.adapt(
+                datasets, out, settings, feedback=feedback, galleries=galleries, cache=images, parser=parser,
                 keep_worse=keep_worse,
             )  # fmt: skip
         for crops in taken:
             assert found is not None
-            note_derived(found, crops, adapted, (out / NAME).resolve())
-    judged = adapted.card.adaptation.judged if adapted.card.adaptation else {}
+            note_derived(found, crops, adapted)
+    judged = adapted.adaptation.judged if adapted.adaptation else {}
     if as_json:
-        typer.echo(json.dumps({"model": adapted.card.fingerprint, "out": str(out), "judged": judged}))
+        typer.echo(json.dumps({"model": adapted.fingerprint, "out": str(out), "judged": judged}))
         return
-    typer.echo(f"model {adapted.card.fingerprint} in {out}")
+    typer.echo(f"model {adapted.fingerprint} in {out}")
     for line in judged_lines(judged):
         typer.echo(line)

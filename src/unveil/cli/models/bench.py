@@ -34,11 +34,11 @@ def command(
     import json
     from dataclasses import asdict
 
+    from unveil.atomic_io import write_text
     from unveil.cli.models.recipes import find_recipe
     from unveil.errors import RecipeError
     from unveil.experiments.ablation import as_markdown
     from unveil.experiments.grid import Cell, run_grid
-    from unveil.files import write_text
     from unveil.methods.tables.table import Row, Table
     from unveil.recipe import load_recipe
     from unveil.source_text import is_override
@@ -50,7 +50,7 @@ def command(
         raise RecipeError("seeds are counted from 0 by --seeds; train.seed cannot be set here")
     changes = [f"data.train={data}", f"data.test={data}", *(name for name in recipes if is_override(name))]
     cells = [Cell(Path(name).stem, load_recipe(find_recipe(name), changes)) for name in names]
-    figures = run_grid(cells, range(seeds), out, cache)
+    figures = run_grid(cells, range(seeds), out=out, cache=cache)
     text = as_markdown(Table("", "", (), tuple(Row(cell.label) for cell in cells)), figures)
     write_text(out / "table.md", text)
     typer.echo(json.dumps([asdict(figure) for figure in figures]) if as_json else text)

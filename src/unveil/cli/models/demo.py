@@ -43,7 +43,7 @@ def command(
     from unveil.recipe import DataSource, load_recipe
 
     world = DataSource(name="world", root=Path("tiny"), options={"people": str(people), "seed": SEED})
-    demo = run_demo(load_recipe(find_recipe("demo"), overrides or ()), world, out)
+    demo = run_demo(load_recipe(find_recipe("demo"), overrides or ()), world, out=out)
     if as_json:
         typer.echo(json.dumps({name: [r.to_json() for r in found] for name, found in demo.results.items()}))
         return

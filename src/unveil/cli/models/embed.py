@@ -49,7 +49,7 @@ def command(
     if not samples:
         raise DataError(f"{source} has no crop of split {split!r}")
     embedder = load_embedder(model, engine, device=device, crops=len(samples))
-    embedding, store = embed_samples(embedder, samples, cache, dataset.parsing_scheme)
+    embedding, store = embed_samples(embedder, samples, cache=cache, scheme=dataset.parsing_scheme)
     name = f"{dataset.name}#{dataset.hash}"
     crops = embedded_by(embedder.summary, embedding, samples=store.samples, source=name)
     save_embeddings(out, crops)

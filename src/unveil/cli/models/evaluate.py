@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from unveil.cli import help_panels
 from unveil.cli.choices import MODEL, EngineOption
+
+if TYPE_CHECKING:
+    from unveil.records import Embedding, Protocol, Sample
+    from unveil.report.answer import Answer
 
 
 def command(
@@ -22,6 +26,13 @@ def command(
     rerank: Annotated[bool, typer.Option(help="Also with k-reciprocal re-ranking.")] = False,
     curve: Annotated[
         Path | None, typer.Option(help="Write the CMC curves as a picture (.png).", rich_help_panel=help_panels.OUTPUT)
+    ] = None,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write right and wrong answers under each protocol as a picture (.png).",
+            rich_help_panel=help_panels.OUTPUT,
+        ),
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...", rich_help_panel=help_panels.EXECUTION)] = "auto",
     engine: EngineOption = "auto",
@@ -38,7 +49,8 @@ def command(
     counted beside the figure, and make the exit code 1: fewer crops are another test.
 
     **Examples:** `unveil evaluate runs/bot market1501:/data/market`,
-    `unveil evaluate runs/bot viper:/data/viper?splits=10 prid:/data/prid?splits=10`
+    `unveil evaluate runs/bot viper:/data/viper?splits=10 prid:/data/prid?splits=10`,
+    `unveil evaluate unveil:dual world:small --protocol world-occ --sheet answers.png`
     """
     from unveil.evaluation.rerank import RerankSettings
     from unveil.inference.load import load_embedder
@@ -48,7 +60,17 @@ def command(
     sources = [DataSource.of(text) for text in data]
     embedder = load_embedder(model, engine, device=device)
     settings = RerankSettings() if rerank else None
-    results = evaluate_model(embedder, sources, tuple(protocol or ()), cache, settings)
+    answers: list[Answer] = []
+
+    def draw(embedding: Embedding, samples: tuple[Sample, ...], under: Protocol) -> None:
+        if sheet:
+            from unveil.report.ranked import right_and_wrong
+
+            answers.extend(right_and_wrong(embedding, samples, protocol=under))
+
+    results = evaluate_model(
+        embedder, sources, protocols=tuple(protocol or ()), cache=cache, rerank=settings, watch=draw
+    )
     if as_json:
         model_is = {"model": embedder.summary.fingerprint, "start": embedder.summary.start}
         typer.echo(json.dumps([result.to_json() | model_is for result in results], indent=2))
@@ -60,5 +82,9 @@ def command(
         from unveil.report.curves import cmc_curve
 
         cmc_curve(results, curve)
+    if sheet and answers:
+        from unveil.report.sheet import ranked_sheet
+
+        ranked_sheet(answers, sheet, title=embedder.summary.title)
     if any(result.unreadable for result in results):
         raise typer.Exit(1)

@@ -28,7 +28,7 @@ def command(
     from unveil.recipe import BackboneChoice, InputSettings
 
     size = InputSettings(height=height, width=width)
-    rows = [describe(name, BackboneChoice(name=backbone), size) for name in METHODS]
+    rows = [describe(name, BackboneChoice(name=backbone), size=size) for name in METHODS]
     if as_json:
         typer.echo(json.dumps([asdict(row) for row in rows], indent=2))
         return

@@ -82,13 +82,13 @@ def command(
     points = run_robustness(
         loaded,
         DataSource.of(data),
-        out,
-        tuple(s for s in known if s in (style or ())),
-        tuple(ratio or RATIOS),
-        protocol,
-        cutouts,
-        seed,
-        cache,
+        out=out,
+        styles=tuple(s for s in known if s in (style or ())),
+        ratios=tuple(ratio or RATIOS),
+        protocol=protocol,
+        cutouts=cutouts,
+        seed=seed,
+        cache=cache,
     )
     if as_json:
         typer.echo(json.dumps([dataclasses.asdict(point) for point in points]))

@@ -50,7 +50,7 @@ def command(
         recipe = None
     if init is not None:
         changes.append(f"backbone.init={init}")
-    model = train(load_recipe(find_recipe(recipe), changes), out, resume, cache, minutes)
+    model = train(load_recipe(find_recipe(recipe), changes), out, resume=resume, cache=cache, minutes=minutes)
     try:
         from unveil.report.curves import training_curves
 

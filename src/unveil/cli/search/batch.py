@@ -13,20 +13,20 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from unveil.atomic_io import write_text
 from unveil.cli.gallery.stores import opened
 from unveil.cli.search.in_gallery import ROW, GallerySearch, filter_of, negatives_of, query_of
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
 from unveil.data.images import read_sample
 from unveil.errors import DataError, ImageError
-from unveil.files import write_text
 from unveil.gallery.audit import user
 from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.output.report import COLUMNS, cell, cells, row_of
 from unveil.gallery.output.timeline import moment
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import NoPersonDetectedError, cut, embed_person
-from unveil.gallery.search.searcher import Found, Hit, Query, Searcher
+from unveil.gallery.search.searcher import Hit, Query, Searcher, SearchResult
 from unveil.gallery.store.protocol import Store
 from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings
@@ -38,7 +38,7 @@ class Answer:
     """What one query found: its name, and the answer of each gallery by name."""
 
     query: str
-    found: dict[str, Found]
+    found: dict[str, SearchResult]
 
     def hits(self, top: int) -> list[tuple[str, Hit]]:
         """Return the results of all galleries with the name of each one's gallery, nearest first."""
@@ -96,21 +96,25 @@ def _queries(asked: GallerySearch, store: Store, bad: list[str]) -> Iterator[Nam
         return
     if asked.query.endswith(".safetensors"):
         crops = load_embeddings(Path(asked.query))
-        engine = load_engine(asked.model, asked.engine) if asked.negatives else None
+        count = len(asked.negatives)
+        engine = load_engine(asked.model, asked.engine, crops=count) if count else None
         negatives = negatives_of(asked, engine, find_parser() if engine else None)
         for n, sample in enumerate(crops.samples):
             if asked.only is None or asked.only in sample.key:
                 yield sample.key, crops.embedding.select(slice(n, n + 1)), crops.fingerprint, negatives, ()
         return
-    engine, parser = load_engine(asked.model, asked.engine), find_parser()
-    negatives = negatives_of(asked, engine, parser)
     samples = [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
     if not samples:
         raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
+    engine = load_engine(asked.model, asked.engine, crops=len(samples) + len(asked.negatives))
+    parser = find_parser()
+    negatives = negatives_of(asked, engine, parser)
     for sample in samples:
         try:
             image = cut(read_sample(sample), asked.box, sample.key)
-            one = embed_person([image], [sample.key], engine=engine, parser=parser, skip_person_check=asked.anyway)
+            one = embed_person(
+                [image], [sample.key], engine=engine, parser=parser, skip_person_check=asked.skip_person_check
+            )
         except (ImageError, NoPersonDetectedError) as e:
             bad.append(str(e))
             continue
@@ -124,7 +128,7 @@ def _search(
     negatives: Embedding | None,
     own: tuple[int, ...],
     asked: GallerySearch,
-) -> Found:
+) -> SearchResult:
     own = own if searcher.name == asked.gallery else ()
     query = Query(
         positives, fingerprint, negatives, filter_of(asked), asked.rows, asked.top, asked.rescore, asked.mode, own=own,

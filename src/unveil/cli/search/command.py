@@ -10,8 +10,9 @@ import typer
 
 from unveil.cli import help_panels
 from unveil.cli.gallery.stores import FolderOption, StoreOption
+from unveil.cli.search import attributes
 from unveil.errors import RecipeError
-from unveil.shipped import DEFAULT_MODEL
+from unveil.pretrained import DEFAULT_MODEL
 
 IMAGE_OPTIONS = "an image, a folder, a manifest, a file of embeddings, or row:NUMBER of a gallery"
 
@@ -31,8 +32,12 @@ class Rows(StrEnum):
 
 
 def command(
-    query: Annotated[str, typer.Argument(help=f"Query crops: {IMAGE_OPTIONS}.")],
-    gallery: Annotated[str, typer.Argument(help="Name of a gallery, or a file of embeddings (`unveil embed`).")],
+    query: Annotated[
+        str, typer.Argument(help=f"Query crops: {IMAGE_OPTIONS}. A gallery alone is listed by attributes.")
+    ],
+    gallery: Annotated[
+        str | None, typer.Argument(help="Name of a gallery, or a file of embeddings (`unveil embed`).")
+    ] = None,
     model: Annotated[Path, typer.Option(help="Model that embeds the query; not used for embeddings.")] = Path(
         DEFAULT_MODEL
     ),
@@ -77,6 +82,14 @@ def command(
     tags: Annotated[
         list[str] | None, typer.Option("--tag", help="Has this tag; all of several.", rich_help_panel=help_panels.ROWS)
     ] = None,
+    upper_colour: attributes.UpperColours = None,
+    lower_colour: attributes.LowerColours = None,
+    hair: attributes.HairOption = None,
+    sleeves: attributes.SleevesOption = None,
+    legs: attributes.LegsOption = None,
+    bag: attributes.BagOption = None,
+    hat: attributes.HatOption = None,
+    include_unseen: attributes.Unseen = False,
     rows: Annotated[
         Rows, typer.Option(help="One result a tracklet, or one a crop.", rich_help_panel=help_panels.ROWS)
     ] = Rows.tracklet,
@@ -95,10 +108,12 @@ def command(
     why: Annotated[
         str | None, typer.Option(help="Reason, for the audit log.", rich_help_panel=help_panels.AUDIT)
     ] = None,
-    anyway: Annotated[
+    skip_person_check: Annotated[
         bool,
         typer.Option(
-            help="In a gallery: search even if no person is detected on the query.", rich_help_panel=help_panels.QUERY
+            "--skip-person-check",
+            help="In a gallery: search even if no person is detected on the query.",
+            rich_help_panel=help_panels.QUERY,
         ),
     ] = False,
     engine: Annotated[
@@ -138,22 +153,47 @@ def command(
 ) -> None:
     """Rank a gallery, or a file of embeddings, for a query; show why, as a table, a picture or a page.
 
-    In a gallery the audit log keeps who searched, why, and what was found. Faces in pages and sheets are blurred.
+    Without a query, rows are listed by attributes alone, the surest first. In a gallery the audit log keeps who
+    searched, why, and what was found. Faces in pages and sheets are blurred.
 
     **Examples:** `unveil search query.jpg station --camera gate --why "lost child" --page found.html`,
     `unveil search row:17 station --mode changed --rerank`,
+    `unveil search station --upper-colour blue --bag yes`,
     `unveil search crops/ station --each --also lobby --csv all.csv`,
     `unveil search query.jpg crops.safetensors --model runs/best`
     """
-    from unveil.cli.search.batch import search_each
-    from unveil.cli.search.in_files import FileSearch, search_file
-    from unveil.cli.search.in_gallery import GallerySearch, search_gallery
+    # Imported where they are used: a search is asked for many times a day, and each costs a part of its second.
     from unveil.gallery.search.query import read_box
 
+    looks = attributes.asked_for(
+        upper_colour=upper_colour,
+        lower_colour=lower_colour,
+        hair=hair,
+        sleeves=sleeves,
+        legs=legs,
+        bag=bag,
+        hat=hat,
+    )
+    alone = gallery is None
+    gallery = gallery or query
+    if alone and not looks:
+        raise RecipeError(f"say whom to look for in {gallery}: a query before it, or attributes such as --bag yes")
+    unusual: dict[str, object] = {"--each": each, "--also": also, "--not": negatives, "--box": box, "--rerank": rerank}
+    unusual |= {"--page": page, "--sheet": sheet, "--csv": table}
+    if alone and (given := [name for name, value in unusual.items() if value]):
+        raise RecipeError(f"{given[0]} needs a query; rows by attributes alone are printed, with --json for programs")
     others, place = tuple(negatives or ()), read_box(box) if box else None
     if gallery.endswith(".safetensors") or Path(gallery).is_file():
-        limits = {"--camera": cameras, "--from": start, "--to": end, "--min-visible": min_visible, "--tag": tags}
-        limits |= {"--each": each, "--also": also, "--rerank": rerank}
+        from unveil.cli.search.in_files import FileSearch, search_file
+
+        limits: dict[str, object] = {
+            "--camera": cameras,
+            "--from": start,
+            "--to": end,
+            "--min-visible": min_visible,
+            "--tag": tags,
+        }
+        limits |= {"--each": each, "--also": also, "--rerank": rerank, "attributes": looks}
         if given := [name for name, value in limits.items() if value]:
             raise RecipeError(f"{given[0]} needs a gallery; {gallery} is a file of embeddings")
         asked = FileSearch(
@@ -161,6 +201,8 @@ def command(
         )
         code = search_file(asked, sheet, page, table, as_json)
     else:
+        from unveil.cli.search.in_gallery import GallerySearch, search_gallery
+
         asked_of_gallery = GallerySearch(
             query=query,
             gallery=gallery,
@@ -179,7 +221,7 @@ def command(
             rows=rows.value,
             rescore=rescore,
             why=why,
-            anyway=anyway,
+            skip_person_check=skip_person_check,
             engine=engine,
             faces=faces,
             store=store,
@@ -187,10 +229,16 @@ def command(
             rerank=rerank,
             each=each,
             also=tuple(also or ()),
+            attributes=looks,
+            include_unseen=include_unseen,
         )
-        if each or also:
+        if alone:
+            code = attributes.list_rows(asked_of_gallery, as_json)
+        elif each or also:
             if given := [name for name, value in {"--page": page, "--sheet": sheet}.items() if value]:
                 raise RecipeError(f"{given[0]} shows one answer; with --each and --also there are --csv and --json")
+            from unveil.cli.search.batch import search_each
+
             code = search_each(asked_of_gallery, table, as_json)
         else:
             code = search_gallery(asked_of_gallery, sheet, page, table, as_json)

@@ -11,12 +11,12 @@ from pathlib import Path
 import typer
 from rich.console import Console
 
+from unveil.atomic_io import write_text
 from unveil.cli.search.ranked import show
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
 from unveil.data.images import read_sample
 from unveil.errors import DataError
-from unveil.files import write_text
 from unveil.gallery.records import Mode
 from unveil.gallery.search.query import Box, cut
 from unveil.gallery.search.ranked_lists import RankedList, rank
@@ -94,7 +94,7 @@ def _query(asked: FileSearch, embedder: Embedder | None) -> tuple[EmbeddedCrops,
         raise DataError(f"no query crop in {query} has {only!r} in its key")
     if asked.box is not None:
         samples = [_boxed(sample, asked.box) for sample in samples]
-    embedding, store = embed_samples(embedder, samples, asked.cache, dataset.parsing_scheme)
+    embedding, store = embed_samples(embedder, samples, cache=asked.cache, scheme=dataset.parsing_scheme)
     crops = embedded_by(embedder.summary, embedding, samples=store.samples, source=query)
     return crops, [str(bad) for bad in store.bad]
 
@@ -111,7 +111,7 @@ def _negatives(asked: FileSearch, embedder: Embedder | None) -> Embedding | None
     if not asked.negatives:
         return None
     assert embedder is not None
-    embedding, store = embed_samples(embedder, [Sample(str(path), path) for path in asked.negatives], asked.cache)
+    embedding, store = embed_samples(embedder, [Sample(str(path), path) for path in asked.negatives], cache=asked.cache)
     if store.bad:
         raise DataError(str(store.bad[0]))
     return embedding

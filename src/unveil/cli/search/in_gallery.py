@@ -18,19 +18,17 @@ from unveil.data.images import read_image, read_sample
 from unveil.errors import DataError
 from unveil.gallery.audit import user
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.output.report import answer_of, report_dict, write_report
 from unveil.gallery.output.timeline import moment
 from unveil.gallery.records import Filter, Mode, Rows
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import Box, cut, embed_person
-from unveil.gallery.search.searcher import Found, Query, Searcher
+from unveil.gallery.search.searcher import Query, Searcher, SearchResult
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
-from unveil.report.sheet import ranked_sheet
 
 ROW = "row:"
 
@@ -56,7 +54,7 @@ class GallerySearch:
     rows: Rows
     rescore: int
     why: str | None
-    anyway: bool
+    skip_person_check: bool
     engine: str
     faces: bool
     store: str | None
@@ -64,6 +62,8 @@ class GallerySearch:
     rerank: bool = False
     each: bool = False
     also: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    include_unseen: bool = False
 
 
 def search_gallery(
@@ -88,18 +88,35 @@ def search_gallery(
         )
         found = audited_search(searcher, query, who=user(), why=asked.why)
     if as_json:
+        from unveil.gallery.output.report import report_dict
+
         typer.echo(json.dumps(report_dict(found), indent=2))
     else:
         _print(found, asked)
+    if sheet is not None or page is not None or table is not None:
+        _write(found, pictures, asked, sheet=sheet, reports=(page, table))
+    return 0
+
+
+def _write(
+    found: SearchResult,
+    pictures: list[np.ndarray],
+    asked: GallerySearch,
+    *,
+    sheet: Path | None,
+    reports: tuple[Path | None, ...],
+) -> None:
+    from unveil.gallery.output.report import answer_of, write_report
+    from unveil.report.sheet import ranked_sheet
+
     if sheet is not None:
-        ranked_sheet([answer_of(found, pictures, not asked.faces)], sheet, f"gallery {asked.gallery}")
-    for path in (page, table):
+        ranked_sheet([answer_of(found, pictures, not asked.faces)], sheet, title=f"gallery {asked.gallery}")
+    for path in reports:
         if path is not None:
             write_report(found, pictures, path, not asked.faces, f"Search in {asked.gallery}")
-    for path in (sheet, page, table):
+    for path in (sheet, *reports):
         if path is not None:
             typer.echo(f"wrote {path}", err=True)
-    return 0
 
 
 def filter_of(asked: GallerySearch) -> Filter:
@@ -111,10 +128,12 @@ def filter_of(asked: GallerySearch) -> Filter:
         tags=asked.tags,
         min_visible=asked.min_visible,
         rows=asked.rows,
+        attributes=asked.attributes,
+        include_unseen=asked.include_unseen,
     )
 
 
-def _print(found: Found, asked: GallerySearch) -> None:
+def _print(found: SearchResult, asked: GallerySearch) -> None:
     columns = ("rank", "row", "distance", *(("probability",) if found.calibrated else ()), "camera", "time", "why")
     drawn = Table(*columns, title=f"{asked.query} in {asked.gallery}")
     for rank, hit in enumerate(found.hits, 1):
@@ -137,7 +156,13 @@ def query_of(
 ) -> tuple[Embedding, str, list[np.ndarray], Embedding | None, tuple[int, ...]]:
     """Return positives, the fingerprint of their model, pictures to show, negatives, and rows that are the query."""
     embedded = asked.query.startswith(ROW) or asked.query.endswith(".safetensors")
-    engine = None if embedded and not asked.negatives else load_engine(asked.model, asked.engine)
+    samples = (
+        [] if embedded else [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
+    )
+    if not embedded:
+        _one_person(len(samples), asked)
+    count = len(samples) + len(asked.negatives)
+    engine = load_engine(asked.model, asked.engine, crops=count) if count else None
     parser = None if engine is None else find_parser()
     negatives = negatives_of(asked, engine, parser)
     if asked.query.startswith(ROW):
@@ -150,11 +175,9 @@ def query_of(
         _one_person(len(rows), asked)
         return crops.embedding.select(rows), crops.fingerprint, [], negatives, ()
     assert engine is not None
-    samples = [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
-    _one_person(len(samples), asked)
     pictures = [cut(read_sample(s), asked.box, s.key) for s in samples]
     keys = [s.key for s in samples]
-    positives = embed_person(pictures, keys, engine=engine, parser=parser, skip_person_check=asked.anyway)
+    positives = embed_person(pictures, keys, engine=engine, parser=parser, skip_person_check=asked.skip_person_check)
     return positives, engine.fingerprint, pictures, negatives, ()
 
 

@@ -14,9 +14,9 @@ def show(lists: list[RankedList], sheet: Path | None, page: Path | None, header:
     """Write the lists as a picture and as a page, and return what was written."""
     answers = [_answer(ranked) for ranked in lists]
     if sheet is not None:
-        ranked_sheet(answers, sheet, "  ".join(f"{key} {value}" for key, value in header.items()))
+        ranked_sheet(answers, sheet, title="  ".join(f"{key} {value}" for key, value in header.items()))
     if page is not None:
-        write_page(answers, page, "Search", header)
+        write_page(answers, page, title="Search", header=header)
     return [path for path in (sheet, page) if path is not None]
 
 

@@ -1,4 +1,4 @@
-"""``unveil world``: synthetic people as a dataset, as a contact sheet, or as a film."""
+"""``unveil world``: synthetic people as a dataset, as a contact sheet, or as a video."""
 
 from __future__ import annotations
 
@@ -47,8 +47,8 @@ def render(
     from unveil.world.dataset import read_card, world_folder
     from unveil.world.generate import render_world
 
-    folder = out or world_folder(preset, people, seed)
-    render_world(plan_of(preset, people, seed), folder, processes)
+    folder = out or world_folder(preset, people, seed=seed)
+    render_world(plan_of(preset, people, seed=seed), folder, processes=processes)
     card = read_card(folder)
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **card}))
@@ -78,7 +78,7 @@ def sheet(
 
     check_suffix(out)
     read(Path(world))
-    people, crops = save_sheet(folder_of(Path(world)) / FILE, out, rows, columns, show)
+    people, crops = save_sheet(folder_of(Path(world)) / FILE, out, people=rows, columns=columns, show=show)
     if as_json:
         typer.echo(json.dumps({"sheet": str(out), "people": people, "crops": crops}))
     else:
@@ -93,19 +93,23 @@ def video(
     ] = Path("people.mp4"),
     seconds: Annotated[float, typer.Option(help="Length, at most an hour.")] = 12.0,
     camera: Annotated[int, typer.Option(min=0, help="Which camera films.")] = 1,
+    people: Annotated[
+        int | None, typer.Option(min=1, help="How many walk by, one after the other; six by default.")
+    ] = None,
+    old: Annotated[bool, typer.Option("--old", help="With an old camera: dim, pale, soft and noisy.")] = False,
     seed: Seed = None,
     as_json: AsJson = False,
 ) -> None:
-    """Film people of a world walking by: full frames, and a CSV of everybody's box, identity and visible share.
+    """Video people of a world walking by: full frames, and a CSV of everybody's box, identity and visible share.
 
     A preset need not be rendered for it.
 
-    **Examples:** `unveil world video tiny`, `unveil world video small --camera 3 --seconds 30 --out people.mp4`
+    **Examples:** `unveil world video tiny`, `unveil world video small --camera 3 --people 12 --out people.mp4`
     """
     from unveil.world.dataset import plan_of
     from unveil.world.video import save_video
 
-    boxes = save_video(plan_of(Path(world), seed), out, camera, seconds)
+    boxes = save_video(plan_of(Path(world), seed), out, camera=camera, seconds=seconds, people=people, old=old)
     if as_json:
         typer.echo(json.dumps({"video": str(out), "boxes": str(boxes), "camera": camera, "seconds": seconds}))
     else:

@@ -37,7 +37,7 @@ def _parse(text: str) -> tuple[Step, Step]:
 POLICY = tuple(_parse(entry) for line in _TABLE.split("\n") for entry in line.split("|") if entry.strip())
 
 
-def autoaugment(batch: Batch, p: float, generator: torch.Generator) -> Batch:
+def autoaugment(batch: Batch, p: float, *, generator: torch.Generator) -> Batch:
     """Apply a random sub-policy to each uint8 image with probability ``p``; parsing maps turn and shear with it."""
     # Per image: apply at all, which sub-policy, then twice (apply the step, sign of its magnitude).
     draws = torch.rand(len(batch), 6, generator=generator, device=generator.device).tolist()
@@ -53,20 +53,20 @@ def autoaugment(batch: Batch, p: float, generator: torch.Generator) -> Batch:
         ):
             name, probability, magnitude = step
             if apply < probability:
-                image, labels = _apply(image, labels, name, magnitude, 1 if sign < 0.5 else -1)
+                image, labels = _apply(image, labels, name=name, level=magnitude, sign=1 if sign < 0.5 else -1)
         images[i] = image
         if parsing is not None and labels is not None:
             parsing[i] = labels
     return batch.replace(images=images, parsing=parsing)
 
 
-def _apply(image: Tensor, labels: Tensor | None, name: str, level: int, sign: int) -> tuple[Tensor, Tensor | None]:
+def _apply(image: Tensor, labels: Tensor | None, *, name: str, level: int, sign: int) -> tuple[Tensor, Tensor | None]:
     if name == "Rotate":
         angle = math.radians(sign * 30 * level / 9)
         cos, sin = math.cos(angle), math.sin(angle)
-        return affine(image, labels, torch.tensor([[cos, -sin], [sin, cos]]))
+        return affine(image, labels, matrix=torch.tensor([[cos, -sin], [sin, cos]]))
     if name == "ShearX":
-        return affine(image, labels, torch.tensor([[1, sign * 0.3 * level / 9], [0, 1]]))
+        return affine(image, labels, matrix=torch.tensor([[1, sign * 0.3 * level / 9], [0, 1]]))
     return _COLOURS[name](image, level, sign), labels
 
 
@@ -101,13 +101,13 @@ def equalize(image: Tensor, level: int = 0, sign: int = 1) -> Tensor:
 def color(image: Tensor, level: int, sign: int = 1) -> Tensor:
     """Move towards grey, or away from it."""
     pixels = image.float()
-    return blend(pixels, grey(pixels), _factor(level, sign)).round().byte()
+    return blend(pixels, grey(pixels), factor=_factor(level, sign)).round().byte()
 
 
 def contrast(image: Tensor, level: int, sign: int = 1) -> Tensor:
     """Move towards the mean grey, or away from it."""
     pixels = image.float()
-    return blend(pixels, mean_grey(pixels).round(), _factor(level, sign)).round().byte()
+    return blend(pixels, mean_grey(pixels).round(), factor=_factor(level, sign)).round().byte()
 
 
 def sharpness(image: Tensor, level: int, sign: int = 1) -> Tensor:
@@ -117,7 +117,7 @@ def sharpness(image: Tensor, level: int, sign: int = 1) -> Tensor:
     pixels = image.float()
     blurred = pixels.clone()
     blurred[:, 1:-1, 1:-1] = F.conv2d(pixels[None], kernel / 13, groups=3)[0].round()
-    return blend(pixels, blurred, _factor(level, sign)).round().byte()
+    return blend(pixels, blurred, factor=_factor(level, sign)).round().byte()
 
 
 def _factor(level: int, sign: int) -> float:

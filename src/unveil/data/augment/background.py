@@ -10,7 +10,7 @@ from unveil.records import Batch
 SOFT = 5  # width in pixels of the window that softens the edge
 
 
-def swap_background(batch: Batch, p: float, generator: torch.Generator) -> Batch:
+def swap_background(batch: Batch, p: float, *, generator: torch.Generator) -> Batch:
     """Give some crops the background of another crop of the batch.
 
     The other crop is shifted sideways by half its width, so that its own person stands at the edges, as passers-by do.

@@ -8,7 +8,9 @@ from torch import Tensor
 LUMA = (0.299, 0.587, 0.114)
 
 
-def jitter(images: Tensor, brightness: float, contrast: float, saturation: float, generator: torch.Generator) -> Tensor:
+def jitter(
+    images: Tensor, brightness: float, *, contrast: float, saturation: float, generator: torch.Generator
+) -> Tensor:
     """Change brightness, contrast and saturation of each image by factors drawn from [1 - x, 1 + x].
 
     Args:
@@ -19,11 +21,11 @@ def jitter(images: Tensor, brightness: float, contrast: float, saturation: float
     for amount, base in ((brightness, _black), (contrast, mean_grey), (saturation, grey)):
         if amount:
             drawn = torch.rand(len(images), 1, 1, 1, generator=generator, device=generator.device)
-            images = blend(images, base(images), 1 - amount + 2 * amount * drawn)
+            images = blend(images, base(images), factor=1 - amount + 2 * amount * drawn)
     return images
 
 
-def blend(images: Tensor, base: Tensor, factor: Tensor | float) -> Tensor:
+def blend(images: Tensor, base: Tensor, *, factor: Tensor | float) -> Tensor:
     """Return ``base + factor * (images - base)`` within [0, 255]: 0 gives the base, 1 the images."""
     return (base + factor * (images - base)).clamp_(0, 255)
 

@@ -18,35 +18,38 @@ GREY = 128
 ZOOM, STRETCH, SHIFT = (0.82, 1.12), (0.92, 1.08), 0.1
 
 
-def pad_crop(batch: Batch, generator: torch.Generator, padding: int = PADDING) -> Batch:
+def pad_crop(batch: Batch, generator: torch.Generator, *, padding: int = PADDING) -> Batch:
     """Pad with black (label 0) on all sides and crop a random window of the old size."""
     images = F.pad(batch.images, (padding,) * 4)
     parsing = None if batch.parsing is None else F.pad(batch.parsing, (padding,) * 4)
-    top, left = (_integers(len(batch), 2 * padding, generator) for _ in range(2))
+    top, left = (_integers(len(batch), 2 * padding, generator=generator) for _ in range(2))
     height, width = batch.images.shape[2:]
     return batch.replace(
-        images=_windows(images, top, left, height, width), parsing=_maps(parsing, top, left, height, width)
+        images=_windows(images, top, left=left, height=height, width=width),
+        parsing=_maps(parsing, top, left=left, height=height, width=width),
     )
 
 
 def scale_crop(
-    batch: Batch, generator: torch.Generator, p: float = 0.5, interpolation: Interpolation = "bilinear"
+    batch: Batch, generator: torch.Generator, *, p: float = 0.5, interpolation: Interpolation = "bilinear"
 ) -> Batch:
     """Enlarge by 1.125 and crop a random window of the old size, each image with probability ``p``."""
     height, width = batch.images.shape[2:]
     big = (round(SCALE * height), round(SCALE * width))
     chosen = torch.rand(len(batch), generator=generator, device=generator.device) < p
-    top, left = (_integers(len(batch), b - s, generator)[chosen] for b, s in zip(big, (height, width), strict=True))
+    top, left = (
+        _integers(len(batch), b - s, generator=generator)[chosen] for b, s in zip(big, (height, width), strict=True)
+    )
     if not len(top):
         return batch
     enlarged = F.interpolate(batch.images[chosen].float(), big, mode=interpolation, antialias=True)
     images = batch.images.clone()
-    images[chosen] = _windows(enlarged.round_().clamp_(0, 255).byte(), top, left, height, width)
+    images[chosen] = _windows(enlarged.round_().clamp_(0, 255).byte(), top, left=left, height=height, width=width)
     if batch.parsing is None:
         return batch.replace(images=images)
     parsing = batch.parsing.clone()
     maps = F.interpolate(parsing[chosen].unsqueeze(1), big, mode="nearest-exact").squeeze(1)
-    parsing[chosen] = _windows(maps.unsqueeze(1), top, left, height, width).squeeze(1)
+    parsing[chosen] = _windows(maps.unsqueeze(1), top, left=left, height=height, width=width).squeeze(1)
     return batch.replace(images=images, parsing=parsing)
 
 
@@ -73,7 +76,7 @@ def affine_crop(batch: Batch, generator: torch.Generator) -> Batch:
     return batch.replace(images=images, parsing=maps.squeeze(1).byte())
 
 
-def flip(batch: Batch, generator: torch.Generator, p: float = 0.5, scheme: str | None = None) -> Batch:
+def flip(batch: Batch, generator: torch.Generator, *, p: float = 0.5, scheme: str | None = None) -> Batch:
     """Mirror each image with probability ``p``; left and right labels of its parsing map trade places."""
     chosen = torch.rand(len(batch), generator=generator, device=generator.device) < p
     images = torch.where(chosen[:, None, None, None], batch.images.flip(3), batch.images)
@@ -96,7 +99,7 @@ def mirror_labels(parsing: Tensor, scheme: str | None) -> Tensor:
     return table[parsing.flip(2).long()]
 
 
-def affine(image: Tensor, parsing: Tensor | None, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
+def affine(image: Tensor, parsing: Tensor | None, *, matrix: Tensor) -> tuple[Tensor, Tensor | None]:
     """Move one image and its map; what comes in from outside is grey, label 0.
 
     Args:
@@ -122,11 +125,11 @@ def affine(image: Tensor, parsing: Tensor | None, matrix: Tensor) -> tuple[Tenso
     return moved.round_().clamp_(0, 255).byte(), labels
 
 
-def _integers(count: int, largest: int, generator: torch.Generator) -> Tensor:
+def _integers(count: int, largest: int, *, generator: torch.Generator) -> Tensor:
     return torch.randint(largest + 1, (count,), generator=generator, device=generator.device)
 
 
-def _windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int) -> Tensor:
+def _windows(images: Tensor, top: Tensor, *, left: Tensor, height: int, width: int) -> Tensor:
     """Cut a window ``height x width`` from each image ``(B, C, H, W)``, channels-last in memory."""
     last = images.permute(0, 2, 3, 1)
     corners = zip(top.tolist(), left.tolist(), strict=True)
@@ -135,5 +138,9 @@ def _windows(images: Tensor, top: Tensor, left: Tensor, height: int, width: int)
     return torch.stack(cut).permute(0, 3, 1, 2)
 
 
-def _maps(parsing: Tensor | None, top: Tensor, left: Tensor, height: int, width: int) -> Tensor | None:
-    return None if parsing is None else _windows(parsing.unsqueeze(1), top, left, height, width).squeeze(1)
+def _maps(parsing: Tensor | None, top: Tensor, *, left: Tensor, height: int, width: int) -> Tensor | None:
+    return (
+        None
+        if parsing is None
+        else _windows(parsing.unsqueeze(1), top, left=left, height=height, width=width).squeeze(1)
+    )

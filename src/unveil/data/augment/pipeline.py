@@ -18,6 +18,7 @@ from unveil.records import Batch
 def augment(
     batch: Batch,
     settings: AugmentSettings,
+    *,
     size: InputSettings,
     generator: torch.Generator,
     scheme: str | None = None,
@@ -41,9 +42,9 @@ def augment(
         DataError: parsing maps of an unknown label set would be mirrored.
     """
     if settings.background:
-        batch = swap_background(batch, settings.background, generator)
+        batch = swap_background(batch, settings.background, generator=generator)
     if settings.autoaugment:
-        batch = autoaugment(batch, settings.autoaugment, generator)
+        batch = autoaugment(batch, settings.autoaugment, generator=generator)
     if settings.crop == "pad":
         batch = pad_crop(batch, generator)
     elif settings.crop == "scale":
@@ -51,18 +52,24 @@ def augment(
     elif settings.crop == "affine":
         batch = affine_crop(batch, generator)
     if settings.flip:
-        batch = flip(batch, generator, settings.flip, scheme)
+        batch = flip(batch, generator, p=settings.flip, scheme=scheme)
     if settings.brightness or settings.contrast or settings.saturation:
-        colours = (settings.brightness, settings.contrast, settings.saturation)
-        batch = batch.replace(images=jitter(batch.images.float(), *colours, generator))
+        images = jitter(
+            batch.images.float(),
+            settings.brightness,
+            contrast=settings.contrast,
+            saturation=settings.saturation,
+            generator=generator,
+        )
+        batch = batch.replace(images=images)
     if settings.sensor:
-        changed = sensor(batch.images.float() / 255, settings.sensor, generator)
+        changed = sensor(batch.images.float() / 255, settings.sensor, generator=generator)
         batch = batch.replace(images=changed.mul_(255))
     batch = normalise(batch, size)
     if settings.erase != "none":
-        batch = erase(batch, ERASING[settings.erase], settings.erase_p, generator)
+        batch = erase(batch, ERASING[settings.erase], p=settings.erase_p, generator=generator)
     if settings.coarse_dropout:
-        batch = coarse_dropout(batch, settings.coarse_dropout, generator)
+        batch = coarse_dropout(batch, settings.coarse_dropout, generator=generator)
     return batch
 
 

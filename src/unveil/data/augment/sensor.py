@@ -22,7 +22,7 @@ SMALLEST = 0.22  # of the height, for crops of low resolution
 JPEG_BLOCK = 8
 
 
-def sensor(images: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def sensor(images: Tensor, strength: float, *, generator: torch.Generator) -> Tensor:
     """Change a batch as street cameras would.
 
     Args:
@@ -35,7 +35,7 @@ def sensor(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
     """
     if strength == 0:
         return images
-    draw = _Draw(len(images), strength, generator)
+    draw = _Draw(len(images), strength, generator=generator)
     x = _shadow(images.clone(memory_format=torch.contiguous_format), draw)
     x = _tone(x, draw)
     x = _colour(x, draw)
@@ -48,11 +48,11 @@ def sensor(images: Tensor, strength: float, generator: torch.Generator) -> Tenso
 class _Draw:
     """Random numbers of one batch, one for each image, of shape ``(B, 1, 1, 1)``."""
 
-    def __init__(self, count: int, strength: float, generator: torch.Generator) -> None:
+    def __init__(self, count: int, strength: float, *, generator: torch.Generator) -> None:
         self.count, self.strength, self.generator = count, strength, generator
         self.device = generator.device
 
-    def uniform(self, low: float, high: float, channels: int = 1) -> Tensor:
+    def uniform(self, low: float, high: float, *, channels: int = 1) -> Tensor:
         """Draw uniformly; the range is not scaled."""
         shape = (self.count, channels, 1, 1)
         return low + (high - low) * torch.rand(shape, generator=self.generator, device=self.device)
@@ -86,7 +86,7 @@ def _shadow(x: Tensor, draw: _Draw) -> Tensor:
     blue = torch.tensor([1.0, 0.97, 0.88], device=x.device).view(1, 3, 1, 1)
     chosen = draw.chosen(SHADOW_P)
     light = side[chosen] * draw.uniform(0.2, 0.7)[chosen]
-    return _changed(x, chosen, lambda some: some * (1 - light * blue))
+    return _changed(x, chosen, change=lambda some: some * (1 - light * blue))
 
 
 def _tone(x: Tensor, draw: _Draw) -> Tensor:
@@ -103,20 +103,20 @@ def _colour(x: Tensor, draw: _Draw) -> Tensor:
     """Saturation, then a cast: a gain and a small offset of each channel; some cameras are grey at night."""
     saturation = draw.factor(0.5)
     saturation = saturation.masked_fill(draw.chosen(GREY_P).view(-1, 1, 1, 1), 0.0)
-    gain, offset = draw.factor(0.16, 3), draw.uniform(-0.05, 0.05, 3) * draw.strength
+    gain, offset = draw.factor(0.16, 3), draw.uniform(-0.05, 0.05, channels=3) * draw.strength
     return torch.addcmul(offset, x, saturation * gain).addcmul_(grey(x), (1 - saturation) * gain).clamp_(0, 1)
 
 
 def _optics(x: Tensor, draw: _Draw) -> Tensor:
     """Out of focus, and motion along the ground."""
     kernel = _gaussian(draw.number(0.6, 1.6), x)
-    x = _changed(x, draw.chosen(BLUR_P), lambda some: _separable(some, kernel))
+    x = _changed(x, draw.chosen(BLUR_P), change=lambda some: _separable(some, kernel))
     length = 2 * round(draw.number(1, max(1.0, x.shape[3] / 24))) + 1
 
     def moved(some: Tensor) -> Tensor:
         return F.avg_pool2d(F.pad(some, (length // 2, length // 2, 0, 0), mode="replicate"), (1, length), 1)
 
-    return _changed(x, draw.chosen(MOTION_P), moved)
+    return _changed(x, draw.chosen(MOTION_P), change=moved)
 
 
 def _resolution(x: Tensor, draw: _Draw) -> Tensor:
@@ -148,21 +148,21 @@ def _noise(x: Tensor, draw: _Draw) -> Tensor:
         some[:, :, 1::2] = some[:, :, 1::2].roll(offset, dims=3)
         return some
 
-    return _changed(x, draw.chosen(INTERLACE_P), combed)
+    return _changed(x, draw.chosen(INTERLACE_P), change=combed)
 
 
 def _compression(x: Tensor, draw: _Draw) -> Tensor:
     """Sharpening with its rings, then the loss of JPEG: quantised cosines of blocks, without entropy coding."""
     kernel = _gaussian(1.0, x)
     x = _changed(
-        x, draw.chosen(RINGING_P), lambda some: some + (some - _separable(some, kernel)) * draw.number(0.4, 1.6)
+        x, draw.chosen(RINGING_P), change=lambda some: some + (some - _separable(some, kernel)) * draw.number(0.4, 1.6)
     )
     step = draw.uniform(0.01, 0.09)
     chosen = draw.chosen(JPEG_P)
-    return _changed(x.clamp_(0, 1), chosen, lambda some: _quantised(some, step[chosen]))
+    return _changed(x.clamp_(0, 1), chosen, change=lambda some: _quantised(some, step[chosen]))
 
 
-def _changed(x: Tensor, chosen: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+def _changed(x: Tensor, chosen: Tensor, *, change: Callable[[Tensor], Tensor]) -> Tensor:
     """Replace the chosen images ``(B,)`` by what a function makes of them; most changes concern a few of a batch."""
     rows = torch.nonzero(chosen).flatten()
     return x.index_copy_(0, rows, change(x[rows])) if len(rows) else x

@@ -50,7 +50,9 @@ def named_groups(match: re.Match[str]) -> Labels | None:
     return labels
 
 
-def read_layout(layout: Layout, given: Path, label: Callable[[re.Match[str]], Labels | None] = named_groups) -> Dataset:
+def read_layout(
+    layout: Layout, given: Path, *, label: Callable[[re.Match[str]], Labels | None] = named_groups
+) -> Dataset:
     """Read a benchmark whose splits are folders.
 
     Args:
@@ -61,19 +63,19 @@ def read_layout(layout: Layout, given: Path, label: Callable[[re.Match[str]], La
     Raises:
         DataError: the folders are not there, or one of them holds no image.
     """
-    root = find_root(given, tuple(layout.folders), layout.outer)
+    root = find_root(given, tuple(layout.folders), outer=layout.outer)
     names = Names(layout.pattern)
     samples: list[Sample] = []
     for folder, split in layout.folders.items():
-        found = filled(root.path / folder, layout.recursive)
+        found = filled(root.path / folder, recursive=layout.recursive)
         for path, match in names.match(found, folder):
             labels = label(match)
             if labels is not None:
-                samples.append(sample_of(root, path, split, labels))
-    return assemble(layout, root, samples, names.notes)
+                samples.append(sample_of(root, path, split=split, labels=labels))
+    return assemble(layout, root, samples=samples, notes=names.notes)
 
 
-def sample_of(root: Root, path: Path, split: Split | None, labels: Labels, key: str | None = None) -> Sample:
+def sample_of(root: Root, path: Path, *, split: Split | None, labels: Labels, key: str | None = None) -> Sample:
     """Return a sample; labels that are no column of a Sample become extra columns."""
     extra = {name: text for name, text in labels.items() if name not in LABEL_COLUMNS}
     person, camera, clothes, tracklet = (labels.get(name) for name in LABEL_COLUMNS)
@@ -81,7 +83,7 @@ def sample_of(root: Root, path: Path, split: Split | None, labels: Labels, key: 
     return Sample(key, path, person=person, camera=camera, clothes=clothes, tracklet=tracklet, split=split, extra=extra)
 
 
-def assemble(layout: Layout, root: Root, samples: Sequence[Sample], notes: Iterable[str] = ()) -> Dataset:
+def assemble(layout: Layout, root: Root, *, samples: Sequence[Sample], notes: Iterable[str] = ()) -> Dataset:
     """Return the Dataset of a layout with every note that a user must see.
 
     Raises:

@@ -36,5 +36,5 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
             part: Split = "train"
             if person in test:
                 part = "query" if labels["camera"] == "1" else "gallery"
-            samples.append(sample_of(place, path, part, labels))
-    return assemble(LAYOUT, place, samples, notes)
+            samples.append(sample_of(place, path, split=part, labels=labels))
+    return assemble(LAYOUT, place, samples=samples, notes=notes)

@@ -43,7 +43,7 @@ def read(root: Path, *, every: Annotated[int, Field(ge=1)] = 1) -> Dataset:
         root: the folder of the three lists and the sessions.
         every: take each n-th frame of a tracklet, the first one always (there are 347,833 frames).
     """
-    place = find_root(root, ("session1",), LAYOUT.outer)
+    place = find_root(root, ("session1",), outer=LAYOUT.outer)
     samples: list[Sample] = []
     strange: list[str] = []
     left_out = LeftOut()
@@ -65,10 +65,10 @@ def read(root: Path, *, every: Annotated[int, Field(ge=1)] = 1) -> Dataset:
             }
             frames = filled(place.path / fields[0])
             left_out.add(frames.left_out)
-            samples += [sample_of(place, path, split, labels) for path in frames[::every]]
+            samples += [sample_of(place, path, split=split, labels=labels) for path in frames[::every]]
         if len(samples) == before:
             raise DataError(f"{table}: expected lines 'session1/001_01 001 outfit', found none")
     said = f"{len(strange)} lines do not follow the grammar and were left out, first {strange[0]}" if strange else ""
     notes = [*([FileNote(said, strange)] if strange else []), LeftOutNote(str(left_out), left_out)]
     form = LAYOUT if every == 1 else dataclasses.replace(LAYOUT, published={})
-    return assemble(form, place, samples, notes)
+    return assemble(form, place, samples=samples, notes=notes)

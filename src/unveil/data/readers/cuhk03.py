@@ -50,13 +50,13 @@ def read(root: Path, *, boxes: Boxes = "labeled", extract: bool = False) -> Data
         if not (place / folder).is_dir() and archive.is_file():
             if not extract:
                 raise DataError(f"{place}: found cuhk-03.mat but no folder {folder}; ?extract=true unpacks it there")
-            cuhk03_extract.extract(archive, boxes, place / folder)
+            cuhk03_extract.extract(archive, boxes, target=place / folder)
         if (place / folder).is_dir():
-            return _read_extracted(find_root(place, (folder,)), layout(boxes), boxes)
+            return _read_extracted(find_root(place, (folder,)), layout(boxes), boxes=boxes)
     return read_layout(layout(boxes), root)
 
 
-def _read_extracted(root: Root, form: Layout, boxes: Boxes) -> Dataset:
+def _read_extracted(root: Root, form: Layout, *, boxes: Boxes) -> Dataset:
     protocol = _protocol(root.path / f"cuhk03_new_protocol_config_{boxes}.mat")
     names = Names(r"(\d)_(\d+)_(?P<view>[12])_\d+\.png")
     found = {m.string: (path, m) for path, m in names.match(filled(root.path / f"images_{boxes}"), f"images_{boxes}")}
@@ -66,15 +66,15 @@ def _read_extracted(root: Root, form: Layout, boxes: Boxes) -> Dataset:
             if name not in found:
                 raise DataError(f"{root.path}: the protocol names {name}, which is not in images_{boxes}")
             path, match = found[name]
-            samples.append(sample_of(root, path, split, {"person": person, "camera": match["view"]}))
-    return assemble(dataclasses.replace(form, outer=()), root, samples, names.notes)
+            samples.append(sample_of(root, path, split=split, labels={"person": person, "camera": match["view"]}))
+    return assemble(dataclasses.replace(form, outer=()), root, samples=samples, notes=names.notes)
 
 
 def _protocol(path: Path) -> dict[Split, list[tuple[str, str]]]:
     """Return the file and the person of every crop of each split."""
     said = "the published protocol of CUHK03"
     indices = [f"{split}_idx" for split in _SPLITS]
-    found = read_mat(path, ("filelist", "labels", *indices), said)
+    found = read_mat(path, ("filelist", "labels", *indices), expected=said)
     try:
         files = [str(np.asarray(cell).item()) for cell in np.asarray(found["filelist"]).ravel()]
         people, numbers = (

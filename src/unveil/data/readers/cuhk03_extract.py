@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from unveil.atomic_io import atomic_folder
 from unveil.errors import DataError, MissingExtraError
-from unveil.files import atomic_folder
 from unveil.progress import track
 
 FIRST_OF_VIEW_2 = 5
 
 
-def extract(archive: Path, boxes: str, target: Path) -> None:
+def extract(archive: Path, boxes: str, *, target: Path) -> None:
     """Write the crops of one kind of boxes; the folder is whole or absent.
 
     Args:
@@ -37,12 +37,12 @@ def extract(archive: Path, boxes: str, target: Path) -> None:
             for pair, people in enumerate(pairs, 1):
                 # MATLAB's (people, 10) cell array arrives transposed, and so does each image.
                 for person in track(range(people.shape[1]), f"camera pair {pair}"):
-                    _write(mat, people[:, person], folder, f"{pair}_{person + 1:03d}")
+                    _write(mat, people[:, person], folder=folder, prefix=f"{pair}_{person + 1:03d}")
     except (KeyError, OSError, ValueError, IndexError) as e:
         raise DataError(f"{archive}: not the published cuhk-03.mat: {e}") from None
 
 
-def _write(mat: Any, cells: Any, folder: Path, prefix: str) -> None:
+def _write(mat: Any, cells: Any, *, folder: Path, prefix: str) -> None:
     for index, reference in enumerate(cells):
         pixels = np.asarray(mat[reference])
         if pixels.ndim != 3:  # a person with fewer than ten crops has empty cells

@@ -38,7 +38,7 @@ LAYOUT = Layout(
 
 def read(root: Path) -> Dataset:
     """Read DeepChange; every image must stand in its list, which gives the tracklet."""
-    place = find_root(root, tuple(LAYOUT.folders), LAYOUT.outer)
+    place = find_root(root, tuple(LAYOUT.folders), outer=LAYOUT.outer)
     names = Names(LAYOUT.pattern)
     samples: list[Sample] = []
     for folder, split in LAYOUT.folders.items():
@@ -53,8 +53,8 @@ def read(root: Path) -> Dataset:
                 "clothes": f"{person}_{match['outfit']}",
                 "tracklet": tracklets[path.name],
             }
-            samples.append(sample_of(place, path, split, labels))
-    return assemble(LAYOUT, place, samples, names.notes)
+            samples.append(sample_of(place, path, split=split, labels=labels))
+    return assemble(LAYOUT, place, samples=samples, notes=names.notes)
 
 
 def _tracklets(path: Path) -> dict[str, str]:

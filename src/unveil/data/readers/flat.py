@@ -17,7 +17,7 @@ def scan(layout: Layout, given: Path) -> tuple[Root, Files, list[str]]:
     """Return the root, person -> name -> (path, match), and notes about names outside the grammar."""
     if not given.is_dir():
         raise DataError(f"{given}: no such folder; expected the images of {layout.name}")
-    place = search_root(given, lambda path: _any_named(path, layout.pattern), layout.outer)
+    place = search_root(given, lambda path: _any_named(path, layout.pattern), outer=layout.outer)
     if place is None:
         raise DataError(f"{given}: no image named as in {layout.name} here or in {', '.join(layout.outer)}")
     names = Names(layout.pattern)

@@ -46,7 +46,7 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
         DataError: the published partitions do not fit the probes.
         MissingExtraError: they need SciPy.
     """
-    place = find_root(root, tuple(LAYOUT.folders), LAYOUT.outer)
+    place = find_root(root, tuple(LAYOUT.folders), outer=LAYOUT.outer)
     names = Names(LAYOUT.pattern)
     found = [
         (path, part, match)
@@ -56,25 +56,27 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
     people = {match["person"] for _, part, match in found if part == "query"}
     file = place.path / PARTITIONS
     if file.is_file():
-        train, said = _published(file, people, split), f"splits are the published ones of {PARTITIONS}"
+        train, said = _published(file, people, split=split), f"splits are the published ones of {PARTITIONS}"
     else:
         train = train_persons(people, split)
         said = f"{PARTITIONS} is not there: splits are drawn here, so figures differ from those on the published ones"
     samples: list[Sample] = []
     for path, part, match in found:
         where: Split = "train" if match["person"] in train else part
-        samples.append(sample_of(place, path, where, {"person": match["person"], "camera": str(int(match["camera"]))}))
-    return assemble(LAYOUT, place, samples, (*names.notes, said))
+        samples.append(
+            sample_of(place, path, split=where, labels={"person": match["person"], "camera": str(int(match["camera"]))})
+        )
+    return assemble(LAYOUT, place, samples=samples, notes=(*names.notes, said))
 
 
-def _published(file: Path, people: set[str], split: int) -> frozenset[str]:
+def _published(file: Path, people: set[str], *, split: int) -> frozenset[str]:
     """Return the probes that a published split trains on.
 
     ``trainIdxAll`` holds a cell a split with a structure in it; one of its fields lists the numbers of half the probes.
     """
     said = f"the file of GRID's published partitions (trainIdxAll with {SPLITS} splits)"
     number_of = {int(person): person for person in people}
-    cells = np.atleast_1d(np.squeeze(read_mat(file, ("trainIdxAll",), said)["trainIdxAll"])).ravel()
+    cells = np.atleast_1d(np.squeeze(read_mat(file, ("trainIdxAll",), expected=said)["trainIdxAll"])).ravel()
     if split >= len(cells):
         raise DataError(f"{file} is not {said}: it has {len(cells)}")
     try:

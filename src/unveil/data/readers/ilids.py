@@ -30,10 +30,10 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
     train = train_persons(files, split)
     samples: list[Sample] = []
     for person, matches in sorted(files.items()):
-        drawn = draw(sorted(matches), 2, split, f"ilids/{person}") if len(matches) > 1 else []
+        drawn = draw(sorted(matches), 2, split=split, what=f"ilids/{person}") if len(matches) > 1 else []
         for name, (path, _) in sorted(matches.items()):
             part: Split | None = "train" if person in train else None
             if part is None and name in drawn:
                 part = "query" if name == drawn[0] else "gallery"
-            samples.append(sample_of(place, path, part, {"person": person}))
-    return assemble(LAYOUT, place, samples, notes)
+            samples.append(sample_of(place, path, split=part, labels={"person": person}))
+    return assemble(LAYOUT, place, samples=samples, notes=notes)

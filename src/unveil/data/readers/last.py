@@ -1,4 +1,4 @@
-"""LaST (Shu et al., 2021): crops from films, without cameras; outfits are labelled in the training part only.
+"""LaST (Shu et al., 2021): crops from movies, without cameras; outfits are labelled in the training part only.
 
 Layout as its public readers document it: ``last/train/<person>/*.jpg``, ``last/{val,test}/query/*.jpg``,
 ``last/{val,test}/gallery/<person>/*.jpg``; names start with the person, training names end with the outfit.
@@ -39,7 +39,7 @@ def read(root: Path, *, part: Literal["test", "val"] = "test") -> Dataset:
         folders={"train": "train", f"{part}/query": "query", f"{part}/gallery": "gallery"},
         published=_TRAIN | (_TEST if part == "test" else _VAL),
     )
-    dataset = read_layout(form, root, _labels)
+    dataset = read_layout(form, root, label=_labels)
     samples = (s if s.split == "train" else dataclasses.replace(s, clothes=None) for s in dataset.samples)
     return dataclasses.replace(dataset, samples=tuple(samples))
 

@@ -39,12 +39,12 @@ OCC_LAYOUT = dataclasses.replace(
 
 def read(root: Path) -> Dataset:
     """Read ``LTCC_ReID/{train,query,test}/PPP_CC_cCAM_FFFFFF.png``; outfits are labelled ``<person>_<outfit>``."""
-    return read_layout(LAYOUT, root, _labels)
+    return read_layout(LAYOUT, root, label=_labels)
 
 
 def read_occ(root: Path) -> Dataset:
     """Read Occ-LTCC: LTCC's grammar in ``Occ_LTCC``; its paper reports the protocol ``ltcc_cc``."""
-    return read_layout(OCC_LAYOUT, root, _labels)
+    return read_layout(OCC_LAYOUT, root, label=_labels)
 
 
 def _labels(match: re.Match[str]) -> Labels:

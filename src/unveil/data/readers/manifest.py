@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
+from unveil.atomic_io import write_text
 from unveil.data.protocols import CROSS_CLOTHES, MARKET, NO_JUNK, SAME_CLOTHES
 from unveil.data.text import is_file, read_text, with_slashes
 from unveil.errors import DataError, nearest
-from unveil.files import write_text
 from unveil.records import LABEL_COLUMNS, SPLITS, Dataset, Protocol, Sample, Split
 
 FILE = "manifest.csv"
@@ -32,11 +32,11 @@ def read(root: Path, *, split: Split | None = None, name: str | None = None, sch
         scheme: label set of the parsing maps, for a manifest without the column ``parsing_scheme``.
     """
     path = root / FILE if root.is_dir() else root
-    dataset = read_manifest(path, name, scheme)
+    dataset = read_manifest(path, name, scheme=scheme)
     return dataset if split is None else with_split(dataset, split)
 
 
-def read_manifest(path: Path, name: str | None = None, scheme: str | None = None) -> Dataset:
+def read_manifest(path: Path, name: str | None = None, *, scheme: str | None = None) -> Dataset:
     """Read a CSV manifest.
 
     Columns: ``path`` (relative to the manifest), ``person``; optional ``camera, clothes, time`` (seconds or ISO 8601),
@@ -53,7 +53,7 @@ def read_manifest(path: Path, name: str | None = None, scheme: str | None = None
     samples, schemes = [], set()
     files = _Files(path.parent)
     for line, row in _rows(path, text):
-        samples.append(_sample(path, line, row, files))
+        samples.append(_sample(path, line, row=row, files=files))
         if row.get("parsing_scheme") and samples[-1].parsing is not None:
             schemes.add(row["parsing_scheme"])
     if not samples:
@@ -167,7 +167,7 @@ def _rows(path: Path, text: str) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(f"{path}: line {reader.line_num}: not valid CSV: {e}") from None
 
 
-def _sample(manifest: Path, line: int, row: dict[str, str], files: _Files) -> Sample:
+def _sample(manifest: Path, line: int, *, row: dict[str, str], files: _Files) -> Sample:
     def fail(column: str, message: str) -> DataError:
         return DataError(f"{manifest}: line {line}, column {column!r}: {message}")
 

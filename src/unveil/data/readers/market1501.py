@@ -33,7 +33,7 @@ def read(root: Path, *, distractors: bool = False) -> Dataset:
     Raises:
         DataError: the folders are not there, or no name in them follows the grammar.
     """
-    found = find_root(root, tuple(FOLDERS), OUTER)
+    found = find_root(root, tuple(FOLDERS), outer=OUTER)
     folders = FOLDERS | ({DISTRACTORS: "gallery"} if distractors else {})
     names, junk = Names(GRAMMAR), 0
     samples = []

@@ -13,7 +13,7 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 _PAGES = (b"<!doctype html", b"<html")
 
 
-def read_mat(path: Path, variables: Sequence[str], expected: str) -> dict[str, Any]:
+def read_mat(path: Path, variables: Sequence[str], *, expected: str) -> dict[str, Any]:
     """Read variables of a MATLAB file of version 4 to 7.
 
     Args:

@@ -52,16 +52,18 @@ def read(root: Path, *, val: bool = True) -> Dataset:
         if name == "list_val.txt" and not val:
             continue
         paths = _listed(place.path / name, place.path / folders[part])
-        samples += [sample_of(place, path, split, _labels(match)) for path, match in names.match(paths, name)]
-    return assemble(LAYOUT, place, samples, names.notes)
+        samples += [
+            sample_of(place, path, split=split, labels=_labels(match)) for path, match in names.match(paths, name)
+        ]
+    return assemble(LAYOUT, place, samples=samples, notes=names.notes)
 
 
 def _find(given: Path) -> tuple[Root, tuple[str, str]]:
     try:
-        return find_root(given, _RELEASES[0], LAYOUT.outer), _RELEASES[0]
+        return find_root(given, _RELEASES[0], outer=LAYOUT.outer), _RELEASES[0]
     except DataError as first:
         try:
-            return find_root(given, _RELEASES[1], LAYOUT.outer), _RELEASES[1]
+            return find_root(given, _RELEASES[1], outer=LAYOUT.outer), _RELEASES[1]
         except DataError:
             raise first from None
 

@@ -38,4 +38,4 @@ def read(root: Path, *, clothes: Literal["none", "day"] = "none") -> Dataset:
         found = {"person": match["person"], "camera": str(int(match["camera"])), "day": match["day"]}
         return found | ({"clothes": f"{match['person']}_{match['day']}"} if clothes == "day" else {})
 
-    return read_layout(LAYOUT, root, labels)
+    return read_layout(LAYOUT, root, label=labels)

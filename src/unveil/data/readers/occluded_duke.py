@@ -41,7 +41,7 @@ def read(root: Path, *, lists: Path | None = None) -> Dataset:
     Raises:
         DataError: plain DukeMTMC-reID without lists, a list is missing, or a listed image is.
     """
-    place = find_root(root, tuple(BOXES), (*LAYOUT.outer, *DUKE.outer))
+    place = find_root(root, tuple(BOXES), outer=(*LAYOUT.outer, *DUKE.outer))
     folder = lists or _find_lists(place.path)
     if folder is None:
         if "dukemtmc-reid" in place.path.name.lower():
@@ -56,11 +56,11 @@ def read(root: Path, *, lists: Path | None = None) -> Dataset:
         listed = _listed(folder / f"{split}.list")
         # A query that DukeMTMC has no query image for lies among its gallery images.
         homes = (target, "bounding_box_test") if split == "query" else (target,)
-        paths = [_locate(place.path, homes, name, split) for name in listed]
+        paths = [_locate(place.path, homes, name=name, split=split) for name in listed]
         for path, match in names.match(paths, f"{split}.list"):
             labels = {"person": match["person"], "camera": match["camera"]}
-            samples.append(sample_of(place, path, BOXES[target], labels, key=f"{target}/{path.name}"))
-    return assemble(LAYOUT, place, samples, names.notes)
+            samples.append(sample_of(place, path, split=BOXES[target], labels=labels, key=f"{target}/{path.name}"))
+    return assemble(LAYOUT, place, samples=samples, notes=names.notes)
 
 
 def _find_lists(root: Path) -> Path | None:
@@ -73,7 +73,7 @@ def _listed(path: Path) -> list[str]:
     return sorted({with_slashes(line).rpartition("/")[2] for line in lines})
 
 
-def _locate(root: Path, homes: tuple[str, ...], name: str, split: str) -> Path:
+def _locate(root: Path, homes: tuple[str, ...], *, name: str, split: str) -> Path:
     for home in homes:
         if is_file(root / home / name):
             return root / home / name

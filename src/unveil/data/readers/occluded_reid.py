@@ -28,4 +28,4 @@ def leading_number(match: re.Match[str]) -> Labels:
 
 def read(root: Path) -> Dataset:
     """Read ``Occluded_REID/{occluded,whole}_body_images/<person>/<person>_<n>.tif`` (or ``.jpg``)."""
-    return read_layout(LAYOUT, root, leading_number)
+    return read_layout(LAYOUT, root, label=leading_number)

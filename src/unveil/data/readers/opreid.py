@@ -41,15 +41,17 @@ def read(root: Path) -> Dataset:
         missing = [column for column in _NEEDED if column not in (rows.fieldnames or ())]
         if missing:
             raise DataError(f"{table}: expected the columns {', '.join(_NEEDED)}; missing {', '.join(missing)}")
-        samples = [_sample(table, row, rows.line_num) for row in rows]
+        samples = [_sample(table, row, line=rows.line_num) for row in rows]
     except csv.Error as e:
         raise DataError(f"{table}, line {rows.line_num}: not valid CSV: {e}") from None
     cameras = bool(samples) and all(s.camera is not None for s in samples if s.split != "train")
     form = LAYOUT if cameras else dataclasses.replace(LAYOUT, protocols=(NO_JUNK,))
-    return assemble(form, Root(table.parent), sorted(samples, key=lambda s: (SPLITS.index(s.split or "train"), s.key)))
+    return assemble(
+        form, Root(table.parent), samples=sorted(samples, key=lambda s: (SPLITS.index(s.split or "train"), s.key))
+    )
 
 
-def _sample(table: Path, row: dict[str, str], line: int) -> Sample:
+def _sample(table: Path, row: dict[str, str], *, line: int) -> Sample:
     split = (row["split"] or "").strip()
     if split not in SPLITS:
         raise DataError(f"{table}, line {line}: split must be one of {', '.join(SPLITS)}, found {split!r}")
@@ -62,4 +64,4 @@ def _sample(table: Path, row: dict[str, str], line: int) -> Sample:
     path = table.parent / named
     if not named or not is_file(path):
         raise DataError(f"{table}, line {line}: {path} does not exist")
-    return sample_of(Root(table.parent), path, known, labels, key=Path(named).as_posix())
+    return sample_of(Root(table.parent), path, split=known, labels=labels, key=Path(named).as_posix())

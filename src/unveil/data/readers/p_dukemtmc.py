@@ -35,4 +35,4 @@ LAYOUT = Layout(
 
 def read(root: Path) -> Dataset:
     """Read ``P-DukeMTMC-reID/{train,test}/{occluded,whole}_body_images/<person>/*.jpg``; nothing is ever junk."""
-    return read_layout(LAYOUT, root, leading_number)
+    return read_layout(LAYOUT, root, label=leading_number)

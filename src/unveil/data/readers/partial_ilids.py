@@ -30,6 +30,6 @@ def read(root: Path) -> Dataset:
     original: dict[str, Split] = {"Probe": "query", "Gallery": "gallery"}
     form = LAYOUT
     with contextlib.suppress(DataError):
-        find_root(root, tuple(original), LAYOUT.outer)
+        find_root(root, tuple(original), outer=LAYOUT.outer)
         form = dataclasses.replace(LAYOUT, folders=original)
-    return read_layout(form, root, leading_number)
+    return read_layout(form, root, label=leading_number)

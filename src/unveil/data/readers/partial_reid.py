@@ -35,5 +35,5 @@ def read(root: Path, *, query: Literal["partial", "occluded"] = "partial") -> Da
         query: which of the two kinds of crops searches.
     """
     return read_layout(
-        dataclasses.replace(LAYOUT, folders={f"{query}_body_images": "query", **WHOLE}), root, leading_number
+        dataclasses.replace(LAYOUT, folders={f"{query}_body_images": "query", **WHOLE}), root, label=leading_number
     )

@@ -30,11 +30,11 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
     samples: list[Sample] = []
     for person, matches in sorted(files.items()):
         sequences = sorted({match["tracklet"] for _, match in matches.values()})
-        searching = draw(sequences, 1, split, f"3dpes/{person}") if len(sequences) > 1 else []
+        searching = draw(sequences, 1, split=split, what=f"3dpes/{person}") if len(sequences) > 1 else []
         for _, (path, match) in sorted(matches.items()):
             part: Split = "query" if match["tracklet"] in searching else "gallery"
             if person in train:
                 part = "train"
             labels = {"person": person, "tracklet": f"{person}_{match['tracklet']}"}
-            samples.append(sample_of(place, path, part, labels))
-    return assemble(LAYOUT, place, samples, notes)
+            samples.append(sample_of(place, path, split=part, labels=labels))
+    return assemble(LAYOUT, place, samples=samples, notes=notes)

@@ -48,12 +48,12 @@ def read(root: Path, *, val: bool = False) -> Dataset:
         root: the folder that holds ``rgb``.
         val: also train on ``rgb/val``, further crops (5,002) of the training people; the papers do not.
     """
-    return _read(LAYOUT, root, val)
+    return _read(LAYOUT, root, val=val)
 
 
 def read_occ(root: Path, *, val: bool = False) -> Dataset:
     """Read Occ-PRCC: PRCC's grammar in ``occ_prcc/rgb``, occluded in every split."""
-    return _read(OCC_LAYOUT, root, val)
+    return _read(OCC_LAYOUT, root, val=val)
 
 
 def has_val(root: Path) -> bool:
@@ -62,40 +62,40 @@ def has_val(root: Path) -> bool:
     Raises:
         DataError: there is no PRCC in the folder.
     """
-    return (find_root(root, tuple(LAYOUT.folders), LAYOUT.outer).path / "rgb/val").is_dir()
+    return (find_root(root, tuple(LAYOUT.folders), outer=LAYOUT.outer).path / "rgb/val").is_dir()
 
 
-def _read(layout: Layout, given: Path, val: bool) -> Dataset:
-    root = find_root(given, tuple(layout.folders), layout.outer)
+def _read(layout: Layout, given: Path, *, val: bool) -> Dataset:
+    root = find_root(given, tuple(layout.folders), outer=layout.outer)
     notes: list[str] = []
-    samples = _training(root, "rgb/train", notes)
+    samples = _training(root, "rgb/train", notes=notes)
     if val:
-        samples += _training(root, "rgb/val", notes)
+        samples += _training(root, "rgb/val", notes=notes)
     for folder, split in layout.folders.items():
         if split != "train":
-            samples += _test(root, folder, split, notes)
-    return assemble(layout, root, samples, notes)
+            samples += _test(root, folder, split=split, notes=notes)
+    return assemble(layout, root, samples=samples, notes=notes)
 
 
-def _training(root: Root, folder: str, notes: list[str]) -> list[Sample]:
+def _training(root: Root, folder: str, *, notes: list[str]) -> list[Sample]:
     # rgb/train/<person>/{A,B,C}_cropped_rgbNNN.jpg
     names = Names(LAYOUT.pattern)
     paths = filled(root.path / folder, recursive=True)
-    found = [_sample(root, path, "train", match["camera"]) for path, match in names.match(paths, folder)]
+    found = [_sample(root, path, split="train", camera=match["camera"]) for path, match in names.match(paths, folder)]
     notes += names.notes
     return found
 
 
-def _test(root: Root, folder: str, split: Split, notes: list[str]) -> list[Sample]:
+def _test(root: Root, folder: str, *, split: Split, notes: list[str]) -> list[Sample]:
     # rgb/test/{A,B,C}/<person>/cropped_rgbNNN.jpg: the folder is the camera
     names = Names(r"cropped_rgb\d+")
     paths = filled(root.path / folder, recursive=True)
-    found = [_sample(root, path, split, folder[-1]) for path, _ in names.match(paths, folder)]
+    found = [_sample(root, path, split=split, camera=folder[-1]) for path, _ in names.match(paths, folder)]
     notes += names.notes
     return found
 
 
-def _sample(root: Root, path: Path, split: Split, camera: str) -> Sample:
+def _sample(root: Root, path: Path, *, split: Split, camera: str) -> Sample:
     person = path.parent.name
     clothes = f"{person}C" if camera == "C" else person  # A and B share an outfit
-    return sample_of(root, path, split, {"person": person, "camera": camera, "clothes": clothes})
+    return sample_of(root, path, split=split, labels={"person": person, "camera": camera, "clothes": clothes})

@@ -37,7 +37,7 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
 
     People of one view alone are others than those of the same number in the other view.
     """
-    place = find_root(root, tuple(_VIEWS), LAYOUT.outer)
+    place = find_root(root, tuple(_VIEWS), outer=LAYOUT.outer)
     names = Names(LAYOUT.pattern)
     found = [
         (path, camera, int(match["person"]))
@@ -55,5 +55,5 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
             part = "train"
         elif person in shared and camera == "a":
             part = "query"
-        samples.append(sample_of(place, path, part, {"person": person, "camera": camera}))
-    return assemble(LAYOUT, place, samples, names.notes)
+        samples.append(sample_of(place, path, split=part, labels={"person": person, "camera": camera}))
+    return assemble(LAYOUT, place, samples=samples, notes=names.notes)

@@ -13,7 +13,7 @@ from unveil.data.readers.viper import SPLITS
 SplitNumber = Annotated[int, Field(ge=0, lt=SPLITS)]
 
 
-def draw(names: Iterable[str], count: int, split: int, what: str) -> list[str]:
+def draw(names: Iterable[str], count: int, *, split: int, what: str) -> list[str]:
     """Return ``count`` of one person's files or sequences, the same for the same split on every machine.
 
     Args:

@@ -33,7 +33,7 @@ LAYOUT = Layout(
 
 def read(root: Path) -> Dataset:
     """Read ``VC-Clothes/{train,query,gallery}/PPPP-CC-KK-NN.jpg`` (person, camera, outfit, index)."""
-    return read_layout(LAYOUT, root, _labels)
+    return read_layout(LAYOUT, root, label=_labels)
 
 
 def _labels(match: re.Match[str]) -> Labels:

@@ -61,7 +61,7 @@ def train_persons(persons: Iterable[str], split: int) -> frozenset[str]:
 
 
 def _published(root: Path) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
-    found = find_root(root, tuple(FOLDERS), ("VIPeR", "VIPeR.v1.0", "viper/VIPeR"))
+    found = find_root(root, tuple(FOLDERS), outer=("VIPeR", "VIPeR.v1.0", "viper/VIPeR"))
     names = Names(GRAMMAR)
     samples = tuple(
         Sample(found.key(path), path, person=match[1], camera=camera, extra={"angle": match[2]})

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from unveil.atomic_io import cache_dir
 from unveil.data.fitting import CropSize
 from unveil.data.store.build import BadFile, build_store
 from unveil.errors import DataError
-from unveil.files import cache_dir
 from unveil.recipe import InputSettings
 from unveil.records import Sample
 
@@ -56,9 +56,9 @@ class ImageStore:
 def open_store(
     samples: Sequence[Sample],
     size: InputSettings | CropSize,
+    *,
     cache: Path | None = None,
     workers: int | None = None,
-    *,
     partial_maps: bool = False,
 ) -> ImageStore:
     """Return the store of these crops; build it when there is none, or when a file has changed.
@@ -89,12 +89,18 @@ def open_store(
     identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]
     folder = (cache or cache_dir() / "images") / identity
     state = [[_state(s.path), _state(s.parsing) if with_parsing else None] for s in samples]
-    store = _load(folder, samples, state)
+    store = _load(folder, samples, state=state)
     if store is None:
         build_store(
-            folder, samples, size, with_parsing, state, workers, lambda: _load(folder, samples, state) is not None
+            folder,
+            samples,
+            size=size,
+            with_parsing=with_parsing,
+            state=state,
+            workers=workers,
+            is_there=lambda: _load(folder, samples, state=state) is not None,
         )
-        store = _load(folder, samples, state)
+        store = _load(folder, samples, state=state)
         if store is None:
             raise DataError(f"the image store {folder} cannot be read back; are its files being changed?")
     if store.bad:
@@ -103,7 +109,7 @@ def open_store(
     return store
 
 
-def _load(folder: Path, samples: Sequence[Sample], state: list[Any]) -> ImageStore | None:
+def _load(folder: Path, samples: Sequence[Sample], *, state: list[Any]) -> ImageStore | None:
     """Return the store when it is whole and of these files as they are now, else ``None``."""
     try:
         index = json.loads((folder / "index.json").read_text(encoding="utf-8"))

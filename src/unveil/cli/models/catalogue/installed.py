@@ -24,7 +24,7 @@ def verify(
     from unveil.errors import UnveilError
     from unveil.inference.load import load_engine
     from unveil.models.catalogue.installed import DETECTOR, installed
-    from unveil.video.detect import load_detector
+    from unveil.video.detectors.detect import load_detector
 
     found = [model for model in installed() if not names or model.name in names]
     for name in names or ():
@@ -61,7 +61,7 @@ def card(name: Annotated[str, typer.Argument(help="Name of an installed, publish
     from unveil.models.catalogue.installed import installed_path
     from unveil.models.catalogue.known import find_known
     from unveil.parsing.default import DEFAULT_CARD
-    from unveil.shipped import PREFIX, weights_path
+    from unveil.pretrained import PREFIX, weights_path
 
     if name == PARSER:
         typer.echo(DEFAULT_CARD.read_text(encoding="utf-8").rstrip())

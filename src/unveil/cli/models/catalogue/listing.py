@@ -58,8 +58,8 @@ def _rows() -> list[dict[str, Any]]:
     from unveil.models.catalogue.known import KNOWN
     from unveil.models.catalogue.starts import STARTS
     from unveil.parsing.default import PARSER_FILE
+    from unveil.pretrained import PREFIX, shipped_names
     from unveil.runtime.card import read_json
-    from unveil.shipped import PREFIX, shipped_names
 
     there = {model.name: model for model in installed()}
     rows = [_shipped_row(f"{PREFIX}{name}") for name in shipped_names()]
@@ -85,7 +85,7 @@ def _measure(rows: list[dict[str, Any]]) -> None:
     from unveil.inference.load import load_engine
     from unveil.inference.speed import crops_per_second
     from unveil.models.catalogue.installed import REID, TRAINED, installed
-    from unveil.shipped import PREFIX
+    from unveil.pretrained import PREFIX
 
     here = {model.name for model in installed() if model.kind in (REID, TRAINED)}
     for row in rows:
@@ -105,8 +105,8 @@ def _megabytes(size: int | None) -> str:
 
 def _shipped_row(name: str) -> dict[str, Any]:
     from unveil.models.catalogue.entry import VIPER
+    from unveil.pretrained import weights_path
     from unveil.runtime.card import read_json
-    from unveil.shipped import weights_path
 
     file = weights_path(name)
     card = read_json(file.with_suffix(".json"))

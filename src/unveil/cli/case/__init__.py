@@ -1,0 +1,1 @@
+"""``unveil case``: one command a function."""
