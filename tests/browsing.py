@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -11,11 +12,13 @@ import pytest
 from callers import encoded
 
 playwright = pytest.importorskip("playwright.sync_api", reason="the extra test is not installed")
+pytest.importorskip("axe_playwright_python", reason="the extra test is not installed")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 expect = playwright.expect
 expect.set_options(timeout=30_000)
 CONTRAST, NAMES = ((Path(__file__).parent / "server" / name).read_text() for name in ("contrast.js", "names.js"))
+AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 
 
@@ -32,7 +35,7 @@ def open_page(browser, live):
     """Return what opens the page of a new server; whatever it complains of in the console fails the test."""
     contexts, complaints = [], []
 
-    def start(viewport=DESK, scheme="light", touch=False, address=None, zone=None, **settings):
+    def start(viewport=DESK, scheme="light", touch=False, address=None, zone=None, path="", **settings):
         address = address or live(**settings)
         context = browser.new_context(
             viewport=viewport, color_scheme=scheme, has_touch=touch, is_mobile=touch, timezone_id=zone
@@ -46,13 +49,21 @@ def open_page(browser, live):
             lambda request: request.url.startswith((address, "blob:", "data:")) or complaints.append(request.url)
         ]
         page.on("request", outside[0])
-        page.goto(address)
+        page.goto(address + path)
         return page
 
     yield start
     for context in contexts:
         context.close()
     assert complaints == []
+
+
+def wrong_for_axe(page) -> list[str]:
+    """Return what axe-core finds against WCAG 2.1 A and AA on a page: rule, and the first element that breaks it."""
+    page.evaluate(AXE)
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"], "resultTypes": ["violations"]}
+    found = page.evaluate("options => axe.run(document, options)", options)["violations"]
+    return [f"{rule['id']}: {node['html'][:120]} {node['any'][:1]}" for rule in found for node in rule["nodes"][:3]]
 
 
 def choose(page, pixels, name="someone.png"):

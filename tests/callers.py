@@ -17,6 +17,9 @@ pytest.importorskip("httpx2", reason="the extra test is not installed")
 from fastapi.testclient import TestClient
 
 from generated import figure
+from unveil.gallery.grouping.group import group_gallery
+from unveil.gallery.records import Filter
+from unveil.gallery.store.protocol import Store
 from unveil.server.app import create_app
 from unveil.server.service import Service
 from unveil.server.settings import Limits
@@ -45,7 +48,7 @@ def rendered_person() -> np.ndarray:
     from unveil.world.config import preset
     from unveil.world.video import film
 
-    for image, people in film(preset("tiny"), 1, 3):
+    for image, people in film(preset("tiny"), 1, frames=3):
         for _, x, y, w, h, seen in people:
             if float(seen) > 0.95 and h > 120:
                 return image[y : y + h, x : x + w].copy()
@@ -61,6 +64,13 @@ def frame(*numbers: int) -> tuple[np.ndarray, list[dict[str, int]]]:
         wide[60:188, x : x + 64] = person(number)
         boxes.append({"x": x, "y": 60, "width": 64, "height": 128})
     return wide, boxes
+
+
+def drawn_plan(width: int = 300, height: int = 200) -> np.ndarray:
+    """A floor plan: two walls on paper."""
+    plan = np.full((height, width, 3), 245, np.uint8)
+    plan[height // 4 : height // 4 + 4] = plan[:, width // 3 : width // 3 + 4] = 60
+    return plan
 
 
 class Callers:
@@ -90,3 +100,10 @@ def search(client, gallery: str, *positives, **more):
     answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": pieces, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
+
+
+def group_people(store: Store, gallery: str) -> None:
+    """Group a gallery of the server's tests into its people: what is near, and, across brightness, what was judged."""
+    for item in store.find(gallery, Filter()):
+        store.judge(gallery, f"{item.person:0>16}", item.id or 0, True, "ann")
+    group_gallery(store, gallery, threshold=0.25)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from damage import TRIED
 from generated import write_crops
 from miniatures import MINIATURES
 from unveil.progress import show_progress
@@ -31,7 +32,7 @@ def rendered(request: pytest.FixtureRequest) -> Path:
 
     world = World(**PEOPLE)
     folder = request.config.cache.mkdir(f"world-{world.hash}") / "world"
-    render_world(world, folder, 1)
+    render_world(world, folder, processes=1)
     return folder
 
 
@@ -75,5 +76,12 @@ def put(crops: Crops) -> Callable[[str, Path], Path]:
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the caches of tests apart from the user's, and silence what an earlier command switched on."""
-    show_progress(False)
+    show_progress(on=False)
     monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many damaged inputs were tried: a failure among them is a failed test."""
+    if TRIED:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(TRIED.items()))
+        terminalreporter.write_line(f"damaged inputs: {TRIED.total()} ({kinds})")

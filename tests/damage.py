@@ -1,8 +1,14 @@
-"""Files damaged at random, as a disk, an editor or a stranger would."""
+"""Inputs damaged at random, as a disk, an editor or a stranger would, and how many of them were tried."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+
 import numpy as np
+
+ROUNDS = int(os.environ.get("UNVEIL_FUZZ", "40"))  # inputs of each kind
+TRIED: Counter[str] = Counter()  # said at the end of a run of the tests
 
 BITS = (
     b"",

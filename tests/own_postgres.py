@@ -5,10 +5,15 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    import psutil
 
 TABLES = "unveil_tables"
 NewDatabase = Callable[[bool], str]
@@ -73,3 +78,22 @@ def remove(folder: Path) -> None:
 
     own_server.stop(folder)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def server_of(folder: Path) -> psutil.Process:
+    """Return the process of the server of a folder."""
+    import psutil
+
+    return psutil.Process(int((folder / "postgres" / "postmaster.pid").read_text().split()[0]))
+
+
+def ends(process: psutil.Process, seconds: float) -> bool:
+    """Return whether a process ends, reaped or not, within a time."""
+    import psutil
+
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False

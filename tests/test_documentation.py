@@ -71,7 +71,7 @@ def published_models(workplace, rendered, monkeypatch) -> Iterator[None]:
     from unveil.models.catalogue.digest import Digest
     from unveil.models.catalogue.entry import PublishedFile
     from unveil.models.catalogue.known import KNOWN
-    from unveil.nn.osnet import OSNet
+    from unveil.nn.backbones.osnet import OSNet
 
     Image.open(sorted((rendered / "crops").rglob("*.jpg"))[12]).save(workplace / "query.png")
     colours = mean_colours(workplace / "osnet_x0_25_msmt17.onnx", shape=("n", 3, 256, 128))
@@ -130,7 +130,7 @@ def test_every_command_and_snippet_of_the_readme_runs(workplace, capsys):
 def test_every_command_of_the_docs_runs(page, workplace, request):
     if any(command.startswith("unveil gallery") for command in commands(page)):
         request.getfixturevalue("galleries")
-    if page.name == "models.md":
+    if page.name in ("adapt.md", "models.md"):
         request.getfixturevalue("published_models")
     for command in commands(page):
         run(command)

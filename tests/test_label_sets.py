@@ -29,7 +29,7 @@ def test_flip_table_is_an_involution_that_swaps_every_left_with_its_right(scheme
 
 def test_unknown_labels_name_the_file_and_the_label():
     with pytest.raises(DataError, match=r"a/b\.png.*0\.\.6 of pascal7, found 9, 200"):
-        check_labels(np.array([[0, 6], [9, 200]], dtype=np.uint8), PASCAL7, "a/b.png")
+        check_labels(np.array([[0, 6], [9, 200]], dtype=np.uint8), PASCAL7, path="a/b.png")
 
 
 def test_unknown_scheme_suggests_the_nearest():

@@ -63,7 +63,11 @@ def test_every_decision_is_one_record_in_the_index():
 
 
 def test_badge_and_page_of_the_coverage_say_what_the_report_says(tmp_path):
-    covered = {"a/src/unveil/nn/neck.py": (9, 10), "src/unveil/nn/cbam.py": (21, 30), "src/unveil/recipe.py": (10, 10)}
+    covered = {
+        "a/src/unveil/nn/neck.py": (9, 10),
+        "src/unveil/nn/attention/cbam.py": (21, 30),
+        "src/unveil/recipe.py": (10, 10),
+    }
     files = {
         name: {"summary": {"covered_lines": hit, "num_statements": total}} for name, (hit, total) in covered.items()
     }

@@ -24,5 +24,5 @@ def make_model(folder: Path, method: str = "bot", seed: int = 0, height: int = 1
             torch.nn.init.uniform_(module.running_var, 0.5, 1.5)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
     card = Card(recipe=recipe.model_dump(mode="json"), persons=5, clothes=10, outfits=tuple(n // 2 for n in range(10)))
-    save_model(folder / "model.safetensors", built, card)
+    save_model(folder / "model.safetensors", built, card=card)
     return folder / "model.safetensors"

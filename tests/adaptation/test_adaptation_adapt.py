@@ -17,10 +17,11 @@ pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 from tracked import write_tracklets
 
 from untrained import make_model
-from unveil.adaptation.adapt import REPORT, WorseModelError, adapt
+from unveil.adaptation.adapt import adapt
 from unveil.adaptation.clusters import STATE
-from unveil.adaptation.judge import compare, is_worse, make_test
+from unveil.adaptation.judge import WorseModelError, compare, is_worse, make_test
 from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.task import REPORT
 from unveil.datasets.sources import crops_of
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.models.checkpoint import load_model
@@ -50,7 +51,7 @@ def test_an_adapted_model_says_what_it_is_derived_from(model, dataset, tmp_path)
     adapted = adapt(model, [dataset], tmp_path / "out", SHORT, cache=tmp_path / "cache", keep_worse=True)
     done = adapted.card.adaptation
     assert done.base == model.card.fingerprint != adapted.card.fingerprint
-    assert done.cameras == adapted.cameras == ("c0", "c1") and done.stages == ("statistics", "clusters")
+    assert done.cameras == adapted.cameras == ("c0", "c1") and done.stages == AdaptSettings.stages
     assert [(s.images, s.persons) for s in done.data] == [(PEOPLE * 8, 0)]
     assert done.judged["tracklets"] == round(0.4 * 2 * PEOPLE) and "tracklets" in done.judged["among"]
     report = json.loads((tmp_path / "out" / REPORT).read_text())
@@ -78,6 +79,24 @@ def test_clusters_alone_keep_no_statistics_of_cameras(model, dataset, tmp_path):
     assert adapted.cameras == ()
 
 
+def test_tracklets_alone_are_groups_of_their_own(model, dataset, tmp_path):
+    settings = dataclasses.replace(SHORT, stages=("tracklets",), held_out=0.0)
+    adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache")
+    epochs = json.loads((tmp_path / "out" / REPORT).read_text())["epochs"]
+    assert [epoch["clusters"] for epoch in epochs] == [2 * PEOPLE] * 2 and not any(e["outliers"] for e in epochs)
+    bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
+    with pytest.raises(DataError, match="0 clusters were found"):
+        adapt(model, [bare], tmp_path / "none", settings, cache=tmp_path / "cache")
+
+
+def test_more_pairs_are_joined_from_epoch_to_epoch(model, dataset, tmp_path):
+    bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
+    settings = dataclasses.replace(SHORT, epochs=3, pairs=1.5, lr=1e-8, share=0.0)
+    adapt(model, [bare], tmp_path / "out", settings, cache=tmp_path / "cache")
+    shares = [epoch["outliers"] for epoch in json.loads((tmp_path / "out" / REPORT).read_text())["epochs"]]
+    assert shares[0] > shares[1] > shares[2]
+
+
 def test_without_tracklets_nothing_is_judged(model, dataset, tmp_path):
     bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
     adapted = adapt(model, [bare], tmp_path / "out", SHORT, cache=tmp_path / "cache")
@@ -86,17 +105,17 @@ def test_without_tracklets_nothing_is_judged(model, dataset, tmp_path):
 
 def test_a_worse_model_is_not_written_unless_asked_for(model, dataset, tmp_path, monkeypatch):
     # A network that has learnt to tell nobody apart: every vector of the model after is the same.
-    import unveil.adaptation.adapt as module
+    import unveil.adaptation.task as module
 
-    real = module.embed_crops
+    real = module.embed_as_used
 
-    def blind_after(embedder, crops, **options):
-        found = real(embedder, crops, **options)
+    def blind_after(embedder, crops):
+        found = real(embedder, crops)
         if embedder.camera_statistics is not None:
             found = dataclasses.replace(found, vectors=np.ones_like(found.vectors))
         return found
 
-    monkeypatch.setattr(module, "embed_crops", blind_after)
+    monkeypatch.setattr(module, "embed_as_used", blind_after)
     settings = dataclasses.replace(SHORT, stages=("statistics",))
     with pytest.raises(WorseModelError, match="keep it all the same with --keep-worse"):
         adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache")
@@ -149,7 +168,7 @@ def test_crops_of_one_person_are_too_few_clusters(model, dataset, tmp_path):
     )
     single = dataclasses.replace(dataset, samples=one)
     settings = dataclasses.replace(SHORT, crops_per_tracklet=40, held_out=0.0)
-    with pytest.raises(DataError, match="0 clusters were found among 1 tracklets"):
+    with pytest.raises(DataError, match="1 clusters were found among 1 tracklets"):
         adapt(model, [single], tmp_path / "out", settings, cache=tmp_path / "cache")
 
 
@@ -158,7 +177,18 @@ def test_a_folder_with_a_model_is_not_written_over(model, dataset, tmp_path):
         adapt(model, [dataset], tmp_path / "base", SHORT)
 
 
-@pytest.mark.parametrize("wrong", [{"radius": 1.5}, {"stages": ("colours",)}, {"held_out": 0.9}, {"epochs": 0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"radius": 1.5},
+        {"grouping": "kmeans"},
+        {"pairs": 0},
+        {"share": 2},
+        {"stages": ("colours",)},
+        {"held_out": 0.9},
+        {"epochs": 0},
+    ],
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(UnveilError, match="expected"):
         AdaptSettings(**wrong)

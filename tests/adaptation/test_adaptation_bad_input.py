@@ -27,6 +27,7 @@ from unveil.adaptation.judge import compare_feedback
 from unveil.adaptation.links import FeedbackPair, hold_out_feedback
 from unveil.adaptation.pseudo_labels import Links
 from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.task import tracklets_to_judge_by
 from unveil.data.fitting import CropSize
 from unveil.datasets.sources import crops_of
 from unveil.errors import DataError
@@ -76,6 +77,13 @@ def test_without_tracklets_it_is_adapted_and_said_to_be_not_judged(model, datase
     assert adapted.card.adaptation.judged == {} and "cannot be judged" in caplog.text
 
 
+@pytest.mark.parametrize(("share", "tracklets", "count"), [
+    (0.2, 19, 0), (0.2, 20, 10), (0.2, 49, 10), (0.2, 100, 20), (0.0, 100, 0), (0.5, 20, 10),
+])  # fmt: skip
+def test_enough_tracklets_judge_or_none_is_lost_for_it(share, tracklets, count):
+    assert tracklets_to_judge_by(share, tracklets=tracklets) == count
+
+
 def test_one_tracklet_for_everything_is_too_few_crops(model, dataset, cache, tmp_path):
     one = changed(dataset, tracklet="t", camera="c0")
     with pytest.raises(DataError, match=r"8 different crops are too few .*of a tracklet at most 8 count"):
@@ -95,7 +103,7 @@ def test_crops_of_one_person_in_many_tracklets_are_too_few_clusters(model, datas
         path = tmp_path / f"{number}.png"
         Image.fromarray(figure(0, 0, number)).save(path)
         samples.append(dataclasses.replace(sample, path=path, camera="c0", tracklet=f"t{number // 4}", time=None))
-    settings = dataclasses.replace(SHORT, neighbours=40, held_out=0.0)
+    settings = dataclasses.replace(SHORT, stages=("clusters",), grouping="jaccard", neighbours=40, held_out=0.0)
     with pytest.raises(DataError, match=r"[0-3] clusters were found .* adapt the statistics alone"):
         adapt(model, [Dataset("one", tuple(samples))], tmp_path / "out", settings, cache=cache)
 
@@ -132,7 +140,10 @@ def test_cameras_that_are_held_out_are_not_learnt_and_judged_apart(model, datase
         adapt(model, [one], tmp_path / "one", settings, cache=cache)
 
 
-def test_outfits_that_feedback_joins_stay_together_in_every_epoch(model, dataset, cache, tmp_path, monkeypatch):
+@pytest.mark.parametrize("grouping", ["surest", "jaccard"])
+def test_outfits_that_feedback_joins_stay_together_in_every_epoch(
+    model, dataset, cache, tmp_path, monkeypatch, grouping
+):
     """Figures of two people stand for one person in two outfits: nothing in the crops would join them."""
     keys = {(s.tracklet, s.camera): s.key for s in dataset.samples}
     same = [(("t0", "c0"), ("t9", "c1")), (("t4", "c1"), ("t17", "c1"))]
@@ -143,15 +154,16 @@ def test_outfits_that_feedback_joins_stay_together_in_every_epoch(model, dataset
         for a, b in pairs
     ]
     seen = []
-    real = clusters_module.pseudo_labels
+    name = {"jaccard": "pseudo_labels", "surest": "group_surest"}[grouping]
+    real = getattr(clusters_module, name)
 
-    def spied(units, links, **settings):
-        labels = real(units, links, **settings)
-        seen.append((labels, links))
-        return labels
+    def spied(units, *known, **settings):
+        found = real(units, *known, **settings)
+        seen.append((found if grouping == "jaccard" else found.labels, known[-1]))
+        return found
 
-    monkeypatch.setattr(clusters_module, "pseudo_labels", spied)
-    settings = dataclasses.replace(SHORT, held_out=0.0)
+    monkeypatch.setattr(clusters_module, name, spied)
+    settings = dataclasses.replace(SHORT, stages=("statistics", "clusters"), grouping=grouping, held_out=0.0)
     adapt(model, [dataset], tmp_path / "out", settings, feedback=feedback, cache=cache)
     assert len(seen) == 2
     for labels, links in seen:

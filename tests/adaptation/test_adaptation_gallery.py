@@ -18,6 +18,7 @@ pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 
 from tracked import write_tracklets
 
+from external import write_external
 from own_postgres import NewDatabase
 from untrained import make_model
 from unveil.adaptation.clusters import STATE
@@ -284,7 +285,7 @@ def test_killed_while_it_learns_it_resumes_to_the_same_weights_or_begins_anew_wi
 
 
 def test_a_model_that_got_worse_leaves_the_gallery_as_it_was(command, shop, store, base, monkeypatch, tmp_path):
-    import unveil.adaptation.adapt as module
+    import unveil.adaptation.judge as module
 
     monkeypatch.setattr(module, "is_worse", lambda figures: True)
     before, space = vectors(store), store.info(shop).space
@@ -293,6 +294,22 @@ def test_a_model_that_got_worse_leaves_the_gallery_as_it_was(command, shop, stor
                      "--stages", "statistics", code=2)  # fmt: skip
     assert "is worse" in err and store.info(shop).space == space and alike(vectors(store), before)
     assert actions(store)[-2:] == [("adapt", "begun"), ("adapt", "failed")] and store.derived(shop) == []
+
+
+def test_a_gallery_of_another_projects_model_learns_the_means_of_its_cameras(command, store, manifest, tmp_path):
+    model, out = write_external(tmp_path), tmp_path / "out"
+    command("gallery", "add", manifest, "--gallery", "other", "--model", model, "--no-parser",
+            "--start-time", "2026-03-02T08:00")  # fmt: skip
+    before = vectors(store, "other")
+    command("gallery", "adapt", "other", "--model", model, "--out", out, "--held-out", 0.4, "--keep-worse")
+    space = store.info("other").space
+    assert space.fingerprint == load_engine(out).fingerprint and not alike(vectors(store, "other"), before)
+    picture = next(manifest.parent.glob("images/*.png"))
+    found, _ = command("search", picture, "other", "--model", out, "--json", "--skip-person-check")
+    assert json.loads(found)["hits"]
+    assert "already" in command("gallery", "adapt", "other", "--model", model, "--out", out, "--keep-worse")[0]
+    command("gallery", "adapt", "other", "--undo")
+    assert alike(vectors(store, "other"), before)
 
 
 def test_another_model_than_the_gallerys_is_refused(command, shop, tmp_path):

@@ -36,7 +36,7 @@ def test_jaccard_distances_are_those_of_re_ranking():
     units = people()
     twice = Embedding.concatenate([units, units])
     settings = RerankSettings(k1=5, k2=3, original=0.0)
-    expected = np.concatenate([block for _, block in rerank_blocks(units, units, settings)])
+    expected = np.concatenate([block for _, block in rerank_blocks(units, units, settings=settings)])
     offsets, columns, distances = jaccard_pairs(twice, settings)
     found = np.ones((len(twice), len(twice)), np.float32)
     for row in range(len(twice)):

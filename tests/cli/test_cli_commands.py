@@ -128,7 +128,9 @@ def test_evaluate_prints_the_protocol_with_each_figure(unveil, model, manifest, 
     assert plain["protocol"] == "market" and plain["protocol_hash"] == "0d65083e"
     assert plain["queries"] == 6 and not plain["reranked"] and reranked["reranked"]
     assert plain["start"] == "random weights" and len(plain["model"]) == 16
-    code, out, _ = unveil("evaluate", model, f"manifest:{manifest}", "-p", "market")
+    sheet = tmp_path / "answers.png"
+    code, out, _ = unveil("evaluate", model, f"manifest:{manifest}", "-p", "market", "--sheet", sheet)
+    assert sheet.read_bytes()[:4] == b"\x89PNG"
     assert out.splitlines()[0].endswith(f"({plain['model']}): pcb on osnet_x0_25, started from random weights")
     assert "market#0d65083e" in out and "6 queries (0 dropped)" in out
 

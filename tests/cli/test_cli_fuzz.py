@@ -5,7 +5,6 @@ UNVEIL_FUZZ sets how many times each reader is tried; a command is tried a tenth
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -14,7 +13,8 @@ import pytest
 import torch
 
 from command_line import run
-from damage import damaged
+from damage import ROUNDS as INPUTS
+from damage import TRIED, damaged
 from external import write_external
 from films import write_boxes, write_film
 from generated import write_crops
@@ -27,11 +27,19 @@ from unveil.models.shards import write_shards
 from unveil.recipe import load_recipe
 from unveil.server.tokens import new_token
 
-ROUNDS = max(int(os.environ.get("UNVEIL_FUZZ", "40")) // 10, 2)
+ROUNDS = max(INPUTS // 10, 2)
+SLOW = ("bench again", "pretrain", "train again")  # a quarter as often: they load or train a network
 RECIPE = """
 method: {name: bot}
 backbone: {name: resnet18, init: random}
 data: {train: "manifest:NONE.csv"}
+train: {epochs: 1}
+"""
+TRAINED = """
+method: {name: bot}
+backbone: {name: resnet18, init: random}
+input: {height: 64, width: 32}
+sampler: {persons: 2, images: 2}
 train: {epochs: 1}
 """
 # name -> (command line, files that are damaged, one at a time). WORK is the folder of the files, OUT a new one.
@@ -84,6 +92,27 @@ COMMANDS = {
         ["film.mp4", "boxes.csv"],
     ),
     "gallery calibrate": ("gallery calibrate g --pairs WORK/pairs.csv --store DB", ["pairs.csv"]),
+    "ablate": (
+        "ablate oc4 --recipe WORK/r.yaml --data manifest:WORK/crops/manifest.csv --seeds 1 --minutes 0 --out OUT/a",
+        ["r.yaml", "crops/manifest.csv"],
+    ),
+    "bench again": (
+        "bench WORK/t.yaml --data manifest:WORK/crops/manifest.csv --seeds 1 --out WORK/bench",
+        ["bench/results.csv", "bench/t/0/model.json", "bench/t/0/resume.pt"],
+    ),
+    "pretrain": (
+        "pretrain WORK/r.yaml --size tiny --world world:WORK/world --minutes 0 --out OUT/p",
+        ["r.yaml", "world/card.json", "world/manifest.csv"],
+    ),
+    "train again": (
+        "train WORK/run/recipe.yaml --out WORK/run --resume",
+        ["run/resume.pt", "run/metrics.jsonl", "run/start.json", "run/model.json"],
+    ),
+    "world sheet": (
+        "world sheet WORK/world --show both --out OUT/s.png",
+        ["world/card.json", "world/manifest.csv", "world/crops/*/*.jpg", "world/parsing/*/crops/*/*.png"],
+    ),
+    "world video": ("world video WORK/world --seconds 0.1 --out OUT/v.mp4", ["world/card.json"]),
     "gallery restore": ("gallery restore WORK/g.backup --check", ["g.backup"]),
     "gallery read-only": ("gallery list --store read-only:WORK/g.backup", ["g.backup"]),
 }  # fmt: skip
@@ -95,13 +124,13 @@ def address(new_database: NewDatabase) -> str:
 
 
 @pytest.fixture(scope="module")
-def work(tmp_path_factory, address) -> Path:
+def work(tmp_path_factory, address, rendered) -> Path:
     """A folder with a sound file of each kind."""
     folder = tmp_path_factory.mktemp("work")
     write_crops(folder / "crops", 4, 2)
     recipe = load_recipe(None, ["method.name=histogram", "input.height=64", "input.width=32"])
     model = folder / "m.safetensors"
-    save_model(model, new_model(recipe, LabelSpace(2)), Card(recipe=recipe.model_dump(mode="json"), persons=2))
+    save_model(model, new_model(recipe, LabelSpace(2)), card=Card(recipe=recipe.model_dump(mode="json"), persons=2))
     run("embed", model, folder / "crops/manifest.csv", "--out", folder / "e.safetensors")
     write_external(folder, "colours")
     (folder / "r.yaml").write_text(RECIPE)
@@ -116,19 +145,25 @@ def work(tmp_path_factory, address) -> Path:
     (folder / "notes.jsonl").write_text('{"number": 1, "hash": "%s"}\n' % ("0" * 64))
     run("occlude", folder / "crops/manifest.csv", folder / "occluded", "--style", "blocks")
     run("gallery", "backup", folder / "g.backup", "--store", address)
+    shutil.copytree(rendered, folder / "world")
+    (folder / "t.yaml").write_text(TRAINED)
+    data = f"manifest:{folder}/crops/manifest.csv"
+    run("bench", folder / "t.yaml", "--data", data, "--seeds", "1", "--out", folder / "bench")
+    shutil.copytree(folder / "bench/t/0", folder / "run")
     return folder
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_damaged_files_are_answered_in_words(name, work, address, tmp_path, monkeypatch, capsys):
+def test_damaged_files_are_answered_in_words(name, work, address, tmp_path, monkeypatch, capfd):
     command, files = COMMANDS[name]
     monkeypatch.setenv("UNVEIL_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("UNVEIL_TRACEBACK", raising=False)
     rng = np.random.default_rng(sum(name.encode()))
     codes = []
-    for number in range(ROUNDS * len(files)):
-        path = work / files[number % len(files)]
+    rounds = max(1, ROUNDS // 4) if name in SLOW else ROUNDS
+    for number in range(rounds * len(files)):
+        path = min(work.glob(files[number % len(files)]))
         sound = path.read_bytes()
         out = tmp_path / "out"
         out.mkdir()
@@ -136,13 +171,14 @@ def test_damaged_files_are_answered_in_words(name, work, address, tmp_path, monk
         monkeypatch.setattr("sys.argv", ["unveil", "-q", *words])
         try:
             path.write_bytes(damaged(sound, rng))
+            TRIED["files of commands"] += 1
             with pytest.raises(SystemExit) as end:
                 main()
             codes.append(end.value.code or 0)
         finally:
             path.write_bytes(sound)
             shutil.rmtree(out, ignore_errors=True)
-        told = capsys.readouterr()
+        told = capfd.readouterr()
         said = " ".join(f"{told.out} {told.err}".split())
         assert codes[-1] in (0, 1, 2), (path.name, codes, said)
         assert "Traceback" not in said and "fault of unveil" not in said, (path.name, number, said[-600:])

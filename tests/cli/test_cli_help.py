@@ -17,7 +17,7 @@ MAX_LOOSE = 8  # options of a command that are in no panel
 # Options that share a name and not their meaning.
 SEVERAL_MEANINGS = {
     "cameras", "curve", "detector", "gallery", "kind", "parser", "rerank", "rows", "seconds", "seed", "show",
-    "source", "sources", "tags",
+    "source", "sources", "tags", "threshold", "pairs", "skip_person_check",
 }  # fmt: skip
 
 

@@ -7,8 +7,19 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
-from unveil.data.images import decoded_size, pixel_count, read_image, read_labels, read_sample, resize, resize_labels
+from unveil.data.images import (
+    decoded_size,
+    image_size,
+    pixel_count,
+    read_cutout,
+    read_image,
+    read_labels,
+    read_sample,
+    resize,
+    resize_labels,
+)
 from unveil.errors import ImageError
 from unveil.label_sets import voc_palette
 from unveil.records import Sample
@@ -100,6 +111,33 @@ def test_pixels_are_counted_from_the_first_bytes_alone():
         pixel_count(encoded(Image.fromarray(PIXELS)), 199)
 
 
+def test_the_size_is_told_without_decoding(monkeypatch):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    turned = [encoded(Image.fromarray(PIXELS), form, exif=exif.tobytes()) for form in ("PNG", "JPEG")]
+    decoded = []
+    monkeypatch.setattr(PngImageFile, "load", lambda image: decoded.append(image.size))
+    assert image_size(encoded(Image.fromarray(PIXELS))) == (10, 20)
+    assert [image_size(data) for data in turned] == [(20, 10)] * 2
+    assert not decoded
+
+
+def test_a_cutout_is_bounded_as_any_image(tmp_path):
+    pixels = np.dstack([PIXELS, np.full((20, 10), 9, np.uint8)])
+    path = tmp_path / "a.png"
+    path.write_bytes(encoded(Image.fromarray(pixels)))
+    np.testing.assert_array_equal(read_cutout(path), pixels)
+    with pytest.raises(ImageError, match=r"a\.png: too large"):
+        read_cutout(path, 199)
+    for data, reason in (
+        (huge_png(), "too large"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(ImageError, match=reason):
+            read_cutout(path)
+
+
 def test_missing_file_and_float_pixels(tmp_path):
     with pytest.raises(ImageError, match=r"none\.png: cannot be read"):
         read_image(tmp_path / "none.png")
@@ -112,7 +150,7 @@ def test_resize_is_antialiased():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[::2] = 255
     for interpolation in ("bilinear", "bicubic"):
-        small = resize(stripes, 16, 8, interpolation)
+        small = resize(stripes, 16, 8, interpolation=interpolation)
         assert small.shape == (16, 8, 3)
         assert abs(small[4:12].astype(int) - 127).max() < 8
 

@@ -23,7 +23,7 @@ def labelled(images_per_person, seed=0):
 @given(sizes, st.sampled_from(SAMPLERS), st.integers(1, 4), st.integers(1, 5), st.integers(0, 3))
 def test_batches_are_p_groups_of_k_images_of_one_person(counts, sampler, persons, images, epoch):
     labels = labelled(counts)
-    for batch in sampler(labels, persons, images, 0, epoch):
+    for batch in sampler(labels, persons, images=images, seed=0, epoch=epoch):
         groups = labels[batch].reshape(persons, images)
         assert (groups == groups[:, :1]).all()
         if sampler is pk_unique:
@@ -34,7 +34,7 @@ def test_batches_are_p_groups_of_k_images_of_one_person(counts, sampler, persons
 @given(sizes, st.sampled_from(SAMPLERS), st.integers(1, 5))
 def test_an_epoch_repeats_no_image_of_a_person_with_enough_of_them(counts, sampler, images):
     labels = labelled(counts)
-    used = Counter(np.concatenate([np.empty(0, int), *sampler(labels, 2, images, 5, 0)]).tolist())
+    used = Counter(np.concatenate([np.empty(0, int), *sampler(labels, 2, images=images, seed=5, epoch=0)]).tolist())
     enough = {label for label, count in Counter(labels.tolist()).items() if count >= images}
     assert all(count == 1 for row, count in used.items() if labels[row] in enough)
 
@@ -43,7 +43,7 @@ def test_an_epoch_repeats_no_image_of_a_person_with_enough_of_them(counts, sampl
 @given(sizes, st.integers(1, 5), st.integers(1, 4))
 def test_groups_use_every_full_group_once(counts, images, persons):
     groups = sum(max(1, count // images) for count in counts)
-    assert len(pk_groups(labelled(counts), persons, images, 1, 0)) == groups // persons
+    assert len(pk_groups(labelled(counts), persons, images=images, seed=1, epoch=0)) == groups // persons
 
 
 @settings(max_examples=30, deadline=None)
@@ -51,7 +51,7 @@ def test_groups_use_every_full_group_once(counts, images, persons):
 def test_unique_stops_only_when_fewer_than_p_persons_have_a_group_left(counts, images, persons):
     labels = labelled(counts)
     left = {3 * person: max(1, count // images) for person, count in enumerate(counts)}
-    for batch in pk_unique(labels, persons, images, 1, 0):
+    for batch in pk_unique(labels, persons, images=images, seed=1, epoch=0):
         for person in labels[batch[::images]]:
             left[person] -= 1
     assert min(left.values()) >= 0
@@ -62,8 +62,8 @@ def test_unique_stops_only_when_fewer_than_p_persons_have_a_group_left(counts, i
 def test_seed_and_epoch_decide(sampler):
     labels = labelled([8] * 10)
 
-    def run(*place):
-        return np.concatenate(sampler(labels, 4, 4, *place)).tolist()
+    def run(seed, epoch):
+        return np.concatenate(sampler(labels, 4, images=4, seed=seed, epoch=epoch)).tolist()
 
     assert run(3, 5) == run(3, 5)
     assert run(3, 5) != run(3, 6) and run(3, 5) != run(4, 5) and run(0, 1) != run(1, 0)
@@ -72,21 +72,21 @@ def test_seed_and_epoch_decide(sampler):
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_a_person_with_one_image_takes_part(sampler):
     labels = np.array([0, 1, 1, 1, 1])
-    batch = np.concatenate(sampler(labels, 2, 3, 0, 0))
+    batch = np.concatenate(sampler(labels, 2, images=3, seed=0, epoch=0))
     assert Counter(labels[batch].tolist()) == {0: 3, 1: 3}
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_max_per_person_bounds_an_epoch(sampler):
     labels = labelled([40, 40, 4, 4])
-    rows = np.concatenate(sampler(labels, 2, 2, 0, 0, max_per_person=4))
+    rows = np.concatenate(sampler(labels, 2, images=2, seed=0, epoch=0, max_per_person=4))
     assert max(Counter(labels[rows].tolist()).values()) <= 4
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_too_few_persons(sampler):
     with pytest.raises(DataError, match=r"needs 4 persons.*has 3"):
-        sampler(labelled([5, 5, 5]), 4, 2, 0, 0)
+        sampler(labelled([5, 5, 5]), 4, images=2, seed=0, epoch=0)
 
 
 @settings(max_examples=40, deadline=None)
@@ -96,7 +96,7 @@ def test_cross_clothes_shows_two_outfits_wherever_a_person_has_them(seed, sample
     labels = np.repeat(np.arange(6), rng.integers(2, 12, 6))
     clothes = labels * 10 + (rng.random(len(labels)) < 0.3)
     several = {p for p in range(6) if len(set(clothes[labels == p])) > 1}
-    for batch in sampler(labels, 2, images, seed, 0, most, clothes):
+    for batch in sampler(labels, 2, images=images, seed=seed, epoch=0, max_per_person=most, clothes=clothes):
         for group in batch.reshape(2, images):
             assert len(set(labels[group])) == 1
             assert len(set(clothes[group])) > 1 or labels[group[0]] not in several
@@ -107,7 +107,11 @@ def test_groups_are_mixed_anew_each_epoch(sampler):
     labels = labelled([16] * 4)
 
     def groups(epoch):
-        return {frozenset(group) for batch in sampler(labels, 2, 4, 0, epoch) for group in batch.reshape(2, 4).tolist()}
+        return {
+            frozenset(group)
+            for batch in sampler(labels, 2, images=4, seed=0, epoch=epoch)
+            for group in batch.reshape(2, 4).tolist()
+        }
 
     assert len(groups(0)) == 16 and len(groups(0) & groups(1)) < 4
 
@@ -115,7 +119,7 @@ def test_groups_are_mixed_anew_each_epoch(sampler):
 def test_pk_outfits_shows_everybody_in_two_outfits_and_no_image_twice():
     persons = np.repeat(np.arange(6), 12)
     clothes = persons * 3 + np.tile(np.repeat(np.arange(3), 4), 6)
-    batches = pk_outfits(persons, clothes, 3, 4, seed=0, epoch=0)
+    batches = pk_outfits(persons, clothes, persons=3, images=4, seed=0, epoch=0)
     assert 4 <= len(batches) <= 6  # what is left of fewer than three persons waits for other epochs
     for batch in batches:
         for rows in batch.reshape(3, 4):
@@ -124,16 +128,16 @@ def test_pk_outfits_shows_everybody_in_two_outfits_and_no_image_twice():
         assert len(set(persons[batch])) == 3
     drawn = np.concatenate(batches)
     assert len(set(drawn)) == len(drawn)
-    again = pk_outfits(persons, clothes, 3, 4, seed=0, epoch=0)
+    again = pk_outfits(persons, clothes, persons=3, images=4, seed=0, epoch=0)
     assert all(np.array_equal(a, b) for a, b in zip(batches, again, strict=True))
-    other = pk_outfits(persons, clothes, 3, 4, seed=0, epoch=1)
+    other = pk_outfits(persons, clothes, persons=3, images=4, seed=0, epoch=1)
     assert not all(np.array_equal(a, b) for a, b in zip(batches, other, strict=True))
 
 
 def test_pk_outfits_refuses_an_odd_number_and_too_few_people():
     with pytest.raises(DataError, match="odd"):
-        pk_outfits(np.zeros(4, int), np.zeros(4, int), 1, 3, seed=0, epoch=0)
+        pk_outfits(np.zeros(4, int), np.zeros(4, int), persons=1, images=3, seed=0, epoch=0)
     with pytest.raises(DataError, match="2 persons"):
-        pk_outfits(np.zeros(4, int), np.zeros(4, int), 2, 2, seed=0, epoch=0)
-    one_outfit = pk_outfits(np.zeros(5, int), np.zeros(5, int), 1, 4, seed=0, epoch=0)
+        pk_outfits(np.zeros(4, int), np.zeros(4, int), persons=2, images=2, seed=0, epoch=0)
+    one_outfit = pk_outfits(np.zeros(5, int), np.zeros(5, int), persons=1, images=4, seed=0, epoch=0)
     assert {len(batch) for batch in one_outfit} == {4}

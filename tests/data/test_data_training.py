@@ -38,7 +38,7 @@ A = [("9", "c1", "9_b"), ("10", "c2", "10_a"), ("9", "c2", "9_a"), ("10", "c1", 
 
 
 def test_codes_follow_sorted_order_and_outfits_know_their_person(make, tmp_path):
-    data = TrainingSet.open([make("a", A, "lip20")], SIZE, tmp_path / "cache")
+    data = TrainingSet.open([make("a", A, "lip20")], SIZE, cache=tmp_path / "cache")
     assert len(data) == 4
     assert data.person_codes.tolist() == [1, 0, 1, 0]  # "10" < "9"
     assert data.camera_codes.tolist() == [0, 1, 1, 0]
@@ -48,7 +48,9 @@ def test_codes_follow_sorted_order_and_outfits_know_their_person(make, tmp_path)
 
 
 def test_identities_of_two_datasets_are_kept_apart(make, tmp_path):
-    data = TrainingSet.open([make("a", A), make("bb", [("9", None, None), ("5", None, None)])], SIZE, tmp_path / "c")
+    data = TrainingSet.open(
+        [make("a", A), make("bb", [("9", None, None), ("5", None, None)])], SIZE, cache=tmp_path / "c"
+    )
     assert data.person_codes.tolist() == [1, 0, 1, 0, 3, 2]
     assert data.camera_codes.tolist() == [0, 1, 1, 0, -1, -1]
     assert data.clothes_codes is None and data.clothes == 0 and data.outfits == ()
@@ -58,7 +60,7 @@ def test_identities_of_two_datasets_are_kept_apart(make, tmp_path):
 
 
 def test_batches_hold_the_rows_asked_for_across_datasets(make, tmp_path):
-    data = TrainingSet.open([make("a", A, "lip20"), make("bb", A[:3], "lip20")], SIZE, tmp_path / "c")
+    data = TrainingSet.open([make("a", A, "lip20"), make("bb", A[:3], "lip20")], SIZE, cache=tmp_path / "c")
     batch = data.batch(np.array([5, 0, 6, 3, 5]))
     assert batch.images.shape == (5, 3, 32, 16) and str(batch.images.dtype) == "torch.uint8"
     assert batch.images.is_contiguous(memory_format=torch.channels_last)
@@ -70,14 +72,14 @@ def test_batches_hold_the_rows_asked_for_across_datasets(make, tmp_path):
 
 
 def test_parsing_is_used_only_with_one_label_set(make, tmp_path):
-    data = TrainingSet.open([make("a", A, "lip20"), make("bb", A, "atr18")], SIZE, tmp_path / "c")
+    data = TrainingSet.open([make("a", A, "lip20"), make("bb", A, "atr18")], SIZE, cache=tmp_path / "c")
     assert data.parsing_scheme is None and data.batch([0]).parsing is None
     assert "label sets differ: atr18, lip20" in " ".join(data.notes)
 
 
 def test_hash_changes_with_labels_and_pixels(make, tmp_path):
     def content(*datasets):
-        return TrainingSet.open(datasets, SIZE, tmp_path / "c").content_hash
+        return TrainingSet.open(datasets, SIZE, cache=tmp_path / "c").content_hash
 
     first = content(make("a", A))
     assert first == content(make("a", A))
@@ -93,11 +95,11 @@ def test_what_cannot_be_trained_on_is_refused(make, tmp_path):
     with pytest.raises(DataError, match=r"no crop in the split 'train'$"):
         TrainingSet.open([make("a", A, split="query")], SIZE)
     with pytest.raises(DataError, match="outfit 'x' of person"):
-        TrainingSet.open([make("a", [("1", "c", "x"), ("2", "c", "x")])], SIZE, tmp_path / "c")
+        TrainingSet.open([make("a", [("1", "c", "x"), ("2", "c", "x")])], SIZE, cache=tmp_path / "c")
     with pytest.raises(DataError, match="no training crop has a person"):
         TrainingSet.open([make("a", [(None, None, None)])], SIZE)
 
 
 def test_crops_of_unknown_persons_are_left_out_and_said(make, tmp_path):
-    data = TrainingSet.open([make("a", [*A, (None, "c1", None)])], SIZE, tmp_path / "c")
+    data = TrainingSet.open([make("a", [*A, (None, "c1", None)])], SIZE, cache=tmp_path / "c")
     assert len(data) == 4 and "1 crops of unknown persons" in " ".join(data.notes)

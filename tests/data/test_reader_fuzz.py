@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 from PIL import Image
 
-from damage import damaged
+from damage import ROUNDS, TRIED, damaged
 from miniatures import MINIATURES
 from unveil.datasets import load_dataset
 from unveil.errors import UnveilError
 from unveil.recipe import DataSource
-
-ROUNDS = int(os.environ.get("UNVEIL_FUZZ", "40"))
 
 
 @pytest.mark.parametrize("name", sorted(n for n, m in MINIATURES.items() if m.lists))
@@ -31,6 +27,7 @@ def test_damaged_lists_are_answered_in_words(tmp_path, name):
             (root / file).write_text(text + "\n")
         file = list(miniature.lists)[int(rng.integers(len(miniature.lists)))]
         (root / file).write_bytes(damaged((root / file).read_bytes(), rng))
+        TRIED["side files of readers"] += 1
         try:
             load_dataset(DataSource(name=name, root=root))
         except UnveilError as e:

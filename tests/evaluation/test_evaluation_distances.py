@@ -50,7 +50,7 @@ def test_distance_is_the_weighted_mean_over_shared_vectors(
 def test_blocks_give_the_same_as_one_matrix() -> None:
     query, gallery = (embedding(s, 8, 2, "euclidean", True, (1.0, 1.0)) for s in (0, 1))
     whole = distance_matrix(query, gallery)
-    parts = [block for _, block in distance_blocks(query, gallery, [slice(0, 3), slice(3, 8)])]
+    parts = [block for _, block in distance_blocks(query, gallery, blocks=[slice(0, 3), slice(3, 8)])]
     np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
 
 
@@ -61,13 +61,13 @@ def test_masked_distance_of_the_specification() -> None:
         np.array([[[1], [2], [4]]], np.float32), np.array([[1, 0, 1]], np.float32), ("a", "b", "c"), "euclidean"
     )
     assert distance_matrix(query, gallery).item() == pytest.approx(2.5)
-    np.testing.assert_array_equal(part_distances(query, 0, gallery), [[1, np.nan, 4]])
+    np.testing.assert_array_equal(part_distances(query, 0, gallery=gallery), [[1, np.nan, 4]])
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
 def test_part_distances_explain_the_distance(metric: Metric) -> None:
     query, gallery = (embedding(s, 6, 3, metric, True, (1.0, 2.0, 1.0)) for s in (2, 3))
-    parts = part_distances(query, 4, gallery)
+    parts = part_distances(query, 4, gallery=gallery)
     shared = np.array(query.weights) * query.visibility[4] * gallery.visibility
     assert (np.isnan(parts) == (query.visibility[4] * gallery.visibility == 0)).all()
     seen = shared.sum(axis=1) > 0
@@ -115,4 +115,4 @@ def test_the_distance_of_a_copy_is_never_below_zero():
         copy = Embedding(vectors[:, : len(names)], np.ones((400, len(names)), np.float32), names)
         own = np.diagonal(distance_matrix(copy, copy))
         assert (own >= 0).all() and not np.signbit(own).any() and own.max() < 1e-5
-        assert np.nanmin(part_distances(copy, 3, copy)) >= 0
+        assert np.nanmin(part_distances(copy, 3, gallery=copy)) >= 0

@@ -36,7 +36,7 @@ def world(people: int = 6, noise: float = 0.8) -> tuple[tuple[Sample, ...], Embe
 def test_a_perfect_embedding_scores_one_and_counts_what_took_part() -> None:
     samples, embedding = world(noise=0.0)
     dataset = Dataset("small", samples)
-    result = evaluate(embedding, evaluation_samples(dataset), PROTOCOLS["market"], dataset)
+    result = evaluate(embedding, evaluation_samples(dataset), protocol=PROTOCOLS["market"], dataset=dataset)
     assert (result.queries, result.gallery, result.dropped) == (12, 24, 0)
     assert result.figures == {"cmc-1": 1, "cmc-5": 1, "cmc-10": 1, "cmc-20": 1, "mAP": 1, "mINP": 1}
     assert set(result.intervals.values()) == {(1.0, 1.0)}
@@ -46,7 +46,7 @@ def test_a_perfect_embedding_scores_one_and_counts_what_took_part() -> None:
 
 def test_the_figures_are_printed_with_their_protocol() -> None:
     samples, embedding = world()
-    text = str(evaluate(embedding, samples, PROTOCOLS["market"], Dataset("small", samples)))
+    text = str(evaluate(embedding, samples, protocol=PROTOCOLS["market"], dataset=Dataset("small", samples)))
     assert text.startswith(f"small@{Dataset('small', samples).hash} under market#{PROTOCOLS['market'].hash}: R-1 ")
     assert "12 queries (0 dropped) x 24 gallery crops" in text
 
@@ -54,11 +54,11 @@ def test_the_figures_are_printed_with_their_protocol() -> None:
 def test_only_crops_of_the_own_camera_means_dropped() -> None:
     samples, embedding = world()
     kept = [i for i, s in enumerate(samples) if not (s.person == "0" and s.split == "gallery" and s.camera == "1")]
-    result = evaluate(embedding.select(kept), [samples[i] for i in kept], PROTOCOLS["market"])
+    result = evaluate(embedding.select(kept), [samples[i] for i in kept], protocol=PROTOCOLS["market"])
     assert result.dropped == 1  # the query of camera 0 has no crop of camera 1 left
     assert "0_c0_0" not in result.per_query and "0_c1_1" in result.per_query
     with pytest.raises(ProtocolError, match="none of the 12 queries"):
-        evaluate(embedding, samples, Protocol("none", ("same_camera", "other_camera")))
+        evaluate(embedding, samples, protocol=Protocol("none", ("same_camera", "other_camera")))
 
 
 def test_no_query_matches_itself() -> None:
@@ -67,7 +67,7 @@ def test_no_query_matches_itself() -> None:
     strangers = [dataclasses.replace(s, person=s.key) for s in samples]
     everybody = (Where("split", "in", ("query", "gallery")),)
     with pytest.raises(ProtocolError, match="none of the 12 queries"):
-        evaluate(embedding, strangers, Protocol("all", (), everybody, everybody))
+        evaluate(embedding, strangers, protocol=Protocol("all", (), everybody, everybody))
 
 
 def test_no_query_matches_its_own_camera_where_that_is_junk() -> None:
@@ -75,15 +75,15 @@ def test_no_query_matches_its_own_camera_where_that_is_junk() -> None:
     samples, _ = world(people=4)
     vectors = np.stack([np.eye(4)[int(s.person or 0)] * (1 if s.camera == "0" else -1) for s in samples])
     embedding = Embedding(vectors[:, None].astype(np.float32), np.ones((len(samples), 1), np.float32))
-    assert evaluate(embedding, samples, PROTOCOLS["no_junk"]).cmc[1] == 1
-    assert evaluate(embedding, samples, PROTOCOLS["market"]).cmc[1] == 0
+    assert evaluate(embedding, samples, protocol=PROTOCOLS["no_junk"]).cmc[1] == 1
+    assert evaluate(embedding, samples, protocol=PROTOCOLS["market"]).cmc[1] == 0
 
 
 def test_several_draws_are_averaged() -> None:
     samples, embedding = world()
-    result = evaluate(embedding, samples, Protocol("single", (), shots=1, draws=5))
+    result = evaluate(embedding, samples, protocol=Protocol("single", (), shots=1, draws=5))
     assert (result.draws, result.gallery) == (5, 6)
-    first = evaluate(embedding, samples, Protocol("single", (), shots=1))
+    first = evaluate(embedding, samples, protocol=Protocol("single", (), shots=1))
     assert result.std["mAP"] > 0
     assert first.std == {} and first.mean_ap != result.mean_ap
     assert result.mean_ap == pytest.approx(result.mean_inp)  # one positive: the same figure
@@ -98,14 +98,14 @@ def test_the_order_of_the_crops_changes_nothing(order: random.Random) -> None:
     shuffled = order.sample(range(len(samples)), len(samples))
     protocol = Protocol("single", shots=1, draws=2)
     for rules in (protocol, PROTOCOLS["market"]):
-        expected = evaluate(embedding, samples, rules)
-        found = evaluate(embedding.select(shuffled), [samples[i] for i in shuffled], rules)
+        expected = evaluate(embedding, samples, protocol=rules)
+        found = evaluate(embedding.select(shuffled), [samples[i] for i in shuffled], protocol=rules)
         assert (found, found.per_query) == (expected, expected.per_query)
 
 
 def test_json_keeps_everything() -> None:
     samples, embedding = world()
-    result = evaluate(embedding, samples, Protocol("single", shots=1, draws=2), rerank=RerankSettings(3, 2))
+    result = evaluate(embedding, samples, protocol=Protocol("single", shots=1, draws=2), rerank=RerankSettings(3, 2))
     tree = json.loads(json.dumps(result.to_json(per_query=True)))
     again = Result.from_json(tree)
     assert again == result and again.per_query == result.per_query and str(again) == str(result)
@@ -123,7 +123,7 @@ def test_json_of_something_else_is_refused(tree: dict[str, object]) -> None:
 def test_embedding_and_samples_must_have_one_length() -> None:
     samples, embedding = world()
     with pytest.raises(ValueError, match="36 embeddings for 35 samples"):
-        evaluate(embedding, samples[1:], PROTOCOLS["market"])
+        evaluate(embedding, samples[1:], protocol=PROTOCOLS["market"])
 
 
 def test_intervals_have_the_width_that_theory_says() -> None:

@@ -47,7 +47,7 @@ def test_a_condition_on_split_replaces_the_default() -> None:
     protocol = Protocol("all", junk=(), gallery=(Where("split", "in", ("query", "gallery")),))
     query, gallery = select(PAIR, protocol)
     assert sorted(gallery.tolist()) == [0, 1]
-    row, found, junk = labels(PAIR, query, gallery, protocol).pairs(slice(0, 1))
+    row, found, junk = labels(PAIR, query, gallery=gallery, protocol=protocol).pairs(slice(0, 1))
     assert [(gallery[j], bool(x)) for j, x in zip(found, junk, strict=True) if x] == [(0, True)]
     assert len(row) == 2
 
@@ -90,7 +90,7 @@ def test_gallery_crops_of_unknown_persons_are_distractors() -> None:
         ]  # fmt: skip
         query, gallery = select(filled, protocol)
         assert {samples[i].key for i in gallery} >= {u.key for u in unknown}, "all stay, in draws of one crop too"
-        _, crops, _ = labels(filled, query, gallery, protocol).pairs(slice(0, 1))
+        _, crops, _ = labels(filled, query, gallery=gallery, protocol=protocol).pairs(slice(0, 1))
         assert all(filled[gallery[j]].person == "a" for j in crops), "none is a match"
 
 
@@ -99,12 +99,12 @@ def test_shots_are_drawn_per_person_and_differ_between_draws() -> None:
     samples += [crop(f"{p}{i}", "gallery", person=p, camera="2") for p in "ab" for i in range(9)]
     samples += [crop("single", "gallery", person="c")]
     protocol = Protocol("single", shots=2, draws=3)
-    draws = [select(samples, protocol, draw)[1] for draw in range(3)]
+    draws = [select(samples, protocol, draw=draw)[1] for draw in range(3)]
     for gallery in draws:
         persons = [samples[i].person for i in gallery]
         assert (persons.count("a"), persons.count("b"), persons.count("c")) == (2, 2, 1)
     assert len({tuple(g) for g in draws}) == 3
-    np.testing.assert_array_equal(draws[1], select(samples, protocol, 1)[1])
+    np.testing.assert_array_equal(draws[1], select(samples, protocol, draw=1)[1])
 
 
 @given(st.randoms(use_true_random=False), st.booleans())
@@ -115,7 +115,7 @@ def test_the_order_of_the_samples_changes_nothing(order: random.Random, shots: b
     protocol = Protocol("p", shots=2, draws=2) if shots else PROTOCOLS["market"]
     shuffled = order.sample(samples, len(samples))
     for draw in range(protocol.draws):
-        before, after = select(samples, protocol, draw), select(shuffled, protocol, draw)
+        before, after = select(samples, protocol, draw=draw), select(shuffled, protocol, draw=draw)
         for old, new in zip(before, after, strict=True):
             assert [samples[i].key for i in old] == [shuffled[i].key for i in new]
 
@@ -136,7 +136,7 @@ def test_junk_is_what_the_relations_say(rules: list[Any], rows: list[Any]) -> No
     everybody = (Where("split", "in", ("query", "gallery")),)
     protocol = Protocol("p", tuple(rules), everybody, everybody)
     query, gallery = select(samples, protocol)
-    codes = labels(samples, query, gallery, protocol)
+    codes = labels(samples, query, gallery=gallery, protocol=protocol)
     for start in range(0, len(query), 3):
         found = {(start + r, g): j for r, g, j in zip(*codes.pairs(slice(start, start + 3)), strict=True)}
         for i in range(start, min(start + 3, len(query))):

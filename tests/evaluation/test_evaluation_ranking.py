@@ -101,7 +101,7 @@ def test_a_model_that_answers_the_same_for_all_gets_the_worst_figure() -> None:
     persons = np.array([0, 0, 1, 1, 1, 1])
     labels = Labels({"crop": np.array([10]), "person": np.array([0])}, {"crop": np.arange(6), "person": persons})
     same = Embedding(np.ones((6, 1, 4), np.float32), np.ones((6, 1), np.float32))
-    assert rank_positives(same.select([0]), same, labels).ranks.tolist() == [5, 6]
+    assert rank_positives(same.select([0]), same, labels=labels).ranks.tolist() == [5, 6]
 
 
 @pytest.mark.parametrize("parts", [1, 3])
@@ -116,7 +116,7 @@ def test_ranks_from_embeddings_match_a_full_sort(parts: int) -> None:
         )
         for n in (9, 40)
     )
-    ranks = rank_positives(query, gallery, labels)
+    ranks = rank_positives(query, gallery, labels=labels)
     assert [ranks.of(i).tolist() for i in range(9)] == naive_ranks(distance_matrix(query, gallery), labels)
 
 
@@ -140,4 +140,4 @@ def test_labels_of_another_set_are_refused() -> None:
     labels = Labels({"crop": np.arange(2), "person": np.arange(2)}, {"crop": np.arange(3), "person": np.arange(3)})
     one = Embedding(np.ones((2, 1, 4), np.float32), np.ones((2, 1), np.float32))
     with pytest.raises(ValueError, match="2 queries and 3 gallery crops"):
-        rank_positives(one, one, labels)
+        rank_positives(one, one, labels=labels)

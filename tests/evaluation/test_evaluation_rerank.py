@@ -61,22 +61,22 @@ def test_matches_the_dense_definition(
     metric: Metric, k1: int, k2: int, share: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query, gallery = clusters(0, 11, metric), clusters(1, 37, metric)
-    small = lambda rows, columns: block_slices(rows, columns, 4 * columns * 5)  # noqa: E731
+    small = lambda rows, columns: block_slices(rows, columns, limit=4 * columns * 5)  # noqa: E731
     monkeypatch.setattr(module, "block_slices", small)
-    blocks = list(rerank_blocks(query, gallery, RerankSettings(k1, k2, share)))
+    blocks = list(rerank_blocks(query, gallery, settings=RerankSettings(k1, k2, share)))
     assert [rows.stop for rows, _ in blocks] == [5, 10, 11]
     np.testing.assert_allclose(np.concatenate([b for _, b in blocks]), naive(query, gallery, k1, k2, share), atol=2e-6)
 
 
 def test_matches_with_hidden_parts() -> None:
     query, gallery = clusters(2, 8, "cosine", 3), clusters(3, 30, "cosine", 3)
-    found = np.concatenate([b for _, b in rerank_blocks(query, gallery, RerankSettings(5, 3, 0.3))])
+    found = np.concatenate([b for _, b in rerank_blocks(query, gallery, settings=RerankSettings(5, 3, 0.3))])
     np.testing.assert_allclose(found, naive(query, gallery, 5, 3, 0.3), atol=2e-6)
 
 
 def test_equal_crops_are_no_trouble() -> None:
     same = Embedding(np.ones((5, 1, 3), np.float32), np.ones((5, 1), np.float32), metric="euclidean")
-    found = np.concatenate([b for _, b in rerank_blocks(same.select([0]), same, RerankSettings(2, 1))])
+    found = np.concatenate([b for _, b in rerank_blocks(same.select([0]), same, settings=RerankSettings(2, 1))])
     assert np.isfinite(found).all()
 
 
@@ -84,17 +84,17 @@ def test_memory_is_said_and_limited_before_it_starts(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     query, gallery = clusters(0, 3, "cosine"), clusters(1, 9, "cosine")
-    need = rerank_memory(3, 9, 8, RerankSettings())
+    need = rerank_memory(3, 9, numbers=8, settings=RerankSettings())
     with caplog.at_level(logging.INFO, "unveil"):
-        next(iter(rerank_blocks(query, gallery, RerankSettings(limit=need))))
+        next(iter(rerank_blocks(query, gallery, settings=RerankSettings(limit=need))))
     assert "at most 0.38 GiB" in caplog.text
     monkeypatch.setattr(distances_module, "distance_blocks", None)  # nothing may be computed
     with pytest.raises(UnveilError, match=r"may need 0\.38 GiB, the limit is"):
-        next(iter(rerank_blocks(query, gallery, RerankSettings(limit=need - 1))))
+        next(iter(rerank_blocks(query, gallery, settings=RerankSettings(limit=need - 1))))
 
 
 def test_memory_grows_with_the_sets_not_with_their_product() -> None:
-    small, large = (rerank_memory(n, 5 * n, 2048, RerankSettings()) for n in (1_000_000, 2_000_000))
+    small, large = (rerank_memory(n, 5 * n, numbers=2048, settings=RerankSettings()) for n in (1_000_000, 2_000_000))
     assert large < 2.1 * small
 
 

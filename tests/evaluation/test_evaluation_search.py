@@ -29,11 +29,11 @@ def test_nearest_is_the_start_of_a_stable_sort(seed: int, top: int) -> None:
 
 def test_search_returns_indices_and_distances_in_order() -> None:
     query, gallery = whole_numbers(0, 5), whole_numbers(1, 30)
-    indices, distances = search(query, gallery, 7)
+    indices, distances = search(query, gallery, top=7)
     matrix = distance_matrix(query, gallery)
     np.testing.assert_array_equal(indices, np.argsort(matrix, axis=1, kind="stable")[:, :7])
     np.testing.assert_array_equal(distances, np.take_along_axis(matrix, indices, axis=1))
-    assert search(query, gallery, 99)[0].shape == (5, 30)
+    assert search(query, gallery, top=99)[0].shape == (5, 30)
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(1, 5))
@@ -47,8 +47,8 @@ def test_crops_of_one_group_are_one_query(groups: list[int], rows: int) -> None:
     matrix = distance_matrix(query, gallery)
     merged = np.stack([matrix[np.array(groups) == g].mean(axis=0) for g in sorted(set(groups))])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "block_slices", lambda q, g: block_slices(q, g, 4 * g * rows))
-        indices, distances = search(query, gallery, 4, groups)
+        patch.setattr(module, "block_slices", lambda q, g: block_slices(q, g, limit=4 * g * rows))
+        indices, distances = search(query, gallery, top=4, groups=groups)
     np.testing.assert_array_equal(indices, np.argsort(merged, axis=1, kind="stable")[:, :4])
     np.testing.assert_allclose(distances, np.sort(merged, axis=1)[:, :4], atol=1e-6)
 
@@ -56,9 +56,9 @@ def test_crops_of_one_group_are_one_query(groups: list[int], rows: int) -> None:
 def test_bad_requests_are_refused() -> None:
     crops = whole_numbers(0, 3)
     with pytest.raises(ValueError, match="top 0"):
-        search(crops, crops, 0)
+        search(crops, crops, top=0)
     with pytest.raises(ValueError, match="0 crops"):
-        search(crops, crops.select(slice(0)), 1)
+        search(crops, crops.select(slice(0)), top=1)
     with pytest.raises(ValueError, match=r"expected \(3,\), got \(2,\)"):
-        search(crops, crops, 1, [0, 1])
-    assert search(crops.select(slice(0)), crops, 2)[0].shape == (0, 2)
+        search(crops, crops, top=1, groups=[0, 1])
+    assert search(crops.select(slice(0)), crops, top=2)[0].shape == (0, 2)

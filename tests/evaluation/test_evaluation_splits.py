@@ -23,7 +23,7 @@ def split(seed):
     ]
     vectors = rng.normal(size=(16, 1, 3)).astype(np.float32)
     dataset = Dataset("viper", tuple(samples), (PROTOCOL,))
-    return evaluate(Embedding(vectors, np.ones((16, 1), np.float32)), samples, PROTOCOL, dataset)
+    return evaluate(Embedding(vectors, np.ones((16, 1), np.float32)), samples, protocol=PROTOCOL, dataset=dataset)
 
 
 def test_figures_are_means_and_deviations_over_splits():

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from unveil.cli import app
+from unveil.cli.models.recipes import find_recipe
 from unveil.errors import DataError, InterruptedRunError, RecipeError
 from unveil.experiments import all_tables
 from unveil.experiments.ablation import tables
@@ -39,7 +40,7 @@ TABLES = {
 def two_tables(monkeypatch):
     monkeypatch.setattr(all_tables, "tables", lambda method: TABLES)
     trainings = []
-    monkeypatch.setattr("unveil.experiments.grid.train", lambda *args: trainings.append(args[1]) or train(*args))
+    monkeypatch.setattr("unveil.experiments.grid.train", lambda *a, **k: trainings.append(a[1]) or train(*a, **k))
     return trainings
 
 
@@ -53,7 +54,7 @@ def line(row="all", seed=0, mean_ap=40.0, start="imagenet", protocol="world-occ"
 
 
 def test_rows_of_all_tables_are_trained_once_each_and_seed_after_seed(manifest, tmp_path, two_tables):
-    lines = run_tables({"bot": recipe(manifest)}, 2, tmp_path)
+    lines = run_tables({"bot": recipe(manifest)}, 2, out=tmp_path)
     folders = [folder.relative_to(tmp_path / "bot").as_posix() for folder in two_tables]
     assert folders == ["one_half/0", "one_all/0", "one_half/1", "one_all/1"]
     found = {(x.table, x.row, x.seed): x.mAP for x in lines if x.protocol.startswith("market")}
@@ -62,7 +63,7 @@ def test_rows_of_all_tables_are_trained_once_each_and_seed_after_seed(manifest, 
     assert len(list(tmp_path.rglob("model.safetensors"))) == 6
     assert lines == read_lines(tmp_path / "ablations.csv") and lines[0].start == "random weights"
     two_tables.clear()
-    assert run_tables({"bot": recipe(manifest)}, 2, tmp_path) == lines and two_tables == []
+    assert run_tables({"bot": recipe(manifest)}, 2, out=tmp_path) == lines and two_tables == []
 
 
 def test_a_row_that_no_batch_can_serve_is_refused_before_the_first_is_trained(
@@ -71,22 +72,22 @@ def test_a_row_that_no_batch_can_serve_is_refused_before_the_first_is_trained(
     many = Table("Many", "nothing", (), (Row("many", {}, (), ("sampler.persons=99",)),))
     monkeypatch.setattr(all_tables, "tables", lambda method: {**TABLES, "three": many})
     with pytest.raises(DataError, match=r"bot, three: many: .*sampler\.persons=\d+ or less"):
-        run_tables({"bot": recipe(manifest)}, 1, tmp_path)
+        run_tables({"bot": recipe(manifest)}, 1, out=tmp_path)
     assert two_tables == []
 
 
 def test_a_bound_in_minutes_stops_it_and_what_is_finished_is_kept(manifest, tmp_path, two_tables):
     path = tmp_path / "figures.csv"
-    run_tables({"bot": recipe(manifest)}, 1, tmp_path / "runs", path)
+    run_tables({"bot": recipe(manifest)}, 1, out=tmp_path / "runs", table=path)
     whole = read_lines(path)
     with pytest.raises(InterruptedRunError):
-        run_tables({"bot": recipe(manifest, "train.epochs=3")}, 1, tmp_path / "runs3", path, minutes=0)
+        run_tables({"bot": recipe(manifest, "train.epochs=3")}, 1, out=tmp_path / "runs3", table=path, minutes=0)
     assert read_lines(path) == whole  # nothing new is finished, and the other series is still there
     calls = 0
     while calls < 30:
         calls += 1
         try:
-            run_tables({"bot": recipe(manifest, "train.epochs=3")}, 1, tmp_path / "runs3", path, minutes=0)
+            run_tables({"bot": recipe(manifest, "train.epochs=3")}, 1, out=tmp_path / "runs3", table=path, minutes=0)
             break
         except InterruptedRunError:
             continue
@@ -110,7 +111,7 @@ def test_a_table_shows_what_the_paper_and_what_we_found():
     lines += [line("without part triplet", seed, 35.0 + seed / 10) for seed in range(3)]
     lines += [line("without fine-grained focuser", seed, 40.0 + 3 * seed) for seed in range(3)]
     lines += [line("without pixel-level predictor", seed, 44.0) for seed in range(3)]
-    table = as_table("pab", "table3", lines).splitlines()
+    table = as_table("pab", "table3", lines=lines).splitlines()
     rows = dict(row[2:].split(" | ", 1) for row in table if row.startswith("| "))
     assert rows["row"] == "occluded | paper: R-1 / mAP | paper: Δ mAP | ours: Δ mAP | direction |"
     assert rows["without part triplet"] == "50.0 / 35.1 | 67.1 / 57.1 | -6.4 | -5.0 | the same |"
@@ -118,13 +119,13 @@ def test_a_table_shows_what_the_paper_and_what_we_found():
     assert rows["without fine-grained focuser"].endswith("-5.2 | +2.9 | not clear |")
     assert rows["without part attention block"] == " | 65.4 / 56.2 | -7.3 |  |  |"
     assert rows["all"] == "50.0 / 40.1 | 72.6 / 63.5 |  |  |  |"
-    few = as_table("pab", "table3", [x for x in lines if x.seed == 0])
+    few = as_table("pab", "table3", lines=[x for x in lines if x.seed == 0])
     assert "-5.0 |  |" in few and "the same" not in few  # one seed claims no direction
 
 
 def test_the_whole_method_is_the_row_whose_settings_are_the_defaults_written_out_or_not():
     rows = [line(row.label, table="table5") for row in tables("ssgr")["table5"].rows]
-    table = as_table("ssgr", "table5", [dataclasses.replace(row, method="ssgr") for row in rows])
+    table = as_table("ssgr", "table5", lines=[dataclasses.replace(row, method="ssgr") for row in rows])
     first = next(row for row in table.splitlines() if row.startswith("| baseline |"))
     assert first.endswith(" | -5.3 | +0.0 |  |")  # 51.9 against 57.2 in the paper
 
@@ -132,10 +133,12 @@ def test_the_whole_method_is_the_row_whose_settings_are_the_defaults_written_out
 def test_the_newest_whole_series_is_shown_and_named():
     rows = [row.label for row in tables("pab")["table3"].rows]
     old = [line(row, start="unveil:resnet18_x0_5", mean_ap=11.0) for row in rows]
-    assert "from unveil:resnet18_x0_5, 1 epoch, seeds: 1" in as_table("pab", "table3", [*old, line()])
-    new = as_table("pab", "table3", [*old, *(line(row, mean_ap=22.0) for row in rows)])
+    assert "from unveil:resnet18_x0_5, 1 epoch, seeds: 1" in as_table("pab", "table3", lines=[*old, line()])
+    new = as_table("pab", "table3", lines=[*old, *(line(row, mean_ap=22.0) for row in rows)])
     assert "resnet18 from imagenet" in new and "11.0" not in new
-    assert "Not measured yet" in as_table("pab", "fig5", old)
+    told = as_table("pab", "table3", lines=[line(row, start="unveil:dual (Apache-2.0; at length)") for row in rows])
+    assert "resnet18 from unveil:dual, 1 epoch" in told  # the CSV says the rest
+    assert "Not measured yet" in as_table("pab", "fig5", lines=old)
 
 
 def test_a_page_keeps_its_prose_and_gets_its_tables(tmp_path):
@@ -168,3 +171,13 @@ def test_the_command_runs_the_tables_of_a_method_and_writes_the_page(manifest, t
     rows = list(csv.DictReader((tmp_path / "runs/ablations.csv").open()))
     assert {row["method"] for row in rows} == {"ssgr"} and {row["table"] for row in rows} == {"one", "two"}
     assert "| row |" in page.read_text()
+
+
+def test_a_row_with_another_backbone_is_left_out_where_the_start_fits_one_alone(caplog):
+    changes = ["backbone={name: efficientnet_lite0, init: unveil:dual}"]
+    left, whole = (
+        all_tables._cells("ocnet", load_recipe(find_recipe("ocnet-world"), more))
+        for more in (changes, ["backbone.init=imagenet"])
+    )
+    gone = {cell.label for cell in whole} - {cell.label for cell in left}
+    assert len(gone) == 1 and gone.pop().startswith("ibn") and "OCNet + ibn: left out" in caplog.text

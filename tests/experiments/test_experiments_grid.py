@@ -34,7 +34,7 @@ def figure(label="a", seed=0, dataset="d", rank1=50.0, mean_ap=40.0, start="rand
 
 def test_a_grid_runs_every_cell_with_every_seed_and_never_twice(manifest, tmp_path, monkeypatch):
     cells = [Cell("BoT", recipe(manifest)), Cell("soft", recipe(manifest, "method.margin=0"))]
-    figures = run_grid(cells, range(2), tmp_path)
+    figures = run_grid(cells, range(2), out=tmp_path)
     assert [(f.label, f.seed) for f in figures if f.protocol.startswith("market")] == [
         ("BoT", 0), ("soft", 0), ("BoT", 1), ("soft", 1),
     ]  # fmt: skip
@@ -45,7 +45,7 @@ def test_a_grid_runs_every_cell_with_every_seed_and_never_twice(manifest, tmp_pa
         raise AssertionError("a finished cell was run again")
 
     monkeypatch.setattr("unveil.experiments.grid.train", never)
-    assert run_grid(cells, range(2), tmp_path) == figures
+    assert run_grid(cells, range(2), out=tmp_path) == figures
 
 
 def test_rows_that_differ_at_test_alone_share_one_training(manifest, tmp_path, monkeypatch):
@@ -53,18 +53,18 @@ def test_rows_that_differ_at_test_alone_share_one_training(manifest, tmp_path, m
     cells = [Cell(f"alpha={a}", recipe(manifest, *settings, f"method.alpha={a}")) for a in (1.0, 0.0, 4.0)]
     cells.append(Cell("parts=3", recipe(manifest, *settings, "method.n_parts=3")))
     trainings = []
-    monkeypatch.setattr("unveil.experiments.grid.train", lambda *args: trainings.append(args[1]) or train(*args))
-    figures = run_grid(cells, [0], tmp_path)
+    monkeypatch.setattr("unveil.experiments.grid.train", lambda *a, **k: trainings.append(a[1]) or train(*a, **k))
+    figures = run_grid(cells, [0], out=tmp_path)
     assert [folder.parent.name for folder in trainings] == ["alpha=1.0", "parts=3"]
     market = {f.label: f for f in figures if f.protocol.startswith("market")}
     for alpha in ("alpha=0.0", "alpha=4.0"):
         # As good as a training of its own: the very same figures.
         alone = next(cell for cell in cells if cell.label == alpha)
-        again = [f for f in run_grid([alone], [0], tmp_path / "alone") if f.protocol.startswith("market")]
+        again = [f for f in run_grid([alone], [0], out=tmp_path / "alone") if f.protocol.startswith("market")]
         assert again == [market[alpha]]
         assert load_model(tmp_path / alpha / "0").method.settings.alpha == float(alpha[6:])
     trainings.clear()
-    assert run_grid(cells, [0], tmp_path) == figures and trainings == []
+    assert run_grid(cells, [0], out=tmp_path) == figures and trainings == []
 
 
 @pytest.mark.parametrize(
@@ -88,19 +88,19 @@ def test_figures_of_other_data_are_never_taken_for_these(manifest, tmp_path):
 
     write(rows)
     cells = [Cell("BoT", recipe(own))]
-    run_grid(cells, [0], tmp_path)
+    run_grid(cells, [0], out=tmp_path)
     write([row for row in rows if row["path"] != "images/p07_c0_0.png"])
     with pytest.raises(UnveilError, match="other data"):
-        run_grid(cells, [0], tmp_path)
+        run_grid(cells, [0], out=tmp_path)
 
 
 def test_wrong_cells_are_known_before_anything_runs(manifest, tmp_path):
     with pytest.raises(UnveilError, match="at least one recipe"):
-        run_grid([], [0], tmp_path)
+        run_grid([], [0], out=tmp_path)
     with pytest.raises(UnveilError, match="labels of a grid must differ"):
-        run_grid([Cell("a", recipe(manifest)), Cell("A", recipe(manifest))], [0], tmp_path)
+        run_grid([Cell("a", recipe(manifest)), Cell("A", recipe(manifest))], [0], out=tmp_path)
     with pytest.raises(RecipeError, match="did you mean 'margin'"):
-        run_grid([Cell("a", recipe(manifest)), Cell("b", recipe(manifest, "method.margni=1"))], [0], tmp_path)
+        run_grid([Cell("a", recipe(manifest)), Cell("b", recipe(manifest, "method.margni=1"))], [0], out=tmp_path)
     assert not list(tmp_path.iterdir())
 
 

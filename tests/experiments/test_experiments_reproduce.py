@@ -115,7 +115,7 @@ def test_a_command_has_the_data_that_its_training_and_its_tests_need(command, be
         data = open_training_set(recipe, tmp_path)
         assert data.clothes or not requirements.train_clothes, cell.label
         assert data.parsing_scheme or not requirements.train_parsing, cell.label
-        assert training_set_for(data, requirements, recipe.input).parsing_scheme == requirements.train_parsing
+        assert training_set_for(data, requirements, size=recipe.input).parsing_scheme == requirements.train_parsing
         for source in recipe.data.test:
             samples = [
                 sample for split in evaluate.test_set(source)[0] for sample in split.samples if sample.split != "train"

@@ -47,7 +47,7 @@ def things(tmp_path_factory):
 def found(runs, source, things, tmp_path_factory):
     out = tmp_path_factory.mktemp("robustness")
     models = {name: load_model(runs / name) for name in ("network", "colours")}
-    return out, models, run_robustness(models, source, out, ratios=RATIOS, cutouts=things)
+    return out, models, run_robustness(models, source, out=out, ratios=RATIOS, cutouts=things)
 
 
 def test_every_model_style_and_ratio_is_a_point(found):
@@ -68,7 +68,7 @@ def test_every_model_style_and_ratio_is_a_point(found):
 def test_nothing_hidden_is_the_plain_evaluation_in_every_style(found, source):
     _, models, points = found
     for name, model in models.items():
-        plain = evaluate_model(model, [source], ["world-general"])[0]
+        plain = evaluate_model(model, [source], protocols=["world-general"])[0]
         whole = [p for p in points if p.model == name and p.ratio == 0]
         assert len(whole) == 3
         assert all(p.mAP == pytest.approx(100 * plain.mean_ap, abs=0.006) and p.hidden == 0 for p in whole)
@@ -92,9 +92,11 @@ def test_only_queries_are_hidden_by_people_of_the_training_part(found, source):
 
 def test_the_same_call_gives_the_same_bytes_and_another_seed_others(found, runs, source, things, tmp_path):
     out, models, points = found
-    again = run_robustness(models, source, tmp_path / "a", ratios=RATIOS, cutouts=things)
+    again = run_robustness(models, source, out=tmp_path / "a", ratios=RATIOS, cutouts=things)
     assert to_csv(again) == to_csv(points) == (out / "robustness.csv").read_text()
-    other = run_robustness({"colours": models["colours"]}, source, tmp_path / "b", ("blocks",), (0.5,), seed=1)
+    other = run_robustness(
+        {"colours": models["colours"]}, source, out=tmp_path / "b", styles=("blocks",), ratios=(0.5,), seed=1
+    )
     one, two = (tmp_path / x / "hidden/blocks-0.5" for x in "ab")
     assert any((one / s.key).read_bytes() != (two / s.key).read_bytes() for s in load_dataset(source).query)
     assert len(other) == 1
@@ -103,16 +105,16 @@ def test_the_same_call_gives_the_same_bytes_and_another_seed_others(found, runs,
 def test_without_maps_people_are_left_out_unless_asked_for(runs, manifest, things, tmp_path):
     source = DataSource(name="manifest", root=manifest)
     models = {"colours": load_model(runs / "colours")}
-    points = run_robustness(models, source, tmp_path, ratios=(0.3,), cutouts=things)
+    points = run_robustness(models, source, out=tmp_path, ratios=(0.3,), cutouts=things)
     assert [p.style for p in points] == ["blocks", "cutouts"]
     with pytest.raises(DataError, match="needs parsing maps"):
-        run_robustness(models, source, tmp_path, ("people",), (0.3,))
+        run_robustness(models, source, out=tmp_path, styles=("people",), ratios=(0.3,))
     with pytest.raises(DataError, match="at least one model"):
-        run_robustness({}, source, tmp_path)
+        run_robustness({}, source, out=tmp_path)
     with pytest.raises(ProtocolError, match="no protocol 'cuhk'"):
-        run_robustness(models, source, tmp_path, protocol="cuhk")
+        run_robustness(models, source, out=tmp_path, protocol="cuhk")
     with pytest.raises(DataError, match=r"must lie in \[0, 1\]"):
-        run_robustness(models, source, tmp_path, ("blocks",), (1.5,))
+        run_robustness(models, source, out=tmp_path, styles=("blocks",), ratios=(1.5,))
 
 
 def test_the_command(found, runs, source, tmp_path):

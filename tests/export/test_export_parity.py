@@ -20,3 +20,6 @@ def test_difference_forgives_what_nobody_compares():
     other[0, 0, 0] = np.nan
     with pytest.raises(CheckpointError, match="not finite"):
         difference(Embedding(vectors, shown, names), Embedding(other, shown, names))
+    # A graph that hides what is wrong with the model does not agree with it.
+    with pytest.raises(CheckpointError, match="the model gives numbers that are not finite"):
+        difference(Embedding(other, shown, names), Embedding(vectors, shown, names))

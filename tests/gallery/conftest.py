@@ -31,7 +31,7 @@ def address(server: str) -> Iterator[str]:
         for (number,) in connection.execute("SELECT id FROM galleries").fetchall():
             partitions.drop_gallery(connection.cursor(), number)
         connection.execute("SET session_replication_role = replica")  # the audit log refuses to be emptied
-        connection.execute("TRUNCATE galleries, judgements, jobs, derived_models, wipes, audit")
+        connection.execute("TRUNCATE galleries, judgements, jobs, derived_models, wipes, audit, cases, alerts CASCADE")
         connection.execute("UPDATE audit_head SET number = 0, hash = repeat('0', 64)")
 
 

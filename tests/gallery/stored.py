@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from unveil.gallery.records import Item, Space
+from unveil.gallery.records import EmbeddingSpace, Item
 from unveil.records import Embedding
 
-SPACE = Space("0123456789abcdef", ("global", "head"), 16, "cosine", (1.0, 0.5))
+SPACE = EmbeddingSpace("0123456789abcdef", ("global", "head"), 16, "cosine", (1.0, 0.5))
 
 
-def embedding(n: int, seed: int = 0, space: Space = SPACE) -> Embedding:
+def embedding(n: int, seed: int = 0, space: EmbeddingSpace = SPACE) -> Embedding:
     r = np.random.default_rng(seed)
     centres = r.normal(size=(8, len(space.names), space.dimension))
     vectors = centres[r.integers(8, size=n)] + 0.5 * r.normal(size=(n, len(space.names), space.dimension))

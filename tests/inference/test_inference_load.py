@@ -16,7 +16,8 @@ from unveil.inference import choice
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_embedder, load_engine
-from unveil.models.checkpoint import TrainedModel, load_model
+from unveil.inference.remembered import folder_of
+from unveil.models.checkpoint import TrainedModel, load_model, write_model
 from unveil.models.embed import embed_samples
 from unveil.records import Sample
 
@@ -31,7 +32,7 @@ def test_an_engine_gives_what_unveil_embed_gives(saved, trained, pictures, tmp_p
     for n, picture in enumerate(pictures):
         Image.fromarray(picture).save(tmp_path / f"{n}.png")
         samples.append(Sample(f"{n}", tmp_path / f"{n}.png"))
-    expected, _ = embed_samples(trained, samples, tmp_path / "store")
+    expected, _ = embed_samples(trained, samples, cache=tmp_path / "store")
     for kind in ("torch", "onnx"):
         assert difference(expected, load_engine(saved, kind).embed(pictures)).largest < 1e-5
 
@@ -70,7 +71,7 @@ def test_a_model_that_looks_at_parsing_maps_is_run_by_pytorch_however_many_crops
 
 def test_a_damaged_cache_is_made_again(saved, trained, pictures):
     load_engine(saved, "onnx")
-    file = choice.cache_dir() / "engines" / trained.card.fingerprint / choice.graph_name()
+    file = folder_of(trained.card.fingerprint) / choice.graph_name()
     file.write_bytes(file.read_bytes()[:5000])
     (file.parent / "engines.json").write_text("{")
     engine = load_engine(saved, "onnx")
@@ -80,7 +81,7 @@ def test_a_damaged_cache_is_made_again(saved, trained, pictures):
 
 def test_a_graph_of_other_code_is_not_run(saved, trained):
     load_engine(saved, "onnx")
-    folder = choice.cache_dir() / "engines" / trained.card.fingerprint
+    folder = folder_of(trained.card.fingerprint)
     (folder / choice.graph_name()).rename(folder / "model-1-older.onnx")
     load_engine(saved, "onnx")
     assert [path.name for path in folder.glob("*.onnx")] == [choice.graph_name()]
@@ -90,7 +91,7 @@ def test_an_engine_that_disagrees_is_left_out_of_the_choice(saved, trained, capl
     """The cached graph is another model's with this one's card: only the comparison can tell."""
     onnx = pytest.importorskip("onnx")
     load_engine(saved, "onnx")
-    file = choice.cache_dir() / "engines" / trained.card.fingerprint / choice.graph_name()
+    file = folder_of(trained.card.fingerprint) / choice.graph_name()
     proto = onnx.load(str(file))
     for tensor in proto.graph.initializer:
         values = onnx.numpy_helper.to_array(tensor)
@@ -105,6 +106,18 @@ def test_an_engine_that_disagrees_is_left_out_of_the_choice(saved, trained, capl
     assert "left out" in caplog.text
     file.unlink()
     (file.parent / "engines.json").unlink()
+
+
+def test_weights_that_are_not_finite_are_run_by_no_graph(tmp_path, pictures, monkeypatch, caplog):
+    """A runtime may clamp NaN to a number: the graph would answer as if nothing were wrong."""
+    monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path / "cache"))
+    sound = load_model(make_model(tmp_path / "sound"))
+    tensors = {name: tensor.clone() for name, tensor in sound.method.state_dict().items()}
+    next(tensor for tensor in tensors.values() if tensor.ndim == 4)[:] = np.nan
+    write_model(tmp_path / "damaged.safetensors", tensors, card=sound.card)
+    engine = load_engine(tmp_path / "damaged.safetensors")
+    assert engine.kind == "torch" and not engine.embed(pictures).is_finite
+    assert "gives numbers that are not finite" in caplog.text
 
 
 def test_many_threads_get_their_own_crops(saved, pictures):

@@ -39,7 +39,9 @@ def test_agrees_with_a_loop_over_ordered_pairs(reduce, normalize):
     means = [sum(p) / len(p) for p in pairs.values()]
     everything = pairs[True] + pairs[False]
     expected = sum(means) if reduce == "balanced" else sum(everything) / len(everything)
-    assert bounded_exponential(z, labels, 0.4, reduce, normalize).item() == pytest.approx(expected, abs=1e-9)
+    assert bounded_exponential(z, labels, alpha=0.4, reduce=reduce, normalize=normalize).item() == pytest.approx(
+        expected, abs=1e-9
+    )
 
 
 def test_gradient_is_right_and_finite_for_a_duplicate():

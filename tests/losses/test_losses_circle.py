@@ -18,5 +18,5 @@ def test_circle_softmax_against_a_loop():
 
 def test_circle_weights_have_no_gradient():
     cosines = torch.tensor([[0.2, 0.1]], requires_grad=True)
-    circle_softmax(cosines, torch.tensor([0]), 1.0, 0.35).sum().backward()
+    circle_softmax(cosines, torch.tensor([0]), scale=1.0, margin=0.35).sum().backward()
     torch.testing.assert_close(cosines.grad, torch.tensor([[1.15, 0.45]]))

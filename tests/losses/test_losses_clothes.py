@@ -26,7 +26,9 @@ def naive(cosines, clothes, persons, owners, scale, epsilon):
 
 def test_reference_values():
     owners = torch.tensor([0, 0, 1, 1])
-    assert clothes_adversarial_loss(COSINES, FIRST, FIRST, owners).item() == pytest.approx(0.00360392, abs=1e-8)
+    assert clothes_adversarial_loss(COSINES, FIRST, persons=FIRST, owners=owners).item() == pytest.approx(
+        0.00360392, abs=1e-8
+    )
     assert clothes_loss(COSINES, FIRST).item() == pytest.approx(0.04156165, abs=1e-8)
 
 
@@ -37,7 +39,9 @@ def test_adversarial_loss_against_loops(seed, scale, epsilon):
     owners = torch.tensor([0, 1, 0, 2, 2, 0])
     cosines = torch.rand(5, 6, generator=generator, dtype=torch.float64) * 2 - 1
     clothes = torch.randint(0, 6, (5,), generator=generator)
-    found = clothes_adversarial_loss(cosines, clothes, owners[clothes], owners, scale, epsilon)
+    found = clothes_adversarial_loss(
+        cosines, clothes, persons=owners[clothes], owners=owners, scale=scale, epsilon=epsilon
+    )
     expected = naive(cosines, clothes, owners[clothes], owners, scale, epsilon)
     assert found.item() == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
@@ -45,13 +49,13 @@ def test_adversarial_loss_against_loops(seed, scale, epsilon):
 def test_with_one_outfit_a_person_it_is_the_clothes_loss():
     cosines = torch.rand(6, 4, dtype=torch.float64) * 2 - 1
     clothes, owners = torch.tensor([0, 1, 2, 3, 0, 2]), torch.tensor([5, 7, 6, 4])
-    found = clothes_adversarial_loss(cosines, clothes, owners[clothes], owners)
+    found = clothes_adversarial_loss(cosines, clothes, persons=owners[clothes], owners=owners)
     torch.testing.assert_close(found, clothes_loss(cosines, clothes))
 
 
 def test_a_batch_of_the_only_person_gives_zero_and_finite_gradients():
     cosines = COSINES.clone().requires_grad_()
-    loss = clothes_adversarial_loss(cosines, FIRST, FIRST, torch.zeros(4, dtype=torch.long))
+    loss = clothes_adversarial_loss(cosines, FIRST, persons=FIRST, owners=torch.zeros(4, dtype=torch.long))
     loss.backward()
     assert loss.item() == 0 and cosines.grad is not None and cosines.grad.abs().max() == 0
 
@@ -60,6 +64,8 @@ def test_gradients():
     owners = torch.tensor([0, 0, 1, 1])
     cosines = (torch.rand(3, 4, dtype=torch.float64) - 0.5).requires_grad_()
     clothes = torch.tensor([1, 2, 3])
-    torch.autograd.gradcheck(lambda x: clothes_adversarial_loss(x, clothes, owners[clothes], owners, 4.0), cosines)
-    torch.autograd.gradcheck(lambda x: clothes_loss(x, clothes, 4.0), cosines)
-    torch.testing.assert_close(clothes_loss(cosines, clothes, 4.0), F.cross_entropy(4 * cosines, clothes))
+    torch.autograd.gradcheck(
+        lambda x: clothes_adversarial_loss(x, clothes, persons=owners[clothes], owners=owners, scale=4.0), cosines
+    )
+    torch.autograd.gradcheck(lambda x: clothes_loss(x, clothes, scale=4.0), cosines)
+    torch.testing.assert_close(clothes_loss(cosines, clothes, scale=4.0), F.cross_entropy(4 * cosines, clothes))

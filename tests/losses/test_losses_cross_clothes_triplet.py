@@ -29,8 +29,8 @@ def naive(vectors, persons, clothes, margin):
 
 def test_reference_values():
     assert len(naive(VECTORS.tolist(), PERSONS.tolist(), CLOTHES.tolist(), 0.3)) == 4
-    assert cross_clothes_triplet(VECTORS, PERSONS, CLOTHES, reduce="sum").item() == pytest.approx(0.3, abs=1e-9)
-    assert cross_clothes_triplet(VECTORS, PERSONS, CLOTHES).item() == pytest.approx(0.075, abs=1e-9)
+    assert cross_clothes_triplet(VECTORS, PERSONS, clothes=CLOTHES, reduce="sum").item() == pytest.approx(0.3, abs=1e-9)
+    assert cross_clothes_triplet(VECTORS, PERSONS, clothes=CLOTHES).item() == pytest.approx(0.075, abs=1e-9)
 
 
 @settings(max_examples=25, deadline=None)
@@ -41,8 +41,8 @@ def test_against_loops(seed, margin, people):
     persons = torch.randint(people, (7,), generator=generator)
     clothes = 2 * persons + torch.randint(2, (7,), generator=generator)
     hinges = naive(vectors.tolist(), persons.tolist(), clothes.tolist(), margin)
-    total = cross_clothes_triplet(vectors, persons, clothes, margin, reduce="sum")
-    mean = cross_clothes_triplet(vectors, persons, clothes, margin)
+    total = cross_clothes_triplet(vectors, persons, clothes=clothes, margin=margin, reduce="sum")
+    mean = cross_clothes_triplet(vectors, persons, clothes=clothes, margin=margin)
     assert total.item() == pytest.approx(sum(hinges), abs=1e-9)
     assert mean.item() == pytest.approx(sum(hinges) / max(len(hinges), 1), abs=1e-9)
     (gradient,) = torch.autograd.grad(mean, vectors)
@@ -51,22 +51,22 @@ def test_against_loops(seed, margin, people):
 
 def test_a_batch_in_which_nobody_has_changed_clothes():
     vectors = VECTORS.clone().requires_grad_()
-    loss = cross_clothes_triplet(vectors, PERSONS, PERSONS)
+    loss = cross_clothes_triplet(vectors, PERSONS, clothes=PERSONS)
     loss.backward()
     assert loss.item() == 0 and vectors.grad.abs().max() == 0
-    fallback = cross_clothes_triplet(VECTORS, PERSONS, PERSONS, without_pairs="batch_hard")
-    expected = batch_hard_triplet(VECTORS, PERSONS, 0.3, "cosine")
+    fallback = cross_clothes_triplet(VECTORS, PERSONS, clothes=PERSONS, without_pairs="batch_hard")
+    expected = batch_hard_triplet(VECTORS, PERSONS, margin=0.3, distance="cosine")
     assert fallback.item() == expected.item() > 0
-    changed = cross_clothes_triplet(VECTORS, PERSONS, CLOTHES, without_pairs="batch_hard")
+    changed = cross_clothes_triplet(VECTORS, PERSONS, clothes=CLOTHES, without_pairs="batch_hard")
     assert changed.item() == pytest.approx(0.075)
 
 
 def test_one_person_alone_gives_zero():
-    assert cross_clothes_triplet(VECTORS, torch.zeros(4), CLOTHES).item() == 0
+    assert cross_clothes_triplet(VECTORS, torch.zeros(4), clothes=CLOTHES).item() == 0
 
 
 def test_gradients():
     torch.manual_seed(0)
     vectors = torch.randn(6, 3, dtype=torch.float64, requires_grad=True)
     persons, clothes = torch.tensor([0, 0, 0, 1, 1, 1]), torch.tensor([0, 1, 1, 2, 3, 3])
-    torch.autograd.gradcheck(lambda x: cross_clothes_triplet(x, persons, clothes, 1.0), vectors)
+    torch.autograd.gradcheck(lambda x: cross_clothes_triplet(x, persons, clothes=clothes, margin=1.0), vectors)

@@ -20,13 +20,17 @@ def test_cross_entropy_against_loops(smoothing, spread):
             else:
                 q = 1 - smoothing if k == label else smoothing / (classes - 1)
             total -= q * (value - norm)
-    assert cross_entropy(logits, labels, smoothing, spread).item() == pytest.approx(total / 4, rel=1e-5)
+    assert cross_entropy(logits, labels, smoothing=smoothing, spread=spread).item() == pytest.approx(
+        total / 4, rel=1e-5
+    )
 
 
 def test_smoothed_cross_entropy_of_the_specified_example():
     logits = torch.tensor([[2.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0]])
-    assert cross_entropy(logits, torch.tensor([0]), 0.1).item() == pytest.approx(0.872323, abs=1e-6)
+    assert cross_entropy(logits, torch.tensor([0]), smoothing=0.1).item() == pytest.approx(0.872323, abs=1e-6)
 
 
 def test_one_class_is_no_error():
-    assert cross_entropy(torch.ones(2, 1), torch.zeros(2, dtype=torch.long), 0.1, "others").item() == 0.0
+    assert (
+        cross_entropy(torch.ones(2, 1), torch.zeros(2, dtype=torch.long), smoothing=0.1, spread="others").item() == 0.0
+    )

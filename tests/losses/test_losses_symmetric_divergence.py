@@ -18,11 +18,11 @@ def test_agrees_with_a_loop():
     for a, b in zip(first.tolist(), second.tolist(), strict=True):
         for p, q in zip(softmax(a), softmax(b), strict=True):
             total += p * math.log(p / q) + q * math.log(q / p)
-    assert symmetric_divergence(first, second).item() == pytest.approx(total)
-    assert symmetric_divergence(second, first, "mean").item() == pytest.approx(total / 3)
-    assert symmetric_divergence(first, first + 2).item() == pytest.approx(0.0)
+    assert symmetric_divergence(first, second, reduce="sum").item() == pytest.approx(total)
+    assert symmetric_divergence(second, first, reduce="mean").item() == pytest.approx(total / 3)
+    assert symmetric_divergence(first, first + 2, reduce="sum").item() == pytest.approx(0.0)
 
 
 def test_shapes_must_agree():
     with pytest.raises(ValueError, match=r"one shape, got \(2, 3\) and \(2, 4\)"):
-        symmetric_divergence(torch.zeros(2, 3), torch.zeros(2, 4))
+        symmetric_divergence(torch.zeros(2, 3), torch.zeros(2, 4), reduce="sum")

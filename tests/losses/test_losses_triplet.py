@@ -33,7 +33,7 @@ def naive_batch_hard(distances, labels, margin, reduce="mean"):
 def test_pairwise_distance_against_loops(metric):
     torch.manual_seed(0)
     x, y = torch.randn(2, 4, 3), torch.randn(2, 5, 3)
-    out = pairwise_distance(x, y, metric)
+    out = pairwise_distance(x, y, metric=metric)
     assert out.shape == (2, 4, 5)
     for p in range(2):
         for i in range(4):
@@ -45,7 +45,7 @@ def test_pairwise_distance_against_loops(metric):
 @pytest.mark.parametrize("metric", METRICS)
 def test_distance_of_equal_vectors_has_a_finite_gradient(metric):
     x = torch.ones(3, 4, requires_grad=True)
-    pairwise_distance(x, x, metric).sum().backward()
+    pairwise_distance(x, x, metric=metric).sum().backward()
     assert torch.isfinite(x.grad).all()
 
 
@@ -68,7 +68,7 @@ def test_triplet_against_loops(metric, margin, reduce):
     distances = [[naive_distance(a, b, metric) for b in rows] for a in rows]
     expected = naive_batch_hard(distances, labels.tolist(), margin, reduce)
     assert expected > 0
-    out = batch_hard_triplet(features, labels, margin, metric, reduce)
+    out = batch_hard_triplet(features, labels, margin=margin, distance=metric, reduce=reduce)
     assert out.item() == pytest.approx(expected, rel=1e-4)
 
 
@@ -81,7 +81,7 @@ def test_batch_hard_of_any_labels(data):
     distances = data.draw(st.lists(row, min_size=n, max_size=n))
     margin = data.draw(st.sampled_from([0.0, 0.5]))
     matrix = torch.tensor(distances, requires_grad=True)
-    loss = batch_hard(matrix, torch.tensor(labels), margin)
+    loss = batch_hard(matrix, torch.tensor(labels), margin=margin)
     assert loss.item() == pytest.approx(naive_batch_hard(distances, labels, margin), abs=1e-5)
     loss.backward()
     assert torch.isfinite(matrix.grad).all()
@@ -94,8 +94,8 @@ def test_part_averaged_triplet_of_the_specified_example():
     averaged = distances.mean(dim=0)
     found = [averaged[i, j].item() for i, j in ((0, 1), (0, 2), (1, 3), (2, 3))]
     assert found == pytest.approx([1.0, 1.5, 2.581139, 3.802776], abs=1e-5)
-    assert batch_hard(averaged, labels, 0.5).item() == pytest.approx(1.131103, abs=1e-5)
-    single = [batch_hard(part, labels, 0.5).item() for part in distances]
+    assert batch_hard(averaged, labels, margin=0.5).item() == pytest.approx(1.131103, abs=1e-5)
+    single = [batch_hard(part, labels, margin=0.5).item() for part in distances]
     assert single == pytest.approx([1.052776, 1.396447], abs=1e-5)
 
 
@@ -105,9 +105,9 @@ def test_pairs_that_are_not_valid_are_not_mined():
     valid = torch.ones(4, 4, dtype=torch.bool)
     valid[0, 2] = valid[2, 3] = False
     # Anchor 0: 5 - 3, anchor 1: 5 - 2, anchor 2 has no positive left, anchor 3: 1 - 2.
-    assert batch_hard(distances, labels, 0.5, "sum", valid).item() == pytest.approx(2.5 + 3.5)
+    assert batch_hard(distances, labels, margin=0.5, reduce="sum", valid=valid).item() == pytest.approx(2.5 + 3.5)
 
 
 def test_shape_is_checked():
     with pytest.raises(ValueError, match=r"expected \(3, 3\), got \(3, 2\)"):
-        batch_hard(torch.zeros(3, 2), torch.zeros(3, dtype=torch.long), 0.3)
+        batch_hard(torch.zeros(3, 2), torch.zeros(3, dtype=torch.long), margin=0.3)

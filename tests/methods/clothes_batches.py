@@ -4,7 +4,7 @@ import torch
 
 from unveil.methods import build_method
 from unveil.methods.method import LabelSpace, Step
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice, OptimSettings
 from unveil.records import Batch
 from unveil.training.optimisers import auxiliary_update, build_auxiliary_optimiser, build_optimiser
@@ -18,7 +18,7 @@ OUTFITS = (0, 0, 1, 1, 2, 2, 3, 3)  # two outfits a person
 def make(name, backbone="resnet18", **settings):
     torch.manual_seed(0)
     space = LabelSpace(4, len(OUTFITS), OUTFITS)
-    return build_method(name, settings, build_backbone(BackboneChoice(name=backbone)), space)
+    return build_method(name, settings, backbone=build_backbone(BackboneChoice(name=backbone)), space=space)
 
 
 def raw(seed=0, size=8):

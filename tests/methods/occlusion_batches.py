@@ -5,7 +5,7 @@ import torch.nn.functional as F
 
 from unveil.methods import build_method
 from unveil.methods.method import LabelSpace
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice
 from unveil.records import Batch
 
@@ -22,7 +22,7 @@ SMALL = {
 def make(name, backbone="resnet18", persons=4, **settings):
     torch.manual_seed(0)
     return build_method(
-        name, SMALL[name] | settings, build_backbone(BackboneChoice(name=backbone)), LabelSpace(persons)
+        name, SMALL[name] | settings, backbone=build_backbone(BackboneChoice(name=backbone)), space=LabelSpace(persons)
     )
 
 

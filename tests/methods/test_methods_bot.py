@@ -6,14 +6,16 @@ from unveil.errors import RecipeError
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods import build_method, method_class, method_settings
 from unveil.methods.method import LabelSpace, Step
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice
 from unveil.records import Batch
 
 
 def make(backbone="resnet18", persons=4, **settings):
     torch.manual_seed(0)
-    return build_method("bot", settings, build_backbone(BackboneChoice(name=backbone)), LabelSpace(persons))
+    return build_method(
+        "bot", settings, backbone=build_backbone(BackboneChoice(name=backbone)), space=LabelSpace(persons)
+    )
 
 
 def batch(seed=0):
@@ -38,7 +40,7 @@ def test_losses_are_those_of_the_paper():
     method = make(smoothing=0.2, margin=0.7)
     terms = method.losses(batch(), Step())
     features = method.backbone(batch().images).mean(dim=(2, 3))
-    torch.testing.assert_close(terms["triplet"], batch_hard_triplet(features, batch().persons, 0.7))
+    torch.testing.assert_close(terms["triplet"], batch_hard_triplet(features, batch().persons, margin=0.7))
     behind = (features - features.mean(0)) / (features.var(0, unbiased=False) + 1e-5).sqrt()
     logits = behind @ method.classifier.weight.T
     expected = F.cross_entropy(logits, batch().persons, label_smoothing=0.2)

@@ -83,13 +83,15 @@ def test_losses_are_gilt_and_the_part_prediction():
             "concat": parts.flatten(1),
         }
         expected = {
-            f"id_{name}": cross_entropy(method.classifiers[name](method.necks[name](vectors)), crops.persons, 0.1)
+            f"id_{name}": cross_entropy(
+                method.classifiers[name](method.necks[name](vectors)), crops.persons, smoothing=0.1
+            )
             for name, vectors in whole.items()
         }
-        expected["part_triplet"] = part_triplet(parts, crops.persons, 0.3)
-        expected["triplet_foreground"] = 0.5 * batch_hard_triplet(foreground, crops.persons, 0.3)
-        labels = labels_on_map(crops.parsing, 9, log_maps.shape[2:])
-        expected["part_attention"] = 0.35 * part_attention_loss(log_maps, labels, 0.1)
+        expected["part_triplet"] = part_triplet(parts, crops.persons, margin=0.3)
+        expected["triplet_foreground"] = 0.5 * batch_hard_triplet(foreground, crops.persons, margin=0.3)
+        labels = labels_on_map(crops.parsing, 9, size=log_maps.shape[2:])
+        expected["part_attention"] = 0.35 * part_attention_loss(log_maps, labels, smoothing=0.1)
     assert terms.keys() == expected.keys()
     for key, value in expected.items():
         torch.testing.assert_close(terms[key], value, atol=1e-5, rtol=1e-5, msg=key)

@@ -15,7 +15,7 @@ from unveil.methods.method import LabelSpace, Step
 from unveil.methods.tables.combined import ABLATIONS
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, save_model
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice, OptimSettings, load_recipe
 from unveil.records import Batch
 from unveil.training.optimisers import auxiliary_update, build_auxiliary_optimiser, build_optimiser
@@ -46,7 +46,9 @@ ROWS = [(title, row) for title, table in ABLATIONS.items() for row in table.rows
 
 def make(backbone="resnet18", space=SPACE, **settings):
     torch.manual_seed(0)
-    return build_method("combined", SMALL | settings, build_backbone(BackboneChoice(name=backbone)), space)
+    return build_method(
+        "combined", SMALL | settings, backbone=build_backbone(BackboneChoice(name=backbone)), space=space
+    )
 
 
 def crops(seed=0):
@@ -94,7 +96,7 @@ def test_every_switch_trains_embeds_alone_as_in_a_batch_and_comes_back_from_a_fi
     card = Card(
         recipe=tree | {"method": {"name": "combined", **SMALL, **settings}}, persons=4, clothes=8, outfits=OUTFITS
     )
-    save_model(tmp_path / "model.safetensors", method, card)
+    save_model(tmp_path / "model.safetensors", method, card=card)
     with torch.no_grad():
         again = load_model(tmp_path).method.embed(unlabelled())
     assert torch.equal(again.vectors, together.vectors) and torch.equal(again.visibility, together.visibility)
@@ -149,7 +151,7 @@ def test_needs_follow_from_the_settings_alone():
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_knows_its_needs_before_it_is_built(name):
     space = LabelSpace(2, 2, (0, 1))
-    built = build_method(name, {}, build_backbone(BackboneChoice(name="resnet18")), space)
+    built = build_method(name, {}, backbone=build_backbone(BackboneChoice(name="resnet18")), space=space)
     assert method_requirements(name, {}) == built.requirements
 
 
@@ -231,10 +233,10 @@ def test_terms_are_the_blocks_own_losses():
         features = method.backbone(batch.images)
         parts = method._parts(features, method.predictor(features))[1]
         stripes, _ = method.stripes(features)
-        cross = cross_clothes_triplet(method.global_vectors(features), batch.persons, batch.clothes, 0.4)
+        cross = cross_clothes_triplet(method.global_vectors(features), batch.persons, clothes=batch.clothes, margin=0.4)
     torch.testing.assert_close(terms["cross_clothes"], cross)
-    torch.testing.assert_close(terms["part_triplet"], part_triplet(parts, batch.persons, 0.4))
-    torch.testing.assert_close(terms["stripe_triplet"], part_triplet(stripes, batch.persons, 0.4))
+    torch.testing.assert_close(terms["part_triplet"], part_triplet(parts, batch.persons, margin=0.4))
+    torch.testing.assert_close(terms["stripe_triplet"], part_triplet(stripes, batch.persons, margin=0.4))
     assert set(terms) == {
         "id", "cross_clothes", "id_screened", "stripe_triplet", "id_foreground", "id_parts", "part_triplet",
         "part_attention",

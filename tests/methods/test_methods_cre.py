@@ -12,7 +12,7 @@ from unveil.methods import method_settings
 from unveil.methods.inference import embed_batches
 from unveil.methods.method import Step
 from unveil.methods.tables.cre import ABLATIONS
-from unveil.nn.body_shape_attention import BodyShapeAttention
+from unveil.nn.attention.body_shape_attention import BodyShapeAttention
 from unveil.records import UNLABELLED
 
 
@@ -55,9 +55,9 @@ def test_losses_are_equations_6_to_8(metric_loss):
         features = method.neck(method.backbone.layer4(method.backbone.layer3(gated)).mean(dim=(2, 3)))
         expected = {"id": F.cross_entropy(method.classifier(features), crops.persons)}
         if metric_loss == "tri":
-            expected["tri"] = 0.5 * batch_hard_triplet(features, crops.persons, 0.8, "cosine")
+            expected["tri"] = 0.5 * batch_hard_triplet(features, crops.persons, margin=0.8, distance="cosine")
         if metric_loss == "bctri":
-            expected["bctri"] = 0.5 * cross_clothes_triplet(features, crops.persons, crops.clothes, 0.8)
+            expected["bctri"] = 0.5 * cross_clothes_triplet(features, crops.persons, clothes=crops.clothes, margin=0.8)
             assert terms["bctri"] > 0
     assert terms.keys() == expected.keys()
     for key, value in expected.items():

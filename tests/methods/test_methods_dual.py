@@ -9,7 +9,7 @@ from unveil.errors import DataError, RecipeError
 from unveil.methods import build_method
 from unveil.methods.dual import PARTS
 from unveil.methods.method import LabelSpace, Step
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice
 from unveil.records import Batch
 
@@ -19,7 +19,9 @@ SPACE = LabelSpace(persons=2, clothes=4, outfits=(0, 0, 1, 1))
 def _method(**settings: object):
     torch.manual_seed(0)
     backbone = build_backbone(BackboneChoice(name="osnet_x0_25"))
-    return build_method("dual", {"identity_dim": 16, "part_dim": 8, "hidden": 8, **settings}, backbone, SPACE)
+    return build_method(
+        "dual", {"identity_dim": 16, "part_dim": 8, "hidden": 8, **settings}, backbone=backbone, space=SPACE
+    )
 
 
 def _batch(count: int = 8) -> Batch:
@@ -102,7 +104,9 @@ def test_it_refuses_to_train_without_maps():
 def test_frozen_stages_stay_as_they_are_while_the_rest_trains():
     backbone = build_backbone(BackboneChoice(name="efficientnet_lite0", frozen_stages=2))
     torch.manual_seed(0)
-    method = build_method("dual", {"identity_dim": 16, "part_dim": 8, "hidden": 8}, backbone, SPACE).train()
+    method = build_method(
+        "dual", {"identity_dim": 16, "part_dim": 8, "hidden": 8}, backbone=backbone, space=SPACE
+    ).train()
     before = {name: tensor.clone() for name, tensor in method.state_dict().items()}
     terms = method(_normalised(_batch()), Step())
     torch.stack(list(terms.values())).sum().backward()

@@ -4,14 +4,16 @@ import torch
 
 from unveil.methods import build_method
 from unveil.methods.method import LabelSpace
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice
 from unveil.records import Batch
 
 
 def histogram(**settings):
     values = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), **settings}
-    return build_method("histogram", values, build_backbone(BackboneChoice(name="resnet18")), LabelSpace(1)).eval()
+    return build_method(
+        "histogram", values, backbone=build_backbone(BackboneChoice(name="resnet18")), space=LabelSpace(1)
+    ).eval()
 
 
 def naive_code(r, g, b, bins):

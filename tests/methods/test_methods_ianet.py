@@ -30,8 +30,8 @@ def test_losses_are_those_of_the_vector_behind_the_norm():
         vectors = method.neck(features.mean(dim=(2, 3)))
         logits = method.classifier(vectors)
     assert terms.keys() == {"id", "triplet"}
-    torch.testing.assert_close(terms["id"], cross_entropy(logits, batch().persons, 0.1))
-    expected = 0.5 * batch_hard_triplet(vectors, batch().persons, 0.3, "cosine")
+    torch.testing.assert_close(terms["id"], cross_entropy(logits, batch().persons, smoothing=0.1))
+    expected = 0.5 * batch_hard_triplet(vectors, batch().persons, margin=0.3, distance="cosine")
     torch.testing.assert_close(terms["triplet"], expected)
 
 

@@ -5,7 +5,7 @@ import torch
 from unveil.label_sets import ATR18
 from unveil.methods.inference import embed_batches, mirror
 from unveil.methods.method import LabelSpace, Method, Requirements
-from unveil.nn.backbone import Backbone
+from unveil.nn.backbones.backbone import Backbone
 from unveil.records import Batch, Embedding
 
 
@@ -15,7 +15,7 @@ class LeftHalf(Method):
     flip_test = True
 
     def __init__(self, label=12, fail=False):
-        super().__init__(Backbone(), LabelSpace(1), None)
+        super().__init__(Backbone(), LabelSpace(1), settings=None)
         self.label, self.fail, self.seen = label, fail, []
 
     @property

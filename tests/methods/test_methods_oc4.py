@@ -30,12 +30,12 @@ def test_losses_are_equation_6():
         parts, whole = method.stripes(features)
         cosines = F.normalize(f_g, dim=1) @ F.normalize(method.clothes.classifier.weight, dim=1).T
         expected = {
-            "id_g": cross_entropy(method.classifier(f_g), crops.persons, 0.2),
-            "id_p": 0.5 * cross_entropy(method.classifier_p(whole), crops.persons, 0.2),
-            "prt": 0.25 * part_triplet(parts, crops.persons, 0.7),
+            "id_g": cross_entropy(method.classifier(f_g), crops.persons, smoothing=0.2),
+            "id_p": 0.5 * cross_entropy(method.classifier_p(whole), crops.persons, smoothing=0.2),
+            "prt": 0.25 * part_triplet(parts, crops.persons, margin=0.7),
             "clothes": F.cross_entropy(16 * cosines, crops.clothes),
             "clothes_adversarial": clothes_adversarial_loss(
-                cosines, crops.clothes, crops.persons, torch.tensor(OUTFITS)
+                cosines, crops.clothes, persons=crops.persons, owners=torch.tensor(OUTFITS)
             ),
         }
     assert terms.keys() == expected.keys()
@@ -85,7 +85,7 @@ def test_the_adversarial_loss_sees_the_updated_classifier():
         terms = method.losses(crops, Step(25, 0, update))
         features = method.neck(method.pool(method.backbone(crops.images)))
         cosines = F.normalize(features, dim=1) @ F.normalize(head, dim=1).T
-        expected = clothes_adversarial_loss(cosines, crops.clothes, crops.persons, torch.tensor(OUTFITS))
+        expected = clothes_adversarial_loss(cosines, crops.clothes, persons=crops.persons, owners=torch.tensor(OUTFITS))
     torch.testing.assert_close(terms["clothes_adversarial"], expected)
 
 

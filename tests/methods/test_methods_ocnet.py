@@ -40,8 +40,8 @@ def test_losses_are_equations_1_to_3():
         identity = triplet = 0.0
         for name, weight in (("final", 0.8), ("backbone", 0.5), ("global", 0.25), ("centre", 0.25)):
             logits = method.classifiers[name](method.necks[name](vectors[name]))
-            identity += weight * cross_entropy(logits, batch().persons, 0.1)
-            triplet += weight * batch_hard_triplet(vectors[name], batch().persons, 0.3)
+            identity += weight * cross_entropy(logits, batch().persons, smoothing=0.1)
+            triplet += weight * batch_hard_triplet(vectors[name], batch().persons, margin=0.3)
         cosines = [F.cosine_similarity(vectors["global"], vectors[f"stripe{i}"]) for i in (1, 2)]
     torch.testing.assert_close(terms["id"], identity)
     torch.testing.assert_close(terms["triplet"], triplet)
@@ -80,7 +80,7 @@ def test_embedding_has_two_distances():
 def test_the_baseline_of_table_2_is_bot():
     """Half of BoT's losses would be another baseline: 0.5 is the weight beside three other features."""
     ocnet = make("ocnet", **ABLATIONS["table2"].rows[0].settings)
-    bot = build_method("bot", {}, ocnet.backbone, LabelSpace(4))
+    bot = build_method("bot", {}, backbone=ocnet.backbone, space=LabelSpace(4))
     bot.neck, bot.classifier = ocnet.necks["backbone"], ocnet.classifiers["backbone"]
     ours, theirs = ocnet.eval().losses(batch(), Step()), bot.eval().losses(batch(), Step())
     assert ours.keys() == theirs.keys()

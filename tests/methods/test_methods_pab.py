@@ -109,7 +109,7 @@ def test_foreground_map_is_the_maximum_over_parts_and_a_part_uses_its_own_map():
     # The triplet sees the raw parts, without foreground and without visibility.
     with torch.no_grad():
         term = method.losses(batch(), Step())["part_triplet"]
-    torch.testing.assert_close(term, part_triplet(parts, batch().persons, 0.3))
+    torch.testing.assert_close(term, part_triplet(parts, batch().persons, margin=0.3))
 
 
 def test_part_attention_is_weighed_by_gamma_and_learns_the_maps():

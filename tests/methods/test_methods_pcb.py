@@ -6,14 +6,16 @@ import torch
 from unveil.methods import METHODS, build_method
 from unveil.methods.method import LabelSpace, Step
 from unveil.methods.summary import describe
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice, InputSettings
 from unveil.records import Batch
 
 
 def make(**settings):
     torch.manual_seed(0)
-    return build_method("pcb", settings, build_backbone(BackboneChoice(name="osnet_x0_25")), LabelSpace(4))
+    return build_method(
+        "pcb", settings, backbone=build_backbone(BackboneChoice(name="osnet_x0_25")), space=LabelSpace(4)
+    )
 
 
 def batch(height=96):
@@ -52,12 +54,14 @@ def test_summary_of_known_size():
     assert bot.multiply_adds == 978_875_392 - 512 * 512  # torchreid's 978.9 M, without its dense layer
     assert bot.parameters == 1_905_828 + 2 * 512 + 512 * 751
     assert (bot.vectors, bot.dimensions, bot.size) == (("global",), 512, (256, 128))
-    pcb = describe("pcb", BackboneChoice(name="osnet_x1_0"), InputSettings(height=128, width=64), {"channels": 8})
+    pcb = describe(
+        "pcb", BackboneChoice(name="osnet_x1_0"), size=InputSettings(height=128, width=64), settings={"channels": 8}
+    )
     assert pcb.dimensions == 8 and len(pcb.vectors) == 6
     assert pcb.multiply_adds < bot.multiply_adds / 3.5
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_has_a_summary(name):
-    found = describe(name, BackboneChoice(name="osnet_x0_25"), InputSettings(height=64, width=32))
+    found = describe(name, BackboneChoice(name="osnet_x0_25"), size=InputSettings(height=64, width=32))
     assert found.paper and found.vectors and found.dimensions > 0

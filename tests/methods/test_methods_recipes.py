@@ -5,7 +5,7 @@ import pytest
 
 from unveil.methods import METHODS, method_class, method_requirements, method_settings
 from unveil.models.catalogue.starts import STARTS
-from unveil.nn.backbones import BACKBONES
+from unveil.nn.backbones.choice import BACKBONES
 from unveil.recipe import load_recipe
 
 RECIPES = sorted((Path(__file__).parents[2] / "src/unveil/recipes").glob("*.yaml"))

@@ -32,7 +32,7 @@ def test_losses_are_equation_5_on_both_features():
     images, persons = batch().images.repeat(2, 1, 1, 1), batch().persons.repeat(2)
     features = method.backbone(images, method.attention.hooks())
     rpf = method.reconstruct(features)
-    torch.testing.assert_close(terms["bed_rpf"], bounded_exponential(rpf, persons, 0.3))
+    torch.testing.assert_close(terms["bed_rpf"], bounded_exponential(rpf, persons, alpha=0.3))
     logits = method.rpf_branch.classifier(method.rpf_branch.neck(rpf))
     expected = F.cross_entropy(logits[0], persons) + F.cross_entropy(logits[1], persons)
     torch.testing.assert_close(terms["id_rpf"], expected, atol=1e-4, rtol=1e-4)
@@ -148,7 +148,7 @@ def test_two_cross_entropies_have_a_floor_that_one_of_summed_logits_has_not():
     """A head of its own can reach a cosine of 1 with its person and 0 with 750 others, no more."""
     floors = {}
     for mode in ("sum_ce", "sum_logits"):
-        branch = _Branch(2 * 751, 751, method_settings("ssgr", {"heads_mode": mode, "smoothing": 0.0}))
+        branch = _Branch(2 * 751, 751, settings=method_settings("ssgr", {"heads_mode": mode, "smoothing": 0.0}))
         branch.neck = torch.nn.Identity()
         apart = torch.eye(751).repeat(1, 2)  # orthogonal in either head
         with torch.no_grad():

@@ -29,7 +29,7 @@ def make(persons=5, recipe=RECIPE, seed=0):
 @pytest.fixture
 def saved(tmp_path):
     method, card = make()
-    save_model(tmp_path / "model.safetensors", method, card)
+    save_model(tmp_path / "model.safetensors", method, card=card)
     return tmp_path / "model.safetensors"
 
 
@@ -46,10 +46,10 @@ def test_a_model_comes_back_the_same_with_its_preprocessing(saved):
 def test_the_fingerprint_sees_weights_and_preprocessing(tmp_path, saved):
     first = load_model(saved).card.fingerprint
     method, card = make(seed=1)
-    assert save_model(tmp_path / "other.safetensors", method, card).fingerprint != first
+    assert save_model(tmp_path / "other.safetensors", method, card=card).fingerprint != first
     recipe = RECIPE.model_copy(update={"input": RECIPE.input.model_copy(update={"interpolation": "bicubic"})})
     method, card = make(recipe=recipe)
-    assert save_model(tmp_path / "bicubic.safetensors", method, card).fingerprint != first
+    assert save_model(tmp_path / "bicubic.safetensors", method, card=card).fingerprint != first
 
 
 def test_one_changed_byte_is_found(saved):
@@ -77,14 +77,14 @@ def test_weights_without_a_card_and_no_file_are_refused(tmp_path):
 def test_a_card_of_another_architecture_is_refused_with_the_keys(tmp_path):
     method, card = make()
     recipe = {**card.recipe, "backbone": {"name": "resnet34"}}
-    save_model(tmp_path / "m.safetensors", method, card.model_copy(update={"recipe": recipe}))
+    save_model(tmp_path / "m.safetensors", method, card=card.model_copy(update={"recipe": recipe}))
     with pytest.raises(CheckpointError, match=r"another architecture: missing backbone\.layer1\.2"):
         load_model(tmp_path / "m.safetensors")
 
 
 def test_a_card_of_a_newer_format_is_refused(tmp_path):
     method, card = make()
-    save_model(tmp_path / "m.safetensors", method, card.model_copy(update={"format": 99, "unveil": "9.0"}))
+    save_model(tmp_path / "m.safetensors", method, card=card.model_copy(update={"format": 99, "unveil": "9.0"}))
     with pytest.raises(CheckpointError, match=r"written by unveil 9\.0 in format 99"):
         load_model(tmp_path / "m.safetensors")
 
@@ -157,9 +157,12 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
 try:
     if {writer!r} == "save_model":
-        save_model(folder / "model.safetensors", model.method, model.card)
+        save_model(folder / "model.safetensors", model.method, card=model.card)
     else:
-        save_state(folder, model.method, [], torch.Generator(), TrainState(), Identity({{}}, "x"))
+        save_state(
+            folder, model.method, optimisers=[], generator=torch.Generator(), train_state=TrainState(),
+            identity=Identity({{}}, "x"),
+        )
 except UnveilError as e:
     print("refused:", e)
 """

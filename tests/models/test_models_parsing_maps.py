@@ -17,7 +17,8 @@ from unveil.methods.method import Requirements
 from unveil.models import parsing_maps
 from unveil.models.checkpoint import load_model
 from unveil.models.embed import embed_samples
-from unveil.models.parsing_maps import store_in, training_set_for
+from unveil.models.parsing_maps import training_set_for
+from unveil.models.translated_maps import store_in
 from unveil.nn.clothes_erasure import append_without_clothes
 from unveil.recipe import InputSettings
 from unveil.records import UNLABELLED, Dataset, Sample
@@ -45,7 +46,7 @@ def test_a_crop_without_a_map_does_not_switch_off_the_maps_of_the_others(tmp_pat
     Image.new("L", (32, 64), 1).save(body)
 
     def vectors(crops):
-        return embed_samples(model, crops, tmp_path / "store", "atr18")[0].vectors
+        return embed_samples(model, crops, cache=tmp_path / "store", scheme="atr18")[0].vectors
 
     expected = vectors([dataclasses.replace(samples[0], parsing=body), *samples[1:]])
     assert (vectors(missing) == expected).all()
@@ -57,11 +58,11 @@ def test_a_crop_without_a_map_does_not_switch_off_the_maps_of_the_others(tmp_pat
 def test_a_translation_leaves_unlabelled_crops_unlabelled(tmp_path, samples):
     missing = [dataclasses.replace(samples[0], parsing=None), *samples[1:]]
     size = InputSettings(height=64, width=32)
-    assert open_store(missing, size, tmp_path / "store").parsing is None
-    store = open_store(missing, size, tmp_path / "store", partial_maps=True)
-    mapped = store_in(store, "atr18", "cre7")
+    assert open_store(missing, size, cache=tmp_path / "store").parsing is None
+    store = open_store(missing, size, cache=tmp_path / "store", partial_maps=True)
+    mapped = store_in(store, "atr18", target="cre7")
     assert (mapped.parsing[0] == UNLABELLED).all() and mapped.parsing[1:].max() < 7
-    assert open_store(missing, size, tmp_path / "store").parsing is None  # training keeps all or none
+    assert open_store(missing, size, cache=tmp_path / "store").parsing is None  # training keeps all or none
 
 
 RED, SKIN = (200, 20, 30), (90, 150, 120)
@@ -89,12 +90,12 @@ def test_erasure_leaves_no_rim_in_the_colours_of_the_clothes(tmp_path, native, i
     size = InputSettings(height=128, width=64, interpolation=interpolation)
     dataset = dressed(tmp_path, native, scheme, label)
     requirements = Requirements(train_parsing=target, train_erased=True)
-    data = training_set_for(TrainingSet.open([dataset], size, tmp_path / "store"), requirements, size)
+    data = training_set_for(TrainingSet.open([dataset], size, cache=tmp_path / "store"), requirements, size=size)
     batch = data.batch(range(4))
     for row, sample in enumerate(dataset.samples):
         image, labels = read_image(sample.path).copy(), read_labels(sample.parsing)
         image[labels == label] = 0  # eq. 1 on the crop as it is, then the resizing
-        expected = resize(image, 128, 64, interpolation)
+        expected = resize(image, 128, 64, interpolation=interpolation)
         assert (batch.erased[row].permute(1, 2, 0).numpy() == expected).all()
     bare = append_without_clothes(batch, batch.parsing)
     copies = bare.images[4:].int()
@@ -104,18 +105,25 @@ def test_erasure_leaves_no_rim_in_the_colours_of_the_clothes(tmp_path, native, i
 def test_erased_crops_are_made_once(tmp_path, monkeypatch):
     size, cache = InputSettings(height=64, width=32), tmp_path / "store"
     dataset, requirements = dressed(tmp_path, (128, 64)), method_requirements("cre", {})
-    first = training_set_for(TrainingSet.open([dataset], size, cache), requirements, size).batch(range(4)).erased
+    first = (
+        training_set_for(TrainingSet.open([dataset], size, cache=cache), requirements, size=size).batch(range(4)).erased
+    )
     monkeypatch.setattr(parsing_maps, "_erase", None)
-    again = training_set_for(TrainingSet.open([dataset], size, cache), requirements, size).batch(range(4)).erased
+    again = (
+        training_set_for(TrainingSet.open([dataset], size, cache=cache), requirements, size=size).batch(range(4)).erased
+    )
     assert torch.equal(first, again)
     without = method_requirements("cre", {"cre": False})
-    assert training_set_for(TrainingSet.open([dataset], size, cache), without, size).batch(range(4)).erased is None
+    assert (
+        training_set_for(TrainingSet.open([dataset], size, cache=cache), without, size=size).batch(range(4)).erased
+        is None
+    )
 
 
 def test_a_rim_of_a_recoloured_garment_has_its_new_colour_too(tmp_path):
     size = InputSettings(height=128, width=64)
-    opened = TrainingSet.open([dressed(tmp_path, (300, 140))], size, tmp_path / "store")
-    data = training_set_for(opened, method_requirements("cre", {}), size)
+    opened = TrainingSet.open([dressed(tmp_path, (300, 140))], size, cache=tmp_path / "store")
+    data = training_set_for(opened, method_requirements("cre", {}), size=size)
     batch = data.batch(range(4))
     torch.manual_seed(3)
     painted = append_without_clothes(batch, (batch.parsing == 2).to(torch.uint8), recoloured=1.0).images[4:].int()
@@ -134,8 +142,8 @@ def test_maps_of_another_size_or_label_set_are_refused_by_name(tmp_path):
     dataset = dressed(tmp_path, (128, 64))
     Image.new("L", (32, 64)).save(dataset.samples[2].parsing)
     with pytest.raises(DataError, match=r"2_labels.png: expected a parsing map of the size .* 64x128 .* found 32x64"):
-        TrainingSet.open([dataset], size, tmp_path / "store")
+        TrainingSet.open([dataset], size, cache=tmp_path / "store")
     Image.new("L", (64, 128), 14).save(dataset.samples[2].parsing)
-    data = TrainingSet.open([dataset], size, tmp_path / "store")
+    data = TrainingSet.open([dataset], size, cache=tmp_path / "store")
     with pytest.raises(DataError, match=r"2_labels.png: expected labels 0..6 of cre7, found 14"):
-        training_set_for(data, method_requirements("cre", {}), size)
+        training_set_for(data, method_requirements("cre", {}), size=size)

@@ -23,7 +23,7 @@ def model(tmp_path):
     with torch.no_grad():
         method.neck.running_var[0] = 1e6  # more than half precision holds
         method.neck.num_batches_tracked.fill_(123457)
-    save_model(tmp_path / "model.safetensors", method, Card(recipe=recipe.model_dump(mode="json"), persons=3))
+    save_model(tmp_path / "model.safetensors", method, card=Card(recipe=recipe.model_dump(mode="json"), persons=3))
     return load_model(tmp_path)
 
 

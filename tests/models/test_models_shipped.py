@@ -6,10 +6,10 @@ from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, new_model, save_model, write_model
 from unveil.models.without_heads import without_heads
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
+from unveil.pretrained import shipped_names, weights_path
 from unveil.recipe import load_recipe
 from unveil.records import Batch
-from unveil.shipped import shipped_names, weights_path
 
 
 @pytest.mark.parametrize("method", ["bot", "cal", "pab", "combined"])
@@ -19,9 +19,10 @@ def test_a_model_without_heads_embeds_as_before_and_is_smaller(method, tmp_path)
     torch.manual_seed(0)
     outfits = tuple(i // 4 for i in range(160))
     card = Card(recipe=recipe.model_dump(mode="json"), persons=40, clothes=160, outfits=outfits)
-    save_model(tmp_path / "whole.safetensors", new_model(recipe, LabelSpace(40, 160, outfits)), card)
+    save_model(tmp_path / "whole.safetensors", new_model(recipe, LabelSpace(40, 160, outfits)), card=card)
     whole = load_model(tmp_path / "whole.safetensors")
-    write_model(tmp_path / "bare.safetensors", *without_heads(whole))
+    tensors, card = without_heads(whole)
+    write_model(tmp_path / "bare.safetensors", tensors, card=card)
     bare = load_model(tmp_path / "bare.safetensors")
     batch = Batch(torch.randn(2, 3, 64, 32), torch.zeros(2, dtype=torch.long))
     with torch.inference_mode():

@@ -99,7 +99,7 @@ def test_splits_of_a_set_that_was_trained_on_are_refused_and_bench_trains_one_a_
     _, places = pooled
     data = f"viper:{places['viper']}?splits=2"
     recipe = load_recipe(None, [*SMALL, "sampler.persons=2", f"data.train={data}", f"data.test={data}"])
-    figures = run_grid([Cell("BoT", recipe)], [0], tmp_path)
+    figures = run_grid([Cell("BoT", recipe)], [0], out=tmp_path)
     assert len(figures) == 2 and {p.name for p in (tmp_path / "bot/0").iterdir()} == {"split0", "split1"}
     (average,) = summary(figures).values()
     assert average.runs == 2 and average.means["rank1"] == pytest.approx(np.mean([f.rank1 for f in figures]))
@@ -107,4 +107,4 @@ def test_splits_of_a_set_that_was_trained_on_are_refused_and_bench_trains_one_a_
         evaluate_model(load_model(tmp_path / "bot/0/split0"), [source(data)])
     wrong = load_recipe(None, [f"data.train={data},prid:{places['prid']}?splits=3", f"data.test={data}"])
     with pytest.raises(UnveilError, match="different numbers of splits: 2, 3"):
-        run_grid([Cell("a", wrong)], [0], tmp_path / "b")
+        run_grid([Cell("a", wrong)], [0], out=tmp_path / "b")

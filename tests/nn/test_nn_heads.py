@@ -61,7 +61,7 @@ def test_cal_neck_has_both_terms_and_weights_around_1():
 @pytest.mark.parametrize("std", [0.001, 0.01])
 def test_linear_classifier(std):
     torch.manual_seed(0)
-    classifier = linear_classifier(100, 200, std)
+    classifier = linear_classifier(100, 200, std=std)
     assert classifier.bias is None and classifier.weight.shape == (200, 100)
     assert classifier.weight.std().item() == pytest.approx(std, rel=0.05)
     assert linear_classifier(4, 3, bias=True).bias.abs().max() == 0
@@ -86,7 +86,7 @@ def test_rows_of_a_cosine_classifier_start_at_length_1_as_in_cal_or_at_a_standar
 
 def test_the_clothes_classifier_turns_by_about_one_degree_in_the_first_step_of_adam():
     torch.manual_seed(0)
-    adversary = ClothesAdversary(4096, LabelSpace(2, 4, (0, 0, 1, 1)), 0, 16.0, 0.1)
+    adversary = ClothesAdversary(4096, LabelSpace(2, 4, (0, 0, 1, 1)), start_epoch=0, scale=16.0, epsilon=0.1)
     before = adversary.classifier.weight.detach().clone()
     optimiser = torch.optim.Adam(adversary.parameters(), lr=3.5e-4, weight_decay=5e-4)
     clothes_loss(adversary.classifier(torch.randn(8, 4096)), torch.arange(8) % 4).backward()

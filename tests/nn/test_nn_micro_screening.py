@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from unveil.nn.micro_screening import MicroScreening
-from unveil.nn.quality_predictor import QualityPredictor
-from unveil.nn.stripes import stripe_bounds
+from unveil.nn.parts.micro_screening import MicroScreening
+from unveil.nn.parts.quality_predictor import QualityPredictor
+from unveil.nn.parts.stripes import stripe_bounds
 
 
 def test_quality_is_the_mean_of_sigmoids():

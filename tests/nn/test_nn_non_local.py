@@ -1,9 +1,9 @@
 import torch
 
-from unveil.nn.disentangled_non_local import DisentangledNonLocal
-from unveil.nn.late_blocks import LateBlocks
-from unveil.nn.non_local import NonLocal
-from unveil.nn.resnet import ResNet
+from unveil.nn.attention.disentangled_non_local import DisentangledNonLocal
+from unveil.nn.attention.late_blocks import LateBlocks
+from unveil.nn.attention.non_local import NonLocal
+from unveil.nn.backbones.resnet import ResNet
 
 
 def noisy(module: torch.nn.Module, seed: int = 0) -> torch.nn.Module:
@@ -80,7 +80,7 @@ def test_late_blocks_sit_behind_the_last_blocks_of_stage_2_and_3():
     late = LateBlocks(ResNet(18).stages, NonLocal)
     assert late.addresses == ["layer2.0", "layer2.1", "layer3.0", "layer3.1"]
     assert [block.key.weight.shape[1] for block in late.blocks] == [128, 128, 256, 256]
-    assert LateBlocks(ResNet(18).stages, NonLocal, ()).hooks() == {}
+    assert LateBlocks(ResNet(18).stages, NonLocal, counts=()).hooks() == {}
 
 
 def test_late_blocks_change_what_the_backbone_returns():

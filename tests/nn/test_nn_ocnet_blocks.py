@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from unveil.nn.centre_focus import CentreFocus
 from unveil.nn.converter import Converter
-from unveil.nn.relational_adaptive import PairRelations, RelationalAdaptive, RelationNetwork
+from unveil.nn.parts.centre_focus import CentreFocus
+from unveil.nn.parts.relational_adaptive import PairRelations, RelationalAdaptive, RelationNetwork
 
 
 def test_converter_sees_only_its_group():

@@ -3,8 +3,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from unveil.errors import RecipeError
-from unveil.nn.backbones import build_backbone
-from unveil.nn.osnet import WIDTHS, OSNet
+from unveil.nn.backbones.choice import build_backbone
+from unveil.nn.backbones.osnet import WIDTHS, OSNet
 from unveil.recipe import BackboneChoice
 
 # Parameters (millions) and multiply-adds (millions, 256 x 128) that torchreid's model zoo publishes; they include
@@ -28,7 +28,7 @@ conv5.conv.weight conv2.0.downsample.bn.weight
 @pytest.mark.parametrize("width", WIDTHS)
 def test_size_is_the_published_one(width, ain):
     with torch.device("meta"):
-        backbone = OSNet(WIDTHS[width], ain).eval()
+        backbone = OSNet(WIDTHS[width], ain=ain).eval()
         with FlopCounterMode(display=False) as counter:
             backbone(torch.empty(1, 3, 256, 128))
     dense = backbone.channels * 512
@@ -91,7 +91,7 @@ def test_state_dict_keys_of_ain_are_those_of_torchreid():
 
 @pytest.mark.parametrize("ain", [False, True])
 def test_block_by_hand(ain):
-    block = OSNet(0.25, ain).eval().get_submodule("conv2.1")
+    block = OSNet(0.25, ain=ain).eval().get_submodule("conv2.1")
     x = torch.rand(2, 64, 6, 3)
     middle = block.conv1(x)
     fused = 0

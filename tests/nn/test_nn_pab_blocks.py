@@ -2,11 +2,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from unveil.nn.focuser import Focuser, PartPath, Projection
+from unveil.nn.attention.pixel_attention import PixelAttention, PixelProjection
 from unveil.nn.gated_conv import GatedConv
-from unveil.nn.part_pooling import pool_parts
-from unveil.nn.pixel_attention import PixelAttention, PixelProjection
-from unveil.nn.stripes import stripe_bounds, stripe_masks
+from unveil.nn.parts.focuser import Focuser, PartPath, Projection
+from unveil.nn.parts.part_pooling import pool_parts
+from unveil.nn.parts.stripes import stripe_bounds, stripe_masks
 
 
 @pytest.mark.parametrize("predictor", [PixelAttention(8, 7, hidden=6), PixelProjection(8, 7)])
@@ -19,7 +19,7 @@ def test_maps_sum_to_1_everywhere(predictor):
 def test_clipped_logits_keep_every_map_above_the_uniform_floor():
     torch.manual_seed(0)
     x = torch.randn(4, 8, 4, 3)
-    clipped, free = PixelAttention(8, 7, 6), PixelAttention(8, 7, 6, relu_before_softmax=False)
+    clipped, free = PixelAttention(8, 7, hidden=6), PixelAttention(8, 7, hidden=6, relu_before_softmax=False)
     free.load_state_dict(clipped.state_dict())
     logits = free.logits(free.hidden(x))
     torch.testing.assert_close(clipped(x), logits.clamp(min=0).log_softmax(dim=1))
@@ -48,8 +48,8 @@ def test_weighted_pooling_does_not_shrink_small_parts():
     torch.testing.assert_close(pool_parts(features, masks * 0.01)[1], pooled[1])
     shared = pool_parts(features[:, :1], masks)
     torch.testing.assert_close(shared, pool_parts(features[:, :1].repeat(1, 3, 1, 1, 1), masks))
-    torch.testing.assert_close(pool_parts(features, masks, "gap"), features.mean(dim=(3, 4)))
-    torch.testing.assert_close(pool_parts(features, masks, "gmp"), features.amax(dim=(3, 4)))
+    torch.testing.assert_close(pool_parts(features, masks, kind="gap"), features.mean(dim=(3, 4)))
+    torch.testing.assert_close(pool_parts(features, masks, kind="gmp"), features.amax(dim=(3, 4)))
 
 
 @pytest.mark.parametrize(("share", "gates"), [("parts", 2), ("all", 1), ("none", 4)])

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from unveil.nn.backbones import BACKBONES
-from unveil.nn.resnet import IBN, ResNet
+from unveil.nn.backbones.choice import BACKBONES
+from unveil.nn.backbones.resnet import IBN, ResNet
 
 
 @pytest.mark.parametrize(

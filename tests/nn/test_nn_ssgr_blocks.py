@@ -4,8 +4,8 @@ import torch.nn.functional as F
 
 from unveil.nn.causal_heads import CausalHeads
 from unveil.nn.compound_erasing import compound_erase, erase_boxes, erase_stripe
-from unveil.nn.mean_feature import MeanFeature
-from unveil.nn.reconstructive_pooling import ReconstructivePooling
+from unveil.nn.parts.mean_feature import MeanFeature
+from unveil.nn.parts.reconstructive_pooling import ReconstructivePooling
 from unveil.records import Batch
 
 
@@ -107,4 +107,4 @@ def test_compound_erasing_doubles_the_batch_and_follows_the_seed():
     assert torch.equal(changed[0], changed[3])
     assert changed.any()
     assert torch.equal(compound_erase(batch, seeded(3), box_p=0.0).images, first.images)
-    assert torch.equal(compound_erase(batch, seeded(3), 0.0, stripe_p=0.0).images[4:], batch.images)
+    assert torch.equal(compound_erase(batch, seeded(3), box_p=0.0, stripe_p=0.0).images[4:], batch.images)

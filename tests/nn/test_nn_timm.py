@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from unveil.errors import CheckpointError, MissingExtraError, RecipeError
-from unveil.nn import timm_backbone
-from unveil.nn.backbones import build_backbone
-from unveil.nn.timm_backbone import TimmBackbone
+from unveil.nn.backbones import timm_backbone
+from unveil.nn.backbones.choice import build_backbone
+from unveil.nn.backbones.timm_backbone import TimmBackbone
 from unveil.recipe import BackboneChoice
 
 needs_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed")
@@ -112,13 +112,12 @@ def test_without_timm_the_extra_is_named(monkeypatch):
     ("image", "count", "grid"), [((256, 128), 128, (16, 8)), ((128, 64), 45, (9, 5)), ((224, 224), 49, (7, 7))]
 )
 def test_grid_has_the_shape_of_the_image(image, count, grid):
-    assert timm_backbone._grid(count, *image) == grid
+    assert timm_backbone._grid(count, image) == grid
 
 
 @pytest.mark.skipif(importlib.util.find_spec("torchvision") is None, reason="torchvision is not installed")
 def test_torchvision_imports_behind_the_guard():
-    code = (
-        "from unveil.nn.torchvision_guard import guard_torchvision as g; g(); import torchvision; print(g() in (0, 1))"
-    )
+    guard = "from unveil.nn.backbones.torchvision_guard import guard_torchvision as g"
+    code = f"{guard}; g(); import torchvision; print(g() in (0, 1))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr

@@ -7,9 +7,9 @@ import torch
 from safetensors.torch import save_file
 
 from unveil.errors import CheckpointError, RecipeError
-from unveil.nn.backbones import build_backbone
-from unveil.nn.osnet import OSNet
-from unveil.nn.weights import load_weights
+from unveil.nn.backbones.choice import build_backbone
+from unveil.nn.backbones.osnet import OSNet
+from unveil.nn.backbones.weights import load_weights
 from unveil.recipe import BackboneChoice
 
 

@@ -32,7 +32,7 @@ def draw(root, parsed=KEYS):
         (root / key).parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(rng.integers(60, 255, (40, 20, 3), dtype=np.uint8)).save(root / key)
         if key in parsed:
-            write_label_png(parsing_path(root, "pascal7", key), labels, PASCAL7)
+            write_label_png(parsing_path(root, "pascal7", key=key), labels, scheme=PASCAL7)
     return root
 
 
@@ -60,7 +60,9 @@ def table(root):
 
 def test_the_twin_has_the_grammar_of_the_source_and_black_blocks(tmp_path, source, dataset):
     out = tmp_path / "Occ_LTCC"
-    report = build(dataset, source, out, OcclusionSettings(parts=PartsSettings(present_only=True)), parser="schp 1")
+    report = build(
+        dataset, source, out=out, settings=OcclusionSettings(parts=PartsSettings(present_only=True)), parser="schp 1"
+    )
     twin = ltcc.read_occ(out)
     assert [(s.key, s.person, s.camera, s.clothes, s.split) for s in twin.samples] == [
         (s.key, s.person, s.camera, s.clothes, s.split) for s in dataset.samples
@@ -77,7 +79,7 @@ def test_the_twin_has_the_grammar_of_the_source_and_black_blocks(tmp_path, sourc
             black = (after == 0).all(axis=2)
             assert (after[~black] == before[~black]).all()
             assert float(row["hidden"]) == pytest.approx(black.mean(), abs=1e-4)
-            labels = np.asarray(Image.open(parsing_path(out, "pascal7", sample.key)))
+            labels = np.asarray(Image.open(parsing_path(out, "pascal7", key=sample.key)))
             assert not labels[black].any() and labels[~black].any()
     assert (report.images, report.untouched, report.without_parsing) == (9, 0, 0)
     assert report.hidden_person == pytest.approx(np.mean([float(r["hidden_person"]) for r in rows.values()]))
@@ -86,10 +88,10 @@ def test_the_twin_has_the_grammar_of_the_source_and_black_blocks(tmp_path, sourc
 @pytest.mark.parametrize("style", ["parts", "blocks", "people"])
 def test_workers_and_order_change_nothing_and_seeds_do(tmp_path, source, dataset, style):
     settings = OcclusionSettings(style=style, ratio=0.4)
-    build(dataset, source, tmp_path / "a", settings, workers=1)
+    build(dataset, source, out=tmp_path / "a", settings=settings, workers=1)
     shuffled = Dataset("ltcc", dataset.samples[::-1], parsing_scheme="pascal7")
-    build(shuffled, source, tmp_path / "b", settings, workers=4)
-    build(dataset, source, tmp_path / "c", OcclusionSettings(style=style, ratio=0.4, seed=1))
+    build(shuffled, source, out=tmp_path / "b", settings=settings, workers=4)
+    build(dataset, source, out=tmp_path / "c", settings=OcclusionSettings(style=style, ratio=0.4, seed=1))
     a, b, c = (contents(tmp_path / name) for name in "abc")
     images = [key for key in a if key.endswith((".png", ".jpg"))]
     assert all(a[key] == b[key] for key in images)
@@ -97,10 +99,10 @@ def test_workers_and_order_change_nothing_and_seeds_do(tmp_path, source, dataset
 
 
 def test_a_stopped_build_goes_on_and_ends_the_same(tmp_path, source, dataset):
-    build(dataset, source, tmp_path / "whole")
+    build(dataset, source, out=tmp_path / "whole")
     part = Dataset("ltcc", dataset.samples[:3], parsing_scheme="pascal7")
     out = tmp_path / "part"
-    build(part, source, out)
+    build(part, source, out=out)
     rows = table(out)
     # What a killed build leaves: settings, some images, a journal whose last line is torn.
     journal = "".join(json.dumps(row) + "\n" for row in rows) + '{"path": "train/00'
@@ -108,7 +110,7 @@ def test_a_stopped_build_goes_on_and_ends_the_same(tmp_path, source, dataset):
     (out / ".occlusion.jsonl").write_text(journal)
     (out / "occlusion.json").write_text((tmp_path / "whole" / "occlusion.json").read_text())
     (out / dataset.samples[0].key).write_bytes(b"kept, so not built again")
-    build(dataset, source, out)
+    build(dataset, source, out=out)
     whole, resumed = contents(tmp_path / "whole"), contents(out)
     assert resumed.pop(dataset.samples[0].key) == b"kept, so not built again"
     whole.pop(dataset.samples[0].key)
@@ -116,44 +118,46 @@ def test_a_stopped_build_goes_on_and_ends_the_same(tmp_path, source, dataset):
 
 
 def test_other_settings_or_a_strange_folder_are_refused(tmp_path, source, dataset):
-    build(dataset, source, tmp_path / "a")
+    build(dataset, source, out=tmp_path / "a")
     with pytest.raises(UnveilError, match=r"built with other settings \(seed\)"):
-        build(dataset, source, tmp_path / "a", OcclusionSettings(seed=4))
+        build(dataset, source, out=tmp_path / "a", settings=OcclusionSettings(seed=4))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "x").touch()
     with pytest.raises(UnveilError, match="not empty"):
-        build(dataset, source, tmp_path / "b")
+        build(dataset, source, out=tmp_path / "b")
     with pytest.raises(UnveilError, match="holds the source"):
-        build(dataset, source, source)
+        build(dataset, source, out=source)
 
 
 def test_images_without_a_map_are_copied_and_counted(tmp_path, source):
-    parsing_path(source, "pascal7", KEYS[0]).unlink()
+    parsing_path(source, "pascal7", key=KEYS[0]).unlink()
     dataset, share = attach_parsing(ltcc.read(source), source)
     assert share.missing == (KEYS[0],)
-    report = build(dataset, source, tmp_path / "out")
+    report = build(dataset, source, out=tmp_path / "out")
     assert report.without_parsing == 1
     assert (tmp_path / "out" / KEYS[0]).read_bytes() == (source / KEYS[0]).read_bytes()
     assert "1 without a parsing map" in str(report)
 
 
 def test_bad_maps_stop_the_build_and_are_named(tmp_path, source):
-    path = parsing_path(source, "pascal7", KEYS[1])
-    write_label_png(path, np.ones((40, 21), np.uint8), PASCAL7)
+    path = parsing_path(source, "pascal7", key=KEYS[1])
+    write_label_png(path, np.ones((40, 21), np.uint8), scheme=PASCAL7)
     with pytest.raises(DataError, match=r"the map is 21x40 but its image .*001_2_c1_000002\.png is 20x40"):
-        build(attach_parsing(ltcc.read(source), source)[0], source, tmp_path / "a")
+        build(attach_parsing(ltcc.read(source), source)[0], source, out=tmp_path / "a")
     Image.fromarray(np.full((40, 20), 19, np.uint8)).save(path)
     with pytest.raises(DataError, match=r"001_2_c1_000002\.png.*found 19"):
-        build(attach_parsing(ltcc.read(source), source)[0], source, tmp_path / "b")
+        build(attach_parsing(ltcc.read(source), source)[0], source, out=tmp_path / "b")
 
 
 def test_coarse_label_sets_are_warned_of(tmp_path, source, dataset, caplog):
     coarse = dataclasses.replace(dataset, parsing_scheme="atr18")
-    build(coarse, source, tmp_path / "coarse", OcclusionSettings())
+    build(coarse, source, out=tmp_path / "coarse", settings=OcclusionSettings())
     assert "atr18 never show upper-arms" in caplog.text
     caplog.clear()
-    build(coarse, source, tmp_path / "torso", OcclusionSettings(parts=PartsSettings(components=("torso",))))
-    build(dataset, source, tmp_path / "fine", OcclusionSettings())
+    build(
+        coarse, source, out=tmp_path / "torso", settings=OcclusionSettings(parts=PartsSettings(components=("torso",)))
+    )
+    build(dataset, source, out=tmp_path / "fine", settings=OcclusionSettings())
     assert "never show" not in caplog.text
 
 
@@ -169,12 +173,15 @@ def test_styles_that_need_maps_say_so(tmp_path, source):
     plain = ltcc.read(source)
     for style in ("parts", "people"):
         with pytest.raises(DataError, match="needs parsing maps"):
-            build(plain, source, tmp_path / style, OcclusionSettings(style=style))
-    assert build(plain, source, tmp_path / "blocks", OcclusionSettings(style="blocks", ratio=0.5)).untouched == 0
+            build(plain, source, out=tmp_path / style, settings=OcclusionSettings(style=style))
+    assert (
+        build(plain, source, out=tmp_path / "blocks", settings=OcclusionSettings(style="blocks", ratio=0.5)).untouched
+        == 0
+    )
 
 
 def test_people_are_hidden_by_another_person(tmp_path, source, dataset):
-    build(dataset, source, tmp_path / "out", OcclusionSettings(style="people", ratio=0.4))
+    build(dataset, source, out=tmp_path / "out", settings=OcclusionSettings(style="people", ratio=0.4))
     person = {s.key: s.person for s in dataset.samples}
     for row in table(tmp_path / "out"):
         assert person[row["what"]] != person[row["path"]]
@@ -187,9 +194,9 @@ def test_cutouts_come_from_a_folder_with_transparency(tmp_path, source, dataset)
     Image.new("RGB", (8, 8)).save(folder / "box.png")
     settings = OcclusionSettings(style="cutouts", ratio=0.2, cutouts=folder)
     with pytest.raises(DataError, match=r"box\.png: a cut-out needs transparency"):
-        build(dataset, source, tmp_path / "a", settings)
+        build(dataset, source, out=tmp_path / "a", settings=settings)
     Image.new("RGBA", (8, 16), (250, 0, 250, 255)).save(folder / "box.png")
-    build(dataset, source, tmp_path / "b", settings)
+    build(dataset, source, out=tmp_path / "b", settings=settings)
     pixels = np.asarray(Image.open(tmp_path / "b" / KEYS[0]))
     assert (pixels == (250, 0, 250)).all(axis=2).any()
     with pytest.raises(DataError, match="belong together"):

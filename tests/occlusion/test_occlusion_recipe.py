@@ -52,7 +52,7 @@ def test_fusion_is_black_where_hidden_and_the_image_elsewhere():
 
 def test_default_kernel_gives_twenty_rows_and_covers_the_whole_component():
     labels = person(256, 128)
-    occlusion = hide_part(labels, PartsSettings(), np.random.default_rng(0))
+    occlusion = hide_part(labels, PartsSettings(), rng=np.random.default_rng(0))
     assert occlusion.kernel == 13
     part = labels == PartsSettings().components.index(occlusion.what) + 1
     # Cells are stretched from 19 x 13 px to 256, so a border may be cut by the rounding, but hardly more.
@@ -64,14 +64,14 @@ def test_default_kernel_gives_twenty_rows_and_covers_the_whole_component():
 def test_an_absent_component_leaves_the_image_untouched_unless_present_only():
     labels = np.zeros((40, 20), np.uint8)
     labels[10:20, 5:15] = 2
-    drawn = [hide_part(labels, PartsSettings(), keyed_rng(0, str(i))) for i in range(120)]
+    drawn = [hide_part(labels, PartsSettings(), rng=keyed_rng(0, str(i))) for i in range(120)]
     touched = [not o.empty for o in drawn]
     assert all(t == (o.what == "torso") for t, o in zip(touched, drawn, strict=True))
     assert 5 <= sum(touched) <= 40
     assert {o.what for o in drawn} == set(PartsSettings().components)
     present = PartsSettings(present_only=True)
-    assert all(hide_part(labels, present, keyed_rng(0, str(i))).what == "torso" for i in range(20))
-    assert hide_part(labels * 0, present, keyed_rng(0, "x")).empty
+    assert all(hide_part(labels, present, rng=keyed_rng(0, str(i))).what == "torso" for i in range(20))
+    assert hide_part(labels * 0, present, rng=keyed_rng(0, "x")).empty
 
 
 def test_threshold_and_bilinear_are_switches():
@@ -79,9 +79,9 @@ def test_threshold_and_bilinear_are_switches():
     labels[0, 0] = 1
     head = ("head",)
     rng = np.random.default_rng(0)
-    assert hide_part(labels, PartsSettings(kernel=4, components=head), rng).cells == 1
-    assert hide_part(labels, PartsSettings(kernel=4, threshold=0.1, components=head), rng).empty
-    soft = hide_part(labels, PartsSettings(kernel=4, upsample="bilinear", components=head), rng).mask
+    assert hide_part(labels, PartsSettings(kernel=4, components=head), rng=rng).cells == 1
+    assert hide_part(labels, PartsSettings(kernel=4, threshold=0.1, components=head), rng=rng).empty
+    soft = hide_part(labels, PartsSettings(kernel=4, upsample="bilinear", components=head), rng=rng).mask
     assert ((soft > 0) & (soft < 1)).any()
 
 
@@ -91,9 +91,9 @@ def test_keyed_rng_depends_on_seed_and_path_alone():
     assert keyed_rng(1, "a/b.jpg").integers(1 << 40) != keyed_rng(1, "a/c.jpg").integers(1 << 40)
 
 
-def crossing(weight, ratio, rng):
+def crossing(weight, ratio, *, rng):
     square = Cutout("square", np.full((20, 10, 3), 9, np.uint8), np.ones((20, 10), np.float32))
-    return hide_behind(square, weight, ratio, (1.0, 1.0), rng)
+    return hide_behind(square, weight, ratio=ratio, height=(1.0, 1.0), rng=rng)
 
 
 @pytest.mark.parametrize("ratio", [0.1, 0.3, 0.5, 0.8])
@@ -104,9 +104,9 @@ def test_every_style_hides_about_the_wanted_share_of_the_person(style, ratio):
     for seed in range(12):
         rng = np.random.default_rng(seed)
         if style == "parts":
-            mask = hide_parts_to(labels, ratio, PartsSettings(), rng).mask
+            mask = hide_parts_to(labels, ratio, settings=PartsSettings(), rng=rng).mask
         else:
-            mask = (hide_block if style == "blocks" else crossing)(weight, ratio, rng).mask
+            mask = (hide_block if style == "blocks" else crossing)(weight, ratio, rng=rng).mask
         assert mask.shape == labels.shape
         assert hidden_fraction(mask, weight) == pytest.approx(ratio, abs=0.04)
 
@@ -114,20 +114,20 @@ def test_every_style_hides_about_the_wanted_share_of_the_person(style, ratio):
 @pytest.mark.parametrize("style", [hide_block, crossing])
 def test_ratio_zero_hides_nothing_of_the_person(style):
     weight = person_weight((60, 30), person())
-    assert hidden_fraction(style(weight, 0.0, np.random.default_rng(0)).mask, weight) == 0
-    assert hide_parts_to(person(), 0.0, PartsSettings(), np.random.default_rng(0)).empty
+    assert hidden_fraction(style(weight, 0.0, rng=np.random.default_rng(0)).mask, weight) == 0
+    assert hide_parts_to(person(), 0.0, settings=PartsSettings(), rng=np.random.default_rng(0)).empty
 
 
 def test_without_a_map_the_whole_crop_counts():
     weight = person_weight((10, 10), None)
     assert weight.sum() == pytest.approx(1)
-    mask = hide_block(weight, 0.25, np.random.default_rng(3)).mask
+    mask = hide_block(weight, 0.25, rng=np.random.default_rng(3)).mask
     assert mask.mean() == pytest.approx(0.25, abs=0.1)
 
 
 def test_a_person_is_cut_out_by_the_map():
     image = np.arange(60 * 30 * 3, dtype=np.uint32).astype(np.uint8).reshape(60, 30, 3)
-    cutout = cut_person(image, person(), "a.jpg")
+    cutout = cut_person(image, person(), name="a.jpg")
     assert cutout.alpha.shape == (60, 18) and cutout.alpha.all()
     assert (cutout.rgb == image[:, 6:24]).all()
-    assert cut_person(image, person() * 0, "a.jpg") is None
+    assert cut_person(image, person() * 0, name="a.jpg") is None

@@ -16,5 +16,5 @@ UNSEEN = World(people=4, outfits=1, visits=3, frames=1, cameras=4, seed=11)
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a world with 12 crops, 6 of them to train on."""
     folder = tmp_path_factory.mktemp("rendered") / "world"
-    render_world(UNSEEN, folder, 1)
+    render_world(UNSEEN, folder, processes=1)
     return folder

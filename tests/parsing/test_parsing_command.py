@@ -75,7 +75,7 @@ def test_two_sources_of_maps_are_refused(tmp_path, folder):
 def test_a_sheet_shows_labels_in_the_colours_of_the_field(tmp_path):
     labels = np.zeros((40, 20), np.uint8)
     labels[:20] = 5
-    cell = beside(np.full((40, 20, 3), 7, np.uint8), [labels, labels], LIP20)
+    cell = beside(np.full((40, 20, 3), 7, np.uint8), [labels, labels], scheme=LIP20)
     assert cell.shape == (CELL[0], 3 * CELL[1], 3) and (cell[:, : CELL[1]] == 7).all()
     assert cell[3, -3].tolist() == LIP20.palette[5].tolist() and cell[-3, -3].tolist() == [0, 0, 0]
     write_grid([cell] * 3, tmp_path / "s.png", columns=2)

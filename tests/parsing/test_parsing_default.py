@@ -84,7 +84,7 @@ def test_it_finds_the_parts_of_people_that_it_never_saw(parser, rendered):
         table = world.table(name)
         count = len(SCHEMES[name].labels)
         matrix = sum(
-            confusion(table[read_labels(sample.parsing)], table[found], count)
+            confusion(table[read_labels(sample.parsing)], table[found], labels=count)
             for sample, found in zip(data.samples, maps, strict=True)
         )
         assert np.nanmean(class_iou(matrix)) >= least, name

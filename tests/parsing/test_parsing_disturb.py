@@ -28,17 +28,17 @@ def crop(seed=0):
 
 
 def test_moving_by_nothing_changes_nothing():
-    moved = move(crop(), np.eye(2, 3), (40, 20), CODES)
+    moved = move(crop(), np.eye(2, 3), size=(40, 20), codes=CODES)
     assert (moved.image == crop().image).all() and (moved.labels == crop().labels).all()
     np.testing.assert_array_equal(moved.shares, crop().shares)
 
 
 def test_what_leaves_the_frame_is_no_longer_visible():
     # The lower 16 rows go: 16 of 24 rows of each arm.
-    moved = move(crop(), np.eye(2, 3), (20, 20), CODES)
+    moved = move(crop(), np.eye(2, 3), size=(20, 20), codes=CODES)
     total, left = 64 + 2 * 144, 64 + 2 * 48
     np.testing.assert_allclose(moved.shares, [1, 0.5 / 3, np.nan, 0.8 * left / total], rtol=1e-6)
-    zoomed = move(crop(), np.array([[2.0, 0, 0.5], [0, 2.0, 0.5]]), (40, 40), CODES)
+    zoomed = move(crop(), np.array([[2.0, 0, 0.5], [0, 2.0, 0.5]]), size=(40, 40), codes=CODES)
     np.testing.assert_allclose(zoomed.shares, moved.shares, rtol=1e-6)
     assert zoomed.labels.shape == (40, 40) and (zoomed.labels[::2, ::2] == moved.labels).mean() > 0.95
 
@@ -46,19 +46,19 @@ def test_what_leaves_the_frame_is_no_longer_visible():
 def test_a_thing_is_a_label_only_before_the_person_and_takes_its_share():
     where = np.zeros((40, 20), bool)
     where[24:, :] = True
-    covered = cover(crop(), np.zeros((40, 20, 3), np.uint8), where, None, CODES)
+    covered = cover(crop(), np.zeros((40, 20, 3), np.uint8), where=where, label=None, codes=CODES)
     assert (covered.labels[24:36, 2:8] == 1).all() and (covered.labels[36:] == 0).all()
     assert (covered.image[24:] == 0).all() and (covered.image[:24] == crop().image[:24]).all()
     np.testing.assert_allclose(covered.shares, [1, 0.25, np.nan, 0.8 * (64 + 144) / 352], rtol=1e-6)
-    person = cover(crop(), np.zeros((40, 20, 3), np.uint8), where, CODES.other, CODES)
+    person = cover(crop(), np.zeros((40, 20, 3), np.uint8), where=where, label=CODES.other, codes=CODES)
     assert (person.labels[24:] == 2).all()
 
 
 def test_a_mirrored_crop_trades_left_and_right_in_labels_and_shares():
-    mirrored = mirror(crop(), CODES, SWAP)
+    mirrored = mirror(crop(), CODES, parts=SWAP)
     assert (mirrored.labels == crop().labels).all()  # the figure is symmetric, so left stays on the image's right
     np.testing.assert_array_equal(mirrored.shares, np.array([1, np.nan, 0.5, 0.8], np.float32))
-    back = mirror(mirrored, CODES, SWAP)
+    back = mirror(mirrored, CODES, parts=SWAP)
     assert (back.image == crop().image).all()
     np.testing.assert_array_equal(back.shares, crop().shares)
 
@@ -79,13 +79,13 @@ def test_any_draw_gives_the_size_known_labels_and_shares_that_never_grow(seed):
 
 def test_odds_of_nothing_leave_the_pixels_alone():
     never = Odds(**{f.name: 0.0 for f in dataclasses.fields(Odds)})
-    assert (degrade(crop().image, never, np.random.default_rng(0)) == crop().image).all()
+    assert (degrade(crop().image, never, rng=np.random.default_rng(0)) == crop().image).all()
     always = dataclasses.replace(never, shrink=1.0)
-    assert degrade(crop().image, always, np.random.default_rng(0)).shape == (40, 20, 3)
+    assert degrade(crop().image, always, rng=np.random.default_rng(0)).shape == (40, 20, 3)
 
 
 @pytest.mark.parametrize("name", ["colour", "grey", "blur", "noise", "jpeg"])
 def test_each_fault_changes_the_pixels(name):
     odds = Odds(**{f.name: float(f.name == name) for f in dataclasses.fields(Odds)})
-    changed = degrade(crop().image, odds, np.random.default_rng(1))
+    changed = degrade(crop().image, odds, rng=np.random.default_rng(1))
     assert changed.shape == (40, 20, 3) and changed.dtype == np.uint8 and (changed != crop().image).any()

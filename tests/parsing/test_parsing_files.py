@@ -14,7 +14,7 @@ LABELS = np.arange(20, dtype=np.uint8).reshape(4, 5)
 
 
 def test_written_map_is_a_palette_png_with_the_labels_as_indices(tmp_path):
-    write_label_png(tmp_path / "a" / "m.png", LABELS, LIP20)
+    write_label_png(tmp_path / "a" / "m.png", LABELS, scheme=LIP20)
     with Image.open(tmp_path / "a" / "m.png") as image:
         assert image.mode == "P"
         assert (np.asarray(image) == LABELS).all()
@@ -25,7 +25,7 @@ def test_written_map_is_a_palette_png_with_the_labels_as_indices(tmp_path):
 @pytest.mark.parametrize("mode", ["P", "L", "RGB"])
 def test_every_mode_reads_the_same_labels(tmp_path, mode):
     path = tmp_path / "m.png"
-    write_label_png(path, LABELS, LIP20)
+    write_label_png(path, LABELS, scheme=LIP20)
     if mode == "L":
         Image.fromarray(LABELS).save(path)
     elif mode != "P":
@@ -37,11 +37,11 @@ def test_every_mode_reads_the_same_labels(tmp_path, mode):
 
 def test_bad_maps_are_named(tmp_path):
     path = tmp_path / "m.png"
-    write_label_png(path, LABELS, LIP20)
+    write_label_png(path, LABELS, scheme=LIP20)
     with pytest.raises(DataError, match=r"m\.png.*atr18, found 18, 19"):
         read_label_png(path, ATR18)
     with pytest.raises(DataError, match="atr18, found 18, 19"):
-        write_label_png(path, LABELS, ATR18)
+        write_label_png(path, LABELS, scheme=ATR18)
     Image.fromarray(np.full((2, 3, 3), 77, np.uint8)).save(path)
     with pytest.raises(ImageError, match=r"m\.png.*77, 77, 77"):
         read_label_png(path, LIP20)

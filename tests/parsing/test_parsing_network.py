@@ -18,7 +18,7 @@ LABELS = PLAIN + (CLASSES - PLAIN) * PARTS
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    made = ParsingNet(CLASSES, PARTS, SHARES, (8, 8, 16, 16)).eval()
+    made = ParsingNet(CLASSES, PARTS, shares=SHARES, widths=(8, 8, 16, 16)).eval()
     with torch.no_grad():
         for module in made.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
@@ -32,7 +32,7 @@ def pixels(count=3, height=64, width=32):
 
 
 def test_shapes_and_size_of_the_shipped_network():
-    shipped = ParsingNet(19, 12, 7)
+    shipped = ParsingNet(19, 12, shares=7)
     assert sum(p.numel() for p in shipped.parameters()) <= 3_000_000
     kinds, parts, shares = shipped(pixels(2, 256, 128))
     assert kinds.shape == (2, 19, 128, 64) and parts.shape == (2, 12, 128, 64) and shares.shape == (2, 7)
@@ -71,7 +71,7 @@ def test_the_file_answers_what_the_network_answers(tmp_path, network):
     assert parsed.parts == ("head", "body") and parsed.scheme.name == "pab6"
     four_bytes = 4 * sum(p.numel() for p in network.parameters())
     assert (tmp_path / MODEL).stat().st_size < four_bytes / 2 + 40_000
-    assert not OnnxParser(tmp_path / CARD, 1, "cre7").parse(images).labels.any()
+    assert not OnnxParser(tmp_path / CARD, 1, scheme="cre7").parse(images).labels.any()
     assert json.loads((tmp_path / CARD).read_text())["licence"] == "Apache-2.0"
 
 

@@ -45,29 +45,29 @@ def dataset(tmp_path):
 
 def test_the_tree_mirrors_the_dataset_at_native_size_and_goes_on(tmp_path, dataset):
     parser = Brightness()
-    report = parse_dataset(dataset, parser, tmp_path / "out", batch=3)
+    report = parse_dataset(dataset, parser, root=tmp_path / "out", batch=3)
     assert (report.written, report.kept, parser.seen) == (7, 0, 7)
     attached, share = attach_parsing(dataset, tmp_path / "out")
     assert not share.missing and check_parsing(attached) == []
-    labels = np.asarray(Image.open(parsing_path(tmp_path / "out", "pascal7", "images/1/c3.png")))
+    labels = np.asarray(Image.open(parsing_path(tmp_path / "out", "pascal7", key="images/1/c3.png")))
     assert labels.shape == (11, 4) and labels.tolist() == [[2] * 4] * 4 + [[0] * 4] * 7
-    parsing_path(tmp_path / "out", "pascal7", "images/1/c3.png").unlink()
-    again = parse_dataset(dataset, parser, tmp_path / "out", batch=3)
+    parsing_path(tmp_path / "out", "pascal7", key="images/1/c3.png").unlink()
+    again = parse_dataset(dataset, parser, root=tmp_path / "out", batch=3)
     assert (again.written, again.kept, parser.seen) == (1, 6, 8)
 
 
 def test_maps_of_two_parsers_are_never_mixed(tmp_path, dataset):
-    parse_dataset(dataset, Brightness(), tmp_path / "out")
+    parse_dataset(dataset, Brightness(), root=tmp_path / "out")
     with pytest.raises(DataError, match=r"holds maps of stub@1, not of stub@2"):
-        parse_dataset(dataset, Brightness("stub@2"), tmp_path / "out")
+        parse_dataset(dataset, Brightness("stub@2"), root=tmp_path / "out")
     (tmp_path / "out/parsing/pascal7/parser.txt").unlink()
     with pytest.raises(DataError, match="unknown parser"):
-        parse_dataset(dataset, Brightness(), tmp_path / "out")
+        parse_dataset(dataset, Brightness(), root=tmp_path / "out")
 
 
 def test_unreadable_images_are_named_and_the_rest_is_parsed(tmp_path, dataset):
     dataset.samples[2].path.write_bytes(b"broken")
-    report = parse_dataset(dataset, Brightness(), tmp_path / "out", batch=2)
+    report = parse_dataset(dataset, Brightness(), root=tmp_path / "out", batch=2)
     assert report.written == 6
     assert len(report.unreadable) == 1 and "c2.png" in report.unreadable[0]
 

@@ -23,12 +23,12 @@ def dataset(tmp_path):
 
 
 def put(root, key, shape=(8, 4)):
-    write_label_png(parsing_path(root, "cre7", key), np.ones(shape, np.uint8), CRE7)
+    write_label_png(parsing_path(root, "cre7", key=key), np.ones(shape, np.uint8), scheme=CRE7)
 
 
 def test_maps_are_attached_and_the_share_of_missing_ones_is_reported(tmp_path, dataset):
     put(tmp_path, KEYS[0])
-    write_label_png(tmp_path / "parsing/cre7/query/c.png", np.zeros((8, 4), np.uint8), CRE7)
+    write_label_png(tmp_path / "parsing/cre7/query/c.png", np.zeros((8, 4), np.uint8), scheme=CRE7)
     attached, share = attach_parsing(dataset, tmp_path)
     assert attached.parsing_scheme == "cre7"
     assert [s.parsing is None for s in attached.samples] == [False, True, False]
@@ -40,9 +40,9 @@ def test_maps_are_attached_and_the_share_of_missing_ones_is_reported(tmp_path, d
 def test_size_mismatch_and_unknown_labels_name_the_file(tmp_path, dataset):
     put(tmp_path, KEYS[0], shape=(8, 5))
     put(tmp_path, KEYS[1])
-    Image.fromarray(np.full((8, 4), 7, np.uint8)).save(parsing_path(tmp_path, "cre7", KEYS[1]))
+    Image.fromarray(np.full((8, 4), 7, np.uint8)).save(parsing_path(tmp_path, "cre7", key=KEYS[1]))
     put(tmp_path, KEYS[2])
-    attached, share = attach_parsing(dataset, tmp_path, "cre7")
+    attached, share = attach_parsing(dataset, tmp_path, scheme="cre7")
     assert not share.missing
     problems = check_parsing(attached)
     assert len(problems) == 2
@@ -54,10 +54,10 @@ def test_a_tree_that_is_not_there_or_fits_nothing_is_said(tmp_path, dataset):
     with pytest.raises(DataError, match="expected one scheme"):
         attach_parsing(dataset, tmp_path)
     with pytest.raises(DataError, match=r"no parsing tree.*cre7"):
-        attach_parsing(dataset, tmp_path, "cre7")
+        attach_parsing(dataset, tmp_path, scheme="cre7")
     put(tmp_path, "elsewhere/z.jpg")
     with pytest.raises(DataError, match=r"no map for any of the 3 samples.*train/1/a\.jpg\.png"):
-        attach_parsing(dataset, tmp_path, "cre7")
+        attach_parsing(dataset, tmp_path, scheme="cre7")
 
 
 def test_every_dataset_takes_a_tree_of_maps_as_an_option(tmp_path):
@@ -77,7 +77,7 @@ def test_every_dataset_takes_a_tree_of_maps_as_an_option(tmp_path):
 
 def test_labels_of_a_foreign_scheme_are_left_alone_but_sizes_are_not(tmp_path, dataset):
     for key in KEYS:
-        path = parsing_path(tmp_path, "world", key)
+        path = parsing_path(tmp_path, "world", key=key)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.full((8, 4 + (key == KEYS[2])), 91, np.uint8)).save(path)
     problems = check_parsing(attach_parsing(dataset, tmp_path)[0])

@@ -33,8 +33,8 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     original = curves._figure
 
     @contextmanager
-    def spy(*args: Any) -> Iterator[Any]:
-        with original(*args) as grid:
+    def spy(*args: Any, **options: Any) -> Iterator[Any]:
+        with original(*args, **options) as grid:
             found.extend(grid.flat)
             yield grid
 

@@ -66,8 +66,8 @@ def test_titles_are_drawn_and_long_ones_shortened(tmp_path: Path) -> None:
     titled = draw(tmp_path, answer([None] * 3), title="a" * 500 + "ü")
     assert titled.shape[0] == plain.shape[0] + 40 and titled.shape[1] == plain.shape[1]
     assert (titled[:, -MARGIN + 8 :] == titled[0, 0]).all()  # nothing runs over the edge
-    assert module._shorten("folder/name.jpg", 10_000, 12) == "folder/name.jpg"
-    short = module._shorten("folder/of/a/long/name.jpg", 90, 12)
+    assert module._shorten("folder/name.jpg", 10_000, size=12) == "folder/name.jpg"
+    short = module._shorten("folder/of/a/long/name.jpg", 90, size=12)
     assert short.startswith("fold") and short.endswith("jpg") and "…" in short
 
 

@@ -52,7 +52,7 @@ def test_images_of_any_size_come_to_the_size_of_the_input():
 @pytest.mark.parametrize(("fit", "left"), [("centre", 3), ("corner", 0)])
 def test_a_kept_aspect_leaves_padding_where_the_card_says(fit, left):
     size = CropSize(8, 8, "linear", fit, 7)
-    where = placement(16, 4, size)
+    where = placement(16, 4, size=size)
     assert (where.height, where.width, where.top, where.left, where.down, where.across) == (8, 2, 0, left, 0.5, 0.5)
     found = fit_image(np.full((16, 4, 3), 200, np.uint8), size)
     inside = np.zeros((8, 8), bool)

@@ -33,7 +33,7 @@ from unveil.server.app import create_app
 from unveil.server.run import listen, server_of
 from unveil.server.service import Service
 from unveil.server.settings import Settings
-from unveil.video.detect import load_detector
+from unveil.video.detectors.detect import Detector, load_detector
 
 _numbers = itertools.count()
 
@@ -42,7 +42,7 @@ _numbers = itertools.count()
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("model") / "model.safetensors"
     recipe = load_recipe(None, ["method.name=histogram", "input.height=128", "input.width=64"])
-    save_model(path, new_model(recipe, LabelSpace(2)), Card(recipe=recipe.model_dump(mode="json"), persons=2))
+    save_model(path, new_model(recipe, LabelSpace(2)), card=Card(recipe=recipe.model_dump(mode="json"), persons=2))
     return path
 
 
@@ -103,8 +103,9 @@ def service_with(store: Store, engine: Engine) -> Iterator[Callable[..., Service
     """Return what makes services over the store; they are closed after the test."""
     made = []
 
-    def make(parser: OnnxParser | None = None, **settings) -> Service:
-        made.append(Service(store, engine, load_detector(), Settings(**{"limits": FREE, **settings}), parser))
+    def make(parser: OnnxParser | None = None, detector: Detector | None = None, **settings) -> Service:
+        finder = detector or load_detector()
+        made.append(Service(store, engine, finder, Settings(**{"limits": FREE, **settings}), parser))
         return made[-1]
 
     yield make

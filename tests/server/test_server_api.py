@@ -263,10 +263,10 @@ def test_pictures_can_be_indexed_and_found(client, own_gallery, store):
 
 
 def test_a_gallery_of_another_model_is_shown_but_not_searched(client, store, engine):
-    from unveil.gallery.records import Space
+    from unveil.gallery.records import EmbeddingSpace
 
     info = engine.space_info
-    store.create("foreign", Space("f" * 16, info.names, info.dimension, info.metric, info.weights))
+    store.create("foreign", EmbeddingSpace("f" * 16, info.names, info.dimension, info.metric, info.weights))
     try:
         listed = next(g for g in client.get("/api/v1/galleries").json() if g["name"] == "foreign")
         assert listed["searchable"] is False
@@ -319,6 +319,15 @@ def test_the_description_names_every_route_its_errors_and_its_tokens(client):
             assert {str(status) for status in ERRORS} <= set(operation["responses"]), path
             assert operation["security"] == [{"HTTPBearer": []}], path
             assert operation["description"], path
+
+
+def test_the_description_is_written_out_once(client, monkeypatch):
+    made = []
+    written = client.app.openapi
+    monkeypatch.setattr(client.app, "openapi", lambda: made.append(1) or written())
+    first, second = (client.get("/api/v1/openapi.json") for _ in range(2))
+    assert first.json()["info"]["title"] == "unveil" and first.content == second.content
+    assert len(made) <= 1
 
 
 def test_a_query_has_one_hash_however_much_of_it_was_searched_for_before(client, gallery):

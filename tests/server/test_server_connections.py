@@ -48,6 +48,28 @@ def test_a_connection_without_a_request_is_closed_in_time(live):
                 assert wire.recv(100) == b""
 
 
+def test_of_requests_sent_at_once_the_first_is_answered_and_the_connection_closed(live):
+    address = live(limits=Limits(rate=0))
+    host, port = address.removeprefix("http://").split(":")
+    request = f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode()
+    with socket.create_connection((host, int(port)), 10) as wire:
+        wire.settimeout(20)
+        wire.sendall(request * 20)
+        received = b""
+        with contextlib.suppress(ConnectionResetError):
+            while part := wire.recv(65536):
+                received += part
+    assert received.count(b"HTTP/1.1 200 OK") == 1
+    with socket.create_connection((host, int(port)), 10) as wire:  # one after the other they share a connection
+        wire.settimeout(20)
+        for _ in range(3):
+            wire.sendall(request)
+            answer = b""
+            while not answer.endswith(b"}"):
+                answer += wire.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 200 OK")
+
+
 class Wire:
     def __init__(self):
         self.aborted = False

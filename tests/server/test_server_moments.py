@@ -13,7 +13,7 @@ from films import box_at, picture, write_boxes, write_film
 from unveil.gallery.ingest.video import VideoSettings, add_video
 from unveil.gallery.records import Filter
 from unveil.server.app import create_app
-from unveil.video.given import GivenBoxes
+from unveil.video.detectors.precomputed import GivenBoxes
 
 API = "/api/v1/galleries"
 
@@ -45,7 +45,7 @@ def desk(service_with, film):
 def test_the_moment_is_the_whole_frame_with_the_box_and_all_crops(desk, filmed, store):
     gallery, row = filmed
     said = desk.get(f"{API}/{gallery}/items/{row.id}/moment").json()
-    assert (said["state"], said["words"], said["film"]) == ("there", "", True)
+    assert (said["state"], said["words"], said["video"]) == ("there", "", True)
     assert (said["width"], said["height"], said["box"]) == (160, 96, list(box_at(0, row.frame)))
     stored = store.crops_of(gallery, row.key)
     assert len(stored) > 4 and [crop["id"] for crop in said["crops"]] == [c.id for c in stored]
@@ -155,6 +155,6 @@ def test_a_row_from_an_image_has_a_frame_and_nothing_to_play(desk, own_gallery, 
     add_pictures(store, own_gallery, engine, [Sample("someone", path, camera="door")])
     row = store.find(own_gallery, Filter(cameras=("door",)))[0]
     said = desk.get(f"{API}/{own_gallery}/items/{row.id}/moment").json()
-    assert (said["state"], said["box"], said["film"]) == ("there", None, False)
+    assert (said["state"], said["box"], said["video"]) == ("there", None, False)
     refused = desk.post(f"{API}/{own_gallery}/items/{row.id}/clips")
     assert refused.status_code == 422 and "nothing to play" in refused.json()["error"]

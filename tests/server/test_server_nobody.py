@@ -25,10 +25,10 @@ def test_a_picture_without_a_person_is_refused_and_searched_with_anyway(wary, cl
     searches = [entry for entry in store.entries(gallery) if entry["action"] == "search"]
     for _ in range(2):
         refused = asked(wary, gallery, {"picture": picture})
-        assert refused.status_code == 422 and refused.json()["anyway"] is True
+        assert refused.status_code == 422 and refused.json()["skip_person_check"] is True
         assert refused.json()["error"].startswith("the picture: no person is seen on it; choose another picture")
     assert [entry for entry in store.entries(gallery) if entry["action"] == "search"] == searches
-    assert len(search(wary, gallery, picture, anyway=True, top=3)["hits"]) == 3
+    assert len(search(wary, gallery, picture, skip_person_check=True, top=3)["hits"]) == 3
     assert asked(wary, gallery, {"picture": picture}).status_code == 422, "once is not for ever"
     # A server without a parser takes any picture.
     assert len(search(client, gallery, send(client, BLANK), top=3)["hits"]) == 3
@@ -58,4 +58,4 @@ def test_of_several_pictures_the_one_without_a_person_is_named(wary, gallery):
 def test_other_refusals_do_not_offer_to_search_anyway(wary, gallery):
     small = {"picture": send(wary, person(PEOPLE)), "box": {"x": 0, "y": 0, "width": 2, "height": 2}}
     for refused in (asked(wary, gallery, small), asked(wary, gallery, {"item": 1, "picture": "x" * 20})):
-        assert refused.status_code == 422 and "anyway" not in refused.json()
+        assert refused.status_code == 422 and "skip_person_check" not in refused.json()

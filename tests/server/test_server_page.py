@@ -142,6 +142,19 @@ def test_times_are_shown_and_read_in_the_zone_that_is_chosen(open_page, gallery)
     expect(page.locator("#zone")).to_have_value("UTC")
 
 
+def test_a_picture_that_is_chosen_before_the_words_have_come_is_taken(open_page, gallery):
+    page = open_page(galleries=(gallery,))
+    held = []
+    page.route("**/page/words.json", lambda route: held.append(route))
+    page.reload(wait_until="load")
+    page.set_input_files("#file", {"name": "early.png", "mimeType": "image/png", "buffer": encoded(person(4))})
+    page.wait_for_timeout(200)
+    assert held
+    assert page.locator("#search").text_content().strip() == ""
+    held.pop().continue_()
+    expect(page.locator("#hint")).to_have_text(re.compile("found|whole picture|No person"))
+
+
 def test_the_reason_is_never_under_the_bar(open_page, gallery):
     page = open_page(viewport={"width": 1280, "height": 600}, galleries=(gallery,))
     expect(page.locator("#about")).to_contain_text("crops")

@@ -10,7 +10,7 @@ from films import box_at, write_boxes, write_film
 from generated import figure
 from unveil.gallery.ingest.video import VideoSettings, add_video
 from unveil.gallery.records import Filter
-from unveil.video.given import GivenBoxes
+from unveil.video.detectors.precomputed import GivenBoxes
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium

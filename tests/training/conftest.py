@@ -13,4 +13,4 @@ def world(request: pytest.FixtureRequest) -> Path:
 
     plan = World(people=4, outfits=2, visits=2, frames=2, cameras=4, seed=5)
     folder = request.config.cache.mkdir(f"world-{plan.hash}") / "world"
-    return render_world(plan, folder, 1).parent
+    return render_world(plan, folder, processes=1).parent

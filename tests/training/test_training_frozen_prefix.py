@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import save_file
 
 from unveil.errors import InterruptedRunError, RecipeError
-from unveil.nn.efficientnet_lite import EfficientNetLite
+from unveil.nn.backbones.efficientnet_lite import EfficientNetLite
 from unveil.recipe import load_recipe
 from unveil.training.frozen_prefix import compile_frozen
 from unveil.training.loop import train

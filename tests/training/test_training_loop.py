@@ -21,9 +21,9 @@ from unveil.errors import (
 from unveil.methods.bot import BoT
 from unveil.models.checkpoint import load_model, save_model
 from unveil.models.parsing_maps import open_training_set
-from unveil.nn.backbones import build_backbone
-from unveil.nn.osnet import OSNet
-from unveil.nn.resnet import ResNet
+from unveil.nn.backbones.choice import build_backbone
+from unveil.nn.backbones.osnet import OSNet
+from unveil.nn.backbones.resnet import ResNet
 from unveil.recipe import BackboneChoice, load_recipe
 from unveil.training.divergence import check_embedding
 from unveil.training.loop import train
@@ -185,7 +185,7 @@ def test_vectors_that_are_not_finite_are_never_written(four, manifest, tmp_path)
     model = load_model(four)
     norm = next(m for m in model.method.modules() if isinstance(m, torch.nn.BatchNorm2d))
     norm.running_mean.fill_(float("nan"))
-    save_model(tmp_path / "nan.safetensors", model.method, model.card)
+    save_model(tmp_path / "nan.safetensors", model.method, card=model.card)
     out = tmp_path / "e.safetensors"
     command = [sys.executable, "-m", "unveil", "-q", "embed", str(tmp_path / "nan.safetensors"), str(manifest)]
     done = subprocess.run([*command, "--out", str(out)], capture_output=True, text=True, check=False)
@@ -194,7 +194,7 @@ def test_vectors_that_are_not_finite_are_never_written(four, manifest, tmp_path)
     with pytest.raises(TrainingError, match="diverged: after epoch 4 the model embeds"):
         run = recipe(manifest, "train.epochs=4")
         data = open_training_set(run, None)
-        check_embedding(load_model(tmp_path / "nan.safetensors").method, data, run.input, 4, "cpu")
+        check_embedding(load_model(tmp_path / "nan.safetensors").method, data, size=run.input, epochs=4, device="cpu")
 
 
 def test_a_damaged_state_is_refused(four, manifest, tmp_path):
@@ -202,6 +202,32 @@ def test_a_damaged_state_is_refused(four, manifest, tmp_path):
     (tmp_path / "run" / "resume.pt").write_bytes((four / "resume.pt").read_bytes()[:5000])
     with pytest.raises(CheckpointError, match=r"resume\.pt is damaged"):
         train(recipe(manifest, "train.epochs=4"), tmp_path / "run", resume=True)
+
+
+def test_a_state_with_one_wrong_byte_or_other_optimisers_is_refused(four, manifest, tmp_path):
+    """PyTorch reads tensors whose bytes changed, and its optimisers raise whatever they come across."""
+    out = tmp_path / "run"
+    out.mkdir()
+    sound = (four / "resume.pt").read_bytes()
+    spoiled = bytearray(sound)
+    spoiled[len(sound) // 2] ^= 1
+    state = torch.load(four / "resume.pt", weights_only=True)
+    written = tmp_path / "other.pt"
+    for changes in ({"optimisers": []}, {"optimisers": [{}] * len(state["optimisers"])}, {"torch": torch.zeros(3)}):
+        torch.save(state | changes, written)
+        (out / "resume.pt").write_bytes(written.read_bytes())
+        with pytest.raises(CheckpointError, match=r"resume\.pt is damaged"):
+            train(recipe(manifest, "train.epochs=4"), out, resume=True)
+    (out / "resume.pt").write_bytes(spoiled)
+    with pytest.raises(CheckpointError, match=r"resume\.pt is damaged"):
+        train(recipe(manifest, "train.epochs=4"), out, resume=True)
+
+
+@pytest.mark.parametrize("line", ["[1]", "{}", '{"iteration": "x"}', "{", "\xff", "[" * 100_000])
+def test_metrics_are_read_up_to_what_is_none(tmp_path, line):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"iteration": 0}}\n{{"iteration": 1}}\n{line}\n{{"iteration": 2}}\n', encoding="latin-1")
+    assert [record["iteration"] for record in read_metrics(path)] == [0, 1]
 
 
 def test_nan_in_a_loss_stops_with_its_name_and_keeps_the_last_checkpoint(manifest, tmp_path, monkeypatch):
@@ -238,7 +264,7 @@ def test_what_a_kill_left_out_after_the_last_epoch_is_made_good(four, manifest, 
         (out / "model.safetensors").unlink()
     else:
         model = load_model(out)
-        save_model(out / "model.safetensors", model.method, model.card.model_copy(update={"figures": ()}))
+        save_model(out / "model.safetensors", model.method, card=model.card.model_copy(update={"figures": ()}))
     model = train(recipe(manifest, "train.epochs=4"), out, resume=True)
     assert same_weights(four, out)
     assert model.card.figures == load_model(four).card.figures
@@ -284,7 +310,9 @@ def test_the_rate_falls_once_at_a_milestone_though_epochs_differ_in_length(manif
         loop, "_iteration", lambda run, indices, epoch, rate: rates.append((epoch, rate)) or {"loss": 0.0}
     )
     normal = samplers.epoch_batches
-    monkeypatch.setattr(loop, "epoch_batches", lambda d, s, seed, e, m: normal(d, s, seed, e, m)[: 3 + e % 3])
+    monkeypatch.setattr(
+        loop, "epoch_batches", lambda *args, **options: normal(*args, **options)[: 3 + options["epoch"] % 3]
+    )
     steps = ["schedule.milestones=[3]", "train.epochs=6", "optim.lr=1"]
     train(recipe(manifest, *steps), tmp_path / "run")
     assert all(rate == pytest.approx(1.0 if epoch < 3 else 0.1) for epoch, rate in rates)

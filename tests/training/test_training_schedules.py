@@ -7,7 +7,9 @@ from unveil.training.schedules import learning_rate
 
 
 def rate(settings, epoch, iteration=0, per_epoch=10, epochs=60):
-    return learning_rate(1.0, settings, epoch + iteration / per_epoch, epoch * per_epoch + iteration, epochs)
+    return learning_rate(
+        1.0, settings, epoch=epoch + iteration / per_epoch, iteration=epoch * per_epoch + iteration, epochs=epochs
+    )
 
 
 def test_steps_fall_at_whole_epochs():

@@ -37,7 +37,7 @@ def test_a_world_gives_its_maps_in_the_label_set_of_the_method(world, request, t
     exact = table(scheme)[native]
     assert set(np.unique(store.parsing[0])) <= set(np.unique(exact))
     # The world's own table, not a guess from the clothes of lip20, which have no arm under a sleeve.
-    guessed = map_labels(table("lip20")[native], "lip20", scheme)
+    guessed = map_labels(table("lip20")[native], "lip20", target=scheme)
     assert scheme == "cre7" or not np.array_equal(exact, guessed)
 
 

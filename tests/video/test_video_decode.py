@@ -118,6 +118,13 @@ def test_no_video_is_one_error(tmp_path, content):
         read(tmp_path / "x.mp4")
 
 
+def test_pictures_that_ffmpeg_cannot_decode_are_one_error(tmp_path):
+    path = write_film(tmp_path / "a.mp4", 4, 1)
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(DataError, match=r"a\.mp4: FFmpeg has no decoder for its pictures"):
+        Video(path)
+
+
 def test_header_without_frames_is_one_error(tmp_path):
     whole = write_film(tmp_path / "a.mp4", 20)
     (tmp_path / "half.mp4").write_bytes(whole.read_bytes()[:2000])

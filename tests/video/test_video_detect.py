@@ -13,12 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from unveil.atomic_io import sha256
 from unveil.errors import CheckpointError, DataError
-from unveil.files import sha256
 from unveil.runtime.preprocessing import to_input
-from unveil.video import detr, ready, ssd, yolov8, yolox
 from unveil.video.card import FAMILIES, DetectorCard
-from unveil.video.detect import load_detector
+from unveil.video.detectors import detr, ssd, yolov8, yolox
+from unveil.video.detectors import postprocessed as ready
+from unveil.video.detectors.detect import load_detector
 
 SIDE = 64
 TRUE = np.array([[8.0, 4, 24, 44], [29, 10, 49, 60], [32, 12, 51, 61]])  # the last two overlap by more than 0.65
@@ -206,7 +207,7 @@ def test_the_hog_finds_most_rendered_people_and_nobody_in_an_empty_room():
     assert detector.detect(np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8)) == []
     world = replace(preset("tiny"))
     found = whole = 0
-    for picture, rows in chain.from_iterable(film(world, camera, 6) for camera in range(8)):
+    for picture, rows in chain.from_iterable(film(world, camera, frames=6) for camera in range(8)):
         boxes = detector.detect(picture)
         for _, x, y, w, h, visible in rows:
             if float(visible) > 0.9 and w > 0.3 * h and x > 5:

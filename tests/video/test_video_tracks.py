@@ -1,4 +1,4 @@
-"""Given boxes, tracking by ByteTrack, and reading ahead."""
+"""Given boxes, tracking, and reading ahead."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 
 from films import WIDTH, box_at, write_boxes
 from unveil.errors import DataError
-from unveil.video.ahead import WAITING, ReadAhead
-from unveil.video.given import GivenBoxes
+from unveil.video.detectors.precomputed import GivenBoxes
+from unveil.video.prefetch import WAITING, ReadAhead
 from unveil.video.records import Box, Frame
 from unveil.video.tracks import KEEP_LOST, GivenTracks, Tracker
 
@@ -34,7 +34,7 @@ def walk(tracker, numbers, people=2, hidden=()) -> dict[str, set[int]]:
 
 
 def test_two_people_walking_by_are_two_tracks():
-    tracker = Tracker(10, 0.5)
+    tracker = Tracker(0.5)
     assert tracker.idle
     tracks = walk(tracker, range(65))
     assert sorted(map(sorted, tracks.values())) == [[0], [1]]
@@ -44,8 +44,8 @@ def test_two_people_walking_by_are_two_tracks():
 
 
 def test_a_person_hidden_for_a_moment_keeps_the_track_and_a_gap_in_time_ends_it():
-    assert len(walk(Tracker(10, 0.5), range(30), 1, {(n, 0) for n in range(12, 16)})) == 1
-    tracker = Tracker(10, 0.5)
+    assert len(walk(Tracker(0.5), range(30), 1, {(n, 0) for n in range(12, 16)})) == 1
+    tracker = Tracker(0.5)
     box = [Box(20, 10, 24, 60, 0.9)]
     first = [tracker.update(frame(n), box) for n in range(5)][-1][0].track
     # Five frames on, but a minute later: the container's time counts, not the number of frames.
@@ -54,7 +54,7 @@ def test_a_person_hidden_for_a_moment_keeps_the_track_and_a_gap_in_time_ends_it(
 
 
 def test_a_low_score_continues_a_track_and_never_begins_one():
-    tracker = Tracker(10, 0.5)
+    tracker = Tracker(0.5)
     assert [tracker.update(frame(n), [Box(20 + n, 10, 24, 60, 0.2)]) for n in range(5)] == [[]] * 5
     tracks = [tracker.update(frame(5 + n), [Box(30 + n, 10, 24, 60, 0.9 if n < 3 else 0.2)]) for n in range(6)]
     assert [len(t) for t in tracks] == [0, 1, 1, 1, 1, 1] and len({t[0].track for t in tracks[1:]}) == 1

@@ -22,7 +22,7 @@ SMALL = World(people=4, outfits=2, visits=2, frames=2, cameras=4, seed=3)
 @pytest.fixture(scope="session")
 def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("world") / "w"
-    render_world(SMALL, folder, 1)
+    render_world(SMALL, folder, processes=1)
     return folder
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import cv2
 import pytest
 
+from unveil.atomic_io import sha256
 from unveil.errors import DataError, InterruptedRunError, UnveilError
-from unveil.files import sha256
 from unveil.label_sets import LIP20
 from unveil.parsing.check import check_map
 from unveil.world import generate
@@ -30,7 +30,7 @@ def content(folder: Path) -> dict[str, str]:
 
 
 def test_the_number_of_processes_changes_no_byte(world_folder: Path, tmp_path: Path) -> None:
-    render_world(SMALL, tmp_path / "two", 2)
+    render_world(SMALL, tmp_path / "two", processes=2)
     assert content(tmp_path / "two") == content(world_folder)
 
 
@@ -47,15 +47,32 @@ def test_a_stopped_render_goes_on_and_ends_the_same(
 
     monkeypatch.setitem(generate.PARTS, "person", stopping)
     with pytest.raises(InterruptedRunError, match="go on"):
-        render_world(SMALL, folder, 1)
+        render_world(SMALL, folder, processes=1)
     assert not (folder / CARD).exists()
     with pytest.raises(DataError, match="was stopped"):
         read(folder)
     done.clear()
     monkeypatch.setitem(generate.PARTS, "person", lambda w, f, p: (done.append(p), real(w, f, p))[1])
-    render_world(SMALL, folder, 1)
+    render_world(SMALL, folder, processes=1)
     assert done == [2, 3]
     assert content(folder) == content(world_folder)
+
+
+@pytest.mark.parametrize("damage", [b"[", b"\xff\xfe", b"3", b"[3]", b'[{"path": 3}]', b'[{"person": "p"}]'])
+def test_a_damaged_part_of_a_stopped_render_is_named(tmp_path: Path, damage: bytes) -> None:
+    world = World(people=2, cameras=4)
+    (tmp_path / WORK).mkdir()
+    for number in range(2):
+        (tmp_path / WORK / f"p{number:05d}.json").write_bytes(b"[]" if number == 0 else damage)
+    for camera in range(4):
+        (tmp_path / WORK / f"camera{camera:03d}").mkdir()
+    with pytest.raises(DataError, match=r"p00001\.json is damaged .* delete it, and render again"):
+        list(generate._rows(world, tmp_path))
+    with pytest.raises(DataError, match=r"camera002 is damaged .* delete it, and render again"):
+        generate.load_stage(world, tmp_path, camera=2)
+    (tmp_path / PLAN).write_bytes(damage)
+    with pytest.raises(DataError, match="holds another world"):
+        render_world(world, tmp_path, processes=1)
 
 
 def test_card_and_manifest_say_what_is_there(world_folder: Path) -> None:
@@ -160,11 +177,18 @@ def test_sizes_out_of_range_are_refused(wrong: dict[str, int]) -> None:
         World(**wrong)
 
 
+@pytest.mark.parametrize("name", ["people", "cameras", "seed"])
+@pytest.mark.parametrize("value", ["4", 4.5, None, [4], float("nan")])
+def test_sizes_that_are_no_whole_numbers_are_refused(name: str, value: object) -> None:
+    with pytest.raises(DataError, match=f"world: {name} must be a whole number"):
+        World(**{name: value})  # type: ignore[arg-type]
+
+
 def test_unknown_presets_and_strange_folders_are_refused(world_folder: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="did you mean 'small'"):
         read(Path("smal"))
     with pytest.raises(DataError, match="processes"):
-        render_world(SMALL, tmp_path / "w", 0)
+        render_world(SMALL, tmp_path / "w", processes=0)
     with pytest.raises(DataError, match="another world"):
         render_world(World(people=5), world_folder)
     (tmp_path / "full").mkdir()
@@ -182,11 +206,11 @@ def test_a_disk_without_space_or_rights_is_one_error(tmp_path: Path, monkeypatch
     full = shutil._ntuple_diskusage(1, 1, 0)  # type: ignore[attr-defined]
     monkeypatch.setattr(shutil, "disk_usage", lambda _: full)
     with pytest.raises(UnveilError, match="make room"):
-        render_world(SMALL, tmp_path / "w", 1)
+        render_world(SMALL, tmp_path / "w", processes=1)
     assert [p.name for p in (tmp_path / "w").iterdir()] == [PLAN]
     (tmp_path / "a_file").write_text("")
     with pytest.raises(UnveilError, match=r"cannot write|not an empty"):
-        render_world(SMALL, tmp_path / "a_file" / "w", 1)
+        render_world(SMALL, tmp_path / "a_file" / "w", processes=1)
 
 
 def test_a_crop_that_cannot_be_written_is_one_error_and_its_person_is_not_done(tmp_path: Path) -> None:
@@ -206,4 +230,4 @@ def test_loops_compile_where_machine_code_cannot_be_kept() -> None:
 def test_a_folder_without_rights_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(UnveilError, match="cannot write"):
-        render_world(SMALL, tmp_path / "locked" / "w", 1)
+        render_world(SMALL, tmp_path / "locked" / "w", processes=1)

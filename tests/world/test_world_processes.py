@@ -25,7 +25,7 @@ print("begin", flush=True)
 from unveil.world.generate import render_world
 from unveil.world.config import World
 world = World(people=int(sys.argv[3]), outfits=1, visits=2, frames=1, cameras=4)
-print(render_world(world, Path(sys.argv[1]), int(sys.argv[2])))
+print(render_world(world, Path(sys.argv[1]), processes=int(sys.argv[2])))
 """
 TWO = World(people=2, outfits=1, visits=2, frames=1, cameras=4)
 
@@ -73,7 +73,7 @@ def test_ctrl_c_is_one_error_and_the_next_render_goes_on(tmp_path: Path) -> None
 def test_a_worker_that_dies_is_one_error_and_the_next_render_goes_on(tmp_path: Path) -> None:
     with (
         pytest.raises(UnveilError, match="fewer processes"),
-        Workers(2, json.dumps(asdict(TWO)), tmp_path / "w") as workers,
+        Workers(2, json.dumps(asdict(TWO)), folder=tmp_path / "w") as workers,
     ):
         for _ in workers.run("camera", [0, 1]):
             workers._started[0].kill()
@@ -87,11 +87,11 @@ def test_what_a_worker_says_is_wrong_reaches_the_caller(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
         pytest.raises(UnveilError, match="cannot write"),
-        Workers(1, json.dumps(asdict(TWO)), tmp_path / "file") as workers,
+        Workers(1, json.dumps(asdict(TWO)), folder=tmp_path / "file") as workers,
     ):
         list(workers.run("camera", [0]))
     with (
         pytest.raises(RuntimeError, match="KeyError"),
-        Workers(1, json.dumps(asdict(TWO)), tmp_path / "w") as workers,
+        Workers(1, json.dumps(asdict(TWO)), folder=tmp_path / "w") as workers,
     ):
         list(workers.run("planet", [0]))

@@ -22,7 +22,9 @@ def root(tmp_path):
         Image.new("RGB", (20, 40), (200, 150, 100)).save(tmp_path / "prcc" / key)
         labels = np.zeros((40, 20), np.uint8)
         labels[2:10, 6:14], labels[10:24, 4:16], labels[24:38, 5:15] = 1, 2, 5
-        write_label_png(tmp_path / "schp" / key[:-4] / ".." / f"{key.rsplit('/', 1)[1][:-4]}.png", labels, PASCAL7)
+        write_label_png(
+            tmp_path / "schp" / key[:-4] / ".." / f"{key.rsplit('/', 1)[1][:-4]}.png", labels, scheme=PASCAL7
+        )
     return tmp_path / "prcc"
 
 
@@ -63,7 +65,7 @@ def test_wrong_use_is_said(tmp_path, root):
 def test_data_check_names_maps_that_do_not_fit(tmp_path, root):
     run("parse", f"prcc:{root}", "--maps", tmp_path / "schp", "--scheme", "lip20", "--out", root)
     bad = root / "parsing" / "lip20" / f"{PRCC[0]}.png"
-    write_label_png(bad, np.zeros((40, 21), np.uint8), LIP20)
+    write_label_png(bad, np.zeros((40, 21), np.uint8), scheme=LIP20)
     result = run("data", "check", f"prcc:{root}?parsing={root}")
     assert result.exit_code == 1
     assert "parsing maps that cannot be used: 1" in result.output and "is 20x40" in result.output

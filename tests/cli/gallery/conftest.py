@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
 from own_postgres import NewDatabase
@@ -21,12 +23,11 @@ def model(tmp_path_factory):
 
 
 @pytest.fixture
-def gallery(server, monkeypatch, capsys, request):
-    """Return a function that runs ``unveil gallery`` on the session's server; galleries it made are gone afterwards."""
-    from unveil.gallery.store.opening import open_store
+def command(server, monkeypatch, capsys):
+    """Return a function that runs ``unveil`` on the session's server, and gives what it printed."""
 
     def run(*words: object, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", "gallery", *map(str, words), "--store", server])
+        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", *map(str, words), "--store", server])
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main()
@@ -34,7 +35,21 @@ def gallery(server, monkeypatch, capsys, request):
         assert (end.value.code or 0) == code, out + err
         return out, err
 
-    yield run
+    return run
+
+
+@pytest.fixture
+def search(command):
+    """Return a function that runs ``unveil search`` on the session's server."""
+    return partial(command, "search")
+
+
+@pytest.fixture
+def gallery(command, server):
+    """Return a function that runs ``unveil gallery`` on the session's server; galleries it made are gone afterwards."""
+    from unveil.gallery.store.opening import open_store
+
+    yield partial(command, "gallery")
     store = open_store(server)
     for info in store.galleries():
         store.drop(info.name)

@@ -24,7 +24,7 @@ from unveil.errors import CheckpointError, UnveilError
 from unveil.inference.load import load_engine
 from unveil.models.catalogue import download
 from unveil.models.catalogue.known import KNOWN
-from unveil.video.detect import load_detector
+from unveil.video.detectors.detect import load_detector
 
 PATH = "/publisher.test/v1/colours.onnx"
 

@@ -46,7 +46,7 @@ def test_get_embed_and_search_with_a_published_model(published, folder, people, 
 
 def test_what_ships_is_listed_with_what_it_does_its_licence_and_our_figures():
     from unveil.models.checkpoint import load_model
-    from unveil.shipped import DEFAULT_MODEL
+    from unveil.pretrained import DEFAULT_MODEL
 
     viper = next(f for f in load_model(DEFAULT_MODEL).card.figures if f["data"] == "viper")
     rows = {row["name"]: row for row in json.loads(run("models", "list", "--json").stdout)}
@@ -59,7 +59,7 @@ def test_what_ships_is_listed_with_what_it_does_its_licence_and_our_figures():
 
 
 def test_speed_is_measured_for_models_that_are_here_and_for_no_others(published, monkeypatch):
-    monkeypatch.setattr("unveil.shipped.shipped_names", lambda: [])  # their export takes a while
+    monkeypatch.setattr("unveil.pretrained.shipped_names", lambda: [])  # their export takes a while
     monkeypatch.setenv("COLUMNS", "300")  # of the table, which else is broken into many lines
     run("models", "get", "colours")
     rows = {row["name"]: row for row in json.loads(run("models", "list", "--speed", "--json").stdout)}

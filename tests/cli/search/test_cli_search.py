@@ -78,7 +78,7 @@ def unveil(server, monkeypatch, capsys):
 
 def test_a_search_by_picture_answers_with_hits_reasons_and_an_entry_in_the_log(unveil, shop, store, model, manifest):
     picture = next(manifest.parent.glob("images/p01_c1_0.png"))
-    words = ("search", picture, shop, "--model", model, "--anyway", "--why", "lost child", "--json")
+    words = ("search", picture, shop, "--model", model, "--skip-person-check", "--why", "lost child", "--json")
     told = json.loads(unveil(*words, "--top", 5)[0])
     assert len(told["hits"]) == 5
     assert told["hits"][0]["distance"] == pytest.approx(0, abs=1e-4)
@@ -99,7 +99,7 @@ def test_a_search_by_picture_answers_with_hits_reasons_and_an_entry_in_the_log(u
 
 def test_negatives_boxes_and_stored_rows(unveil, shop, store, model, manifest, tmp_path):
     picture = manifest.parent / "images/p01_c1_0.png"
-    words = ("search", picture, shop, "--model", model, "--anyway", "--json", "--top", 24)
+    words = ("search", picture, shop, "--model", model, "--skip-person-check", "--json", "--top", 24)
     plain = {hit["id"]: hit["distance"] for hit in json.loads(unveil(*words)[0])["hits"]}
     other = manifest.parent / "images/p02_c0_0.png"
     pushed = {hit["id"]: hit["distance"] for hit in json.loads(unveil(*words, "--not", other)[0])["hits"]}
@@ -112,7 +112,7 @@ def test_negatives_boxes_and_stored_rows(unveil, shop, store, model, manifest, t
     frame[40 : 40 + image.shape[0], 70 : 70 + image.shape[1]] = image
     Image.fromarray(frame).save(tmp_path / "frame.png")
     box = f"70,40,{image.shape[1]},{image.shape[0]}"
-    words = ("search", tmp_path / "frame.png", shop, "--model", model, "--anyway", "--json", "--top", 3)
+    words = ("search", tmp_path / "frame.png", shop, "--model", model, "--skip-person-check", "--json", "--top", 3)
     boxed = json.loads(unveil(*words, "--box", box)[0])["hits"]
     assert boxed[0]["distance"] == pytest.approx(0, abs=1e-4)
 
@@ -124,7 +124,7 @@ def test_page_sheet_and_table_are_written(unveil, shop, model, manifest, tmp_pat
     files = [tmp_path / f"found.{ending}" for ending in ("html", "png", "csv")]
     picture = manifest.parent / "images/p01_c1_0.png"
     out, err = unveil(
-        "search", picture, shop, "--model", model, "--anyway", "--page", files[0], "--sheet", files[1],
+        "search", picture, shop, "--model", model, "--skip-person-check", "--page", files[0], "--sheet", files[1],
         "--csv", files[2],
     )  # fmt: skip
     assert err.count("wrote") == 3
@@ -138,9 +138,9 @@ def test_page_sheet_and_table_are_written(unveil, shop, model, manifest, tmp_pat
 
 def test_several_crops_are_one_person_only_when_it_is_said(unveil, shop, model, manifest):
     words = ("search", manifest, shop, "--model", model, "--only", "p01_c1", "--json")
-    _, err = unveil(*words, "--anyway", code=2)
+    _, err = unveil(*words, "--skip-person-check", code=2)
     assert "has 3 crops" in err and "--one-person" in err
-    told = json.loads(unveil(*words, "--anyway", "--one-person")[0])
+    told = json.loads(unveil(*words, "--skip-person-check", "--one-person")[0])
     assert "3 crops" in told["protocol"]["query"]
 
 
@@ -151,20 +151,20 @@ def test_wrong_questions_have_one_clear_answer_each(unveil, shop, store, model, 
     store.create("empty", store.info("shop").space)
     for words, message in (
         ((tmp_path / "grey.png", shop, "--model", model), "no person is seen"),
-        ((picture, shop, "--model", other, "--anyway"), "embedded by model"),
-        ((picture, "empty", "--model", model, "--anyway"), "'empty' is empty"),
-        ((picture, "shopp", "--model", model, "--anyway"), "shop"),
-        ((picture, shop, "--anyway"), "search with the gallery's model"),
+        ((picture, shop, "--model", other, "--skip-person-check"), "embedded by model"),
+        ((picture, "empty", "--model", model, "--skip-person-check"), "'empty' is empty"),
+        ((picture, "shopp", "--model", model, "--skip-person-check"), "shop"),
+        ((picture, shop, "--skip-person-check"), "search with the gallery's model"),
         (("row:999999", shop), "has no row 999999"),
         (("row:x", shop), "row:17"),
         ((picture, shop, "--model", model, "--box", "1,2,3"), "a box is x,y,width,height"),
         ((picture, shop, "--model", model, "--box", "900,900,50,50"), "are left to look at"),
-        ((picture, shop, "--model", model, "--anyway", "--from", "tomorrow"), "--from: expected"),
-        ((picture, shop, "--model", model, "--anyway", "--not", tmp_path / "none.png"), "cannot be read"),
+        ((picture, shop, "--model", model, "--skip-person-check", "--from", "tomorrow"), "--from: expected"),
+        ((picture, shop, "--model", model, "--skip-person-check", "--not", tmp_path / "none.png"), "cannot be read"),
     ):
         _, err = unveil("search", *words, code=2)
         assert message in err, words
-    out, _ = unveil("search", picture, shop, "--model", model, "--anyway", "--camera", "moon")
+    out, _ = unveil("search", picture, shop, "--model", model, "--skip-person-check", "--camera", "moon")
     assert "No row passes the filters; without them the gallery has 24." in out
     crops = tmp_path / "e.safetensors"
     crops.write_bytes(b"x")
@@ -179,7 +179,7 @@ def test_a_gallery_is_calibrated_on_its_labels_and_answers_with_probabilities(un
     out, _ = unveil("gallery", "calibrate", shop)
     assert "judged on people held out" in " ".join(out.split())
     picture = manifest.parent / "images/p01_c1_0.png"
-    found = json.loads(unveil("search", picture, shop, "--model", model, "--anyway", "--json")[0])
+    found = json.loads(unveil("search", picture, shop, "--model", model, "--skip-person-check", "--json")[0])
     assert found["calibrated"] and 0 < found["hits"][0]["probability"] < 1
     _, err = unveil("gallery", "calibrate", shop, "--false-alarms", "2", code=2)
     assert "between 0 and 1" in err

@@ -53,7 +53,7 @@ def galleries(server, model, manifest):
 @pytest.fixture
 def run(server, galleries, model, monkeypatch, capsys):
     def search(*words: object, code: int = 0) -> tuple[str, str]:
-        more = ("--store", server, "--engine", "torch", "--model", model, "--anyway")
+        more = ("--store", server, "--engine", "torch", "--model", model, "--skip-person-check")
         monkeypatch.setattr("sys.argv", ["unveil", "--quiet", "search", *map(str, words), *map(str, more)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:

@@ -10,9 +10,9 @@ import cv2
 import pytest
 from typer.testing import CliRunner
 
+from unveil.atomic_io import cache_dir
 from unveil.cli import app
 from unveil.errors import DataError, UnveilError
-from unveil.files import cache_dir
 from unveil.world import config, video
 from unveil.world.config import World
 from unveil.world.contact_sheet import CELL, GAP
@@ -77,7 +77,7 @@ def test_video_of_a_folder_shows_its_people(
     (("render", "tiny", "--people", 0), "people must be at least 2, got 0"),
     (("render", "tiny", "--people", -4), "people must be at least 2, got -4"),
     (("render", "tiny", "--people", 50_001), "only 50000 bodies are distinct"),
-    (("render", "tiny", "--seed", -1), "seed must be 0 or more"),
+    (("render", "tiny", "--seed", -1), "seed must be a whole number from 0 on"),
     (("render", "tiny", "--processes", 0), "processes must be at least 1"),
     (("sheet", "smal"), "did you mean 'small'"),
     (("sheet", "tiny", "--out", "s.txt"), r"use \.png or \.jpg"),

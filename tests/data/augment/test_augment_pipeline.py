@@ -75,7 +75,7 @@ def test_scale_crop_enlarges_half_of_them_by_an_eighth():
 
 def test_flip_mirrors_both_and_swaps_left_and_right():
     batch = coded(100)
-    moved = flip(batch, generator(), 0.5, "lip20")
+    moved = flip(batch, generator(), p=0.5, scheme="lip20")
     table = {14: 15, 15: 14, 16: 17, 17: 16, 18: 19, 19: 18}
     flipped = 0
     for i in range(100):
@@ -98,7 +98,7 @@ def test_maps_of_an_unknown_label_set_are_not_mirrored():
 def test_erasing_draws_rectangles_of_the_stated_shares(variant):
     rule = ERASING[variant]
     batch = Batch(torch.full((600, 3, 64, 32), 7.0), torch.zeros(600, dtype=torch.long))
-    images = erase(batch, rule, 0.5, generator()).images
+    images = erase(batch, rule, p=0.5, generator=generator()).images
     holes = images[:, 0] != 7
     hit = holes.flatten(1).any(1)
     assert 240 < hit.sum() < 360
@@ -121,13 +121,13 @@ def test_erasing_draws_rectangles_of_the_stated_shares(variant):
 def test_erasing_leaves_parsing_and_the_given_batch_alone():
     batch = normalise(coded(), SIZE)
     before = batch.images.clone()
-    erased = erase(batch, ERASING["bot"], 1.0, generator())
+    erased = erase(batch, ERASING["bot"], p=1.0, generator=generator())
     assert torch.equal(erased.parsing, batch.parsing) and torch.equal(batch.images, before)
 
 
 def test_coarse_dropout_hides_the_parts_in_its_hole():
     batch = normalise(coded(300), SIZE)
-    dropped = coarse_dropout(batch, 0.5, generator())
+    dropped = coarse_dropout(batch, 0.5, generator=generator())
     holes = dropped.parsing == 0
     hit = holes.flatten(1).any(1)
     assert 115 < hit.sum() < 185
@@ -144,7 +144,7 @@ def test_normalise_against_the_formula():
     images = normalise(batch, SIZE).images
     mean, std = (torch.tensor(v)[:, None, None] for v in (SIZE.mean, SIZE.std))
     torch.testing.assert_close(images, (batch.images / 255 - mean) / std, atol=1e-5, rtol=1e-5)
-    assert torch.equal(augment(batch, PLAIN, SIZE, generator()).images, images)
+    assert torch.equal(augment(batch, PLAIN, size=SIZE, generator=generator()).images, images)
 
 
 EVERYTHING = AugmentSettings(
@@ -154,7 +154,9 @@ EVERYTHING = AugmentSettings(
 
 def test_the_same_seed_gives_the_same_batch():
     batch, before = coded(), coded()
-    first, again, other = (augment(batch, EVERYTHING, SIZE, generator(s), "lip20") for s in (1, 1, 2))
+    first, again, other = (
+        augment(batch, EVERYTHING, size=SIZE, generator=generator(s), scheme="lip20") for s in (1, 1, 2)
+    )
     assert torch.equal(first.images, again.images) and torch.equal(first.parsing, again.parsing)
     assert not torch.equal(first.images, other.images)
     assert torch.equal(batch.images, before.images) and torch.equal(batch.parsing, before.parsing)
@@ -164,22 +166,24 @@ def test_the_same_seed_gives_the_same_batch():
 def test_each_setting_changes_something_and_memory_stays_channels_last():
     images = noise(8).images.contiguous(memory_format=torch.channels_last)
     batch = Batch(images, torch.arange(8))
-    plain = augment(batch, PLAIN, SIZE, generator()).images
+    plain = augment(batch, PLAIN, size=SIZE, generator=generator()).images
     changes = ({"crop": "pad"}, {"crop": "scale"}, {"flip": 1.0}, {"erase": "fastreid", "erase_p": 1.0})
     for change in (*changes, {"coarse_dropout": 1.0}, {"autoaugment": 1.0}, {"brightness": 0.5}, {"contrast": 0.5}):
-        changed = augment(batch, PLAIN.model_copy(update=change), SIZE, generator()).images
+        changed = augment(batch, PLAIN.model_copy(update=change), size=SIZE, generator=generator()).images
         assert not torch.equal(changed, plain), change
         assert changed.is_contiguous(memory_format=torch.channels_last), change
 
 
 def test_jitter_blends_within_its_range():
     images = noise(64).images.float()
-    factor = jitter(images, 0.3, 0, 0, generator()) / images.clamp(min=1)
+    factor = jitter(images, 0.3, contrast=0, saturation=0, generator=generator()) / images.clamp(min=1)
     inner = factor[:, 0, 0, 0][(images[:, 0, 0, 0] > 20) & (images[:, 0, 0, 0] < 190)]
     assert 0.69 < inner.min() < 0.8 and 1.2 < inner.max() < 1.31
     grey = images[:, :1].expand(-1, 3, -1, -1)
-    torch.testing.assert_close(jitter(grey, 0, 0, 1.0, generator()), grey, atol=1e-3, rtol=0)
-    assert not torch.allclose(jitter(grey, 0, 0.5, 0, generator()), grey)
+    torch.testing.assert_close(
+        jitter(grey, 0, contrast=0, saturation=1.0, generator=generator()), grey, atol=1e-3, rtol=0
+    )
+    assert not torch.allclose(jitter(grey, 0, contrast=0.5, saturation=0, generator=generator()), grey)
 
 
 def test_policy_is_the_published_table():
@@ -216,17 +220,19 @@ def test_rotation_agrees_with_pillow_and_takes_the_map_along():
     image = coded(1).images[0]
     angle = math.radians(20)
     matrix = torch.tensor([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
-    moved, labels = affine(image, coded(1).parsing[0], matrix)
+    moved, labels = affine(image, coded(1).parsing[0], matrix=matrix)
     reference = Image.fromarray(np.ascontiguousarray(image.permute(1, 2, 0).numpy()))
     reference = np.asarray(reference.rotate(20, Image.Resampling.BILINEAR, fillcolor=(128,) * 3)).astype(int)
     assert np.percentile(abs(moved.permute(1, 2, 0).numpy() - reference), 90) <= 1
     known = labels > 0
     assert (moved[0] == labels)[known].float().mean() > 0.6
-    quarter, _ = affine(torch.arange(12, dtype=torch.uint8).repeat(3, 1).view(3, 3, 4), None, torch.eye(2))
+    quarter, _ = affine(torch.arange(12, dtype=torch.uint8).repeat(3, 1).view(3, 3, 4), None, matrix=torch.eye(2))
     assert torch.equal(quarter[0].flatten(), torch.arange(12, dtype=torch.uint8))
 
 
 def test_autoaugment_touches_its_share():
     batch = noise(400)
-    changed = (policy.autoaugment(batch, 0.25, generator()).images != batch.images).flatten(1).any(1).float().mean()
+    changed = (
+        (policy.autoaugment(batch, 0.25, generator=generator()).images != batch.images).flatten(1).any(1).float().mean()
+    )
     assert 0.15 < changed < 0.3

@@ -26,28 +26,28 @@ def _batch(count: int = 6, height: int = 64, width: int = 32) -> Batch:
 
 def test_no_strength_changes_nothing():
     images = torch.rand(3, 3, 32, 16, generator=_generator())
-    assert sensor(images, 0.0, _generator()) is images
+    assert sensor(images, 0.0, generator=_generator()) is images
 
 
 def test_the_same_generator_gives_the_same_pictures_and_leaves_its_input_alone():
     images = torch.rand(8, 3, 64, 32, generator=_generator())
     before = images.clone()
-    first, second = sensor(images, 1.0, _generator(1)), sensor(images, 1.0, _generator(1))
+    first, second = sensor(images, 1.0, generator=_generator(1)), sensor(images, 1.0, generator=_generator(1))
     assert torch.equal(first, second)
     assert torch.equal(images, before)
-    assert not torch.equal(first, sensor(images, 1.0, _generator(2)))
+    assert not torch.equal(first, sensor(images, 1.0, generator=_generator(2)))
     assert first.min() >= 0 and first.max() <= 1
 
 
 def test_a_stronger_camera_changes_more():
     images = torch.rand(32, 3, 64, 32, generator=_generator())
-    weak, strong = ((sensor(images, s, _generator(3)) - images).abs().mean() for s in (0.2, 1.0))
+    weak, strong = ((sensor(images, s, generator=_generator(3)) - images).abs().mean() for s in (0.2, 1.0))
     assert 0 < weak < strong
 
 
 def test_every_picture_has_its_own_camera():
     picture = torch.rand(1, 3, 64, 32, generator=_generator())
-    out = sensor(picture.expand(16, -1, -1, -1), 1.0, _generator(4))
+    out = sensor(picture.expand(16, -1, -1, -1), 1.0, generator=_generator(4))
     means = out.mean((2, 3))
     assert len({tuple(row.round(decimals=4).tolist()) for row in means}) == 16
 
@@ -70,14 +70,14 @@ def test_quantised_cosines_are_those_of_a_naive_loop():
 
 def test_a_background_is_another_crops_and_the_person_stays():
     batch = _batch()
-    swapped = swap_background(batch, 1.0, _generator())
+    swapped = swap_background(batch, 1.0, generator=_generator())
     assert torch.equal(swapped.images[:, :, 12:52, 12:20], batch.images[:, :, 12:52, 12:20])
     sources = batch.images.roll(batch.images.shape[3] // 2, dims=3)
     for row in range(len(batch)):
         corner = swapped.images[row, :, :4, :4]
         others = [i for i in range(len(batch)) if torch.equal(corner, sources[i, :, :4, :4])]
         assert len(others) == 1 and others[0] != row
-    assert torch.equal(swap_background(batch, 0.0, _generator()).images, batch.images)
+    assert torch.equal(swap_background(batch, 0.0, generator=_generator()).images, batch.images)
 
 
 def test_a_shifted_box_moves_picture_and_map_alike():
@@ -102,5 +102,5 @@ def test_the_sensor_is_part_of_the_augmentation():
     settings = AugmentSettings(crop="none", flip=0, erase="none", sensor=0.8)
     plain = AugmentSettings(crop="none", flip=0, erase="none")
     size = InputSettings(height=64, width=32)
-    with_sensor, without = (augment(_batch(), s, size, _generator()) for s in (settings, plain))
+    with_sensor, without = (augment(_batch(), s, size=size, generator=_generator()) for s in (settings, plain))
     assert (with_sensor.images - without.images).abs().mean() > 0.05

@@ -50,9 +50,9 @@ def test_prcc_single_shot_draws_one_crop_a_person_and_stays_the_same(tmp_path, c
     assert (single.shots, single.draws, single.seed) == (1, 10, 3)
     drawn = []
     for draw in range(single.draws):
-        _, gallery = select(dataset.samples, single, draw)
+        _, gallery = select(dataset.samples, single, draw=draw)
         assert sorted(dataset.samples[i].person for i in gallery) == ["010", "011"]
-        assert (gallery == select(dataset.samples, single, draw)[1]).all()
+        assert (gallery == select(dataset.samples, single, draw=draw)[1]).all()
         drawn.append(tuple(dataset.samples[i].key for i in gallery))
     assert len(set(drawn)) == 2
 
@@ -179,7 +179,7 @@ def test_reference_row_through_the_files(tmp_path, crops):
     # One dimension: the query lies at 0, the i-th gallery crop at i / 10.
     vectors = np.array([[[int(s.key[-10:-4]) / 10]] for s in samples], dtype=np.float32)
     embedding = Embedding(vectors, np.ones(vectors.shape[:2], np.float32), metric="euclidean")
-    found = {p.name: evaluate(embedding, samples, p) for p in dataset.protocols}
+    found = {p.name: evaluate(embedding, samples, protocol=p) for p in dataset.protocols}
     assert found["ltcc_standard"].cmc[1] == found["ltcc_cc"].cmc[1] == 0
     assert found["ltcc_standard"].mean_ap == pytest.approx(0.588889, abs=1e-6)
     assert found["ltcc_sc"].mean_ap == found["ltcc_cc"].mean_ap == pytest.approx(0.5)

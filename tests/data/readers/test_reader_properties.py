@@ -34,7 +34,7 @@ row = st.tuples(
 def matches(samples, protocol):
     """Pairs of keys that count, and the queries and gallery crops that take part."""
     query, gallery = select(samples, protocol)
-    rows, crops, junk = labels(samples, query, gallery, protocol).pairs(slice(0, len(query)))
+    rows, crops, junk = labels(samples, query, gallery=gallery, protocol=protocol).pairs(slice(0, len(query)))
     by_key = [s.key for s in samples]
     return {(by_key[query[r]], by_key[gallery[c]]) for r, c, out in zip(rows, crops, junk, strict=True) if not out}, {
         by_key[q] for q in query

@@ -81,12 +81,12 @@ def test_cuhk03_crops_are_unpacked_from_the_archive(tmp_path):
                 people[index, person] = mat.create_dataset(name, data=pixels).ref
         detected = mat.create_dataset("detected", (1, 1), h5py.ref_dtype)
         detected[0, 0] = people.ref
-    cuhk03_extract.extract(archive, "detected", tmp_path / "images_detected")
+    cuhk03_extract.extract(archive, "detected", target=tmp_path / "images_detected")
     found = {p.name: Image.open(p) for p in (tmp_path / "images_detected").iterdir()}
     assert sorted(found) == [f"1_00{p}_{v}_{i:02d}.png" for p in (1, 2) for v, i in ((1, 1), (2, 6), (2, 10))]
     assert found["1_002_2_06.png"].size == (4, 6) and found["1_002_2_06.png"].getpixel((0, 0)) == (21, 21, 21)
     with pytest.raises(DataError, match="not the published"):
-        cuhk03_extract.extract(archive, "labeled", tmp_path / "images_labeled")
+        cuhk03_extract.extract(archive, "labeled", target=tmp_path / "images_labeled")
     assert not (tmp_path / "images_labeled").exists()
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from unveil.data.fitting import CropSize, fit_image
 from unveil.data.images import read_image, read_labels, resize, resize_labels
 from unveil.data.store import build as store_build
 from unveil.data.store import image_store as store_module
@@ -36,7 +37,7 @@ def builds(monkeypatch):
     """Count the builds."""
     made = []
     build = store_build.build_store
-    monkeypatch.setattr(store_module, "build_store", lambda *args: made.append(1) or build(*args))
+    monkeypatch.setattr(store_module, "build_store", lambda *a, **k: made.append(1) or build(*a, **k))
     return made
 
 
@@ -46,7 +47,7 @@ def touch(path):
 
 
 def test_rows_are_the_decoded_and_resized_crops(tmp_path, samples):
-    store = open_store(samples, SIZE, tmp_path / "cache", workers=3)
+    store = open_store(samples, SIZE, cache=tmp_path / "cache", workers=3)
     assert store.images.shape == (9, 32, 16, 3) and store.parsing.shape == (9, 32, 16)
     assert store.images.dtype == store.parsing.dtype == np.uint8
     assert store.samples == tuple(samples) and store.bad == ()
@@ -55,32 +56,48 @@ def test_rows_are_the_decoded_and_resized_crops(tmp_path, samples):
         np.testing.assert_array_equal(store.parsing[row], resize_labels(read_labels(sample.parsing), 32, 16))
 
 
+def test_large_jpeg_files_are_decoded_smaller_and_look_the_same(tmp_path, monkeypatch):
+    rng = np.random.default_rng(1)
+    large = Image.fromarray(rng.integers(0, 256, (20, 10, 3), np.uint8)).resize((200, 400), Image.Resampling.BICUBIC)
+    samples = [Sample(f"large{end}", tmp_path / f"large{end}") for end in (".jpg", ".png")]
+    for sample in samples:
+        large.save(sample.path)
+    shapes = []
+    monkeypatch.setattr(
+        store_build, "fit_image", lambda image, size: shapes.append(image.shape) or fit_image(image, size)
+    )
+    store = open_store(samples, SIZE, cache=tmp_path / "cache", workers=1)
+    assert shapes == [(100, 50, 3), (400, 200, 3)]  # JPEG at a quarter; other formats have no smaller decoding
+    whole = fit_image(read_image(samples[0].path), CropSize.of(SIZE)).astype(int)
+    assert np.abs(store.images[0] - whole).mean() < 1
+
+
 def test_reused_while_nothing_changes(tmp_path, samples, builds):
-    first = open_store(samples, SIZE, tmp_path / "cache")
-    second = open_store(samples, SIZE, tmp_path / "cache")
+    first = open_store(samples, SIZE, cache=tmp_path / "cache")
+    second = open_store(samples, SIZE, cache=tmp_path / "cache")
     assert len(builds) == 1 and first.content_hash == second.content_hash
-    other = open_store(samples, InputSettings(height=32, width=16, interpolation="bicubic"), tmp_path / "cache")
+    other = open_store(samples, InputSettings(height=32, width=16, interpolation="bicubic"), cache=tmp_path / "cache")
     assert len(builds) == 2 and other.path != first.path and other.content_hash != first.content_hash
 
 
 def test_a_changed_file_is_seen(tmp_path, samples, builds):
-    before = open_store(samples, SIZE, tmp_path / "cache").content_hash
+    before = open_store(samples, SIZE, cache=tmp_path / "cache").content_hash
     Image.new("RGB", (20, 40), (1, 2, 3)).save(samples[4].path)
     touch(samples[4].path)
-    store = open_store(samples, SIZE, tmp_path / "cache")
+    store = open_store(samples, SIZE, cache=tmp_path / "cache")
     assert len(builds) == 2 and (store.images[4] == (1, 2, 3)).all() and store.content_hash != before
     Image.new("L", (20, 40), 6).save(samples[4].parsing)
     touch(samples[4].parsing)
-    assert (open_store(samples, SIZE, tmp_path / "cache").parsing[4] == 6).all()
+    assert (open_store(samples, SIZE, cache=tmp_path / "cache").parsing[4] == 6).all()
 
 
 @pytest.mark.parametrize("damage", ["images.npy", "parsing.npy", "index.json"])
 @pytest.mark.parametrize("how", ["cut", "gone"])
 def test_a_damaged_store_is_rebuilt(tmp_path, samples, builds, damage, how):
-    first = open_store(samples, SIZE, tmp_path / "cache")
+    first = open_store(samples, SIZE, cache=tmp_path / "cache")
     pixels, file = np.array(first.images), first.path / damage
     file.write_bytes(file.read_bytes()[:-10]) if how == "cut" else file.unlink()
-    np.testing.assert_array_equal(open_store(samples, SIZE, tmp_path / "cache").images, pixels)
+    np.testing.assert_array_equal(open_store(samples, SIZE, cache=tmp_path / "cache").images, pixels)
     assert len(builds) == 2
 
 
@@ -90,7 +107,7 @@ def test_bad_files_are_listed_and_the_rest_is_kept(tmp_path, samples, builds, ca
     samples[7].path.unlink()
     samples[8].parsing.write_bytes(b"text")
     for _ in range(2):
-        store = open_store(samples, SIZE, tmp_path / "cache")
+        store = open_store(samples, SIZE, cache=tmp_path / "cache")
         assert [bad.key for bad in store.bad] == ["0.png", "5.png", "7.png", "8.png"]
         for bad, word in zip(store.bad, ("empty", "truncated", "cannot be read", "8_labels.png"), strict=True):
             assert word in str(bad)
@@ -105,9 +122,9 @@ def test_nothing_readable_and_nothing_at_all(tmp_path, samples):
     for sample in samples:
         sample.path.write_bytes(b"")
     with pytest.raises(DataError, match="none of the 9 crops"):
-        open_store(samples, SIZE, tmp_path / "cache")
+        open_store(samples, SIZE, cache=tmp_path / "cache")
     with pytest.raises(DataError, match="at least one"):
-        open_store([], SIZE, tmp_path / "cache")
+        open_store([], SIZE, cache=tmp_path / "cache")
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
@@ -120,17 +137,17 @@ def test_a_build_that_ends_early_leaves_nothing(tmp_path, samples, monkeypatch, 
 
     monkeypatch.setattr(store_build, "track", stop)
     with pytest.raises(BaseException, match=r"No space|^$"):
-        open_store(samples, SIZE, tmp_path / "cache")
+        open_store(samples, SIZE, cache=tmp_path / "cache")
     assert [p.name for p in (tmp_path / "cache").iterdir() if not p.name.endswith(".lock")] == []
 
 
 def test_the_rest_of_a_killed_build_is_removed(tmp_path, samples):
-    path = open_store(samples, SIZE, tmp_path / "cache").path
+    path = open_store(samples, SIZE, cache=tmp_path / "cache").path
     shutil.rmtree(path)
     leftover = path.with_name(f".{path.name}.abc.tmp")
     leftover.mkdir()
     (leftover / "images.npy").write_bytes(b"half")
-    assert len(open_store(samples, SIZE, tmp_path / "cache")) == 9
+    assert len(open_store(samples, SIZE, cache=tmp_path / "cache")) == 9
     assert not leftover.exists()
 
 
@@ -138,16 +155,16 @@ def test_too_little_room_is_said_before_anything_is_written(tmp_path, samples, m
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(store_build.shutil, "disk_usage", lambda folder: usage._replace(free=1000))
     with pytest.raises(DataError, match=r"need .* GiB"):
-        open_store(samples, SIZE, tmp_path / "cache")
+        open_store(samples, SIZE, cache=tmp_path / "cache")
     assert not [p for p in (tmp_path / "cache").iterdir() if p.is_dir()]
 
 
 def test_parsing_only_when_every_crop_has_it(tmp_path, samples):
     without = Sample("x.png", samples[0].path, person="0")
-    assert open_store([*samples[1:], without], SIZE, tmp_path / "cache").parsing is None
+    assert open_store([*samples[1:], without], SIZE, cache=tmp_path / "cache").parsing is None
 
 
 def test_crops_given_as_bytes(tmp_path, samples):
     data = [Sample(s.key, data=Path(s.path).read_bytes()) for s in samples]
-    store = open_store(data, SIZE, tmp_path / "cache")
-    np.testing.assert_array_equal(store.images, open_store(samples, SIZE, tmp_path / "cache").images)
+    store = open_store(data, SIZE, cache=tmp_path / "cache")
+    np.testing.assert_array_equal(store.images, open_store(samples, SIZE, cache=tmp_path / "cache").images)

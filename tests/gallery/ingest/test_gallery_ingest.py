@@ -26,15 +26,23 @@ from unveil.errors import DataError
 from unveil.gallery.ingest.adding import mean_embedding
 from unveil.gallery.ingest.best_crops import OpenTrack, best_rows
 from unveil.gallery.ingest.images import PictureSettings, add_pictures
-from unveil.gallery.ingest.quality import body_shares, find_parser, measure, picture_worth, place_worth, without_hidden
+from unveil.gallery.ingest.quality import (
+    body_shares,
+    find_parser,
+    looked_at,
+    measure,
+    picture_worth,
+    place_worth,
+    without_hidden,
+)
 from unveil.gallery.ingest.video import VideoSettings, add_video
 from unveil.gallery.records import Filter
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
 from unveil.records import Embedding, Sample
 from unveil.video.decode import Video
-from unveil.video.detect import load_detector
-from unveil.video.given import GivenBoxes
+from unveil.video.detectors.detect import load_detector
+from unveil.video.detectors.precomputed import GivenBoxes
 from unveil.video.records import Box, Frame
 
 
@@ -245,7 +253,7 @@ def test_a_video_without_people_and_a_damaged_one(store, engine, tmp_path):
 
 
 def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("unveil.video.ahead.WAITING", 1000)  # this camera sends faster than any
+    monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)  # this camera sends faster than any
     _, boxes = film(tmp_path, 1)
     stream = write_film(tmp_path / "live.ts", 70, 1, 60)
     for turn in range(2):
@@ -270,7 +278,7 @@ def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, mo
 
 
 def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("unveil.video.ahead.WAITING", 1000)
+    monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)
     stream = write_film(tmp_path / "live.ts", 20, 1)
     boxes = tmp_path / "boxes.csv"
     # The same track by name, and the same place: only the break parts them.
@@ -306,7 +314,7 @@ from unveil.gallery.ingest.images import add_pictures
 from unveil.gallery.ingest.video import add_video
 from unveil.gallery.store.opening import open_store
 from unveil.records import Sample
-from unveil.video.given import GivenBoxes
+from unveil.video.detectors.precomputed import GivenBoxes
 what, address, model, name, source, boxes = sys.argv[1:]
 store, engine = open_store(address), load_engine(model, "torch")
 if what == "pictures":
@@ -378,7 +386,7 @@ def half_hidden():
     parser = find_parser(1)
     assert parser is not None
     crops = []
-    for image, people in rendered(preset("tiny"), 1, 3):
+    for image, people in rendered(preset("tiny"), 1, frames=3):
         crops += [image[y : y + h, x : x + w] for _, x, y, w, h, seen in people if float(seen) > 0.95 and h > 120]
     covered = [c.copy() for c in crops]
     for crop in covered:
@@ -388,11 +396,14 @@ def half_hidden():
 
 def test_the_parser_sees_that_half_a_body_is_hidden(half_hidden):
     parser, crops, covered = half_hidden
-    shown, less = body_shares(crops, parser), body_shares(covered, parser)
+    looks = looked_at(crops, parser)
+    shown, less = body_shares(looks, len(crops)), body_shares(looked_at(covered, parser), len(covered))
     assert crops and all(0 <= s <= 1 for s in (*shown, *less))
     assert np.mean(shown) > np.mean(less) + 0.05 and all(a > b for a, b in zip(shown, less, strict=True))
-    assert body_shares(crops, None) == [None] * len(crops)
-    assert measure(crops[:1], parser)[0].worth == pytest.approx(picture_worth(crops[0]) * shown[0])
+    assert body_shares(None, len(crops)) == [None] * len(crops)
+    assert measure(crops[:1], looked_at(crops[:1], parser))[0].worth == pytest.approx(
+        picture_worth(crops[0]) * shown[0]
+    )
 
 
 def test_parts_that_the_parser_sees_hidden_do_not_count(half_hidden):
@@ -412,6 +423,11 @@ def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():
     assert best_rows([0.1, 0.9, 0.2, 0.4, 0.8, 0.1, 0.5, 0.6], 4) == [1, 3, 4, 7]
     assert best_rows([0.5], 4) == [0] and best_rows([], 4) == [] and best_rows([0.0, 0.0], 2) == [0, 1]
     assert best_rows([0.9, 0.1, 0.1, 0.5], 2) == [0, 3] and best_rows([0.9, 0.1, 0.1, 0.3], 2) == [0]
+    front, back = (np.full((8, 4, 3), shade, np.float32) for shade in (0.0, 50.0))
+    views = [front, front, front, back, back, front]
+    # Nearly as good as the best of its time and another side: kept. Far worse: not, whatever it shows.
+    assert best_rows([0.9, 0.8, 0.8, 0.7, 0.7, 0.6], 2, views) == [0, 3]
+    assert best_rows([0.9, 0.8, 0.8, 0.5, 0.5, 0.7], 2, views) == [0, 5]
     track = OpenTrack(4)
     for number in range(500):
         track.see(Frame(number, number / 10, picture(5, 1)), Box(22, 10, 24, 60), [])

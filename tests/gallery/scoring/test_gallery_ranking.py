@@ -126,7 +126,7 @@ def test_part_means_average_over_the_crops_that_show_the_part():
     gallery.visibility[:, 6] = 1
     query.visibility[:, 6] = 0
     means = scoring.part_means(query, gallery)
-    each = [part_distances(query, row, gallery)[:, 4] for row in (0, 2)]
+    each = [part_distances(query, row, gallery=gallery)[:, 4] for row in (0, 2)]
     np.testing.assert_allclose(means[[0, 2, 3, 4], 4], np.mean(each, axis=0)[[0, 2, 3, 4]], rtol=1e-6)
     assert np.isnan(means[1, 4])
     assert np.isnan(means[:, 6]).all()

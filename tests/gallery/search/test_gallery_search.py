@@ -14,7 +14,7 @@ from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.records import Filter, coarse_vectors
 from unveil.gallery.scoring.ranking import coarse_query
-from unveil.gallery.search.in_memory_index import Resident, _rows
+from unveil.gallery.search.in_memory_index import InMemoryIndex, _rows
 from unveil.gallery.search.searcher import Query, Searcher
 
 ROWS = 60
@@ -61,7 +61,7 @@ def test_filters_come_first(filled):
 
 
 def test_memory_equals_brute_force_and_follows_every_change(filled):
-    resident = Resident(filled)
+    resident = InMemoryIndex(filled)
     vector = coarse_query(embedding(1, 9), "same")
 
     def agree():
@@ -92,7 +92,7 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
     where = Filter(cameras=(camera,)) if camera else Filter()
-    resident, vector = Resident(filled), coarse_query(embedding(1, seed), "same")
+    resident, vector = InMemoryIndex(filled), coarse_query(embedding(1, seed), "same")
     blocks = list(filled.blocks("g"))
     ids, coarse = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "coarse"))
     inside = np.isin(ids, filled.ids("g", where))
@@ -118,7 +118,7 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
     filled.create("h", SPACE)
     filled.add("h", crops(range(ROWS)), embedding(ROWS))
     one = ROWS * 2 * 16 * 4
-    resident = Resident(filled, limit=one + 10)
+    resident = InMemoryIndex(filled, limit=one + 10)
     for name in ("g", "h", "g"):
         Searcher(filled, name, resident=resident).search(query())
         assert list(resident._copies) == [name]
@@ -127,7 +127,7 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
 def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypatch):
     filled.create("cold", SPACE)
     filled.add("cold", crops(range(500, 520)), embedding(20))
-    resident, vector = Resident(filled), coarse_query(embedding(1), "same")
+    resident, vector = InMemoryIndex(filled), coarse_query(embedding(1), "same")
     warm, cold = filled.info("g"), filled.info("cold")
     resident.nearest(warm, vector, Filter(), 5)
     reading, may_go_on, blocks = threading.Event(), threading.Event(), filled.blocks

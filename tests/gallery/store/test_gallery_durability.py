@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import textwrap
@@ -17,7 +16,7 @@ import psycopg
 import pytest
 from stored import SPACE, crops, embedding
 
-from own_postgres import remove
+from own_postgres import ends, remove, server_of
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
 from unveil.gallery.store import own_server
@@ -96,7 +95,7 @@ def test_a_server_killed_in_the_middle_comes_back_with_what_was_acknowledged(own
     assert process.stdout is not None
     for _ in range(5):
         acknowledged = int(process.stdout.readline().split()[0])
-    os.kill(int((own_folder / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    server_of(own_folder).kill()
     acknowledged += len(process.communicate()[0].splitlines())
     assert process.returncode == 1  # it said so and stopped
     store = open_store(folder=own_folder)
@@ -113,7 +112,10 @@ def test_a_store_goes_on_after_its_own_server_was_killed(own_folder):
     store.create(name, SPACE)
     store.add(name, crops(range(5)), embedding(5))
     other = open_store(folder=own_folder)
-    os.kill(int((own_folder / "postgres" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+    server = server_of(own_folder)
+    parts = server.children()
+    server.kill()
+    assert all(ends(part, 60) for part in parts)  # until then one may still begin a step that it cannot end
     assert store.info(name).crops == 5
     assert other.add(name, crops([8]), embedding(1)) == 1
     assert store.verify(name) == []
@@ -205,7 +207,7 @@ def test_a_server_that_stops_answering_is_one_clear_error(own_folder):
     dsn = own_server.start(own_folder)
     store = PostgresStore(lambda: dsn, seconds=0.5)
     store.create("slow", SPACE)
-    server = psutil.Process(int((own_folder / "postgres" / "postmaster.pid").read_text().split()[0]))
+    server = server_of(own_folder)
     stopped = [server, *server.children()]
     try:
         for process in stopped:

@@ -10,6 +10,7 @@ import psycopg
 import pytest
 from stored import SPACE, crops, embedding
 
+from unveil.attributes.records import Attribute, Attributes
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter, coarse_vectors
 from unveil.gallery.store.opening import open_store
@@ -44,21 +45,28 @@ ITEMS = [
         item,
         person=[None, "p1", "p ü\"'\\"][n % 3],
         tags=[(), ("hat",), ("bag", "hat")][n % 3],
-        visible=[None, 0.3, 0.9][n % 3],
+        visible=[None, 0.3, 0.5][n % 3],
         time=None if n % 5 == 0 else item.time,
-        tracklet="t" if n % 4 == 0 else None,
+        kind="tracklet" if n % 10 == 8 else "crop",
+        end=item.time + 10_000 if n % 10 == 8 else None,
+        tracklet="t" if n % 4 == 0 and n % 10 != 8 else None,
+        attributes=[None, Attributes(bag=Attribute({"yes": 0.9}, 0.8)), Attributes(bag=Attribute({"no": 0.9}, 0.8))][
+            n % 3
+        ],
     )
     for n, item in enumerate(crops(range(80)))
 ]
 FILTERS = [
     Filter(),
     Filter(cameras=("c1",)),
-    Filter(start=1.7e9 + 36_000, end=1.7e9 + 180_000),
+    Filter(start=1.7e9 + 36_000, end=1.7e9 + 180_000),  # the eighth row began before
     Filter(tags=("hat", "bag")),
     Filter(persons=("p ü\"'\\",)),
     Filter(min_visible=0.5, rows="tracklet"),
     Filter(rows="crop", sources=("",)),
     Filter(cameras=("nowhere",)),
+    Filter(attributes=("bag=yes",)),
+    Filter(attributes=("bag=no",), include_unseen=True, cameras=("c0", "c2")),
 ]
 
 
@@ -70,8 +78,8 @@ def test_the_ranking_is_that_of_postgresql(far, address):
     near = open_store(address)
     query = coarse_vectors(embedding(1, seed=4))[0]
     for where in FILTERS:
-        ids, distances = far.nearest("shop", query, where, 15)
-        expected, exact = near.nearest("shop", query, where, 15)
+        ids, distances = far.nearest("shop", query, where, len(ITEMS))
+        expected, exact = near.nearest("shop", query, where, len(ITEMS))
         np.testing.assert_allclose(distances, exact, atol=1e-3)
         assert set(ids) == set(expected), where
     few = near.ids("shop", Filter())[3:9]
@@ -131,7 +139,7 @@ def test_a_milvus_that_is_down_is_one_clear_error_and_nothing_is_kept_by_half(fa
         far.add("shop", ITEMS[20:30], embedding(10))
     with pytest.raises(UnveilError, match="is down"):
         far.nearest("shop", coarse_vectors(embedding(1))[0], Filter(), 5)
-    assert far.info("shop").crops == 20 and len(far.ids("shop", Filter())) == 20
+    assert far.info("shop").crops + far.info("shop").tracklets == 20 and len(far.ids("shop", Filter())) == 20
     with pytest.raises(UnveilError, match="is down"):
         open_store(f"{address}+milvus=http://127.0.0.1:{milvus_server.listen_port}")
     with psycopg.connect(address, options="-c search_path=unveil,public") as connection:

@@ -19,7 +19,7 @@ import psycopg
 import pytest
 from stored import SPACE, crops, embedding
 
-from own_postgres import new_folder, remove
+from own_postgres import ends, new_folder, remove, server_of
 from unveil.errors import UnveilError
 from unveil.gallery.store import own_server
 from unveil.gallery.store.opening import open_store
@@ -43,19 +43,6 @@ def opens(folder: Path, **environment: str) -> subprocess.Popen[str]:
     )
     assert process.stdout is not None and process.stdout.readline() == "open\n"
     return process
-
-
-def server_of(folder: Path) -> psutil.Process:
-    return psutil.Process(int((folder / "postgres" / "postmaster.pid").read_text().split()[0]))
-
-
-def ends(process: psutil.Process, seconds: float) -> bool:
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
 
 
 def test_a_copy_of_a_folder_whose_server_runs_is_refused_and_the_original_is_left_alone(fresh_folder):

@@ -101,6 +101,22 @@ def test_filters_let_through_what_they_say(mixed, where):
     assert (np.diff(distances) >= 0).all()
 
 
+ALONE = [
+    Filter(cameras=("a",)), Filter(start=4.0), Filter(start=1.0), Filter(start=20_000 * DAY), Filter(end=5.0),
+    Filter(tags=("hat",)), Filter(tags=("bag", "hat")), Filter(sources=("s1",)), Filter(persons=("p1", "p2")),
+    Filter(min_visible=0.5), Filter(rows="crop"), Filter(rows="tracklet"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("where", ALONE)
+def test_a_condition_alone_lets_through_what_it_says_to_its_very_limit(mixed, where):
+    """A tracklet that began before and ended at the start, or after it, is inside; so is what shows just enough."""
+    store, items = mixed
+    expected = [item.key for item in items if allowed(item, where)]
+    assert 0 < len(expected) < len(items)
+    assert [item.key for item in store.find("mixed", where)] == expected
+
+
 @pytest.fixture
 def mixed(store):
     r = np.random.default_rng(3)
@@ -115,7 +131,7 @@ def mixed(store):
                 f"m{n}", kind, b"\xff\xd8", f"s{n % 3}", [None, "a", "b"][r.integers(3)], time,
                 None if time is None or kind == "crop" else time + [1.0, 29 * DAY, 50 * DAY][r.integers(3)],
                 [None, "p1", "p2", "p3"][r.integers(4)], "m0" if n % 7 == 1 and kind == "crop" else None,
-                tags=[(), ("hat",), ("bag", "hat")][r.integers(3)], visible=[None, 0.2, 0.9][r.integers(3)],
+                tags=[(), ("hat",), ("bag", "hat")][r.integers(3)], visible=[None, 0.2, 0.5, 0.9][r.integers(4)],
             )
         )  # fmt: skip
     store.add("mixed", items, embedding(80))

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from unveil.errors import CheckpointError, RecipeError
 from unveil.models.checkpoint import load_model
 from unveil.models.importing.checkpoint import import_checkpoint
-from unveil.nn.reid_vit import ReidVit, jigsaw, shape_of
-from unveil.nn.torchvision_guard import guard_torchvision
+from unveil.nn.backbones.reid_vit import ReidVit, jigsaw, shape_of
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
 
 guard_torchvision()
 pytest.importorskip("timm", reason="timm is not installed (extra timm)")
@@ -78,6 +78,31 @@ def embedded(path, crops) -> Tensor:
 
 def close(found: Tensor, expected: Tensor) -> None:
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5 * float(expected.abs().max()))
+
+
+@torch.inference_mode()
+def test_the_small_transformer_of_transreid_has_larger_heads_and_scales_by_its_width(tmp_path, crops):
+    """vit_small: heads of 96 channels, 3 widths inside, no biases of queries, keys and values, scale width ** -0.5."""
+    torch.manual_seed(4)
+    width, heads = 192, 2
+    patches, norm = nn.Conv2d(3, width, PATCH, PATCH), drawn(nn.LayerNorm(width, eps=1e-6))
+    first, positions = torch.randn(1, 1, width), torch.randn(1, 129, width)
+    weights = {"base.cls_token": first, "base.pos_embed": positions}
+    weights |= {f"base.patch_embed.proj.{key}": value for key, value in patches.state_dict().items()}
+    weights |= {f"base.norm.{key}": value for key, value in norm.state_dict().items()}
+    x = torch.cat([first.expand(3, -1, -1), patches(images_of(crops)).flatten(2).transpose(1, 2)], dim=1) + positions
+    for n in range(DEPTH):
+        block = drawn(nn.TransformerEncoderLayer(width, heads, 3 * width, 0, "gelu", 1e-6, True, True))
+        block.self_attn.in_proj_bias.zero_()
+        saved = theirs(block, f"base.blocks.{n}.")
+        weights |= {key: value.clone() for key, value in saved.items() if not key.endswith("qkv.bias")}
+        # PyTorch's layer scales by the length of a head: the rest of width ** -0.5 goes into its queries.
+        block.self_attn.in_proj_weight[:width] *= (width**-0.5) / ((width / heads) ** -0.5)
+        x = block(x)
+    torch.save(weights, tmp_path / "small.pth")
+    done = import_checkpoint(tmp_path / "small.pth", "transreid")
+    assert done.card.recipe["backbone"]["name"] == "vit/w192_d3_p16_s16_256x128_h96_m3"
+    close(embedded(done.path, crops), norm(x)[:, 0])
 
 
 @pytest.mark.parametrize(("stride", "grid", "jpm"), [(16, (16, 8), False), (12, (21, 10), True), (11, (22, 11), True)])
@@ -184,9 +209,12 @@ def test_what_is_no_such_transformer_is_said(tmp_path, crops):
     positions["base.blocks.0.attn.qkv.bias"] = torch.ones(3)
     for tensors, like, words in (
         ({"base.conv1.weight": torch.ones(1)}, "transreid", "no vision transformer is in it .*--like bot"),
-        ({"image_encoder.conv1.weight": torch.ones(1)}, "clipreid", "no vision transformer is in it"),
+        (
+            {"image_encoder.conv1.weight": torch.ones(1)},
+            "clipreid",
+            "no vision transformer is in it .*exported to ONNX",
+        ),
         (positions, "transreid", "99 positions, 64 wide, are the patches of no known size: 256 x 128"),
-        ({"base.pos_embed": torch.ones(1)}, "transreid", "no biases"),
     ):
         torch.save(tensors, tmp_path / "x.pth")
         with pytest.raises(CheckpointError, match=words):

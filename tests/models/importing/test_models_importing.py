@@ -16,8 +16,8 @@ from unveil.cli import app
 from unveil.errors import CheckpointError
 from unveil.models.checkpoint import load_model
 from unveil.models.importing.checkpoint import import_checkpoint
-from unveil.nn.osnet import OSNet
-from unveil.nn.torchvision_guard import guard_torchvision
+from unveil.nn.backbones.osnet import OSNet
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
 
 MEAN, STD = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
 SIZE = ["input.height=64", "input.width=32"]
@@ -77,7 +77,7 @@ def close(found, expected) -> None:
 @pytest.mark.parametrize(("width", "ain", "name"), [(0.25, False, "osnet_x0_25"), (0.5, True, "osnet_ain_x0_5")])
 @torch.inference_mode()
 def test_an_osnet_of_torchreid(width, ain, name, tmp_path, crops):
-    backbone = drawn(OSNet(width, ain))
+    backbone = drawn(OSNet(width, ain=ain))
     fc = drawn(nn.Sequential(nn.Linear(backbone.channels, 512), nn.BatchNorm1d(512), nn.ReLU()))
     expected = fc(backbone(images_of(crops)).mean(dim=(2, 3)))
     weights = prefixed(backbone, "module.") | prefixed(fc, "module.fc.")

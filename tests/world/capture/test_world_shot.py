@@ -29,7 +29,7 @@ def open_place(stage: Stage) -> tuple[float, float]:
     for z in np.arange(5, 10, 0.4):
         for x in np.arange(-2, 2.1, 0.4):
             at = (float(x), float(z))
-            if is_free(stage, at) and visible_share(stage, at, 1.8) == 1:
+            if is_free(stage, at) and visible_share(stage, at, height=1.8) == 1:
                 return at
     raise AssertionError("no open place")
 
@@ -43,7 +43,7 @@ def standing(stage: Stage, body: Shaped, outfit: Outfit) -> Placed:
 
 @pytest.fixture(scope="module")
 def alone(stage: Stage, standing: Placed) -> Shot:
-    return shoot(stage, [standing], WHOLE)
+    return shoot(stage, [standing], box=WHOLE)
 
 
 def test_nothing_hides_a_person_in_the_open(alone: Shot) -> None:
@@ -72,7 +72,7 @@ def test_clothes_cover_the_bare_body_and_never_the_other_way_round(
 ) -> None:
     bare = place(stage, replace(standing.actor, figure=build_figure(body, None)))
     assert bare is not None
-    naked = shoot(stage, [bare], WHOLE).whole
+    naked = shoot(stage, [bare], box=WHOLE).whole
     kinds = class_of(alone.whole)
     skin = np.isin(kinds, [CLASSES.index(k) for k in ("skin", "face", "neck")])
     # Skin that is seen is skin of the same part of the bare body, which stands lower by the soles of the shoes.
@@ -88,10 +88,10 @@ def test_visible_fraction_is_seen_area_over_amodal_area(stage: Stage, standing: 
     depth = np.array(stage.plate.depth)
     depth[middle:] = 500
     walled = Stage(stage.scene, replace(stage.plate, depth=depth))
-    shot = shoot(walled, [standing], WHOLE)
+    shot = shoot(walled, [standing], box=WHOLE)
     assert (shot.whole == alone.whole).all()
     expected = (alone.whole[:middle] > 0).sum() / (alone.whole > 0).sum()
-    found = Detection(WHOLE, "none").measured(shot, box, np.random.default_rng(0))
+    found = Detection(WHOLE, "none").measured(shot, box, rng=np.random.default_rng(0))
     assert found is not None
     assert found.visible == pytest.approx(expected, abs=0.002)
     assert found.parts["head"] == 1
@@ -110,7 +110,7 @@ def test_another_person_hides_and_is_labelled(stage: Stage, standing: Placed, al
     to = to / np.linalg.norm(to) * 0.8
     other = place(stage, Actor(figure, Pose(), (x + to[0], z + to[1]), 0.0))
     assert other is not None
-    shot = shoot(stage, [standing, other], WHOLE)
+    shot = shoot(stage, [standing, other], box=WHOLE)
     assert (shot.whole == alone.whole).all()
     hidden = (alone.whole > 0) & (shot.actor == 1)
     assert hidden.sum() > 0.2 * (alone.whole > 0).sum()
@@ -120,7 +120,7 @@ def test_another_person_hides_and_is_labelled(stage: Stage, standing: Placed, al
 
 
 def test_a_person_casts_a_shadow_where_the_sun_shines(stage: Stage, standing: Placed, alone: Shot) -> None:
-    empty = shoot(stage, [], WHOLE)
+    empty = shoot(stage, [], box=WHOLE)
     darker = empty.light.sum(2) - alone.light.sum(2)
     h, w = darker.shape
     clear = (alone.whole.reshape(h, SUPERSAMPLE, w, SUPERSAMPLE) == 0).all((1, 3))
@@ -130,7 +130,7 @@ def test_a_person_casts_a_shadow_where_the_sun_shines(stage: Stage, standing: Pl
 
 def test_a_crop_of_a_shot_is_the_shot_of_the_crop(stage: Stage, standing: Placed, alone: Shot) -> None:
     box = standing.box.clipped()
-    part = shoot(stage, [standing], box)
+    part = shoot(stage, [standing], box=box)
     rows = slice(box.y * SUPERSAMPLE, (box.y + box.height) * SUPERSAMPLE)
     columns = slice(box.x * SUPERSAMPLE, (box.x + box.width) * SUPERSAMPLE)
     assert (part.whole == alone.whole[rows, columns]).mean() > 0.999
@@ -182,15 +182,15 @@ def test_cloth_around_the_legs_gives_way_to_them(stage: Stage, body: Shaped, out
     def bare_thighs(figure: Figure, pose: Pose) -> int:
         placed = place(stage, Actor(figure, pose, open_place(stage), 2.2))
         assert placed is not None
-        whole = shoot(stage, [placed], WHOLE).whole
+        whole = shoot(stage, [placed], box=WHOLE).whole
         thighs = np.isin(part_of(whole), [PARTS.index("left-upper-leg"), PARTS.index("right-upper-leg")])
         return int((thighs & (class_of(whole) != CLASSES.index("dress"))).sum())
 
     stiff = replace(dressed, hanging=())
     assert bare_thighs(stiff, stride) > 100 + bare_thighs(stiff, Pose())
     assert bare_thighs(dressed, stride) < 0.1 * bare_thighs(stiff, stride)
-    points, normals, _ = posed(dressed, stride, (0, 0), 0)
-    moved = np.linalg.norm(points - posed(stiff, stride, (0, 0), 0)[0], axis=1)
+    points, normals, _ = posed(dressed, stride, position=(0, 0), facing=0)
+    moved = np.linalg.norm(points - posed(stiff, stride, position=(0, 0), facing=0)[0], axis=1)
     own = dressed.hanging[0].rows
     assert 0.03 < moved[own].max() <= FARTHEST + 1e-5 and np.delete(moved, own).max() == 0
     assert np.allclose(np.linalg.norm(normals[own], axis=1), 1, atol=1e-3)

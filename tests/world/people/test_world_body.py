@@ -81,7 +81,7 @@ def test_a_render_with_a_damaged_pack_leaves_nothing(tmp_path: Path) -> None:
     package = tmp_path / "package"
     shutil.copytree(Path(unveil.__file__).parent, package / "unveil", ignore=shutil.ignore_patterns("__pycache__"))
     (package / "unveil/world/people/pack/body.npz").write_bytes(b"no pack")
-    code = "from unveil.world.generate import *; render_world(World(people=2), Path('world'), 2)"
+    code = "from unveil.world.generate import *; render_world(World(people=2), Path('world'), processes=2)"
     environment = os.environ | {"PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"}
     found = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False

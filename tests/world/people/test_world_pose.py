@@ -18,7 +18,7 @@ from unveil.world.people.skeleton import bone_matrices
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(ACTIONS), st.floats(0, 1))
 def test_every_moment_keeps_the_joint_limits(seed: int, action: str, phase: float) -> None:
-    pose = moment(draw_identity((seed,)).gait, action, phase, np.random.default_rng(seed))  # type: ignore[arg-type]
+    pose = moment(draw_identity((seed,)).gait, action, phase=phase, rng=np.random.default_rng(seed))  # type: ignore[arg-type]
     for limb in (pose.left, pose.right):
         for field in fields(Limb):
             low, high = LIMITS[field.name]
@@ -28,7 +28,7 @@ def test_every_moment_keeps_the_joint_limits(seed: int, action: str, phase: floa
 
 
 def test_bones_turn_and_never_stretch(body: Shaped, identity: Identity) -> None:
-    pose = moment(identity.gait, "walk", 0.3, np.random.default_rng(1))
+    pose = moment(identity.gait, "walk", phase=0.3, rng=np.random.default_rng(1))
     motion = bone_matrices(pose, body.skeleton)
     turns = motion[:, :, :3]
     assert np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-5)
@@ -52,7 +52,7 @@ def test_left_and_right_are_the_persons_own(body: Shaped) -> None:
 
 def test_arms_hang_and_feet_stand_on_the_ground(body: Shaped) -> None:
     figure = build_figure(body, None)
-    points, normals, _ = posed(figure, Pose(), (2.0, 5.0), 0.0)
+    points, normals, _ = posed(figure, Pose(), position=(2.0, 5.0), facing=0.0)
     assert points[:, 1].min() == pytest.approx(0, abs=1e-5)
     assert np.allclose(np.linalg.norm(normals, axis=1), 1, atol=1e-3)
     assert np.abs(points[:, [0, 2]].mean(0) - [2.0, 5.0]).max() < 0.15

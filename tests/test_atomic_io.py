@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from unveil.atomic_io import atomic_folder, atomic_path, sha256, write_bytes, write_text
 from unveil.errors import UnveilError
-from unveil.files import atomic_folder, atomic_path, sha256, write_bytes, write_text
 from unveil.progress import show_progress, track
 
 
@@ -33,7 +33,7 @@ def test_a_killed_write_leaves_the_old_file(tmp_path):
     target = tmp_path / "a.txt"
     write_bytes(target, b"old")
     code = (
-        "import sys,time; from pathlib import Path; from unveil.files import atomic_path\n"
+        "import sys,time; from pathlib import Path; from unveil.atomic_io import atomic_path\n"
         "with atomic_path(Path(sys.argv[1])) as t:\n t.write_text('half'); print('ready', flush=True); time.sleep(60)"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(target)], stdout=subprocess.PIPE)
@@ -77,5 +77,5 @@ def test_progress_passes_every_item_and_speaks_only_when_asked(capsys, monkeypat
     try:
         assert list(track(iter([1, 2]), "counting", total=2)) == [1, 2]
     finally:
-        show_progress(False)
+        show_progress(on=False)
     assert "counting: 2/2" in capsys.readouterr().err

@@ -1,0 +1,82 @@
+"""The surest pairs: of people with one crop in each of two cameras, seen through colours that differ by camera."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from unveil.adaptation.pseudo_labels import Links
+from unveil.adaptation.surest_pairs import NEAREST, centred, group_surest, surest_pairs
+from unveil.evaluation.distances import distance_matrix
+from unveil.records import Embedding
+
+PEOPLE = 60
+
+
+def two_cameras(noise: float = 0.1, shift: float = 3.0, seed: int = 0) -> tuple[Embedding, np.ndarray]:
+    """Return units 0 .. P-1 of camera 0 and P .. 2P-1 of camera 1; unit i and unit P + i are one person."""
+    rng = np.random.default_rng(seed)
+    people = rng.standard_normal((PEOPLE, 24))
+    shifts = shift * rng.standard_normal((2, 24))
+    vectors = np.concatenate([people + shifts[0], people + shifts[1]]) + noise * rng.standard_normal((2 * PEOPLE, 24))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    found = Embedding(vectors[:, None].astype(np.float32), np.ones((2 * PEOPLE, 1), np.float32))
+    return found, np.repeat([0, 1], PEOPLE)
+
+
+def links(must=(), cannot=()):
+    return Links(*(np.array(pairs, np.int64).reshape(-1, 2) for pairs in (must, cannot)))
+
+
+def test_pairs_across_cameras_are_found_where_a_plain_distance_finds_none():
+    units, cameras = two_cameras()
+    plain = distance_matrix(units, units)
+    np.fill_diagonal(plain, np.inf)
+    nearest = plain.argmin(axis=1)
+    assert (cameras[nearest] == cameras).all()  # everybody's nearest is of the own camera
+    pairs = surest_pairs(centred(units, cameras), cameras)[:PEOPLE]
+    assert (pairs[:, 0] + PEOPLE == pairs[:, 1]).mean() > 0.9
+
+
+def test_sureness_is_that_of_the_definition():
+    units, cameras = two_cameras(noise=0.8)
+    distances = distance_matrix(units, units).astype(float)
+    np.fill_diagonal(distances, np.inf)
+    expected = {}
+    for i in range(len(units)):
+        for j in range(i + 1, len(units)):
+            around_i = np.sort(distances[i, cameras == cameras[j]])[:NEAREST].mean()
+            around_j = np.sort(distances[j, cameras == cameras[i]])[:NEAREST].mean()
+            expected[i, j] = around_i + around_j - 2 * distances[i, j]
+    found = [tuple(pair) for pair in surest_pairs(units, cameras).tolist()]
+    best = sorted(expected, key=lambda pair: -expected[pair])
+    assert found[:50] == best[:50] and all(expected[pair] > 0 for pair in found) and len(set(found)) == len(found)
+
+
+def test_groups_hold_what_is_known_and_the_rest_is_undecided():
+    units, cameras = two_cameras()
+    must, cannot = [(0, 5), (3, PEOPLE + 4)], [(7, PEOPLE + 7), (0, PEOPLE)]
+    labels, undecided = group_surest(units, cameras, links(must, cannot), pairs=40)
+    assert labels[0] == labels[5] >= 0 and labels[3] == labels[PEOPLE + 4] >= 0
+    assert labels[7] != labels[PEOPLE + 7] or labels[7] < 0
+    assert labels[0] != labels[PEOPLE]
+    joined = {tuple(pair) for pair in undecided.tolist()}
+    assert joined and not joined & {(7, PEOPLE + 7), (0, PEOPLE), (0, 5), (3, PEOPLE + 4)}
+    none, everything = group_surest(units, cameras, Links.none(), pairs=0)
+    assert (none == -1).all() and len(everything) > 40
+
+
+def test_a_hidden_vector_does_not_count():
+    units, cameras = two_cameras()
+    blind = np.concatenate([units.vectors, np.random.default_rng(1).standard_normal(units.vectors.shape)], axis=1)
+    shown = np.stack([np.ones(2 * PEOPLE), np.zeros(2 * PEOPLE)], axis=1).astype(np.float32)
+    both = Embedding(blind.astype(np.float32), shown, ("a", "b"), weights=(1.0, 1.0))
+    assert (group_surest(both, cameras, Links.none(), pairs=40).labels == group_surest(
+        units, cameras, Links.none(), pairs=40
+    ).labels).all()  # fmt: skip
+
+
+def test_few_units_and_cameras_with_one_are_no_error():
+    units, _ = two_cameras()
+    for count in (2, 3, 12):
+        few = units.select(slice(0, count))
+        assert len(group_surest(few, np.arange(count) % 3 - 1, Links.none(), pairs=5).labels) == count

@@ -1,0 +1,60 @@
+"""Several pictures in several galleries on the page, in a real browser: one table of answers."""
+
+import csv
+import io
+
+from browsing import CONTRAST, NAMES, PHONE, browser, expect, needs_chromium, no_overflow, open_page, results
+from callers import FREE, encoded, person
+
+__all__ = ["browser", "open_page"]
+pytestmark = needs_chromium
+
+
+def pictures(*numbers):
+    return [
+        {"name": f"={n}.png" if n == 5 else f"p{n}.png", "mimeType": "image/png", "buffer": encoded(person(n))}
+        for n in numbers
+    ]
+
+
+def test_a_folder_of_pictures_gives_a_table_of_answers_from_all_galleries(open_page, store, fill, own_gallery):
+    other = fill(f"{own_gallery}b")
+    page = open_page(PHONE, galleries=(own_gallery, other), limits=FREE)
+    page.get_by_role("button", name="Several").click()
+    boxes = page.locator("[name=several-gallery]")
+    assert [box.get_attribute("value") for box in boxes.all()] == sorted((own_gallery, other))
+    for box in boxes.all():
+        box.check(force=True)
+    broken = {"name": "x.png", "mimeType": "image/png", "buffer": b"x"}
+    page.set_input_files("#several-files", [*pictures(2, 5), broken])
+    page.select_option("#several-top", "5")
+    page.locator("#several-form .primary").click()
+    expect(page.locator("#several-state")).to_have_text("3 of 3 answered")
+    rows = page.locator(".several tbody tr")
+    assert "not an image" in rows.nth(2).inner_text()
+    for row, label in ((rows.nth(0), "p02"), (rows.nth(1), "p05")):
+        hits = row.locator("li").all()
+        found = [(hit.get_attribute("data-gallery"), int(hit.get_attribute("data-item"))) for hit in hits]
+        assert len(found) == 5 and {gallery for gallery, _ in found} == {own_gallery, other}
+        assert {store.items(gallery, [item])[0].person for gallery, item in found[:4]} == {label}
+    assert page.evaluate(CONTRAST) == [] and page.evaluate(NAMES) == [] and no_overflow(page)
+    with page.expect_download() as download:
+        page.click("#several-csv")
+    table = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
+    assert len(table) == 11 and [line["rank"] for line in table[:5]] == ["1", "2", "3", "4", "5"]
+    assert table[5]["picture"] == "'=5.png" and table[0]["time_iso"].startswith("2023-11-14T2")
+    assert [float(line["distance"]) for line in table[:5]] == sorted(float(line["distance"]) for line in table[:5])
+    assert table[10]["row"] == "" and "not an image" in table[10]["error"]
+    rows.nth(0).get_by_role("button", name="Open this search").click()
+    expect(page.locator("#hint")).to_contain_text("whole picture")
+    page.click("#search")
+    assert len(results(page)) == 20
+
+
+def test_without_a_gallery_nothing_is_asked(open_page, own_gallery):
+    page = open_page(galleries=(own_gallery,), limits=FREE)
+    page.get_by_role("button", name="Several").click()
+    page.locator("[name=several-gallery]").uncheck(force=True)
+    page.set_input_files("#several-files", pictures(2))
+    page.locator("#several-form .primary").click()
+    expect(page.locator("#several-error")).to_have_text("Choose a gallery.")
