@@ -1,14 +1,17 @@
-"""What adapting to unlabelled crops is worth on real people.
+"""What adapting to unlabelled crops is worth, on real people and on rendered ones.
 
     python benchmarks/adaptation.py MODEL DATA --test viper [--splits 3] [--out benchmarks/results/adaptation.csv]
     python benchmarks/adaptation.py MODEL DATA --test towncentre [--ways stages,floor,ceiling]
+    python benchmarks/adaptation.py MODEL "world:default?seed=1" --test world --splits 1 --crops 2000
     python benchmarks/adaptation.py --table benchmarks/results/adaptation.csv
 
-DATA is a folder with the manifests ``viper``, ``3dpes``, ``sarc3d`` and ``towncentre``. No label is
-used but to measure:
+DATA is a folder with the manifests ``viper``, ``3dpes``, ``sarc3d`` and ``towncentre``, or a world. No label is used
+but to measure:
 
 - viper: adapted on the training half of VIPeR with some crops of the three other sets, each a camera of its own;
   camera 1 of the test half searches in camera 2;
+- world: adapted on tracklets of the training people of a world, tested by its protocols on its test people, whose
+  cameras are others;
 - towncentre: adapted on half of the tracks; of each other track one half finds the other among those of all tracks.
 
 Ways: "stages" (nothing, statistics, clusters, both), "floor" (plain fine-tuning on pseudo-labels: no cameras, no mean
@@ -31,20 +34,22 @@ import numpy as np
 import torch
 
 from unveil.adaptation.adapt import adapt
-from unveil.adaptation.clusters import embed_crops
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.judge import make_test
 from unveil.adaptation.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.task import embed_as_used
+from unveil.cli.allocator import keep_freed_memory
 from unveil.datasets import load_dataset
 from unveil.evaluation.distances import distance_matrix
 from unveil.models.checkpoint import TrainedModel, load_model
+from unveil.models.evaluate import evaluate_model
 from unveil.progress import show_progress
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample
 
-Measure = Callable[[TrainedModel], tuple[float, float]]
-SURE = 0.01  # radius at which nothing is joined but what is known to be one person
+Measure = Callable[[TrainedModel], dict[str, tuple[float, float]]]  # Rank-1 and mAP in percent, by protocol
+SURE = 0.01  # pairs a crop at which hardly anything is joined but what is known to be one person
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,12 +66,13 @@ class Task:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?")
-    parser.add_argument("data", type=Path, nargs="?")
-    parser.add_argument("--test", choices=("viper", "towncentre"), default="viper")
+    parser.add_argument("data", nargs="?")
+    parser.add_argument("--test", choices=tuple(TESTS), default="viper")
     parser.add_argument("--ways", default="stages")
     parser.add_argument("--splits", default="3", help="how many, or a range such as 3-9")
     parser.add_argument("--epochs", type=int, default=AdaptSettings.epochs)
-    parser.add_argument("--neighbours", type=int)
+    parser.add_argument("--grouping", choices=("surest", "jaccard"), default=AdaptSettings.grouping)
+    parser.add_argument("--pairs", type=float, default=AdaptSettings.pairs)
     parser.add_argument("--crops", type=int, default=1200, help="crops to learn from")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cache", type=Path)
@@ -76,16 +82,15 @@ def main() -> None:
     if args.table:
         print_table(args.table)
         return
-    show_progress(False)
+    show_progress(on=False)
+    keep_freed_memory()
     torch.set_num_threads(args.threads)
     model = load_model(args.model)
-    # People of VIPeR have one crop in each camera, tracks have eight.
-    neighbours = args.neighbours or (6 if args.test == "viper" else 20)
-    settings = AdaptSettings(epochs=args.epochs, neighbours=neighbours, held_out=0.0)
+    settings = AdaptSettings(epochs=args.epochs, grouping=args.grouping, pairs=args.pairs, held_out=0.0)
     first, _, last = args.splits.rpartition("-")
     splits = range(int(first), int(last) + 1) if first else range(int(last))
     for split in splits:
-        task = (viper if args.test == "viper" else towncentre)(model, args.data, split, args.crops, args.cache)
+        task = TESTS[args.test](model, args.data, split, args.crops, args.cache)
         for way in args.ways.split(","):
             for row in WAYS[way](model, task, settings, args.cache):
                 row |= {"model": model.card.fingerprint, "epochs": args.epochs, "threads": args.threads}
@@ -96,22 +101,22 @@ def main() -> None:
 
 def stages(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
     """Measure the model as it is, after the statistics alone, after the clusters alone, and after both."""
-    yield row_of(task, "zero-shot", task.measure(model), 0, 0.0)
+    yield from rows_of(task, "zero-shot", task.measure(model), 0, 0.0)
     adapted, seconds, crops = timed(model, task, dataclasses.replace(settings, stages=("statistics",)), cache)
-    yield row_of(task, "statistics", task.measure(adapted), crops, seconds)
+    yield from rows_of(task, "statistics", task.measure(adapted), crops, seconds)
     # Training is the same with or without statistics of cameras in the end: one run tells both.
     adapted, seconds, crops = timed(model, task, settings, cache)
     alone = dataclasses.replace(adapted, camera_statistics=None)
-    yield row_of(task, "clusters", task.measure(alone), crops, seconds)
-    yield row_of(task, "both", task.measure(adapted), crops, seconds)
+    yield from rows_of(task, "clusters", task.measure(alone), crops, seconds)
+    yield from rows_of(task, "both", task.measure(adapted), crops, seconds)
 
 
 def floor(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
     """Measure fine-tuning on pseudo-labels without cameras and without a mean teacher."""
     bare = [without_cameras(dataset) for dataset in task.datasets]
-    plain = dataclasses.replace(settings, stages=("clusters",), teacher=0.0)
+    plain = dataclasses.replace(settings, stages=("clusters",), grouping="jaccard", neighbours=6, teacher=0.0)
     adapted, seconds, crops = timed(model, dataclasses.replace(task, datasets=bare), plain, cache)
-    yield row_of(task, "floor: plain pseudo-labels", task.measure(adapted), crops, seconds)
+    yield from rows_of(task, "floor: plain pseudo-labels", task.measure(adapted), crops, seconds)
 
 
 def ceiling(
@@ -122,9 +127,9 @@ def ceiling(
     for key, person in task.people.items():
         keys[person].append(key)
     pairs = [FeedbackPair(a, b, True, p) for p, own in keys.items() for a, b in combinations(own, 2)]
-    known = dataclasses.replace(settings, radius=SURE)
+    known = dataclasses.replace(settings, pairs=SURE)
     adapted, seconds, crops = timed(model, task, known, cache, feedback=pairs)
-    yield row_of(task, "ceiling: supervised", task.measure(adapted), crops, seconds)
+    yield from rows_of(task, "ceiling: supervised", task.measure(adapted), crops, seconds)
 
 
 WAYS = {"stages": stages, "floor": floor, "ceiling": ceiling}
@@ -142,16 +147,36 @@ def timed(
     return adapted, seconds, sum(source.images for source in told.data) if told else 0
 
 
-def viper(model: TrainedModel, data: Path, split: int, crops: int, cache: Path | None) -> Task:
+def world(model: TrainedModel, data: str, split: int, crops: int, cache: Path | None) -> Task:
+    """Return tracklets of a world's training people to learn from; its protocols measure on its test people."""
+    whole = load_dataset(DataSource.of(data))
+    drawn: list[Sample] = []
+    by_tracklet: dict[tuple[str | None, str | None], list[Sample]] = defaultdict(list)
+    for sample in whole.train:
+        by_tracklet[sample.camera, sample.tracklet].append(sample)
+    for number in np.random.default_rng(split).permutation(len(by_tracklet)):
+        if len(drawn) < crops:
+            drawn += list(by_tracklet.values())[number]
+    learnt = [Dataset("world", tuple(dataclasses.replace(s, split=None, person=None, clothes=None) for s in drawn))]
+
+    def measure(one: TrainedModel) -> dict[str, tuple[float, float]]:
+        results = evaluate_model(one, [DataSource.of(data)], cache=cache)
+        return {found.protocol: (100 * found.cmc[1], 100 * found.mean_ap) for found in results}
+
+    return Task("world", split, learnt, {f"0/{s.key}": str(s.person) for s in drawn}, measure)
+
+
+def viper(model: TrainedModel, data: str, split: int, crops: int, cache: Path | None) -> Task:
     """Return a split of VIPeR: its training half and crops of other sets to learn from, its test half to measure."""
-    whole = load_dataset(DataSource.of(f"viper:{data / 'viper'}?split={split}"))
+    root = Path(data)
+    whole = load_dataset(DataSource.of(f"viper:{root / 'viper'}?split={split}"))
     train = [s for s in whole.samples if s.split == "train"]
     rng = np.random.default_rng(split)
     each = max(0, crops - len(train)) // 3
     others = [
-        drawn(load_dataset(DataSource(name="manifest", root=data / n)), n, each, rng) for n in ("3dpes", "sarc3d")
+        drawn(load_dataset(DataSource(name="manifest", root=root / n)), n, each, rng) for n in ("3dpes", "sarc3d")
     ]
-    town = drawn(tracks(data), "towncentre", each, rng)
+    town = drawn(tracks(root), "towncentre", each, rng)
     learnt = [Dataset("viper", tuple(dataclasses.replace(s, split=None, person=None) for s in train)), *others, town]
     test = [dataclasses.replace(s, split=None) for s in whole.samples if s.split != "train"]
     queries = {s.key for s in whole.samples if s.split == "query"}
@@ -161,19 +186,19 @@ def viper(model: TrainedModel, data: Path, split: int, crops: int, cache: Path |
     labels = np.array([person[key] for key in keys])
     asked = np.array([key in queries for key in keys])
 
-    def measure(one: TrainedModel) -> tuple[float, float]:
-        found = embed_crops(one, opened, flip=one.method.flip_test)
+    def measure(one: TrainedModel) -> dict[str, tuple[float, float]]:
+        found = embed_as_used(one, opened)
         distances = distance_matrix(found.select(asked), found.select(~asked))
         own = np.array([distances[i, labels[~asked] == who].min() for i, who in enumerate(labels[asked])])
         ranks = 1 + (distances < own[:, None]).sum(axis=1)
-        return 100 * float((ranks == 1).mean()), 100 * float((1 / ranks).mean())
+        return {"viper": (100 * float((ranks == 1).mean()), 100 * float((1 / ranks).mean()))}
 
     return Task("viper", split, learnt, {f"0/{s.key}": str(s.person) for s in train}, measure)
 
 
-def towncentre(model: TrainedModel, data: Path, split: int, crops: int, cache: Path | None) -> Task:
+def towncentre(model: TrainedModel, data: str, split: int, crops: int, cache: Path | None) -> Task:
     """Return half of TownCentre's tracks to learn from; the halves of the others are searched among those of all."""
-    dataset = tracks(data)
+    dataset = tracks(Path(data))
     names = np.unique([str(s.tracklet) for s in dataset.samples])
     learnt = set(np.random.default_rng(split).permutation(names)[: len(names) // 2].tolist())
     part = Dataset("towncentre", tuple(s for s in dataset.samples if s.tracklet in learnt))
@@ -187,12 +212,15 @@ def towncentre(model: TrainedModel, data: Path, split: int, crops: int, cache: P
     units = [u for u in np.unique(opened.units) if (opened.units == u).sum() >= 2]
     unseen = np.array([label[u].rpartition("/")[2] not in learnt for u in units])
 
-    def measure(one: TrainedModel) -> tuple[float, float]:
-        right, reciprocal = test.answers(embed_crops(one, tested, flip=one.method.flip_test))
-        return 100 * float(right[unseen].mean()), 100 * float(reciprocal[unseen].mean())
+    def measure(one: TrainedModel) -> dict[str, tuple[float, float]]:
+        right, reciprocal = test.answers(embed_as_used(one, tested))
+        return {"towncentre": (100 * float(right[unseen].mean()), 100 * float(reciprocal[unseen].mean()))}
 
     # Crops of a track are one person already: there is nothing more to tell a supervised training.
     return Task("towncentre", split, [part], {}, measure)
+
+
+TESTS = {"viper": viper, "towncentre": towncentre, "world": world}
 
 
 def tracks(data: Path) -> Dataset:
@@ -220,11 +248,14 @@ def without_cameras(dataset: Dataset) -> Dataset:
     return Dataset(dataset.name, tuple(dataclasses.replace(s, camera=None) for s in dataset.samples))
 
 
-def row_of(task: Task, way: str, found: tuple[float, float], crops: int, seconds: float) -> dict[str, object]:
-    return {
-        "test": task.test, "split": task.split, "way": way, "rank1": f"{found[0]:.2f}", "map": f"{found[1]:.2f}",
-        "crops": crops, "seconds": f"{seconds:.0f}",
-    }  # fmt: skip
+def rows_of(
+    task: Task, way: str, found: dict[str, tuple[float, float]], crops: int, seconds: float
+) -> Iterator[dict[str, object]]:
+    for protocol, (rank1, mean_ap) in found.items():
+        yield {
+            "test": protocol, "split": task.split, "way": way, "rank1": f"{rank1:.2f}", "map": f"{mean_ap:.2f}",
+            "crops": crops, "seconds": f"{seconds:.0f}",
+        }  # fmt: skip
 
 
 def append(path: Path, row: dict[str, object]) -> None:

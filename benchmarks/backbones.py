@@ -27,12 +27,12 @@ from pathlib import Path
 
 import torch
 
-from unveil.files import atomic_path
+from unveil.atomic_io import atomic_path
 from unveil.methods import build_method
 from unveil.methods.method import LabelSpace, Method, Step
 from unveil.methods.summary import describe
 from unveil.models.device import pick_device
-from unveil.nn.backbones import build_backbone
+from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice, InputSettings
 from unveil.records import Batch
 
@@ -67,7 +67,7 @@ def has_bf16(device: torch.device) -> bool:
 def candidate(name: str, size: tuple[int, int], precision: str, device: torch.device, batch: int) -> Candidate:
     torch.manual_seed(0)
     people = batch // IMAGES_OF_A_PERSON
-    method = build_method("bot", {}, build_backbone(BackboneChoice(name=name)), LabelSpace(people))
+    method = build_method("bot", {}, backbone=build_backbone(BackboneChoice(name=name)), space=LabelSpace(people))
     method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     images = torch.randn(batch, 3, *size, device=device).to(memory_format=torch.channels_last)
     return Candidate(name, size, precision, method, Batch(images, torch.arange(batch, device=device) % people))
@@ -107,7 +107,7 @@ def seconds(run: Callable[[], object], device: torch.device) -> float:
 
 
 def row_of(one: Candidate, device: torch.device, threads: int) -> dict[str, object]:
-    cost = describe("bot", BackboneChoice(name=one.backbone), InputSettings(height=one.size[0], width=one.size[1]))
+    cost = describe("bot", BackboneChoice(name=one.backbone), size=InputSettings(height=one.size[0], width=one.size[1]))
     count = len(one.batch.images)
     cores = threads if device.type == "cpu" else 1
     return {

@@ -22,7 +22,7 @@ from unveil.datasets.sources import crops_of
 from unveil.gallery.output.blur import blur_faces, face_parser
 from unveil.models.catalogue.detectors import named_detector
 from unveil.video.decode import Video
-from unveil.video.detect import load_detector
+from unveil.video.detectors.detect import load_detector
 from unveil.video.records import Box
 
 HEIGHT, WIDTH = 240, 120  # of a place on a sheet, pixels

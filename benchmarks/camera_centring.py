@@ -34,7 +34,7 @@ def main() -> None:
     dataset = load_dataset(DataSource(name="manifest", root=args.data / "viper"))
     rows = []
     for name in args.models:
-        embedding, store = embed_samples(load_embedder(name), dataset.samples, args.cache)
+        embedding, store = embed_samples(load_embedder(name), dataset.samples, cache=args.cache)
         people = np.array([sample.person for sample in store.samples])
         cameras = np.array([sample.camera for sample in store.samples])
         found = {way: [] for way in ("as they are", "centred", "centred and scaled")}

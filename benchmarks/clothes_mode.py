@@ -42,7 +42,7 @@ def main() -> None:
             w * (factor if clothed(name) else 1) for name, w in zip(embedding.names, embedding.weights, strict=True)
         )
         for protocol in protocols:
-            result = evaluate(replace(embedding, weights=weights), store.samples, protocol, dataset)
+            result = evaluate(replace(embedding, weights=weights), store.samples, protocol=protocol, dataset=dataset)
             rows.append(
                 {
                     "method": model.recipe.method.name, "fingerprint": model.card.fingerprint,

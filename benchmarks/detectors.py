@@ -21,10 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from unveil.files import sha256
+from unveil.atomic_io import sha256
 from unveil.models.catalogue.detectors import named_detector
 from unveil.video.decode import Video
-from unveil.video.detect import Detector, load_detector
+from unveil.video.detectors.detect import Detector, load_detector
 from unveil.video.records import Box
 
 TRUTH = Path(__file__).parent / "truth" / "people.json"

@@ -52,7 +52,7 @@ def main() -> None:
         holder.stdout.readline()
         try:
             spent([*unveil, *add, *place])
-            search = ["search", str(query), "bench", "--model", args.model, "--anyway", *place]
+            search = ["search", str(query), "bench", "--model", args.model, "--skip-person-check", *place]
             asked = {
                 "python": ["-c", "pass"], "import unveil": ["-c", "import unveil"],
                 "unveil --help": [*unveil, "--help"],

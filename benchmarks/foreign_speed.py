@@ -5,8 +5,8 @@
 CROPS is a folder or ``name:root``, MODEL what ``unveil embed`` takes. The demos read a file with OpenCV, resize it, lay
 it out, and infer it alone, waiting for the answer: written anew here, with OpenVINO's own settings but for its threads,
 of which both have one. This package reads into its image store and embeds in batches, as ``unveil embed`` does. Rounds
-go in turn; a first one is not counted. Seconds are those of the processor, which other work on the machine changes
-little, and of the clock. The vectors of both are compared.
+go in turn; the first ones, in which the package finds out how many crops to run at a time, are not counted. Seconds are
+those of the processor, which other work on the machine changes little, and of the clock. The vectors are compared.
 """
 
 from __future__ import annotations
@@ -26,13 +26,15 @@ import openvino
 
 from unveil.datasets.sources import crops_of
 from unveil.inference.load import load_engine
+from unveil.inference.steps import ROUNDS as TRIALS
+from unveil.inference.steps import STEPS
 from unveil.models.embed import embed_samples
 from unveil.models.locate import locate
 from unveil.models.reid_card import ReidCard, read_reid_card
 from unveil.records import Sample
 
 RESULTS = Path(__file__).parent / "results" / "foreign_speed.csv"
-ROUNDS = 3
+ROUNDS = 7
 
 
 @dataclass
@@ -65,9 +67,10 @@ def main() -> None:
     rows = []
     for model in args.models:
         ways = {"unveil": Way(through_package(model)), "demo": Way(as_demo(model))}
-        for number in range(1 + ROUNDS):
+        settling = -(-max(STEPS) * len(STEPS) * TRIALS // args.crops)
+        for number in range(settling + ROUNDS):
             for way in ways.values():
-                way.measure(samples, counted=number > 0)
+                way.measure(samples, counted=number >= settling)
         ours, theirs = (way.vectors for way in ways.values())
         apart = np.linalg.norm(ours - theirs, axis=1) / np.linalg.norm(theirs, axis=1)
         for name, way in ways.items():
@@ -93,7 +96,7 @@ def through_package(model: str) -> Callable[[Sequence[Sample]], np.ndarray]:
 
     def run(samples: Sequence[Sample]) -> np.ndarray:
         with tempfile.TemporaryDirectory() as cache:
-            return embed_samples(engine, samples, Path(cache))[0].vectors[:, 0]
+            return embed_samples(engine, samples, cache=Path(cache))[0].vectors[:, 0]
 
     return run
 

@@ -32,7 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import psutil
 
-from unveil.gallery.records import Filter, Item, Space, coarse_vectors
+from unveil.gallery.records import EmbeddingSpace, Filter, Item, coarse_vectors
 from unveil.gallery.search.searcher import Query, Searcher
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
@@ -174,7 +174,7 @@ def main() -> None:
 def measure(arguments: argparse.Namespace, folder: Path, say: Callable[..., None]) -> None:
     maker = Maker(arguments.parts)
     store = open_store(folder=folder)
-    store.create("made", Space(FINGERPRINT, names(arguments.parts), NUMBERS // arguments.parts))
+    store.create("made", EmbeddingSpace(FINGERPRINT, names(arguments.parts), NUMBERS // arguments.parts))
     server = Server(folder)
     seconds, processor, kept, centres = fill(store, maker, arguments.crops, server)
     say("insert, vectors a second", arguments.crops / seconds, ".0f")

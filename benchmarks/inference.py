@@ -1,11 +1,18 @@
-"""Crops a second of each engine, beside PyTorch as it is (eager) in the same run, and how far they are from it.
+"""Crops a second from files to vectors, each engine beside the loop that people have today, in one run.
 
-    python benchmarks/inference.py [--method bot] [--backbone resnet50] [--batches 1,32] [--rounds 7]
-        [--out benchmarks/results/inference.csv]
+    python benchmarks/inference.py CROPS [--model resnet50 --model osnet_x1_0 --model unveil:dual] [--crops 256]
+        [--threads 2] [--rounds 3] [--judge NAME:ROOT] [--out benchmarks/results/inference.csv]
 
-The weights are drawn at random: they change no time. Pixels are given at the model's size, so the figures are of the
-network, with normalisation and, where the method tests so, the mirrored crop. Rounds go in turn, so that other work on
-the machine slows all engines; the ratio to PyTorch is the median of the ratios round by round.
+CROPS is a folder or ``name:root``. MODEL is a backbone (method bot, 256 x 128, weights drawn at random: they change no
+time), or a trained model of this package. The loop opens files with Pillow, resizes and normalises them with
+torchvision's transforms, and runs PyTorch eagerly in float32 on batches of 32. The ways of this package read files into
+a new image store and embed from it, as ``unveil embed`` does, with PyTorch, ONNX Runtime and OpenVINO in float32, and
+with the latter two in 8-bit integers whose ranges come from every second crop. All have the same number of threads.
+
+Rounds go in turn, so that other work on the machine slows all ways; the first ones, in which engines find out how many
+crops to run at a time, are not counted. ``times_loop`` is the median of the ratios round by round. Beside it: the time
+of one crop in memory, and the largest difference of a vector from the loop's (the mean one for 8 bits). ``--judge``
+evaluates a trained model and its 8-bit graph on a dataset, and writes the points of mAP lost.
 """
 
 from __future__ import annotations
@@ -16,31 +23,104 @@ import os
 import platform
 import tempfile
 import time
+import zlib
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
-from unveil.export.parity import difference, test_crops
+from unveil.data.fitting import fit_image
+from unveil.data.images import read_sample
+from unveil.datasets.sources import crops_of
+from unveil.export.variant import Variant
 from unveil.export.write import write_graph
-from unveil.inference.backends.exported_file import default_threads
 from unveil.inference.backends.onnx_runtime import onnx_engine
 from unveil.inference.backends.openvino import openvino_engine
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.inference.engine import Engine
+from unveil.inference.rounding import measure_loss
+from unveil.inference.steps import ROUNDS, STEPS
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
-from unveil.models.checkpoint import TrainedModel, new_model
-from unveil.recipe import load_recipe
+from unveil.models.checkpoint import TrainedModel, load_model, new_model
+from unveil.models.embed import embed_samples
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
+from unveil.pretrained import PREFIX
+from unveil.recipe import DataSource, load_recipe
+from unveil.records import Batch, Sample
+from unveil.runtime.graph import default_threads
+
+MODELS = ("resnet50", "osnet_x1_0", "unveil:dual")
+BATCH = 32
+ALONE = 15  # crops that are embedded one by one
+Way = Callable[[Sequence[Sample]], np.ndarray]
 
 
-def model_of(method: str, backbone: str, height: int, width: int) -> TrainedModel:
+def named_model(name: str) -> TrainedModel:
+    """Return a trained model, or one with that backbone and random weights."""
+    if name.startswith(PREFIX) or Path(name).exists():
+        return load_model(name)
     torch.manual_seed(0)
-    size = [f"input.height={height}", f"input.width={width}"]
-    recipe = load_recipe(None, [f"method.name={method}", f"backbone.name={backbone}", *size])
+    fingerprint = f"{zlib.crc32(name.encode()):08x}"
+    recipe = load_recipe(None, ["method.name=bot", f"backbone.name={name}", "input.height=256", "input.width=128"])
     built = new_model(recipe, LabelSpace(10, 20, tuple(n // 2 for n in range(20)))).eval()
-    return TrainedModel(built, recipe, Card(recipe=recipe.model_dump(mode="json"), persons=10))
+    return TrainedModel(
+        built, recipe, Card(recipe=recipe.model_dump(mode="json"), persons=10, fingerprint=fingerprint), name
+    )
+
+
+def usual_loop(model: TrainedModel) -> Way:
+    """Return the loop that people have today."""
+    guard_torchvision()
+    from torchvision import transforms as t
+
+    size = model.input
+    modes = {"bilinear": t.InterpolationMode.BILINEAR, "bicubic": t.InterpolationMode.BICUBIC}
+    prepare = t.Compose(
+        [t.Resize((size.height, size.width), modes[size.interpolation]), t.ToTensor(), t.Normalize(size.mean, size.std)]
+    )
+
+    def run(samples: Sequence[Sample]) -> np.ndarray:
+        vectors = []
+        with torch.no_grad():
+            for start in range(0, len(samples), BATCH):
+                crops = [prepare(Image.open(str(s.path)).convert("RGB")) for s in samples[start : start + BATCH]]
+                images = torch.stack(crops)
+                unknown = torch.full((len(crops),), -1)
+                vectors.append(model.method.embed(Batch(images, unknown)).vectors.numpy())
+        return np.concatenate(vectors)
+
+    return run
+
+
+def through_package(engine: Engine) -> Way:
+    """Return what embeds files as ``unveil embed`` does, into a new image store each time."""
+
+    def run(samples: Sequence[Sample]) -> np.ndarray:
+        with tempfile.TemporaryDirectory() as cache:
+            return np.asarray(embed_samples(engine, samples, cache=Path(cache))[0].vectors)
+
+    return run
+
+
+def milliseconds_alone(engine: Engine, crops: Sequence[np.ndarray]) -> float:
+    """Return the median time of one crop in memory."""
+    engine.embed(crops[:1])
+    times = []
+    for crop in crops[:ALONE]:
+        start = time.perf_counter()
+        engine.embed([crop])
+        times.append(time.perf_counter() - start)
+    return float(1000 * np.median(times))
+
+
+def settling(args: argparse.Namespace) -> int:
+    """Return how many more rounds engines need before they know how many crops to run at a time."""
+    trial = max(STEPS) * args.threads
+    return -(-trial * len(STEPS) * ROUNDS // args.crops) - 1 if args.crops >= trial else 0
 
 
 def machine() -> str:
@@ -51,66 +131,86 @@ def machine() -> str:
     return f"{os.cpu_count()} cores {model}; {packages}"
 
 
-def seconds(engine: Engine, crops: list[np.ndarray]) -> float:
-    start = time.perf_counter()
-    engine.embed(crops)
-    return time.perf_counter() - start
+def apart(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
+    """Return how far vectors are apart, relative to their length."""
+    return np.asarray(np.linalg.norm(found - expected, axis=-1) / np.linalg.norm(expected, axis=-1))
+
+
+def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> list[dict[str, object]]:
+    """Measure all ways of one model; return a row for each."""
+    model, threads = named_model(name), args.threads
+    torch.set_num_threads(threads)
+    pictures = [read_sample(sample) for sample in samples]
+    with tempfile.TemporaryDirectory() as folder:
+        plain, rounded = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
+        write_graph(model, plain)
+        fitted = np.stack([fit_image(picture, model.crop_size) for picture in pictures[::2]])
+        write_graph(model, rounded, variant=Variant(precision="int8"), calibration=fitted)
+        engines = {
+            "torch": torch_engine(model, threads),
+            "onnx": onnx_engine(plain, threads), "openvino": openvino_engine(plain, threads),
+            "onnx int8": onnx_engine(rounded, threads), "openvino int8": openvino_engine(rounded, threads),
+        }  # fmt: skip
+        ways: dict[str, Way] = {"loop": usual_loop(model)} | {k: through_package(e) for k, e in engines.items()}
+        times: dict[str, list[float]] = {way: [] for way in ways}
+        vectors = {}
+        # As many crops as it takes to find out how many are best run at a time.
+        for run in (*ways.values(), *[way for name, way in ways.items() if name != "loop"] * settling(args)):
+            run(samples)
+        for _ in range(args.rounds):
+            for way, run in ways.items():
+                start = time.perf_counter()
+                vectors[way] = run(samples)
+                times[way].append(time.perf_counter() - start)
+        rows: list[dict[str, object]] = []
+        for way in ways:
+            far = apart(vectors["loop"], vectors[way])
+            alone = "" if way == "loop" else f"{milliseconds_alone(engines[way], pictures):.1f}"
+            lost = ""
+            if args.judge and "int8" in way and name.startswith(PREFIX):
+                losses = measure_loss(model, engines[way], [DataSource.of(args.judge)], max_loss=100)
+                lost = f"{max(loss.points for loss in losses):.2f}"
+            rows.append(
+                {
+                    "model": name, "way": way, "crops": len(samples), "threads": threads, "rounds": args.rounds,
+                    "crops_a_second": f"{len(samples) / min(times[way]):.1f}",
+                    "times_loop": f"{np.median(np.array(times['loop']) / np.array(times[way])):.2f}",
+                    "milliseconds_of_one_crop": alone,
+                    "difference": f"{far.mean() if 'int8' in way else far.max():.1e}", "points_of_map_lost": lost,
+                    "judged_on": args.judge if lost else "", "load": f"{os.getloadavg()[0]:.1f}", "machine": machine(),
+                }
+            )  # fmt: skip
+            print(rows[-1], flush=True)
+    return rows
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--method", default="bot")
-    parser.add_argument("--backbone", default="resnet50")
-    parser.add_argument("--height", type=int, default=256)
-    parser.add_argument("--width", type=int, default=128)
-    parser.add_argument("--batches", default="1,32")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("data")
+    parser.add_argument("--model", action="append", help="repeat it")
+    parser.add_argument("--crops", type=int, default=256, help="how many, from all over the data")
     parser.add_argument("--threads", type=int, default=default_threads())
-    parser.add_argument("--out", type=Path, help="CSV to write; rows of other models in it stay")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--judge", help="dataset to evaluate trained models and their 8-bit graphs on")
+    parser.add_argument("--out", type=Path, help="CSV to write; rows of other models and threads in it stay")
     args = parser.parse_args()
-
-    model = model_of(args.method, args.backbone, args.height, args.width)
-    torch.set_num_threads(args.threads)
-    with tempfile.TemporaryDirectory() as folder:
-        graph = Path(folder) / "model.onnx"
-        write_graph(model, graph)
-        engines = {
-            "torch": torch_engine(model, args.threads),
-            "onnx": onnx_engine(graph, args.threads),
-            "openvino": openvino_engine(graph, args.threads),
-        }
-        rows = []
-        for batch in map(int, args.batches.split(",")):
-            crops = test_crops(model.input, batch)
-            expected = engines["torch"].embed(crops)
-            apart = {kind: difference(expected, engine.embed(crops)).largest for kind, engine in engines.items()}
-            times: dict[str, list[float]] = {kind: [] for kind in engines}
-            for _ in range(args.rounds):
-                for kind, engine in engines.items():
-                    times[kind].append(seconds(engine, crops))
-            for kind in engines:
-                ratio = np.median(np.array(times["torch"]) / np.array(times[kind]))
-                row = {
-                    "method": args.method, "backbone": args.backbone, "height": args.height, "width": args.width,
-                    "engine": kind, "batch": batch, "threads": args.threads, "rounds": args.rounds,
-                    "best_crops_a_second": f"{batch / min(times[kind]):.1f}",
-                    "median_crops_a_second": f"{batch / np.median(times[kind]):.1f}",
-                    "times_torch": f"{ratio:.2f}", "difference": f"{apart[kind]:.1e}",
-                    "load": f"{os.getloadavg()[0]:.1f}", "machine": machine(),
-                }  # fmt: skip
-                rows.append(row)
-                print(row)
+    found = crops_of(args.data).samples
+    samples = [found[number * len(found) // args.crops] for number in range(args.crops)]
+    # Found out anew, as on a machine that has never run the model; what is remembered here stays as it is.
+    with tempfile.TemporaryDirectory() as cache:
+        os.environ["UNVEIL_CACHE"] = cache
+        rows = [row for name in args.model or MODELS for row in measured(name, samples, args)]
     if args.out:
-        keep = []
+        same = {(str(row["model"]), str(row["threads"])) for row in rows}
+        kept = []
         if args.out.is_file():
             with args.out.open(newline="") as f:
-                same = ("method", "backbone", "height", "width", "threads")
-                keep = [r for r in csv.DictReader(f) if any(r[k] != str(rows[0][k]) for k in same)]
+                kept = [row for row in csv.DictReader(f) if (row["model"], row["threads"]) not in same]
         args.out.parent.mkdir(parents=True, exist_ok=True)
         with args.out.open("w", newline="") as f:
             writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
             writer.writeheader()
-            writer.writerows([*keep, *rows])
+            writer.writerows([*kept, *rows])
 
 
 if __name__ == "__main__":

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from unveil.atomic_io import atomic_path
 from unveil.data.images import read_labels, read_sample
 from unveil.datasets import load_dataset
-from unveil.files import atomic_path
 from unveil.label_sets import LIP20, SCHEMES
 from unveil.parsing.default import DEFAULT_CARD
 from unveil.parsing.measure import class_iou, confusion
@@ -44,7 +44,7 @@ def measure(parser: OnnxParser, samples: tuple[Sample, ...]) -> dict[str, dict[s
             assert sample.parsing is not None
             true = read_labels(sample.parsing)
             for name, matrix in counts.items():
-                matrix += confusion(world.table(name)[true], world.table(name)[labels], len(matrix))
+                matrix += confusion(world.table(name)[true], world.table(name)[labels], labels=len(matrix))
     error = np.nanmean(np.abs(pab_shares(np.stack(truth)) - np.concatenate(found)), axis=0)
     ious = {name: dict(zip(SCHEMES[name].labels, class_iou(m).tolist(), strict=True)) for name, m in counts.items()}
     return ious | {"share error": dict(zip(SHARES, error.tolist(), strict=True))}
@@ -67,8 +67,8 @@ def draw(parser: OnnxParser, samples: tuple[Sample, ...], out: Path) -> None:
         assert sample.parsing is not None
         image = read_sample(sample)
         true = world.table("lip20")[read_labels(sample.parsing)]
-        cells.append(beside(image, [true, parser([image])[0]], LIP20))
-    write_grid(cells, out, 6)
+        cells.append(beside(image, [true, parser([image])[0]], scheme=LIP20))
+    write_grid(cells, out, columns=6)
 
 
 def main() -> None:

@@ -65,7 +65,9 @@ def main() -> None:
             results = []
             for split in splits:
                 some, _ = chosen(split, protocol, args.people)
-                results.append(evaluate(embedding.select([row_of[s.key] for s in some]), some, protocol, split))
+                results.append(
+                    evaluate(embedding.select([row_of[s.key] for s in some]), some, protocol=protocol, dataset=split)
+                )
             found = mean_of_splits(results, hash_of(splits))
             rows.append(
                 (label, f"{protocol.name}#{protocol.hash}", model.summary.name, blanked, band,

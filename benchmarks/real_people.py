@@ -14,6 +14,7 @@ import csv
 import dataclasses
 from pathlib import Path
 
+from unveil.cli.allocator import keep_freed_memory
 from unveil.data.readers.manifest import protocols_of
 from unveil.datasets import load_dataset
 from unveil.evaluation.evaluate import Result, evaluate
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--also", nargs="*", default=[], help="sources that are measured under their own protocols")
     parser.add_argument("--out", type=Path, help="CSV to write")
     args = parser.parse_args()
+    keep_freed_memory()
     rows = []
     for name in args.models:
         model = load_embedder(name)
@@ -64,7 +66,7 @@ def measured(model: Embedder, data: Path, also: list[str]) -> list[Result]:
         if (data / name / "manifest.csv").is_file():
             dataset = first_searches_rest(load_dataset(DataSource(name="manifest", root=data / name)))
             embedding, store = embed_samples(model, dataset.samples)
-            results.append(evaluate(embedding, store.samples, dataset.protocols[0], dataset))
+            results.append(evaluate(embedding, store.samples, protocol=dataset.protocols[0], dataset=dataset))
     for source in also:
         results += evaluate_model(model, [DataSource.of(source)])
     return results

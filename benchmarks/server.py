@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from unveil.evaluation.distances import distance_matrix
-from unveil.gallery.records import Item, Space
+from unveil.gallery.records import EmbeddingSpace, Item
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -79,13 +79,13 @@ def main() -> None:
 def untrained(path: Path) -> Path:
     overrides = ["method.name=bot", "backbone.name=osnet_x0_25", "input.height=128", "input.width=64"]
     recipe = load_recipe(None, overrides)
-    save_model(path, new_model(recipe, LabelSpace(2)), Card(recipe=recipe.model_dump(mode="json"), persons=2))
+    save_model(path, new_model(recipe, LabelSpace(2)), card=Card(recipe=recipe.model_dump(mode="json"), persons=2))
     return path
 
 
 def fill(store: Store, engine: Engine, rows: int) -> Embedding:
     info = engine.space_info
-    store.create(NAME, Space(engine.fingerprint, info.names, info.dimension, info.metric, info.weights))
+    store.create(NAME, EmbeddingSpace(engine.fingerprint, info.names, info.dimension, info.metric, info.weights))
     rng, parts, thumbnail = np.random.default_rng(0), [], picture(0)
     for first in range(0, rows, BATCH):
         n = min(BATCH, rows - first)

@@ -43,7 +43,7 @@ def whole_render(world: World, processes: int) -> dict[str, float | int | str]:
     with tempfile.TemporaryDirectory() as folder:
         before = used(resource.RUSAGE_SELF) + used(resource.RUSAGE_CHILDREN)
         start = time.perf_counter()
-        render_world(world, Path(folder) / "world", processes)
+        render_world(world, Path(folder) / "world", processes=processes)
         wall = time.perf_counter() - start
         cpu = used(resource.RUSAGE_SELF) + used(resource.RUSAGE_CHILDREN) - before
     return row("whole render", world, processes, world.crops, wall, cpu, largest())
