@@ -5,18 +5,21 @@ STAMP := $(VENV)/.ready
 
 EXTRAS := report,tensorboard,timm,imagenet,adapt,onnx,export,openvino,mat,gallery,milvus,server,video,test,lint,docs
 
-.PHONY: test coverage lint docs demo format clean
+.PHONY: test coverage mutate lint docs demo format clean
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 test: $(STAMP)
-	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal  # two workers that share two cores: one thread each
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal --durations 15  # two workers that share two cores: one thread each
 
 coverage: $(STAMP)
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n 2 --dist worksteal --cov=unveil --cov-report=json:build/coverage.json
 	$(VENV)/bin/python scripts/coverage_page.py build/coverage.json
+
+mutate: $(STAMP)
+	$(VENV)/bin/python scripts/mutate.py --minutes 60
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet

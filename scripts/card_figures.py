@@ -12,7 +12,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from unveil.models.checkpoint import read_card_of, write_model
-from unveil.shipped import PREFIX, weights_path
+from unveil.pretrained import PREFIX, weights_path
 
 KEPT = ("data", "protocol", "queries", "rank1", "map", "rank1_std")
 
@@ -33,7 +33,7 @@ def main() -> None:
     )
     if not own:
         raise SystemExit(f"no row is of {card.fingerprint}")
-    write_model(path, load_file(path), card.model_copy(update={"figures": own}))
+    write_model(path, load_file(path), card=card.model_copy(update={"figures": own}))
 
 
 if __name__ == "__main__":

@@ -26,14 +26,14 @@ from unveil.gallery.ingest.video import VideoSettings, add_video
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.inference.load import load_engine
+from unveil.pretrained import DEFAULT_MODEL
 from unveil.server.app import create_app
 from unveil.server.run import listen, server_of
 from unveil.server.service import Service
 from unveil.server.settings import Settings
-from unveil.shipped import DEFAULT_MODEL
 from unveil.video.decode import Video
-from unveil.video.detect import load_detector
-from unveil.video.given import GivenBoxes
+from unveil.video.detectors.detect import load_detector
+from unveil.video.detectors.precomputed import GivenBoxes
 from unveil.world.dataset import plan_of
 from unveil.world.scenes.scene import FRAME
 from unveil.world.video import save_video
@@ -44,7 +44,7 @@ QUERY = 7
 DAY = 86_400.0
 MORNING = 1_772_438_400.0  # 2026-03-02 08:00 UTC
 DESK, PHONE = {"width": 1280, "height": 980}, {"width": 390, "height": 844}
-LIMIT = 200_000
+LIMIT = 150_000
 
 
 def main() -> None:
@@ -82,7 +82,7 @@ def film(world: str, camera: int, seconds: float, work: Path) -> Path:
     """Film a camera of a world, unless that was done."""
     path = work / f"camera{camera}.mp4"
     if not path.exists():
-        save_video(plan_of(Path(world)), path, camera, seconds)
+        save_video(plan_of(Path(world)), path, camera=camera, seconds=seconds)
     return path
 
 

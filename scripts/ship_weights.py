@@ -14,8 +14,8 @@ from unveil.methods.method import LabelSpace
 from unveil.models.checkpoint import TrainedModel, load_model, new_model, write_model
 from unveil.models.embed import embed_samples
 from unveil.models.without_heads import without_heads
+from unveil.pretrained import FOLDER
 from unveil.recipe import DataSource, MethodChoice
-from unveil.shipped import FOLDER
 
 CROPS = 3000  # that the directions of the projections are found on
 INTENDED_USE = (
@@ -59,7 +59,7 @@ def main() -> None:
     card = card.model_copy(
         update={"licence": licence, "recipe": recipe, "intended_use": INTENDED_USE, "limits": LIMITS}
     )
-    card = write_model(asked.out / f"{asked.name}.safetensors", tensors, card)
+    card = write_model(asked.out / f"{asked.name}.safetensors", tensors, card=card)
     print(f"unveil:{asked.name}, fingerprint {card.fingerprint}")
 
 

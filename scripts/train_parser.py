@@ -22,10 +22,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from unveil.atomic_io import atomic_path, write_text
 from unveil.data.images import read_labels, read_sample
 from unveil.datasets import load_dataset
 from unveil.errors import UnveilError
-from unveil.files import atomic_path, write_text
 from unveil.parsing.disturb import Codes, Crop, Disturber
 from unveil.parsing.export import export
 from unveil.parsing.network import WIDTHS, ParsingNet
@@ -124,7 +124,7 @@ def train(crops: list[Crop], settings: Settings, run: Path, end: int) -> tuple[P
     """Train, or go on, until the step ``end``; return the averaged network and the mean losses of the last steps."""
     torch.manual_seed(settings.seed)
     plain, meaning = world.FIRST, codes()
-    network = ParsingNet(plain + len(world.CLASSES), len(world.PARTS), len(SHARES), settings.widths)
+    network = ParsingNet(plain + len(world.CLASSES), len(world.PARTS), shares=len(SHARES), widths=settings.widths)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     optimiser = torch.optim.AdamW(network.parameters(), settings.rate, weight_decay=DECAY, fused=True)

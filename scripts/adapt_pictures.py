@@ -1,0 +1,120 @@
+"""Go the way of "On videos" in docs/adapt.md, and keep its pictures and figures: synthetic people, an old camera.
+
+    python scripts/adapt_pictures.py [--work FOLDER]
+
+Runs every command of the section in order in an empty folder. Just before ``unveil gallery adapt``, and at the end,
+each person whom the old camera saw is searched among those whom the other saw: the labels that come with rendered films
+are read for that alone, adapting does not see them. The pictures show the person whose rank changed most for the
+better, and the figures how it went for all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import shutil
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from desk_pictures import PICTURES, ROOT, commands, run
+from PIL import Image
+
+from unveil.evaluation.distances import distance_matrix
+from unveil.gallery.records import Filter
+from unveil.gallery.store.opening import open_store
+
+PAGE, HEADING = ROOT / "docs" / "adapt.md", "On videos"
+GALLERY, ASKED, AMONG = "hall", "yard", "gate"
+QUALITY = 82
+
+
+def main() -> None:
+    """Run the script."""
+    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked.add_argument("--out", type=Path, default=PICTURES)
+    asked.add_argument("--work", type=Path, help="folder to go the way in, kept afterwards; films that are there stay")
+    options = asked.parse_args()
+    work = options.work or Path(tempfile.mkdtemp(prefix="unveil-"))
+    try:
+        print(go(work, options.out))
+    finally:
+        if options.work is None:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def go(work: Path, out: Path) -> str:
+    """Run all commands, measure before and after adapting, and write both pictures; return the figures as text."""
+    work.mkdir(parents=True, exist_ok=True)
+    before: dict[int, int] = {}
+    sheets = work / "sheets"
+    sheets.mkdir(exist_ok=True)
+    for command in commands(PAGE, HEADING):
+        words = shlex.split(command)[1:]
+        if words[:2] == ["world", "video"] and (work / words[words.index("--out") + 1]).is_file():
+            continue
+        if words[:2] == ["gallery", "adapt"]:
+            before = ranks(work)
+            for row in (row for row, rank in before.items() if rank > 1):
+                search(work, row, sheets / f"{row}.png")
+            adapted = words[words.index("--out") + 1]
+        began = time.monotonic()
+        said = run(work, words)
+        print(f"{time.monotonic() - began:6.1f} s  {command}\n{said}", flush=True)
+    after = ranks(work)
+    row = max((row for row, rank in before.items() if rank > 1), key=lambda row: (before[row] - after[row], -row))
+    search(work, row, sheets / "after.png", model=adapted)
+    for name, sheet in (("before", sheets / f"{row}.png"), ("after", sheets / "after.png")):
+        Image.open(sheet).convert("RGB").save(out / f"adapt-{name}.jpg", quality=QUALITY, optimize=True)
+    figures = [f"row {row}: rank {before[row]} before, {after[row]} after"]
+    for name, found in (("before", before), ("after", after)):
+        rank = np.array(list(found.values()))
+        figures.append(
+            f"{name}: Rank-1 {100 * (rank == 1).mean():.1f}, mean reciprocal rank {100 * (1 / rank).mean():.1f}, "
+            f"{len(rank)} searches"
+        )
+    return "\n".join(figures)
+
+
+def ranks(work: Path) -> dict[int, int]:
+    """Return for each tracklet of one camera, by row, where among those of the other the same person comes."""
+    store = open_store(folder=work / "galleries")
+    try:
+        rows = {}
+        for camera in (ASKED, AMONG):
+            rows[camera] = [
+                item for item in store.find(GALLERY, Filter(cameras=(camera,)), 10_000) if item.kind == "tracklet"
+            ]
+        queries, found = (store.embeddings(GALLERY, [item.id for item in rows[camera]])[1] for camera in rows)
+    finally:
+        store.close()
+    distances = distance_matrix(queries, found)
+    people = np.array([item.person for item in rows[AMONG]])
+    answer = {}
+    for line, item in zip(distances, rows[ASKED], strict=True):
+        own = people == item.person
+        if own.any():
+            answer[int(item.id)] = 1 + int((line[~own] < line[own].min()).sum())
+    return answer
+
+
+def search(work: Path, row: int, sheet: Path, *, model: str | None = None) -> None:
+    """Write the sheet of a search from a row of one camera in the other."""
+    words = [
+        "search",
+        f"row:{row}",
+        GALLERY,
+        "--camera",
+        AMONG,
+        "--top",
+        "8",
+        "--why",
+        "before and after adapting",
+        "--faces",
+    ]
+    run(work, [*words, *(["--model", model] if model else []), "--sheet", str(sheet)])
+
+
+if __name__ == "__main__":
+    main()
