@@ -81,7 +81,7 @@ def test_the_command_adapts_judges_and_writes_a_card(model, manifest, tmp_path, 
 def test_what_cannot_be_adapted_is_refused(model, manifest, tmp_path):
     crops = [crops_of(str(manifest))]
     cache = tmp_path / "cache"
-    with pytest.raises(UnveilError, match="--stages statistics is all that can be adapted"):
+    with pytest.raises(UnveilError, match="--stages statistics,whitening is all that can be adapted"):
         adapt_external(model, crops, tmp_path / "out", AdaptSettings(), cache=cache)
     folder = [crops_of(str(manifest.parent / "images"))]
     with pytest.raises(DataError, match="the crops name none"):

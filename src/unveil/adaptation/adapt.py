@@ -10,16 +10,21 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+from torch import Tensor
+
 from unveil.adaptation.clusters import STATE, train_on_clusters
 from unveil.adaptation.estimate import estimate
 from unveil.adaptation.judge import refuse_worse
 from unveil.adaptation.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.statistics import take_statistics
-from unveil.adaptation.task import Task
+from unveil.adaptation.task import Task, embed_as_used
+from unveil.adaptation.whitening import take_whitening
 from unveil.errors import UnveilError
-from unveil.models.camera_statistics import batch_norms, read_statistics
+from unveil.models.camera_statistics import CameraStatistics, batch_norms, read_statistics
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, save_model
+from unveil.nn.whitening import Whitening
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Dataset
 
@@ -65,30 +70,62 @@ def adapt(
     )
     log.info("estimate: %s", estimate(model, task.learnt, settings, tested=len(task.held_out) + len(task.new_cameras)))
     adapted = dataclasses.replace(copy.deepcopy(model), camera_statistics=None)
+    adapted.method.whitening = None
     history: list[dict[str, float]] = []
     if settings.trains:
         identity = _identity(model, task, settings)
         history = train_on_clusters(
             adapted, task.learnt, settings, task.links, folder=out, identity=identity, restart=restart
         )
-    statistics = take_statistics(
-        adapted.method, task.learnt, adapted.input, prior=settings.prior, share=settings.share, seed=settings.seed,
-        before=read_statistics(model.method), by_camera="statistics" in settings.stages,
-    )  # fmt: skip
-    adapted = dataclasses.replace(adapted, camera_statistics=statistics)
+    adapted = _with_statistics(adapted, task, settings, before=read_statistics(model.method))
+    if "whitening" in settings.stages:
+        adapted = _with_whitening(adapted, task, settings)
+    statistics = adapted.camera_statistics
     figures = task.judged(model, adapted)
     task.report(out, figures, history)
     refuse_worse(figures, keep_worse=keep_worse)
     card = model.card.model_copy(
         update={
-            "adaptation": task.record(model.card.fingerprint, settings, figures, statistics.cameras),
+            "adaptation": task.record(model.card.fingerprint, settings, figures, adapted.cameras),
             "figures": (),
             "format": type(model.card).model_fields["format"].default,
         }
     )  # fmt: skip
-    save_model(out / NAME, adapted.method, card=card, statistics=statistics if statistics.cameras else None)
+    save_model(out / NAME, adapted.method, card=card, statistics=statistics if adapted.cameras else None)
     (out / STATE).unlink(missing_ok=True)
     return load_model(out / NAME, model.device)
+
+
+def _with_statistics(
+    model: TrainedModel, task: Task, settings: AdaptSettings, *, before: tuple[Tensor, Tensor]
+) -> TrainedModel:
+    """Return the model with statistics of each camera, where they are asked for; those of all after a training."""
+    by_camera = "statistics" in settings.stages
+    if not by_camera and not settings.trains:
+        return model
+    statistics = take_statistics(
+        model.method, task.learnt, model.input, prior=settings.prior, share=settings.share, seed=settings.seed,
+        before=before, by_camera=by_camera,
+    )  # fmt: skip
+    return dataclasses.replace(model, camera_statistics=statistics)
+
+
+def _with_whitening(model: TrainedModel, task: Task, settings: AdaptSettings) -> TrainedModel:
+    """Return the model with its vectors centred by camera and whitened."""
+    learnt = task.learnt
+    found = take_whitening(
+        embed_as_used(model, learnt), learnt.cameras, learnt.units, task.links, pairs=settings.pairs,
+        shrinkage=settings.shrinkage, prior=settings.prior,
+    )  # fmt: skip
+    own = model.camera_statistics
+    if own is None or not own.cameras:
+        # No statistics of cameras: each has those of the weights.
+        each = [one.expand(len(found.centres.cameras), -1).contiguous() for one in read_statistics(model.method)]
+        own = CameraStatistics(found.centres.cameras, each[0], each[1])
+    pooled, *means = (torch.from_numpy(found.centres.of(camera)) for camera in (None, *own.cameras))
+    model.method.whitening = Whitening(pooled, torch.from_numpy(found.matrix)).to(model.device)
+    centres = torch.stack(means) if means else pooled.new_empty(0, *pooled.shape)
+    return dataclasses.replace(model, camera_statistics=dataclasses.replace(own, centres=centres))
 
 
 def _check(model: TrainedModel, out: Path) -> None:

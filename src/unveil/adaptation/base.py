@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from unveil.adaptation.adapt import adapt
-from unveil.adaptation.centring import adapt_external
+from unveil.adaptation.centring import EXTERNAL_STAGES, adapt_external
 from unveil.adaptation.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings, Stage
 from unveil.errors import UnveilError
@@ -71,7 +71,7 @@ class Base:
     @property
     def stages(self) -> tuple[Stage, ...]:
         """All that can be done with it."""
-        return AdaptSettings.stages if self.trained else ("statistics",)
+        return AdaptSettings.stages if self.trained else EXTERNAL_STAGES
 
     def path_in(self, out: Path) -> Path:
         """Return where its adaptation lies in a folder."""

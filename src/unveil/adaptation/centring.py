@@ -1,4 +1,4 @@
-"""Adapt a model of another project, whose layers are out of reach: the mean of its camera is taken from each vector."""
+"""Adapt a model of another project, whose layers are out of reach: its vectors are centred by camera, and whitened."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ from pathlib import Path
 
 from unveil.adaptation.judge import refuse_worse
 from unveil.adaptation.links import FeedbackPair
-from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.settings import AdaptSettings, Stage
 from unveil.adaptation.task import Task, embed_as_used
+from unveil.adaptation.whitening import take_whitening
 from unveil.atomic_io import atomic_path, sha256, write_text
 from unveil.errors import DataError, UnveilError
 from unveil.inference.backends.external import external_engine
 from unveil.inference.engine import Engine
-from unveil.models.camera_centres import take_centres, unit
+from unveil.models.camera_centres import CameraCentres, take_centres, unit
 from unveil.models.locate import EXTERNAL_NAME
 from unveil.models.reid_card import CentresFile, read_reid_card
 from unveil.parsing.onnx_parser import OnnxParser
-from unveil.records import Dataset
+from unveil.records import Dataset, Embedding
 from unveil.runtime.graph import model_files
 
 CENTRES = "centres.safetensors"
+EXTERNAL_STAGES: tuple[Stage, ...] = ("statistics", "whitening")
 
 
 def adapt_external(
@@ -38,13 +40,13 @@ def adapt_external(
     parser: OnnxParser | None = None,
     keep_worse: bool = False,
 ) -> Engine:
-    """Measure the mean vectors of cameras, and write the model with them: a folder that works wherever a model does.
+    """Measure the mean vectors of cameras and how those of one person differ, and write the model with them: a folder that works wherever a model does.
 
     Args:
         model: the model file of another project, or its card.
         datasets: crops; see `unveil.adaptation.adapt.adapt`, as for the arguments that follow.
         out: folder that gets a copy of the model, its card, the means and ``adaptation.json``.
-        settings: of its stages only "statistics" can be had.
+        settings: of its stages "statistics" centres by camera, "whitening" whitens as well; no other can be had.
         feedback: pairs of crops to judge by.
         galleries: names of the galleries that crops come from.
         cache: folder of the image stores.
@@ -53,12 +55,14 @@ def adapt_external(
 
     Raises:
         WorseModelError: it is worse.
-        DataError: there are too few crops, or no camera is named.
+        DataError: there are too few crops, or nothing but centring is asked for and no camera is named.
         UnveilError: the model is adapted already, a stage needs its layers, or ``out`` holds another model.
     """
     card, file = read_reid_card(model)
-    if settings.stages != ("statistics",):
-        raise UnveilError(f"{file.name} is a model of another project: --stages statistics is all that can be adapted")
+    if settings.trains:
+        raise UnveilError(
+            f"{file.name} is a model of another project: --stages {','.join(EXTERNAL_STAGES)} is all that can be adapted"
+        )
     if card.centres is not None:
         raise UnveilError(f"{file.name} is adapted already: adapt the model that it was made from")
     if (out / EXTERNAL_NAME).exists():
@@ -67,12 +71,12 @@ def adapt_external(
     task = Task.open(
         datasets, before.crop_size, settings, feedback=feedback, galleries=galleries, cache=cache, parser=parser
     )
-    if not task.learnt.known_cameras:
-        raise DataError(f"{file.name} can be adapted to cameras alone, and the crops name none")
+    if not task.learnt.known_cameras and "whitening" not in settings.stages:
+        raise DataError(f"{file.name} can be centred by camera alone, and the crops name none")
     embedding = embed_as_used(before, task.learnt)
     if card.compares_directions:
         embedding = dataclasses.replace(embedding, vectors=unit(embedding.vectors))
-    centres = take_centres(embedding, task.learnt.cameras, prior=settings.prior)
+    centres = _measured(embedding, task, settings)
     copies = [out / f"{Path(EXTERNAL_NAME).stem}{part.suffix}" for part in model_files(file)]
     for part, copy in zip(model_files(file), copies, strict=True):
         with atomic_path(copy) as temporary:
@@ -93,3 +97,14 @@ def adapt_external(
     card = card.model_copy(update={"adaptation": told})
     write_text(out / EXTERNAL_NAME, json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
     return external_engine(out / EXTERNAL_NAME)
+
+
+def _measured(embedding: Embedding, task: Task, settings: AdaptSettings) -> CameraCentres:
+    learnt = task.learnt
+    if "whitening" not in settings.stages:
+        return take_centres(embedding, learnt.cameras, prior=settings.prior)
+    found = take_whitening(
+        embedding, learnt.cameras, learnt.units, task.links, pairs=settings.pairs, shrinkage=settings.shrinkage,
+        prior=settings.prior,
+    )  # fmt: skip
+    return dataclasses.replace(found.centres, matrix=found.matrix)

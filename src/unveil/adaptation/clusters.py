@@ -86,9 +86,7 @@ def train_on_clusters(
         DataError: fewer than `MIN_CLUSTERS` clusters were found.
         CheckpointError: the state in the folder is damaged or of another run.
     """
-    codes = {unit: i for i, unit in enumerate(np.unique(crops.units))}
-    units = np.array([codes[unit] for unit in crops.units])
-    known = Links(*(_coded(pairs, codes) for pairs in (links.must, links.cannot)))
+    codes, units = np.unique(crops.units, return_inverse=True)
     cameras = {camera: i for i, camera in enumerate(crops.known_cameras)}
     camera_codes = np.array([-1 if c is None else cameras[c] for c in crops.cameras])
     before = read_statistics(model.method)
@@ -101,7 +99,7 @@ def train_on_clusters(
 
     statistics_of(by_camera=False, seed=settings.seed)
     run = _Run(
-        model, crops, settings, known,
+        model, crops, settings, links.among(codes),
         build_optimiser(model.method, OptimSettings(name="adamw", lr=settings.lr, weight_decay=5e-4)),
         WeightAverage(model.method, settings.teacher),
     )  # fmt: skip
@@ -206,12 +204,6 @@ def _train_epoch(run: _Run, epoch: int, labels: np.ndarray, proxies: Proxies, *,
         total += loss.item()
     method.eval()
     return total / len(batches)
-
-
-def _coded(pairs: np.ndarray, codes: dict[int, int]) -> np.ndarray:
-    """Return pairs by code; pairs with a unit that is not among the crops are left out."""
-    kept = [(codes[int(a)], codes[int(b)]) for a, b in pairs if int(a) in codes and int(b) in codes]
-    return np.array(kept, dtype=np.int64).reshape(-1, 2)
 
 
 def _save(run: _Run, history: list[dict[str, float]], folder: Path, identity: str) -> None:

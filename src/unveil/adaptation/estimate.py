@@ -62,7 +62,11 @@ def estimate(model: TrainedModel, learnt: UnlabelledCrops, settings: AdaptSettin
         began = time.perf_counter()
         method.embed(batch).vectors.square().sum().backward()
         backward = (time.perf_counter() - began) / step
-    seen = measured_crops(learnt, by_camera="statistics" in settings.stages) + 4 * tested  # before and after, mirrored
+    seen = 4 * tested  # before and after, mirrored
+    if trains or "statistics" in settings.stages:
+        seen += measured_crops(learnt, by_camera="statistics" in settings.stages)
+    if "whitening" in settings.stages:
+        seen += 2 * len(learnt)
     if trains:
         seen += settings.epochs * (measured_crops(learnt) // 2 + len(learnt))
     units = len(np.unique(learnt.units))

@@ -26,6 +26,16 @@ class Links:
         empty = np.empty((0, 2), np.int64)
         return cls(empty, empty)
 
+    def among(self, units: np.ndarray) -> Links:
+        """Return the links between units ``(U,)``, ascending, by their places in them; others are left out."""
+        places = {int(unit): i for i, unit in enumerate(units)}
+
+        def of(pairs: np.ndarray) -> np.ndarray:
+            kept = [(places[int(a)], places[int(b)]) for a, b in pairs if int(a) in places and int(b) in places]
+            return np.array(kept, dtype=np.int64).reshape(-1, 2)
+
+        return Links(of(self.must), of(self.cannot))
+
 
 def mean_of_units(embedding: Embedding, units: np.ndarray) -> Embedding:
     """Return one row for each unit code 0 .. U-1: the mean of its crops' vectors, hidden ones left out.

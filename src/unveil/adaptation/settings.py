@@ -7,7 +7,7 @@ from typing import Literal, get_args
 
 from unveil.errors import UnveilError
 
-Stage = Literal["statistics", "tracklets", "clusters"]
+Stage = Literal["statistics", "tracklets", "clusters", "whitening"]
 Grouping = Literal["surest", "jaccard"]
 
 
@@ -17,7 +17,8 @@ class AdaptSettings:
 
     Args:
         stages: "statistics": the batch norms of each camera taken anew; "tracklets": training on the contrast between
-            tracklets; "clusters": on pseudo-labels.
+            tracklets; "clusters": on pseudo-labels; "whitening": finished vectors are centred by camera and whitened
+            within people.
         epochs: rounds of clustering and training.
         lr: learning rate of the first half of the epochs; a tenth of it after.
         persons: clusters in a batch.
@@ -33,6 +34,7 @@ class AdaptSettings:
         teacher: share of the teacher's old weights that a step leaves, in [0, 1).
         crops_per_tracklet: at most so many, evenly spread, since neighbours in a video are near-duplicates.
         prior: crops whose weight the statistics of all cameras have in those of one.
+        shrinkage: of the covariances that vectors are whitened by, share of a multiple of the identity, in (0, 1].
         share: of the crops' statistics in those that the model gets, beside the ones that it was trained with.
         held_out: share of the tracklets that are not learnt from, to judge by, in [0, 0.5]; at least ten, and
             none where fewer than twenty have two crops.
@@ -40,7 +42,7 @@ class AdaptSettings:
         seed: of sampling, augmentation and which tracklets are held out.
     """
 
-    stages: tuple[Stage, ...] = ("statistics", "tracklets", "clusters")
+    stages: tuple[Stage, ...] = ("statistics", "tracklets", "clusters", "whitening")
     epochs: int = 8
     lr: float = 3.5e-4
     persons: int = 16
@@ -55,6 +57,7 @@ class AdaptSettings:
     teacher: float = 0.99
     crops_per_tracklet: int = 8
     prior: int = 50
+    shrinkage: float = 0.7
     share: float = 0.5
     held_out: float = 0.2
     hold_out_cameras: float = 0.0
@@ -70,7 +73,7 @@ class AdaptSettings:
             ("epochs", 1, 1000), ("lr", 1e-8, 1), ("persons", 2, 1024), ("images", 2, 1024), ("pairs", 0.01, 10),
             ("radius", 0.01, 0.99),
             ("neighbours", 1, 1000), ("smallest", 2, 1000), ("temperature", 1e-3, 10), ("momentum", 0, 0.999),
-            ("teacher", 0, 0.9999), ("crops_per_tracklet", 2, 10_000), ("prior", 0, 1_000_000), ("share", 0, 1),
+            ("teacher", 0, 0.9999), ("crops_per_tracklet", 2, 10_000), ("prior", 0, 1_000_000), ("share", 0, 1), ("shrinkage", 1e-3, 1),
             ("held_out", 0, 0.5), ("hold_out_cameras", 0, 0.5),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:

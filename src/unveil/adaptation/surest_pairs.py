@@ -36,7 +36,7 @@ class Groups(NamedTuple):
     undecided: np.ndarray
 
 
-def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: int) -> Groups:
+def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: int, across: bool = False) -> Groups:
     """Join the surest pairs of units; two that cannot be one person are never in one group.
 
     Args:
@@ -44,8 +44,11 @@ def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: 
         cameras: ``(U,)`` codes, -1 for unknown, which counts as one camera.
         links: what is known.
         pairs: how many to join, beside those that must be one person.
+        across: join units of two cameras alone, where there are several, and each with one unit of a camera: fewer
+            wrong pairs, and what they tell is the way from one camera to another.
     """
     near = surest_pairs(centred(units, cameras), cameras)
+    near = one_of_each_camera(near, cameras) if across and len(np.unique(cameras)) > 1 else near
     told = np.sort(np.concatenate([links.must, links.cannot]), axis=1)
     near = near[~np.isin(near @ [len(units), 1], told @ [len(units), 1])]
     groups = joined_along(np.arange(len(units)), near[:pairs], links)
@@ -86,6 +89,23 @@ def surest_pairs(units: Embedding, cameras: np.ndarray) -> np.ndarray:
     pairs = pairs[order]
     _, first = np.unique(pairs[:, 0] * len(units) + pairs[:, 1], return_index=True)
     return pairs[np.sort(first)].astype(np.int64)
+
+
+def one_of_each_camera(pairs: np.ndarray, cameras: np.ndarray) -> np.ndarray:
+    """Return the pairs ``(M, 2)`` of two cameras without those of which a unit has a surer one in the same camera.
+
+    Args:
+        pairs: the surest first.
+        cameras: ``(U,)`` codes.
+    """
+    taken: set[tuple[int, int]] = set()
+    kept: list[int] = []
+    for row, (a, b) in enumerate(pairs.tolist()):
+        ways = {(a, int(cameras[b])), (b, int(cameras[a]))}
+        if cameras[a] != cameras[b] and not ways & taken:
+            kept.append(row)
+        taken |= ways
+    return pairs[kept]
 
 
 def centred(units: Embedding, cameras: np.ndarray) -> Embedding:

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 StagesOption = Annotated[
     str | None,
     typer.Option(
-        help="What to do, with commas: statistics (seconds), tracklets, clusters (minutes). All that the model allows "
-        "by default; for a model of another project that is statistics."
+        help="What to do, with commas: statistics (seconds), tracklets, clusters (minutes), whitening (seconds). All "
+        "that the model allows by default; for a model of another project that is statistics,whitening."
     ),
 ]
 EpochsOption = Annotated[

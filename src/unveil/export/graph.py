@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from unveil.data.augment.pipeline import normalise
 from unveil.export.metadata import ModelMetadata, SpaceInfo
 from unveil.export.variant import Layout
-from unveil.methods.inference import embed_twice
+from unveil.methods.inference import embed_for_search
 from unveil.models.checkpoint import TrainedModel
 from unveil.records import Batch, Embedding
 
@@ -38,7 +38,7 @@ class Graph(nn.Module):
         unknown = torch.zeros_like(images[:, 0, 0, 0], dtype=torch.long)
         planes = images if self.layout == "nchw-float" else images.permute(0, 3, 1, 2)
         batch = normalise(Batch(planes, unknown), self.input)
-        return embed_twice(self.method, batch) if self.method.flip_test else self.method.embed(batch)
+        return embed_for_search(self.method, batch)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return vectors ``(B, E, D)`` and visibility ``(B, E)`` float32."""

@@ -26,7 +26,6 @@ def embed_batches(
     Raises:
         ValueError: there is no batch.
     """
-    flip = method.flip_test if flip is None else flip
     parts = []
     training = method.training
     method.eval()
@@ -34,7 +33,7 @@ def embed_batches(
         with torch.inference_mode():
             for batch in batches:
                 with torch.autocast(batch.images.device.type, torch.bfloat16, enabled=bf16):
-                    parts.append((embed_twice(method, batch) if flip else method.embed(batch)).numpy())
+                    parts.append(embed_for_search(method, batch, flip=flip).numpy())
     finally:
         method.train(training)
     return Embedding.concatenate(parts)
@@ -54,8 +53,21 @@ def mirror(batch: Batch, scheme: str | None) -> Batch:
     return batch.replace(images=batch.images.flip(-1), parsing=parsing)
 
 
-def embed_twice(method: Method, batch: Batch) -> Embedding:
-    """Return the embedding of the crops and of their mirror images together; see `embed_batches`."""
+def embed_for_search(method: Method, batch: Batch, *, flip: bool | None = None) -> Embedding:
+    """Return the embedding of a normalised batch as it is searched by: mirrored and whitened where the method is.
+
+    Args:
+        method: in evaluation mode.
+        batch: normalised.
+        flip: whether each crop is also seen mirrored; ``None`` follows the method.
+    """
+    flip = method.flip_test if flip is None else flip
+    embedding = _embed_twice(method, batch) if flip else method.embed(batch)
+    return embedding if method.whitening is None else method.whitening(embedding)
+
+
+def _embed_twice(method: Method, batch: Batch) -> Embedding:
+    """Return the embedding of the crops and of their mirror images together."""
     # CAL and Simple-ReID add the vectors of the crop and of its mirror image before they normalise.
     seen, mirrored = method.embed(batch), method.embed(mirror(batch, method.requirements.test_parsing))
     vectors = F.normalize(seen.vectors.float() + mirrored.vectors.float(), dim=-1)

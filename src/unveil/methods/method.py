@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from unveil.nn.backbones.backbone import Backbone
+from unveil.nn.whitening import Whitening
 from unveil.records import Batch, Embedding
 
 
@@ -67,12 +68,14 @@ class Method(nn.Module):
     has_backbone: ClassVar[bool] = True
 
     backbone: Backbone
+    whitening: Whitening | None  # of an adapted model
 
     def __init__(self, backbone: Backbone, space: LabelSpace, *, settings: Any) -> None:
         super().__init__()
         self.backbone = backbone
         self.space = space
         self.settings = settings
+        self.whitening = None
 
     @property
     def requirements(self) -> Requirements:

@@ -1,4 +1,4 @@
-"""Mean vectors of each camera, kept beside a model of another project, whose layers are out of reach.
+"""Mean vectors of each camera and a whitening, kept beside a model of another project, whose layers are out of reach.
 
 A camera's light and colours move all of its vectors the same way. Without their mean, crops of two cameras are compared
 by what differs between people; a crop of no known camera goes without the mean of all cameras.
@@ -16,7 +16,7 @@ from unveil.atomic_io import write_bytes
 from unveil.errors import CheckpointError
 from unveil.records import Embedding
 
-KEY = "centres"
+CENTRES, MATRIX = "centres", "matrix"
 
 
 @dataclass(frozen=True)
@@ -26,20 +26,28 @@ class CameraCentres:
     Args:
         cameras: labels, each once.
         means: ``(C + 1, E, D)`` float32, that of all cameras together first.
+        matrix: ``(E, D, D)`` float32 whitening of the vectors without their mean; ``None``: they stay as they are.
     """
 
     cameras: tuple[str, ...]
     means: np.ndarray
+    matrix: np.ndarray | None = None
 
     def of(self, camera: str | None) -> np.ndarray:
         """Return the mean ``(E, D)`` of a camera; that of all where it is not known."""
         return self.means[1 + self.cameras.index(camera) if camera in self.cameras else 0]
 
+    def apply(self, vectors: np.ndarray, camera: str | None) -> np.ndarray:
+        """Return vectors ``(n, E, D)`` without the mean of their camera, whitened."""
+        vectors = vectors - self.of(camera)
+        return vectors if self.matrix is None else np.einsum("ned,edf->nef", vectors, self.matrix)
+
     def save(self, path: Path) -> None:
-        """Write the means; the labels stand in the card of the model."""
+        """Write the numbers; the labels stand in the card of the model."""
         from safetensors.numpy import save
 
-        write_bytes(path, save({KEY: np.ascontiguousarray(self.means)}))
+        found = {CENTRES: self.means} | ({} if self.matrix is None else {MATRIX: self.matrix})
+        write_bytes(path, save({key: np.ascontiguousarray(numbers) for key, numbers in found.items()}))
 
     @classmethod
     def load(cls, path: Path, cameras: tuple[str, ...]) -> CameraCentres:
@@ -52,7 +60,8 @@ class CameraCentres:
         from safetensors.numpy import load_file
 
         try:
-            means = load_file(path)[KEY]
+            found = load_file(path)
+            means, matrix = found[CENTRES], found.get(MATRIX)
         except (OSError, KeyError, SafetensorError) as e:
             raise CheckpointError(f"{path}: expected the mean vectors of cameras: {e}") from None
         if (
@@ -65,7 +74,12 @@ class CameraCentres:
                 f"{path}: expected ({len(cameras) + 1}, E, D) finite float32 for {len(cameras)} cameras, found "
                 f"{means.shape} {means.dtype}"
             )
-        return cls(cameras, means)
+        size = (*means.shape[1:], means.shape[2])
+        if matrix is not None and (matrix.shape != size or matrix.dtype != np.float32 or not np.isfinite(matrix).all()):
+            raise CheckpointError(
+                f"{path}: expected a whitening {size} of finite float32, found {matrix.shape} {matrix.dtype}"
+            )
+        return cls(cameras, means, matrix)
 
 
 def take_centres(embedding: Embedding, cameras: Sequence[str | None], *, prior: int) -> CameraCentres:

@@ -1,8 +1,8 @@
-"""Normalisation statistics of each camera, kept beside the weights of an adapted model.
+"""What an adapted model knows of each camera, kept beside its weights: normalisation statistics and mean vectors.
 
 A camera's light, colours and lens shift what every batch norm of a network sees. With the statistics of the camera that
 took a crop the shift is gone (Li et al., AdaBN, Pattern Recognition 2018); a crop of no known camera is embedded with
-those of all cameras together, which are the weights' own.
+those of all cameras together, which are the weights' own. A camera's mean vector is what its whitening takes away.
 """
 
 from __future__ import annotations
@@ -16,14 +16,21 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unveil.errors import CheckpointError
+from unveil.nn.whitening import Whitening
 
 MEAN, VARIANCE = "camera_statistics.mean", "camera_statistics.variance"
-KEYS = (MEAN, VARIANCE)
+CENTRES = "camera_statistics.centres"
+KEYS = (MEAN, VARIANCE, CENTRES)
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
     """Return the batch norms of a network that keep statistics, in the order of its modules."""
     return [m for m in network.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+
+
+def whitening_of(network: nn.Module) -> Whitening | None:
+    """Return the whitening of a network's vectors; ``None`` where it has none."""
+    return next((module for module in network.modules() if isinstance(module, Whitening)), None)
 
 
 @dataclass(frozen=True)
@@ -34,11 +41,13 @@ class CameraStatistics:
         cameras: labels, each once.
         mean: ``(C, S)`` float32, the channels of all batch norms one after the other.
         variance: ``(C, S)`` float32, positive.
+        centres: ``(C, E, D)`` float32 mean vectors, of a network with a whitening.
     """
 
     cameras: tuple[str, ...]
     mean: Tensor
     variance: Tensor
+    centres: Tensor | None = None
 
     @classmethod
     def of(
@@ -50,18 +59,25 @@ class CameraStatistics:
             CheckpointError: it does not fit the cameras or the network.
         """
         width = sum(norm.num_features for norm in batch_norms(network))
-        for key in KEYS:
+        for key in (MEAN, VARIANCE):
             shape = tuple(tensors[key].shape) if key in tensors else None
             if shape != (len(cameras), width):
                 raise CheckpointError(
                     f"{source} is damaged: {key} is {shape or 'missing'}, expected {(len(cameras), width)}"
                 )
-        return cls(cameras, tensors[MEAN].float(), tensors[VARIANCE].float())
+        whitening = whitening_of(network)
+        centres = tensors.get(CENTRES)
+        if whitening is not None and (centres is None or centres.shape != (len(cameras), *whitening.centre.shape)):
+            raise CheckpointError(f"{source} is damaged: {CENTRES} does not fit its whitening")
+        return cls(
+            cameras, tensors[MEAN].float(), tensors[VARIANCE].float(), None if centres is None else centres.float()
+        )
 
     @property
     def tensors(self) -> dict[str, Tensor]:
         """What goes into the file of weights."""
-        return {MEAN: self.mean, VARIANCE: self.variance}
+        found = {MEAN: self.mean, VARIANCE: self.variance}
+        return found if self.centres is None else found | {CENTRES: self.centres}
 
     @contextmanager
     def of_camera(self, network: nn.Module, camera: str | None) -> Iterator[None]:
@@ -72,9 +88,15 @@ class CameraStatistics:
         row = self.cameras.index(camera)
         own = [(norm.running_mean, norm.running_var) for norm in batch_norms(network)]
         write_statistics(network, self.mean[row], variance=self.variance[row])
+        whitening = whitening_of(network)
+        pooled = None if whitening is None else whitening.centre
+        if whitening is not None and self.centres is not None:
+            whitening.centre = self.centres[row].to(whitening.centre.device)
         try:
             yield
         finally:
+            if whitening is not None and pooled is not None:
+                whitening.centre = pooled
             for norm, (mean, variance) in zip(batch_norms(network), own, strict=True):
                 norm.running_mean, norm.running_var = mean, variance
 

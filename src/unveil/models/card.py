@@ -59,8 +59,8 @@ class Adaptation(BaseModel):
         data: the crops, with hashes; ``persons`` is 0, since nobody was named. The model is derived from these
             people's data: what the law asks of the crops it asks of the model.
         galleries: galleries that the crops came from.
-        cameras: labels of the cameras whose normalisation statistics the file holds.
-        stages: what was done, in order: "statistics", "clusters".
+        cameras: labels of the cameras whose normalisation statistics, or mean vectors, the file holds.
+        stages: what was done: "statistics", "tracklets", "clusters", "whitening".
         judged: figures before and after on tracklets that were held out; empty where there were none.
     """
 

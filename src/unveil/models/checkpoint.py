@@ -27,6 +27,7 @@ from unveil.models.device import use_bf16
 from unveil.models.locate import NAME, name_of
 from unveil.models.summary import ModelSummary
 from unveil.nn.backbones.choice import build_backbone
+from unveil.nn.whitening import Whitening
 from unveil.pretrained import weights_path
 from unveil.recipe import InputSettings, Recipe, recipe_from
 from unveil.records import Batch, Embedding
@@ -147,11 +148,20 @@ def load_model(path: Path | str, device: str | torch.device = "cpu") -> TrainedM
         raise CheckpointError(f"{path} has weights but no card; to start training from it use backbone.init={path}")
     recipe = recipe_from(card.recipe, f"card of {path}")
     method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
+    method.whitening = _whitening(tensors)
     cameras = card.adaptation.cameras if card.adaptation else ()
     statistics = CameraStatistics.of(cameras, tensors, network=method, source=str(path)) if cameras else None
     weights = {key: tensor for key, tensor in tensors.items() if not (statistics and key in KEYS)}
     load_weights_exactly(method, weights, source=str(path))
     return TrainedModel(method.to(device).eval(), recipe, card, name, statistics)
+
+
+def _whitening(tensors: dict[str, Tensor]) -> Whitening | None:
+    """Return an empty whitening of the shape that a file of weights has, which then gets its numbers as weights do."""
+    found = [tensors.get(f"whitening.{name}") for name in ("centre", "matrix")]
+    if any(tensor is None for tensor in found):
+        return None
+    return Whitening(*(torch.zeros(tensor.shape) for tensor in found if tensor is not None))
 
 
 def read_card_of(path: Path) -> Card | None:

@@ -113,9 +113,9 @@ class ExternalRunner:
             vectors, visibility = vectors + mirrored, (visibility + other) / 2
         if self.centres is None:
             return unit(vectors) if self.card.normalise else vectors, visibility
-        mean = self.centres.of(self.camera)
         directions = self.card.compares_directions
-        return unit(unit(vectors) - mean) if directions else vectors - mean, visibility
+        vectors = self.centres.apply(unit(vectors) if directions else vectors, self.camera)
+        return unit(vectors) if directions else vectors, visibility
 
     @contextmanager
     def of_camera(self, camera: str | None) -> Iterator[None]:
