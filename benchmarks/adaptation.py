@@ -14,7 +14,7 @@ but to measure:
   cameras are others;
 - towncentre: adapted on half of the tracks; of each other track one half finds the other among those of all tracks.
 
-Ways: "stages" (nothing, statistics, clusters, both), "floor" (plain fine-tuning on pseudo-labels: no cameras, no mean
+Ways: "quick" (nothing, statistics, statistics and whitening), "stages" (clusters, clusters and statistics, all), "floor" (plain fine-tuning on pseudo-labels: no cameras, no mean
 teacher), "ceiling" (the same training with the true people for clusters). A row is written as soon as it is measured.
 """
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("model", nargs="?")
     parser.add_argument("data", nargs="?")
     parser.add_argument("--test", choices=tuple(TESTS), default="viper")
-    parser.add_argument("--ways", default="stages")
+    parser.add_argument("--ways", default="quick,stages")
     parser.add_argument("--splits", default="3", help="how many, or a range such as 3-9")
     parser.add_argument("--epochs", type=int, default=AdaptSettings.epochs)
     parser.add_argument("--grouping", choices=("surest", "jaccard"), default=AdaptSettings.grouping)
@@ -99,16 +99,25 @@ def main() -> None:
                     append(args.out, row)
 
 
-def stages(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
-    """Measure the model as it is, after the statistics alone, after the clusters alone, and after both."""
+def quick(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
+    """Measure the model as it is, after the statistics alone, and after what takes seconds as well."""
     yield from rows_of(task, "zero-shot", task.measure(model), 0, 0.0)
-    adapted, seconds, crops = timed(model, task, dataclasses.replace(settings, stages=("statistics",)), cache)
+    adapted, seconds, crops = timed(
+        model, task, dataclasses.replace(settings, stages=("statistics", "whitening")), cache
+    )
+    yield from rows_of(task, "statistics and whitening", task.measure(adapted), crops, seconds)
+    adapted.method.whitening = None  # is measured last: the statistics are what they would be without
     yield from rows_of(task, "statistics", task.measure(adapted), crops, seconds)
-    # Training is the same with or without statistics of cameras in the end: one run tells both.
+
+
+def stages(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
+    """Measure all stages, and the same without what the seconds bring: one training tells all of them."""
     adapted, seconds, crops = timed(model, task, settings, cache)
+    yield from rows_of(task, "all", task.measure(adapted), crops, seconds)
+    adapted.method.whitening = None
+    yield from rows_of(task, "both", task.measure(adapted), crops, seconds)
     alone = dataclasses.replace(adapted, camera_statistics=None)
     yield from rows_of(task, "clusters", task.measure(alone), crops, seconds)
-    yield from rows_of(task, "both", task.measure(adapted), crops, seconds)
 
 
 def floor(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
@@ -127,12 +136,12 @@ def ceiling(
     for key, person in task.people.items():
         keys[person].append(key)
     pairs = [FeedbackPair(a, b, True, p) for p, own in keys.items() for a, b in combinations(own, 2)]
-    known = dataclasses.replace(settings, pairs=SURE)
+    known = dataclasses.replace(settings, pairs=SURE, stages=("statistics", "tracklets", "clusters"))
     adapted, seconds, crops = timed(model, task, known, cache, feedback=pairs)
     yield from rows_of(task, "ceiling: supervised", task.measure(adapted), crops, seconds)
 
 
-WAYS = {"stages": stages, "floor": floor, "ceiling": ceiling}
+WAYS = {"quick": quick, "stages": stages, "floor": floor, "ceiling": ceiling}
 
 
 def timed(

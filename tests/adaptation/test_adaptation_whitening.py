@@ -11,6 +11,7 @@ from safetensors.numpy import load_file, save_file
 from tracked import write_tracklets
 
 from external import write_external
+from untrained import make_model
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.centring import CENTRES, adapt_external
 from unveil.adaptation.pseudo_labels import Links
@@ -25,7 +26,6 @@ from unveil.inference.load import load_engine
 from unveil.models.camera_centres import CameraCentres, unit
 from unveil.models.checkpoint import load_model
 from unveil.records import Embedding
-from untrained import make_model
 
 WHITENING = AdaptSettings(stages=("whitening",), held_out=0.0)
 

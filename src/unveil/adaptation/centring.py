@@ -40,7 +40,9 @@ def adapt_external(
     parser: OnnxParser | None = None,
     keep_worse: bool = False,
 ) -> Engine:
-    """Measure the mean vectors of cameras and how those of one person differ, and write the model with them: a folder that works wherever a model does.
+    """Measure the mean vectors of cameras and how those of one person differ, and write the model with them.
+
+    The folder works wherever a model does.
 
     Args:
         model: the model file of another project, or its card.
@@ -61,7 +63,8 @@ def adapt_external(
     card, file = read_reid_card(model)
     if settings.trains:
         raise UnveilError(
-            f"{file.name} is a model of another project: --stages {','.join(EXTERNAL_STAGES)} is all that can be adapted"
+            f"{file.name} is a model of another project: --stages {','.join(EXTERNAL_STAGES)} is all that can be "
+            "adapted"
         )
     if card.centres is not None:
         raise UnveilError(f"{file.name} is adapted already: adapt the model that it was made from")

@@ -73,7 +73,8 @@ class AdaptSettings:
             ("epochs", 1, 1000), ("lr", 1e-8, 1), ("persons", 2, 1024), ("images", 2, 1024), ("pairs", 0.01, 10),
             ("radius", 0.01, 0.99),
             ("neighbours", 1, 1000), ("smallest", 2, 1000), ("temperature", 1e-3, 10), ("momentum", 0, 0.999),
-            ("teacher", 0, 0.9999), ("crops_per_tracklet", 2, 10_000), ("prior", 0, 1_000_000), ("share", 0, 1), ("shrinkage", 1e-3, 1),
+            ("teacher", 0, 0.9999), ("crops_per_tracklet", 2, 10_000), ("prior", 0, 1_000_000), ("share", 0, 1),
+            ("shrinkage", 1e-3, 1),
             ("held_out", 0, 0.5), ("hold_out_cameras", 0, 0.5),
         ):  # fmt: skip
             if not low <= getattr(self, name) <= high:

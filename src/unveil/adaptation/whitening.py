@@ -1,8 +1,8 @@
 """The last stage: vectors are whitened within people, told by tracklets and the surest pairs of them.
 
-Hatch et al., Within-class covariance normalization for SVM-based speaker recognition, Interspeech 2006, with the pairs of
-`unveil.adaptation.surest_pairs` for classes. A wrong pair does little harm here: two who look alike in most ways tell
-as well which directions cameras and poses move.
+Hatch et al., Within-class covariance normalization for SVM-based speaker recognition, Interspeech 2006, with the pairs
+of `unveil.adaptation.surest_pairs` for classes. A wrong pair does little harm here: two who look alike in most ways
+tell as well which directions cameras and poses move.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ def within_group_whitening(embedding: Embedding, groups: np.ndarray, *, shrinkag
     Returns:
         ``(E, D, D)`` float32, symmetric; the mean of the eigenvalues' logarithms is 0.
     """
-    count, parts, width = int(groups.max(initial=-1)) + 1, *embedding.vectors.shape[1:]
+    count = int(groups.max(initial=-1)) + 1
+    parts, width = embedding.vectors.shape[1:]
     inside = groups >= 0
     own = groups[inside]
     maps = np.empty((parts, width, width), np.float32)
