@@ -49,8 +49,9 @@ def main() -> None:
 
 def commands(page: Path = WALK, heading: str = "") -> list[str]:
     """Return the commands of a page, or of what follows one of its headings, in order."""
-    told = page.read_text(encoding="utf-8").partition(f"\n## {heading}\n" if heading else "")
-    text = told[2].partition("\n## ")[0] if heading else told[0]
+    text = page.read_text(encoding="utf-8")
+    if heading:
+        text = text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
     blocks = re.findall(r"^```console\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     text = "".join(blocks).replace("\\\n", " ")
     return [line[2:] for line in text.splitlines() if line.startswith("$ unveil ")]

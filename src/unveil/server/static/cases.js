@@ -61,7 +61,11 @@ export function createCases(on) {
   async function list(mine) {
     const cases = await askJson("/cases");
     if (mine !== turn) return;
+    // The list may be told anew while somebody types the name of a case.
+    const typed = document.querySelector("#case-name");
+    const focused = typed !== null && document.activeElement === typed;
     const field = el("input", { id: "case-name", maxlength: MOST_NAME, autocomplete: "off", required: true });
+    if (typed) field.value = typed.value;
     const begin = el("form", { class: "begin", submit: (event) => {
       event.preventDefault();
       on.run(create(field.value));
@@ -72,6 +76,7 @@ export function createCases(on) {
         el("span", { class: "quiet" }, [tn("case.bookmarks", one.bookmarks), tn("case.searches", one.queries), t("case.by", { who: one.creator }), moment(one.changed)].join(" · ")))));
     byId("cases-body").replaceChildren(el("h2", { id: "cases-title", tabindex: "-1" }, t("case.cases")), begin,
       rows.length ? el("ul", { class: "case-list" }, ...rows) : el("p", { class: "quiet" }, t("case.none")));
+    if (focused) field.focus();
   }
 
   async function create(name) {
