@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     from unveil.api.galleries import open_gallery as open_gallery
     from unveil.api.models import embed as embed
     from unveil.api.models import evaluate as evaluate
+    from unveil.api.models import load_embeddings as load_embeddings
     from unveil.api.models import load_model as load_model
     from unveil.api.ranking import compare as compare
     from unveil.api.ranking import search as search
     from unveil.errors import UnveilError as UnveilError
     from unveil.models.embeddings import EmbeddedCrops as EmbeddedCrops
-    from unveil.models.embeddings import load_embeddings as load_embeddings
     from unveil.models.embeddings import save_embeddings as save_embeddings
     from unveil.records import Dataset as Dataset
     from unveil.records import Embedding as Embedding
@@ -47,10 +47,10 @@ __all__ = [
 ]
 _MODULES = {
     "unveil.api.galleries": ("Gallery", "open_gallery"),
-    "unveil.api.models": ("embed", "evaluate", "load_model"),
+    "unveil.api.models": ("embed", "evaluate", "load_embeddings", "load_model"),
     "unveil.api.ranking": ("compare", "search"),
     "unveil.errors": ("UnveilError",),
-    "unveil.models.embeddings": ("EmbeddedCrops", "load_embeddings", "save_embeddings"),
+    "unveil.models.embeddings": ("EmbeddedCrops", "save_embeddings"),
     "unveil.records": ("Dataset", "Embedding", "Sample"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

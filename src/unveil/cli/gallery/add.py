@@ -29,7 +29,10 @@ LONGEST_WAIT = 60.0  # seconds
 def command(
     sources: Annotated[
         list[str],
-        typer.Argument(help="Folders, manifests (.csv), pictures, name:root of datasets, videos, rtsp:// or http://."),
+        typer.Argument(
+            help="Folders, manifests (.csv), pictures, name:root of datasets, videos, rtsp:// or http://, folders of "
+            "shards (`unveil embed --ray`)."
+        ),
     ],
     gallery: Annotated[str, typer.Option(help="Name of the gallery; made when it is not there.")],
     model: Annotated[Path, typer.Option(help="A model file, the folder of a run, or an exported model.")] = Path(
@@ -138,6 +141,7 @@ def command(
 
     `unveil gallery add rtsp://camera/1 --gallery yard --model runs/best --detector yolox.json --fps 5`
     """
+    from unveil.gallery.ingest.embedded import add_shards
     from unveil.gallery.ingest.images import PictureSettings, add_pictures
     from unveil.gallery.ingest.quality import find_parser
     from unveil.gallery.ingest.scenes import add_scenes
@@ -179,6 +183,10 @@ def command(
                 if work.kind != "images":
                     assert finder is not None
                     added = add_video(found, gallery, ready, work.source, finder, footage, sees, again)
+                elif work.shards:
+                    added = add_shards(
+                        found, gallery, engine=ready, folder=Path(work.source), settings=pictures, parser=sees
+                    )
                 elif finds and not work.crops:
                     assert finder is not None
                     added = add_scenes(

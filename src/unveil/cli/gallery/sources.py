@@ -20,6 +20,7 @@ def works_of(source: str) -> list[Work]:
     Raises:
         DataError: there is nothing of that name.
     """
+    from unveil.bulk.shards import check_folder, shard_files
     from unveil.cli.sources import crops_of
     from unveil.data.media_types import VIDEO_SUFFIXES, media_type
     from unveil.data.text import is_file
@@ -35,6 +36,9 @@ def works_of(source: str) -> list[Work]:
         return [
             Work(source, "images", crops_of(source).samples, source.partition(":")[0] not in ("folder", "manifest"))
         ]
+    if is_dir(path) and shard_files(path):
+        check_folder(path)
+        return [Work(source, "images", crops=True, shards=True)]
     if is_dir(path):
         return _in_folder(path)
     if path.suffix.lower() in VIDEO_SUFFIXES and not is_file(path):  # said before a model is loaded

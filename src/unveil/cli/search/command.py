@@ -182,8 +182,10 @@ def command(
     unusual |= {"--page": page, "--sheet": sheet, "--csv": table}
     if alone and (given := [name for name, value in unusual.items() if value]):
         raise RecipeError(f"{given[0]} needs a query; rows by attributes alone are printed, with --json for programs")
+    from unveil.bulk.shards import shard_files
+
     others, place = tuple(negatives or ()), read_box(box) if box else None
-    if gallery.endswith(".safetensors") or Path(gallery).is_file():
+    if gallery.endswith(".safetensors") or Path(gallery).is_file() or shard_files(Path(gallery)):
         from unveil.cli.search.in_files import FileSearch, search_file
 
         limits: dict[str, object] = {

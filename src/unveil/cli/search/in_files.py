@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from unveil.atomic_io import write_text
+from unveil.bulk.shards import load_shards
 from unveil.cli.search.ranked import show
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
@@ -47,7 +48,7 @@ class FileSearch:
 
 def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table: Path | None, as_json: bool) -> int:
     """Search, print and write; return the exit code."""
-    found = load_embeddings(asked.gallery)
+    found = load_shards(asked.gallery) if asked.gallery.is_dir() else load_embeddings(asked.gallery)
     embedded = asked.query.endswith(".safetensors") and not asked.negatives
     embedder = None if embedded else load_embedder(asked.model, asked.engine, device=asked.device)
     query, bad = _query(asked, embedder)

@@ -18,6 +18,7 @@ import numpy as np
 
 from unveil.attributes.from_parser import attributes_of
 from unveil.attributes.records import Attributes
+from unveil.bulk.shards import Shard
 from unveil.data.images import read_image
 from unveil.errors import ImageError
 from unveil.gallery.ingest.adding import (
@@ -80,6 +81,7 @@ def add_pictures(
     source: str = "pictures",
     settings: PictureSettings = PictureSettings(),
     parser: OnnxParser | None = None,
+    shard: Shard | None = None,
 ) -> Added:
     """Add crops to a gallery, which is made when it is not there.
 
@@ -91,6 +93,7 @@ def add_pictures(
         source: what the report calls them.
         settings: what is said of all of them.
         parser: says how much of the body and of its parts shows.
+        shard: has the embedding of these crops by the engine's model; a file that is another one now is not added.
 
     Raises:
         DataError: the gallery was made with another model.
@@ -102,12 +105,12 @@ def add_pictures(
     wide: list[str] = []
     crops = tracklets = known = 0
     with ThreadPoolExecutor(2) as pool:
-        reading = _ahead(store, name, batches, pool)
+        reading = _ahead(store, name, batches, pool, shard)
         for groups, problems, there in track(reading, f"adding {len(samples)} pictures", total=len(batches)):
             bad += problems
             known += there
             wide += [str(c.sample.path or c.sample.key) for group in groups for c in group if is_wide(c.image)]
-            items, embedding = _rows(groups, engine, settings, parser)
+            items, embedding = _rows(groups, engine, settings, parser, shard)
             if items and store.add(name, items, embedding, fingerprint=engine.fingerprint):
                 made = sum(item.kind == "tracklet" for item in items)
                 crops, tracklets = crops + len(items) - made, tracklets + made
@@ -139,14 +142,16 @@ def _batches(samples: Sequence[Sample]) -> Iterator[list[list[Sample]]]:
 Read = tuple[list[list[_Crop]], list[str], int]
 
 
-def _ahead(store: Store, name: str, batches: list[list[list[Sample]]], pool: ThreadPoolExecutor) -> Iterator[Read]:
+def _ahead(
+    store: Store, name: str, batches: list[list[list[Sample]]], pool: ThreadPoolExecutor, shard: Shard | None
+) -> Iterator[Read]:
     """Read two batches ahead; yield their new crops, what could not be read, and how many were there."""
     seen: set[str] = set()
     rest = iter(batches)
-    waiting: list[Future[Read]] = [pool.submit(_read, store, name, batch) for batch in islice(rest, 2)]
+    waiting: list[Future[Read]] = [pool.submit(_read, store, name, batch, shard) for batch in islice(rest, 2)]
     while waiting:
         groups, bad, known = waiting.pop(0).result()
-        waiting += [pool.submit(_read, store, name, batch) for batch in islice(rest, 1)]
+        waiting += [pool.submit(_read, store, name, batch, shard) for batch in islice(rest, 1)]
         fresh = []
         for group in groups:
             kept = []
@@ -159,7 +164,7 @@ def _ahead(store: Store, name: str, batches: list[list[list[Sample]]], pool: Thr
         yield [group for group in fresh if group], bad, known
 
 
-def _read(store: Store, name: str, batch: list[list[Sample]]) -> Read:
+def _read(store: Store, name: str, batch: list[list[Sample]], shard: Shard | None) -> Read:
     bad: list[str] = []
     data: list[list[tuple[str, Sample, bytes]]] = []
     for group in batch:
@@ -167,7 +172,10 @@ def _read(store: Store, name: str, batch: list[list[Sample]]) -> Read:
         for sample in group:
             try:
                 content = content_of(sample)
-                whole.append((hashlib.sha256(content).hexdigest(), sample, content))
+                digest = hashlib.sha256(content).hexdigest()
+                if shard is not None and shard.digest_of(sample) != digest:
+                    raise ImageError(f"{sample.path or sample.key}: not the file that was embedded: embed it again")
+                whole.append((digest, sample, content))
             except ImageError as e:
                 bad.append(str(e))
         data.append(whole)
@@ -208,14 +216,19 @@ def content_of(sample: Sample) -> bytes:
 
 
 def _rows(
-    groups: list[list[_Crop]], engine: Engine, settings: PictureSettings, parser: OnnxParser | None
+    groups: list[list[_Crop]],
+    engine: Engine,
+    settings: PictureSettings,
+    parser: OnnxParser | None,
+    shard: Shard | None,
 ) -> tuple[list[Item], Embedding]:
     """Return the rows of a batch with their embedding: crops, and one more for each tracklet."""
     crops = [crop for group in groups for crop in group]
     images = [crop.image for crop in crops]
     cameras = [crop.sample.camera or settings.camera for crop in crops]
     parsed = looked_at(images, parser)
-    embedding = without_hidden_parts(engine.embed(images, cameras=cameras), parsed)
+    embedded = shard.embedding_of([c.sample for c in crops]) if shard else engine.embed(images, cameras=cameras)
+    embedding = without_hidden_parts(embedded, parsed)
     told = zip(crops, measure(images, parsed), attributes_of(images, parsed), strict=True)
     items = [_item(crop, quality, attributes, settings) for crop, quality, attributes in told]
     extra: list[Embedding] = []

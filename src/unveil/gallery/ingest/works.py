@@ -26,12 +26,14 @@ class Work:
         kind: what it is.
         samples: the images.
         crops: whether a dataset says that the images are crops of people.
+        shards: whether it is a folder of shards, whose crops are embedded already.
     """
 
     source: str
     kind: Kind
     samples: tuple[Sample, ...] = ()
     crops: bool = False
+    shards: bool = False
 
 
 def works_in_folder(folder: Path) -> tuple[list[Work], str]:
