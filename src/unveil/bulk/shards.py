@@ -148,7 +148,7 @@ def read_head(path: Path) -> Head:
     try:
         found = parquet.read_metadata(path)
         return _head(path, found.metadata or {}, rows=found.num_rows)[0]
-    except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError) as e:
+    except (pyarrow.ArrowException, OSError, AttributeError, KeyError, TypeError, ValueError) as e:
         raise _damaged(path, e) from None
 
 
@@ -175,7 +175,7 @@ def read_shard(path: Path) -> Shard:
         shard = Shard(head, table["row"].to_numpy(), samples, tuple(table["sha256"].to_pylist()), embedding)
         if _digest(shard, described) != digest:
             raise ValueError("it does not have the hash that it names")
-    except (pyarrow.ArrowException, OSError, KeyError, TypeError, ValueError) as e:
+    except (pyarrow.ArrowException, OSError, AttributeError, KeyError, TypeError, ValueError) as e:
         raise _damaged(path, e) from None
     if not embedding.is_finite:
         raise DataError(f"{path} holds vectors that are NaN or infinite: embed the crops again with a sound model")
