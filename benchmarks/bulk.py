@@ -72,8 +72,8 @@ def main() -> None:
         place = Path(temporary)
         write_crops(place / "crops", args.crops)
         for number in range(args.rounds + 1):  # the first is not counted: graphs are made, and engines compared
-            for way, (threads, options) in WAYS.items():
-                out = place / f"{number}-{threads}-{len(rows)}{'' if options else '.safetensors'}"
+            for turn, (way, (threads, options)) in enumerate(WAYS.items()):
+                out = place / f"{number}-{turn}{'' if options else '.safetensors'}"
                 # Decoded images of a run before would spare one process the decoding.
                 os.environ["UNVEIL_CACHE"] = str(place / "cache")
                 subprocess.run(["rm", "-rf", place / "cache/images"], check=True)

@@ -69,12 +69,13 @@ def address(cluster: subprocess.Popen[str]) -> str:
 @pytest.fixture
 def embed(address: str, model: Path, crops: Path, tmp_path: Path) -> Callable[[], subprocess.Popen[str]]:
     """Start the command, which writes into ``tmp_path / "shards"``."""
-    words = ["embed", model, crops, "--ray", address, "--shard-size", SIZE, "--out", tmp_path / "shards", "--json"]
+    # A relative path: actors run in another folder.
+    words = ["embed", model, crops.name, "--ray", address, "--shard-size", SIZE, "--out", tmp_path / "shards", "--json"]
 
     def start() -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "unveil", *map(str, words)], env=ENVIRONMENT, text=True, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.PIPE, cwd=crops.parent,
         )  # fmt: skip
 
     return start
@@ -82,12 +83,12 @@ def embed(address: str, model: Path, crops: Path, tmp_path: Path) -> Callable[[]
 
 def written(folder: Path, count: int) -> list[Path]:
     """Wait until so many shards are there and return them."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while time.monotonic() < end:
         if len(found := sorted(folder.glob("part-*.parquet"))) >= count:
             return found
         time.sleep(0.005)
-    pytest.fail(f"no {count} shards after two minutes")
+    pytest.fail(f"no {count} shards after five minutes")
 
 
 def workers(cluster: subprocess.Popen[str]) -> list:
@@ -100,7 +101,7 @@ def workers(cluster: subprocess.Popen[str]) -> list:
 
 
 def ended(process: subprocess.Popen[str], code: int) -> dict:
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == code, err
     return json.loads(out)
 

@@ -7,9 +7,8 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from unveil.models.embeddings import row_of
 from unveil.models.summary import ModelSummary
-from unveil.records import Sample
+from unveil.records import LABEL_COLUMNS, Sample
 
 SHARD_SIZE = 1024  # crops
 
@@ -52,7 +51,10 @@ def plan_of(samples: Sequence[Sample], units: Sequence[Sequence[int]], *, model:
     """
     digest = hashlib.sha256(json.dumps([model.fingerprint, [len(unit) for unit in units]]).encode())
     for sample in samples:
-        digest.update(json.dumps([row_of(sample), str(sample.parsing or "")], sort_keys=True).encode())
+        where = str(sample.path and sample.path.absolute())  # links are not followed, which is slow on a share
+        labels = [getattr(sample, name) for name in (*LABEL_COLUMNS, "time", "split")]
+        told = [sample.key, where, labels, sorted(sample.extra.items()), str(sample.parsing or "")]
+        digest.update(json.dumps(told).encode())
     return Plan(digest.hexdigest()[:16], len(samples), len(units), source, model.fingerprint, model.name, model.licence)
 
 

@@ -7,7 +7,7 @@ import pickle
 import tempfile
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def packed(samples: Sequence[Sample], rows: Sequence[int], *, number: int) -> Un
         rows: those of the shard.
         number: of the shard.
     """
-    content = pickle.dumps((list(rows), [samples[row] for row in rows]))
+    content = pickle.dumps((list(rows), [_absolute(samples[row]) for row in rows]))
     return {"number": number, "content": zlib.compress(content, 1)}  # paths are alike: a tenth of the bytes
 
 
@@ -132,6 +132,12 @@ class ShardEmbedder:
                     raise
                 return _nothing(model), (), bad
             return embedding, store.samples, tuple(map(str, store.bad))
+
+
+def _absolute(sample: Sample) -> Sample:
+    """Return a crop whose paths mean the same wherever an actor was started."""
+    path, parsing = (found and found.absolute() for found in (sample.path, sample.parsing))
+    return replace(sample, path=path, parsing=parsing)
 
 
 def _nothing(model: Embedder) -> Embedding:
