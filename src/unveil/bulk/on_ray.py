@@ -11,8 +11,10 @@ import importlib.util
 import logging
 import os
 import re
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -193,16 +195,26 @@ def _connected(address: str) -> Iterator[Any]:
     import ray
 
     own: dict[str, Any] = {"object_store_memory": OBJECT_STORE, "include_dashboard": False} if address == LOCAL else {}
+    before = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **own)
     except (ConnectionError, RuntimeError, ValueError) as e:
         said = " ".join(str(e).split())[:300]
         raise UnveilError(f"Ray cannot be {'started' if own else f'used at {address}'}: {said}") from None
+    finally:
+        _handle_sigterm(before)
     with redirect_stdout(sys.stderr):  # where Ray may tell of workers that died: standard output is for results
         try:
             yield ray
         finally:
             ray.shutdown()
+            _handle_sigterm(before)
+
+
+def _handle_sigterm(handler: Any) -> None:
+    """Put back what a request to end did before: Ray's own handler aborts the process, and leaves none behind."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handler)
 
 
 def _run(ray: Any, job: Job, *, units: list[Unit], settings: RaySettings) -> None:

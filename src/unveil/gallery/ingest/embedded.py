@@ -41,18 +41,19 @@ def add_shards(
             gallery's.
     """
     began = time.monotonic()
-    head, space = check_folder(folder)[0], space_of(engine)
-    if head.plan.fingerprint != space.fingerprint:
+    heads, space = check_folder(folder), space_of(engine)
+    plan = heads[0].plan
+    if plan.fingerprint != space.fingerprint:
         raise DataError(
-            f"{folder} was embedded by model {head.plan.model} ({head.plan.fingerprint}), not by {space.model} "
+            f"{folder} was embedded by model {plan.model} ({plan.fingerprint}), not by {space.model} "
             f"({space.fingerprint}): name the model of the shards with --model"
         )
     open_gallery(store, name, engine, settings.keep)
-    found = Added(str(folder), bad=tuple(line for each in check_folder(folder) for line in each.left_out))
+    found = Added(str(folder), bad=tuple(line for head in heads for line in head.left_out))
     notes: list[str] = []
     for path in shard_files(folder):
         shard = read_shard(path)
-        space.check(shard.embedding, head.plan.fingerprint)
+        space.check(shard.embedding, plan.fingerprint)
         added = add_pictures(store, name, engine, shard.samples, str(path), settings, parser, shard)
         found = replace(
             found,
