@@ -34,7 +34,7 @@ from unveil.records import Dataset, Sample
 log = logging.getLogger(__name__)
 LOCAL = "local"
 OBJECT_STORE = 128 * 2**20  # bytes, of a Ray that is started here: only lists of crops go through it
-RETRIES = 10  # of a shard whose actor died: a machine that is lost takes some until Ray believes it
+RETRIES = 10  # of an actor, and of a shard whose actor died: a machine that is lost takes some until Ray believes it
 CONNECT = 5.0  # seconds
 
 
@@ -268,8 +268,8 @@ def _run_once(ray: Any, job: Job, *, units: list[Unit], settings: RaySettings) -
 
 
 def _retries() -> dict[str, int]:
-    # Without a limit a crop that kills whatever reads it would be tried for ever.
-    return {"max_task_retries": RETRIES}
+    # Without limits a crop that kills whatever reads it, or an actor that cannot live, would be tried for ever.
+    return {"max_restarts": RETRIES, "max_task_retries": RETRIES}
 
 
 def _actors(machines: list[dict[str, float]], settings: RaySettings, *, on_gpu: bool) -> int:
