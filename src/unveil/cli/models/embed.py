@@ -48,13 +48,13 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="Processes that embed; as many as there is room for by default.",
+            help="Processes of Ray that embed (actors); as many as there is room for by default.",
             rich_help_panel=help_panels.BULK,
         ),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, help="Threads of each of them; 1 by default.", rich_help_panel=help_panels.BULK),
+        typer.Option(min=1, help="Threads of each actor; 1 by default.", rich_help_panel=help_panels.EXECUTION),
     ] = None,
     shard_size: Annotated[
         int | None,
