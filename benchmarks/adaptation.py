@@ -14,9 +14,9 @@ but to measure:
   cameras are others;
 - towncentre: adapted on half of the tracks; of each other track one half finds the other among those of all tracks.
 
-Ways: "quick" (nothing, statistics, statistics and whitening), "stages" (all; without whitening; clusters alone), "floor"
-(plain fine-tuning on pseudo-labels: no cameras, no mean teacher), "ceiling" (the same training with the true people for
-clusters, without whitening). A row is written as soon as it is measured.
+Ways: "quick" (nothing, statistics, statistics and whitening), "stages" (all; without whitening; clusters alone),
+"floor" (plain fine-tuning on pseudo-labels: no cameras, no mean teacher), "ceiling" (the same training with the true
+people for clusters, without whitening). A row is written as soon as it is measured.
 """
 
 from __future__ import annotations

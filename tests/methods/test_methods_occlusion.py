@@ -41,7 +41,7 @@ def test_learns_8_people_by_heart(name):
     method.train()
     optimiser = torch.optim.Adam(method.parameters(), lr=5e-4)
     losses = []
-    for iteration in range(24):
+    for iteration in range(36):
         loss = total(method(crops, Step(iteration=iteration)))
         losses.append(loss.item())
         optimiser.zero_grad()
