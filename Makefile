@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.ready
 
-EXTRAS := report,tensorboard,timm,imagenet,adapt,onnx,export,openvino,ray,mat,gallery,milvus,server,video,test,lint,docs
+EXTRAS := report,tensorboard,distributed,timm,imagenet,adapt,onnx,export,openvino,ray,mat,gallery,milvus,server,video,test,lint,docs
 
 .PHONY: test coverage mutate lint docs demo format clean
 $(STAMP): pyproject.toml constraints.txt

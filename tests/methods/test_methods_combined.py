@@ -51,6 +51,10 @@ def make(backbone="resnet18", space=SPACE, **settings):
     )
 
 
+def seen_by_losses(method, batch):
+    return method.erase(normalised(method.expand_batch(batch)))
+
+
 def crops(seed=0):
     """Pixels and maps in blocks, as the image store gives them, with labels of worn14."""
     generator = torch.Generator().manual_seed(seed)
@@ -67,7 +71,7 @@ def train(method, batch, iterations, lr=5e-4):
     optimiser, inner = build_optimiser(method, optim), build_auxiliary_optimiser(method, optim)
     losses = []
     for iteration in range(iterations):
-        loss = total(method(normalised(method.expand_batch(batch)), Step(0, iteration, auxiliary_update(inner))))
+        loss = total(method(seen_by_losses(method, batch), Step(0, iteration, auxiliary_update(inner))))
         assert loss.isfinite()
         losses.append(loss.item())
         optimiser.zero_grad()
@@ -172,11 +176,11 @@ def test_what_is_missing_is_said_and_what_is_off_is_not_missed():
 def test_a_batch_without_pairs_is_no_reason_to_fail(settings):
     method = make(**settings)
     lonely = crops().replace(persons=torch.zeros(8, dtype=torch.long), clothes=torch.arange(8) % 2)
-    assert total(method(normalised(method.expand_batch(lonely)), Step())).isfinite()
+    assert total(method(seen_by_losses(method, lonely), Step())).isfinite()
     strangers = crops().map(lambda t: t[::2])
-    assert total(method(normalised(method.expand_batch(strangers)), Step())).isfinite()
+    assert total(method(seen_by_losses(method, strangers), Step())).isfinite()
     hidden = crops().replace(parsing=torch.zeros(8, 64, 32, dtype=torch.uint8))
-    assert total(method(normalised(method.expand_batch(hidden)), Step())).isfinite()
+    assert total(method(seen_by_losses(method, hidden), Step())).isfinite()
 
 
 def test_vectors_names_and_weights_follow_the_switches():
@@ -273,13 +277,13 @@ def test_the_adversary_counts_copies_as_their_originals(monkeypatch):
     method = make(**ALL)
     seen = {}
     monkeypatch.setattr(method.clothes, "losses", lambda vectors, batch, step: seen.update(clothes=batch.clothes) or {})
-    method(normalised(method.expand_batch(crops())), Step())
+    method(seen_by_losses(method, crops()), Step())
     assert torch.equal(seen["clothes"], crops().clothes.repeat(4))  # copies by erasure, then all of them once more
 
 
 def test_half_precision_agrees_with_single():
     method = make(**ALL).eval()
-    batch = normalised(method.expand_batch(crops()))
+    batch = seen_by_losses(method, crops())
     torch.manual_seed(1)
     with torch.no_grad():
         single = method.losses(batch, Step())

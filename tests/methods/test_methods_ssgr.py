@@ -17,7 +17,7 @@ def test_without_its_changes_it_is_the_baseline():
     ssgr, sbs = make("ssgr", **BASELINE, box_p=0.0), make("sbs")
     weights = {key.removeprefix("branch."): value for key, value in ssgr.state_dict().items() if key != "mean.mean"}
     sbs.load_state_dict(weights)
-    ours, theirs = ssgr(batch(), Step()), sbs(batch(), Step())
+    ours, theirs = ssgr(ssgr.erase(batch()), Step()), sbs(batch(), Step())
     torch.testing.assert_close(ours["id_gf"], theirs["id"])
     torch.testing.assert_close(ours["triplet_gf"], theirs["triplet"])
     assert len(ours) == len(theirs) == 2
@@ -27,7 +27,7 @@ def test_without_its_changes_it_is_the_baseline():
 
 def test_losses_are_equation_5_on_both_features():
     method = make("ssgr", box_p=0.0, stripe_p=0.0, smoothing=0.0)
-    terms = method(batch(), Step())
+    terms = method(method.erase(batch()), Step())
     assert set(terms) == {"id_gf", "bed_gf", "id_rpf", "bed_rpf"}
     images, persons = batch().images.repeat(2, 1, 1, 1), batch().persons.repeat(2)
     features = method.backbone(images, method.attention.hooks())
@@ -53,7 +53,8 @@ def test_losses_are_equation_5_on_both_features():
     ],
 )
 def test_switches_change_the_terms(settings, names):
-    terms = make("ssgr", **settings)(batch(), Step())
+    method = make("ssgr", **settings)
+    terms = method(method.erase(batch()), Step())
     assert set(terms) == (names or {"id_gf", "bed_gf", "id_rpf", "bed_rpf"})
     assert torch.stack(list(terms.values())).isfinite().all()
 
@@ -62,23 +63,23 @@ def test_the_compound_batch_is_what_the_backbone_sees():
     method, seen = make("ssgr"), []
     method.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     torch.manual_seed(5)
-    first = method(batch(), Step())
+    first = method(method.erase(batch()), Step())
     method.load_state_dict(make("ssgr").state_dict())
     torch.manual_seed(5)
-    second = method(batch(), Step())
+    second = method(method.erase(batch()), Step())
     assert seen[0].shape[0] == 16
     assert torch.equal(seen[0], seen[1])
     assert torch.equal(first["bed_gf"], second["bed_gf"])
     method = make("ssgr", cbe=False, box_p=1.0)
     method.backbone.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
-    method(batch(), Step())
+    method(method.erase(batch()), Step())
     assert seen[-1].shape[0] == 8
     assert (seen[-1] != batch().images).flatten(1).any(dim=1).all()
 
 
 def test_the_mean_is_subtracted_from_the_pooled_vector_at_test_only():
     method = make("ssgr")
-    method(batch(), Step())
+    method(method.erase(batch()), Step())
     method.eval()
     before = method.mean.mean.clone()
     with torch.no_grad():
@@ -92,7 +93,7 @@ def test_the_mean_is_subtracted_from_the_pooled_vector_at_test_only():
 @pytest.mark.parametrize("feature", ["pooled", "neck"])
 def test_without_the_mean_the_vector_it_is_subtracted_from_is_compared_or_the_one_behind_the_neck(feature):
     plain = make("ssgr", me=False, test_feature=feature)
-    plain(batch(), Step())
+    plain(plain.erase(batch()), Step())
     plain.eval()
     with torch.no_grad():
         gf = plain.pool(plain.backbone(unlabelled().images, plain.attention.hooks()))
@@ -110,7 +111,7 @@ def test_one_training_serves_several_shares_of_the_old_mean():
     for seed in range(3):
         for method in (swept, *single.values()):
             torch.manual_seed(seed)
-            method(batch(seed), Step())
+            method(method.erase(batch(seed)), Step())
     for row, beta in enumerate(betas):
         torch.testing.assert_close(swept.mean.mean[row], single[beta].mean.mean)
         again = make("ssgr", beta=beta, betas=betas).eval()
@@ -128,7 +129,7 @@ def test_the_random_box_takes_as_much_as_its_setting_says():
         method.backbone.register_forward_pre_hook(lambda module, inputs, seen=seen: seen.append(inputs[0]))
         for seed in range(20):
             torch.manual_seed(seed)
-            method(batch(), Step())
+            method(method.erase(batch()), Step())
         shares = torch.cat([(images[:, 0] == 99).float().mean(dim=(1, 2)) for images in seen])
         assert shares.min() > area[0] - 0.02 and shares.max() < area[1] + 0.02
         assert shares.max() > area[1] - 0.05  # and the largest ones come up

@@ -248,7 +248,7 @@ def test_an_evaluation_that_fails_loses_nothing(manifest, tmp_path, monkeypatch)
         raise UnveilError("no figures today")
 
     with monkeypatch.context() as patch:
-        patch.setattr("unveil.training.loop.evaluate_model", broken)
+        patch.setattr("unveil.training.keeping.evaluate_model", broken)
         with pytest.raises(UnveilError, match="no figures today"):
             train(recipe(manifest, "train.epochs=2", "train.checkpoint_every=5"), tmp_path / "run")
     assert load_model(tmp_path / "run").card.epoch == 2 and not load_model(tmp_path / "run").card.figures
@@ -307,7 +307,7 @@ def test_the_rate_falls_once_at_a_milestone_though_epochs_differ_in_length(manif
 
     rates = []
     monkeypatch.setattr(
-        loop, "_iteration", lambda run, indices, epoch, rate: rates.append((epoch, rate)) or {"loss": 0.0}
+        loop, "train_step", lambda run, indices, epoch, rate: rates.append((epoch, rate)) or {"loss": 0.0}
     )
     normal = samplers.epoch_batches
     monkeypatch.setattr(

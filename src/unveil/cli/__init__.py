@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import io
-import logging
 import os
 import sys
 from pathlib import Path
@@ -17,7 +16,6 @@ from unveil.cli import help_panels
 from unveil.cli.commands import add_commands, called
 from unveil.cli.interrupts import end_as_ctrl_c
 from unveil.errors import InterruptedRunError, UnveilError
-from unveil.progress import show_progress
 
 TRACEBACK = "UNVEIL_TRACEBACK"
 
@@ -58,20 +56,14 @@ def _setup(
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
-    from rich.console import Console
-    from rich.logging import RichHandler
-
     from unveil.cli import allocator
+    from unveil.cli.terminal import set_up_terminal
 
     if context.invoked_subcommand != "serve":  # which lives long, and shall give back what a large upload took
         allocator.keep_freed_memory()
     else:
         allocator.return_large_blocks()
-    show_progress(on=not quiet)
-    handler = RichHandler(console=Console(stderr=True), show_path=False, show_level=False, rich_tracebacks=False)
-    level = logging.WARNING if quiet else logging.INFO
-    handler.setLevel(level)  # of the terminal: a command that keeps a log file logs more
-    logging.basicConfig(level=level, format="%(message)s", handlers=[handler])
+    set_up_terminal(quiet=quiet)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from unveil.cli.tables import Table
 EXTRAS = {
     "report": (("jinja2", "matplotlib"), "curves and HTML pages"),
     "tensorboard": (("tensorboardX",), "TensorBoard events of a training run"),
+    "distributed": (("lightning_fabric",), "training on several devices, on one machine or many"),
     "onnx": (("onnxruntime",), "human parsing with any ONNX segmentation model"),
     "adapt": (("sklearn", "scipy"), "adapting a network to crops without labels (clusters)"),
     "mat": (("scipy", "h5py"), "benchmarks that come as MATLAB files"),

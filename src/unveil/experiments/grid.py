@@ -28,7 +28,8 @@ from unveil.models.device import pick_device
 from unveil.models.evaluate import evaluate_model
 from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import Recipe
-from unveil.training.loop import BEST, train
+from unveil.training.keeping import BEST
+from unveil.training.loop import train
 from unveil.training.state import NAME as STATE
 
 log = logging.getLogger(__name__)

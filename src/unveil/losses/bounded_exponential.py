@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unveil.losses.triplet import pairwise_distance
+from unveil.nn.global_batch import gather
 
 BedReduce = Literal["balanced", "all"]
 
@@ -35,6 +36,7 @@ def bounded_exponential(
     Returns:
         A scalar; a kind of pair that the batch lacks counts 0.
     """
+    features, labels = gather(features, labels)
     distances = pairwise_distance(features, features, metric="euclidean_normed" if normalize else "euclidean")
     same = labels[:, None] == labels[None, :]
     apart = ~torch.eye(len(labels), dtype=torch.bool, device=labels.device)
@@ -48,6 +50,7 @@ def bounded_exponential(
 @torch.no_grad()
 def saturated_share(features: Tensor, alpha: float = 0.3, *, normalize: bool = True, below: float = 0.01) -> Tensor:
     """Return the share of pairs whose ``exp(-alpha d)`` is below a bound, so that they hardly have a gradient."""
+    (features,) = gather(features)
     distances = pairwise_distance(features, features, metric="euclidean_normed" if normalize else "euclidean")
     apart = ~torch.eye(len(features), dtype=torch.bool, device=features.device)
     return _mean((torch.exp(-alpha * distances) < below).to(distances.dtype), apart)

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from unveil.losses.triplet import Distance, batch_hard, pairwise_distance
+from unveil.nn.global_batch import gather
 
 WithoutPairs = Literal["zero", "batch_hard"]
 
@@ -31,7 +32,7 @@ def cross_clothes_triplet(
     Args:
         features: ``(B, D)``.
         persons: ``(B,)`` identity codes.
-        clothes: ``(B,)`` outfit codes.
+        clothes: ``(B,)`` outfit codes; a crop with -1 is in an outfit of its own.
         margin: of the hinge.
         distance: between two features.
         reduce: "sum" as printed, or "mean" over the triplets of the batch.
@@ -40,6 +41,8 @@ def cross_clothes_triplet(
     Returns:
         A scalar.
     """
+    features, persons, clothes = gather(features, persons, clothes)
+    clothes = torch.where(clothes < 0, -1 - torch.arange(len(clothes), device=clothes.device), clothes)
     distances = pairwise_distance(features, features, metric=distance)
     same = persons[:, None] == persons[None, :]
     triplets = same & (clothes[:, None] != clothes[None, :]) & ~same.all(dim=1, keepdim=True)

@@ -7,6 +7,8 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
+from unveil.nn.global_batch import is_global, mean_of_all
+
 
 def cross_entropy(
     logits: Tensor, labels: Tensor, *, smoothing: float = 0.0, spread: Literal["all", "others"] = "all"
@@ -23,4 +25,8 @@ def cross_entropy(
     if spread == "others":
         # Taking eps K / (K - 1) and giving every class its share leaves 1 - eps at the label, eps / (K - 1) elsewhere.
         smoothing = smoothing * classes / max(classes - 1, 1)
-    return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    if not is_global():
+        return F.cross_entropy(logits, labels, label_smoothing=smoothing)
+    # Some methods classify only part of their crops, and one process then has more of them than another.
+    total = F.cross_entropy(logits, labels, label_smoothing=smoothing, reduction="sum")
+    return mean_of_all(total, len(labels))

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from unveil.losses.triplet import Distance, batch_hard, pairwise_distance
+from unveil.nn.global_batch import gather
 
 PartTripletMode = Literal["averaged", "per_part"]
 
@@ -42,6 +43,10 @@ def part_triplet(
         raise ValueError(f"parts: expected ({len(labels)}, K, D), got {tuple(parts.shape)}")
     if visibility is not None and visibility.shape != parts.shape[:2]:
         raise ValueError(f"visibility: expected {tuple(parts.shape[:2])}, got {tuple(visibility.shape)}")
+    if visibility is None:
+        parts, labels = gather(parts, labels)
+    else:
+        parts, labels, visibility = gather(parts, labels, visibility)
     by_part = parts.transpose(0, 1)
     distances = pairwise_distance(by_part, by_part, metric=distance)
     shared = torch.ones_like(distances) if visibility is None else shared_visibility(visibility, distances.dtype)

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from unveil.nn.global_batch import gather
+
 Distance = Literal["euclidean", "cosine", "euclidean_normed"]
 
 
@@ -81,5 +83,6 @@ def batch_hard_triplet(
     distance: Distance = "euclidean",
     reduce: Literal["mean", "sum"] = "mean",
 ) -> Tensor:
-    """Return the batch-hard triplet loss of features ``(B, D)``; see `batch_hard`."""
+    """Return the batch-hard triplet loss of features ``(B, D)``; see `batch_hard`. In `global_batch` B counts all."""
+    features, labels = gather(features, labels)
     return batch_hard(pairwise_distance(features, features, metric=distance), labels, margin=margin, reduce=reduce)

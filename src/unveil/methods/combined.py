@@ -149,14 +149,17 @@ class Combined(ClothesBranch):
         outfits = self.space.clothes if settings.erased_clothes == "distinct" else None
         return append_without_clothes(batch, garments, outfits=outfits, recoloured=settings.recoloured)
 
+    def erase(self, batch: Batch) -> Batch:
+        """Return the crops twice by compound erasing, where it is on."""
+        if not self.settings.compound:
+            return batch
+        # Its own generator, seeded from torch's, so that the seed of the run holds on every kind of device.
+        generator = torch.Generator(batch.images.device).manual_seed(int(torch.randint(2**31, ())))
+        return compound_erase(batch, generator)
+
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
         """Return identity and metric losses of every vector, the clothes losses and ``part_attention``."""
-        settings = self.settings
-        if settings.compound:
-            # Its own generator, seeded from torch's, so that the seed of the run holds on every kind of device.
-            generator = torch.Generator(batch.images.device).manual_seed(int(torch.randint(2**31, ())))
-            batch = compound_erase(batch, generator)
-        persons = batch.persons
+        settings, persons = self.settings, batch.persons
         features = self.backbone(batch.images)
         pooled = self.pool(features)
         if self.mean is not None and self.training:

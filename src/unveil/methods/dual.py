@@ -153,7 +153,7 @@ class Dual(Method):
             * cross_clothes_triplet(
                 identity,
                 batch.persons,
-                clothes=_apart(batch.clothes),
+                clothes=batch.clothes,
                 margin=settings.margin,
                 without_pairs="batch_hard",
             ),
@@ -227,9 +227,3 @@ class Dual(Method):
 
     def _classify(self, name: str, vectors: Tensor, *, labels: Tensor) -> Tensor:
         return cross_entropy(self.classifiers[name](vectors), labels, smoothing=self.settings.smoothing)
-
-
-def _apart(clothes: Tensor) -> Tensor:
-    """Return outfit codes in which every recoloured crop (-1) has an outfit of its own."""
-    own = -1 - torch.arange(len(clothes), device=clothes.device)
-    return torch.where(clothes < 0, own, clothes)

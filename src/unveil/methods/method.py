@@ -94,8 +94,23 @@ class Method(nn.Module):
         """Return the training batch before augmentation (uint8); a method may add images of its own making."""
         return batch
 
+    def erase(self, batch: Batch) -> Batch:
+        """Return the augmented and normalised training batch with what the method itself erases or adds.
+
+        Like `expand_batch` it sees the whole batch, also where several devices share it; `losses` sees one's part.
+        """
+        return batch
+
     def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        """Return the named, already weighted terms whose sum is minimised; ``batch`` is augmented and normalised."""
+        """Return the named, already weighted terms whose sum is minimised.
+
+        On several devices each calls this with its part of the batch, and the mean of what they return must be the term
+        of the whole: so are means over crops, and losses that `unveil.nn.global_batch.gather` what they compare.
+
+        Args:
+            batch: augmented and normalised.
+            step: where training is.
+        """
         raise NotImplementedError
 
     def embed(self, batch: Batch) -> Embedding:

@@ -143,23 +143,25 @@ class SSGR(Method):
         kept = {"beta"} if self.settings.beta in self.settings.betas else set()
         return frozenset({"me", "test_feature", *kept})
 
-    def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
-        """Return ``id_gf`` and ``bed_gf`` (or ``triplet_gf``), and the same for ``rpf``; eq. 5."""
+    def erase(self, batch: Batch) -> Batch:
+        """Return the crops twice by compound erasing, or once with random boxes erased."""
         settings = self.settings
         # Its own generator, seeded from torch's, so that the seed of the run holds on every kind of device.
         generator = torch.Generator(batch.images.device).manual_seed(int(torch.randint(2**31, ())))
-        if settings.cbe:
-            batch = compound_erase(
-                batch,
-                generator,
-                box_p=settings.box_p,
-                stripe_p=settings.stripe_p,
-                fill=settings.erase_fill,
-                box_area=settings.box_area,
-            )
-        else:
-            batch = erase_boxes(batch, generator, p=settings.box_p, fill=settings.erase_fill, area=settings.box_area)
-        persons = batch.persons
+        if not settings.cbe:
+            return erase_boxes(batch, generator, p=settings.box_p, fill=settings.erase_fill, area=settings.box_area)
+        return compound_erase(
+            batch,
+            generator,
+            box_p=settings.box_p,
+            stripe_p=settings.stripe_p,
+            fill=settings.erase_fill,
+            box_area=settings.box_area,
+        )
+
+    def losses(self, batch: Batch, step: Step) -> dict[str, Tensor]:
+        """Return ``id_gf`` and ``bed_gf`` (or ``triplet_gf``), and the same for ``rpf``; eq. 5."""
+        settings, persons = self.settings, batch.persons
         features = self.backbone(batch.images, self.attention.hooks())
         gf = self.pool(features)
         terms = {f"{name}_gf": term for name, term in self.branch.losses(gf, persons).items()}

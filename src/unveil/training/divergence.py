@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from unveil.data.augment.pipeline import normalise
 from unveil.data.training import TrainingSet
@@ -20,7 +19,7 @@ CROPS = 8
 ADVICE = "lower optim.lr, set optim.clip_norm or train.precision=fp32; the last checkpoint is intact"
 
 
-def check_finite(values: Mapping[str, float], terms: Mapping[str, Tensor], *, epoch: int, iteration: int) -> None:
+def check_finite(values: Mapping[str, float], terms: Mapping[str, float], *, epoch: int, iteration: int) -> None:
     """Refuse a loss or a gradient that is not finite.
 
     Args:
@@ -34,7 +33,7 @@ def check_finite(values: Mapping[str, float], terms: Mapping[str, Tensor], *, ep
     """
     bad = [name for name, value in values.items() if not math.isfinite(value)]
     if bad:
-        found = ", ".join(f"{name} = {term.item():.4g}" for name, term in terms.items())
+        found = ", ".join(f"{name} = {term:.4g}" for name, term in terms.items())
         raise TrainingError(
             f"not finite in epoch {epoch + 1}, iteration {iteration}: {', '.join(bad)} (terms: {found}); {ADVICE}"
         )

@@ -31,14 +31,22 @@ def build_auxiliary_optimiser(method: Method, settings: OptimSettings) -> Optimi
     return _optimiser([{"params": auxiliary, "weight_decay": settings.weight_decay}], settings) if auxiliary else None
 
 
-def auxiliary_update(optimiser: Optimizer | None) -> Callable[[Tensor], None]:
-    """Return the function that a method calls with a loss of its auxiliary parameters."""
+def auxiliary_update(
+    optimiser: Optimizer | None, *, average: Callable[[Iterable[nn.Parameter]], None] = lambda parameters: None
+) -> Callable[[Tensor], None]:
+    """Return the function that a method calls with a loss of its auxiliary parameters.
+
+    Args:
+        optimiser: of these parameters.
+        average: sets their gradients to the mean over processes that train together.
+    """
 
     def update(loss: Tensor) -> None:
         if optimiser is None:
             raise ValueError("the method updates auxiliary parameters but names none in auxiliary_parameters()")
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        average(parameter for group in optimiser.param_groups for parameter in group["params"])
         optimiser.step()
 
     return update

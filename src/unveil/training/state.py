@@ -47,12 +47,12 @@ def save_state(
     """Write the state atomically; ``identity`` names the recipe and data that it belongs to."""
     state = {
         "identity": identity.to_state(),
-        "device": _device(generator),
+        "device": generator.device.type,
         "method": method.state_dict(),
         "optimisers": [optimiser.state_dict() for optimiser in optimisers],
         "generator": generator.get_state(),
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state(generator.device)] if generator.device.type == "cuda" else [],
         "progress": dataclasses.asdict(train_state),
         "average": average.state if average else {},
     }
@@ -101,10 +101,8 @@ def load_state(
     if not isinstance(saved, dict):
         raise CheckpointError(f"{path} was written by an older unveil and does not say for which recipe: start afresh")
     changed = check_same_run(saved, identity, epochs_done=train_state.epoch, where=str(path))
-    if state["device"] != _device(generator):
-        raise CheckpointError(
-            f"{path} was written on {state['device']}; it goes on to the bit only there: train.device"
-        )
+    if state["device"] != generator.device.type:
+        raise CheckpointError(f"{path} was written on {state['device']}; random numbers go on only there: train.device")
     load_weights_exactly(method, state["method"], source=str(path))
     try:
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
@@ -113,8 +111,8 @@ def load_state(
             average.state = state["average"]
         generator.set_state(state["generator"])
         torch.set_rng_state(state["torch"])
-        if state["cuda"] and torch.cuda.is_available():
-            torch.cuda.set_rng_state_all(state["cuda"])
+        for own in state["cuda"]:
+            torch.cuda.set_rng_state(own, generator.device)
     except Exception as e:  # each of them takes what it is given apart in its own way
         raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it or choose another --out") from None
     return train_state, changed
@@ -136,8 +134,3 @@ def refuse_overwriting(folder: Path, *, resume: bool) -> None:
     """
     if not resume and any((folder / name).exists() for name in (NAME, MODEL)):
         raise UnveilError(f"{folder} already holds a run: go on with --resume, or choose another --out")
-
-
-def _device(generator: torch.Generator) -> str:
-    count = torch.cuda.device_count() if generator.device.type == "cuda" else 1
-    return f"{count} x {generator.device.type}"

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from unveil.cli import help_panels
+from unveil.cli.terminal import set_up_terminal
 
 
 def command(
+    context: typer.Context,
     recipe: Annotated[
         str | None, typer.Argument(help="Recipe file (YAML), or the name of one of the package's recipes.")
     ] = None,
@@ -23,6 +26,14 @@ def command(
         str | None, typer.Option(help="What the backbone starts from: imagenet, random, unveil:NAME or a file.")
     ] = None,
     minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so much training, as Ctrl-C does.")] = None,
+    devices: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Devices of this machine that share every batch; also under SLURM. torchrun needs no such option.",
+            rich_help_panel=help_panels.EXECUTION,
+        ),
+    ] = None,
     cache: Annotated[
         Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
     ] = None,
@@ -35,14 +46,19 @@ def command(
     Ctrl-C saves the state; `--resume` goes on from it, on one device to the bit. With a larger `train.epochs` it trains
     a finished run on.
 
+    `--devices 2` shares every batch between two GPUs, or two processes without one; so do `torchrun` and SLURM.
+
     **Example:** `unveil train bot data.train=market1501:/data/market data.test=market1501:/data/market --out runs/bot`
     """
     from unveil.cli.models.recipes import find_recipe
     from unveil.errors import MissingExtraError
+    from unveil.models.checkpoint import NAME as MODEL
+    from unveil.models.checkpoint import load_model
     from unveil.recipe import load_recipe
     from unveil.source_text import is_override
-    from unveil.training.loop import train
+    from unveil.training.loop import train, train_with
     from unveil.training.metrics import NAME, read_metrics
+    from unveil.training.processes.launch import launch, started_by_torchrun
 
     changes = list(overrides or [])
     if recipe is not None and is_override(recipe):
@@ -50,7 +66,15 @@ def command(
         recipe = None
     if init is not None:
         changes.append(f"backbone.init={init}")
-    model = train(load_recipe(find_recipe(recipe), changes), out, resume=resume, cache=cache, minutes=minutes)
+    chosen = load_recipe(find_recipe(recipe), changes)
+    if (devices or 1) > 1 or started_by_torchrun():
+        task = partial(train_with, recipe=chosen, out=out, resume=resume, cache=cache, minutes=minutes)
+        terminal = partial(set_up_terminal, quiet=context.find_root().params["quiet"])
+        if not launch(task, devices=devices, device=chosen.train.device, terminal=terminal):
+            return
+        model = load_model(out / MODEL)
+    else:
+        model = train(chosen, out, resume=resume, cache=cache, minutes=minutes)
     try:
         from unveil.report.curves import training_curves
 

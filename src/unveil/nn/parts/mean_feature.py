@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from unveil.nn.global_batch import gather
+
 
 class MeanFeature(nn.Module):
     """Keeps the running mean of normalised vectors; a buffer without gradient that goes into checkpoints.
@@ -33,6 +35,7 @@ class MeanFeature(nn.Module):
     @torch.no_grad()
     def update(self, vectors: Tensor) -> None:
         """Move the means towards that of a training batch ``(B, C)``."""
+        (vectors,) = gather(vectors)
         mean = F.normalize(vectors.detach().to(self.mean.dtype), dim=1).mean(dim=0)
         for row, beta in zip(self.mean.view(len(self.betas), -1), self.betas, strict=True):
             row.lerp_(mean, 1 - beta)  # eq. 6: beta * mean + (1 - beta) * mean of the batch

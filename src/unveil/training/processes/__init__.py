@@ -1,0 +1,1 @@
+"""The processes that train together: one, or several of which each has a device of its own."""
