@@ -22,7 +22,7 @@ import torch
 
 from unveil.atomic_io import atomic_path
 from unveil.parsing.default import DEFAULT_CARD, default_parser
-from unveil.parsing.network import LabelNet, ParsingNet
+from unveil.parsing.training.network import LabelNet, ParsingNet
 from unveil.world import labels as world
 from unveil.world.shares import SHARES
 

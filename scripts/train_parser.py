@@ -26,9 +26,9 @@ from unveil.atomic_io import atomic_path, write_text
 from unveil.data.images import read_labels, read_sample
 from unveil.datasets import load_dataset
 from unveil.errors import UnveilError
-from unveil.parsing.disturb import Codes, Crop, Disturber
-from unveil.parsing.export import export
-from unveil.parsing.network import WIDTHS, ParsingNet
+from unveil.parsing.training.disturb import Codes, Crop, Disturber
+from unveil.parsing.training.export import export
+from unveil.parsing.training.network import WIDTHS, ParsingNet
 from unveil.progress import show_progress, track
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample

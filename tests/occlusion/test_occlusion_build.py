@@ -16,7 +16,7 @@ from unveil.occlusion.build import build
 from unveil.occlusion.components import missing_components
 from unveil.occlusion.parts import PartsSettings
 from unveil.occlusion.settings import OcclusionSettings
-from unveil.parsing.schp import write_label_png
+from unveil.parsing.formats.schp import write_label_png
 from unveil.records import Dataset
 
 KEYS = [f"train/{p:03d}_{i}_c1_00000{i}.png" for p in (1, 2, 3) for i in (1, 2)]

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unveil.parsing.degrade import Odds, degrade
-from unveil.parsing.disturb import Codes, Crop, Disturber, cover, mirror, move
+from unveil.parsing.training.degrade import Odds, degrade
+from unveil.parsing.training.disturb import Codes, Crop, Disturber, cover, mirror, move
 
 # Labels: 0 nobody, 1 a thing, 2 another person, 3 head, 4 left arm, 5 right arm.
 PART = np.full(256, -1)

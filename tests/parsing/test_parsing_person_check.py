@@ -10,8 +10,8 @@ import pytest
 from unveil.errors import CheckpointError
 from unveil.gallery.search.query import NoPersonDetectedError, check_people
 from unveil.parsing.default import DEFAULT_CARD
-from unveil.parsing.no_people import KINDS, without_people
-from unveil.parsing.person_check import FEATURES, LAYERS, OUTPUT, with_features, with_rule
+from unveil.parsing.training.no_people import KINDS, without_people
+from unveil.parsing.training.person_check import FEATURES, LAYERS, OUTPUT, with_features, with_rule
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra onnx)")
 

@@ -36,8 +36,9 @@ class Visibility(BaseModel):
 
 
 class PersonCheck(BaseModel):
-    """An output ``(N, 1)`` that tells crops of people from noise and textures; see `unveil.parsing.person_check`.
+    """An output ``(N, 1)`` that tells crops of people from noise and textures.
 
+    `unveil.parsing.training.person_check` fits it.
     A crop shows a person when its number is at least ``threshold``.
     """
 

@@ -19,7 +19,7 @@ from unveil.data.images import read_sample
 from unveil.data.parsing_tree import parsing_path
 from unveil.errors import DataError, ImageError
 from unveil.label_sets import Scheme
-from unveil.parsing.schp import write_label_png
+from unveil.parsing.formats.schp import write_label_png
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 

@@ -9,7 +9,7 @@ from unveil.cli import app
 from unveil.data.readers import prcc
 from unveil.errors import DataError, UnveilError
 from unveil.label_sets import LIP20, PASCAL7
-from unveil.parsing.schp import write_label_png
+from unveil.parsing.formats.schp import write_label_png
 
 PRCC = [f"rgb/train/001/{c}_cropped_rgb001.jpg" for c in "ABC"]
 PRCC += [f"rgb/test/{c}/010/cropped_rgb00{i}.jpg" for c in "ABC" for i in (1, 2)]

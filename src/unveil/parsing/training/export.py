@@ -15,7 +15,7 @@ import torch
 
 from unveil.atomic_io import write_bytes, write_text
 from unveil.errors import MissingExtraError
-from unveil.parsing.network import LabelNet, ParsingNet
+from unveil.parsing.training.network import LabelNet, ParsingNet
 
 MODEL, CARD = "parser.onnx", "parser.json"
 OPSET = 17

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unveil.parsing.degrade import Image, Odds, Random, degrade
+from unveil.parsing.training.degrade import Image, Odds, Random, degrade
 
 Labels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
