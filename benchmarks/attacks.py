@@ -41,7 +41,7 @@ from unveil.gallery.store.opening import open_store
 from unveil.inference.load import load_engine
 from unveil.pretrained import DEFAULT_MODEL
 from unveil.records import Embedding
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 NAME = "station"
 MAX_MEMORY, MAX_SECONDS = 2 << 30, 1.0

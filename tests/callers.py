@@ -20,10 +20,10 @@ from generated import figure
 from unveil.gallery.grouping.group import group_gallery
 from unveil.gallery.records import Filter
 from unveil.gallery.store.protocol import Store
+from unveil.server.access.tokens import new_token
 from unveil.server.app import create_app
 from unveil.server.service import Service
 from unveil.server.settings import Limits
-from unveil.server.tokens import new_token
 
 PEOPLE, CAMERAS, SHOTS = 8, 3, 2
 BEGIN = 1_700_000_000.0

@@ -25,7 +25,7 @@ from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, new_model, save_model
 from unveil.models.shards import write_shards
 from unveil.recipe import load_recipe
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 ROUNDS = max(INPUTS // 10, 2)
 SLOW = ("bench again", "pretrain", "train again")  # a quarter as often: they load or train a network

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from callers import person
-from unveil.server.batching import Batcher
+from unveil.server.search.batching import Batcher
 
 
 class Counting:

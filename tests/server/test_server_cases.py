@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 from callers import FREE, LOOPBACK, Callers, person, search, send
 from unveil.gallery.cases.verify import verify_package
 from unveil.gallery.records import Filter
+from unveil.server.access.tokens import new_token
 from unveil.server.app import create_app
-from unveil.server.tokens import new_token
 
 URL = "/api/v1/cases"
 

@@ -13,9 +13,9 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from callers import LOOPBACK, encoded, frame, person, search, send
-from unveil.server import decoding
 from unveil.server.app import create_app
-from unveil.server.decoding import Decoder
+from unveil.server.search import decoding
+from unveil.server.search.decoding import Decoder
 from unveil.server.settings import Limits
 
 
@@ -121,7 +121,7 @@ def test_uploads_that_wait_for_their_turn_hold_no_pixels(tmp_path):
         from concurrent.futures import ThreadPoolExecutor
         from pathlib import Path
         from unveil.cli.allocator import return_large_blocks
-        from unveil.server.decoding import Decoder
+        from unveil.server.search.decoding import Decoder
         from unveil.server.settings import Limits
 
         if not return_large_blocks():

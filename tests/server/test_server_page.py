@@ -23,7 +23,7 @@ from browsing import (
 )
 from callers import CAMERAS, FREE, SHOTS, encoded, frame, person
 from unveil.gallery.records import Filter
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium

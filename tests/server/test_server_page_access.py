@@ -20,7 +20,7 @@ from callers import FREE, encoded, group_people, person
 from films import FigureDetector, write_film
 from unveil.gallery.alert_records import Alert
 from unveil.gallery.records import Filter
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium

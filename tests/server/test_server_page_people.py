@@ -18,7 +18,7 @@ from browsing import (
 )
 from callers import FREE, encoded, group_people, person
 from unveil.gallery.records import Filter, Item
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium

@@ -22,7 +22,7 @@ from browsing import (
 )
 from callers import FREE, drawn_plan, encoded, person
 from unveil.gallery.plan_records import PlanScale
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium

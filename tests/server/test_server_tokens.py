@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from callers import encoded, person, send
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
+from unveil.server.access.tokens import Caller, Tokens, list_tokens, new_token, revoke_token
 from unveil.server.app import create_app
 from unveil.server.middleware.rate_limiter import RateLimiter, retry_after
-from unveil.server.tokens import Caller, Tokens, list_tokens, new_token, revoke_token
 
 
 def test_a_token_is_found_by_its_text_alone_and_never_kept(tmp_path):

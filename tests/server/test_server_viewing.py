@@ -5,9 +5,9 @@ from fastapi.testclient import TestClient
 
 from callers import LOOPBACK
 from unveil.errors import UnveilError
+from unveil.server.access.tokens import Caller
+from unveil.server.access.viewing import IDLE_SECONDS, MAX_ROWS, Views
 from unveil.server.app import create_app
-from unveil.server.tokens import Caller
-from unveil.server.viewing import IDLE_SECONDS, MAX_ROWS, Views
 
 ANNA, BEN = Caller("anna", "reader"), Caller("ben", "admin")
 

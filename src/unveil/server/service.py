@@ -19,20 +19,20 @@ from unveil.gallery.sources.roots import SourceRoots
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
-from unveil.server.batching import Batcher
-from unveil.server.case_access import CaseAccess
-from unveil.server.decoding import Decoder
-from unveil.server.held_searches import HeldClip, RemovalWatch, Search, clip_there, current
+from unveil.server.access.cases import CaseAccess
+from unveil.server.access.tokens import Caller, Tokens
+from unveil.server.access.viewing import Views
 from unveil.server.housekeeping import Housekeeping
-from unveil.server.ingest_jobs import IngestJobs
+from unveil.server.ingest.jobs import IngestJobs
+from unveil.server.ingest.uploads import Uploads
 from unveil.server.metrics import Metrics
 from unveil.server.middleware.authenticator import Authenticator
-from unveil.server.queries import Picture, QueryReader
+from unveil.server.search.batching import Batcher
+from unveil.server.search.decoding import Decoder
+from unveil.server.search.held_searches import HeldClip, RemovalWatch, Search, clip_there, current
+from unveil.server.search.queries import Picture, QueryReader
+from unveil.server.search.ttl_cache import TTLCache
 from unveil.server.settings import MEGABYTE, Settings
-from unveil.server.tokens import Caller, Tokens
-from unveil.server.ttl_cache import TTLCache
-from unveil.server.uploads import Uploads
-from unveil.server.viewing import Views
 from unveil.video.detectors.detect import Detector, OneAtATime, load_detector
 
 PICTURES, SEARCHES, CLIPS = 200, 500, 100

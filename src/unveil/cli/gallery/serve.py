@@ -167,14 +167,14 @@ def command(
 
 
 def _revoke(tokens: Path, name: str) -> None:
-    from unveil.server.tokens import revoke_token
+    from unveil.server.access.tokens import revoke_token
 
     revoke_token(tokens, name)
     typer.echo(f"{name} may not come in any more", err=True)
 
 
 def _make(tokens: Path, name: str, *, role: str, galleries: tuple[str, ...], seconds: float | None) -> None:
-    from unveil.server.tokens import new_token
+    from unveil.server.access.tokens import new_token
 
     typer.echo(new_token(tokens, name, role, galleries=galleries, seconds=seconds))
     where = f" in {', '.join(galleries)}" if galleries else ""
@@ -183,7 +183,7 @@ def _make(tokens: Path, name: str, *, role: str, galleries: tuple[str, ...], sec
 
 
 def _list(tokens: Path) -> None:
-    from unveil.server.tokens import list_tokens
+    from unveil.server.access.tokens import list_tokens
 
     table = Table("name", "role", "galleries", "made", "expires", "last use")
     for token in list_tokens(tokens):

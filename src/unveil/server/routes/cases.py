@@ -21,8 +21,7 @@ from unveil.gallery.records import EmbeddingSpace, Item
 from unveil.gallery.search.searcher import Query as GalleryQuery
 from unveil.models.card import Card
 from unveil.models.reid_card import ReidCard
-from unveil.server.case_access import is_owner
-from unveil.server.queries import QueryItems
+from unveil.server.access.cases import is_owner
 from unveil.server.routes.names import ERRORS, GalleryName, Reader, Reads, RowNumber, TheService
 from unveil.server.schemas.case import (
     AddedBookmarkOut,
@@ -37,6 +36,7 @@ from unveil.server.schemas.case import (
     QueryKeptOut,
     VersionOut,
 )
+from unveil.server.search.queries import QueryItems
 from unveil.server.service import Service
 
 router = APIRouter(prefix="/cases", tags=["cases"], responses=ERRORS)

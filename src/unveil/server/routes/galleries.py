@@ -12,6 +12,7 @@ from unveil.errors import DataError
 from unveil.gallery.derived import touched
 from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.records import Sample
+from unveil.server.access.tokens import Caller
 from unveil.server.routes.names import (
     ERRORS,
     Admin,
@@ -25,7 +26,6 @@ from unveil.server.routes.names import (
 from unveil.server.schemas.base import Label, Number
 from unveil.server.schemas.rows import AddedOut, DeletedOut, DeletionIn, FilterIn, GalleryOut, ItemOut, ItemsOut
 from unveil.server.service import Service
-from unveil.server.tokens import Caller
 
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=ERRORS)
 PAGE = 200

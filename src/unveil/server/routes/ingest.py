@@ -8,7 +8,7 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from unveil.gallery.sources.roots import Missing, SourceMissingError
-from unveil.server.ingest_jobs import LIVE
+from unveil.server.ingest.jobs import LIVE
 from unveil.server.routes.names import ERRORS, GalleryName, Operator, TheService, body_of_a_picture
 from unveil.server.schemas.ingest import (
     EntryOut,

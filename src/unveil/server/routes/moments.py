@@ -15,9 +15,9 @@ from unveil.gallery.ingest.adding import shrunk
 from unveil.gallery.records import Item
 from unveil.gallery.sources.moment import AFTER, BEFORE, Moment, clip_around, find_moment
 from unveil.gallery.sources.roots import Missing, SourceMissingError
-from unveil.server.held_searches import HeldClip
 from unveil.server.routes.names import ERRORS, ClipName, GalleryName, Reader, Reads, RowNumber, TheService
 from unveil.server.schemas.rows import ClipOut, ItemOut, MomentOut
+from unveil.server.search.held_searches import HeldClip
 from unveil.server.service import Service
 
 router = APIRouter(prefix="/galleries/{gallery}", tags=["moments"], responses=ERRORS)

@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path
 
+from unveil.server.access.tokens import Caller
 from unveil.server.middleware.authenticator import require
 from unveil.server.schemas.base import ErrorOut
 from unveil.server.service import Service, service_of
-from unveil.server.tokens import Caller
 
 READ = 0.05  # a page of results reads some dozens of thumbnails
 

@@ -6,9 +6,9 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
 from unveil.gallery.ingest.adding import shrunk
-from unveil.server.queries import Picture, held_picture
 from unveil.server.routes.names import ERRORS, PictureName, Reader, TheService, body_of_a_picture
 from unveil.server.schemas.search import PeopleOut, PersonOut, PictureOut
+from unveil.server.search.queries import Picture, held_picture
 from unveil.video.records import Box
 
 router = APIRouter(prefix="/pictures", tags=["pictures"], responses=ERRORS)

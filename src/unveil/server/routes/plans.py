@@ -11,10 +11,10 @@ from PIL import Image
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import shrunk
 from unveil.gallery.plan_records import LARGEST
+from unveil.server.access.tokens import Caller
 from unveil.server.routes.names import ERRORS, Admin, GalleryName, Reads, TheService, body_of_a_picture
 from unveil.server.schemas.plan import FloorPlanOut, PlanIn
 from unveil.server.service import Service
-from unveil.server.tokens import Caller
 
 router = APIRouter(prefix="/galleries/{gallery}/plan", tags=["plans"], responses=ERRORS)
 QUALITY = 90

@@ -16,8 +16,6 @@ from unveil.gallery.output.heat_map import heat_map
 from unveil.gallery.output.report import write_report
 from unveil.gallery.search.searcher import Hit, SearchResult
 from unveil.gallery.search.searcher import Query as GalleryQuery
-from unveil.server.held_searches import Search
-from unveil.server.queries import QueryItems
 from unveil.server.routes.names import (
     ERRORS,
     GalleryName,
@@ -29,6 +27,8 @@ from unveil.server.routes.names import (
 from unveil.server.schemas.base import finite
 from unveil.server.schemas.rows import ItemOut
 from unveil.server.schemas.search import FeedbackIn, HitOut, ModelOut, SearchIn, SearchOut
+from unveil.server.search.held_searches import Search
+from unveil.server.search.queries import QueryItems
 
 router = APIRouter(prefix="/galleries/{gallery}/searches", tags=["searches"], responses=ERRORS)
 TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json"}

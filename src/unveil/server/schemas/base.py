@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from unveil.server.tokens import Role
+from unveil.server.access.tokens import Role
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
 Labels = Annotated[tuple[Label, ...], Field(max_length=200)]

@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from unveil.gallery.case_records import MAX_MEMBERS, MAX_NAME, MAX_NOTE, MAX_TEXT, Case, CaseQuery, CaseSummary
 from unveil.gallery.records import Item
+from unveil.server.access.tokens import NAME as MEMBER
 from unveil.server.schemas.base import In, RowId
 from unveil.server.schemas.rows import ItemOut
 from unveil.server.schemas.search import SearchIn
-from unveil.server.tokens import NAME as MEMBER
 
 GalleryIn = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
 CaseName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00]*$")]

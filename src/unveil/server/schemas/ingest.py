@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from unveil.server.ingest_records import IngestSettings, Job, State
+from unveil.server.ingest.records import IngestSettings, Job, State
 from unveil.server.schemas.base import In, Label, Number
 
 Source = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]

@@ -18,11 +18,11 @@ from unveil.gallery.search.query import check_people
 from unveil.gallery.store.protocol import Store
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
-from unveil.server.batching import Batcher
-from unveil.server.decoding import Decoder
+from unveil.server.access.tokens import Caller
 from unveil.server.schemas.search import BoxIn, QueryItem
-from unveil.server.tokens import Caller
-from unveil.server.ttl_cache import TTLCache
+from unveil.server.search.batching import Batcher
+from unveil.server.search.decoding import Decoder
+from unveil.server.search.ttl_cache import TTLCache
 
 SMALLEST = 8  # pixels, shorter side of a query crop
 THUMBNAIL = 384  # pixels, longest side of a crop in a report

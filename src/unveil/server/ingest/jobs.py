@@ -29,8 +29,8 @@ from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import observed
-from unveil.server.ingest_records import ENDED, IngestSettings, Job, State
-from unveil.server.tokens import Caller
+from unveil.server.access.tokens import Caller
+from unveil.server.ingest.records import ENDED, IngestSettings, Job, State
 from unveil.video.decode import DAY_OF_WAITS, is_address, without_password
 from unveil.video.detectors.detect import Detector
 

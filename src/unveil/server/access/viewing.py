@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from unveil.server.tokens import Caller
+from unveil.server.access.tokens import Caller
 
 IDLE_SECONDS = 300.0
 LONGEST_SECONDS = 3600.0

@@ -17,7 +17,7 @@ from unveil.gallery.search.in_memory_index import InMemoryIndex
 from unveil.gallery.search.searcher import SearchResult
 from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
-from unveil.server.ttl_cache import TTLCache
+from unveil.server.search.ttl_cache import TTLCache
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from unveil.errors import DataError
 from unveil.gallery.case_records import Case, CaseSummary
 from unveil.gallery.cases.log import case_entries, entry
 from unveil.gallery.store.protocol import Store
-from unveil.server.tokens import Caller
+from unveil.server.access.tokens import Caller
 
 AGAIN_SECONDS = 300.0  # after which looking at an open case is entered again
 

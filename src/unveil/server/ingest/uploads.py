@@ -14,7 +14,7 @@ from pathlib import Path
 from fastapi import HTTPException
 
 from unveil.data.media_types import IMAGE_SUFFIXES, VIDEO_SUFFIXES
-from unveil.server.tokens import Caller
+from unveil.server.access.tokens import Caller
 
 MAX_OPEN = 4  # of one caller
 IDLE_SECONDS = 3600.0
