@@ -229,7 +229,7 @@ def test_a_stream_is_added_by_its_name_beside_films_until_it_is_cancelled(
     serving, folder, own_gallery, store, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)  # this camera sends faster than any
-    monkeypatch.setattr("unveil.server.ingest.jobs.DAY_OF_WAITS", (0.05,) * 1000)
+    monkeypatch.setattr("unveil.server.ingest.runner.DAY_OF_WAITS", (0.05,) * 1000)
     url = f"/api/v1/galleries/{own_gallery}"
     with camera(write_film(tmp_path / "live.ts", frames=70, people=1)) as address:
         _, client = serving(streams={"gate": address})

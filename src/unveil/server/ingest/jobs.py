@@ -12,45 +12,24 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
-from unveil.data.walk import is_dir
 from unveil.errors import DataError, UnveilError
-from unveil.gallery.audit import audited
-from unveil.gallery.ingest.adding import Added
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
-from unveil.gallery.ingest.scenes import add_scenes
-from unveil.gallery.ingest.video import DEFAULT_FPS, VideoSettings, add_video
-from unveil.gallery.ingest.works import Work, work_of_file, works_in_folder
 from unveil.gallery.sources.roots import SourceMissingError, SourceRoots
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
-from unveil.progress import observed
 from unveil.server.access.tokens import Caller
 from unveil.server.ingest.records import ENDED, IngestSettings, Job, State
-from unveil.video.decode import DAY_OF_WAITS, is_address, without_password
+from unveil.server.ingest.runner import JobRunner
+from unveil.server.ingest.running import CancelledError, RunningJob
+from unveil.video.decode import is_address
 from unveil.video.detectors.detect import Detector
 
-MAX_KEPT, MAX_WAITING, MAX_ERRORS, MAX_STREAMS = 100, 50, 200, 8
+MAX_KEPT, MAX_WAITING, MAX_STREAMS = 100, 50, 8
 LIVE = "live:"  # before the name of a stream, where a path stands otherwise
 LEAVE = 5.0  # seconds that a stream is waited for when the server ends
 log = logging.getLogger("unveil.server")
-
-
-class CancelledError(Exception):
-    """Somebody ended the job."""
-
-
-@dataclass
-class _Running:
-    job: Job
-    place: Path | str  # a path, or the address of a stream
-    role: str
-    resume: threading.Event = field(default_factory=threading.Event)
-    cancelled: bool = False
 
 
 class IngestJobs:
@@ -75,15 +54,12 @@ class IngestJobs:
         detector: Callable[[], Detector],
         parser: Callable[[], OnnxParser | None],
     ) -> None:
-        self._store = store
-        self._engine = engine
+        self._runner = JobRunner(store, engine, roots=roots, detector=detector, parser=parser)
         self._roots = roots
         self.streams = streams
-        self._make_detector, self._make_parser = detector, parser
-        self._tools: tuple[Detector, OnnxParser | None] | None = None
         self._numbers = itertools.count(1)
         self._news = threading.Condition()
-        self._jobs: dict[int, _Running] = {}
+        self._jobs: dict[int, RunningJob] = {}
         self._closed = False
         self._thread: threading.Thread | None = None
         self._live: list[threading.Thread] = []
@@ -93,14 +69,13 @@ class IngestJobs:
         with self._news:
             self._closed = True
             for running in self._jobs.values():
-                running.cancelled = True
-                running.resume.set()
+                running.cancel()
             self._news.notify_all()
         if self._thread is not None:
             self._thread.join()
-        until = time.monotonic() + LEAVE
+        deadline = time.monotonic() + LEAVE
         for thread in self._live:
-            thread.join(max(0.0, until - time.monotonic()))
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def all(self, gallery: str) -> list[Job]:
         """Return the jobs of a gallery, the newest first."""
@@ -131,8 +106,7 @@ class IngestJobs:
             if live and sum(isinstance(r.place, str) for r in waiting) >= MAX_STREAMS:
                 raise DataError(f"{MAX_STREAMS} streams are being added already: cancel one of them")
             job = Job(next(self._numbers), gallery, source, caller.name, settings)
-            running = self._jobs[job.id] = _Running(job, place, caller.role)
-            running.resume.set()
+            running = self._jobs[job.id] = RunningJob(job, place, role=caller.role, lock=self._news)
             over = [number for number, r in self._jobs.items() if r.job.state in ENDED]
             for number in over[: max(0, len(self._jobs) - MAX_KEPT)]:
                 del self._jobs[number]
@@ -159,24 +133,19 @@ class IngestJobs:
         return self._steer(gallery, number, ("running",), lambda r: r.resume.clear(), state="paused")
 
     def resume(self, gallery: str, number: int) -> Job:
-        """Let a paused job go on."""
+        """Let a paused job continue."""
         return self._steer(gallery, number, ("paused",), lambda r: r.resume.set(), state="running")
 
     def cancel(self, gallery: str, number: int) -> Job:
         """End a job; what it added stays."""
-
-        def end(running: _Running) -> None:
-            running.cancelled = True
-            running.resume.set()
-
-        return self._steer(gallery, number, ("waiting", "running", "paused"), end, state=None)
+        return self._steer(gallery, number, ("waiting", "running", "paused"), RunningJob.cancel, state=None)
 
     def _steer(
         self,
         gallery: str,
         number: int,
         states: tuple[State, ...],
-        change: Callable[[_Running], None],
+        change: Callable[[RunningJob], None],
         *,
         state: State | None,
     ) -> Job:
@@ -205,107 +174,20 @@ class IngestJobs:
                 running.job = replace(running.job, state="running", began=time.time())
             self._attempt(running)
 
-    def _attempt(self, running: _Running) -> None:
+    def _attempt(self, running: RunningJob) -> None:
         state: State = "done"
         try:
-            self._run(running)
+            self._runner.run(running)
         except CancelledError:
             state = "cancelled"
         except UnveilError as e:
             state = "failed"
-            self._note(running, [str(e)])
+            running.note([str(e)])
         except Exception:
             log.exception("job %d", running.job.id)
             state = "failed"
-            self._note(running, ["a part of the server failed; its log says which"])
-        self._change(running, state=state, ended=time.time())
+            running.note(["a part of the server failed; its log says which"])
+        running.change(state=state, ended=time.time())
 
-    def _next(self) -> _Running | None:
+    def _next(self) -> RunningJob | None:
         return next((r for r in self._jobs.values() if r.job.state == "waiting"), None)
-
-    def _run(self, running: _Running) -> None:
-        job, place = running.job, running.place
-        if isinstance(place, str):
-            works, said = [Work(place, "stream")], ""
-        else:
-            works, said = works_in_folder(place) if is_dir(place) else ([work_of_file(place)], "")
-        self._change(running, parts=len(works), notes=(said,) if said else ())
-        entry = {
-            "who": job.who, "role": running.role, "action": "add", "gallery": job.gallery,
-            "details": {"source": without_password(str(place)), "camera": job.settings.camera, "job": job.id},
-        }  # fmt: skip
-        with audited(self._store.log, entry) as outcome:
-            try:
-                with observed(lambda what, done, total: self._step(running, what, done, total)):
-                    for number, work in enumerate(works, 1):
-                        what = Path(work.source).name if isinstance(place, Path) else job.source
-                        self._change(running, part=number, done=0, total=None, what=what)
-                        self._add(running, work)
-            finally:
-                outcome |= {"crops": running.job.crops, "tracklets": running.job.tracklets, "known": running.job.known}
-
-    def _add(self, running: _Running, work: Work) -> None:
-        """Add one video, a stream, or all images; a video that cannot be read is an error of that file alone."""
-        settings, name = running.job.settings, running.job.gallery
-        footage = VideoSettings(settings.camera, settings.start_time, settings.tags, fps=settings.fps or DEFAULT_FPS)
-        if work.kind == "stream":
-            detector, parser, footage = self._make_detector(), self._make_parser(), replace(footage, waits=DAY_OF_WAITS)
-            self._count(running, add_video(self._store, name, self._engine, work.source, detector, footage, parser))
-            return
-        try:
-            samples = [sample for sample in work.samples if self._inside(running, sample.path or work.source)]
-            if work.kind == "video" and not self._inside(running, work.source):
-                return
-            detector, parser = self._ready()
-            pictures = PictureSettings(settings.camera, settings.start_time, settings.tags)
-            if work.kind == "video":
-                added = add_video(self._store, name, self._engine, work.source, detector, footage, parser)
-            elif settings.scenes:
-                added = add_scenes(
-                    self._store, name, self._engine, samples, detector, source=work.source, settings=pictures,
-                    parser=parser,
-                )  # fmt: skip
-            else:
-                added = add_pictures(self._store, name, self._engine, samples, work.source, pictures, parser)
-        except DataError as e:
-            self._note(running, [str(e)])
-            return
-        self._count(running, added)
-
-    def _inside(self, running: _Running, path: Path | str) -> bool:
-        """Return whether a file is where it may be read: links in a folder may lead out of it."""
-        try:
-            self._roots.check(Path(path), str(path))
-        except SourceMissingError as e:
-            self._note(running, [str(e)])
-            return False
-        return True
-
-    def _ready(self) -> tuple[Detector, OnnxParser | None]:
-        if self._tools is None:
-            self._tools = (self._make_detector(), self._make_parser())
-        return self._tools
-
-    def _step(self, running: _Running, what: str, done: int, total: int | None) -> None:
-        """Note how far a job is, wait while it is paused, and end it when it is cancelled."""
-        self._change(running, done=done, total=total)
-        running.resume.wait()
-        if running.cancelled:
-            raise CancelledError
-
-    def _count(self, running: _Running, added: Added) -> None:
-        job = running.job
-        self._change(
-            running, crops=job.crops + added.crops, tracklets=job.tracklets + added.tracklets,
-            known=job.known + added.known, notes=(*job.notes, *added.notes),
-        )  # fmt: skip
-        self._note(running, added.bad)
-
-    def _note(self, running: _Running, lines: Any) -> None:
-        errors = (*running.job.errors, *lines)
-        more = running.job.more_errors + max(0, len(errors) - MAX_ERRORS)
-        self._change(running, errors=errors[:MAX_ERRORS], more_errors=more)
-
-    def _change(self, running: _Running, **changes: Any) -> None:
-        with self._news:
-            running.job = replace(running.job, **changes)
