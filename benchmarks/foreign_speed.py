@@ -29,8 +29,8 @@ from unveil.inference.load import load_engine
 from unveil.inference.steps import ROUNDS as TRIALS
 from unveil.inference.steps import STEPS
 from unveil.models.embed import embed_samples
+from unveil.models.foreign.reid_card import ReidCard, read_reid_card
 from unveil.models.locate import locate
-from unveil.models.reid_card import ReidCard, read_reid_card
 from unveil.records import Sample
 
 RESULTS = Path(__file__).parent / "results" / "foreign_speed.csv"

@@ -13,7 +13,7 @@ from unveil.methods.dual import Dual
 from unveil.methods.method import LabelSpace
 from unveil.models.checkpoint import TrainedModel, load_model, new_model, write_model
 from unveil.models.embed import embed_samples
-from unveil.models.without_heads import without_heads
+from unveil.models.packing.without_heads import without_heads
 from unveil.pretrained import FOLDER
 from unveil.recipe import DataSource, MethodChoice
 

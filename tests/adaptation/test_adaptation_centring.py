@@ -15,7 +15,7 @@ from unveil.cli import main
 from unveil.datasets.sources import crops_of
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.inference.load import load_engine
-from unveil.models.camera_centres import take_centres, unit
+from unveil.models.foreign.camera_centres import take_centres, unit
 from unveil.records import Embedding
 
 STATISTICS = AdaptSettings(stages=("statistics",), held_out=0.4, prior=2)

@@ -23,7 +23,7 @@ from unveil.cli import main
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, new_model, save_model
-from unveil.models.shards import write_shards
+from unveil.models.packing.shards import write_shards
 from unveil.recipe import load_recipe
 from unveil.server.access.tokens import new_token
 

@@ -17,9 +17,9 @@ from unveil.atomic_io import atomic_path, sha256, write_text
 from unveil.errors import DataError, UnveilError
 from unveil.inference.backends.external import external_engine
 from unveil.inference.engine import Engine
-from unveil.models.camera_centres import CameraCentres, take_centres, unit
+from unveil.models.foreign.camera_centres import CameraCentres, take_centres, unit
+from unveil.models.foreign.reid_card import CentresFile, read_reid_card
 from unveil.models.locate import EXTERNAL_NAME
-from unveil.models.reid_card import CentresFile, read_reid_card
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Dataset, Embedding
 from unveil.runtime.graph import model_files

@@ -16,7 +16,7 @@ import numpy as np
 
 from unveil.adaptation.pseudo_labels import Links, joined_along
 from unveil.evaluation.distances import distance_blocks
-from unveil.models.camera_centres import take_centres, unit
+from unveil.models.foreign.camera_centres import take_centres, unit
 from unveil.records import Embedding
 
 NEAREST = 10  # units of a camera that tell how near its units are

@@ -29,7 +29,7 @@ from unveil.gallery.records import EmbeddingSpace
 from unveil.gallery.sources.roots import SourceRoots
 from unveil.gallery.store.protocol import Store
 from unveil.models.card import Card
-from unveil.models.reid_card import ReidCard
+from unveil.models.foreign.reid_card import ReidCard
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 MAX_CLIPS = 200

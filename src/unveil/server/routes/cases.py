@@ -20,7 +20,7 @@ from unveil.gallery.cases.package import write_package
 from unveil.gallery.records import EmbeddingSpace, Item
 from unveil.gallery.search.searcher import Query as GalleryQuery
 from unveil.models.card import Card
-from unveil.models.reid_card import ReidCard
+from unveil.models.foreign.reid_card import ReidCard
 from unveil.server.access.cases import is_owner
 from unveil.server.routes.names import ERRORS, GalleryName, Reader, Reads, RowNumber, TheService
 from unveil.server.schemas.case import (

@@ -22,7 +22,7 @@ class Preset:
 
     Args:
         about: which models are fed so.
-        card: values of `unveil.models.reid_card.ReidCard`.
+        card: values of `unveil.models.foreign.reid_card.ReidCard`.
         height: input height in pixels of a model whose file leaves it open.
         width: input width in pixels, likewise.
     """

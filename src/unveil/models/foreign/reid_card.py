@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from unveil.atomic_io import sha256
 from unveil.data.fitting import Filter
 from unveil.errors import CheckpointError
-from unveil.models.camera_centres import CameraCentres
 from unveil.models.card import Adaptation
+from unveil.models.foreign.camera_centres import CameraCentres
 from unveil.records import Metric
 from unveil.runtime.card import ModelCard, read_model_card
 from unveil.runtime.graph import model_files
