@@ -11,8 +11,8 @@ from unveil.world.capture.plate import render_plate
 from unveil.world.capture.shot import Stage
 from unveil.world.config import World
 from unveil.world.generate import render_world
+from unveil.world.people.clothes.outfit import Outfit, draw_outfit
 from unveil.world.people.identity import Identity, draw_identity
-from unveil.world.people.outfit import Outfit, draw_outfit
 from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import make_scene
 

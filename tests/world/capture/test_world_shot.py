@@ -13,11 +13,11 @@ from unveil.world.capture.detector import Detection, detect
 from unveil.world.capture.plate import SUPERSAMPLE
 from unveil.world.capture.shot import Actor, Box, Placed, Shot, Stage, place, shoot
 from unveil.world.labels import CLASSES, OCCLUDER, OTHER_PERSON, PARTS, class_of, part_of
+from unveil.world.people.clothes.hanging import FARTHEST
+from unveil.world.people.clothes.outfit import Outfit, draw_outfit
 from unveil.world.people.figure import build_figure, posed
-from unveil.world.people.hanging import FARTHEST
 from unveil.world.people.identity import Identity, draw_identity
 from unveil.world.people.mesh import Figure
-from unveil.world.people.outfit import Outfit, draw_outfit
 from unveil.world.people.pose import Limb, Pose
 from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import FRAME

@@ -21,10 +21,10 @@ from unveil.world.capture.plate import SUPERSAMPLE
 from unveil.world.capture.sensor import at_visit, develop, to_jpeg, to_png
 from unveil.world.capture.shot import Actor, Box, Placed, Shot, Stage, place, shoot
 from unveil.world.config import KEPT_ABOVE, World
+from unveil.world.people.clothes.outfit import Outfit, attributes, draw_outfit
 from unveil.world.people.figure import build_figure
 from unveil.world.people.identity import Identity, describe, draw_identity
 from unveil.world.people.mesh import Figure
-from unveil.world.people.outfit import Outfit, attributes, draw_outfit
 from unveil.world.people.pose import Action, moment
 from unveil.world.people.shaped import Shaped
 

@@ -10,11 +10,11 @@ from unveil.world.arrays import Floats
 from unveil.world.labels import code
 from unveil.world.people.anatomy import anatomy, ramp
 from unveil.world.people.body import load_pack
+from unveil.world.people.head.ribbons import head_piece, ribbons
+from unveil.world.people.head.skull import Head, off_face, off_trunk, skull
 from unveil.world.people.mesh import Material, Piece
-from unveil.world.people.ribbons import head_piece, ribbons
 from unveil.world.people.shaped import Shaped
 from unveil.world.people.skin import body_part, scalp
-from unveil.world.people.skull import Head, off_face, off_trunk, skull
 from unveil.world.render.fabric import TEXTURE, clouds
 
 SEGMENTS = 7

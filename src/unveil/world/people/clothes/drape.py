@@ -9,7 +9,7 @@ import numpy as np
 from unveil.world.arrays import Floats, Ints
 from unveil.world.people.anatomy import SIDES, anatomy, ramp
 from unveil.world.people.body import load_pack
-from unveil.world.people.hanging import JOINTS, STATIONS
+from unveil.world.people.clothes.hanging import JOINTS, STATIONS
 from unveil.world.people.shaped import Shaped, Subset, subset
 
 TORSO, ARM, LEG = 0, 1, 2  # cloth coordinates that a triangle of the helper uses

@@ -8,9 +8,9 @@ from unveil.world.arrays import Floats
 from unveil.world.labels import code
 from unveil.world.people.anatomy import ramp
 from unveil.world.people.body import load_pack
+from unveil.world.people.head.skull import Head
 from unveil.world.people.mesh import Material, Piece
 from unveil.world.people.shaped import Shaped
-from unveil.world.people.skull import Head
 
 
 def head_piece(

@@ -10,9 +10,18 @@ from unveil.world.arrays import Floats, Ints
 from unveil.world.labels import PARTS, codes
 from unveil.world.people.anatomy import ARM_TURN, LEG_TURN, TORSO_TURN, anatomy, ramp
 from unveil.world.people.body import load_pack
-from unveil.world.people.drape import cut_legs, hang, helper, leg_girth, neckline, part_of_faces, regions, skirt_helper
+from unveil.world.people.clothes.drape import (
+    cut_legs,
+    hang,
+    helper,
+    leg_girth,
+    neckline,
+    part_of_faces,
+    regions,
+    skirt_helper,
+)
+from unveil.world.people.clothes.outfit import Outfit
 from unveil.world.people.mesh import Material, Piece
-from unveil.world.people.outfit import Outfit
 from unveil.world.people.shaped import Shaped
 from unveil.world.render.fabric import Cloth, fade, front_line, weave
 
