@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unveil.world.capture.placed import Stage
 from unveil.world.capture.plate import render_plate
-from unveil.world.capture.shot import Stage
 from unveil.world.config import World
 from unveil.world.generate import render_world
 from unveil.world.people.clothes.outfit import Outfit, draw_outfit

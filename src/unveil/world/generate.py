@@ -20,8 +20,8 @@ from unveil.errors import DataError, InterruptedRunError, UnveilError
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 from unveil.world.capture.crops import person_crops
+from unveil.world.capture.placed import Stage
 from unveil.world.capture.plate import Plate, render_plate
-from unveil.world.capture.shot import Stage
 from unveil.world.config import VERSION, World
 from unveil.world.people.body import checked_bytes
 from unveil.world.scenes.scene import Scene, make_scene

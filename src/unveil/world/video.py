@@ -19,9 +19,10 @@ from unveil.progress import track
 from unveil.world.arrays import Ints
 from unveil.world.capture.casting import is_free, speed_of
 from unveil.world.capture.crops import wardrobe
+from unveil.world.capture.placed import Actor, Box, Placed, Stage, place
 from unveil.world.capture.plate import SUPERSAMPLE, render_plate
 from unveil.world.capture.sensor import develop, worn
-from unveil.world.capture.shot import Actor, Box, Placed, Stage, place, shoot
+from unveil.world.capture.shot import shoot
 from unveil.world.config import World
 from unveil.world.people.figure import build_figure
 from unveil.world.people.identity import Identity, draw_identity

@@ -10,8 +10,9 @@ import pytest
 from unveil.world.capture.casting import is_free, visible_share
 from unveil.world.capture.crops import truth
 from unveil.world.capture.detector import Detection, detect
+from unveil.world.capture.placed import Actor, Box, Placed, Stage, place
 from unveil.world.capture.plate import SUPERSAMPLE
-from unveil.world.capture.shot import Actor, Box, Placed, Shot, Stage, place, shoot
+from unveil.world.capture.shot import Shot, shoot
 from unveil.world.labels import CLASSES, OCCLUDER, OTHER_PERSON, PARTS, class_of, part_of
 from unveil.world.people.clothes.hanging import FARTHEST
 from unveil.world.people.clothes.outfit import Outfit, draw_outfit

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unveil.world.arrays import Floats
+from unveil.world.capture.placed import Stage
 from unveil.world.capture.plate import FAR_MM, MILLIMETRES, SUPERSAMPLE
-from unveil.world.capture.shot import Stage
 from unveil.world.people.pose import Action, Gait
 from unveil.world.scenes.scene import FRAME
 

@@ -17,9 +17,10 @@ from unveil.world import labels
 from unveil.world.arrays import Ints
 from unveil.world.capture.casting import Step, beside, find_path
 from unveil.world.capture.detector import Detection, detect
+from unveil.world.capture.placed import Actor, Box, Placed, Stage, place
 from unveil.world.capture.plate import SUPERSAMPLE
 from unveil.world.capture.sensor import at_visit, develop, to_jpeg, to_png
-from unveil.world.capture.shot import Actor, Box, Placed, Shot, Stage, place, shoot
+from unveil.world.capture.shot import Shot, shoot
 from unveil.world.config import KEPT_ABOVE, World
 from unveil.world.people.clothes.outfit import Outfit, attributes, draw_outfit
 from unveil.world.people.figure import build_figure

@@ -8,8 +8,9 @@ import numpy as np
 
 from unveil.world import labels
 from unveil.world.arrays import Ints
+from unveil.world.capture.placed import Box
 from unveil.world.capture.plate import SUPERSAMPLE
-from unveil.world.capture.shot import Box, Shot
+from unveil.world.capture.shot import Shot
 
 LOOSE, SHIFTED, TRUNCATED = 0.15, 0.12, 0.08  # rates of the three faults
 JITTER = 0.015  # of the size, on every side
