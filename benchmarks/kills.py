@@ -50,10 +50,10 @@ from unveil.gallery import audit
 from unveil.gallery.ingest.adding import space_of
 from unveil.gallery.ingest.video import VideoSettings, add_video
 from unveil.gallery.records import Filter, Item
-from unveil.gallery.store import own_server
-from unveil.gallery.store.backup import check_hashes
 from unveil.gallery.store.opening import open_store
-from unveil.gallery.store.own_server import keeper
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.backup import check_hashes
+from unveil.gallery.store.postgresql.own_server import keeper
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine

@@ -195,7 +195,7 @@ def test_rows_added_and_deleted_after_the_switch_are_right_after_undo(command, s
 SLOWLY = """
     import sys
     from unveil.cli import main
-    from unveil.gallery.store.postgres import PostgresStore
+    from unveil.gallery.store.postgresql.store import PostgresStore
 
     fill = PostgresStore.fill_standby
 

@@ -19,7 +19,7 @@ from unveil.errors import DataError, UnveilError
 from unveil.gallery.case_records import CaseChangedError
 from unveil.gallery.group_records import GroupChangedError
 from unveil.gallery.search.query import NoPersonDetectedError
-from unveil.gallery.store.desk.plan_tables import PlanChangedError
+from unveil.gallery.store.postgresql.desk.plan_tables import PlanChangedError
 from unveil.server.connections import Connections
 from unveil.server.middleware.admission import AdmissionMiddleware
 from unveil.server.middleware.body_limit import BodyLimitMiddleware

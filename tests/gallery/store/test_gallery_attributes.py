@@ -10,8 +10,8 @@ from unveil.attributes.records import Attribute, Attributes
 from unveil.attributes.wanted import sureness
 from unveil.gallery.records import Filter
 from unveil.gallery.search.by_attributes import list_by_attributes
-from unveil.gallery.store.migrate import migrations
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql.migrate import migrations
 
 
 def looks(*, upper=None, bag=None, shown=0.8) -> Attributes:
@@ -128,7 +128,8 @@ def test_a_gallery_from_before_gets_the_column(own_database, monkeypatch):
     older = [step for step in migrations() if step[0] < number]
     import psycopg
 
-    from unveil.gallery.store import migrate, partitions, rows
+    from unveil.gallery.store.postgresql import migrate
+    from unveil.gallery.store.postgresql.items import partitions, rows
 
     monkeypatch.setattr(migrate, "migrations", lambda: older)
     monkeypatch.setattr(rows, "COLUMNS", rows.COLUMNS.replace(", attributes", ""))

@@ -19,9 +19,9 @@ from own_postgres import new_folder, remove
 from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit
 from unveil.gallery.records import Filter
-from unveil.gallery.store import own_server
-from unveil.gallery.store.backup import check_hashes
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.backup import check_hashes
 
 
 @pytest.fixture

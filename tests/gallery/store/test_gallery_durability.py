@@ -19,10 +19,10 @@ from stored import SPACE, crops, embedding
 from own_postgres import ends, remove, server_of
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
-from unveil.gallery.store import own_server
-from unveil.gallery.store.migrate import migrations
 from unveil.gallery.store.opening import open_store
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.migrate import migrations
+from unveil.gallery.store.postgresql.store import PostgresStore
 
 WRITER = """
     import sys
@@ -249,7 +249,7 @@ def test_a_newer_schema_is_refused_and_left_alone(own_database):
 
 
 def test_migrations_go_on_from_every_version(own_database, monkeypatch):
-    from unveil.gallery.store import migrate
+    from unveil.gallery.store.postgresql import migrate
 
     every = migrations()
     assert [version for version, _ in every] == list(range(1, len(every) + 1))

@@ -21,8 +21,8 @@ from stored import SPACE, crops, embedding
 
 from own_postgres import ends, new_folder, remove, server_of
 from unveil.errors import UnveilError
-from unveil.gallery.store import own_server
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql import own_server
 
 OPENS = """
     import sys

@@ -9,8 +9,8 @@ from own_postgres import new_folder, remove
 from unveil.errors import DataError
 from unveil.gallery.plan_records import MAX_PICTURE, FloorPlan, PlanScale
 from unveil.gallery.records import Filter
-from unveil.gallery.store.desk.plan_tables import PlanChangedError
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql.desk.plan_tables import PlanChangedError
 
 SCALE = PlanScale((0.0, 0.0), (30.0, 40.0), 25.0)  # half a metre a pixel
 PLACES = {"c0": (10.0, 20.0), "c1": (10.0, 120.0)}

@@ -12,8 +12,8 @@ from stored import SPACE, crops, embedding, picture
 
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter, Item, coarse_vectors
-from unveil.gallery.store import partitions
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.postgresql.items import partitions
+from unveil.gallery.store.postgresql.store import PostgresStore
 
 DATES = 1.7e9
 

@@ -231,7 +231,7 @@ def test_deleted_crops_are_counted_against_the_models_that_learnt_from_them(shop
 
 
 def test_tables_of_an_older_version_get_room_for_a_second_model(own_database):
-    from unveil.gallery.store.migrate import migrations
+    from unveil.gallery.store.postgresql.migrate import migrations
 
     with psycopg.connect(own_database, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION vector; CREATE SCHEMA unveil; SET search_path = unveil, public")

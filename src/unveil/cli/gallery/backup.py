@@ -17,7 +17,7 @@ from unveil.errors import DataError, UnveilError
 from unveil.gallery.audit import audited, user, wrong
 
 if TYPE_CHECKING:
-    from unveil.gallery.store.backup import Manifest
+    from unveil.gallery.store.postgresql.backup import Manifest
     from unveil.gallery.store.protocol import Store
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
@@ -93,8 +93,8 @@ def _check(path: Path) -> None:
     Raises:
         UnveilError: something in it is wrong.
     """
-    from unveil.gallery.store import own_server
     from unveil.gallery.store.opening import open_store
+    from unveil.gallery.store.postgresql import own_server
 
     folder = Path(tempfile.mkdtemp(prefix="unveil-"))
     try:

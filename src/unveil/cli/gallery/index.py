@@ -31,8 +31,8 @@ def command(
 
     **Examples:** `unveil gallery index station`, `unveil gallery index station --least 1`
     """
-    from unveil.gallery.store.hnsw import WORTH_IT
-    from unveil.gallery.store.milvus import MilvusStore
+    from unveil.gallery.store.milvus.store import MilvusStore
+    from unveil.gallery.store.postgresql.hnsw import WORTH_IT
 
     began = time.monotonic()
     with opened(store, folder) as found:

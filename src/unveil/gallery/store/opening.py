@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from unveil.errors import DataError
-from unveil.gallery.store import own_server
-from unveil.gallery.store.milvus import MilvusStore
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.milvus.store import MilvusStore
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.store import PostgresStore
 from unveil.gallery.store.protocol import Store
 from unveil.gallery.store.read_only import PREFIX, ReadOnlyStore
 

@@ -11,11 +11,11 @@ import numpy as np
 from unveil.attributes.records import Attributes
 from unveil.gallery import audit
 from unveil.gallery.records import Block, DerivedModel, EmbeddingSpace, Filter, GalleryInfo, Item, Kind, Mode, Standby
-from unveil.gallery.store.backup import Manifest
-from unveil.gallery.store.desk.alert_tables import AlertTables
-from unveil.gallery.store.desk.cases import Cases
-from unveil.gallery.store.desk.group_tables import GroupTables
-from unveil.gallery.store.desk.plan_tables import PlanTables
+from unveil.gallery.store.postgresql.backup import Manifest
+from unveil.gallery.store.postgresql.desk.alert_tables import AlertTables
+from unveil.gallery.store.postgresql.desk.cases import Cases
+from unveil.gallery.store.postgresql.desk.group_tables import GroupTables
+from unveil.gallery.store.postgresql.desk.plan_tables import PlanTables
 from unveil.records import Embedding
 
 PAGE = 500  # rows read at a time

@@ -19,11 +19,11 @@ from typing import Any
 
 from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit
-from unveil.gallery.store import own_server
-from unveil.gallery.store.backup import read_manifest, restore_backup
-from unveil.gallery.store.connections import Connections
-from unveil.gallery.store.migrate import migrate
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.backup import read_manifest, restore_backup
+from unveil.gallery.store.postgresql.connections import Connections
+from unveil.gallery.store.postgresql.migrate import migrate
+from unveil.gallery.store.postgresql.store import PostgresStore
 
 PREFIX = "read-only:"
 JOURNAL = "unveil-journal.jsonl"

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from unveil.gallery.store.desk.alert_tables import StoredAlert
+from unveil.gallery.store.postgresql.desk.alert_tables import StoredAlert
 from unveil.server.routes.names import ERRORS, Admin, GalleryName, Reads, TheService
 from unveil.server.schemas.rows import DeletedOut
 

@@ -10,7 +10,7 @@ from unveil.errors import DataError
 from unveil.gallery.grouping.group import group_gallery
 from unveil.gallery.records import GalleryInfo
 from unveil.gallery.scoring import calibration
-from unveil.gallery.store.desk.group_tables import Order
+from unveil.gallery.store.postgresql.desk.group_tables import Order
 from unveil.server.routes.names import ERRORS, GalleryName, Operator, Reads, TheService
 from unveil.server.schemas.group import (
     GroupedRowOut,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from unveil.errors import DataError
 from unveil.gallery.plan_records import MAX_PICTURE, FloorPlan, PlanScale, Point
-from unveil.gallery.store import partitions
+from unveil.gallery.store.postgresql.items import partitions
 
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 
 class PlanChangedError(DataError):

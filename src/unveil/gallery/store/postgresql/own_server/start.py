@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from unveil.atomic_io import atomic_folder, locked
 from unveil.errors import MissingExtraError, UnveilError
-from unveil.gallery.store.own_server import binaries, keeper, pidfile
+from unveil.gallery.store.postgresql.own_server import binaries, keeper, pidfile
 
 # Checkpoints come often, so that a server that was killed is back within moments.
 # Nothing is replicated, so the write-ahead log may be small, and its files are removed rather than used again: bytes

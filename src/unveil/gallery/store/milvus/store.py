@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unveil.gallery.records import Filter, GalleryInfo, Item, coarse_vectors
-from unveil.gallery.store import reading
-from unveil.gallery.store.connections import SECONDS_TO_ANSWER
-from unveil.gallery.store.milvus_index import MAX_HITS, MilvusIndex
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.milvus.index import MAX_HITS, MilvusIndex
+from unveil.gallery.store.postgresql.connections import SECONDS_TO_ANSWER
+from unveil.gallery.store.postgresql.items import reading
+from unveil.gallery.store.postgresql.store import PostgresStore
 from unveil.records import Embedding
 
 if TYPE_CHECKING:

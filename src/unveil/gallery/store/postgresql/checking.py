@@ -8,10 +8,10 @@ import numpy as np
 
 from unveil.errors import UnveilError
 from unveil.gallery.records import GalleryInfo, coarse_vectors
-from unveil.gallery.store import reading
+from unveil.gallery.store.postgresql.items import reading
 
 if TYPE_CHECKING:
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 ROWS_AT_ONCE = 5_000
 HALF_ERROR = 2e-3  # of a unit vector that was kept in half precision

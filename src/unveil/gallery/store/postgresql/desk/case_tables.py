@@ -24,19 +24,19 @@ from unveil.gallery.case_records import (
     QueryPicture,
     Removal,
 )
-from unveil.gallery.store import partitions
-from unveil.gallery.store.desk import case_rows
+from unveil.gallery.store.postgresql.desk import case_rows
+from unveil.gallery.store.postgresql.items import partitions
 
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 KINDS = ("positive", "negative", "confirmed", "rejected")
 
 
 class CaseTables:
-    """See `unveil.gallery.store.desk.cases.Cases`."""
+    """See `unveil.gallery.store.postgresql.desk.cases.Cases`."""
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections

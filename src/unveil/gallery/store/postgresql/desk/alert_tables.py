@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from unveil.errors import DataError
 from unveil.gallery.alert_records import Alert
-from unveil.gallery.store import partitions
+from unveil.gallery.store.postgresql.items import partitions
 
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 MAX_KEPT = 10_000  # of a gallery
 LAST = 2**62

@@ -10,9 +10,9 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.gallery.records import FIRST_DATE, Filter, Item, coarse_vectors
-from unveil.gallery.store import binary, partitions, rows
-from unveil.gallery.store.desk import alert_rows, case_rows, group_rows
-from unveil.gallery.store.galleries import LARGEST_HALF
+from unveil.gallery.store.postgresql.desk import alert_rows, case_rows, group_rows
+from unveil.gallery.store.postgresql.galleries import LARGEST_HALF
+from unveil.gallery.store.postgresql.items import binary, partitions, rows
 from unveil.records import Embedding
 
 if TYPE_CHECKING:

@@ -13,14 +13,14 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.gallery.records import DerivedModel, EmbeddingSpace, GalleryInfo, Kind, Standby, coarse_vectors
-from unveil.gallery.store import binary, partitions, reading, writing
-from unveil.gallery.store.galleries import shape
+from unveil.gallery.store.postgresql.galleries import shape
+from unveil.gallery.store.postgresql.items import binary, partitions, reading, writing
 from unveil.records import Embedding
 
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 SECONDS_TO_SWITCH = 3600.0  # every vector is written; writers wait meanwhile, readers do not
 _MISSING = (

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from unveil.errors import UnveilError
-from unveil.gallery.store import hnsw
-from unveil.gallery.store.desk import alert_rows, case_rows, group_rows
-from unveil.gallery.store.rows import MAX_PERIODS, OTHER
+from unveil.gallery.store.postgresql import hnsw
+from unveil.gallery.store.postgresql.desk import alert_rows, case_rows, group_rows
+from unveil.gallery.store.postgresql.items.rows import MAX_PERIODS, OTHER
 
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 BY_TIME = ("items", "pictures", "coarse", "vectors", "standby")
 PERSONAL = {

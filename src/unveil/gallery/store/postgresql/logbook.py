@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unveil.gallery import audit
 
 if TYPE_CHECKING:
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 PAGE = 1_000
 LAST_NUMBER = 2**63 - 1

@@ -9,7 +9,8 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.gallery.records import EmbeddingSpace, Filter, Item
-from unveil.gallery.store import binary, hnsw, rows
+from unveil.gallery.store.postgresql import hnsw
+from unveil.gallery.store.postgresql.items import binary, rows
 from unveil.records import Embedding
 
 if TYPE_CHECKING:

@@ -15,19 +15,20 @@ import numpy as np
 from unveil.errors import DataError, nearest
 from unveil.gallery import audit
 from unveil.gallery.records import Block, EmbeddingSpace, Filter, GalleryInfo, Item, Mode
-from unveil.gallery.store import checking, hnsw, logbook, partitions, reading, rows, writing
-from unveil.gallery.store.attribute_rows import AttributeRows
-from unveil.gallery.store.backup import Manifest, restore_backup, write_backup
-from unveil.gallery.store.connections import SECONDS_TO_ANSWER, Connections
-from unveil.gallery.store.desk import case_rows, group_rows
-from unveil.gallery.store.desk.alert_tables import AlertTables
-from unveil.gallery.store.desk.case_tables import CaseTables
-from unveil.gallery.store.desk.cases import Cases
-from unveil.gallery.store.desk.group_tables import GroupTables
-from unveil.gallery.store.desk.plan_tables import PlanTables
-from unveil.gallery.store.galleries import GALLERY, INFO, MAX_NUMBERS, NAME, checked_keep, shape, to_info
-from unveil.gallery.store.migrate import migrate
-from unveil.gallery.store.standby import StandbyVectors
+from unveil.gallery.store.postgresql import checking, hnsw, logbook
+from unveil.gallery.store.postgresql.backup import Manifest, restore_backup, write_backup
+from unveil.gallery.store.postgresql.connections import SECONDS_TO_ANSWER, Connections
+from unveil.gallery.store.postgresql.desk import case_rows, group_rows
+from unveil.gallery.store.postgresql.desk.alert_tables import AlertTables
+from unveil.gallery.store.postgresql.desk.case_tables import CaseTables
+from unveil.gallery.store.postgresql.desk.cases import Cases
+from unveil.gallery.store.postgresql.desk.group_tables import GroupTables
+from unveil.gallery.store.postgresql.desk.plan_tables import PlanTables
+from unveil.gallery.store.postgresql.galleries import GALLERY, INFO, MAX_NUMBERS, NAME, checked_keep, shape, to_info
+from unveil.gallery.store.postgresql.items import partitions, reading, rows, writing
+from unveil.gallery.store.postgresql.items.attribute_rows import AttributeRows
+from unveil.gallery.store.postgresql.migrate import migrate
+from unveil.gallery.store.postgresql.standby import StandbyVectors
 from unveil.records import Embedding
 
 if TYPE_CHECKING:

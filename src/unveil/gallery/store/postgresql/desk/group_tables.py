@@ -18,14 +18,14 @@ from unveil.gallery.group_records import (
 )
 from unveil.gallery.records import GalleryInfo
 from unveil.gallery.scoring import calibration
-from unveil.gallery.store import partitions
-from unveil.gallery.store.desk import group_rows
-from unveil.gallery.store.galleries import GALLERY, to_info
+from unveil.gallery.store.postgresql.desk import group_rows
+from unveil.gallery.store.postgresql.galleries import GALLERY, to_info
+from unveil.gallery.store.postgresql.items import partitions
 
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 Order = Literal["rows", "time"]
 MAX_LISTED = 1_000

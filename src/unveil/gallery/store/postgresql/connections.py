@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from unveil.errors import MissingExtraError, UnveilError
-from unveil.gallery.store.watch import WATCH
+from unveil.gallery.store.postgresql.watch import WATCH
 
 if TYPE_CHECKING:
     import psycopg

@@ -10,7 +10,7 @@ from unveil.errors import UnveilError
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 OLDEST_PGVECTOR = (0, 8)  # index scans that go on until a filter is satisfied
 LOCK = 7_238_650_112  # any number that nobody else locks

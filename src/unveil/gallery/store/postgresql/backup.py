@@ -20,13 +20,13 @@ from unveil import __version__
 from unveil.atomic_io import atomic_path
 from unveil.errors import DataError
 from unveil.gallery.records import LAST_DATE
-from unveil.gallery.store import partitions
-from unveil.gallery.store.migrate import migrations
+from unveil.gallery.store.postgresql.items import partitions
+from unveil.gallery.store.postgresql.migrate import migrations
 
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST = 64 << 20  # bytes

@@ -15,7 +15,7 @@ from unveil.progress import track
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 LINKS, BUILT = 24, 200  # m, ef_construction
 # hnsw.ef_search: more in a larger partition. Measured on vectors with the spectrum of a world's crops: of the true 100,

@@ -4,6 +4,6 @@ The first process starts it, others attach to it; it stops when the last of them
 listens on a socket in a folder that only its user can enter, on no network port.
 """
 
-from unveil.gallery.store.own_server.start import default_folder, start, stop
+from unveil.gallery.store.postgresql.own_server.start import default_folder, start, stop
 
 __all__ = ["default_folder", "start", "stop"]

@@ -12,7 +12,7 @@ import numpy as np
 
 from unveil.errors import MissingExtraError, UnveilError
 from unveil.gallery.records import Filter, Item
-from unveil.gallery.store.rows import MAX_TAGS, MAX_TEXT
+from unveil.gallery.store.postgresql.items.rows import MAX_TAGS, MAX_TEXT
 
 if TYPE_CHECKING:
     from pymilvus import MilvusClient

@@ -11,12 +11,12 @@ import numpy as np
 
 from unveil.attributes.records import Attributes
 from unveil.gallery.records import Filter, GalleryInfo, Item, Kind
-from unveil.gallery.store import reading
+from unveil.gallery.store.postgresql.items import reading
 
 if TYPE_CHECKING:
     import psycopg
 
-    from unveil.gallery.store.connections import Connections
+    from unveil.gallery.store.postgresql.connections import Connections
 
 
 class _Store(Protocol):
