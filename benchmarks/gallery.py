@@ -33,7 +33,8 @@ import numpy as np
 import psutil
 
 from unveil.gallery.records import EmbeddingSpace, Filter, Item, coarse_vectors
-from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.search.records import Query
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding

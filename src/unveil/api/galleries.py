@@ -16,7 +16,8 @@ from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Filter, GalleryInfo, Mode
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import embed_person
-from unveil.gallery.search.searcher import Query, Searcher, SearchResult
+from unveil.gallery.search.records import Query, SearchResult
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine

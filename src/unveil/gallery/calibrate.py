@@ -15,8 +15,9 @@ from unveil.errors import DataError
 from unveil.evaluation.distances import distance_blocks
 from unveil.evaluation.search import nearest
 from unveil.gallery.records import Filter, Mode
-from unveil.gallery.scoring import calibration
-from unveil.gallery.scoring.calibration import Calibration, Pairs
+from unveil.gallery.scoring import calibration, fitting
+from unveil.gallery.scoring.calibration import Calibration
+from unveil.gallery.scoring.fitting import Pairs
 from unveil.gallery.scoring.ranking import in_mode
 from unveil.gallery.store.protocol import Store, all_items
 from unveil.progress import track
@@ -35,8 +36,8 @@ def calibrate_gallery(
     name: str,
     source: Source | Path = "labels",
     modes: Sequence[Mode] = ("same", "changed"),
-    method: calibration.Method = "auto",
-    false_alarms: float = calibration.FALSE_ALARMS,
+    method: fitting.Method = "auto",
+    false_alarms: float = fitting.FALSE_ALARMS,
     seed: int = 0,
 ) -> dict[Mode, Calibration]:
     """Fit a calibration for a gallery, one for each mode, and keep it there.
@@ -49,7 +50,7 @@ def calibrate_gallery(
             pair counts for one mode only, ``mode``.
         modes: "same", "changed" or both. Labels and judgements do not know about clothes: each mode is fitted with its
             own distances on the same pairs.
-        method: see `calibration.calibrate`.
+        method: see `fitting.calibrate`.
         false_alarms: rate that the threshold for "no match" is chosen for.
         seed: of what is drawn.
 
@@ -66,7 +67,7 @@ def calibrate_gallery(
             pairs = labelled_pairs(store, name, mode, seed)
         else:
             pairs = judged_pairs(store, name, mode)
-        found[mode] = calibration.calibrate(pairs, method, false_alarms, seed)
+        found[mode] = fitting.calibrate(pairs, method, false_alarms, seed)
     for mode, fitted in found.items():
         info = store.info(name)
         if info.generation != generation:

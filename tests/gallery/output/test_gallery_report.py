@@ -30,7 +30,7 @@ from unveil.gallery.output.timeline import (
     transitions,
 )
 from unveil.gallery.records import Item
-from unveil.gallery.search.searcher import Hit, SearchResult
+from unveil.gallery.search.records import Hit, SearchResult
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.models.checkpoint import load_model
 from unveil.models.summary import ModelIdentity

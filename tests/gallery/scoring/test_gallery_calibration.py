@@ -12,9 +12,10 @@ from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.calibrate import calibrate_gallery, judged_pairs, labelled_pairs, listed_pairs
 from unveil.gallery.records import Filter
-from unveil.gallery.scoring import calibration
-from unveil.gallery.scoring.calibration import CalibrationRefusedError, Pairs, calibrate
-from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.scoring import calibration, fitting
+from unveil.gallery.scoring.fitting import CalibrationRefusedError, Pairs, calibrate
+from unveil.gallery.search.records import Query
+from unveil.gallery.search.searcher import Searcher
 
 pytest.importorskip("scipy", reason="scipy is not installed (extra gallery)")
 
@@ -137,7 +138,7 @@ def test_the_check_is_on_people_held_out():
     groups = np.repeat(np.arange(40), 10)
     same = np.repeat(rng.random(40) < 0.5, 10)
     held_out, mixed = (
-        calibration._held_out("isotonic", groups * 1.0, same, calibration._folds(apart, 0))
+        fitting._held_out("isotonic", groups * 1.0, same, fitting._folds(apart, 0))
         for apart in (groups, np.arange(400))
     )
     assert ((held_out - same) ** 2).mean() > ((mixed - same) ** 2).mean()

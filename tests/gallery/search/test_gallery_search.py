@@ -15,7 +15,8 @@ from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.records import Filter, coarse_vectors
 from unveil.gallery.scoring.ranking import coarse_query
 from unveil.gallery.search.in_memory_index import InMemoryIndex, _rows
-from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.search.records import Query
+from unveil.gallery.search.searcher import Searcher
 
 ROWS = 60
 

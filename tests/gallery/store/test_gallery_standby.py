@@ -14,7 +14,8 @@ from unveil.errors import DataError
 from unveil.gallery.derived import touched
 from unveil.gallery.records import DerivedModel, Filter
 from unveil.gallery.scoring import calibration
-from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.search.records import Query
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.opening import open_store
 from unveil.records import Embedding
 

@@ -22,7 +22,8 @@ from unveil.gallery.alert_records import Alert, WatchEntry
 from unveil.gallery.case_records import NewQuery
 from unveil.gallery.ingest.adding import open_gallery
 from unveil.gallery.records import Filter, GalleryInfo, Item
-from unveil.gallery.scoring.calibration import Pairs, calibrate, stored
+from unveil.gallery.scoring.calibration import stored
+from unveil.gallery.scoring.fitting import Pairs, calibrate
 from unveil.gallery.scoring.ranking import rank
 from unveil.gallery.watching.watch_list import WatchList, calibrated_threshold, expected_false_alarms
 from unveil.gallery.watching.watcher import Watcher, WatchSettings

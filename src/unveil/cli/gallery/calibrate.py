@@ -80,7 +80,7 @@ def command(
     **Examples:** `unveil gallery calibrate station`, `unveil gallery calibrate station --pairs pairs.csv --mode same`
     """
     from unveil.gallery.calibrate import calibrate_gallery
-    from unveil.gallery.scoring.calibration import CalibrationRefusedError
+    from unveil.gallery.scoring.fitting import CalibrationRefusedError
 
     modes: tuple[Mode, ...] = ("same", "changed")
     fitted: dict[Mode, Calibration] = {}

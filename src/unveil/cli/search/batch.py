@@ -26,7 +26,8 @@ from unveil.gallery.output.report import COLUMNS, cell, cells, row_of
 from unveil.gallery.output.timeline import moment
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import NoPersonDetectedError, cut, embed_person
-from unveil.gallery.search.searcher import Hit, Query, Searcher, SearchResult
+from unveil.gallery.search.records import Hit, Query, SearchResult
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings

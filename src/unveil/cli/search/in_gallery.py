@@ -22,7 +22,8 @@ from unveil.gallery.output.timeline import moment
 from unveil.gallery.records import Filter, Mode, Rows
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import Box, cut, embed_person
-from unveil.gallery.search.searcher import Query, Searcher, SearchResult
+from unveil.gallery.search.records import Query, SearchResult
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine

@@ -20,7 +20,7 @@ from unveil.errors import ImageError, UnveilError
 from unveil.gallery.output.blur import blur_faces as blurred
 from unveil.gallery.output.blur import face_parser
 from unveil.gallery.output.timeline import candidates, duration, impossible, iso, moment, sightings, transitions
-from unveil.gallery.search.searcher import Hit, SearchResult
+from unveil.gallery.search.records import Hit, SearchResult
 from unveil.report.answer import Answer, Crop, Match, picture_of
 from unveil.report.page import Panel, write_page
 from unveil.report.timeline import Mark, timeline_picture

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from unveil.gallery.records import FIRST_DATE, LAST_DATE, Item
-from unveil.gallery.search.searcher import Hit, SearchResult
+from unveil.gallery.search.records import Hit, SearchResult
 
 CLOCK_SECONDS = 1.0  # that clocks of two cameras may differ by
 MAX_SPEED = 4.0  # metres per second that people go from one camera to the next at most; a fast run

@@ -18,7 +18,7 @@ from unveil.gallery.case_records import Case, NewQuery, QueryPicture
 from unveil.gallery.cases.log import case_entries
 from unveil.gallery.cases.package import write_package
 from unveil.gallery.records import EmbeddingSpace, Item
-from unveil.gallery.search.searcher import Query as GalleryQuery
+from unveil.gallery.search.records import Query as GalleryQuery
 from unveil.models.card import Card
 from unveil.models.foreign.reid_card import ReidCard
 from unveil.server.access.cases import is_owner

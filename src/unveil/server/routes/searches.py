@@ -14,8 +14,8 @@ from PIL import Image, ImageFilter
 from unveil.data.images import read_image
 from unveil.gallery.output.heat_map import heat_map
 from unveil.gallery.output.report import write_report
-from unveil.gallery.search.searcher import Hit, SearchResult
-from unveil.gallery.search.searcher import Query as GalleryQuery
+from unveil.gallery.search.records import Hit, SearchResult
+from unveil.gallery.search.records import Query as GalleryQuery
 from unveil.server.routes.names import (
     ERRORS,
     GalleryName,

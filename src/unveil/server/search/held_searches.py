@@ -14,7 +14,7 @@ import numpy as np
 from unveil.errors import DataError
 from unveil.gallery.records import Filter
 from unveil.gallery.search.in_memory_index import InMemoryIndex
-from unveil.gallery.search.searcher import SearchResult
+from unveil.gallery.search.records import SearchResult
 from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
 from unveil.server.search.ttl_cache import TTLCache
