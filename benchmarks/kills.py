@@ -48,7 +48,8 @@ from unveil.atomic_io import write_text
 from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit
 from unveil.gallery.ingest.adding import space_of
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter, Item
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.postgresql import own_server

@@ -31,7 +31,8 @@ from trackers.eval import compute_hota_metrics, compute_identity_metrics
 from unveil.atomic_io import sha256
 from unveil.gallery.ingest.best_crops import OpenTrack
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.ingest.video import DEFAULT_FPS, VideoSettings, _Work
+from unveil.gallery.ingest.video_pass import VideoPass
+from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
 from unveil.inference.load import load_engine
 from unveil.models.catalogue.detectors import named_detector
 from unveil.pretrained import DEFAULT_MODEL
@@ -63,7 +64,7 @@ class Job:
         return len(items)
 
 
-class Recorded(_Work):
+class Recorded(VideoPass):
     """The work of adding a video, which also remembers the boxes of its tracklets."""
 
     def _crops(self, name: str, ended: OpenTrack) -> Any:

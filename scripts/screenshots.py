@@ -22,7 +22,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from unveil.cli.sources import crops_of
 from unveil.gallery.ingest.images import add_pictures
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.inference.load import load_engine

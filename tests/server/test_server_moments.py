@@ -10,7 +10,8 @@ from PIL import Image
 
 from callers import FREE, LOOPBACK, Callers
 from films import box_at, picture, write_boxes, write_film
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
 from unveil.server.app import create_app
 from unveil.video.detectors.precomputed import GivenBoxes

@@ -8,7 +8,8 @@ from browsing import browser, choose, expect, needs_chromium, open_page
 from callers import FREE
 from films import box_at, write_boxes, write_film
 from generated import figure
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
 from unveil.video.detectors.precomputed import GivenBoxes
 

@@ -35,7 +35,8 @@ from unveil.gallery.ingest.quality import (
     place_worth,
     without_hidden,
 )
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
@@ -298,7 +299,7 @@ def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_p
 
 
 def test_a_long_stay_is_cut_and_every_part_kept(store, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("unveil.gallery.ingest.video.CUT", 2.0)
+    monkeypatch.setattr("unveil.gallery.ingest.video_pass.CUT", 2.0)
     path, boxes = film(tmp_path, 1)
     added = add_video(store, "shop", engine, path, GivenBoxes(boxes))
     assert added.tracklets == 2

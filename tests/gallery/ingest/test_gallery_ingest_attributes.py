@@ -11,7 +11,8 @@ from unveil.gallery.ingest.adding import thumbnail
 from unveil.gallery.ingest.attributes import fill_attributes
 from unveil.gallery.ingest.images import add_pictures
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
 from unveil.inference.load import load_engine
 from unveil.records import Sample

@@ -145,7 +145,8 @@ def command(
     from unveil.gallery.ingest.images import PictureSettings, add_pictures
     from unveil.gallery.ingest.quality import find_parser
     from unveil.gallery.ingest.scenes import add_scenes
-    from unveil.gallery.ingest.video import DEFAULT_FPS, VideoSettings, add_video
+    from unveil.gallery.ingest.video import add_video
+    from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
     from unveil.inference.load import load_engine
     from unveil.video.decode import WAITS, without_password
 

@@ -11,7 +11,8 @@ from unveil.errors import DataError
 from unveil.gallery.audit import audited
 from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.gallery.ingest.scenes import add_scenes
-from unveil.gallery.ingest.video import DEFAULT_FPS, VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
 from unveil.gallery.ingest.works import Work, work_of_file, works_in_folder
 from unveil.gallery.sources.roots import SourceMissingError, SourceRoots
 from unveil.gallery.store.protocol import Store

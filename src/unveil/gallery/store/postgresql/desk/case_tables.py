@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -11,14 +10,11 @@ from unveil.errors import DataError, nearest
 from unveil.gallery.case_records import (
     MAX_BOOKMARKS,
     MAX_MEMBERS,
-    MAX_NAME,
-    MAX_NOTE,
     MAX_QUERIES,
     MAX_TEXT,
     Bookmark,
     Case,
     CaseChangedError,
-    CaseQuery,
     CaseSummary,
     NewQuery,
     QueryPicture,
@@ -28,11 +24,19 @@ from unveil.gallery.store.postgresql.desk import case_rows
 from unveil.gallery.store.postgresql.items import partitions
 
 if TYPE_CHECKING:
-    import psycopg
-
     from unveil.gallery.store.postgresql.connections import Connections
 
-KINDS = ("positive", "negative", "confirmed", "rejected")
+from unveil.gallery.store.postgresql.desk.case_checks import (
+    check_note,
+    check_room,
+    checked_name,
+    gallery_number,
+    gallery_with_rows,
+    name_taken,
+    no_such_case,
+    touch,
+)
+from unveil.gallery.store.postgresql.desk.case_searches import insert_search, rows_of, searches_of
 
 
 class CaseTables:
@@ -64,7 +68,7 @@ class CaseTables:
                 (case,),
             ).fetchone()
             if row is None:
-                raise _missing(case)
+                raise no_such_case(case)
             cursor.execute("SELECT who FROM case_members WHERE case_id = %s ORDER BY who", (case,))
             members = tuple(who for (who,) in cursor.fetchall())
             cursor.execute(
@@ -83,7 +87,7 @@ class CaseTables:
             number, name, notes, creator, created, changed, version, writer = row
             return Case(
                 number, name, notes, creator, created, changed, version, writer,
-                members=members, queries=_queries(cursor, case), bookmarks=bookmarks, removals=removals,
+                members=members, queries=searches_of(cursor, case), bookmarks=bookmarks, removals=removals,
             )  # fmt: skip
 
     def named(self, name: str) -> Case:
@@ -96,7 +100,7 @@ class CaseTables:
 
     def create(self, name: str, who: str) -> Case:
         """Make a case; DataError when the name is taken."""
-        name, now = _checked_name(name), time.time()
+        name, now = checked_name(name), time.time()
         with self._connections.transaction() as cursor:
             made = cursor.execute(
                 "INSERT INTO cases (name, creator, created, changed, written_by) VALUES (%s, %s, %s, %s, %s) "
@@ -104,19 +108,19 @@ class CaseTables:
                 (name, who, now, now, who),
             ).fetchone()
         if made is None:
-            raise _taken(name)
+            raise name_taken(name)
         return self.get(made[0])
 
     def delete(self, case: int) -> None:
         """Remove a case with everything in it, and its bytes; rows of galleries stay."""
         with self._connections.transaction() as cursor:
             if cursor.execute("DELETE FROM cases WHERE id = %s RETURNING id", (case,)).fetchone() is None:
-                raise _missing(case)
+                raise no_such_case(case)
         self._rewrite("cases", "case_members", *case_rows.TABLES)
 
     def write(self, case: int, who: str, *, name: str, notes: str, version: int) -> int:
         """Change name and notes; return the new version."""
-        name = _checked_name(name)
+        name = checked_name(name)
         if len(notes) > MAX_TEXT:
             raise DataError(f"the notes of a case have at most {MAX_TEXT:,} characters, got {len(notes):,}")
         with self._connections.transaction() as cursor:
@@ -124,12 +128,12 @@ class CaseTables:
                 "SELECT version, notes, written_by FROM cases WHERE id = %s FOR UPDATE", (case,)
             ).fetchone()
             if found is None:
-                raise _missing(case)
+                raise no_such_case(case)
             if found[0] != version:
                 raise CaseChangedError(found[2], text=found[1], version=found[0])
             taken = "SELECT 1 FROM cases WHERE name = %s AND id <> %s"
             if cursor.execute(taken, (name, case)).fetchone():
-                raise _taken(name)
+                raise name_taken(name)
             cursor.execute(
                 "UPDATE cases SET name = %s, notes = %s, version = version + 1, changed = %s, written_by = %s "
                 "WHERE id = %s",
@@ -142,41 +146,25 @@ class CaseTables:
         if len(members) > MAX_MEMBERS:
             raise DataError(f"a case has at most {MAX_MEMBERS} members, got {len(members)}")
         with self._connections.transaction() as cursor:
-            _touch(cursor, case)
+            touch(cursor, case)
             cursor.execute("DELETE FROM case_members WHERE case_id = %s", (case,))
             for who in dict.fromkeys(members):
                 cursor.execute("INSERT INTO case_members VALUES (%s, %s)", (case, who))
 
     def add_query(self, case: int, gallery: str, query: NewQuery, *, who: str) -> int:
         """Keep a search; return its number."""
-        name = _checked_name(query.name)
-        sides = zip(KINDS, (query.positives, query.negatives, query.confirmed, query.rejected), strict=True)
-        rows = [(kind, item) for kind, items in sides for item in items]
+        name = checked_name(query.name)
+        rows = rows_of(query)
         with self._connections.transaction() as cursor:
-            number = _gallery_of(cursor, gallery, [item for _, item in rows])
-            _touch(cursor, case)
-            _room(cursor, "case_queries WHERE case_id = %s", case, MAX_QUERIES, "searches")
-            made = cursor.execute(
-                "INSERT INTO case_queries (case_id, gallery, name, settings, others, hash, who, moment) "
-                "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
-                (case, number, name, json.dumps(query.settings), list(query.others), query.hash, who, time.time()),
-            ).fetchone()
-            assert made is not None
-            for n, picture in enumerate(query.pictures):
-                values = (made[0], n, picture.negative, picture.data)
-                cursor.execute("INSERT INTO case_pictures VALUES (%s, %s, %s, %s)", values)
-            for kind, item in rows:
-                cursor.execute(
-                    "INSERT INTO case_rows (case_id, query, gallery, item, kind, who, moment) "
-                    "VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                    (case, made[0], number, item, kind, who, time.time()),
-                )
-        return int(made[0])
+            number = gallery_with_rows(cursor, gallery, [item for _, item in rows])
+            touch(cursor, case)
+            check_room(cursor, "case_queries WHERE case_id = %s", case, MAX_QUERIES, "searches")
+            return insert_search(cursor, case, gallery=number, name=name, query=query, rows=rows, who=who)
 
     def remove_query(self, case: int, query: int) -> None:
         """Remove a search, with the bytes of its pictures."""
         with self._connections.transaction() as cursor:
-            _touch(cursor, case)
+            touch(cursor, case)
             cursor.execute("DELETE FROM case_queries WHERE case_id = %s AND id = %s", (case, query))
             if not cursor.rowcount:
                 raise DataError(f"case {case} has no search {query}")
@@ -193,11 +181,11 @@ class CaseTables:
 
     def bookmark(self, case: int, gallery: str, item: int, *, who: str, note: str = "") -> bool:
         """Add a row; return False when the case has it already, and then change nothing."""
-        _check_note(note)
+        check_note(note)
         with self._connections.transaction() as cursor:
-            number = _gallery_of(cursor, gallery, [item])
-            _touch(cursor, case)
-            _room(cursor, "case_rows WHERE query IS NULL AND case_id = %s", case, MAX_BOOKMARKS, "bookmarks")
+            number = gallery_with_rows(cursor, gallery, [item])
+            touch(cursor, case)
+            check_room(cursor, "case_rows WHERE query IS NULL AND case_id = %s", case, MAX_BOOKMARKS, "bookmarks")
             cursor.execute(
                 "INSERT INTO case_rows (case_id, gallery, item, kind, note, who, moment) "
                 "VALUES (%s, %s, %s, 'bookmark', %s, %s, %s) ON CONFLICT DO NOTHING",
@@ -207,11 +195,11 @@ class CaseTables:
 
     def write_note(self, case: int, gallery: str, item: int, *, who: str, note: str, version: int) -> int:
         """Change the note of a bookmark; return the new version."""
-        _check_note(note)
+        check_note(note)
         where = "case_id = %s AND query IS NULL AND gallery = %s AND item = %s"
         with self._connections.transaction() as cursor:
-            _touch(cursor, case)
-            place = (case, _gallery(cursor, gallery), item)
+            touch(cursor, case)
+            place = (case, gallery_number(cursor, gallery), item)
             found = cursor.execute(f"SELECT version, note, who FROM case_rows WHERE {where}", place).fetchone()
             if found is None:
                 raise DataError(f"case {case} has no bookmark of row {item} of gallery {gallery!r}: it was removed")
@@ -226,10 +214,10 @@ class CaseTables:
     def remove_bookmark(self, case: int, gallery: str, item: int) -> bool:
         """Remove a bookmark with its note; return whether there was one."""
         with self._connections.transaction() as cursor:
-            _touch(cursor, case)
+            touch(cursor, case)
             cursor.execute(
                 "DELETE FROM case_rows WHERE case_id = %s AND query IS NULL AND gallery = %s AND item = %s",
-                (case, _gallery(cursor, gallery), item),
+                (case, gallery_number(cursor, gallery), item),
             )
             return cursor.rowcount > 0
 
@@ -239,81 +227,3 @@ class CaseTables:
             for table in tables:
                 cursor.execute(f"VACUUM (FULL) {table}")
             partitions.forget_log(cursor)
-
-
-def _queries(cursor: psycopg.Cursor, case: int) -> tuple[CaseQuery, ...]:
-    cursor.execute("SELECT query, kind, item FROM case_rows WHERE case_id = %s AND query IS NOT NULL", (case,))
-    rows: dict[tuple[int, str], list[int]] = {}
-    for query, kind, item in cursor.fetchall():
-        rows.setdefault((query, kind), []).append(item)
-    cursor.execute(
-        "SELECT q.id, g.name, q.name, q.settings, q.hash, "
-        "ARRAY(SELECT negative FROM case_pictures p WHERE p.query = q.id ORDER BY number), q.others, q.who, q.moment "
-        "FROM case_queries q JOIN galleries g ON g.id = q.gallery WHERE q.case_id = %s ORDER BY q.id",
-        (case,),
-    )
-    found = []
-    for number, gallery, name, settings, hash, pictures, others, who, moment in cursor.fetchall():
-        sides = {kind: tuple(sorted(rows.get((number, kind), ()))) for kind in KINDS}
-        found.append(
-            CaseQuery(
-                number, gallery, name, settings, hash, tuple(pictures), positives=sides["positive"],
-                negatives=sides["negative"], confirmed=sides["confirmed"], rejected=sides["rejected"],
-                others=tuple(others), who=who, time=moment,
-            )
-        )  # fmt: skip
-    return tuple(found)
-
-
-def _touch(cursor: psycopg.Cursor, case: int) -> None:
-    """Note that a case changes; others who change it wait until this is done."""
-    cursor.execute("UPDATE cases SET changed = %s WHERE id = %s", (time.time(), case))
-    if not cursor.rowcount:
-        raise _missing(case)
-
-
-def _room(cursor: psycopg.Cursor, where: str, case: int, most: int, what: str) -> None:
-    found = cursor.execute(f"SELECT count(*) FROM {where}", (case,)).fetchone()
-    if found and found[0] >= most:
-        raise DataError(f"a case has at most {most:,} {what}: begin another one")
-
-
-def _gallery(cursor: psycopg.Cursor, name: str) -> int:
-    found = cursor.execute("SELECT id FROM galleries WHERE name = %s", (name,)).fetchone()
-    if found is None:
-        raise DataError(f"there is no gallery {name!r}")
-    return int(found[0])
-
-
-def _gallery_of(cursor: psycopg.Cursor, name: str, items: Sequence[int]) -> int:
-    """Return the number of a gallery that has these rows, and keeps them until the transaction ends.
-
-    Whoever removes rows locks the gallery, then cases: so does this, or each would wait for the other.
-    """
-    number = _gallery(cursor, name)
-    cursor.execute("SELECT 1 FROM galleries WHERE id = %s FOR SHARE", (number,))
-    cursor.execute("SELECT id FROM items WHERE gallery = %s AND id = ANY(%s)", (number, list(items)))
-    missing = set(items) - {item for (item,) in cursor.fetchall()}
-    if missing:
-        raise DataError(f"gallery {name!r} has no row {min(missing)}: was it deleted?")
-    return number
-
-
-def _checked_name(name: str) -> str:
-    name = " ".join(name.split())
-    if not 1 <= len(name) <= MAX_NAME or not name.isprintable():
-        raise DataError(f"a name has 1 to {MAX_NAME} letters that can be printed, got {name[:40]!r}")
-    return name
-
-
-def _check_note(note: str) -> None:
-    if len(note) > MAX_NOTE:
-        raise DataError(f"the note of a bookmark has at most {MAX_NOTE:,} characters, got {len(note):,}")
-
-
-def _missing(case: int) -> DataError:
-    return DataError(f"there is no case {case}: was it deleted?")
-
-
-def _taken(name: str) -> DataError:
-    return DataError(f"there is a case {name!r} already: take another name")
