@@ -14,6 +14,7 @@ import numpy as np
 from unveil.gallery.records import Filter, GalleryInfo, Item, coarse_vectors
 from unveil.gallery.store.milvus.index import MAX_HITS, MilvusIndex
 from unveil.gallery.store.postgresql.connections import SECONDS_TO_ANSWER
+from unveil.gallery.store.postgresql.galleries import find_gallery
 from unveil.gallery.store.postgresql.items import reading
 from unveil.gallery.store.postgresql.store import PostgresStore
 from unveil.records import Embedding
@@ -113,7 +114,7 @@ class MilvusStore(PostgresStore):
 
     def _collection(self, name: str) -> tuple[str, GalleryInfo]:
         with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name)
+            gallery, info = find_gallery(cursor, name)
             cursor.execute("SELECT mark FROM galleries WHERE id = %s", (gallery,))
             return _name(cursor.fetchone()), info
 

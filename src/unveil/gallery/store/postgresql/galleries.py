@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
-from unveil.errors import DataError
+from unveil.errors import DataError, nearest
 from unveil.gallery.records import EmbeddingSpace, GalleryInfo, Standby
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from unveil.gallery.store.postgresql.connections import Connections
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}")
 MAX_NUMBERS = 16_000  # in one halfvec
@@ -17,6 +23,33 @@ INFO = (
     "standby"
 )
 GALLERY = f"SELECT {INFO} FROM galleries WHERE name = %(name)s"
+
+
+@contextmanager
+def reading_gallery(connections: Connections, name: str) -> Iterator[tuple[psycopg.Cursor, int, GalleryInfo]]:
+    """Give a cursor to read with, number and record of a gallery; DataError when there is none of that name."""
+    with connections.reading(GALLERY, {"name": name}) as cursor:
+        yield cursor, *_found(cursor, name)
+
+
+def find_gallery(cursor: psycopg.Cursor, name: str, *, lock: bool = False) -> tuple[int, GalleryInfo]:
+    """Return number and record of a gallery; ``lock`` keeps other writers of it waiting.
+
+    Raises:
+        DataError: there is none of that name.
+    """
+    cursor.execute(GALLERY + (" FOR NO KEY UPDATE" if lock else ""), {"name": name})
+    return _found(cursor, name)
+
+
+def _found(cursor: psycopg.Cursor, name: str) -> tuple[int, GalleryInfo]:
+    found = cursor.fetchone()
+    if found is None:
+        cursor.execute("SELECT name FROM galleries ORDER BY name")
+        known = [other for (other,) in cursor.fetchall()]
+        there = f"there are: {', '.join(known[:10])}" if known else "there is none yet"
+        raise DataError(f"there is no gallery {name!r}{nearest(name, known)}; {there}")
+    return to_info(found)
 
 
 def to_info(row: tuple[Any, ...]) -> tuple[int, GalleryInfo]:

@@ -6,14 +6,13 @@ import dataclasses
 import json
 import time
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.records import DerivedModel, EmbeddingSpace, GalleryInfo, Kind, Standby, coarse_vectors
-from unveil.gallery.store.postgresql.galleries import shape
+from unveil.gallery.records import DerivedModel, EmbeddingSpace, Kind, Standby, coarse_vectors
+from unveil.gallery.store.postgresql.galleries import find_gallery, reading_gallery, shape
 from unveil.gallery.store.postgresql.items import binary, partitions, reading, writing
 from unveil.records import Embedding
 
@@ -39,18 +38,12 @@ _SWAP = (
 )
 
 
-class _Store(Protocol):
-    _connections: Connections
-
-    def _reading(self, name: str) -> AbstractContextManager[tuple[psycopg.Cursor, int, GalleryInfo]]: ...
-
-    def _gallery(self, cursor: psycopg.Cursor, name: str, lock: bool = False) -> tuple[int, GalleryInfo]: ...
-
-
 class StandbyVectors:
     """The part of a store that holds the vectors of a second model; see `unveil.gallery.store.protocol.Store`."""
 
-    def begin_standby(self: _Store, name: str, space: EmbeddingSpace, model: str, *, own: str = "") -> None:
+    _connections: Connections
+
+    def begin_standby(self, name: str, space: EmbeddingSpace, model: str, *, own: str = "") -> None:
         """Say which model a gallery's second vectors are of; those of another one that never answered are removed.
 
         Args:
@@ -64,7 +57,7 @@ class StandbyVectors:
                 model are kept.
         """
         with self._connections.transaction(SECONDS_TO_SWITCH) as cursor:
-            gallery, info = self._gallery(cursor, name, lock=True)
+            gallery, info = find_gallery(cursor, name, lock=True)
             if space.fingerprint == info.space.fingerprint:
                 raise DataError(f"gallery {name!r} is embedded by model {space.fingerprint} already")
             if shape(space)[1:] != shape(info.space)[1:]:
@@ -84,18 +77,18 @@ class StandbyVectors:
             if own:
                 _set_space(cursor, gallery, dataclasses.replace(info.space, source=own))
 
-    def missing_standby(self: _Store, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
+    def missing_standby(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
         """Return ids of rows of a kind, greater than ``after``, that have no vector of the second model, ascending."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute(
                 f"SELECT i.id {_MISSING} AND i.kind = %(kind)s AND i.id > %(after)s ORDER BY i.id LIMIT %(limit)s",
                 {"gallery": gallery, "kind": kind, "after": after, "limit": limit},
             )
             return np.array([number for (number,) in cursor.fetchall()], np.int64)
 
-    def standby_of_tracklet(self: _Store, name: str, tracklet: int) -> tuple[np.ndarray, Embedding]:
+    def standby_of_tracklet(self, name: str, tracklet: int) -> tuple[np.ndarray, Embedding]:
         """Return the quality, ``(N,)``, and the second model's vectors of the crops of a tracklet's row."""
-        with self._reading(name) as (cursor, gallery, info):
+        with reading_gallery(self._connections, name) as (cursor, gallery, info):
             cursor.execute(
                 "SELECT c.id, c.quality FROM items t JOIN items c ON c.gallery = t.gallery AND c.tracklet = t.key "
                 "WHERE t.gallery = %s AND t.id = %s AND c.kind = 'crop' ORDER BY c.id",
@@ -105,7 +98,7 @@ class StandbyVectors:
             ids, embedding = reading.embeddings(cursor, gallery, info.space, list(quality), table="standby")
         return np.array([quality[int(number)] or 0.0 for number in ids]), embedding
 
-    def fill_standby(self: _Store, name: str, ids: Sequence[int], embedding: Embedding, *, fingerprint: str) -> int:
+    def fill_standby(self, name: str, ids: Sequence[int], embedding: Embedding, *, fingerprint: str) -> int:
         """Keep vectors of the second model; rows that are gone, or have one, are left out; return how many are new.
 
         Args:
@@ -120,7 +113,7 @@ class StandbyVectors:
         embedding = embedding.numpy()
         writing.check_vectors(embedding)
         with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name, lock=True)
+            gallery, info = find_gallery(cursor, name, lock=True)
             if info.standby is None or info.standby.space.fingerprint != fingerprint:
                 raise DataError(f"gallery {name!r} has another second model than {fingerprint}: repeat the command")
             info.standby.space.check(embedding, fingerprint)
@@ -134,7 +127,7 @@ class StandbyVectors:
                 _copy(cursor, gallery, numbers, [buckets[n] for n in numbers], embedding.select(kept))
         return len(kept)
 
-    def switch_model(self: _Store, name: str) -> bool:
+    def switch_model(self, name: str) -> bool:
         """Let the second model's vectors answer and keep those that did, in one transaction.
 
         Returns:
@@ -144,7 +137,7 @@ class StandbyVectors:
             DataError: there is no second model.
         """
         with self._connections.transaction(SECONDS_TO_SWITCH) as cursor:
-            gallery, info = self._gallery(cursor, name, lock=True)
+            gallery, info = find_gallery(cursor, name, lock=True)
             if info.standby is None:
                 raise DataError(f"gallery {name!r} has no vectors of a second model")
             if cursor.execute(f"SELECT EXISTS (SELECT {_MISSING})", {"gallery": gallery}).fetchone() != (False,):
@@ -158,10 +151,10 @@ class StandbyVectors:
             )
         return True
 
-    def drop_standby(self: _Store, name: str) -> Standby | None:
+    def drop_standby(self, name: str) -> Standby | None:
         """Remove the second model's vectors, and their bytes; return what it was."""
         with self._connections.transaction(SECONDS_TO_SWITCH) as cursor:
-            gallery, info = self._gallery(cursor, name, lock=True)
+            gallery, info = find_gallery(cursor, name, lock=True)
             cursor.execute("DELETE FROM standby WHERE gallery = %s", (gallery,))
             # What a switch overwrote is in the tables of the first model too.
             cursor.execute(
@@ -172,7 +165,7 @@ class StandbyVectors:
         partitions.wipe(self._connections, gallery)
         return info.standby
 
-    def note_derived(self: _Store, name: str, model: DerivedModel, learnt: Sequence[int]) -> None:
+    def note_derived(self, name: str, model: DerivedModel, learnt: Sequence[int]) -> None:
         """Keep that a model was adapted to crops of a gallery; those that are removed are counted against it.
 
         Args:
@@ -181,7 +174,7 @@ class StandbyVectors:
             learnt: ids of the crops that it learnt from; fewer than ``model.crops`` where some are known to be gone.
         """
         with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name, lock=True)
+            gallery, _ = find_gallery(cursor, name, lock=True)
             cursor.execute(
                 "INSERT INTO derived_models SELECT %(gallery)s, %(fingerprint)s, %(model)s, %(last)s, %(crops)s, "
                 "greatest(0, %(crops)s - count(*)), %(now)s FROM items "
@@ -193,9 +186,9 @@ class StandbyVectors:
                 },
             )  # fmt: skip
 
-    def derived(self: _Store, name: str) -> list[DerivedModel]:
+    def derived(self, name: str) -> list[DerivedModel]:
         """Return the models that were adapted to rows of a gallery, the oldest first."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute(
                 "SELECT fingerprint, model, last, crops, removed, moment FROM derived_models WHERE gallery = %s "
                 "ORDER BY moment, fingerprint",

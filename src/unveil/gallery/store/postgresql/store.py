@@ -6,13 +6,12 @@ import dataclasses
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from unveil.errors import DataError, nearest
+from unveil.errors import DataError
 from unveil.gallery import audit
 from unveil.gallery.records import Block, EmbeddingSpace, Filter, GalleryInfo, Item, Mode
 from unveil.gallery.store.postgresql import checking, hnsw, logbook
@@ -24,7 +23,16 @@ from unveil.gallery.store.postgresql.desk.case_tables import CaseTables
 from unveil.gallery.store.postgresql.desk.cases import Cases
 from unveil.gallery.store.postgresql.desk.group_tables import GroupTables
 from unveil.gallery.store.postgresql.desk.plan_tables import PlanTables
-from unveil.gallery.store.postgresql.galleries import GALLERY, INFO, MAX_NUMBERS, NAME, checked_keep, shape, to_info
+from unveil.gallery.store.postgresql.galleries import (
+    INFO,
+    MAX_NUMBERS,
+    NAME,
+    checked_keep,
+    find_gallery,
+    reading_gallery,
+    shape,
+    to_info,
+)
 from unveil.gallery.store.postgresql.items import partitions, reading, rows, writing
 from unveil.gallery.store.postgresql.items.attribute_rows import AttributeRows
 from unveil.gallery.store.postgresql.migrate import migrate
@@ -83,7 +91,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
             made = cursor.fetchone()
             if made is not None:
                 partitions.make_gallery(cursor, made[0])
-            _, info = self._gallery(cursor, name)
+            _, info = find_gallery(cursor, name)
         if shape(info.space) != shape(space):
             raise DataError(
                 f"gallery {name!r} holds embeddings of model {info.space.fingerprint}, not of {space.fingerprint}: "
@@ -93,13 +101,13 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def info(self, name: str) -> GalleryInfo:
         """Return what is known of a gallery."""
-        with self._reading(name) as (_, _, info):
+        with reading_gallery(self._connections, name) as (_, _, info):
             return info
 
     def drop(self, name: str) -> int:
         """Remove a gallery with everything in it but its audit log; return how many rows it had."""
         with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name, lock=True)
+            gallery, info = find_gallery(cursor, name, lock=True)
             cursor.execute("DELETE FROM wipes WHERE gallery = %s", (gallery,))
             case_rows.forget_gallery(cursor, gallery)
             cursor.execute("DELETE FROM galleries WHERE id = %s", (gallery,))
@@ -115,21 +123,21 @@ class PostgresStore(StandbyVectors, AttributeRows):
     def set_keep(self, name: str, keep: float | None) -> None:
         """Set after how many seconds rows expire."""
         with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name, lock=True)
+            gallery, _ = find_gallery(cursor, name, lock=True)
             cursor.execute("UPDATE galleries SET keep = %s WHERE id = %s", (checked_keep(keep), gallery))
 
     def set_calibration(self, name: str, calibration: Mapping[str, Any] | None) -> None:
         """Keep a calibration."""
         text = None if calibration is None else json.dumps(calibration)
         with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name, lock=True)
+            gallery, _ = find_gallery(cursor, name, lock=True)
             cursor.execute("UPDATE galleries SET calibration = %s WHERE id = %s", (text, gallery))
 
     # Rows
 
     def known(self, name: str, keys: Sequence[str]) -> set[str]:
         """Return which of these keys the gallery has."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute("SELECT key FROM keys WHERE gallery = %s AND key = ANY(%s)", (gallery, list(keys)))
             return {key for (key,) in cursor.fetchall()}
 
@@ -151,7 +159,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
             rows.check(item)
         writing.check_vectors(embedding)
         with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name, lock=True)
+            gallery, info = find_gallery(cursor, name, lock=True)
             info.space.check(embedding, fingerprint or info.space.fingerprint)
             new = writing.insert(cursor, gallery, items, embedding) if items else []
             if new:
@@ -167,42 +175,42 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def job_state(self, name: str, job: str) -> Any:
         """Return the last state of a job; ``None`` when it was never begun."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             found = cursor.execute("SELECT state FROM jobs WHERE gallery = %s AND job = %s", (gallery, job)).fetchone()
             return found[0] if found else None
 
     def items(self, name: str, ids: Sequence[int]) -> list[Item]:
         """Return rows in the order asked for; a row that is gone is left out."""
         wanted = rows.numbers(ids)
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             found = {i.id: i for i in reading.find(cursor, gallery, Filter(ids=tuple(wanted)), len(wanted), 0)}
         return [found[n] for n in wanted if n in found]
 
     def find(self, name: str, where: Filter, limit: int = 1000, after: int = 0) -> list[Item]:
         """Return rows by ascending id, those with an id greater than ``after``."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             return reading.find(cursor, gallery, where, limit, after)
 
     def crops_of(self, name: str, tracklet: str) -> list[Item]:
         """Return the stored crops of a tracklet, which is given by its key, by ascending id."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             return reading.crops_of(cursor, gallery, tracklet)
 
     def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
         """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""
-        with self._reading(name) as (cursor, gallery, info):
+        with reading_gallery(self._connections, name) as (cursor, gallery, info):
             return reading.embeddings(cursor, gallery, info.space, ids)
 
     def ids(self, name: str, where: Filter) -> np.ndarray:
         """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             return reading.ids(cursor, gallery, where)
 
     def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
         """Return the coarse vectors of the rows with an id greater than ``after``, block after block, ascending."""
         # A transaction for each block: a reader that dawdles keeps nobody from writing or removing.
         while True:
-            with self._reading(name) as (cursor, gallery, info):
+            with reading_gallery(self._connections, name) as (cursor, gallery, info):
                 width = len(info.space.names) * info.space.dimension
                 numbers, coarse = reading.block(cursor, gallery, size, after, width)
             if not len(numbers):
@@ -213,13 +221,13 @@ class PostgresStore(StandbyVectors, AttributeRows):
     def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
         with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name)
+            gallery, info = find_gallery(cursor, name)
             reading.check_query(query, len(info.space.names) * info.space.dimension)
             return reading.nearest(cursor, gallery, query, where, top)
 
     def index(self, name: str, least: int = hnsw.WORTH_IT) -> bool:
         """Build the index of the engine's own search, if a gallery has that many rows; return whether it has one."""
-        with self._reading(name) as (_, gallery, info):
+        with reading_gallery(self._connections, name) as (_, gallery, info):
             pass
         return hnsw.build(self._connections, gallery, info, least)
 
@@ -228,7 +236,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
     def delete(self, name: str, where: Filter) -> int:
         """Remove rows, the crops of removed tracklets, and judgements on them; return how many rows went."""
         with self._connections.transaction(None) as cursor:
-            gallery, _ = self._gallery(cursor, name, lock=True)
+            gallery, _ = find_gallery(cursor, name, lock=True)
             gone = writing.remove(cursor, gallery, where)
         self._removed(name, gone)
         partitions.wipe(self._connections, gallery)
@@ -236,14 +244,14 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def count_old(self, name: str, now: float) -> int:
         """Return how many rows `expire` would find that are older than the gallery keeps them."""
-        with self._reading(name) as (cursor, gallery, info):
+        with reading_gallery(self._connections, name) as (cursor, gallery, info):
             return 0 if info.keep is None else writing.count_old(cursor, gallery, now - info.keep)
 
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
         gone: list[int] = []
         with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name, lock=True)
+            gallery, info = find_gallery(cursor, name, lock=True)
             if info.keep is not None:
                 gone = writing.remove_old(cursor, gallery, now - info.keep)
         self._removed(name, gone)
@@ -260,7 +268,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
         """Keep that ``item`` shows (or does not show) the person of a query; a later word replaces an earlier one."""
         known = distances or {}
         with self._connections.transaction() as cursor:
-            gallery, info = self._gallery(cursor, name)
+            gallery, info = find_gallery(cursor, name)
             if not cursor.execute("SELECT 1 FROM items WHERE gallery = %s AND id = %s", (gallery, item)).fetchone():
                 raise DataError(f"gallery {name!r} has no row {item}")
             cursor.execute(
@@ -277,7 +285,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def judgements(self, name: str) -> list[tuple[str, int, bool]]:
         """Return all judgements: query hash, row, same person."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute(
                 "SELECT query, item, same FROM judgements WHERE gallery = %s ORDER BY moment, query, item", (gallery,)
             )
@@ -289,7 +297,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
         Distances of another model than the gallery's are left out: they are on another scale.
         """
         column = {"same": "distance_same", "changed": "distance_changed"}[mode]
-        with self._reading(name) as (cursor, gallery, info):
+        with reading_gallery(self._connections, name) as (cursor, gallery, info):
             cursor.execute(
                 f"SELECT query, same, {column} FROM judgements WHERE gallery = %s AND {column} IS NOT NULL "
                 "AND model = %s ORDER BY moment, query, item",
@@ -330,7 +338,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery; empty when sound."""
-        with self._reading(name) as (_, gallery, info):
+        with reading_gallery(self._connections, name) as (_, gallery, info):
             pass
         return checking.verify(self._connections, gallery, info)
 
@@ -341,23 +349,3 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def _removed(self, name: str, ids: Sequence[int]) -> None:
         """Tell another engine of rows after they are removed; this one needs none."""
-
-    @contextmanager
-    def _reading(self, name: str) -> Iterator[tuple[psycopg.Cursor, int, GalleryInfo]]:
-        """Give a cursor to read with, number and record of a gallery."""
-        with self._connections.reading(GALLERY, {"name": name}) as cursor:
-            yield cursor, *self._found(cursor, name)
-
-    def _gallery(self, cursor: psycopg.Cursor, name: str, lock: bool = False) -> tuple[int, GalleryInfo]:
-        """Return number and record of a gallery; ``lock`` keeps other writers of it waiting."""
-        cursor.execute(GALLERY + (" FOR NO KEY UPDATE" if lock else ""), {"name": name})
-        return self._found(cursor, name)
-
-    def _found(self, cursor: psycopg.Cursor, name: str) -> tuple[int, GalleryInfo]:
-        found = cursor.fetchone()
-        if found is None:
-            cursor.execute("SELECT name FROM galleries ORDER BY name")
-            known = [other for (other,) in cursor.fetchall()]
-            there = f"there are: {', '.join(known[:10])}" if known else "there is none yet"
-            raise DataError(f"there is no gallery {name!r}{nearest(name, known)}; {there}")
-        return to_info(found)

@@ -7,13 +7,11 @@ import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from unveil.errors import DataError
 from unveil.gallery.alert_records import Alert
+from unveil.gallery.store.postgresql.galleries import find_gallery
 from unveil.gallery.store.postgresql.items import partitions
 
 if TYPE_CHECKING:
-    import psycopg
-
     from unveil.gallery.store.postgresql.connections import Connections
 
 MAX_KEPT = 10_000  # of a gallery
@@ -42,7 +40,7 @@ class AlertTables:
         """Keep an alert, of many the newest; return its number. DataError when there is no such gallery."""
         told = {name: value for name, value in asdict(alert).items() if name != "picture"}
         with self._connections.transaction() as cursor:
-            number = _gallery(cursor, gallery)
+            number = find_gallery(cursor, gallery)[0]
             made = cursor.execute(
                 "INSERT INTO alerts (gallery, raised, alert, picture) VALUES (%s, %s, %s, %s) RETURNING id",
                 (number, time.time(), json.dumps(told), alert.picture),
@@ -61,7 +59,7 @@ class AlertTables:
             cursor.execute(
                 "SELECT id, raised, alert, picture FROM alerts WHERE gallery = %s AND id > %s AND id <= %s "
                 "ORDER BY id DESC LIMIT %s",
-                (_gallery(cursor, gallery), after, up_to, limit),
+                (find_gallery(cursor, gallery)[0], after, up_to, limit),
             )
             rows = cursor.fetchall()
         return [
@@ -72,7 +70,7 @@ class AlertTables:
     def remove(self, gallery: str, *, before: float = float("inf")) -> int:
         """Remove the alerts of a gallery that were raised before a moment, and their bytes; return how many."""
         with self._connections.transaction() as cursor:
-            number = _gallery(cursor, gallery)
+            number = find_gallery(cursor, gallery)[0]
             cursor.execute("DELETE FROM alerts WHERE gallery = %s AND raised < %s", (number, before))
             gone = cursor.rowcount
         if gone:
@@ -80,10 +78,3 @@ class AlertTables:
                 cursor.execute("VACUUM (FULL) alerts")
                 partitions.forget_log(cursor)
         return gone
-
-
-def _gallery(cursor: psycopg.Cursor, name: str) -> int:
-    found = cursor.execute("SELECT id FROM galleries WHERE name = %s", (name,)).fetchone()
-    if found is None:
-        raise DataError(f"there is no gallery {name!r}")
-    return int(found[0])

@@ -11,6 +11,7 @@ from unveil.gallery.case_records import (
     MAX_NAME,
     MAX_NOTE,
 )
+from unveil.gallery.store.postgresql.galleries import find_gallery
 
 if TYPE_CHECKING:
     import psycopg
@@ -32,10 +33,7 @@ def check_room(cursor: psycopg.Cursor, where: str, case: int, most: int, what: s
 
 def gallery_number(cursor: psycopg.Cursor, name: str) -> int:
     """Return the number of a gallery; DataError when there is none of that name."""
-    found = cursor.execute("SELECT id FROM galleries WHERE name = %s", (name,)).fetchone()
-    if found is None:
-        raise DataError(f"there is no gallery {name!r}")
-    return int(found[0])
+    return find_gallery(cursor, name)[0]
 
 
 def gallery_with_rows(cursor: psycopg.Cursor, name: str, items: Sequence[int]) -> int:

@@ -16,10 +16,9 @@ from unveil.gallery.group_records import (
     GroupingState,
     ProbablePerson,
 )
-from unveil.gallery.records import GalleryInfo
 from unveil.gallery.scoring import calibration
 from unveil.gallery.store.postgresql.desk import group_rows
-from unveil.gallery.store.postgresql.galleries import GALLERY, to_info
+from unveil.gallery.store.postgresql.galleries import find_gallery
 from unveil.gallery.store.postgresql.items import partitions
 
 if TYPE_CHECKING:
@@ -45,7 +44,7 @@ class GroupTables:
     def state(self, gallery: str) -> GroupingState | None:
         """Return how a gallery was grouped and what became of it; ``None`` when nobody grouped it."""
         with self._connections.transaction() as cursor:
-            number, info = _gallery(cursor, gallery)
+            number, info = find_gallery(cursor, gallery)
             made = cursor.execute(
                 "SELECT made, fingerprint, mode, threshold, calibrated, source, removed FROM groupings "
                 "WHERE gallery = %s",
@@ -80,7 +79,7 @@ class GroupTables:
             least: rows that a person has at least.
         """
         with self._connections.transaction() as cursor:
-            number, _ = _gallery(cursor, gallery)
+            number, _ = find_gallery(cursor, gallery)
             return _people(cursor, number, "", {}, f"HAVING count(*) >= %(least)s ORDER BY {_ORDER[order]} "
                            "LIMIT %(limit)s OFFSET %(offset)s",
                            least=least, limit=min(limit, MAX_LISTED), offset=offset)  # fmt: skip
@@ -92,7 +91,7 @@ class GroupTables:
             DataError: there is none of that number.
         """
         with self._connections.transaction() as cursor:
-            number, _ = _gallery(cursor, gallery)
+            number, _ = find_gallery(cursor, gallery)
             found = _people(cursor, number, "AND r.person = %(person)s", {"person": person})
             if not found:
                 raise _missing(gallery, person)
@@ -106,7 +105,7 @@ class GroupTables:
     def by_hand(self, gallery: str) -> ByHand:
         """Return what was said of groups by hand."""
         with self._connections.transaction() as cursor:
-            number, _ = _gallery(cursor, gallery)
+            number, _ = find_gallery(cursor, gallery)
             version = cursor.execute("SELECT version FROM groupings WHERE gallery = %s", (number,)).fetchone()
             cursor.execute("SELECT item, said FROM grouped_rows WHERE gallery = %s AND said IS NOT NULL", (number,))
             labels = dict(cursor.fetchall())
@@ -127,7 +126,7 @@ class GroupTables:
             DataError: the gallery was switched to another model meanwhile.
         """
         with self._connections.transaction(600.0) as cursor:
-            number, info = _gallery(cursor, gallery, lock=True)
+            number, info = find_gallery(cursor, gallery, lock=True)
             if info.space.fingerprint != grouping.fingerprint:
                 raise DataError(f"gallery {gallery!r} was switched to another model while it was grouped: group again")
             found = cursor.execute("SELECT version FROM groupings WHERE gallery = %s", (number,)).fetchone()
@@ -166,7 +165,7 @@ class GroupTables:
             DataError: no row is named, or all of the group's.
         """
         with self._connections.transaction() as cursor:
-            number, _ = _gallery(cursor, gallery, lock=True)
+            number, _ = find_gallery(cursor, gallery, lock=True)
             there = _members(cursor, gallery, number, person)
             wanted = list(dict.fromkeys(items))
             if missing := set(wanted) - set(there):
@@ -196,7 +195,7 @@ class GroupTables:
         if person == other:
             raise DataError(f"person {person} is merged with another one, not with itself")
         with self._connections.transaction() as cursor:
-            number, _ = _gallery(cursor, gallery, lock=True)
+            number, _ = find_gallery(cursor, gallery, lock=True)
             kept, joined = (_members(cursor, gallery, number, one) for one in (person, other))
             if len(kept) + len(joined) > MAX_TOGETHER:
                 raise DataError(
@@ -212,7 +211,7 @@ class GroupTables:
     def remove(self, gallery: str) -> int:
         """Remove the groups of a gallery with all that was said of them; return how many rows were grouped."""
         with self._connections.transaction() as cursor:
-            number, _ = _gallery(cursor, gallery, lock=True)
+            number, _ = find_gallery(cursor, gallery, lock=True)
             cursor.execute("DELETE FROM grouped_rows WHERE gallery = %s", (number,))
             gone = cursor.rowcount
             cursor.execute("DELETE FROM people_apart WHERE gallery = %s", (number,))
@@ -270,14 +269,6 @@ def _numbered(
 def _said(cursor: psycopg.Cursor, gallery: int) -> None:
     group_rows.drop_unused(cursor, gallery)
     cursor.execute("UPDATE groupings SET version = version + 1 WHERE gallery = %s", (gallery,))
-
-
-def _gallery(cursor: psycopg.Cursor, name: str, *, lock: bool = False) -> tuple[int, GalleryInfo]:
-    """Return number and record of a gallery; ``lock`` keeps others who change it waiting."""
-    found = cursor.execute(GALLERY + (" FOR NO KEY UPDATE" if lock else ""), {"name": name}).fetchone()
-    if found is None:
-        raise DataError(f"there is no gallery {name!r}")
-    return to_info(found)
 
 
 def _missing(gallery: str, person: int) -> DataError:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from unveil.errors import DataError
 from unveil.gallery.plan_records import MAX_PICTURE, FloorPlan, PlanScale, Point
+from unveil.gallery.store.postgresql.galleries import find_gallery
 from unveil.gallery.store.postgresql.items import partitions
 
 if TYPE_CHECKING:
@@ -35,13 +36,13 @@ class PlanTables:
     def get(self, gallery: str) -> FloorPlan | None:
         """Return the plan of a gallery, without its picture; ``None`` where it has none."""
         with self._connections.transaction() as cursor:
-            found = _row(cursor, _gallery(cursor, gallery))
+            found = _row(cursor, find_gallery(cursor, gallery)[0])
         return found
 
     def picture(self, gallery: str) -> bytes | None:
         """Return the picture of a plan (JPEG)."""
         with self._connections.transaction() as cursor:
-            number = _gallery(cursor, gallery)
+            number = find_gallery(cursor, gallery)[0]
             found = cursor.execute("SELECT picture FROM floor_plans WHERE gallery = %s", (number,)).fetchone()
         return None if found is None else bytes(found[0])
 
@@ -54,7 +55,7 @@ class PlanTables:
         if not 0 < len(picture) <= MAX_PICTURE:
             raise DataError(f"the picture of a plan has 1 to {MAX_PICTURE:,} bytes, got {len(picture):,}")
         with self._connections.transaction() as cursor:
-            number = _gallery(cursor, gallery)
+            number = find_gallery(cursor, gallery)[0]
             cursor.execute(
                 "INSERT INTO floor_plans (gallery, picture, width, height, who, changed) "
                 "VALUES (%s, %s, %s, %s, %s, %s) "
@@ -84,7 +85,7 @@ class PlanTables:
             DataError: there is no plan, a camera is none of the gallery's, or something lies outside the plan.
         """
         with self._connections.transaction() as cursor:
-            number = _gallery(cursor, gallery)
+            number = find_gallery(cursor, gallery)[0]
             cursor.execute("SELECT 1 FROM floor_plans WHERE gallery = %s FOR UPDATE", (number,))
             before = _row(cursor, number)
             if before is None:
@@ -109,7 +110,7 @@ class PlanTables:
     def remove(self, gallery: str) -> bool:
         """Remove the plan of a gallery, and its bytes; return whether there was one."""
         with self._connections.transaction() as cursor:
-            cursor.execute("DELETE FROM floor_plans WHERE gallery = %s", (_gallery(cursor, gallery),))
+            cursor.execute("DELETE FROM floor_plans WHERE gallery = %s", (find_gallery(cursor, gallery)[0],))
             gone = cursor.rowcount > 0
         if gone:
             with self._connections.outside() as cursor:
@@ -128,10 +129,3 @@ def _row(cursor: psycopg.Cursor, gallery: int) -> FloorPlan | None:
     points = {name: (float(x), float(y)) for name, (x, y) in cameras.items()}
     kept = None if scale is None else PlanScale(tuple(scale["start"]), tuple(scale["end"]), scale["metres"])
     return FloorPlan(width, height, points, kept, version, who, changed)
-
-
-def _gallery(cursor: psycopg.Cursor, name: str) -> int:
-    found = cursor.execute("SELECT id FROM galleries WHERE name = %s", (name,)).fetchone()
-    if found is None:
-        raise DataError(f"there is no gallery {name!r}")
-    return int(found[0])

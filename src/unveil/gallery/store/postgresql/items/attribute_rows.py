@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from unveil.attributes.records import Attributes
-from unveil.gallery.records import Filter, GalleryInfo, Item, Kind
+from unveil.gallery.records import Filter, Item, Kind
+from unveil.gallery.store.postgresql.galleries import find_gallery, reading_gallery
 from unveil.gallery.store.postgresql.items import reading
 
 if TYPE_CHECKING:
@@ -19,32 +19,26 @@ if TYPE_CHECKING:
     from unveil.gallery.store.postgresql.connections import Connections
 
 
-class _Store(Protocol):
-    _connections: Connections
-
-    def _reading(self, name: str) -> AbstractContextManager[tuple[psycopg.Cursor, int, GalleryInfo]]: ...
-
-    def _gallery(self, cursor: psycopg.Cursor, name: str, lock: bool = False) -> tuple[int, GalleryInfo]: ...
-
-
 class AttributeRows:
     """See `unveil.gallery.store.protocol.Store`."""
 
-    def surest(self: _Store, name: str, where: Filter, limit: int) -> list[Item]:
+    _connections: Connections
+
+    def surest(self, name: str, where: Filter, limit: int) -> list[Item]:
         """Return rows, those first of which the attributes that a filter asks for are surest, then the earliest."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             return reading.surest(cursor, gallery, where, limit)
 
-    def count_without_attributes(self: _Store, name: str) -> int:
+    def count_without_attributes(self, name: str) -> int:
         """Return at how many rows nobody looked for attributes."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute("SELECT count(*) FROM items WHERE gallery = %s AND attributes IS NULL", (gallery,))
             found = cursor.fetchone()
             return int(found[0]) if found else 0
 
-    def missing_attributes(self: _Store, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
+    def missing_attributes(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
         """Return ids of rows of a kind, greater than ``after``, at which nobody looked for attributes, ascending."""
-        with self._reading(name) as (cursor, gallery, _):
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute(
                 "SELECT id FROM items WHERE gallery = %s AND kind = %s AND id > %s AND attributes IS NULL "
                 "ORDER BY id LIMIT %s",
@@ -52,11 +46,11 @@ class AttributeRows:
             )
             return np.array([number for (number,) in cursor.fetchall()], np.int64)
 
-    def fill_attributes(self: _Store, name: str, found: Mapping[int, Attributes]) -> int:
+    def fill_attributes(self, name: str, found: Mapping[int, Attributes]) -> int:
         """Keep the attributes of rows, by id; rows that are gone are left out; return how many were kept."""
         texts = [json.dumps(attributes.to_dict()) for attributes in found.values()]
         with self._connections.transaction() as cursor:
-            gallery, _ = self._gallery(cursor, name, lock=True)
+            gallery, _ = find_gallery(cursor, name, lock=True)
             cursor.execute(
                 "UPDATE items i SET attributes = n.told::jsonb FROM unnest(%s::bigint[], %s::text[]) n (id, told) "
                 "WHERE i.gallery = %s AND i.id = n.id",
@@ -66,10 +60,10 @@ class AttributeRows:
             _changed(cursor, gallery)
         return kept
 
-    def forget_attributes(self: _Store, name: str) -> int:
+    def forget_attributes(self, name: str) -> int:
         """Take the attributes of all rows away, so that they are looked at anew; return of how many."""
         with self._connections.transaction(None) as cursor:
-            gallery, _ = self._gallery(cursor, name, lock=True)
+            gallery, _ = find_gallery(cursor, name, lock=True)
             cursor.execute(
                 "UPDATE items SET attributes = NULL WHERE gallery = %s AND attributes IS NOT NULL", (gallery,)
             )
