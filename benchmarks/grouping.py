@@ -137,7 +137,7 @@ def judge(store: Store, items: Sequence[Item]) -> None:
         by_person[str(item.person)].setdefault(item.tags[0], item.id or 0)
     for person, outfits in by_person.items():
         for row in list(outfits.values())[:JUDGED]:
-            store.judge("new", f"{person:0>16}", row, True, "benchmark")
+            store.feedback.give("new", f"{person:0>16}", item=row, same=True, who="benchmark")
 
 
 def figures(items: Sequence[Item], labels: Sequence[int], how: dict[str, object], seconds: float) -> dict[str, object]:

@@ -322,7 +322,7 @@ def test_feedback_of_a_gallery_becomes_links_of_crops(command, shop, store):
     whole = store.find(shop, Filter(rows="tracklet"), 4)
     crop = store.find(shop, Filter(rows="crop"), 1)[0]
     for item, same in ((whole[0], True), (whole[1], True), (whole[2], False), (crop, True)):
-        store.judge(shop, "q" * 16, item.id, same, "anna")
+        store.feedback.give(shop, "q" * 16, item=item.id, same=same, who="anna")
     found = gallery_crops(store, shop)
     of = {item.key: item.tracklet for item in found.dataset.samples}
     said = {(of[p.a.partition("/")[2]], of[p.b.partition("/")[2]], p.same) for p in found.feedback}

@@ -169,12 +169,12 @@ def test_a_judgement_is_kept_with_the_query(client, own_gallery, store):
     rows = [hit["item"]["id"] for hit in found["hits"]]
     assert client.post(url, json={"item": rows[0], "same": True}).status_code == 204
     assert client.post(url, json={"item": rows[2], "same": False}).status_code == 204
-    assert store.judgements(own_gallery) == [
+    assert store.feedback.all(own_gallery) == [
         (found["query_hash"], rows[0], True),
         (found["query_hash"], rows[2], False),
     ]
     kept = [(found["query_hash"], row == 0, pytest.approx(found["hits"][row]["distance"], rel=1e-5)) for row in (0, 2)]
-    assert store.judged_distances(own_gallery, "same") == kept
+    assert store.feedback.distances(own_gallery, "same") == kept
     entry = last_entry(store, "judge")
     assert (entry["gallery"], entry["results"], entry["who"]) == (own_gallery, [rows[2]], "local")
     assert client.post(url, json={"item": 999999999, "same": True}).status_code == 404

@@ -120,7 +120,7 @@ def test_judgements_are_kept_and_refine(open_page, store, own_gallery):
     assert no not in after and after.index(yes) <= before.index(yes)
     assert people(store, own_gallery, after[:2]) == ["p05"] * 2
     expect(page.locator(f"#hit-{yes}")).to_have_class(re.compile("confirmed"))
-    assert {(row, same) for _, row, same in store.judgements(own_gallery)} == {(yes, True), (no, False)}
+    assert {(row, same) for _, row, same in store.feedback.all(own_gallery)} == {(yes, True), (no, False)}
 
 
 def test_times_are_shown_and_read_in_the_zone_that_is_chosen(open_page, gallery):

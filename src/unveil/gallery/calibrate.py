@@ -135,13 +135,13 @@ def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
     Raises:
         DataError: nothing was judged, or, before distances were kept, no query has a confirmed row and another one.
     """
-    pairs, asked = judged_rows(store, name), store.judged_distances(name, mode)
+    pairs, asked = judged_rows(store, name), store.feedback.distances(name, mode)
     if not pairs and not asked:
         raise DataError(
             f"gallery {name!r}: no feedback to calibrate on: confirm and reject results of searches, on the page or "
             "over HTTP"
         )
-    searches = {query for query, *_ in store.judgements(name)}
+    searches = {query for query, *_ in store.feedback.all(name)}
     source = f"judgements on {len(searches)} searches"
     rows = _pairs(store, name, mode, pairs, source)
     return Pairs(
@@ -154,7 +154,7 @@ def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
 def judged_rows(store: Store, name: str) -> list[tuple[int, int, bool, str]]:
     """Return the pairs of rows that judgements imply: two rows, whether they show one person, and the search's hash."""
     said: dict[str, dict[int, bool]] = {}
-    for query, item, is_same in store.judgements(name):
+    for query, item, is_same in store.feedback.all(name):
         said.setdefault(query, {})[item] = is_same
     pairs = []
     for query, rows in said.items():

@@ -158,7 +158,7 @@ def test_judgements_and_who_was_seen_together_count(store, jpeg):
     group_gallery(store, "shop", threshold=NEAR)
     assert of(store, rows[0]) != of(store, rows[3]) and of(store, rows[4]) == of(store, rows[5])
     for row, same in ((rows[4], True), (rows[5], False), (rows[0], True), (rows[3], True)):
-        store.judge("shop", "a" * 16, row, same, "ann")
+        store.feedback.give("shop", "a" * 16, item=row, same=same, who="ann")
     done = group_gallery(store, "shop", threshold=NEAR)
     assert of(store, rows[0]) == of(store, rows[3]) == of(store, rows[4]) != of(store, rows[5])
     assert done.known == 2
@@ -171,7 +171,7 @@ def test_what_is_said_of_a_crop_is_said_of_its_tracklet(store, jpeg):
     store.add("shop", items, vectors([0, 1, 0, 1]))
     rows = [int(number) for number in store.ids("shop", Filter())]
     for row in rows[2:]:
-        store.judge("shop", "a" * 16, row, True, "ann")
+        store.feedback.give("shop", "a" * 16, item=row, same=True, who="ann")
     assert group_gallery(store, "shop", threshold=NEAR).rows == 2
     assert of(store, rows[0]) == of(store, rows[1])
 

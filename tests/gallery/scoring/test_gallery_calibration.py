@@ -247,7 +247,7 @@ def test_judgements_imply_pairs(labelled):
         "q3": {5: False},
     }.items():
         for row, same in said.items():
-            labelled.judge("g", query, ids[row], same, "ann")
+            labelled.feedback.give("g", query, item=ids[row], same=same, who="ann")
     pairs = judged_pairs(labelled, "g")
     assert sorted(zip(pairs.groups.tolist(), pairs.same.tolist(), strict=True)) == [
         *[("q1", False)] * 3, *[("q1", True)] * 3, ("q2", False),
@@ -268,7 +268,7 @@ def test_feedback_alone_calibrates_because_a_judged_row_pairs_with_its_query(lab
     for n, row in enumerate(ids[:44]):
         asked = searcher.query_of([row], rows="crop", top=len(ids))
         hit = next(h for h in searcher.search(asked).hits if (who[h.item.id] == who[row]) is bool(n % 2))
-        searcher.judge(asked, hit.item.id, bool(n % 2), "ann")
+        searcher.give_feedback(asked, hit.item.id, same=bool(n % 2), who="ann")
         expected.append(hit.distance)
     pairs = judged_pairs(labelled, "g")
     assert pairs.same.tolist() == [bool(n % 2) for n in range(44)] and len(set(pairs.groups.tolist())) == 44
@@ -284,14 +284,14 @@ def test_feedback_alone_calibrates_because_a_judged_row_pairs_with_its_query(lab
 
 def test_a_later_word_replaces_the_distance_too_and_what_was_said_before_has_none(labelled):
     row = int(labelled.ids("g", Filter())[0])
-    labelled.judge("g", "q", row, True, "ann", distances={"same": 0.25, "changed": 0.5})
-    assert labelled.judged_distances("g", "same") == [("q", True, 0.25)]
-    assert labelled.judged_distances("g", "changed") == [("q", True, 0.5)]
-    labelled.judge("g", "q", row, False, "bob", distances={"same": 0.75})
-    assert labelled.judged_distances("g", "same") == [("q", False, 0.75)]
-    assert labelled.judged_distances("g", "changed") == []
+    labelled.feedback.give("g", "q", item=row, same=True, who="ann", distances={"same": 0.25, "changed": 0.5})
+    assert labelled.feedback.distances("g", "same") == [("q", True, 0.25)]
+    assert labelled.feedback.distances("g", "changed") == [("q", True, 0.5)]
+    labelled.feedback.give("g", "q", item=row, same=False, who="bob", distances={"same": 0.75})
+    assert labelled.feedback.distances("g", "same") == [("q", False, 0.75)]
+    assert labelled.feedback.distances("g", "changed") == []
     labelled.delete("g", Filter(ids=(row,)))
-    assert labelled.judged_distances("g", "same") == []
+    assert labelled.feedback.distances("g", "same") == []
 
 
 def test_a_list_of_pairs_names_rows_by_number_or_source(labelled, tmp_path):

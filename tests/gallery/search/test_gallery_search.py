@@ -159,7 +159,7 @@ def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(fill
     filled.add("g", crops([500]), twin)
     twin_id = int(filled.ids("g", Filter())[-1])
 
-    refined = searcher.judge(asked, best, False, "ann")
+    refined = searcher.give_feedback(asked, best, same=False, who="ann")
     second = searcher.search(refined)
     shown = [hit.item.id for hit in second.hits]
     assert best not in shown
@@ -167,7 +167,7 @@ def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(fill
     assert place <= 1
     assert shown.index(twin_id) > place  # it looks like the rejected one
 
-    confirmed = searcher.judge(asked, worst, True, "ann")
+    confirmed = searcher.give_feedback(asked, worst, same=True, who="ann")
     third = searcher.search(confirmed)
     distance = {hit.item.id: hit.distance for hit in third.hits}
     assert distance[worst] < first.hits[-1].distance
@@ -178,14 +178,14 @@ def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(fill
 def test_judgements_are_kept_with_the_query_and_the_last_word_counts(filled):
     searcher, asked = Searcher(filled, "g"), query()
     some = [hit.item.id for hit in searcher.search(asked).hits[:3]]
-    searcher.judge(asked, some[0], True, "ann")
-    searcher.judge(asked, some[1], False, "ann")
-    searcher.judge(asked, some[0], False, "bob")
-    again = searcher.with_judgements(dataclasses.replace(asked, top=3))
+    searcher.give_feedback(asked, some[0], same=True, who="ann")
+    searcher.give_feedback(asked, some[1], same=False, who="ann")
+    searcher.give_feedback(asked, some[0], same=False, who="bob")
+    again = searcher.with_feedback(dataclasses.replace(asked, top=3))
     assert again.confirmed == ()
     assert set(again.rejected) == set(some[:2])
     assert again.hash == asked.hash
-    assert searcher.with_judgements(query(seed=6)).rejected == ()
+    assert searcher.with_feedback(query(seed=6)).rejected == ()
 
 
 def test_a_stored_row_is_a_query(filled):

@@ -35,7 +35,7 @@ def filled(store):
     store.drop("yard")
     store.create("yard", SPACE)
     store.add("yard", crops(range(5)), embedding(5, seed=4))
-    store.judge("shop", "a" * 64, store.find("shop", Filter())[3].id, True, "ann")
+    store.feedback.give("shop", "a" * 64, item=store.find("shop", Filter())[3].id, same=True, who="ann")
     store.set_calibration("shop", {"same": {"threshold": 0.5}})
     for n in range(3):
         store.log({"who": "ann", "action": "search", "gallery": "shop", "details": {"n": n}})
@@ -60,7 +60,7 @@ def same(one, other):
         for a, b in zip(one.embeddings(info.name, ids), other.embeddings(info.name, ids), strict=True):
             a, b = (x if isinstance(x, np.ndarray) else x.vectors for x in (a, b))
             np.testing.assert_array_equal(a, b)
-        assert one.judgements(info.name) == other.judgements(info.name)
+        assert one.feedback.all(info.name) == other.feedback.all(info.name)
         assert other.verify(info.name) == []
     assert list(one.links()) == list(other.links()) and one.head() == other.head()
     assert audit.wrong(other.links(), other.head()) == []

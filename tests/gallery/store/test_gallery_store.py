@@ -247,14 +247,14 @@ def test_calibration_and_judgements(store):
     store.set_calibration("shop", None)
     assert store.info("shop").calibration is None
     first, second = (int(n) for n in store.ids("shop", Filter())[:2])
-    store.judge("shop", "q", first, True, "ann")
-    store.judge("shop", "q", second, True, "ann")
-    store.judge("shop", "q", first, False, "bob")
-    assert sorted(store.judgements("shop")) == [("q", first, False), ("q", second, True)]
+    store.feedback.give("shop", "q", item=first, same=True, who="ann")
+    store.feedback.give("shop", "q", item=second, same=True, who="ann")
+    store.feedback.give("shop", "q", item=first, same=False, who="bob")
+    assert sorted(store.feedback.all("shop")) == [("q", first, False), ("q", second, True)]
     with pytest.raises(DataError, match="no row"):
-        store.judge("shop", "q", 10**9, True, "ann")
+        store.feedback.give("shop", "q", item=10**9, same=True, who="ann")
     store.delete("shop", Filter(ids=(first,)))
-    assert store.judgements("shop") == [("q", second, True)]
+    assert store.feedback.all("shop") == [("q", second, True)]
 
 
 def test_an_index_finds_what_reading_everything_finds(store, address):

@@ -101,7 +101,7 @@ class Searcher:
         fingerprint = self.store.info(self.name).space.fingerprint
         return Query(embedding, fingerprint, **{"own": tuple(ids), **settings})  # type: ignore[arg-type]
 
-    def judge(self, query: Query, item: int, same: bool, who: str) -> Query:
+    def give_feedback(self, query: Query, item: int, *, same: bool, who: str) -> Query:
         """Keep that a row shows, or does not show, the person, and return the query that knows it.
 
         Raises:
@@ -129,11 +129,11 @@ class Searcher:
         if len(row) and not np.isnan(part_means(positives, row)).all():
             one = np.zeros(len(positives), np.int64)
             distances = {mode: float(rank(positives, row, 1, one, None, mode)[1][0, 0]) for mode in get_args(Mode)}
-        self.store.judge(self.name, query, item, same, who, distances=distances)
+        self.store.feedback.give(self.name, query, item=item, same=same, who=who, distances=distances)
 
-    def with_judgements(self, query: Query) -> Query:
+    def with_feedback(self, query: Query) -> Query:
         """Return the query with everything that was ever said about its results; the last word on a row counts."""
-        for asked, item, same in self.store.judgements(self.name):
+        for asked, item, same in self.store.feedback.all(self.name):
             if asked == query.hash:
                 query = _with(query, item, same)
         return query

@@ -10,10 +10,11 @@ import numpy as np
 
 from unveil.attributes.records import Attributes
 from unveil.gallery import audit
-from unveil.gallery.records import Block, DerivedModel, EmbeddingSpace, Filter, GalleryInfo, Item, Kind, Mode, Standby
+from unveil.gallery.records import Block, DerivedModel, EmbeddingSpace, Filter, GalleryInfo, Item, Kind, Standby
 from unveil.gallery.store.postgresql.backup import Manifest
 from unveil.gallery.store.postgresql.desk.alert_tables import AlertTables
 from unveil.gallery.store.postgresql.desk.cases import Cases
+from unveil.gallery.store.postgresql.desk.feedback_tables import FeedbackTables
 from unveil.gallery.store.postgresql.desk.group_tables import GroupTables
 from unveil.gallery.store.postgresql.desk.plan_tables import PlanTables
 from unveil.records import Embedding
@@ -30,6 +31,7 @@ class Store(Protocol):
 
     cases: Cases
     alerts: AlertTables
+    feedback: FeedbackTables
     groups: GroupTables
     plans: PlanTables
 
@@ -168,7 +170,7 @@ class Store(Protocol):
     # Removal: the bytes of vectors, thumbnails and derived rows are gone afterwards
 
     def delete(self, name: str, where: Filter) -> int:
-        """Remove rows and judgements on them; return how many rows went.
+        """Remove rows and the feedback on them; return how many rows went.
 
         A tracklet takes its crops with it. A crop takes its tracklet, which was made of it; the other crops stay.
         """
@@ -179,30 +181,7 @@ class Store(Protocol):
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
 
-    # Judgements of people on results, and the audit log
-
-    def judge(
-        self, name: str, query: str, item: int, same: bool, who: str, *, distances: Mapping[Mode, float] | None = None
-    ) -> None:
-        """Keep that ``item`` shows (or does not show) the person of a query; a later word replaces an earlier one.
-
-        Args:
-            name: of the gallery.
-            query: hash of the query.
-            item: number of the row.
-            same: whether both are one person.
-            who: says so.
-            distances: of the row from the query, in each mode; what is not given is not known.
-
-        Raises:
-            DataError: there is no such row.
-        """
-
-    def judgements(self, name: str) -> list[tuple[str, int, bool]]:
-        """Return all judgements: query hash, row, same person."""
-
-    def judged_distances(self, name: str, mode: Mode) -> list[tuple[str, bool, float]]:
-        """Return the judgements whose distance from the query is known in a mode: query hash, same person, distance."""
+    # The audit log
 
     def log(self, entry: Mapping[str, Any]) -> str:
         """Append to the hash-chained audit log, whatever gallery it is about; return the hash of the entry.

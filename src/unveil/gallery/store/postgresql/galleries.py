@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import re
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -64,6 +67,26 @@ def to_info(row: tuple[Any, ...]) -> tuple[int, GalleryInfo]:
 def to_space(told: Mapping[str, Any]) -> EmbeddingSpace:
     """Return an embedding space as it is stored in JSON."""
     return EmbeddingSpace(**{**told, "names": tuple(told["names"]), "weights": tuple(told["weights"])})
+
+
+def insert_gallery(cursor: psycopg.Cursor, name: str, *, space: EmbeddingSpace, keep: float | None) -> int | None:
+    """Insert an empty gallery; return its number, ``None`` when there is one of that name already.
+
+    Raises:
+        DataError: the name is none, or vectors of the space do not fit into a row.
+    """
+    if not NAME.fullmatch(name):
+        raise DataError(f"a gallery's name has 1 to 63 letters, digits, '-' and '_', got {name!r}")
+    numbers = len(space.names) * space.dimension
+    if not 0 < numbers <= MAX_NUMBERS:
+        raise DataError(f"a row of a gallery has at most {MAX_NUMBERS} numbers, this model gives {numbers}")
+    cursor.execute(
+        "INSERT INTO galleries (name, space, keep, created) VALUES (%s, %s, %s, %s) "
+        "ON CONFLICT (name) DO NOTHING RETURNING id",
+        (name, json.dumps(dataclasses.asdict(space)), checked_keep(keep), time.time()),
+    )
+    made = cursor.fetchone()
+    return None if made is None else int(made[0])
 
 
 def checked_keep(keep: float | None) -> float | None:

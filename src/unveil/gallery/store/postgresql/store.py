@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,7 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.gallery import audit
-from unveil.gallery.records import Block, EmbeddingSpace, Filter, GalleryInfo, Item, Mode
+from unveil.gallery.records import Block, EmbeddingSpace, Filter, GalleryInfo, Item
 from unveil.gallery.store.postgresql import checking, hnsw, logbook
 from unveil.gallery.store.postgresql.backup import Manifest, restore_backup, write_backup
 from unveil.gallery.store.postgresql.connections import SECONDS_TO_ANSWER, Connections
@@ -21,14 +19,14 @@ from unveil.gallery.store.postgresql.desk import case_rows, group_rows
 from unveil.gallery.store.postgresql.desk.alert_tables import AlertTables
 from unveil.gallery.store.postgresql.desk.case_tables import CaseTables
 from unveil.gallery.store.postgresql.desk.cases import Cases
+from unveil.gallery.store.postgresql.desk.feedback_tables import FeedbackTables
 from unveil.gallery.store.postgresql.desk.group_tables import GroupTables
 from unveil.gallery.store.postgresql.desk.plan_tables import PlanTables
 from unveil.gallery.store.postgresql.galleries import (
     INFO,
-    MAX_NUMBERS,
-    NAME,
     checked_keep,
     find_gallery,
+    insert_gallery,
     reading_gallery,
     shape,
     to_info,
@@ -58,6 +56,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
         self._connections = Connections(address, seconds)
         self.cases: Cases = CaseTables(self._connections)
         self.alerts = AlertTables(self._connections)
+        self.feedback = FeedbackTables(self._connections)
         self.groups = GroupTables(self._connections)
         self.plans = PlanTables(self._connections)
         if not migrated:
@@ -76,21 +75,9 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def create(self, name: str, space: EmbeddingSpace, keep: float | None = None) -> GalleryInfo:
         """Make an empty gallery; one of the same name and space is returned as it is."""
-        if not NAME.fullmatch(name):
-            raise DataError(f"a gallery's name has 1 to 63 letters, digits, '-' and '_', got {name!r}")
-        numbers = len(space.names) * space.dimension
-        if not 0 < numbers <= MAX_NUMBERS:
-            raise DataError(f"a row of a gallery has at most {MAX_NUMBERS} numbers, this model gives {numbers}")
-        text = json.dumps(dataclasses.asdict(space))
         with self._connections.transaction() as cursor:
-            cursor.execute(
-                "INSERT INTO galleries (name, space, keep, created) VALUES (%s, %s, %s, %s) "
-                "ON CONFLICT (name) DO NOTHING RETURNING id",
-                (name, text, checked_keep(keep), time.time()),
-            )
-            made = cursor.fetchone()
-            if made is not None:
-                partitions.make_gallery(cursor, made[0])
+            if (made := insert_gallery(cursor, name, space=space, keep=keep)) is not None:
+                partitions.make_gallery(cursor, made)
             _, info = find_gallery(cursor, name)
         if shape(info.space) != shape(space):
             raise DataError(
@@ -260,50 +247,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
             self.alerts.remove(name, before=now - info.keep)
         return len(gone)
 
-    # Judgements and the audit log
-
-    def judge(
-        self, name: str, query: str, item: int, same: bool, who: str, *, distances: Mapping[Mode, float] | None = None
-    ) -> None:
-        """Keep that ``item`` shows (or does not show) the person of a query; a later word replaces an earlier one."""
-        known = distances or {}
-        with self._connections.transaction() as cursor:
-            gallery, info = find_gallery(cursor, name)
-            if not cursor.execute("SELECT 1 FROM items WHERE gallery = %s AND id = %s", (gallery, item)).fetchone():
-                raise DataError(f"gallery {name!r} has no row {item}")
-            cursor.execute(
-                "INSERT INTO judgements "
-                "(gallery, query, item, same, who, moment, distance_same, distance_changed, model) "
-                "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT (gallery, query, item) DO UPDATE SET "
-                "same = excluded.same, who = excluded.who, moment = excluded.moment, model = excluded.model, "
-                "distance_same = excluded.distance_same, distance_changed = excluded.distance_changed",
-                (
-                    *(gallery, query, item, same, who, time.time(), known.get("same"), known.get("changed")),
-                    info.space.fingerprint,
-                ),
-            )
-
-    def judgements(self, name: str) -> list[tuple[str, int, bool]]:
-        """Return all judgements: query hash, row, same person."""
-        with reading_gallery(self._connections, name) as (cursor, gallery, _):
-            cursor.execute(
-                "SELECT query, item, same FROM judgements WHERE gallery = %s ORDER BY moment, query, item", (gallery,)
-            )
-            return cursor.fetchall()
-
-    def judged_distances(self, name: str, mode: Mode) -> list[tuple[str, bool, float]]:
-        """Return the judgements whose distance from the query is known in a mode: query hash, same person, distance.
-
-        Distances of another model than the gallery's are left out: they are on another scale.
-        """
-        column = {"same": "distance_same", "changed": "distance_changed"}[mode]
-        with reading_gallery(self._connections, name) as (cursor, gallery, info):
-            cursor.execute(
-                f"SELECT query, same, {column} FROM judgements WHERE gallery = %s AND {column} IS NOT NULL "
-                "AND model = %s ORDER BY moment, query, item",
-                (gallery, info.space.fingerprint),
-            )
-            return cursor.fetchall()
+    # The audit log
 
     def log(self, entry: Mapping[str, Any]) -> str:
         """Append to the hash-chained audit log; return the hash of the entry."""
