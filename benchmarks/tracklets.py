@@ -99,7 +99,7 @@ def main() -> None:
             seconds = time.process_time() - start
             found = {str(n): {s.frame: s.box for s in track.steps} for n, track in enumerate(tracklets)}
             minutes = work.added.footage / 60
-            rows.append({"video": name, "detector": Path(wanted).stem, **judged(found, read_truth(name)),
+            rows.append({"video": name, "detector": Path(wanted).stem, **scored(found, read_truth(name)),
                          "cpu_seconds_a_minute": f"{seconds / minutes:.1f}"})  # fmt: skip
             print(rows[-1], flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +119,7 @@ def read_truth(name: str) -> Boxes:
     return truth
 
 
-def judged(found: dict[str, dict[int, Any]], truth: Boxes) -> dict[str, object]:
+def scored(found: dict[str, dict[int, Any]], truth: Boxes) -> dict[str, object]:
     """Compare tracklets, frame -> box of each, with the truth."""
     by_frame: dict[int, list[tuple[str, Any]]] = defaultdict(list)
     for tracklet, boxes in found.items():

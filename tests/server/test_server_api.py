@@ -163,7 +163,7 @@ def test_confirmed_rows_refine_and_rejected_ones_are_gone(client, gallery):
     assert persons(again)[:4] == ["p05"] * 4
 
 
-def test_a_judgement_is_kept_with_the_query(client, own_gallery, store):
+def test_feedback_is_kept_with_the_query(client, own_gallery, store):
     found = search(client, own_gallery, send(client, person(1)), top=3)
     url = f"/api/v1/galleries/{own_gallery}/searches/{found['search']}/feedback"
     rows = [hit["item"]["id"] for hit in found["hits"]]
@@ -175,7 +175,7 @@ def test_a_judgement_is_kept_with_the_query(client, own_gallery, store):
     ]
     kept = [(found["query_hash"], row == 0, pytest.approx(found["hits"][row]["distance"], rel=1e-5)) for row in (0, 2)]
     assert store.feedback.distances(own_gallery, "same") == kept
-    entry = last_entry(store, "judge")
+    entry = last_entry(store, "feedback")
     assert (entry["gallery"], entry["results"], entry["who"]) == (own_gallery, [rows[2]], "local")
     assert client.post(url, json={"item": 999999999, "same": True}).status_code == 404
 

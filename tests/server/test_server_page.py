@@ -100,7 +100,7 @@ def test_filters_reach_the_results(open_page, store, gallery):
     expect(page.locator("#verdict")).to_contain_text("No row passes the filters")
 
 
-def test_judgements_are_kept_and_refine(open_page, store, own_gallery):
+def test_feedback_is_kept_and_refine(open_page, store, own_gallery):
     page = open_page(galleries=(own_gallery,))
     choose(page, np.concatenate([person(1)[:64], person(5)[64:]]))
     page.click("#search")

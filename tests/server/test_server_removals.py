@@ -20,7 +20,7 @@ def of(gallery, found, what):
     return f"/api/v1/galleries/{gallery}/searches/{found['search']}/{what}"
 
 
-def test_a_removed_row_is_in_no_report_heat_map_thumbnail_or_judgement(served, store):
+def test_a_removed_row_is_in_no_report_heat_map_thumbnail_or_feedback(served, store):
     client, _, gallery = served
     found = search(client, gallery, send(client, person(0)), top=5, rows="crop")
     ids = [hit["item"]["id"] for hit in found["hits"]]
@@ -32,8 +32,8 @@ def test_a_removed_row_is_in_no_report_heat_map_thumbnail_or_judgement(served, s
     assert page.status_code == 200 and page.text.count("data:image") == images - 1
     assert client.get(of(gallery, found, f"hits/{ids[0]}/heat")).status_code == 404
     assert client.get(f"/api/v1/galleries/{gallery}/items/{ids[0]}/thumbnail").status_code == 404
-    judged = client.post(of(gallery, found, "feedback"), json={"item": ids[0], "same": True})
-    assert judged.status_code == 404
+    kept = client.post(of(gallery, found, "feedback"), json={"item": ids[0], "same": True})
+    assert kept.status_code == 404
     assert client.get(of(gallery, found, f"hits/{ids[1]}/heat")).status_code == 200
 
 

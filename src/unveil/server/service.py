@@ -202,7 +202,7 @@ class Service:
         Args:
             caller: who.
             request: its id is kept too, so that an entry can be found in the server's own log.
-            action: "search", "export", "judge", "add" or "delete".
+            action: "search", "export", "feedback", "add" or "delete".
             gallery: name of the gallery.
             why: the reason that was given.
             query: hash of the query.

@@ -177,7 +177,7 @@ def test_a_gallery_is_calibrated_on_its_labels_and_answers_with_probabilities(un
     assert told["same"]["pairs"] == 24 * 21  # less the row itself and two more of its person and camera
     assert list(store.entries("shop"))[-1]["action"] == "calibrate"
     out, _ = unveil("gallery", "calibrate", shop)
-    assert "judged on people held out" in " ".join(out.split())
+    assert "checked on people held out" in " ".join(out.split())
     picture = manifest.parent / "images/p01_c1_0.png"
     found = json.loads(unveil("search", picture, shop, "--model", model, "--skip-person-check", "--json")[0])
     assert found["calibrated"] and 0 < found["hits"][0]["probability"] < 1

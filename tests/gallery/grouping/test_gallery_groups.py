@@ -148,7 +148,7 @@ def test_deleted_rows_leave_their_groups_and_it_is_said(store, rows):
     store.drop("shop")
 
 
-def test_judgements_and_who_was_seen_together_count(store, jpeg):
+def test_feedback_and_who_was_seen_together_count(store, jpeg):
     store.create("shop", SPACE)
     items = [tracklet(n, 0, jpeg, camera="gate", time=1.7e9 + 10 * n, end=1.7e9 + 10 * n + 5) for n in range(3)]
     items.append(tracklet(3, 0, jpeg, camera="gate", time=1.7e9 + 2, end=1.7e9 + 4))  # beside row 0

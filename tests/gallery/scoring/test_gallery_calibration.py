@@ -10,7 +10,7 @@ from stored import SPACE, crops, embedding
 
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
-from unveil.gallery.calibrate import calibrate_gallery, judged_pairs, labelled_pairs, listed_pairs
+from unveil.gallery.calibrate import calibrate_gallery, feedback_pairs, labelled_pairs, listed_pairs
 from unveil.gallery.records import Filter
 from unveil.gallery.scoring import calibration, fitting
 from unveil.gallery.scoring.fitting import CalibrationRefusedError, Pairs, calibrate
@@ -237,10 +237,10 @@ def test_a_calibration_is_bound_to_model_and_mode(labelled):
         calibration.of(replace(info, calibration=damaged), "same")
 
 
-def test_judgements_imply_pairs(labelled):
+def test_feedback_implies_pairs(labelled):
     ids = labelled.ids("g", Filter()).tolist()
     with pytest.raises(DataError, match="no feedback to calibrate on"):
-        judged_pairs(labelled, "g")
+        feedback_pairs(labelled, "g")
     for query, said in {
         "q1": {0: True, 1: True, 2: True, 8: False},
         "q2": {9: True, 30: False},
@@ -248,7 +248,7 @@ def test_judgements_imply_pairs(labelled):
     }.items():
         for row, same in said.items():
             labelled.feedback.give("g", query, item=ids[row], same=same, who="ann")
-    pairs = judged_pairs(labelled, "g")
+    pairs = feedback_pairs(labelled, "g")
     assert sorted(zip(pairs.groups.tolist(), pairs.same.tolist(), strict=True)) == [
         *[("q1", False)] * 3, *[("q1", True)] * 3, ("q2", False),
     ]  # fmt: skip
@@ -256,11 +256,11 @@ def test_judgements_imply_pairs(labelled):
     expected = distance_matrix(gallery, gallery)[9, 30]
     np.testing.assert_allclose(pairs.distances[pairs.groups == "q2"], [expected], rtol=1e-5)
     with pytest.raises(DataError, match="at least 40"):
-        calibrate_gallery(labelled, "g", "judgements")
+        calibrate_gallery(labelled, "g", "feedback")
 
 
-def test_feedback_alone_calibrates_because_a_judged_row_pairs_with_its_query(labelled):
-    """One word for each search: no two judged rows are of one query."""
+def test_feedback_alone_calibrates_because_a_row_with_feedback_pairs_with_its_query(labelled):
+    """One word for each search: no two rows with feedback are of one query."""
     searcher = Searcher(labelled, "g")
     ids = labelled.ids("g", Filter()).tolist()
     who = {row: n // EACH for n, row in enumerate(ids)}
@@ -270,12 +270,12 @@ def test_feedback_alone_calibrates_because_a_judged_row_pairs_with_its_query(lab
         hit = next(h for h in searcher.search(asked).hits if (who[h.item.id] == who[row]) is bool(n % 2))
         searcher.give_feedback(asked, hit.item.id, same=bool(n % 2), who="ann")
         expected.append(hit.distance)
-    pairs = judged_pairs(labelled, "g")
+    pairs = feedback_pairs(labelled, "g")
     assert pairs.same.tolist() == [bool(n % 2) for n in range(44)] and len(set(pairs.groups.tolist())) == 44
     np.testing.assert_allclose(pairs.distances, expected, rtol=1e-5)
     changed = {h.item.id: h.distance for h in searcher.search(replace(asked, mode="changed")).hits}
-    assert judged_pairs(labelled, "g", "changed").distances[-1] == pytest.approx(changed[hit.item.id], rel=1e-5)
-    fitted = calibrate_gallery(labelled, "g", "judgements")
+    assert feedback_pairs(labelled, "g", "changed").distances[-1] == pytest.approx(changed[hit.item.id], rel=1e-5)
+    fitted = calibrate_gallery(labelled, "g", "feedback")
     assert fitted["same"].pairs == fitted["changed"].pairs == 44
     near, far = (fitted["same"].probability(d) for d in np.quantile(pairs.distances, (0.05, 0.95)))
     assert near > 0.5 > far
@@ -327,4 +327,4 @@ def test_a_gallery_without_labels_says_what_to_do(store):
     with pytest.raises(DataError, match="column 'person'"):
         calibrate_gallery(store, "g")
     with pytest.raises(DataError, match="no feedback to calibrate on"):
-        calibrate_gallery(store, "g", "judgements")
+        calibrate_gallery(store, "g", "feedback")

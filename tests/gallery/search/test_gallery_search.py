@@ -175,7 +175,7 @@ def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(fill
     np.testing.assert_allclose([distance[i] for i in ids.tolist()], np.mean(positives, axis=0), rtol=1e-4, atol=1e-6)
 
 
-def test_judgements_are_kept_with_the_query_and_the_last_word_counts(filled):
+def test_feedback_is_kept_with_the_query_and_the_last_word_counts(filled):
     searcher, asked = Searcher(filled, "g"), query()
     some = [hit.item.id for hit in searcher.search(asked).hits[:3]]
     searcher.give_feedback(asked, some[0], same=True, who="ann")

@@ -26,7 +26,7 @@ from unveil.gallery.store.postgresql.backup import check_hashes
 
 @pytest.fixture
 def filled(store):
-    """Two galleries with times in several periods, a tracklet, judgements, a job, a calibration and a log."""
+    """Two galleries with times in several periods, a tracklet, feedback, a job, a calibration and a log."""
     store.create("shop", SPACE, keep=9e9)
     items = [dataclasses.replace(item, person=f"p{n % 4}") for n, item in enumerate(crops(range(0, 3000, 50)))]
     store.add("shop", [*items, *crops([7000], time=None)], embedding(61), "job", {"frame": 7})

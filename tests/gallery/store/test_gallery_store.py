@@ -240,7 +240,7 @@ def test_a_job_is_kept_with_its_rows_or_not_at_all(store):
     assert store.job_state("shop", "video") == {"frame": 30}
 
 
-def test_calibration_and_judgements(store):
+def test_calibration_and_feedback(store):
     filled(store, 5)
     store.set_calibration("shop", {"points": [[0.1, 0.9]]})
     assert store.info("shop").calibration == {"points": [[0.1, 0.9]]}

@@ -32,7 +32,7 @@ class Grouped:
         alone: people of one row.
         known: rows that were joined before any distance was looked at.
         apart: pairs of people who are certainly two.
-        contradictions: judgements that contradict others and were left out.
+        contradictions: feedback that contradicts other feedback and was left out.
     """
 
     grouping: Grouping

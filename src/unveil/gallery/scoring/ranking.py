@@ -114,9 +114,9 @@ def coarse_query(query: Embedding, mode: Mode) -> np.ndarray:
 
 
 def query_hash(positives: Embedding, fingerprint: str) -> str:
-    """Return what a search is known by in judgements and in the audit log: of the model and the crops (16 hex digits).
+    """Return what a search is known by in feedback and in the audit log: of the model and the crops (16 hex digits).
 
-    Filters, negatives and judgements do not change whom it looks for, so they do not count.
+    Filters, negatives and feedback do not change whom it looks for, so they do not count.
     """
     positives = positives.numpy()
     digest = hashlib.sha256(fingerprint.encode())

@@ -47,11 +47,11 @@ def protocol_of(query: Query, info: GalleryInfo, where: Filter, coarse: str) -> 
     """Return how it was searched, in words, for reports."""
     shown = {f.name: getattr(where, f.name) for f in fields(where)}
     filters = [f"{name} {_shown(value)}" for name, value in shown.items() if value not in (None, (), False)]
-    judged = f", {len(query.confirmed)} confirmed and {len(query.rejected)} rejected rows"
+    feedback = f", {len(query.confirmed)} confirmed and {len(query.rejected)} rejected rows"
     return {
         "gallery": f"{info.name}, revision {info.revision}, {info.crops} crops and {info.tracklets} tracklets",
         "model": str(info.space.identity),
-        "query": f"{query.hash}: {len(query.positives)} crops, {len(query.negatives or ())} of others{judged}",
+        "query": f"{query.hash}: {len(query.positives)} crops, {len(query.negatives or ())} of others{feedback}",
         "filters": "; ".join(filters) or "none",
         "clothes": {"same": "the same", "changed": "may have changed"}[query.mode],
         "distance": f"{info.space.metric}, mean over {len(info.space.names)} vectors weighted by visibility",

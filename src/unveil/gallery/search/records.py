@@ -57,7 +57,7 @@ class Query:
             raise DataError("the query has no crop: give at least one picture of the person")
         crops = len(self.positives) + (len(self.negatives) if self.negatives is not None else 0)
         if crops > MAX_CROPS or max(len(self.confirmed), len(self.rejected)) > MAX_CROPS:
-            raise DataError(f"a query has at most {MAX_CROPS} crops, and as many judgements of each kind")
+            raise DataError(f"a query has at most {MAX_CROPS} crops, and as many confirmed and as many rejected rows")
 
     @property
     def hash(self) -> str:

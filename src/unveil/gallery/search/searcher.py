@@ -139,17 +139,17 @@ class Searcher:
         return query
 
     def _sides(self, query: Query, info: GalleryInfo) -> tuple[Embedding, Embedding | None]:
-        """Return positives and negatives, judged rows among them."""
+        """Return positives and negatives, rows with feedback among them."""
         if not info.crops + info.tracklets:
             raise DataError(f"gallery {self.name!r} is empty: `unveil gallery add` fills it")
         sides: list[Embedding | None] = []
-        for given, judged in ((query.positives, query.confirmed), (query.negatives, query.rejected)):
+        for given, rows in ((query.positives, query.confirmed), (query.negatives, query.rejected)):
             parts = []
             if given is not None and len(given):
                 info.space.check(given, query.fingerprint)
                 parts.append(replace(given.numpy(), metric=info.space.metric, weights=info.space.weights))
-            if judged:
-                parts.append(self.store.embeddings(self.name, list(judged))[1])
+            if rows:
+                parts.append(self.store.embeddings(self.name, list(rows))[1])
             sides.append(Embedding.concatenate(parts) if parts else None)
         positives, negatives = sides
         assert positives is not None  # a Query has crops
@@ -194,5 +194,5 @@ class Searcher:
 def _with(query: Query, item: int, same: bool) -> Query:
     confirmed = tuple(i for i in query.confirmed if i != item) + ((item,) if same else ())
     rejected = tuple(i for i in query.rejected if i != item) + (() if same else (item,))
-    # The latest judgements count when there are more than a query takes.
+    # The latest feedback counts when there is more than a query takes.
     return replace(query, confirmed=confirmed[-MAX_CROPS:], rejected=rejected[-MAX_CROPS:])

@@ -129,7 +129,7 @@ def remove_bookmark(
 
 @router.post("/{case}/queries", status_code=201)
 def keep_query(case: CaseNumber, body: CaseQueryIn, caller: Reader, service: TheService) -> QueryKeptOut:
-    """Keep a search with its pictures, filters and judgements, so that it can be asked again."""
+    """Keep a search with its pictures, filters and feedback, so that it can be asked again."""
     service.cases.find(case, caller)
     gallery = service.gallery(body.gallery, caller).name
     others = tuple(service.gallery(name, caller).name for name in body.others)

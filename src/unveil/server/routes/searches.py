@@ -1,4 +1,4 @@
-"""Searching, and what can be done with a search: heat maps, judgements, export."""
+"""Searching, and what can be done with a search: heat maps, feedback, export."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def show_heat(
 
 
 @router.post("/{search}/feedback", status_code=204)
-def judge(
+def give_feedback(
     gallery: GalleryName,
     search: SearchName,
     body: FeedbackIn,
@@ -119,13 +119,13 @@ def judge(
     caller: Reader,
     service: TheService,
 ) -> None:
-    """Keep a judgement: this hit is, or is not, the person; search again with it among positives or negatives."""
+    """Keep feedback: this hit is, or is not, the person; search again with it among positives or negatives."""
     info = service.gallery(gallery, caller)
     searcher = service.searcher(info)
     held = service.search(caller, info.name, search)
     _hit_of(held, body.item)
     query = held.found.query_hash
-    service.log(caller, request, "judge", gallery, query=query, results=[body.item], same=body.same)
+    service.log(caller, request, "feedback", gallery, query=query, results=[body.item], same=body.same)
     searcher.keep_feedback(held.positives, query, body.item, same=body.same, who=caller.name)
 
 

@@ -57,7 +57,7 @@ class SearchIn(In):
 
 
 class FeedbackIn(In):
-    """A person's judgement on a hit."""
+    """A person's feedback on a hit."""
 
     item: RowId
     same: bool = Field(description="whether the hit shows the person that was searched for")

@@ -22,7 +22,7 @@ from unveil.server.search.ttl_cache import TTLCache
 
 @dataclass(frozen=True)
 class Search:
-    """A search that was answered: enough for its heat maps, its report and judgements on it.
+    """A search that was answered: enough for its heat maps, its report and feedback on it.
 
     Args:
         gallery: name of the gallery.

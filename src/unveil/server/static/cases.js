@@ -152,8 +152,8 @@ export function createCases(on) {
       thumbnail(query.gallery, row).then((url) => { image.src = url; }, () => {});
       shown.append(image);
     }
-    const judged = query.confirmed.length + query.rejected.length;
-    const words = [[query.gallery, ...query.others].join(", "), judged ? tn("case.judged", judged) : "", t("case.by", { who: query.who }), moment(query.time)];
+    const feedback = query.confirmed.length + query.rejected.length;
+    const words = [[query.gallery, ...query.others].join(", "), feedback ? tn("case.feedback", feedback) : "", t("case.by", { who: query.who }), moment(query.time)];
     return el("li", { "data-query": query.id }, shown,
       el("div", {}, el("strong", {}, query.name), el("p", { class: "quiet" }, words.filter(Boolean).join(" · "))),
       el("div", { class: "row" },

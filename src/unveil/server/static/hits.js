@@ -1,4 +1,4 @@
-// One result as a card: score, parts, reason, heat map, judgement.
+// One result as a card: score, parts, reason, heat map, feedback.
 import { blobOf, thumbnail } from "./api.js";
 import { el, icon } from "./dom.js";
 import { place, score } from "./format.js";
@@ -7,7 +7,7 @@ import { t, tn } from "./words.js";
 const ON_CARD = 4;
 
 /**
- * `context`: gallery (name), parts (names of all vectors), search (its name), calibrated; `on` has judge(hit, same),
+ * `context`: gallery (name), parts (names of all vectors), search (its name), calibrated; `on` has give(hit, same),
  * open(hit) for the detail, and heat failures as failed(error).
  */
 export function card(hit, context, on) {
@@ -15,9 +15,9 @@ export function card(hit, context, on) {
   const warm = el("button", { type: "button", class: "warm", "aria-pressed": "false", "aria-label": t("hit.heat", { n: hit.rank }), title: t("hit.heat-words") }, icon("heat"));
   warm.addEventListener("click", () => heat(frame, warm, hit, context, on));
   warm.hidden = context.search === null; // found without a query: there is nothing to be like
-  const judge = (same, name, words) => el("button", {
-    type: "button", hidden: context.search === null, class: same ? "yes" : "no", "aria-pressed": "false", title: words, "aria-label": t("hit.judge-words", { words, n: hit.rank }),
-    click: () => on.judge(hit, same),
+  const give = (same, name, words) => el("button", {
+    type: "button", hidden: context.search === null, class: same ? "yes" : "no", "aria-pressed": "false", title: words, "aria-label": t("hit.feedback-words", { words, n: hit.rank }),
+    click: () => on.give(hit, same),
   }, icon(name));
   return el("li", { class: "hit", id: `hit-${hit.item.id}`, "data-item": hit.item.id, "data-rank": hit.rank },
     el("button", { type: "button", class: "picture", "aria-label": t("hit.in-detail", { n: hit.rank, place: place(hit.item) || t("hit.no-place") }), click: () => on.open(hit) },
@@ -27,7 +27,7 @@ export function card(hit, context, on) {
       el("p", { class: "place" }, place(hit.item) || hit.item.source),
       hit.reason ? el("p", { class: "reason" }, hit.reason) : null,
       parts(hit, context)),
-    el("div", { class: "judge", role: "group", "aria-label": t("hit.judge", { n: hit.rank }) }, judge(true, "check", t("hit.yes")), judge(false, "cross", t("query.not")), warm, keeper(hit, context, on)));
+    el("div", { class: "feedback", role: "group", "aria-label": t("hit.feedback", { n: hit.rank }) }, give(true, "check", t("hit.yes")), give(false, "cross", t("query.not")), warm, keeper(hit, context, on)));
 }
 
 /** Return the button that keeps a result in the open case; it is shown where one is open. */

@@ -26,7 +26,7 @@ let searching = null;
 let asked = null; // the search that the results are of: {gallery, others, search}
 let anyway = false; // search although nobody is seen on the picture
 
-const cases = createCases({ run, failed, asked: () => asked && { ...asked, search: { ...asked.search, ...results.judged } }, renew, repeat, changed: markKept });
+const cases = createCases({ run, failed, asked: () => asked && { ...asked, search: { ...asked.search, ...results.feedback } }, renew, repeat, changed: markKept });
 const adding = createAdding({ run, failed, gallery: () => gallery?.name, changed: refresh });
 const admin = createAdmin({ run, galleries: () => galleries.map((one) => one.name), me: () => session.name });
 const several = createSeveral({
@@ -242,7 +242,7 @@ async function search() {
     const found = await run(alone ? listing(form, mine.signal) : attempt(form, mine.signal));
     if (mine !== searching) return;
     if (found) {
-      asked = alone ? null : { gallery: gallery.name, others: [], search: { ...form, ...query.pieces, ...results.judged } };
+      asked = alone ? null : { gallery: gallery.name, others: [], search: { ...form, ...query.pieces, ...results.feedback } };
       results.show(found, gallery);
       cases.searched();
     }
@@ -258,7 +258,7 @@ async function listing({ where: filters, rows, top, why }, signal) {
 }
 
 async function attempt(form, signal, again = true) {
-  const json = { ...form, ...query.pieces, ...results.judged };
+  const json = { ...form, ...query.pieces, ...results.feedback };
   try {
     return await askJson(`/galleries/${gallery.name}/searches`, { json, signal });
   } catch (error) {

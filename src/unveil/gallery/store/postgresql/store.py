@@ -221,7 +221,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
     # Removal
 
     def delete(self, name: str, where: Filter) -> int:
-        """Remove rows, the crops of removed tracklets, and judgements on them; return how many rows went."""
+        """Remove rows, the crops of removed tracklets, and the feedback on them; return how many rows went."""
         with self._connections.transaction(None) as cursor:
             gallery, _ = find_gallery(cursor, name, lock=True)
             gone = writing.remove(cursor, gallery, where)

@@ -103,7 +103,7 @@ def _count_in(cursor: psycopg.Cursor, gallery: int, new: Sequence[Item]) -> None
 
 
 def remove(cursor: psycopg.Cursor, gallery: int, where: Filter) -> list[int]:
-    """Delete rows, crops of deleted tracklets, tracklets of deleted crops, judgements; note what must be rewritten.
+    """Delete rows, crops of deleted tracklets, tracklets of deleted crops, feedback; note what must be rewritten.
 
     Returns:
         Ids of the rows that are gone.
