@@ -3,7 +3,7 @@
     python benchmarks/attacks.py [--out benchmarks/results/attacks.csv] [--only uploads,silent]
 
 `unveil serve` runs as a process of its own, with tokens, on a gallery of random crops in a store of its own. While an
-attack goes on, `/healthz` is asked ten times a second from the same address as the attacker, and the resident memory of
+attack runs, `/healthz` is asked ten times a second from the same address as the attacker, and the resident memory of
 the server is read. An attack is withstood when the memory stays under 2 GiB, the slowest check takes under a second,
 none fails, and no answer is a 5xx other than 503 with `Retry-After`. An attack sends nothing new after `LONGEST`
 seconds; what it did not send is counted. The table is written after each attack, so that what was measured stays when
@@ -45,7 +45,7 @@ from unveil.server.access.tokens import new_token
 
 NAME = "station"
 MAX_MEMORY, MAX_SECONDS = 2 << 30, 1.0
-LONGEST = 30.0  # seconds that an attack goes on sending
+LONGEST = 30.0  # seconds that an attack sends
 PATIENCE = 30.0  # seconds that it then waits for an answer
 ROLES = {"anna": "reader", "ben": "reader", "ada": "admin"}
 
@@ -240,7 +240,7 @@ ATTACKS: tuple[Callable[[Target], None], ...] = (
 
 
 class Watch:
-    """Reads the server's memory and asks for its health while an attack goes on."""
+    """Reads the server's memory and asks for its health while an attack runs."""
 
     def __init__(self, target: Target) -> None:
         self._target = target

@@ -5,9 +5,9 @@
 Of the people of the test split, the first half (at most --people) is a gallery that is calibrated on its labels,
 the second half another one that is grouped with that calibration: nobody in it was calibrated on. Both are made as
 `unveil gallery add` makes them, in a store of their own that is removed afterwards, and grouped as the command
-`unveil gallery group` groups, at the thresholds of several rates of false alarms, with what two confirmed results per person
-add, and by complete linkage beside average linkage. Labels of people are looked at only to calibrate the first gallery
-and to give feedback.
+`unveil gallery group` groups, at the thresholds of several rates of false alarms, with what two confirmed
+results per person add, and by complete linkage beside average linkage. Labels of people are looked at only to calibrate
+the first gallery and to give feedback.
 
 Pairs: of tracklets. Precision: share of the pairs in one group that are of one person; recall: share of the pairs of
 one person (in one outfit: of one person in the same clothes) that are in one group. Purity: share of tracklets that

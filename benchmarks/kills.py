@@ -11,13 +11,13 @@ does it over HTTP. Then the store is opened again and held against what was ackn
 - back: rows whose removal was acknowledged and that are there, and removals that took only a part;
 - unaudited: rounds that changed rows or the model without an entry in the audit log before the change;
 - broken: whatever `verify` finds, breaks of the audit log's chain, backups that are there and do not read, a video or a
-  change of the model that does not go on after the kill.
+  change of the model that does not resume after the kill.
 
 The process that is killed is forked, for 200 new Pythons would take half an hour to start; it opens the store itself.
 A server is a new process.
-PostgreSQL goes on from round to round until it is the one that is killed. Models are histograms of colours.
+PostgreSQL runs from round to round until it is the one that is killed. Models are histograms of colours.
 
-The folder keeps the store and the counts; the same command goes on where it was stopped.
+The folder keeps the store and the counts; the same command resumes where it was stopped.
 """
 
 from __future__ import annotations
@@ -405,7 +405,7 @@ class Rounds:
         finally:
             store.close()
         if work.operation in ("video", "adapt") and came.killed and not came.done:
-            faults["broken"] += not self._finish(work)  # what was begun goes on
+            faults["broken"] += not self._finish(work)  # what was begun resumes
         store = open_store(folder=self._folder / "store")
         try:
             now = rows(store)

@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--compact", type=int, default=0, help="length to project appearance and identity to (dual)")
     parser.add_argument("--fit-on", help="world whose training crops the projections are found on")
     parser.add_argument("--mu", type=float, help="another threshold of visible parts (dual)")
-    parser.add_argument("--first", type=Path, help="folder of the run that this one went on from, for the start")
+    parser.add_argument("--first", type=Path, help="folder of the run that this one continued, for the start")
     parser.add_argument("--out", type=Path, default=FOLDER)
     asked = parser.parse_args()
     model = load_model(asked.run)

@@ -103,7 +103,7 @@ def search(client, gallery: str, *positives, **more):
 
 
 def group_people(store: Store, gallery: str) -> None:
-    """Group a gallery of the server's tests into its people: what is near, and, across brightness, what was confirmed."""
+    """Group a gallery of the server's tests into its people: what is near, and, across brightness, confirmed."""
     for item in store.find(gallery, Filter()):
         store.feedback.give(gallery, f"{item.person:0>16}", item=item.id or 0, same=True, who="ann")
     group_gallery(store, gallery, threshold=0.25)

@@ -56,7 +56,7 @@ COMMANDS = {
     ),
     "parse": Command(
         "data.parse",
-        "Parse every crop into `OUT/parsing/<scheme>/<relative image path>.png`; a second run goes on where it was.",
+        "Parse every crop into `OUT/parsing/<scheme>/<relative image path>.png`; a second run resumes the first.",
     ),
     "occlude": Command(
         "data.occlude",
@@ -66,14 +66,14 @@ COMMANDS = {
         "models.robustness",
         "Hide a growing part of every query and measure again: Rank-1 and mAP against the hidden part.",
     ),
-    "bench": Command("models.bench", "Compare recipes; a stopped grid goes on when called again."),
+    "bench": Command("models.bench", "Compare recipes; a stopped grid resumes when called again."),
     "ablate": Command(
         "models.ablate",
-        "Run a paper's ablation table: every row with every seed; a stopped grid goes on when called again.",
+        "Run a paper's ablation table: every row with every seed; a stopped grid resumes when called again.",
     ),
     "ablate-all": Command(
         "models.ablate_all",
-        "Run every ablation table of every method, from the recipes METHOD-world; a stopped run goes on when called "
+        "Run every ablation table of every method, from the recipes METHOD-world; a stopped run resumes when called "
         "again.",
     ),
     "methods": Command(

@@ -79,7 +79,7 @@ def run_tables(
 ) -> list[Line]:
     """Train and evaluate every row of every table of some methods, one seed after the other.
 
-    Rows that train alike, in one table or in several, are trained once. Called again it goes on where it was.
+    Rows that train alike, in one table or in several, are trained once. Called again it resumes where it stopped.
 
     Args:
         recipes: what the rows of each method vary; their training and test data, backbone and epochs are the budget.
@@ -87,7 +87,7 @@ def run_tables(
         out: folder of the runs, ``<out>/<method>/<table row>/<seed>/``.
         table: CSV to write the lines to, in place of older ones of the same runs; ``<out>/ablations.csv`` by default.
         cache: folder of the image stores.
-        minutes: upper bound; what is unfinished then goes on in the next call.
+        minutes: upper bound; what is unfinished then resumes in the next call.
 
     Returns:
         The lines of the CSV.

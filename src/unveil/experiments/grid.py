@@ -105,7 +105,7 @@ def run_grid(
 ) -> list[Figure]:
     """Train and evaluate every cell with every seed; write ``results.csv`` after each run.
 
-    A killed grid goes on where it stopped when it is called again with the same cells and folder.
+    A killed grid resumes where it stopped when it is called again with the same cells and folder.
 
     Args:
         cells: what to run; labels are unique.

@@ -1,7 +1,7 @@
 """From a dataset to its occluded copy: the same relative paths, formats and names, and a table of what was hidden.
 
 An image depends on the seed and its relative path alone, so the result is the same for any number of workers, and a
-build that was stopped goes on where it was.
+build that was stopped resumes where it stopped.
 """
 
 from __future__ import annotations

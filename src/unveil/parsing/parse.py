@@ -1,4 +1,4 @@
-"""Run a parser over a dataset into the project's own tree; a run that was stopped goes on where it was."""
+"""Run a parser over a dataset into the project's own tree; a run that was stopped resumes where it stopped."""
 
 from __future__ import annotations
 

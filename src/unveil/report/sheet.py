@@ -28,7 +28,7 @@ def ranked_sheet(answers: Sequence[Answer], path: Path, *, title: str = "", per_
         answers: one block each, in order.
         path: PNG to write.
         title: line at the top, for example model, dataset and protocol.
-        per_line: matches beside each other; more go on below.
+        per_line: matches beside each other; more follow below.
 
     Raises:
         UnveilError: the sheet would be too large for a picture, or cannot be written.

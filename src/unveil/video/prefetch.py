@@ -1,4 +1,4 @@
-"""Decoding in a thread of its own, so that it goes on while people are being found and embedded."""
+"""Decoding in a thread of its own, so that it runs while people are being found and embedded."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class Tracker:
 
     @property
     def alive(self) -> set[str]:
-        """Tracks that may still go on."""
+        """Tracks that may still continue."""
         return {str(track.name) for track in self._tracks}
 
     @property
@@ -163,7 +163,7 @@ class GivenTracks:
 
     @property
     def alive(self) -> set[str]:
-        """Tracks that may still go on."""
+        """Tracks that may still continue."""
         return set(self._seen)
 
     @property

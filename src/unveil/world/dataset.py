@@ -117,7 +117,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     path = folder / CARD
     if not path.is_file():
-        state = "its render was stopped: render it again to go on" if (folder / PLAN).is_file() else "it is no world"
+        state = "its render was stopped: render it again to resume" if (folder / PLAN).is_file() else "it is no world"
         raise DataError(f"{folder} has no {CARD}: {state}")
     try:
         card = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Renders a world into a folder: cameras, then people, on any number of processes; goes on after a kill."""
+"""Renders a world into a folder: cameras, then people, on any number of processes; resumes after a kill."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def _render(world: World, folder: Path, *, processes: int) -> Path:
         _spread(world, folder, cameras=cameras, people=people, processes=processes)
     except KeyboardInterrupt:
         raise InterruptedRunError(
-            f"the render was stopped; what is done is kept in {folder}: render it again to go on"
+            f"the render was stopped; what is done is kept in {folder}: render it again to resume"
         ) from None
     _finish(world, folder)
     return folder / FILE
@@ -82,7 +82,7 @@ def load_stage(world: World, folder: Path, *, camera: int) -> Stage:
     try:
         return Stage(scene, Plate.load(stored))
     except (ValueError, OSError, EOFError) as e:
-        raise DataError(f"{stored} is damaged ({e}): delete it, and render again to go on") from None
+        raise DataError(f"{stored} is damaged ({e}): delete it, and render again to resume") from None
 
 
 @lru_cache(maxsize=SCENES_HELD)
@@ -176,7 +176,7 @@ def _rows(world: World, folder: Path) -> Iterator[dict[str, str]]:
             if not all(isinstance(cell, str) for row in rows for cell in (row["path"], *row.values())):
                 raise TypeError("not a table of texts")
         except (ValueError, KeyError, TypeError, AttributeError) as e:
-            raise DataError(f"{path} is damaged ({e}): delete it, and render again to go on") from None
+            raise DataError(f"{path} is damaged ({e}): delete it, and render again to resume") from None
         yield from rows
 
 

@@ -237,7 +237,7 @@ def test_a_backup_has_the_groups(store, rows, tmp_path):
         restored = open_store(folder=folder)
         restored.restore(tmp_path / "all.backup")
         assert groups(restored) == before and restored.groups.by_hand("shop") == said
-        assert restored.groups.split("shop", of(store, rows[1]), [rows[1]]) > max(before)  # numbers go on
+        assert restored.groups.split("shop", of(store, rows[1]), [rows[1]]) > max(before)  # numbers continue
         restored.close()
     finally:
         remove(folder)

@@ -170,7 +170,7 @@ def test_a_backup_has_the_cases(store, rows, tmp_path):
         restored.restore(tmp_path / "all.backup")
         assert restored.cases.get(case) == before
         assert restored.cases.pictures(case, number)[0].data == PICTURE
-        assert restored.cases.create("next", "ann").id > number  # numbers go on
+        assert restored.cases.create("next", "ann").id > number  # numbers continue
         restored.close()
     finally:
         remove(folder)

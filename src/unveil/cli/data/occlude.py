@@ -93,7 +93,7 @@ def command(
 ) -> None:
     """Hide people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was hidden.
 
-    A build that was stopped goes on where it was. Figures on such a set are not comparable digit for digit with the
+    A build that was stopped resumes where it stopped. Figures on such a set are not comparable digit for digit with the
     authors' own copy of Occ-PRCC or Occ-LTCC, whose construction was never published.
 
     **Examples:**

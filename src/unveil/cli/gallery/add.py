@@ -128,7 +128,7 @@ def command(
 ) -> None:
     """Find people in pictures and videos, embed them and keep them. What is there already is skipped, by content.
 
-    Stopped or killed, the same command goes on where it was. A live stream is read until Ctrl-C, and opened again where
+    Stopped or killed, the same command resumes. A live stream is read until Ctrl-C, and opened again where
     it breaks. In a folder images and videos are taken, and numbered images of scenes (`img1/000001.jpg`) are a video;
     files that cannot be read are listed. An image is the crop of one person; with `--detector` or `--boxes` the people
     on it are found.

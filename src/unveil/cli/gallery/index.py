@@ -26,7 +26,7 @@ def command(
 
     It is worth it for a gallery whose vectors do not fit into 4 GiB (two million rows of 512 numbers): smaller ones are
     searched in memory, exactly and without it. It may take hours; others search and add meanwhile, and rows that are
-    added later join it. The same command again goes on after a stop. Milvus makes its own index: there is nothing to
+    added later join it. Stopped, the same command resumes. Milvus makes its own index: there is nothing to
     build.
 
     **Examples:** `unveil gallery index station`, `unveil gallery index station --least 1`

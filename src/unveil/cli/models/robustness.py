@@ -56,7 +56,7 @@ def command(
     """Hide a growing part of every query and measure again: Rank-1 and mAP against the hidden part.
 
     OUT gets `robustness.csv`, `.json` and `.png`, a page `report.html` and a sheet `examples.jpg`. The gallery is not
-    hidden. A run that was stopped goes on where it was.
+    hidden. A run that was stopped resumes where it stopped.
 
     **Example:** `unveil robustness runs/bot runs/pcb --data world:small --style blocks --style people`
     """

@@ -32,8 +32,8 @@ def command(
 ) -> None:
     """Train a recipe; the run folder gets model, best model, metrics, recipe and training curves.
 
-    Ctrl-C saves the state; `--resume` goes on from it, on one device to the bit. With a larger `train.epochs` it trains
-    a finished run on.
+    Ctrl-C saves the state; `--resume` continues from it, bit-exactly on one device. With a larger `train.epochs` it
+    trains a finished run on.
 
     **Example:** `unveil train bot data.train=market1501:/data/market data.test=market1501:/data/market --out runs/bot`
     """

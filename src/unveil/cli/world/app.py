@@ -37,7 +37,7 @@ def render(
         bool, typer.Option("--json", help="Print the card of the dataset as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Render a world: crops, parsing maps, manifest and card. A render that was stopped goes on where it was.
+    """Render a world: crops, parsing maps, manifest and card. A render that was stopped resumes where it stopped.
 
     Without `--out` it goes where recipes look for it: `world:small` is then there at once.
 

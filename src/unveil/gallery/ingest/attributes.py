@@ -28,7 +28,7 @@ class Filled:
 
 
 def fill_attributes(store: Store, name: str, parser: OnnxParser) -> Filled:
-    """Look at the stored pictures of all rows without attributes; a call after a kill goes on where it was.
+    """Look at the stored pictures of all rows without attributes; a call after a kill resumes where it stopped.
 
     A tracklet gets the vote of its stored crops, or what its own picture shows where it has none.
 

@@ -43,7 +43,7 @@ class Step(NamedTuple):
 
 @dataclass(eq=False)
 class OpenTrack:
-    """A track that may still go on.
+    """A track that may still continue.
 
     Args:
         keep: crops that are kept of it in the end.

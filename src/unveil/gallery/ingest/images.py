@@ -1,7 +1,7 @@
 """Pictures into a gallery: read and hashed ahead, embedded and written batch by batch; what is there is skipped.
 
-The key of a crop is the SHA-256 of its file, and a batch is one transaction, so adding again after a kill goes on where
-it was: nothing is lost, and nothing is there twice.
+The key of a crop is the SHA-256 of its file, and a batch is one transaction, so adding again after a kill resumes where
+it stopped: nothing is lost, and nothing is there twice.
 """
 
 from __future__ import annotations

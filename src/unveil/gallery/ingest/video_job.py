@@ -1,4 +1,4 @@
-"""How far the work on a video is: kept in the store with what was written, so that it can go on after a kill."""
+"""How far the work on a video is: kept in the store with what was written, so that it can resume after a kill."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class VideoJob:
         store: where galleries are.
         gallery: name of the gallery.
         video: what the video is known by.
-        choices: settings that decide what is found; they must be the same when the work goes on.
+        choices: settings that decide what is found; they must be the same when the work resumes.
         live: of a live stream no state is kept: what was missed cannot be read again.
     """
 
@@ -31,7 +31,7 @@ class VideoJob:
         self.live = live
 
     def begin(self) -> dict[str, Any]:
-        """Return the state to go on from.
+        """Return the state to resume from.
 
         Raises:
             DataError: the work was begun with other choices.

@@ -134,7 +134,7 @@ class VideoPass:
         return without_groups(self.detector.detect(frame.image))
 
     def _close(self, alive: set[str]) -> None:
-        """End the tracks that no longer go on."""
+        """End the tracks that have ended."""
         for name in [name for name in self.open if name not in alive]:
             ended = self.open.pop(name)
             if ended.boxes:
@@ -144,7 +144,7 @@ class VideoPass:
         return sum(min(len(ended.pool), self.settings.crops) for _, ended in self.finished)
 
     def _refined(self, now: float | None) -> list[tuple[str, OpenTrack]]:
-        """Return the tracklets of the finished tracks, and hold back those that may still be gone on with.
+        """Return the tracklets of the finished tracks, and hold back those that may still continue.
 
         Args:
             now: moment of the video, seconds; ``None``: nothing is held back.

@@ -79,7 +79,7 @@ class Store(Protocol):
             name: the gallery.
             items: the rows; those whose key the gallery has are left out.
             embedding: ``(N, E, D)`` numpy embedding, in order.
-            job: name of a long work that goes on after a kill.
+            job: name of a long work that resumes after a kill.
             done: its state (JSON); `job_state` returns it.
             fingerprint: of the model that embedded them; the gallery may have been switched to another one meanwhile.
 

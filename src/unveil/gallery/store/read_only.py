@@ -2,7 +2,7 @@
 
 PostgreSQL writes into its folder when it only reads. So what is opened is a copy in a temporary folder, which goes when
 the process ends, however it ends. Nothing can be changed in it; what is done with it is written into a journal, with
-the chain of the audit log going on.
+continuing the chain of the audit log.
 """
 
 from __future__ import annotations

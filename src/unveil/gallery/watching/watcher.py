@@ -154,7 +154,7 @@ class Watcher:
         return fresh and now - seen.compared_at >= LOOK_AGAIN
 
     def _end(self, alive: set[str], video: Video, began: float) -> None:
-        """Compare the tracks that no longer go on a last time, and let them go."""
+        """Compare the tracks that have ended a last time, and let them go."""
         over = [self._seen.pop(name) for name in [name for name in self._seen if name not in alive]]
         whole = [seen for seen in over if seen.track.boxes >= MIN_BOXES]
         self.counts.people += len(whole)

@@ -1,8 +1,8 @@
 """Adding videos, images and live streams from the page, as jobs that can be paused, resumed and cancelled.
 
 Videos and images are added one after the other; a live stream has a thread of its own, until it ends or is cancelled. A
-job is kept for as long as the server runs, whoever looks. What it added stays; the same video named again goes on where
-it was, after a restart too, as the store has how far each video is.
+job is kept for as long as the server runs, whoever looks. What it added stays; the same video named again resumes where
+it stopped, after a restart too, as the store has how far each video is.
 """
 
 from __future__ import annotations

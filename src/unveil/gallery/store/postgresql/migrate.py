@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from unveil.gallery.store.postgresql.connections import Connections
 
-OLDEST_PGVECTOR = (0, 8)  # index scans that go on until a filter is satisfied
+OLDEST_PGVECTOR = (0, 8)  # index scans that continue until a filter is satisfied
 LOCK = 7_238_650_112  # any number that nobody else locks
 
 
