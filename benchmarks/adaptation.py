@@ -1,4 +1,4 @@
-"""What adapting to unlabelled crops is worth, on real people and on rendered ones.
+"""What adapting to unlabelled crops gains, on real people and on rendered ones.
 
     python benchmarks/adaptation.py MODEL DATA --test viper [--splits 3] [--out benchmarks/results/adaptation.csv]
     python benchmarks/adaptation.py MODEL DATA --test towncentre [--ways stages,floor,ceiling]

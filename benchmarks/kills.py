@@ -239,7 +239,7 @@ class Rounds:
         self._models = {name: model(self._folder / f"{name}.safetensors", *size) for name, size in SIZES.items()}
         store = open_store(folder=self._folder / "store")
         if NAME not in [info.name for info in store.galleries()]:
-            store.create(NAME, space_of(self._models["a"]), keep=1.0)
+            store.create(NAME, space_of(self._models["a"]), retention_seconds=1.0)
         store.close()
         # Once: a film that was seen to its end gives no rows again.
         self._film_rows: int = state.get("film_rows") or self._rows_of_a_film()

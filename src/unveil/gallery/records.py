@@ -89,7 +89,7 @@ class Item:
         box: x, y, width, height in pixels of the frame.
         tags: words to filter by.
         visible: visible share of the body in [0, 1], by the parser.
-        quality: how much a crop is worth, in [0, 1].
+        quality: quality score of a crop, in [0, 1].
         crops: how many crops a tracklet stands for; 1 for a crop.
         id: number given by the store; ``None`` before that.
         attributes: what the person wears and carries; ``None`` where no parser looked.
@@ -207,7 +207,7 @@ class GalleryInfo:
         start: earliest moment, seconds; ``None`` when no row has a time.
         end: latest moment.
         revision: grows with every change of its rows, so that copies in memory know when they are old.
-        keep: seconds after which rows expire; ``None`` keeps them.
+        retention_seconds: seconds after which rows expire; ``None`` keeps them.
         calibration: see `unveil.gallery.scoring.calibration`; ``None`` when nobody calibrated it.
         created: seconds since the epoch.
         generation: another number after every switch to another model's vectors.
@@ -222,7 +222,7 @@ class GalleryInfo:
     start: float | None = None
     end: float | None = None
     revision: int = 0
-    keep: float | None = None
+    retention_seconds: float | None = None
     calibration: Mapping[str, Any] | None = None
     created: float = 0.0
     generation: int = field(default=0, kw_only=True)

@@ -168,11 +168,11 @@ def test_deletion_asks_first_and_is_noted(gallery, shop, server, monkeypatch):
 
 def test_rows_expire_after_the_time_that_was_set(gallery, shop, tmp_path):
     _, err = gallery("expire", shop, code=2)
-    assert "--keep" in err
-    gallery("expire", shop, "--keep", "100000d")
+    assert "--retention" in err
+    gallery("expire", shop, "--retention", "100000d")
     out, _ = gallery("expire", shop, "--json")
     assert json.loads(out)["expired"] == 0
-    gallery("expire", shop, "--keep", "1d")
+    gallery("expire", shop, "--retention", "1d")
     assert len(listed(gallery, tmp_path, shop)) == 24, "setting it removes nothing"
     _, err = gallery("expire", shop, code=2)
     assert "24 of the 24 rows" in err and "more than 50%" in err and "clock" in err
@@ -191,7 +191,7 @@ def test_rows_expire_after_the_time_that_was_set(gallery, shop, tmp_path):
         (("add", "a.mp4", "--gallery", "g", "--model", "M", "--every", 2, "--fps", 3), "not both"),
         (("add", "a.mp4", "--gallery", "g", "--model", "M", "--boxes", "b", "--detector", "d"), "not both"),
         (("add", "a.mp4", "--gallery", "g", "--model", "M", "--start-time", "noon"), "--start-time"),
-        (("add", "a.mp4", "--gallery", "g", "--model", "M", "--keep", "long"), "90d"),
+        (("add", "a.mp4", "--gallery", "g", "--model", "M", "--retention", "long"), "90d"),
         (
             ("add", "a.mp4", "--gallery", "bad name!", "--model", "M", "--boxes", "B", "--engine", "torch"),
             "letters, digits",

@@ -147,10 +147,10 @@ def test_what_does_not_fit_together_is_an_error(gallery, model, scenes, tmp_path
     (scenes / "cam_14.png").unlink()
     _, err = gallery("add", scenes, "--boxes", boxes, *words, code=2)
     assert "no image is called cam_14.png" in " ".join(err.split())
-    gallery("add", scenes, *words, "--keep", "30d")
-    gallery("add", scenes, *words, "--keep", "30d")
-    _, err = gallery("add", scenes, *words, "--keep", "5d", code=2)
-    assert "--keep is for a new gallery" in " ".join(err.split())
+    gallery("add", scenes, *words, "--retention", "30d")
+    gallery("add", scenes, *words, "--retention", "30d")
+    _, err = gallery("add", scenes, *words, "--retention", "5d", code=2)
+    assert "--retention is for a new gallery" in " ".join(err.split())
 
 
 def test_shape():

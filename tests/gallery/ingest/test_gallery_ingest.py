@@ -29,10 +29,10 @@ from unveil.gallery.ingest.images import PictureSettings, add_pictures
 from unveil.gallery.ingest.quality import (
     body_shares,
     find_parser,
+    framing_quality,
+    image_quality,
     looked_at,
     measure,
-    picture_worth,
-    place_worth,
     without_hidden,
 )
 from unveil.gallery.ingest.video import add_video
@@ -358,7 +358,7 @@ def test_the_mean_of_a_tracklet_goes_by_worth_and_visibility():
     vectors = np.array([[[1.0, 0], [0, 5]], [[0, 1], [9, 0]], [[0, 1], [1, 0]]], np.float32)
     visibility = np.array([[1, 1], [1, 0], [1, 0]], np.float32)
     mean = mean_embedding(Embedding(vectors, visibility, ("a", "b")), np.array([0.5, 0.25, 0.25]))
-    assert np.allclose(mean.vectors[0, 0], [0.5, 0.5], atol=1e-5), "equal worth together"
+    assert np.allclose(mean.vectors[0, 0], [0.5, 0.5], atol=1e-5), "of equal quality together"
     assert np.allclose(mean.vectors[0, 1], [0, 1], atol=1e-5), "a part is taken from where it is seen"
     assert np.allclose(mean.visibility, [[1, 1]], atol=1e-5)
     half = mean_embedding(Embedding(vectors, visibility * 0.5, ("a", "b")), np.ones(3))
@@ -369,13 +369,13 @@ def test_quality_knows_small_blurred_cut_and_covered_crops():
     sharp = figure(1, 0, 0, 128, 64)
     blurred = np.asarray(Image.fromarray(sharp).resize((8, 16)).resize((64, 128)))
     small = np.asarray(Image.fromarray(sharp).resize((16, 32), Image.Resampling.BILINEAR))
-    assert picture_worth(sharp) > picture_worth(blurred) and picture_worth(sharp) > picture_worth(small)
+    assert image_quality(sharp) > image_quality(blurred) and image_quality(sharp) > image_quality(small)
     box = (20, 10, 24, 60)
-    assert place_worth(box, [], WIDTH, HEIGHT) == 1
-    assert place_worth((0, 10, 24, 60), [], WIDTH, HEIGHT) == pytest.approx(0.7)
+    assert framing_quality(box, [], WIDTH, HEIGHT) == 1
+    assert framing_quality((0, 10, 24, 60), [], WIDTH, HEIGHT) == pytest.approx(0.7)
     before, behind = Box(20, 40, 24, 50), Box(20, 0, 24, 50)
-    assert place_worth(box, [before], WIDTH, HEIGHT) == pytest.approx(0.5)
-    assert place_worth(box, [behind], WIDTH, HEIGHT) == 1
+    assert framing_quality(box, [before], WIDTH, HEIGHT) == pytest.approx(0.5)
+    assert framing_quality(box, [behind], WIDTH, HEIGHT) == 1
 
 
 @pytest.fixture(scope="module")
@@ -402,8 +402,8 @@ def test_the_parser_sees_that_half_a_body_is_hidden(half_hidden):
     assert crops and all(0 <= s <= 1 for s in (*shown, *less))
     assert np.mean(shown) > np.mean(less) + 0.05 and all(a > b for a, b in zip(shown, less, strict=True))
     assert body_shares(None, len(crops)) == [None] * len(crops)
-    assert measure(crops[:1], looked_at(crops[:1], parser))[0].worth == pytest.approx(
-        picture_worth(crops[0]) * shown[0]
+    assert measure(crops[:1], looked_at(crops[:1], parser))[0].score == pytest.approx(
+        image_quality(crops[0]) * shown[0]
     )
 
 

@@ -27,7 +27,7 @@ from unveil.gallery.store.postgresql.backup import check_hashes
 @pytest.fixture
 def filled(store):
     """Two galleries with times in several periods, a tracklet, feedback, a job, a calibration and a log."""
-    store.create("shop", SPACE, keep=9e9)
+    store.create("shop", SPACE, retention_seconds=9e9)
     items = [dataclasses.replace(item, person=f"p{n % 4}") for n, item in enumerate(crops(range(0, 3000, 50)))]
     store.add("shop", [*items, *crops([7000], time=None)], embedding(61), "job", {"frame": 7})
     store.create("yard", SPACE)
@@ -190,7 +190,7 @@ def test_what_must_not_change_is_searched_and_does_not_change(fresh_folder, tmp_
     for change in (
         lambda: evidence.add("shop", crops([9]), embedding(1)),
         lambda: evidence.drop("shop"),
-        lambda: evidence.set_keep("shop", 5.0),
+        lambda: evidence.set_retention("shop", 5.0),
     ):
         with pytest.raises(UnveilError, match="read only"):
             change()

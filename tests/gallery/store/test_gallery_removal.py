@@ -121,7 +121,7 @@ def test_a_tracklet_takes_its_crops_with_it(store):
 
 def test_rows_expire_by_their_own_date_or_else_by_when_they_came(store):
     day = 86_400.0
-    store.create("shop", SPACE, keep=30 * day)
+    store.create("shop", SPACE, retention_seconds=30 * day)
     now = 1.9e9
     items = [
         Item("old", "crop", b"\xff\xd8", time=now - 31 * day),
@@ -134,11 +134,11 @@ def test_rows_expire_by_their_own_date_or_else_by_when_they_came(store):
     added = store.info("shop").created
     assert store.expire("shop", now) == (1 if now - added < 30 * day else 3)
     assert store.expire("shop", max(now, added) + 31 * day) == 4 - (0 if now - added < 30 * day else 2)
-    store.set_keep("shop", None)
+    store.set_retention("shop", None)
     store.add("shop", items[:1], embedding(1))
     assert store.expire("shop", now * 2) == 0 and store.info("shop").crops == 1
     with pytest.raises(UnveilError, match="more than 0 seconds"):
-        store.set_keep("shop", -1.0)
+        store.set_retention("shop", -1.0)
 
 
 def test_a_removal_that_was_cut_short_is_finished_by_the_next(store, address, server_folder, monkeypatch):

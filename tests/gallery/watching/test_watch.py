@@ -252,7 +252,7 @@ def test_the_command_says_what_to_expect_first_then_alerts_and_enters_them(watch
     entries_of = [e for e in store.entries("shop") if e["action"] in ("watch", "alert")]
     assert [e["action"] for e in entries_of] == ["watch", *["alert"] * len(alerts), "watch"]
     assert entries_of[0]["why"] == "a theft" and entries_of[-1]["details"]["alerts"] == len(alerts)
-    store.set_keep("shop", 1.0)
+    store.set_retention("shop", 1.0)
     store.expire("shop", store.alerts.newest("shop")[0].raised + 2)
     assert store.alerts.newest("shop") == []
 

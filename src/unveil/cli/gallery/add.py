@@ -112,7 +112,7 @@ def command(
         ),
     ] = "auto",
     parser: Annotated[bool, typer.Option(help="Say how much of each body shows.")] = True,
-    keep: Annotated[
+    retention: Annotated[
         str | None, typer.Option(help="How long a new gallery keeps rows: 90d, 12h ..., or forever, the default.")
     ] = None,
     store: StoreOption = None,
@@ -155,12 +155,12 @@ def command(
     if detector is not None and boxes is not None:
         raise DataError("give --detector or --boxes, not both")
     began, labels = moment(start_time, "--start-time"), tuple(tags or ())
-    kept = None if keep is None else duration(keep)
+    kept = None if retention is None else duration(retention)
     waits = WAITS if tries is None else tuple(min(2.0**n, LONGEST_WAIT) for n in range(tries))
     # Boxes that are known may be of a few frames only.
     rate = DEFAULT_FPS if fps is None and every is None and boxes is None else fps
     footage = VideoSettings(
-        camera, began, labels, every or 1, rate, crops or 4, seconds=seconds, keep=kept, waits=waits
+        camera, began, labels, every or 1, rate, crops or 4, seconds=seconds, retention_seconds=kept, waits=waits
     )
     pictures = PictureSettings(camera, began, labels, kept)
     works = [work for source in sources for work in works_of(source)]
@@ -175,8 +175,8 @@ def command(
     sees = find_parser() if parser else None
     results: list[Added] = []
     with opened(store, folder) as found:
-        if keep is not None:
-            _check_keep(found, gallery, kept)
+        if retention is not None:
+            _check_retention(found, gallery, kept)
         for work in works:
             source = {"source": without_password(work.source)}
             entry = {"who": user(), "action": "add", "gallery": gallery, "details": source}
@@ -222,11 +222,13 @@ def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
     return load_detector(chosen)
 
 
-def _check_keep(store: Store, name: str, keep: float | None) -> None:
+def _check_retention(store: Store, name: str, retention: float | None) -> None:
     """Refuse to say of a gallery that is there how long it keeps its rows: adding does not change that."""
     there = next((info for info in store.galleries() if info.name == name), None)
-    if there is not None and there.keep != keep:
-        raise DataError(f"--keep is for a new gallery and {name!r} is there: `unveil gallery expire {name} --keep ...`")
+    if there is not None and there.retention_seconds != retention:
+        raise DataError(
+            f"--retention is for a new gallery and {name!r} is there: `unveil gallery expire {name} --retention ...`"
+        )
 
 
 def _tell(added: Added, as_json: bool) -> None:

@@ -48,7 +48,7 @@ def list_galleries(store: StoreOption = None, folder: FolderOption = None, as_js
     for info in galleries:
         told = _told(info)
         cells = (told[k] for k in ("name", "crops", "tracklets", "cameras", "start", "end"))
-        kept = "" if info.keep is None else f"{info.keep / 86_400:g} days"
+        kept = "" if info.retention_seconds is None else f"{info.retention_seconds / 86_400:g} days"
         table.add_row(*map(_shown, cells), kept)
     Console().print(table)
 
@@ -138,7 +138,7 @@ def _told(info: Any) -> dict[str, Any]:
         "cameras": list(told["cameras"]),
         "start": _moment(told["start"]),
         "end": _moment(told["end"]),
-        "keep_seconds": told["keep"],
+        "retention_seconds": told["retention_seconds"],
         "calibrated": bool(told["calibration"]) and not calibration.out_of_date(info),
         "fingerprint": told["space"]["fingerprint"],
         "created": _moment(told["created"]),

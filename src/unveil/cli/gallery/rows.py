@@ -111,7 +111,7 @@ def delete(
 
 def expire(
     name: Name,
-    keep: Annotated[
+    retention: Annotated[
         str | None, typer.Option(help="From now on keep rows for 90d, 12h ..., or forever; nothing is removed.")
     ] = None,
     at_most: Annotated[
@@ -122,22 +122,26 @@ def expire(
     folder: FolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the rows that are older than the gallery keeps them; run it from a timer. With `--keep`, set how long.
+    """Remove the rows that are older than the gallery keeps them; run it from a timer. `--retention` sets how long.
 
     A clock that is wrong would make every row old: where more than the share of `--at-most` would go it asks, and in a
     timer, where nobody can answer, it refuses with exit code 2.
 
-    **Examples:** `unveil gallery expire station --keep 30d`, `unveil gallery expire station`
+    **Examples:** `unveil gallery expire station --retention 30d`, `unveil gallery expire station`
     """
     with opened(store, folder) as found:
-        if keep is not None:
-            with _audited(found, "keep", name, details={"keep": keep}):
-                found.set_keep(name, duration(keep))
-            typer.echo(json.dumps({"gallery": name, "keep": keep}) if as_json else f"{name} keeps rows for {keep}")
+        if retention is not None:
+            with _audited(found, "retention", name, details={"retention": retention}):
+                found.set_retention(name, duration(retention))
+            typer.echo(
+                json.dumps({"gallery": name, "retention": retention})
+                if as_json
+                else f"{name} keeps rows for {retention}"
+            )
             return
         info = found.info(name)
-        if info.keep is None:
-            raise DataError(f"gallery {name!r} keeps its rows forever: set how long with --keep 30d")
+        if info.retention_seconds is None:
+            raise DataError(f"gallery {name!r} keeps its rows forever: set how long with --retention 30d")
         now = time.time()
         count, total = found.count_old(name, now), info.crops + info.tracklets
         if not yes and count > at_most * total:

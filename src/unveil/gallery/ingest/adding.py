@@ -75,13 +75,13 @@ class Added:
         )
 
 
-def open_gallery(store: Store, name: str, engine: Engine, keep: float | None = None) -> GalleryInfo:
+def open_gallery(store: Store, name: str, engine: Engine, retention_seconds: float | None = None) -> GalleryInfo:
     """Return the gallery of that name, made for the model of the engine when there is none.
 
     Raises:
         DataError: the gallery was made with another model.
     """
-    return store.create(name, space_of(engine), keep)
+    return store.create(name, space_of(engine), retention_seconds)
 
 
 def space_of(engine: Engine) -> EmbeddingSpace:
@@ -143,18 +143,18 @@ def shrunk(image: Image, side: int = LARGEST) -> Image:
     return np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.BILINEAR))
 
 
-def mean_embedding(embedding: Embedding, worth: np.ndarray) -> Embedding:
-    """Return one row for a tracklet: the mean of its crops, weighted by their worth and by the parts' visibility.
+def mean_embedding(embedding: Embedding, quality: np.ndarray) -> Embedding:
+    """Return one row for a tracklet: the mean of its crops, weighted by quality scores and visibility.
 
     Args:
         embedding: of its crops, ``(N, E, D)``.
-        worth: of its crops, ``(N,)``, at least 0.
+        quality: scores of its crops, ``(N,)``, at least 0.
 
     Returns:
         ``(1, E, D)``. A part is as visible as where it was taken from: seen well in one crop and not at all in the
         others, it counts as seen well.
     """
-    weights = np.maximum(np.asarray(worth, np.float32), 1e-3)[:, None] * embedding.visibility
+    weights = np.maximum(np.asarray(quality, np.float32), 1e-3)[:, None] * embedding.visibility
     total = weights.sum(axis=0)
     vectors = embedding.vectors
     if embedding.metric == "cosine":  # only directions count: a long vector is not a better one

@@ -57,13 +57,13 @@ class PictureSettings:
         camera: of pictures that name none.
         start_time: seconds since the epoch: of pictures without a time, and added to times that count from a start.
         tags: of all rows, beside those in a manifest's column ``tags`` (parted by ";").
-        keep: seconds after which the rows of a new gallery expire.
+        retention_seconds: seconds after which the rows of a new gallery expire.
     """
 
     camera: str | None = None
     start_time: float | None = None
     tags: tuple[str, ...] = ()
-    keep: float | None = None
+    retention_seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,7 @@ def add_pictures(
         DataError: the gallery was made with another model.
     """
     began = time.monotonic()
-    open_gallery(store, name, engine, settings.keep)
+    open_gallery(store, name, engine, settings.retention_seconds)
     batches = list(_batches(samples))
     bad: list[str] = []
     wide: list[str] = []
@@ -240,8 +240,8 @@ def _rows(
             whole = key_of("tracklet", *(crop.key for crop in group))
             items[rows] = [replace(item, tracklet=whole) for item in items[rows]]
             items.append(tracklet_item(whole, items[rows]))
-            worth = np.array([item.quality or 0.0 for item in items[rows]])
-            extra.append(mean_embedding(embedding.select(rows), worth))
+            quality = np.array([item.quality or 0.0 for item in items[rows]])
+            extra.append(mean_embedding(embedding.select(rows), quality))
     return items, Embedding.concatenate([embedding, *extra])
 
 
@@ -271,6 +271,6 @@ def _item(crop: _Crop, quality: Quality, attributes: Attributes | None, settings
         person=sample.person,
         tags=tags_of(sample, settings),
         visible=quality.visible,
-        quality=quality.worth,
+        quality=quality.score,
         attributes=attributes,
     )

@@ -17,10 +17,10 @@ from unveil.gallery.ingest.images import PictureSettings, content_of, tags_of, t
 from unveil.gallery.ingest.quality import (
     Quality,
     body_shares,
+    combined_quality,
+    framing_quality,
+    image_quality,
     looked_at,
-    picture_worth,
-    place_worth,
-    together,
     without_hidden_parts,
 )
 from unveil.gallery.records import Item
@@ -40,7 +40,7 @@ class _Person:
     sample: Sample
     box: tuple[int, int, int, int]
     image: Image
-    worth: float
+    quality: float
     person: str | None
 
 
@@ -76,7 +76,7 @@ def add_scenes(
     settings = settings or PictureSettings()
     if isinstance(detector, GivenBoxes):
         detector.arrange([Path(sample.path or sample.key) for sample in samples])
-    open_gallery(store, name, engine, settings.keep)
+    open_gallery(store, name, engine, settings.retention_seconds)
     found = Added(source)
     bad: list[str] = []
     waiting: list[_Person] = []
@@ -111,8 +111,10 @@ def _people(number: int, sample: Sample, detector: Detector | GivenBoxes) -> Ite
             continue
         x, y, w, h = whole
         crop = image[y : y + h, x : x + w]
-        worth = picture_worth(crop) * place_worth(whole, [other for other in boxes if other is not box], width, height)
-        yield _Person(key_of("scene", digest, whole), sample, whole, shrunk(crop).copy(), worth, person)
+        quality = image_quality(crop) * framing_quality(
+            whole, [other for other in boxes if other is not box], width, height
+        )
+        yield _Person(key_of("scene", digest, whole), sample, whole, shrunk(crop).copy(), quality, person)
 
 
 def _write(
@@ -134,7 +136,7 @@ def _write(
     parsed = looked_at(images, parser)
     embedding = without_hidden_parts(engine.embed(images, cameras=cameras), parsed)
     told = zip(people, body_shares(parsed, len(people)), attributes_of(images, parsed), strict=True)
-    items = [_item(person, together(person.worth, share), looks, settings) for person, share, looks in told]
+    items = [_item(person, combined_quality(person.quality, share), looks, settings) for person, share, looks in told]
     return replace(found, crops=found.crops + store.add(name, items, embedding, fingerprint=engine.fingerprint))
 
 
@@ -151,6 +153,6 @@ def _item(person: _Person, quality: Quality, attributes: Attributes | None, sett
         box=person.box,
         tags=tags_of(sample, settings),
         visible=quality.visible,
-        quality=quality.worth,
+        quality=quality.score,
         attributes=attributes,
     )

@@ -65,7 +65,7 @@ def add_video(
     with _opened(source, settings) as video:
         if isinstance(detector, GivenBoxes):
             detector.arrange(video.paths if isinstance(video, ImageSequence) else None)
-        open_gallery(store, name, engine, settings.keep)
+        open_gallery(store, name, engine, settings.retention_seconds)
         label = without_password(str(source))
         if video.live and settings.start_time is None:
             settings = replace(settings, start_time=time.time())
@@ -100,4 +100,4 @@ def _identity(source: str | Path, video: Video | ImageSequence, settings: VideoS
 def _choices(detector: Detector | GivenBoxes, settings: VideoSettings) -> dict[str, Any]:
     found = f"{detector.name}@{sha256(detector.path)[:12]}" if isinstance(detector, GivenBoxes) else detector.name
     chosen = asdict(settings) | {"detector": found, "tags": list(settings.tags)}
-    return {k: v for k, v in chosen.items() if k not in ("seconds", "keep", "waits")}
+    return {k: v for k, v in chosen.items() if k not in ("seconds", "retention_seconds", "waits")}

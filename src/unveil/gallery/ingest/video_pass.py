@@ -19,7 +19,7 @@ from unveil.gallery.ingest.adding import (
 )
 from unveil.gallery.ingest.best_crops import OpenTrack, best_rows, view_of
 from unveil.gallery.ingest.people_check import people_on
-from unveil.gallery.ingest.quality import body_shares, looked_at, together, without_hidden_parts
+from unveil.gallery.ingest.quality import body_shares, combined_quality, looked_at, without_hidden_parts
 from unveil.gallery.ingest.refining import settled
 from unveil.gallery.ingest.video_job import VideoJob
 from unveil.gallery.ingest.video_settings import VideoSettings
@@ -160,7 +160,7 @@ class VideoPass:
         """Return whether the parser sees a person on most of the best crops of what a detector found."""
         if self.parser is None or isinstance(self.detector, GivenBoxes):
             return True
-        best = best_rows([crop.worth for crop in track.pool], CHECKED)
+        best = best_rows([crop.quality for crop in track.pool], CHECKED)
         seen = people_on([track.pool[row].image for row in best], self.parser)
         return bool(2 * seen.sum() > len(seen))
 
@@ -182,9 +182,9 @@ class VideoPass:
         embedding = self.engine.embed(images, cameras=cameras)
         whole, kept, means, start = [], [], [], 0
         for items, _, parsed in rows:
-            worth = np.array([item.quality or 0.0 for item in items])
+            scores = np.array([item.quality or 0.0 for item in items])
             kept.append(without_hidden_parts(embedding.select(slice(start, start + len(items))), parsed))
-            means.append(mean_embedding(kept[-1], worth))
+            means.append(mean_embedding(kept[-1], scores))
             whole.append(tracklet_item(str(items[0].tracklet), items))
             start += len(items)
         # The moments of a tracklet are those of its track, not only those of the crops that are kept.
@@ -201,11 +201,11 @@ class VideoPass:
             self.added = replace(sum_of, crops=sum_of.crops + new - len(whole), tracklets=sum_of.tracklets + len(whole))
 
     def _crops(self, name: str, ended: OpenTrack) -> tuple[list[Item], list[Any], Parsed | None]:
-        """Return the rows and the pixels of the crops of a track that are worth keeping, and their parsing."""
+        """Return the rows and the pixels of the crops of a track that are kept, and their parsing."""
         parsed = looked_at([c.image for c in ended.pool], self.parser)
         shown = body_shares(parsed, len(ended.pool))
-        quality = [together(c.worth, share) for c, share in zip(ended.pool, shown, strict=True)]
-        picked = best_rows([q.worth for q in quality], self.settings.crops, [view_of(c.image) for c in ended.pool])
+        quality = [combined_quality(c.quality, share) for c, share in zip(ended.pool, shown, strict=True)]
+        picked = best_rows([q.score for q in quality], self.settings.crops, [view_of(c.image) for c in ended.pool])
         images = [ended.pool[row].image for row in picked]
         parsed = None if parsed is None else parsed.select(picked)
         person = name if isinstance(self.detector, GivenBoxes) and self.detector.people else None
@@ -223,7 +223,7 @@ class VideoPass:
                 box=ended.pool[row].box,
                 tags=self.settings.tags,
                 visible=quality[row].visible,
-                quality=quality[row].worth,
+                quality=quality[row].score,
                 attributes=looks,
             )
             for row, looks in zip(picked, attributes_of(images, parsed), strict=True)

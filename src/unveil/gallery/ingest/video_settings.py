@@ -24,7 +24,7 @@ class VideoSettings:
         crops: at most this many of each tracklet are kept.
         shortest: tracklets of fewer boxes are left out.
         seconds: stop after that much video.
-        keep: seconds after which the rows of a new gallery expire.
+        retention_seconds: seconds after which the rows of a new gallery expire.
         waits: seconds before each try to open a live stream again that broke.
     """
 
@@ -36,7 +36,7 @@ class VideoSettings:
     crops: int = 4
     shortest: int = 5
     seconds: float | None = None
-    keep: float | None = None
+    retention_seconds: float | None = None
     waits: tuple[float, ...] = WAITS
 
     def __post_init__(self) -> None:

@@ -43,7 +43,7 @@ class Store(Protocol):
     def galleries(self) -> list[GalleryInfo]:
         """Return all galleries, by name."""
 
-    def create(self, name: str, space: EmbeddingSpace, keep: float | None = None) -> GalleryInfo:
+    def create(self, name: str, space: EmbeddingSpace, retention_seconds: float | None = None) -> GalleryInfo:
         """Make an empty gallery; DataError when the name is taken by another space or is no name."""
 
     def info(self, name: str) -> GalleryInfo:
@@ -52,7 +52,7 @@ class Store(Protocol):
     def drop(self, name: str) -> int:
         """Remove a gallery with everything in it but its audit log; return how many rows it had."""
 
-    def set_keep(self, name: str, keep: float | None) -> None:
+    def set_retention(self, name: str, retention_seconds: float | None) -> None:
         """Set after how many seconds rows expire."""
 
     def set_calibration(self, name: str, calibration: Mapping[str, Any] | None) -> None:
@@ -120,7 +120,7 @@ class Store(Protocol):
     def index(self, name: str, least: int = 300_000) -> bool:
         """Build the index behind `nearest`, if the gallery has at least so many rows; return whether it has one.
 
-        By default from the size on at which it is worth it. It may take hours; others read and write meanwhile, and
+        By default from the size on at which it is faster. It may take hours; others read and write meanwhile, and
         rows added later join it. Without one `nearest` reads all rows.
         """
 

@@ -163,14 +163,14 @@ class Watcher:
     def _compare(self, seen: list[_Seen], video: Video, began: float, now: float) -> None:
         if not seen:
             return
-        crops = [sorted(s.track.pool, key=lambda c: -c.worth)[:CROPS] for s in seen]
+        crops = [sorted(s.track.pool, key=lambda c: -c.quality)[:CROPS] for s in seen]
         images = [crop.image for found in crops for crop in found]
         cameras = [self._settings.camera] * len(images)
         embedding = without_hidden(self._engine.embed(images, cameras=cameras), images, self._parser)
         rows, start = [], 0
         for found in crops:
-            worth = np.array([crop.worth for crop in found])
-            rows.append(mean_embedding(embedding.select(slice(start, start + len(found))), worth))
+            quality = np.array([crop.quality for crop in found])
+            rows.append(mean_embedding(embedding.select(slice(start, start + len(found))), quality))
             start += len(found)
         matches = self._list.matches(Embedding.concatenate(rows))
         for one, found, near in zip(seen, crops, matches, strict=True):

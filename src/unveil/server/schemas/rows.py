@@ -78,7 +78,7 @@ class GalleryOut(BaseModel):
     calibrated: bool
     searchable: bool = Field(description="whether its rows were embedded by this server's model")
     parts: list[str]
-    keep: float | None = Field(description="seconds after which rows expire")
+    retention_seconds: float | None = Field(description="seconds after which rows expire")
     distances: list[DistanceOut] = Field(description="between its cameras, as far as they are known")
     max_speed: float = Field(MAX_SPEED, description="metres a second that people go between cameras at most")
     clock_seconds: float = Field(CLOCK_SECONDS, description="that clocks of two cameras may differ by")
@@ -91,7 +91,8 @@ class GalleryOut(BaseModel):
         return GalleryOut(
             name=info.name, crops=info.crops, tracklets=info.tracklets, cameras=list(info.cameras),
             start=info.start, end=info.end, calibrated=info.calibration is not None and not out_of_date(info),
-            searchable=info.space.fingerprint == fingerprint, parts=list(info.space.names), keep=info.keep,
+            searchable=info.space.fingerprint == fingerprint, parts=list(info.space.names),
+            retention_seconds=info.retention_seconds,
             distances=[DistanceOut(cameras=(one, other), metres=metres) for (one, other), metres in sorted(apart)],
         )  # fmt: skip
 

@@ -57,8 +57,8 @@ def _found(cursor: psycopg.Cursor, name: str) -> tuple[int, GalleryInfo]:
 
 def to_info(row: tuple[Any, ...]) -> tuple[int, GalleryInfo]:
     """Return number and record of a gallery from the columns `INFO`."""
-    number, name, space, crops, tracklets, cameras, start, end, revision, keep, calibration, created, *models = row
-    numbers = (crops, tracklets, tuple(cameras), start, end, revision, keep, calibration, created)
+    number, name, space, crops, tracklets, cameras, start, end, revision, retention, calibration, created, *models = row
+    numbers = (crops, tracklets, tuple(cameras), start, end, revision, retention, calibration, created)
     generation, second = models
     standby = None if second is None else Standby(**{**second, "space": to_space(second["space"])})
     return number, GalleryInfo(name, to_space(space), *numbers, generation=generation, standby=standby)
@@ -69,7 +69,9 @@ def to_space(told: Mapping[str, Any]) -> EmbeddingSpace:
     return EmbeddingSpace(**{**told, "names": tuple(told["names"]), "weights": tuple(told["weights"])})
 
 
-def insert_gallery(cursor: psycopg.Cursor, name: str, *, space: EmbeddingSpace, keep: float | None) -> int | None:
+def insert_gallery(
+    cursor: psycopg.Cursor, name: str, *, space: EmbeddingSpace, retention_seconds: float | None
+) -> int | None:
     """Insert an empty gallery; return its number, ``None`` when there is one of that name already.
 
     Raises:
@@ -83,21 +85,21 @@ def insert_gallery(cursor: psycopg.Cursor, name: str, *, space: EmbeddingSpace, 
     cursor.execute(
         "INSERT INTO galleries (name, space, keep, created) VALUES (%s, %s, %s, %s) "
         "ON CONFLICT (name) DO NOTHING RETURNING id",
-        (name, json.dumps(dataclasses.asdict(space)), checked_keep(keep), time.time()),
+        (name, json.dumps(dataclasses.asdict(space)), checked_retention(retention_seconds), time.time()),
     )
     made = cursor.fetchone()
     return None if made is None else int(made[0])
 
 
-def checked_keep(keep: float | None) -> float | None:
+def checked_retention(retention_seconds: float | None) -> float | None:
     """Return how long rows are kept.
 
     Raises:
         DataError: it is no positive number of seconds.
     """
-    if keep is not None and not 0 < keep < float("inf"):
-        raise DataError(f"rows are kept for more than 0 seconds, got {keep}")
-    return keep
+    if retention_seconds is not None and not 0 < retention_seconds < float("inf"):
+        raise DataError(f"rows are kept for more than 0 seconds, got {retention_seconds}")
+    return retention_seconds
 
 
 def shape(space: EmbeddingSpace) -> tuple[Any, ...]:

@@ -24,7 +24,7 @@ from unveil.gallery.store.postgresql.desk.group_tables import GroupTables
 from unveil.gallery.store.postgresql.desk.plan_tables import PlanTables
 from unveil.gallery.store.postgresql.galleries import (
     INFO,
-    checked_keep,
+    checked_retention,
     find_gallery,
     insert_gallery,
     reading_gallery,
@@ -73,10 +73,10 @@ class PostgresStore(StandbyVectors, AttributeRows):
         with self._connections.reading(f"SELECT {INFO} FROM galleries ORDER BY name") as cursor:
             return [to_info(row)[1] for row in cursor.fetchall()]
 
-    def create(self, name: str, space: EmbeddingSpace, keep: float | None = None) -> GalleryInfo:
+    def create(self, name: str, space: EmbeddingSpace, retention_seconds: float | None = None) -> GalleryInfo:
         """Make an empty gallery; one of the same name and space is returned as it is."""
         with self._connections.transaction() as cursor:
-            if (made := insert_gallery(cursor, name, space=space, keep=keep)) is not None:
+            if (made := insert_gallery(cursor, name, space=space, retention_seconds=retention_seconds)) is not None:
                 partitions.make_gallery(cursor, made)
             _, info = find_gallery(cursor, name)
         if shape(info.space) != shape(space):
@@ -107,11 +107,13 @@ class PostgresStore(StandbyVectors, AttributeRows):
             partitions.forget_log(cursor)
         return info.crops + info.tracklets
 
-    def set_keep(self, name: str, keep: float | None) -> None:
+    def set_retention(self, name: str, retention_seconds: float | None) -> None:
         """Set after how many seconds rows expire."""
         with self._connections.transaction() as cursor:
             gallery, _ = find_gallery(cursor, name, lock=True)
-            cursor.execute("UPDATE galleries SET keep = %s WHERE id = %s", (checked_keep(keep), gallery))
+            cursor.execute(
+                "UPDATE galleries SET keep = %s WHERE id = %s", (checked_retention(retention_seconds), gallery)
+            )
 
     def set_calibration(self, name: str, calibration: Mapping[str, Any] | None) -> None:
         """Keep a calibration."""
@@ -232,19 +234,23 @@ class PostgresStore(StandbyVectors, AttributeRows):
     def count_old(self, name: str, now: float) -> int:
         """Return how many rows `expire` would find that are older than the gallery keeps them."""
         with reading_gallery(self._connections, name) as (cursor, gallery, info):
-            return 0 if info.keep is None else writing.count_old(cursor, gallery, now - info.keep)
+            return (
+                0
+                if info.retention_seconds is None
+                else writing.count_old(cursor, gallery, now - info.retention_seconds)
+            )
 
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
         gone: list[int] = []
         with self._connections.transaction() as cursor:
             gallery, info = find_gallery(cursor, name, lock=True)
-            if info.keep is not None:
-                gone = writing.remove_old(cursor, gallery, now - info.keep)
+            if info.retention_seconds is not None:
+                gone = writing.remove_old(cursor, gallery, now - info.retention_seconds)
         self._removed(name, gone)
         partitions.wipe(self._connections, gallery)
-        if info.keep is not None:
-            self.alerts.remove(name, before=now - info.keep)
+        if info.retention_seconds is not None:
+            self.alerts.remove(name, before=now - info.retention_seconds)
         return len(gone)
 
     # The audit log
