@@ -59,14 +59,14 @@ class Target:
         process: its process.
         tokens: token of each caller.
         answers: how often each status came; "closed" where the connection was cut, "not sent" where time was over.
-        until: when an attack stops to send.
+        end_time: when an attack stops to send.
     """
 
     address: str
     process: psutil.Process
     tokens: dict[str, str]
     answers: Counter[str] = field(default_factory=Counter)
-    until: float = float("inf")
+    end_time: float = float("inf")
     client: httpx.Client = field(default_factory=lambda: new_client(PATIENCE))
 
     @property
@@ -77,7 +77,7 @@ class Target:
 
     def ask(self, method: str, path: str, who: str = "anna", **more: object) -> httpx.Response | None:
         """Send a request; count its answer."""
-        if time.monotonic() > self.until:
+        if time.monotonic() > self.end_time:
             self.answers["not sent"] += 1
             return None
         try:
@@ -200,7 +200,7 @@ def small_pictures(target: Target) -> None:
     bens = target.send(noise(), "ben")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: target.send(noise()), range(300)))
-    target.until = float("inf")
+    target.end_time = float("inf")
     kept = target.ask(
         "POST",
         f"/api/v1/galleries/{NAME}/searches",
@@ -324,7 +324,7 @@ def main() -> None:
         for attack in wanted:
             target.answers.clear()
             begun = time.monotonic()
-            target.until = begun + LONGEST
+            target.deadline = begun + LONGEST
             with Watch(target) as watch:
                 attack(target)
             broken = sum(n for status, n in target.answers.items() if status.startswith("5") and "again" not in status)

@@ -85,9 +85,9 @@ def main() -> None:
     asked.add_argument("--out", type=Path, default=Path("benchmarks/results/kills.csv"))
     options = asked.parse_args()
     rounds = Rounds(options.folder)
-    until = time.monotonic() + 60 * options.minutes
+    deadline = time.monotonic() + 60 * options.minutes
     try:
-        while time.monotonic() < until and rounds.kills < options.kills:
+        while time.monotonic() < deadline and rounds.kills < options.kills:
             print(rounds.next(options.server_share), flush=True)
             rounds.report(options.out)
     finally:

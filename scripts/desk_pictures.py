@@ -137,7 +137,7 @@ def chromium() -> str | None:
 
 
 def on_the_page(page: Page, out: Path, looks: Sequence[str]) -> None:
-    """Find somebody by looks, look at the moment, search from there, confirm, and keep it all in a case."""
+    """Find somebody by looks, look at the source frame, search from there, confirm, and keep it all in a case."""
     page.locator("#wears summary").click()
     for value in looks:
         chip(page, value).click()
@@ -149,7 +149,7 @@ def on_the_page(page: Page, out: Path, looks: Sequence[str]) -> None:
     page.locator("#hits .picture").first.click()
     page.locator("#detail .whole img").wait_for()
     settle(page)
-    save(page, out / "walk-moment.jpg")
+    save(page, out / "walk-source-frame.jpg")
 
     page.get_by_role("button", name="Search from this").click()
     page.locator("#facts").filter(has_text="compared").wait_for()

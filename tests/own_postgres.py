@@ -91,8 +91,8 @@ def ends(process: psutil.Process, seconds: float) -> bool:
     """Return whether a process ends, reaped or not, within a time."""
     import psutil
 
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             return True
         time.sleep(0.05)

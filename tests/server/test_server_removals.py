@@ -61,11 +61,11 @@ def test_what_is_held_lets_go_of_removed_rows_though_nobody_asks(served, store):
     assert gone in held() and gone in in_memory()
     service.removals.look()
     store.delete(gallery, Filter(ids=(gone,)))
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while gone in held() or gone in in_memory():
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     store.drop(gallery)
     while held() or gallery in service._resident._copies:
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -67,8 +67,8 @@ class ProbablePerson:
         number: of the group; numbers stay where most rows of a group stay together.
         rows: how many.
         cameras: labels of the cameras that saw them, sorted.
-        start: first moment, seconds; ``None`` where no row has a time.
-        end: last moment.
+        start: first timestamp, seconds; ``None`` where no row has a time.
+        end: last timestamp.
         pictures: numbers of at most four rows, the best pictures first.
         by_hand: rows of which somebody said something by hand.
     """

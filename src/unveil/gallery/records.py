@@ -81,8 +81,8 @@ class Item:
         thumbnail: JPEG of the (best) crop, longest side at most 384 pixels.
         source: path or address of the picture or video that it came from.
         camera: camera label.
-        time: seconds since the epoch or since the recording began; a tracklet's first moment.
-        end: a tracklet's last moment, in the same unit; ``None`` for a crop.
+        time: seconds since the epoch or since the recording began; a tracklet's first timestamp.
+        end: a tracklet's last timestamp, in the same unit; ``None`` for a crop.
         person: identity label that the source gave, if any.
         tracklet: key of the tracklet that a crop belongs to.
         frame: number of the frame in a video, from 0.
@@ -204,8 +204,8 @@ class GalleryInfo:
         crops: rows that are crops.
         tracklets: rows that are tracklets.
         cameras: labels of its cameras, sorted.
-        start: earliest moment, seconds; ``None`` when no row has a time.
-        end: latest moment.
+        start: earliest timestamp, seconds; ``None`` when no row has a time.
+        end: latest timestamp.
         revision: grows with every change of its rows, so that copies in memory know when they are old.
         retention_seconds: seconds after which rows expire; ``None`` keeps them.
         calibration: see `unveil.gallery.scoring.calibration`; ``None`` when nobody calibrated it.

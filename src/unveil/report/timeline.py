@@ -16,7 +16,7 @@ TALLEST = 40  # cameras with a line of their own
 
 @dataclass(frozen=True)
 class Mark:
-    """Somebody in a camera, from ``start`` to ``end`` (``None``: a moment), seconds; ``label`` is written beside."""
+    """Somebody in a camera, from ``start`` to ``end`` (``None``: one time), seconds; ``label`` is written beside."""
 
     camera: str
     start: float
@@ -32,7 +32,7 @@ def timeline_picture(
     Args:
         marks: at least one.
         path: PNG to write.
-        named: how a moment is written.
+        named: how a timestamp is written.
         joined: draw a thin line from each mark to the next in time: they are all of one person.
 
     Raises:

@@ -33,12 +33,12 @@ from unveil.server.routes import (
     cases,
     galleries,
     ingest,
-    moments,
     operations,
     people,
     pictures,
     plans,
     searches,
+    sources,
     users,
 )
 from unveil.server.routes.page import page_router
@@ -76,7 +76,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnveilError, _unusable)
-    reading = (operations, pictures, galleries, moments, searches, attributes, people, plans, cases)
+    reading = (operations, pictures, galleries, sources, searches, attributes, people, plans, cases)
     for part in (*reading, ingest, alerts, users):
         app.include_router(part.router, prefix=API)
     app.include_router(operations.open_router)

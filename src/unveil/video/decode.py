@@ -116,14 +116,14 @@ class Video:
         number = -1
         for frame in self._decode(clock):
             number += 1
-            moment = clock.read(frame)
-            if moment is None:
+            timestamp = clock.read(frame)
+            if timestamp is None:
                 self.unreadable += 1
-            if frame is None or moment is None:
+            if frame is None or timestamp is None:
                 continue
             self.decoded += 1
-            if sampler.takes(number, moment) and number >= first:
-                yield Frame(number, moment, self.pixels(frame), self.reopened)
+            if sampler.takes(number, timestamp) and number >= first:
+                yield Frame(number, timestamp, self.pixels(frame), self.reopened)
         self._over = True
         if not self.decoded:
             why = self.broken_off or f"{self.unreadable} packets, none of them whole"
@@ -142,7 +142,7 @@ class Video:
 
     @property
     def opened(self) -> tuple[Any, Any, type[Exception]]:
-        """The container, its stream of pictures and the errors of PyAV, for those who go to a moment of a file."""
+        """The container, its stream of pictures and the errors of PyAV, for those who seek in a file."""
         return self._container, self._stream, self._av.error.FFmpegError
 
     def rewind(self) -> None:

@@ -35,7 +35,7 @@ NEVER = 1e6
 
 @dataclass(eq=False)
 class _Track:
-    """One person that is followed: centre and speed in pixels (per second), height, look, moment of the last box."""
+    """One person that is followed: centre and speed in pixels (per second), height, look, timestamp of the last box."""
 
     name: int
     x: float

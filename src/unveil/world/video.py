@@ -27,7 +27,7 @@ from unveil.world.config import World
 from unveil.world.people.figure import build_figure
 from unveil.world.people.identity import Identity, draw_identity
 from unveil.world.people.mesh import Figure
-from unveil.world.people.pose import moment
+from unveil.world.people.pose import pose_at
 from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import FRAME, make_scene
 
@@ -59,7 +59,7 @@ class Walk:
         x, z = (a + share * (b - a) for a, b in zip(self.start, self.end, strict=True))
         facing = math.atan2(self.end[0] - self.start[0], self.end[1] - self.start[1])
         phase = (seconds - self.begin) * self.identity.gait.cadence / 2
-        pose = moment(self.identity.gait, "walk", phase=phase, rng=np.random.default_rng(still))
+        pose = pose_at(self.identity.gait, "walk", phase=phase, rng=np.random.default_rng(still))
         return Actor(self.figure, pose, (x, z), facing, (still * 31.0 % 256, still * 57.0 % 256))
 
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from films import breaking, write_boxes, write_film
 from generated import figure, write_crops
 from unveil.cli import app
-from unveil.cli.gallery.stores import duration, moment
+from unveil.cli.gallery.stores import duration, timestamp
 from unveil.data.images import read_image
 from unveil.errors import DataError
 
@@ -241,8 +241,12 @@ def test_a_gallery_is_calibrated_on_a_list_of_pairs(gallery, model, tmp_path):
 
 
 def test_times_and_lengths_in_words():
-    assert moment("2026-03-02T08:00", "x") == 1772438400 and moment("12.5", "x") == 12.5 and moment(None, "x") is None
-    assert moment("2026-03-02T08:00+01:00", "x") == 1772438400 - 3600
+    assert (
+        timestamp("2026-03-02T08:00", "x") == 1772438400
+        and timestamp("12.5", "x") == 12.5
+        and timestamp(None, "x") is None
+    )
+    assert timestamp("2026-03-02T08:00+01:00", "x") == 1772438400 - 3600
     assert (duration("90d"), duration("12h"), duration("1.5m"), duration("forever")) == (7776000, 43200, 90, None)
     for text in ("", "90", "d", "-3d", "0d", "nan"):
         with pytest.raises(DataError, match="90d"):

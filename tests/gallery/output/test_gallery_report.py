@@ -25,8 +25,8 @@ from unveil.gallery.output.timeline import (
     duration,
     impossible,
     iso,
-    moment,
     sightings,
+    time_text,
     transitions,
 )
 from unveil.gallery.records import Item
@@ -108,8 +108,8 @@ def test_a_page_without_sure_sightings_shows_a_scatter_and_no_transitions(tmp_pa
 
 
 def test_moments_are_dates_only_where_they_are():
-    assert moment(1.7e9) == "2023-11-14 22:13:20"
-    assert (moment(3725.4), moment(65), moment(None)) == ("1:02:05", "01:05", "")
+    assert time_text(1.7e9) == "2023-11-14 22:13:20"
+    assert (time_text(3725.4), time_text(65), time_text(None)) == ("1:02:05", "01:05", "")
     assert duration(-30) == "-00:30"
 
 

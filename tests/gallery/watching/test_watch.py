@@ -204,8 +204,8 @@ def test_a_webhook_is_tried_again_and_then_said_to_have_failed(codes, delivered)
     hook = Webhook(receiver.address, failed.append, waits=(0.01, 0.02, 0.03))
     hook.send({"entry": "p1"})
     hook.send({"entry": "p2"})
-    until = time.monotonic() + 30
-    while len(receiver.got) + len(failed) < 2 and time.monotonic() < until:
+    deadline = time.monotonic() + 30
+    while len(receiver.got) + len(failed) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     hook.close()
     receiver.server.shutdown()

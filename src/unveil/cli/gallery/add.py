@@ -11,7 +11,7 @@ import typer
 
 from unveil.cli import help_panels
 from unveil.cli.gallery.sources import check_options, works_of
-from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, opened, timestamp
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
 from unveil.pretrained import DEFAULT_MODEL
@@ -154,7 +154,7 @@ def command(
         raise DataError("give --every or --fps, not both")
     if detector is not None and boxes is not None:
         raise DataError("give --detector or --boxes, not both")
-    began, labels = moment(start_time, "--start-time"), tuple(tags or ())
+    began, labels = timestamp(start_time, "--start-time"), tuple(tags or ())
     kept = None if retention is None else duration(retention)
     waits = WAITS if tries is None else tuple(min(2.0**n, LONGEST_WAIT) for n in range(tries))
     # Boxes that are known may be of a few frames only.

@@ -136,12 +136,12 @@ def _told(info: Any) -> dict[str, Any]:
         "crops": told["crops"],
         "tracklets": told["tracklets"],
         "cameras": list(told["cameras"]),
-        "start": _moment(told["start"]),
-        "end": _moment(told["end"]),
+        "start": _time_text(told["start"]),
+        "end": _time_text(told["end"]),
         "retention_seconds": told["retention_seconds"],
         "calibrated": bool(told["calibration"]) and not calibration.out_of_date(info),
         "fingerprint": told["space"]["fingerprint"],
-        "created": _moment(told["created"]),
+        "created": _time_text(told["created"]),
     }
 
 
@@ -153,7 +153,7 @@ def _second(info: Any) -> str | None:
     return f"{info.standby.space.fingerprint} ({info.standby.model}): its vectors are {what}"
 
 
-def _moment(seconds: float | None) -> str | float | None:
+def _time_text(seconds: float | None) -> str | float | None:
     """Return a date and time; a number where times only count from the start of a recording."""
     if seconds is None or not 1e8 <= seconds < 2.5e11:
         return seconds

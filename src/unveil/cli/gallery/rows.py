@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unveil.cli import help_panels
-from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, opened, timestamp
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
 from unveil.gallery.derived import touched
@@ -235,8 +235,8 @@ def _filter(
 
     where = Filter(
         cameras=tuple(cameras or ()),
-        start=moment(start, "--from"),
-        end=moment(end, "--to"),
+        start=timestamp(start, "--from"),
+        end=timestamp(end, "--to"),
         tags=tuple(tags or ()),
         sources=tuple(sources or ()),
         persons=tuple(persons or ()),

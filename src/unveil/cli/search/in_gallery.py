@@ -10,15 +10,15 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from unveil.cli.gallery.stores import moment as seconds
 from unveil.cli.gallery.stores import opened
+from unveil.cli.gallery.stores import timestamp as seconds
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
 from unveil.data.images import read_image, read_sample
 from unveil.errors import DataError
 from unveil.gallery.audit import user
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.output.timeline import moment
+from unveil.gallery.output.timeline import time_text
 from unveil.gallery.records import Filter, Mode, Rows
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import Box, cut, embed_person
@@ -139,7 +139,7 @@ def _print(found: SearchResult, asked: GallerySearch) -> None:
     drawn = Table(*columns, title=f"{asked.query} in {asked.gallery}")
     for rank, hit in enumerate(found.hits, 1):
         sure = () if hit.probability is None else (f"{hit.probability:.0%}",)
-        place = (hit.item.camera or "", moment(hit.item.time), hit.reason)
+        place = (hit.item.camera or "", time_text(hit.item.time), hit.reason)
         drawn.add_row(str(rank), str(hit.item.id), f"{hit.distance:.4f}", *sure, *place)
     if found.hits:
         Console().print(drawn)

@@ -24,7 +24,7 @@ from unveil.gallery.cases.log import KEY
 from unveil.gallery.cases.model_cards import find_card, model_words
 from unveil.gallery.cases.pictures import CasePictures
 from unveil.gallery.output.listing import columns
-from unveil.gallery.output.timeline import iso, moment
+from unveil.gallery.output.timeline import iso, time_text
 from unveil.gallery.records import EmbeddingSpace
 from unveil.gallery.sources.roots import SourceRoots
 from unveil.gallery.store.protocol import Store
@@ -154,7 +154,7 @@ def _case_words(store: Store, case: Case, pictures: CasePictures) -> dict[str, A
         row = found[0]
         bookmarks.append(
             {
-                "gallery": mark.gallery, "row": columns(row), "seen": moment(row.time), "time_iso": iso(row.time),
+                "gallery": mark.gallery, "row": columns(row), "seen": time_text(row.time), "time_iso": iso(row.time),
                 "end_iso": iso(row.end), "note": mark.note, "who": mark.who, "added_iso": iso(mark.time),
                 "files": pictures.write_row(store, mark.gallery, row),
             }

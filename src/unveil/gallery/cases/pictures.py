@@ -14,8 +14,8 @@ from unveil.errors import ImageError
 from unveil.gallery.ingest.adding import shrunk
 from unveil.gallery.output.blur import blur_faces, face_parser
 from unveil.gallery.records import Item
-from unveil.gallery.sources.moment import Moment, clip_around, find_moment
 from unveil.gallery.sources.roots import SourceMissingError, SourceRoots
+from unveil.gallery.sources.source_frame import SourceFrame, clip_around, find_source_frame
 from unveil.gallery.store.protocol import Store
 from unveil.video.records import Image
 
@@ -58,16 +58,16 @@ class CasePictures:
         label = f"{gallery}-{item.id}"
         found = {"crop": self.write_picture(f"crops/{label}.jpg", item.thumbnail)}
         try:
-            moment = find_moment(item, self._sources)
+            source_frame = find_source_frame(item, self._sources)
         except SourceMissingError as e:
             self.left_out.append(f"row {item.id} of {gallery}: no frame and no clip: {e}")
         else:
-            found["frame"] = self._write(f"frames/{label}.jpg", _jpeg(self._shown(moment)))
-            found["clip"] = self._clip(store, gallery, item, moment)
+            found["frame"] = self._write(f"frames/{label}.jpg", _jpeg(self._shown(source_frame)))
+            found["clip"] = self._clip(store, gallery, item, source_frame)
         return {what: name for what, name in found.items() if name is not None}
 
-    def _clip(self, store: Store, gallery: str, item: Item, moment: Moment) -> str | None:
-        if moment.seconds is None:
+    def _clip(self, store: Store, gallery: str, item: Item, source_frame: SourceFrame) -> str | None:
+        if source_frame.seconds is None:
             return None
         if self._blurred or not self._clips:
             why = "clips show faces" if self._blurred else "there are more than are cut"
@@ -75,18 +75,18 @@ class CasePictures:
             return None
         tracklet = item.key if item.kind == "tracklet" else item.tracklet
         try:
-            clip = clip_around(item, moment, [] if tracklet is None else store.crops_of(gallery, tracklet))
+            clip = clip_around(item, source_frame, [] if tracklet is None else store.crops_of(gallery, tracklet))
         except SourceMissingError as e:
             self.left_out.append(f"row {item.id} of {gallery}: no clip: {e}")
             return None
         self._clips -= 1
         return self._write(f"clips/{gallery}-{item.id}.{clip.media_type.rpartition('/')[2]}", clip.data)
 
-    def _shown(self, moment: Moment) -> Image:
+    def _shown(self, source_frame: SourceFrame) -> Image:
         """Return a frame with a box around the person, or with nothing else recognisable."""
-        image = moment.image
+        image = source_frame.image
         shown: Image = np.ascontiguousarray(image).copy()
-        x, y, w, h = moment.box or (0, 0, image.shape[1], image.shape[0])
+        x, y, w, h = source_frame.box or (0, 0, image.shape[1], image.shape[0])
         if self._blurred:
             height, width = image.shape[:2]
             across = min(BLOCKS, width)
@@ -94,7 +94,7 @@ class CasePictures:
             small = cv2.resize(image, blocks, interpolation=cv2.INTER_AREA)
             shown[:] = cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR)
             shown[y : y + h, x : x + w] = blur_faces([image[y : y + h, x : x + w]], self._parser)[0]
-        if moment.box:
+        if source_frame.box:
             cv2.rectangle(shown, (x, y), (x + w - 1, y + h - 1), (255, 196, 0), max(1, round(shown.shape[1] / 640)))
         return shrunk(shown, SIDE)
 

@@ -119,7 +119,7 @@ def joined(
 
 
 def _spans(items: Sequence[Item]) -> list[Span]:
-    """Return where and when tracklets were; two crops by themselves may be two boxes of one person at one moment.
+    """Return where and when tracklets were; two crops by themselves may be two boxes of one person on one frame.
 
     Times that are no dates count from the start of a recording: only those of one recording can coincide.
     """

@@ -19,7 +19,7 @@ class Span(NamedTuple):
 
 
 def overlapping(spans: Iterable[Span]) -> np.ndarray:
-    """Return the pairs of numbers whose spans share a moment at one place.
+    """Return the pairs of numbers whose spans overlap in time at one place.
 
     Returns:
         ``(M, 2)`` int64, the smaller number first, sorted.

@@ -101,7 +101,7 @@ def nothing(engine: Engine) -> Embedding:
 
 
 def tracklet_item(key: str, crops: Sequence[Item]) -> Item:
-    """Return the row of a tracklet: the best of its crops as the picture, from the first moment to the last."""
+    """Return the row of a tracklet: the best of its crops as the picture, from the first timestamp to the last."""
     best = max(crops, key=lambda crop: crop.quality or 0.0)
     times = [crop.time for crop in crops if crop.time is not None]
     shown = [crop.visible for crop in crops if crop.visible is not None]

@@ -33,7 +33,7 @@ class Candidate:
 
 
 class Step(NamedTuple):
-    """Where a track was at one moment: frame number, seconds, x, y, width, height in the frame, and how it looked."""
+    """Where a track was at one time: frame number, seconds, x, y, width, height in the frame, and how it looked."""
 
     frame: int
     time: float
@@ -50,8 +50,8 @@ class OpenTrack:
         remembers: its boxes and looks are kept, so that it can be split and joined; they grow with its length.
         boxes: how many boxes it has had.
         first: its first frame and box: its name, for good.
-        begin: its first moment, seconds.
-        end: its last moment.
+        begin: its first timestamp, seconds.
+        end: its last timestamp.
         steps: its boxes, by time, where they are kept.
         pool: the best crops so far, by time.
         reasons: why other tracks were joined to it, in words.

@@ -246,7 +246,7 @@ def _rows(
 
 
 def time_of(sample: Sample, settings: PictureSettings) -> float | None:
-    """Return the moment of an image, seconds: its own, counted from the start of the recording where it is small."""
+    """Return the timestamp of an image, seconds: its own, counted from the start of the recording where it is small."""
     start = settings.start_time
     if start is not None and sample.time is not None and sample.time < FIRST_DATE:
         return start + sample.time

@@ -37,7 +37,7 @@ def settled(
     Args:
         finished: names and tracks; what was split or joined has none any more.
         going: tracks that are open.
-        now: moment of the video, seconds; ``None``: all are done.
+        now: timestamp in the video, seconds; ``None``: all are done.
     """
     names = {id(ended): name for name, ended in finished}
     done: list[Named] = []

@@ -49,9 +49,9 @@ class VideoJob:
             )
         return dict(before)
 
-    def state(self, frame: int, moment: float, tracklets: int, complete: bool = False) -> dict[str, Any]:
+    def state(self, frame: int, timestamp: float, tracklets: int, complete: bool = False) -> dict[str, Any]:
         """Return a state: next frame, its time in seconds, tracklets so far, and whether all is done."""
-        values = {"frame": frame, "time": moment, "tracklets": tracklets, "complete": complete}
+        values = {"frame": frame, "time": timestamp, "tracklets": tracklets, "complete": complete}
         return {"choices": self._kept(), **values}
 
     def _kept(self) -> dict[str, Any]:

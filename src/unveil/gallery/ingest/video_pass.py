@@ -147,7 +147,7 @@ class VideoPass:
         """Return the tracklets of the finished tracks, and hold back those that may still continue.
 
         Args:
-            now: moment of the video, seconds; ``None``: nothing is held back.
+            now: timestamp in the video, seconds; ``None``: nothing is held back.
         """
         if self._tracked:
             ready, self.finished = self.finished, []
@@ -165,7 +165,7 @@ class VideoPass:
         return bool(2 * seen.sum() > len(seen))
 
     def _write(
-        self, frame: int | None = None, moment: float = 0.0, complete: bool = False, now: float | None = None
+        self, frame: int | None = None, timestamp: float = 0.0, complete: bool = False, now: float | None = None
     ) -> None:
         """Embed and write the finished tracks; with ``frame``, also the state from which the rest can be done."""
         refined = self._refined(now)
@@ -187,13 +187,13 @@ class VideoPass:
             means.append(mean_embedding(kept[-1], scores))
             whole.append(tracklet_item(str(items[0].tracklet), items))
             start += len(items)
-        # The moments of a tracklet are those of its track, not only those of the crops that are kept.
+        # The timestamps of a tracklet are those of its track, not only those of the crops that are kept.
         whole = [
-            replace(item, time=self._moment(ended.begin), end=self._moment(ended.end))
+            replace(item, time=self._timestamp(ended.begin), end=self._timestamp(ended.end))
             for item, (_, ended) in zip(whole, refined, strict=True)
         ]
         self.tracklets += len(whole)
-        state = None if frame is None else self.job.state(frame, moment, self.tracklets, complete)
+        state = None if frame is None else self.job.state(frame, timestamp, self.tracklets, complete)
         together_with = Embedding.concatenate([*(kept or [embedding]), *means])
         new = self.job.write([*crops, *whole], together_with, state, fingerprint=self.engine.fingerprint)
         if new:
@@ -216,7 +216,7 @@ class VideoPass:
                 thumbnail(ended.pool[row].image),
                 source=self.label,
                 camera=self.settings.camera,
-                time=self._moment(ended.pool[row].time),
+                time=self._timestamp(ended.pool[row].time),
                 person=person,
                 tracklet=self._key(ended),
                 frame=ended.pool[row].frame,
@@ -233,5 +233,5 @@ class VideoPass:
     def _key(self, ended: OpenTrack) -> str:
         return key_of(self.job.video, "track", *(ended.first or ()))
 
-    def _moment(self, seconds: float) -> float:
+    def _timestamp(self, seconds: float) -> float:
         return (self.settings.start_time or 0.0) + seconds

@@ -19,7 +19,7 @@ from unveil.data.images import read_image
 from unveil.errors import ImageError, UnveilError
 from unveil.gallery.output.blur import blur_faces as blurred
 from unveil.gallery.output.blur import face_parser
-from unveil.gallery.output.timeline import candidates, duration, impossible, iso, moment, sightings, transitions
+from unveil.gallery.output.timeline import candidates, duration, impossible, iso, sightings, time_text, transitions
 from unveil.gallery.search.records import Hit, SearchResult
 from unveil.report.answer import Answer, Crop, Match, picture_of
 from unveil.report.page import Panel, write_page
@@ -155,7 +155,7 @@ def _page(
             marks = [
                 Mark(h.item.camera or "unknown", float(h.item.time or 0), h.item.end, str(rank[id(h)])) for h in marked
             ]
-            timeline_picture(marks, picture, named=moment, joined=bool(seen))
+            timeline_picture(marks, picture, named=time_text, joined=bool(seen))
             which = "matches and confirmed results" if seen else "all results, whoever they show"
             sections.append(Panel(f"Seen when and where ({which})", pictures=(picture,)))
         if ways := transitions(seen):
@@ -178,7 +178,7 @@ def _page(
 def _hits_panel(found: SearchResult) -> Panel:
     rows = tuple(
         (
-            str(rank), hit.item.camera or "", moment(hit.item.time), f"{hit.distance:.4f}",
+            str(rank), hit.item.camera or "", time_text(hit.item.time), f"{hit.distance:.4f}",
             "" if hit.probability is None else f"{hit.probability:.0%}", hit.reason, hit.item.source,
         )
         for rank, hit in enumerate(found.hits, 1)
@@ -194,7 +194,7 @@ def _answer(found: SearchResult) -> str:
 
 def _crop(hit: Hit, pixels: np.ndarray | None) -> Crop:
     sure = None if hit.probability is None else f"{hit.probability:.0%}"
-    words = (f"camera {hit.item.camera}" if hit.item.camera else "", moment(hit.item.time), sure)
+    words = (f"camera {hit.item.camera}" if hit.item.camera else "", time_text(hit.item.time), sure)
     return Crop(_missing if pixels is None else picture_of(pixels), ", ".join(word for word in words if word))
 
 

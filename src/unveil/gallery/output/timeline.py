@@ -118,8 +118,8 @@ def _gap(before: Item, after: Item) -> float:
     return after.time - left
 
 
-def moment(seconds: float | None) -> str:
-    """Return a moment in words: a date where it is one (UTC), else time since the start of a recording."""
+def time_text(seconds: float | None) -> str:
+    """Return a timestamp in words: a date where it is one (UTC), else time since the start of a recording."""
     if seconds is None:
         return ""
     if FIRST_DATE <= seconds < LAST_DATE:
@@ -128,7 +128,7 @@ def moment(seconds: float | None) -> str:
 
 
 def iso(seconds: float | None) -> str | None:
-    """Return a moment as ISO 8601 in UTC; ``None`` where it is no date but counts from the start of a recording."""
+    """Return a timestamp as ISO 8601 in UTC; ``None`` where it is no date but counts from the start of a recording."""
     if seconds is None or not FIRST_DATE <= seconds < LAST_DATE:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

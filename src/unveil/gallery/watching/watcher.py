@@ -183,17 +183,17 @@ class Watcher:
         if number in seen.raised:
             return
         seen.raised.add(number)
-        moment = seen.track.end
-        if moment - self._last_alert.get(number, -np.inf) < self._settings.cool_down:
+        timestamp = seen.track.end
+        if timestamp - self._last_alert.get(number, -np.inf) < self._settings.cool_down:
             self.counts.held_back += 1
             return
-        self._last_alert[number] = moment
+        self._last_alert[number] = timestamp
         self.counts.alerts += 1
         entry = self._list.entries[number]
         sure = None if self._calibration is None else self._calibration.probability(distance)
         self._raise(
             Alert(
                 entry.name, entry.hash, distance, self._list.threshold, sure, self._settings.camera, video.source,
-                began + moment if video.live else moment, crop.frame, crop.box, thumbnail(crop.image),
+                began + timestamp if video.live else timestamp, crop.frame, crop.box, thumbnail(crop.image),
             )
         )  # fmt: skip

@@ -128,7 +128,7 @@ class ItemOut(BaseModel):
         )  # fmt: skip
 
 
-class MomentOut(BaseModel):
+class SourceOut(BaseModel):
     """Where a row comes from: a whole frame of an image or a video, where its source is there and may be shown."""
 
     state: Literal["there", "off", "live", "outside", "gone", "changed", "unreadable"]

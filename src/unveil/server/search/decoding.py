@@ -75,14 +75,14 @@ class Decoder:
 
     def _take(self, pixels: int) -> None:
         turn = object()
-        until = time.monotonic() + self._limits.decode_seconds
+        deadline = time.monotonic() + self._limits.decode_seconds
         with self._news:
             busy = len(self._turns) >= MAX_WAITING
             if not busy:
                 self._turns.append(turn)
                 try:
                     self._news.wait_for(
-                        lambda: self._turns[0] is turn and self._free >= pixels, until - time.monotonic()
+                        lambda: self._turns[0] is turn and self._free >= pixels, deadline - time.monotonic()
                     )
                     busy = not (self._turns[0] is turn and self._free >= pixels)
                 finally:

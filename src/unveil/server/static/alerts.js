@@ -1,7 +1,7 @@
 // Alerts of watches: who of a list was seen, the newest first; new ones are looked for while the page is open.
 import { ask, askJson, blobOf } from "./api.js";
 import { byId, el, say } from "./dom.js";
-import { moment } from "./format.js";
+import { timeText } from "./format.js";
 import { t, tn } from "./words.js";
 
 const LOOK_EVERY = 5000; // milliseconds
@@ -64,8 +64,8 @@ export function createAlerts(on) {
     const sure = alert.probability === null ? t("alert.distance", { d: alert.distance.toFixed(3) }) : `${Math.round(100 * alert.probability)} %`;
     return el("li", { class: "bookmark", "data-alert": alert.id }, image, el("div", {},
       el("p", {}, el("strong", {}, alert.entry), ` ${sure}`),
-      el("p", { class: "quiet" }, [alert.camera ? t("alert.camera", { camera: alert.camera }) : "", moment(alert.time)].filter(Boolean).join(" · ")),
-      el("p", { class: "quiet" }, t("alert.raised", { when: moment(alert.raised), source: alert.source.split("/").slice(-2).join("/") })),
+      el("p", { class: "quiet" }, [alert.camera ? t("alert.camera", { camera: alert.camera }) : "", timeText(alert.time)].filter(Boolean).join(" · ")),
+      el("p", { class: "quiet" }, t("alert.raised", { when: timeText(alert.raised), source: alert.source.split("/").slice(-2).join("/") })),
       el("button", { type: "button", click: () => on.run(ask(path).then((answer) => answer.blob()).then((blob) => on.search(new File([blob], "alert.jpg", { type: "image/jpeg" })))) }, t("alert.search"))));
   }
 

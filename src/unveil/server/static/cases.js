@@ -2,7 +2,7 @@
 import { ask, askJson, blobOf, Refused, thumbnail } from "./api.js";
 import { go, where } from "./address.js";
 import { byId, el, icon, say } from "./dom.js";
-import { moment, place } from "./format.js";
+import { timeText, place } from "./format.js";
 import { sharedText } from "./texts.js";
 import { t, tn } from "./words.js";
 
@@ -73,7 +73,7 @@ export function createCases(on) {
     const rows = cases.map((one) => el("li", {},
       el("button", { type: "button", class: "case-row", "data-case": one.id, click: () => go({ case: one.id }) },
         el("strong", {}, one.name),
-        el("span", { class: "quiet" }, [tn("case.bookmarks", one.bookmarks), tn("case.searches", one.queries), t("case.by", { who: one.creator }), moment(one.changed)].join(" · ")))));
+        el("span", { class: "quiet" }, [tn("case.bookmarks", one.bookmarks), tn("case.searches", one.queries), t("case.by", { who: one.creator }), timeText(one.changed)].join(" · ")))));
     byId("cases-body").replaceChildren(el("h2", { id: "cases-title", tabindex: "-1" }, t("case.cases")), begin,
       rows.length ? el("ul", { class: "case-list" }, ...rows) : el("p", { class: "quiet" }, t("case.none")));
     if (focused) field.focus();
@@ -113,8 +113,8 @@ export function createCases(on) {
     const heading = el("div", { class: "case-head" },
       el("button", { type: "button", class: "plain", click: () => go({ case: null }) }, icon("left"), t("case.all")),
       el("h2", { id: "cases-title", tabindex: "-1" }, open.name),
-      el("p", { class: "quiet" }, [t("case.by", { who: open.creator }), moment(open.created), t("case.number", { n: open.id })].join(" · ")));
-    const lost = open.removals.map((one) => el("p", {}, t("case.removed", { when: moment(one.time), gallery: one.gallery, bookmarks: one.bookmarks, rows: one.rows, searches: one.queries })));
+      el("p", { class: "quiet" }, [t("case.by", { who: open.creator }), timeText(open.created), t("case.number", { n: open.id })].join(" · ")));
+    const lost = open.removals.map((one) => el("p", {}, t("case.removed", { when: timeText(one.time), gallery: one.gallery, bookmarks: one.bookmarks, rows: one.rows, searches: one.queries })));
     if (open.hidden) lost.unshift(el("p", {}, tn("case.hidden", open.hidden)));
     byId("cases-body").replaceChildren(heading,
       ...(lost.length ? [el("div", { class: "verdict none", id: "case-lost" }, ...lost)] : []),
@@ -153,7 +153,7 @@ export function createCases(on) {
       shown.append(image);
     }
     const feedback = query.confirmed.length + query.rejected.length;
-    const words = [[query.gallery, ...query.others].join(", "), feedback ? tn("case.feedback", feedback) : "", t("case.by", { who: query.who }), moment(query.time)];
+    const words = [[query.gallery, ...query.others].join(", "), feedback ? tn("case.feedback", feedback) : "", t("case.by", { who: query.who }), timeText(query.time)];
     return el("li", { "data-query": query.id }, shown,
       el("div", {}, el("strong", {}, query.name), el("p", { class: "quiet" }, words.filter(Boolean).join(" · "))),
       el("div", { class: "row" },

@@ -8,7 +8,7 @@ import { asAnswer, asksLooks } from "./attributes.js";
 import { createAlerts } from "./alerts.js";
 import { createCases } from "./cases.js";
 import { offerFilters, readFilters, writeFilters } from "./filters.js";
-import { isDate, LOCAL, moment, setTimeZone, timeZone } from "./format.js";
+import { isDate, LOCAL, timeText, setTimeZone, timeZone } from "./format.js";
 import { createPeople } from "./people.js";
 import { createPlanEditor } from "./plan_editor.js";
 import { createQuery } from "./query.js";
@@ -209,7 +209,7 @@ function describe() {
   }
   const counts = [[gallery.tracklets, "count.track"], [gallery.crops, "count.crop"], [gallery.cameras.length, "count.camera"]];
   const rows = counts.filter(([n]) => n > 0).map(([n, key]) => tn(key, n));
-  const times = gallery.start === null ? [] : [t("page.from-to", { start: moment(gallery.start), end: moment(gallery.end) })];
+  const times = gallery.start === null ? [] : [t("page.from-to", { start: timeText(gallery.start), end: timeText(gallery.end) })];
   byId("about").textContent = [...rows, ...times, t(gallery.calibrated ? "page.calibrated" : "page.not-calibrated")].join(" · ");
 }
 

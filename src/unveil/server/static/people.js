@@ -2,7 +2,7 @@
 import { askJson, thumbnail } from "./api.js";
 import { go, where } from "./address.js";
 import { byId, el, icon, paragraph, say } from "./dom.js";
-import { moment, place, span } from "./format.js";
+import { timeText, place, span } from "./format.js";
 import { t, tn } from "./words.js";
 
 const PAGE = 60;
@@ -51,7 +51,7 @@ export function createPeople(on) {
   }
 
   function facts(state) {
-    const told = [tn("people.people", state.people), tn("count.sighting", state.rows), t("people.made", { when: moment(state.made) })];
+    const told = [tn("people.people", state.people), tn("count.sighting", state.rows), t("people.made", { when: timeText(state.made) })];
     const said = [
       state.calibrated ? "" : t("people.not-calibrated", { d: state.threshold.toFixed(3) }),
       state.other_model ? t("people.other-model") : "", state.recalibrated ? t("people.recalibrated") : "",

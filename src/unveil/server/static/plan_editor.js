@@ -2,7 +2,7 @@
 import { ask, askJson, blobOf } from "./api.js";
 import { byId, el, say, svg } from "./dom.js";
 import { pin, planDrawing } from "./plan.js";
-import { moment } from "./format.js";
+import { timeText } from "./format.js";
 import { t } from "./words.js";
 
 const ENDS = ["scale:start", "scale:end"];
@@ -60,7 +60,7 @@ export function createPlanEditor(on) {
       } }, t("plan.remove")) : null);
   }
 
-  const facts = () => el("p", { class: "quiet" }, t("plan.changed", { who: plan.who, when: moment(plan.changed) }));
+  const facts = () => el("p", { class: "quiet" }, t("plan.changed", { who: plan.who, when: timeText(plan.changed) }));
 
   function tools() {
     const names = [...new Set([...on.gallery().cameras, ...plan.cameras.map((one) => one.camera)])];

@@ -1,6 +1,6 @@
 // Sightings over time, a lane a camera; of one person the path, its transitions, and what cannot be one person.
 import { byId, el, svg } from "./dom.js";
-import { behind, duration, isDate, moment, place } from "./format.js";
+import { behind, duration, isDate, timeText, place } from "./format.js";
 import { t, tn } from "./words.js";
 
 const LANE = 30;
@@ -36,7 +36,7 @@ export function drawTimeline(hits, { lit, open, joined, limits }) {
     drawing.append(svg("text", { x: 0, y: y(camera) + 4 }, camera.length > 11 ? `${camera.slice(0, 10)}…` : camera));
   }
   for (const time of ticks(first, last, width)) {
-    drawing.append(svg("text", { x: x(time), y: height - 6, "text-anchor": "middle" }, isDate(first) && long > 86400 ? moment(time).split(",")[0] : moment(time, true)));
+    drawing.append(svg("text", { x: x(time), y: height - 6, "text-anchor": "middle" }, isDate(first) && long > 86400 ? timeText(time).split(",")[0] : timeText(time, true)));
   }
   const wrong = joined ? findImpossible(seen, limits) : [];
   const flagged = new Set(wrong.flatMap(({ first, second }) => [first, second]));

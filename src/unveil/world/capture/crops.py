@@ -26,7 +26,7 @@ from unveil.world.people.clothes.outfit import Outfit, attributes, draw_outfit
 from unveil.world.people.figure import build_figure
 from unveil.world.people.identity import Identity, describe, draw_identity
 from unveil.world.people.mesh import Figure
-from unveil.world.people.pose import Action, moment
+from unveil.world.people.pose import Action, pose_at
 from unveil.world.people.shaped import Shaped
 
 PASSERS_BY = 24  # people without a label who fill the scenes
@@ -170,7 +170,7 @@ def _try(
     for i, step in enumerate(path):
         target = place(
             stage,
-            Actor(figure, moment(identity.gait, action, phase=step.phase, rng=rng), step.position, step.facing, fold),
+            Actor(figure, pose_at(identity.gait, action, phase=step.phase, rng=rng), step.position, step.facing, fold),
         )
         if target is None:
             return []
@@ -219,7 +219,7 @@ def _other(
     if at is None:
         return []
     identity, figure = passer_by(world.seed, number)
-    pose = moment(identity.gait, "walk", phase=float(rng.random()), rng=rng)
+    pose = pose_at(identity.gait, "walk", phase=float(rng.random()), rng=rng)
     placed = place(stage, Actor(figure, pose, at, float(rng.uniform(0, 2 * np.pi)), (number * 31.0, number * 17.0)))
     return [placed] if placed else []
 

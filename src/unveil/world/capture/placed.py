@@ -38,7 +38,7 @@ class Stage:
 
 @dataclass(frozen=True, eq=False)
 class Actor:
-    """A person at a moment.
+    """A person at one time.
 
     Args:
         figure, pose: who and how.

@@ -133,7 +133,7 @@ def forget_statistics(cursor: psycopg.Cursor, *more: tuple[str, str, bool]) -> N
 def _wait_for_readers(connections: Connections, cursor: psycopg.Cursor) -> None:
     """Wait until nobody sees the removed rows any more: rewriting keeps what somebody sees."""
     now = cursor.execute("SELECT pg_current_xact_id()::xid::text").fetchone()
-    until = time.monotonic() + connections.seconds
+    deadline = time.monotonic() + connections.seconds
     while True:
         cursor.execute(
             "SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
@@ -143,7 +143,7 @@ def _wait_for_readers(connections: Connections, cursor: psycopg.Cursor) -> None:
         readers = [str(pid) for (pid,) in cursor.fetchall()]
         if not readers:
             return
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise UnveilError(
                 f"the rows are removed from the gallery, but another process (server process {', '.join(readers)}) "
                 "still reads the state before, so their bytes are still on the disk: expire or delete again when it "

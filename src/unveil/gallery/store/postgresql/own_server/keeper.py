@@ -41,8 +41,8 @@ def stop_server(data: Path, pid: int | None) -> None:
     for number, seconds in ((signal.SIGINT, SECONDS_TO_STOP), (signal.SIGQUIT, SECONDS_TO_CUT)):
         if pid is None or not _signalled(pid, number):
             return
-        until = time.monotonic() + seconds
-        while time.monotonic() < until:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
             # It removes the file when it has ended well; a process that is gone cannot be signalled.
             if process_of(data) != pid or not _signalled(pid, 0):
                 return

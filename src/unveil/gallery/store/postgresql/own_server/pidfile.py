@@ -68,9 +68,9 @@ def forget_the_dead(data: Path, seconds: float) -> None:
     if not lines or _serves(int(lines[0]), data):
         return
     # Its children leave within moments; a new server beside them would harm the data.
-    until = time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     while any(_serves(process.pid, data) for process in psutil.process_iter()):
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise RuntimeError("processes of a killed server still run on its data")
         time.sleep(0.02)
     # PostgreSQL does so itself, unless the dead process has not been buried yet, as in many containers.

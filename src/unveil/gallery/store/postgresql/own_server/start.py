@@ -171,10 +171,10 @@ def _answering(data: Path, use: _Use, *, temporary: bool) -> str:
     """Start a server or attach to it; return its connection string when it answers and is the one of this folder."""
     import psycopg
 
-    until = time.monotonic() + SECONDS_TO_START
+    deadline = time.monotonic() + SECONDS_TO_START
     said: Exception | str = "it is not ready"
     starts = 0
-    while time.monotonic() < until:
+    while time.monotonic() < deadline:
         pidfile.forget_the_dead(data, SECONDS_TO_START)
         running = pidfile.read(data)
         if not _is_kept(data):

@@ -13,34 +13,34 @@ from PIL import Image
 
 from unveil.gallery.ingest.adding import shrunk
 from unveil.gallery.records import Item
-from unveil.gallery.sources.moment import AFTER, BEFORE, Moment, clip_around, find_moment
 from unveil.gallery.sources.roots import Missing, SourceMissingError
+from unveil.gallery.sources.source_frame import AFTER, BEFORE, SourceFrame, clip_around, find_source_frame
 from unveil.server.routes.names import ERRORS, ClipName, GalleryName, Reader, Reads, RowNumber, TheService
-from unveil.server.schemas.rows import ClipOut, ItemOut, MomentOut
+from unveil.server.schemas.rows import ClipOut, ItemOut, SourceOut
 from unveil.server.search.held_searches import HeldClip
 from unveil.server.service import Service
 
-router = APIRouter(prefix="/galleries/{gallery}", tags=["moments"], responses=ERRORS)
+router = APIRouter(prefix="/galleries/{gallery}", tags=["sources"], responses=ERRORS)
 SIDE = 1920  # longest side of a frame that is shown, pixels
 STATUS: dict[Missing, int] = {"off": 404, "live": 404, "outside": 403, "gone": 404, "changed": 409, "unreadable": 422}
 Around = Annotated[float, Query(ge=0, le=15, description="seconds")]
 
 
-@router.get("/items/{item}/moment")
-def describe_moment(gallery: GalleryName, item: RowNumber, caller: Reader, service: TheService) -> MomentOut:
+@router.get("/items/{item}/source")
+def describe_source(gallery: GalleryName, item: RowNumber, caller: Reader, service: TheService) -> SourceOut:
     """Say whether the frame of a row can be shown, where the person is on it, and which crops its tracklet has."""
     row = service.item(gallery, item, caller=caller)
     crops = _crops(row, gallery, service)
-    service.views.seen(caller, gallery, what="moments", rows=[item, *(c.id for c in crops if c.id is not None)])
+    service.views.seen(caller, gallery, what="sources", rows=[item, *(c.id for c in crops if c.id is not None)])
     shown = [ItemOut.of(crop) for crop in crops]
     try:
-        moment = _moment(row, service)
+        source_frame = _source_frame(row, service)
     except SourceMissingError as e:
-        return MomentOut(state=e.state, words=str(e), crops=shown)
-    height, width = moment.image.shape[:2]
-    box = list(moment.box) if moment.box else None
-    video = moment.seconds is not None
-    return MomentOut(state="there", words="", width=width, height=height, box=box, video=video, crops=shown)
+        return SourceOut(state=e.state, words=str(e), crops=shown)
+    height, width = source_frame.image.shape[:2]
+    box = list(source_frame.box) if source_frame.box else None
+    video = source_frame.seconds is not None
+    return SourceOut(state="there", words="", width=width, height=height, box=box, video=video, crops=shown)
 
 
 @router.get(
@@ -52,9 +52,9 @@ def show_frame(gallery: GalleryName, item: RowNumber, caller: Reader, service: T
     """Return the whole frame that a row was cut from (JPEG), made smaller where it is large."""
     row = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="frames", rows=[item])
-    moment = _found(row, service)
+    source_frame = _found(row, service)
     buffer = io.BytesIO()
-    Image.fromarray(shrunk(moment.image, SIDE)).save(buffer, "JPEG", quality=88)
+    Image.fromarray(shrunk(source_frame.image, SIDE)).save(buffer, "JPEG", quality=88)
     return Response(buffer.getvalue(), media_type="image/jpeg")
 
 
@@ -70,17 +70,17 @@ def make_clip(
     """Cut the part of a video in which a row is seen, with some seconds before and after, without sound."""
     row = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="clips", rows=[item])
-    moment = _found(row, service)
+    source_frame = _found(row, service)
     try:
         with service.cutting:
-            clip = clip_around(row, moment, _crops(row, gallery, service), before=before, after=after)
+            clip = clip_around(row, source_frame, _crops(row, gallery, service), before=before, after=after)
     except SourceMissingError as e:
         raise HTTPException(STATUS[e.state], str(e)) from None
     held = HeldClip(gallery, item, clip.data, clip.media_type)
     name = service.clips.put(caller.name, held, size=len(clip.data))
     return ClipOut(
         clip=name, media_type=clip.media_type, bytes=len(clip.data), start=clip.start, end=clip.end,
-        at=max(0.0, (moment.seconds or 0.0) - clip.start), copied=clip.copied,
+        at=max(0.0, (source_frame.seconds or 0.0) - clip.start), copied=clip.copied,
     )  # fmt: skip
 
 
@@ -110,14 +110,14 @@ def play_clip(gallery: GalleryName, clip: ClipName, request: Request, caller: Re
     return Response(held.data[part.start : part.stop], 206, media_type=held.media_type, headers=headers)
 
 
-def _moment(row: Item, service: Service) -> Moment:
+def _source_frame(row: Item, service: Service) -> SourceFrame:
     with service.cutting:
-        return find_moment(row, service.sources)
+        return find_source_frame(row, service.sources)
 
 
-def _found(row: Item, service: Service) -> Moment:
+def _found(row: Item, service: Service) -> SourceFrame:
     try:
-        return _moment(row, service)
+        return _source_frame(row, service)
     except SourceMissingError as e:
         raise HTTPException(STATUS[e.state], str(e)) from None
 

@@ -59,7 +59,7 @@ def test_a_result_opens_with_the_whole_frame_and_the_box_around_the_person(found
     assert (spot["width"], spot["height"]) == (pytest.approx(scale * w, abs=2), pytest.approx(scale * h, abs=2))
     strip = page.locator("#detail .strip button")
     assert strip.count() == len(store.crops_of(filmed[0], row.key)) > 4
-    with page.expect_response(re.compile("/moment$")) as asked:
+    with page.expect_response(re.compile("/source$")) as asked:
         strip.last.click()
     crop = store.items(filmed[0], [int(asked.value.url.split("/")[-2])])[0]
     x = box_at(1, crop.frame)[0]

@@ -1,4 +1,4 @@
-"""The moment of a row over HTTP: whole frames, films that play, all crops of a tracklet; rights, entries, removal."""
+"""The source frame of a row over HTTP: whole frames, clips that play, crops of a tracklet; rights, entries, removal."""
 
 import io
 
@@ -45,7 +45,7 @@ def desk(service_with, film):
 
 def test_the_moment_is_the_whole_frame_with_the_box_and_all_crops(desk, filmed, store):
     gallery, row = filmed
-    said = desk.get(f"{API}/{gallery}/items/{row.id}/moment").json()
+    said = desk.get(f"{API}/{gallery}/items/{row.id}/source").json()
     assert (said["state"], said["words"], said["video"]) == ("there", "", True)
     assert (said["width"], said["height"], said["box"]) == (160, 96, list(box_at(0, row.frame)))
     stored = store.crops_of(gallery, row.key)
@@ -56,7 +56,7 @@ def test_the_moment_is_the_whole_frame_with_the_box_and_all_crops(desk, filmed, 
     shown = np.asarray(Image.open(io.BytesIO(answer.content)), float)
     assert np.abs(shown - picture(row.frame, 2)).mean() < 6
     crop = said["crops"][-1]
-    of_crop = desk.get(f"{API}/{gallery}/items/{crop['id']}/moment").json()
+    of_crop = desk.get(f"{API}/{gallery}/items/{crop['id']}/source").json()
     assert of_crop["box"] == list(box_at(0, crop["frame"])) and len(of_crop["crops"]) == len(stored)
 
 
@@ -93,8 +93,8 @@ def test_readers_may_look_each_look_is_entered_and_a_clip_is_its_askers_alone(
     callers = Callers(tmp_path, service_with, limits=FREE, sources=(tmp_path / "films",))
     reader = callers.client("reader")
     place = f"{API}/{gallery}/items/{row.id}"
-    assert callers.client().get(f"{place}/moment").status_code == 401
-    assert reader.get(f"{place}/moment").json()["state"] == "there"
+    assert callers.client().get(f"{place}/source").status_code == 401
+    assert reader.get(f"{place}/source").json()["state"] == "there"
     assert reader.get(f"{place}/frame").status_code == 200
     clip = reader.post(f"{place}/clips").json()["clip"]
     assert reader.get(f"{API}/{gallery}/clips/{clip}").status_code == 200
@@ -102,7 +102,7 @@ def test_readers_may_look_each_look_is_entered_and_a_clip_is_its_askers_alone(
     assert reader.get(f"{API}/{elsewhere}/clips/{clip}").status_code == 410
     callers.app.state.service.views.close()
     seen = [e for e in store.entries(gallery) if e["who"] == "the-reader" and e["details"]["state"] == "done"]
-    assert {"moments": 1, "frames": 1, "clips": 1}.items() <= seen[0]["details"].items()
+    assert {"sources": 1, "frames": 1, "clips": 1}.items() <= seen[0]["details"].items()
     assert row.id in seen[0]["results"]
 
 
@@ -113,7 +113,7 @@ def test_what_cannot_be_shown_is_said_in_words(desk, filmed, film, service_with,
     other.mkdir()
 
     def state(client):
-        said = client.get(f"{place}/moment").json()
+        said = client.get(f"{place}/source").json()
         refused = client.get(f"{place}/frame")
         assert said["words"] == refused.json()["error"] and client.post(f"{place}/clips").status_code >= 400
         assert len(said["crops"]) > 4, "the crops are there all the same"
@@ -144,7 +144,7 @@ def test_a_clip_goes_with_its_row(desk, filmed, store):
     service.removals.look()
     assert len(service.clips) == 0, "nobody asked for it again"
     assert desk.get(f"{API}/{gallery}/clips/{clip}").status_code == 410
-    assert desk.get(f"{API}/{gallery}/items/{row.id}/moment").status_code == 404
+    assert desk.get(f"{API}/{gallery}/items/{row.id}/source").status_code == 404
 
 
 def test_a_row_from_an_image_has_a_frame_and_nothing_to_play(desk, own_gallery, store, engine, film):
@@ -155,7 +155,7 @@ def test_a_row_from_an_image_has_a_frame_and_nothing_to_play(desk, own_gallery, 
     Image.fromarray(picture(20, 1)[10:70, 80:110]).save(path)
     add_pictures(store, own_gallery, engine, [Sample("someone", path, camera="door")])
     row = store.find(own_gallery, Filter(cameras=("door",)))[0]
-    said = desk.get(f"{API}/{own_gallery}/items/{row.id}/moment").json()
+    said = desk.get(f"{API}/{own_gallery}/items/{row.id}/source").json()
     assert (said["state"], said["box"], said["video"]) == ("there", None, False)
     refused = desk.post(f"{API}/{own_gallery}/items/{row.id}/clips")
     assert refused.status_code == 422 and "nothing to play" in refused.json()["error"]

@@ -1,4 +1,4 @@
-"""The moment that a row shows, in the image or video that it came from, checked against the row's own picture."""
+"""The frame that a row shows, in the image or video that it came from, checked against the row's own picture."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LONGEST = 40.0  # seconds of playback; of a longer tracklet the part around its 
 
 
 @dataclass(frozen=True, eq=False)
-class Moment:
+class SourceFrame:
     """A frame on which somebody was seen.
 
     Args:
@@ -43,7 +43,7 @@ class Moment:
     seconds: float | None
 
 
-def find_moment(item: Item, roots: SourceRoots) -> Moment:
+def find_source_frame(item: Item, roots: SourceRoots) -> SourceFrame:
     """Return the frame that the picture of a row was cut from.
 
     Args:
@@ -82,17 +82,17 @@ def find_moment(item: Item, roots: SourceRoots) -> Moment:
         raise SourceMissingError("unreadable", f"{path.name} cannot be read: {_without_path(e, path)}") from None
     if difference(image) > SAME:
         raise _changed(path)
-    return Moment(path, image, item.box, seconds)
+    return SourceFrame(path, image, item.box, seconds)
 
 
 def clip_around(
-    item: Item, moment: Moment, crops: Sequence[Item], *, before: float = BEFORE, after: float = AFTER
+    item: Item, source_frame: SourceFrame, crops: Sequence[Item], *, before: float = BEFORE, after: float = AFTER
 ) -> Clip:
     """Return the part of a video in which a row is seen, with some seconds before and after.
 
     Args:
         item: the row.
-        moment: where its picture was found.
+        source_frame: where its picture was found.
         crops: the stored crops of the tracklet, the item's own among them; they tell when the tracklet began.
         before: seconds before the sighting begins.
         after: seconds after it ends.
@@ -100,9 +100,9 @@ def clip_around(
     Raises:
         SourceMissingError: the source is an image, or cannot be played.
     """
-    if moment.seconds is None:
+    if source_frame.seconds is None:
         raise SourceMissingError("unreadable", "it came from an image: there is nothing to play")
-    at = moment.seconds
+    at = source_frame.seconds
     own = next((c.time for c in crops if c.frame == item.frame and c.box == item.box), None)
     begin = end = at
     if item.kind == "tracklet" and own is not None and item.time is not None and item.end is not None:
@@ -110,12 +110,16 @@ def clip_around(
     start = max(begin - before, at - LONGEST / 2, 0.0)
     stop = min(end + after, at + LONGEST / 2)
     try:
-        with ImageSequence(moment.path) if moment.path.is_dir() else Video(moment.path, waits=()) as video:
+        with (
+            ImageSequence(source_frame.path)
+            if source_frame.path.is_dir()
+            else Video(source_frame.path, waits=()) as video
+        ):
             return cut_clip(video, start, stop)
     except SourceMissingError:
         raise
     except DataError as e:
-        raise SourceMissingError("unreadable", f"it cannot be played: {_without_path(e, moment.path)}") from None
+        raise SourceMissingError("unreadable", f"it cannot be played: {_without_path(e, source_frame.path)}") from None
 
 
 def _difference(image: Image, box: tuple[int, int, int, int] | None, thumbnail: Image) -> float:
