@@ -38,7 +38,7 @@ ROUNDS = 7
 
 
 @dataclass
-class Way:
+class Variant:
     """One way from files to vectors, with the seconds that each round took."""
 
     run: Callable[[Sequence[Sample]], np.ndarray]
@@ -66,7 +66,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     rows = []
     for model in args.models:
-        ways = {"unveil": Way(through_package(model)), "demo": Way(as_demo(model))}
+        ways = {"unveil": Variant(through_package(model)), "demo": Variant(as_demo(model))}
         settling = -(-max(STEPS) * len(STEPS) * TRIALS // args.crops)
         for number in range(settling + ROUNDS):
             for way in ways.values():

@@ -200,7 +200,7 @@ def test_heat_map_timeline_and_transitions(open_page, store, gallery):
 
     expect(page.locator(".sighting")).to_have_count(20)
     expect(page.locator("#sighted")).to_have_value("all")
-    expect(page.locator(".way")).to_have_count(0)
+    expect(page.locator(".path")).to_have_count(0)
     expect(page.locator("#transitions")).to_contain_text("no path")
     labels = people(store, gallery, rows)
     for row in [row for row, label in zip(rows, labels, strict=True) if label == "p07"]:
@@ -216,7 +216,7 @@ def test_heat_map_timeline_and_transitions(open_page, store, gallery):
     cameras = [item.camera for item in sorted(mine, key=lambda item: item.time)]
     ways = {f"{a} → {b}" for a, b in pairwise(cameras) if a != b}
     assert set(page.locator("#transitions tbody td:first-child").all_inner_texts()) == ways and ways
-    expect(page.locator(".way")).to_have_count(1)
+    expect(page.locator(".path")).to_have_count(1)
     expect(page.locator(".sighting.impossible")).to_have_count(0)
 
 

@@ -175,8 +175,8 @@ def one_a_split(recipe: Recipe) -> list[tuple[str, Recipe]]:
         UnveilError: training sets name different numbers of splits.
     """
     data = recipe.data
-    ways = {str(source): sources_of(source) for source in data.train if is_averaged(source)}
-    counts = {len(way) for way in ways.values()}
+    splits = {str(source): sources_of(source) for source in data.train if is_averaged(source)}
+    counts = {len(split) for split in splits.values()}
     if not counts:
         return [("", recipe)]
     if len(counts) > 1:
@@ -184,7 +184,7 @@ def one_a_split(recipe: Recipe) -> list[tuple[str, Recipe]]:
     recipes = []
     for n in range(counts.pop()):
         # What is both trained and tested on is tested on its own split; other tests keep the mean of theirs.
-        own = {name: way[n] for name, way in ways.items()}
+        own = {name: split[n] for name, split in splits.items()}
         train_on, test_on = (tuple(own.get(str(s), s) for s in sources) for sources in (data.train, data.test))
         changed = data.model_copy(update={"train": train_on, "test": test_on})
         recipes.append((f"split{n}", recipe.model_copy(update={"data": changed})))

@@ -33,14 +33,14 @@ from unveil.world.scenes.scene import FRAME, make_scene
 
 RATE = 12  # frames a second
 CAST = 6  # people of the world who walk by, unless it is told
-WAYS = 40  # tries for a way that crosses the scene freely
+MAX_TRIES = 40  # tries for a path that crosses the scene freely
 MIN_SEEN = 40  # supersamples of a person below which no box is written
 COLUMNS = ("frame", "seconds", "person", "x", "y", "width", "height", "visible")
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """One person's way through the scene: from, to, and when it begins."""
+    """One person's path through the scene: from, to, and when it begins."""
 
     name: str
     identity: Identity
@@ -51,9 +51,9 @@ class Walk:
 
     def at(self, seconds: float, still: int) -> Actor | None:
         """Return the actor at a time, ``None`` before and after the walk; ``still`` seeds their unsteadiness."""
-        way = math.dist(self.start, self.end)
+        length = math.dist(self.start, self.end)
         pace = max(0.5, speed_of(self.identity.gait, "walk", height=self.figure.height))
-        share = (seconds - self.begin) * pace / way
+        share = (seconds - self.begin) * pace / length
         if not 0 <= share <= 1:
             return None
         x, z = (a + share * (b - a) for a, b in zip(self.start, self.end, strict=True))
@@ -149,13 +149,13 @@ def _stream(av: Any, container: Any) -> Any:
 
 
 def _cast(world: World, stage: Stage, *, people: int, seconds: float) -> list[Walk]:
-    """Return the people of a video, each with a free way across the scene."""
+    """Return the people of a video, each with a free path across the scene."""
     walks = []
     for person in range(people):
         rng = np.random.default_rng([67, world.seed, person])
         identity = draw_identity((world.seed, person))
         figure = build_figure(Shaped(identity), wardrobe(world, person, identity=identity)[0][1])
-        for _ in range(WAYS):
+        for _ in range(MAX_TRIES):
             side = float(rng.choice((-1, 1)))
             near, far = rng.uniform(3.5, stage.scene.depth - 1, 2)
             reach = stage.scene.width + 1.0

@@ -84,7 +84,7 @@ def report_dict(found: SearchResult, distances: Mapping[frozenset[str], float] |
         "sightings": [
             {"id": hit.item.id, "camera": hit.item.camera, "time": hit.item.time, "end": hit.item.end} for hit in seen
         ],
-        "transitions": [asdict(way) for way in transitions(seen)],
+        "transitions": [asdict(one) for one in transitions(seen)],
         "impossible": [
             {"first": one.first.item.id, "second": one.second.item.id, "seconds": one.seconds, "words": one.words}
             for one in impossible(seen, distances=distances)
@@ -158,8 +158,8 @@ def _page(
             timeline_picture(marks, picture, named=time_text, joined=bool(seen))
             which = "matches and confirmed results" if seen else "all results, whoever they show"
             sections.append(Panel(f"Seen when and where ({which})", pictures=(picture,)))
-        if ways := transitions(seen):
-            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in ways)
+        if found := transitions(seen):
+            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in found)
             sections.append(Panel("From camera to camera", head=("from", "to", "times", "fastest"), rows=rows))
         if wrong := impossible(seen, distances=distances):
             pairs = tuple((f"{rank[id(w.first)]} and {rank[id(w.second)]}", w.words) for w in wrong)

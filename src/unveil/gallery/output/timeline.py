@@ -60,7 +60,7 @@ def sightings(found: SearchResult) -> list[Hit]:
     """Return the hits that stand for the person and whose time is known, by time.
 
     They are those that somebody confirmed, and in a calibrated search the matches. Other results are candidates:
-    to join them would draw the way of many people.
+    to join them would draw the path of many people.
     """
     sure = [hit for hit in found.hits if hit.item.id in found.confirmed or _is_match(found, hit)]
     return sorted((hit for hit in sure if hit.item.time is not None), key=lambda hit: (hit.item.time, hit.distance))
@@ -81,7 +81,7 @@ def transitions(seen: Sequence[Hit]) -> list[CameraTransition]:
         if before.camera != after.camera:
             gaps.setdefault((before.camera or "", after.camera or ""), []).append(max(0.0, _gap(before, after)))
     found = [CameraTransition(*pair, len(times), min(times)) for pair, times in gaps.items()]
-    return sorted(found, key=lambda way: (-way.times, way.fastest, way.start, way.end))
+    return sorted(found, key=lambda one: (-one.times, one.fastest, one.start, one.end))
 
 
 def impossible(

@@ -137,12 +137,12 @@ export function createPlanEditor(on) {
     mark.setAttribute("data-point", name);
     mark.setAttribute("aria-label", t("plan.mark", { name: named(name) }));
     mark.addEventListener("keydown", (event) => {
-      const way = NUDGES[event.key];
-      if (!way) return;
+      const direction = NUDGES[event.key];
+      if (!direction) return;
       event.preventDefault();
       const step = event.shiftKey ? unit / 5 : unit;
       const { x, y } = points.get(name);
-      put(name, { x: x + step * way[0], y: y + step * way[1] });
+      put(name, { x: x + step * direction[0], y: y + step * direction[1] });
       paint();
       byId("plan-map").querySelector(`[data-point="${CSS.escape(name)}"]`).focus();
       say(t("plan.at", { name: named(name), x: Math.round(points.get(name).x), y: Math.round(points.get(name).y) }));

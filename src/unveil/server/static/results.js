@@ -114,7 +114,7 @@ export function createResults(on) {
   function sightings() {
     const joined = byId("sighted").value !== "all";
     const seen = sighted().filter((hit) => hit.item.time !== null).sort((a, b) => a.item.time - b.item.time);
-    byId("way").replaceChildren(...(joined && plan && seen.length ? [drawPlan(plan, seen, findImpossible(seen, gallery))] : []));
+    byId("path").replaceChildren(...(joined && plan && seen.length ? [drawPlan(plan, seen, findImpossible(seen, gallery))] : []));
     drawTimeline(sighted(), {
       joined,
       limits: gallery,
@@ -202,7 +202,7 @@ export function createResults(on) {
       gallery = info;
       if (answer && !byId("answer").hidden) sightings();
     },
-    /** Draw the ways of people on this plan from now on; null for none. */
+    /** Draw the paths of people on this plan from now on; null for none. */
     setPlan(found) {
       plan = found;
       if (answer && !byId("answer").hidden) sightings();

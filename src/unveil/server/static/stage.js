@@ -80,11 +80,11 @@ export function createStage(root, changed) {
 
   function nudge(event, index) {
     const box = boxes[index];
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (!box.drawn || !way) return;
+    const direction = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!box.drawn || !direction) return;
     event.preventDefault();
     const step = Math.max(1, Math.round(Math.max(picture.width, picture.height) / 100));
-    const [dx, dy] = way.map((d) => d * step);
+    const [dx, dy] = direction.map((d) => d * step);
     const next = event.shiftKey
       ? { ...box, width: box.width + dx, height: box.height + dy }
       : { ...box, x: box.x + dx, y: box.y + dy };

@@ -1,4 +1,4 @@
-"""A head as an ellipsoid, and the ways of hair around it: out of the skull, the trunk and the face."""
+"""A head as an ellipsoid, and the paths of hair around it: out of the skull, the trunk and the face."""
 
 from __future__ import annotations
 
