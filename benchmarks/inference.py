@@ -56,7 +56,7 @@ from unveil.runtime.graph import default_threads
 MODELS = ("resnet50", "osnet_x1_0", "unveil:dual")
 BATCH = 32
 ALONE = 15  # crops that are embedded one by one
-Variant = Callable[[Sequence[Sample]], np.ndarray]
+Run = Callable[[Sequence[Sample]], np.ndarray]
 
 
 def named_model(name: str) -> TrainedModel:
@@ -72,7 +72,7 @@ def named_model(name: str) -> TrainedModel:
     )
 
 
-def usual_loop(model: TrainedModel) -> Variant:
+def usual_loop(model: TrainedModel) -> Run:
     """Return the loop that people have today."""
     guard_torchvision()
     from torchvision import transforms as t
@@ -96,7 +96,7 @@ def usual_loop(model: TrainedModel) -> Variant:
     return run
 
 
-def through_package(engine: Engine) -> Variant:
+def through_package(engine: Engine) -> Run:
     """Return what embeds files as ``unveil embed`` does, into a new image store each time."""
 
     def run(samples: Sequence[Sample]) -> np.ndarray:
@@ -151,7 +151,7 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
             "onnx": onnx_engine(plain, threads), "openvino": openvino_engine(plain, threads),
             "onnx int8": onnx_engine(rounded, threads), "openvino int8": openvino_engine(rounded, threads),
         }  # fmt: skip
-        ways: dict[str, Variant] = {"loop": usual_loop(model)} | {k: through_package(e) for k, e in engines.items()}
+        ways: dict[str, Run] = {"loop": usual_loop(model)} | {k: through_package(e) for k, e in engines.items()}
         times: dict[str, list[float]] = {way: [] for way in ways}
         vectors = {}
         # As many crops as it takes to find out how many are best run at a time.

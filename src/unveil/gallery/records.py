@@ -231,13 +231,13 @@ class GalleryInfo:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows for the coarse stage, all in memory: ``ids (N,)`` int64 and unit vectors ``coarse (N, C)`` float32."""
+    """Rows for the first stage, all in memory: ``ids (N,)`` int64 and unit ``vectors (N, C)`` float32."""
 
     ids: np.ndarray
-    coarse: np.ndarray
+    vectors: np.ndarray
 
 
-def coarse_vectors(embedding: Embedding) -> np.ndarray:
+def first_stage_vectors(embedding: Embedding) -> np.ndarray:
     """Return one unit vector a row, ``(N, E * D)`` float32, whose cosine stands in for the part-aware distance.
 
     Every vector is normalised, weighted by ``sqrt(w_e v_e)`` and all are put side by side: the inner product of two

@@ -178,7 +178,7 @@ class Occluder:
 
 
 def to_components(dataset: Dataset) -> Translate:
-    """Return the mapping from the labels of a dataset's maps to Pascal-7; maps without a scheme are taken as Pascal-7."""
+    """Return the mapping of a dataset's labels to Pascal-7; maps without a scheme are taken as Pascal-7."""
     name = dataset.parsing_scheme
     if name is None:
         return lambda labels: labels

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unveil.evaluation.distances import distance_matrix, part_distances
-from unveil.gallery.records import coarse_vectors
+from unveil.gallery.records import first_stage_vectors
 from unveil.gallery.scoring import ranking as scoring
 from unveil.gallery.scoring.reasons import mode_note, reasons
 from unveil.records import Embedding
@@ -105,18 +105,18 @@ def test_a_mode_says_honestly_what_it_does():
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
-def test_the_coarse_query_of_one_crop_is_its_coarse_row(seed):
+def test_the_first_stage_query_of_one_crop_is_its_coarse_row(seed):
     weights = tuple(np.random.default_rng(seed).uniform(0.1, 2, len(NAMES)).tolist())
     query = draw(1, seed, metric="cosine", weights=weights)
-    np.testing.assert_allclose(scoring.coarse_query(query, "same"), coarse_vectors(query)[0], atol=1e-6)
+    np.testing.assert_allclose(scoring.first_stage_query(query, "same"), first_stage_vectors(query)[0], atol=1e-6)
 
 
-def test_the_coarse_query_weighs_parts_as_the_mode_does(monkeypatch):
+def test_the_first_stage_query_weighs_parts_as_the_mode_does(monkeypatch):
     monkeypatch.setattr(scoring, "CHANGED_CLOTHES", 0.0)
     query, gallery = draw(1, 0, metric="cosine", hidden=0), draw(50, 1, metric="cosine", hidden=0)
     exact = scoring.rank(query, gallery, 50, mode="changed")[0][0]
-    coarse = np.argsort(-coarse_vectors(gallery) @ scoring.coarse_query(query, "changed"), kind="stable")
-    np.testing.assert_array_equal(coarse, exact)
+    first_stage = np.argsort(-first_stage_vectors(gallery) @ scoring.first_stage_query(query, "changed"), kind="stable")
+    np.testing.assert_array_equal(first_stage, exact)
 
 
 def test_part_means_average_over_the_crops_that_show_the_part():

@@ -12,8 +12,8 @@ from stored import SPACE, crops, embedding
 
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
-from unveil.gallery.records import Filter, coarse_vectors
-from unveil.gallery.scoring.ranking import coarse_query
+from unveil.gallery.records import Filter, first_stage_vectors
+from unveil.gallery.scoring.ranking import first_stage_query
 from unveil.gallery.search.in_memory_index import InMemoryIndex, _rows
 from unveil.gallery.search.records import Query
 from unveil.gallery.search.searcher import Searcher
@@ -47,7 +47,7 @@ def test_a_search_finds_what_brute_force_finds(filled):
         assert [hit.item.id for hit in found.hits] == ids[order].tolist()
         np.testing.assert_allclose([hit.distance for hit in found.hits], expected[order], rtol=1e-5)
         assert set(found.hits[0].parts) <= set(SPACE.names)
-        assert (found.candidates, found.rescored, found.coarse) == (ROWS, ROWS, "memory")
+        assert (found.candidates, found.rescored, found.first_stage) == (ROWS, ROWS, "memory")
         assert found.hits[0].item.thumbnail
 
 
@@ -57,18 +57,18 @@ def test_filters_come_first(filled):
     allowed, gallery = rows_of(filled, where)
     assert found.candidates == len(allowed) == 10
     assert found.rescored == 5
-    coarse = coarse_vectors(gallery) @ coarse_query(query().positives, "same")
-    assert {hit.item.id for hit in found.hits} == set(allowed[np.argsort(-coarse)[:5]].tolist())
+    vectors = first_stage_vectors(gallery) @ first_stage_query(query().positives, "same")
+    assert {hit.item.id for hit in found.hits} == set(allowed[np.argsort(-vectors)[:5]].tolist())
 
 
 def test_memory_equals_brute_force_and_follows_every_change(filled):
     resident = InMemoryIndex(filled)
-    vector = coarse_query(embedding(1, 9), "same")
+    vector = first_stage_query(embedding(1, 9), "same")
 
     def agree():
         info = filled.info("g")
         ids, gallery = rows_of(filled)
-        expected = ids[np.argsort(1 - coarse_vectors(gallery) @ vector, kind="stable")[:12]]
+        expected = ids[np.argsort(1 - first_stage_vectors(gallery) @ vector, kind="stable")[:12]]
         got, candidates = resident.nearest(info, vector, Filter(), 12)
         assert candidates == len(ids)
         assert (
@@ -93,15 +93,15 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
     where = Filter(cameras=(camera,)) if camera else Filter()
-    resident, vector = InMemoryIndex(filled), coarse_query(embedding(1, seed), "same")
+    resident, vector = InMemoryIndex(filled), first_stage_query(embedding(1, seed), "same")
     blocks = list(filled.blocks("g"))
-    ids, coarse = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "coarse"))
+    ids, vectors = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "vectors"))
     inside = np.isin(ids, filled.ids("g", where))
-    order = np.argsort(1 - coarse[inside] @ vector, kind="stable")[:top]
+    order = np.argsort(1 - vectors[inside] @ vector, kind="stable")[:top]
     got, candidates = resident.nearest(filled.info("g"), vector, where, top)
     assert candidates == inside.sum()
     np.testing.assert_allclose(
-        np.sort(coarse[np.isin(ids, got)] @ vector), np.sort(coarse[inside][order] @ vector), atol=1e-6
+        np.sort(vectors[np.isin(ids, got)] @ vector), np.sort(vectors[inside][order] @ vector), atol=1e-6
     )
     assert set(got.tolist()) <= set(ids[inside].tolist())
 
@@ -109,7 +109,7 @@ def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
 def test_a_gallery_too_large_for_memory_is_left_to_the_engine(filled):
     small = Searcher(filled, "g", limit=1000)
     found = small.search(query(top=10, rescore=30))
-    assert found.coarse == "index"
+    assert found.first_stage == "index"
     assert not small.resident._copies
     exact = Searcher(filled, "g").search(query(top=10, rescore=30))
     assert [h.item.id for h in found.hits][:5] == [h.item.id for h in exact.hits][:5]
@@ -128,7 +128,7 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
 def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypatch):
     filled.create("cold", SPACE)
     filled.add("cold", crops(range(500, 520)), embedding(20))
-    resident, vector = InMemoryIndex(filled), coarse_query(embedding(1), "same")
+    resident, vector = InMemoryIndex(filled), first_stage_query(embedding(1), "same")
     warm, cold = filled.info("g"), filled.info("cold")
     resident.nearest(warm, vector, Filter(), 5)
     reading, may_go_on, blocks = threading.Event(), threading.Event(), filled.blocks

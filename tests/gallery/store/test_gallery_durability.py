@@ -284,7 +284,7 @@ def test_a_damaged_row_is_found(address):
         "DELETE FROM pictures WHERE id = (SELECT min(id) FROM pictures)": "1 rows without a picture",
         "DELETE FROM vectors WHERE id = (SELECT max(id) FROM vectors)": "1 rows without vectors",
         "UPDATE coarse SET coarse = (SELECT coarse FROM coarse ORDER BY id LIMIT 1 OFFSET 1) "
-        "WHERE id = (SELECT min(id) FROM coarse)": "1 rows whose coarse vector is not that",
+        "WHERE id = (SELECT min(id) FROM coarse)": "1 rows whose first-stage vector is not that",
         "UPDATE galleries SET crops = 7": "says that it has 7 crops",
         "DELETE FROM keys WHERE key = 'key3'": "1 rows without a key",
         "UPDATE keys SET key = 'other' WHERE key = 'key4'": "whose key differs",

@@ -11,7 +11,7 @@ import pytest
 from stored import SPACE, crops, embedding, picture
 
 from unveil.errors import UnveilError
-from unveil.gallery.records import Filter, Item, coarse_vectors
+from unveil.gallery.records import Filter, Item, first_stage_vectors
 from unveil.gallery.store.postgresql.items import partitions
 from unveil.gallery.store.postgresql.store import PostgresStore
 
@@ -19,10 +19,10 @@ DATES = 1.7e9
 
 
 def marks(numbers, vectors, name="shop") -> list[bytes]:
-    """What is looked for: a key, the middle of a picture, the coarse vector and both vectors in half precision."""
+    """What is looked for: a key, the middle of a picture, the first-stage vector and both vectors in half precision."""
     found = list(numbers)
     needles = [key(n, name).encode() for n in found] + [picture(n)[2_000:2_040] for n in found]
-    for row in (coarse_vectors(vectors), vectors.vectors.reshape(len(vectors), -1)):
+    for row in (first_stage_vectors(vectors), vectors.vectors.reshape(len(vectors), -1)):
         needles += [row[n].astype(np.float16).tobytes()[:40] for n in found]
     return needles
 

@@ -146,7 +146,7 @@ def _print(found: SearchResult, asked: GallerySearch) -> None:
     for note in found.notes:
         typer.echo(note)
     typer.echo(
-        f"{found.candidates} rows, {found.rescored} compared exactly (coarse stage: {found.coarse}), "
+        f"{found.candidates} rows, {found.rescored} compared exactly (first stage: {found.first_stage}), "
         f"{found.milliseconds:.0f} ms; query {found.query_hash}"
     )
     typer.echo(f"model {found.model}")

@@ -158,8 +158,8 @@ def _page(
             timeline_picture(marks, picture, named=time_text, joined=bool(seen))
             which = "matches and confirmed results" if seen else "all results, whoever they show"
             sections.append(Panel(f"Seen when and where ({which})", pictures=(picture,)))
-        if found := transitions(seen):
-            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in found)
+        if moves := transitions(seen):
+            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in moves)
             sections.append(Panel("From camera to camera", head=("from", "to", "times", "fastest"), rows=rows))
         if wrong := impossible(seen, distances=distances):
             pairs = tuple((f"{rank[id(w.first)]} and {rank[id(w.second)]}", w.words) for w in wrong)

@@ -97,10 +97,10 @@ def named_parts(names: Sequence[str], row: np.ndarray) -> dict[str, float]:
     return {name: float(value) for name, value in zip(names, row, strict=True) if not np.isnan(value)}
 
 
-def coarse_query(query: Embedding, mode: Mode) -> np.ndarray:
-    """Return the unit vector ``(E * D,)`` float32 that stands for the crops of a query in the coarse stage.
+def first_stage_query(query: Embedding, mode: Mode) -> np.ndarray:
+    """Return the unit vector ``(E * D,)`` float32 that stands for the crops of a query in the first stage.
 
-    Its product with a row of `coarse_vectors` weighs parts as the mode does, although those rows do not know it.
+    Its product with a row of `first_stage_vectors` weighs parts as the mode does, although those rows do not know it.
     """
     query = query.numpy()
     stored = np.sqrt(np.asarray(query.weights, np.float32))

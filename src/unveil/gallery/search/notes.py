@@ -43,7 +43,7 @@ def notes_of(
     return tuple(notes)
 
 
-def protocol_of(query: Query, info: GalleryInfo, where: Filter, coarse: str) -> dict[str, str]:
+def protocol_of(query: Query, info: GalleryInfo, where: Filter, *, first_stage: str) -> dict[str, str]:
     """Return how it was searched, in words, for reports."""
     shown = {f.name: getattr(where, f.name) for f in fields(where)}
     filters = [f"{name} {_shown(value)}" for name, value in shown.items() if value not in (None, (), False)]
@@ -55,7 +55,7 @@ def protocol_of(query: Query, info: GalleryInfo, where: Filter, coarse: str) -> 
         "filters": "; ".join(filters) or "none",
         "clothes": {"same": "the same", "changed": "may have changed"}[query.mode],
         "distance": f"{info.space.metric}, mean over {len(info.space.names)} vectors weighted by visibility",
-        "stages": f"coarse by {coarse}, then the nearest {max(query.rescore, query.top)} exactly, {query.top} shown",
+        "stages": f"first stage by {first_stage}, {max(query.rescore, query.top)} nearest re-scored, {query.top} shown",
         "order": f"k-reciprocal re-ranking, {reranking.SETTINGS}" if query.rerank else "by distance",
     }
 

@@ -27,7 +27,7 @@ class Query:
         where: which rows take part.
         rows: one row a tracklet, or one a crop; stands where ``where.rows`` is not set.
         top: how many hits at most.
-        rescore: how many candidates of the coarse stage are compared exactly and part by part.
+        rescore: how many candidates of the first stage are compared exactly and part by part.
         mode: whether the clothes are the same or may have changed.
         confirmed: ids of rows that show the person, as somebody said; they join the positives.
         rejected: ids of rows that do not; they join the negatives and are no hits any more.
@@ -97,7 +97,7 @@ class SearchResult:
         candidates: how many rows the filter let through.
         milliseconds: how long it took, without embedding.
         query_hash: what the search is known by.
-        coarse: who did the coarse stage: "memory" (exact) or "index".
+        first_stage: who did the first stage: "memory" (exact) or "index".
         notes: sentences that a user must see.
         threshold: distance up to which a hit is a match; ``None`` in a gallery that nobody calibrated.
         protocol: how it was searched, in words, for reports.
@@ -113,7 +113,7 @@ class SearchResult:
     candidates: int
     milliseconds: float
     query_hash: str
-    coarse: Literal["memory", "index"] = "memory"
+    first_stage: Literal["memory", "index"] = "memory"
     notes: tuple[str, ...] = ()
     threshold: float | None = None
     protocol: Mapping[str, str] = field(default_factory=dict)

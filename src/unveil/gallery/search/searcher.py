@@ -1,4 +1,4 @@
-"""Search in a gallery: coarse over everything that the filter lets through, then exact and part by part, then words."""
+"""Search in a gallery: a first stage over all that the filter lets through, exact re-scoring by parts, then words."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from unveil.errors import DataError
 from unveil.gallery.records import GalleryInfo, Mode
 from unveil.gallery.scoring import calibration
-from unveil.gallery.scoring.ranking import coarse_query, named_parts, part_means, rank
+from unveil.gallery.scoring.ranking import first_stage_query, named_parts, part_means, rank
 from unveil.gallery.scoring.reasons import reasons
 from unveil.gallery.search import reranking
 from unveil.gallery.search.by_attributes import count_unseen, unseen_notes
@@ -29,7 +29,7 @@ class Searcher:
     Args:
         store: where it is.
         name: its name.
-        limit: bytes of coarse vectors that may be in memory; see `InMemoryIndex`.
+        limit: bytes of first-stage vectors that may be in memory; see `InMemoryIndex`.
         resident: to share between the searchers of a process.
 
     Raises:
@@ -57,7 +57,7 @@ class Searcher:
         where = query.where if query.where.rows else replace(query.where, rows=query.rows)
         left_out = (*query.rejected, *query.own)
         wanted = max(query.rescore, query.top) + len(left_out)
-        near, candidates = self.resident.nearest(info, coarse_query(positives, query.mode), where, wanted)
+        near, candidates = self.resident.nearest(info, first_stage_query(positives, query.mode), where, wanted)
         near = near[~np.isin(near, np.array(left_out, np.int64))][: max(query.rescore, query.top)]
         ids, gallery = self.store.embeddings(self.name, near.tolist())
         hits = self._hits(query, info, ids, gallery, positives, negatives) if len(ids) else ()
@@ -67,7 +67,7 @@ class Searcher:
         match = None if model is None else any(hit.distance <= model.threshold for hit in hits)
         unseen = count_unseen(self.store, self.name, where, candidates=candidates)
         hidden = unseen_notes(self.store, self.name, where, unseen=unseen)
-        coarse: Literal["memory", "index"] = "memory" if self.resident.fits(info) else "index"
+        first_stage: Literal["memory", "index"] = "memory" if self.resident.fits(info) else "index"
         return SearchResult(
             hits=hits,
             calibrated=model is not None,
@@ -76,10 +76,10 @@ class Searcher:
             candidates=candidates,
             milliseconds=1000 * (time.perf_counter() - start),
             query_hash=query.hash,
-            coarse=coarse,
+            first_stage=first_stage,
             notes=(*hidden, *notes_of(query, info, candidates, model, match)),
             threshold=None if model is None else model.threshold,
-            protocol=protocol_of(query, info, where, coarse),
+            protocol=protocol_of(query, info, where, first_stage=first_stage),
             model=info.space.identity,
             confirmed=query.confirmed,
             unseen=unseen,

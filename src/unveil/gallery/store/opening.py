@@ -18,7 +18,7 @@ def open_store(address: str | None = None, folder: Path | None = None) -> Store:
 
     Args:
         address: ``read-only:PATH`` opens a copy of a backup or of a folder of galleries, which must not change;
-            ``postgresql://...``; with ``+milvus=http://...`` appended coarse search runs on Milvus. ``None``:
+            ``postgresql://...``; with ``+milvus=http://...`` appended first-stage search runs on Milvus. ``None``:
             ``$UNVEIL_STORE``, else an own PostgreSQL under ``folder``.
         folder: where the own server keeps its data; ``unveil/galleries`` in the user's data folder by default.
 

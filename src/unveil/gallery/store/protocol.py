@@ -109,13 +109,13 @@ class Store(Protocol):
         """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
 
     def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
-        """Return the coarse vectors of the rows with an id greater than ``after``, block after block, ascending.
+        """Return the first-stage vectors of the rows with an id greater than ``after``, block after block, ascending.
 
         What was added since the greatest id in memory has greater ids; what was removed is found by `ids`.
         """
 
     def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
+        """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``, by the engine."""
 
     def index(self, name: str, least: int = 300_000) -> bool:
         """Build the index behind `nearest`, if the gallery has at least so many rows; return whether it has one.

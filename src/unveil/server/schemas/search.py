@@ -48,7 +48,7 @@ class SearchIn(In):
     rows: Literal["tracklet", "crop"] = "tracklet"
     mode: Literal["same", "changed"] = Field("same", description="clothes are the same, or may have changed")
     top: int = Field(20, ge=1, le=10_000)
-    rescore: int = Field(500, ge=1, le=10_000, description="rows that are scored by parts after the coarse stage")
+    rescore: int = Field(500, ge=1, le=10_000, description="rows that are scored by parts after the first stage")
     rerank: bool = Field(False, description="order the rows that were scored by parts by k-reciprocal re-ranking")
     why: Why = Field("", description="reason of the search, for the audit log")
     skip_person_check: bool = Field(

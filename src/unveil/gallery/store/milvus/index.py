@@ -1,4 +1,4 @@
-"""Coarse vectors with the columns to filter by, in a Milvus server; it knows nothing of PostgreSQL."""
+"""First-stage vectors with the columns to filter by, in a Milvus server; it knows nothing of PostgreSQL."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class MilvusIndex:
         try:
             from pymilvus import MilvusClient
         except ImportError as e:
-            raise MissingExtraError("coarse search on Milvus", "milvus") from e
+            raise MissingExtraError("first-stage search on Milvus", "milvus") from e
         # It logs every error with traces; here each is explained once.
         logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
         self.where = url.rpartition("@")[2].removeprefix("http://").removeprefix("https://")
@@ -50,15 +50,15 @@ class MilvusIndex:
         """Close the connection."""
         self._client.close()
 
-    def insert(self, name: str, items: Sequence[Item], ids: Sequence[int], coarse: np.ndarray) -> None:
+    def insert(self, name: str, items: Sequence[Item], ids: Sequence[int], vectors: np.ndarray) -> None:
         """Add rows; those that show nothing have no direction and are left out."""
-        self._make(name, coarse.shape[1])
+        self._make(name, vectors.shape[1])
         rows = [
             _row(item, number, vector)
-            for item, number, vector in zip(items, ids, coarse.astype(np.float32), strict=True)
+            for item, number, vector in zip(items, ids, vectors.astype(np.float32), strict=True)
             if vector.any()
         ]
-        size = max(1, BYTES_AT_ONCE // (4 * coarse.shape[1]))
+        size = max(1, BYTES_AT_ONCE // (4 * vectors.shape[1]))
         for first in range(0, len(rows), size):
             with self._explained():
                 self._client.upsert(name, rows[first : first + size], timeout=self._seconds)

@@ -1,4 +1,4 @@
-"""Galleries past one machine: PostgreSQL keeps the truth, Milvus finds the nearest coarse vectors.
+"""Galleries past one machine: PostgreSQL keeps the truth, Milvus finds the nearest first-stage vectors.
 
 Rows go to Milvus before PostgreSQL acknowledges them, and leave it after. So a kill in between leaves Milvus with rows
 too many, never too few; a hit that PostgreSQL does not have is dropped, `verify` counts them, `expire` removes them.
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from unveil.gallery.records import Filter, GalleryInfo, Item, coarse_vectors
+from unveil.gallery.records import Filter, GalleryInfo, Item, first_stage_vectors
 from unveil.gallery.store.milvus.index import MAX_HITS, MilvusIndex
 from unveil.gallery.store.postgresql.connections import SECONDS_TO_ANSWER
 from unveil.gallery.store.postgresql.galleries import find_gallery
@@ -53,7 +53,7 @@ class MilvusStore(PostgresStore):
         return rows
 
     def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``."""
+        """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``."""
         if where.attributes:  # it knows none of them; PostgreSQL has the vectors too, and compares exactly
             return super().nearest(name, query, where, top)
         collection, info = self._collection(name)
@@ -91,7 +91,7 @@ class MilvusStore(PostgresStore):
             if len(missing):
                 ids, embedding = self.embeddings(name, missing.tolist())
                 rows = self.items(name, ids.tolist())
-                self._index.insert(collection, rows, ids.tolist(), coarse_vectors(embedding))
+                self._index.insert(collection, rows, ids.tolist(), first_stage_vectors(embedding))
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery; empty when sound."""
@@ -100,14 +100,14 @@ class MilvusStore(PostgresStore):
         for what, rows in zip(("too many", "missing or other"), zip(*differences, strict=True), strict=False):
             count = sum(len(ids) for ids in rows)
             if count:
-                wrong.append(f"{count} coarse vectors {what} in Milvus: expire puts it right")
+                wrong.append(f"{count} first-stage vectors {what} in Milvus: expire puts it right")
         return wrong
 
     def _added(
         self, cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], ids: Sequence[int], embedding: Embedding
     ) -> None:
         cursor.execute("SELECT mark FROM galleries WHERE id = %s", (gallery,))
-        self._index.insert(_name(cursor.fetchone()), items, ids, coarse_vectors(embedding))
+        self._index.insert(_name(cursor.fetchone()), items, ids, first_stage_vectors(embedding))
 
     def _removed(self, name: str, ids: Sequence[int]) -> None:
         self._index.remove(self._collection(name)[0], ids)
@@ -125,10 +125,10 @@ class MilvusStore(PostgresStore):
         for block in self.blocks(name, ROWS_AT_ONCE):
             last = int(block.ids[-1])
             ids, vectors = self._index.between(collection, first, last, _width(info))
-            shown = block.coarse.any(1)  # rows that show nothing are not in Milvus
-            expected, coarse = block.ids[shown], block.coarse[shown]
+            shown = block.vectors.any(1)  # rows that show nothing are not in Milvus
+            expected, stored = block.ids[shown], block.vectors[shown]
             both, here, there = np.intersect1d(expected, ids, return_indices=True)
-            same = np.abs(coarse[here] - vectors[there]).max(1, initial=0.0) <= HALF_ERROR
+            same = np.abs(stored[here] - vectors[there]).max(1, initial=0.0) <= HALF_ERROR
             yield np.setdiff1d(ids, expected), np.setdiff1d(expected, both[same])
             first = last + 1
         yield self._index.between(collection, first, LAST_ID, _width(info))[0], np.zeros(0, np.int64)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unveil.errors import UnveilError
-from unveil.gallery.records import GalleryInfo, coarse_vectors
+from unveil.gallery.records import GalleryInfo, first_stage_vectors
 from unveil.gallery.store.postgresql.items import reading
 
 if TYPE_CHECKING:
@@ -17,10 +17,10 @@ ROWS_AT_ONCE = 5_000
 HALF_ERROR = 2e-3  # of a unit vector that was kept in half precision
 HALVES = {
     "rows without a picture": "items i LEFT JOIN pictures x",
-    "rows without a coarse vector": "items i LEFT JOIN coarse x",
+    "rows without a first-stage vector": "items i LEFT JOIN coarse x",
     "rows without vectors": "items i LEFT JOIN vectors x",
     "pictures without a row": "pictures i LEFT JOIN items x",
-    "coarse vectors without a row": "coarse i LEFT JOIN items x",
+    "first-stage vectors without a row": "coarse i LEFT JOIN items x",
     "vectors without a row": "vectors i LEFT JOIN items x",
     "vectors of a second model without a row": "standby i LEFT JOIN items x",
     "keys without a row": "keys i LEFT JOIN items x",
@@ -83,10 +83,10 @@ def _vectors(connections: Connections, gallery: int, info: GalleryInfo) -> list[
     width, after, bad = len(info.space.names) * info.space.dimension, 0, 0
     while True:
         with connections.transaction() as cursor:
-            numbers, coarse = reading.block(cursor, gallery, ROWS_AT_ONCE, after, width)
+            numbers, stored = reading.block(cursor, gallery, ROWS_AT_ONCE, after, width)
             there, embedding = reading.embeddings(cursor, gallery, info.space, numbers)
         if not len(numbers):
-            return [f"{bad} rows whose coarse vector is not that of their vectors"] if bad else []
-        expected = coarse_vectors(embedding)
-        bad += int((np.abs(coarse[np.isin(numbers, there)] - expected).max(1) > HALF_ERROR).sum())
+            return [f"{bad} rows whose first-stage vector is not that of their vectors"] if bad else []
+        expected = first_stage_vectors(embedding)
+        bad += int((np.abs(stored[np.isin(numbers, there)] - expected).max(1) > HALF_ERROR).sum())
         after = int(numbers[-1])

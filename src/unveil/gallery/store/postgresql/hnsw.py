@@ -1,4 +1,4 @@
-"""An index for the engine's own coarse search, for galleries that no longer fit into memory.
+"""An index for the engine's own first-stage search, for galleries that no longer fit into memory.
 
 Paper: Malkov and Yashunin, "Efficient and robust approximate nearest neighbor search using Hierarchical Navigable Small
 World graphs", 2018; built by pgvector, partition by partition, while others read and write.
@@ -36,13 +36,13 @@ def build(connections: Connections, gallery: int, info: GalleryInfo, least: int)
         least: smaller galleries get none.
 
     Raises:
-        DataError: the coarse vectors are too long for an index.
+        DataError: the first-stage vectors are too long for an index.
     """
     width = len(info.space.names) * info.space.dimension
     if info.crops + info.tracklets < least:
         return False
     if width > MAX_NUMBERS:
-        raise DataError(f"an index takes coarse vectors of at most {MAX_NUMBERS} numbers, this model gives {width}")
+        raise DataError(f"an index takes vectors of at most {MAX_NUMBERS} numbers, this model gives {width}")
     parent = f"coarse_{gallery}"
     definition = (
         f"USING hnsw ((coarse::halfvec({width})) halfvec_cosine_ops) WITH (m = {LINKS}, ef_construction = {BUILT})"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.records import DerivedModel, EmbeddingSpace, Kind, Standby, coarse_vectors
+from unveil.gallery.records import DerivedModel, EmbeddingSpace, Kind, Standby, first_stage_vectors
 from unveil.gallery.store.postgresql.galleries import find_gallery, reading_gallery, shape
 from unveil.gallery.store.postgresql.items import binary, partitions, reading, writing
 from unveil.records import Embedding
@@ -207,11 +207,11 @@ def _tell(cursor: psycopg.Cursor, gallery: int, standby: Standby | None) -> None
 
 
 def _copy(cursor: psycopg.Cursor, gallery: int, ids: list[int], buckets: list[int], embedding: Embedding) -> None:
-    flat, coarse = embedding.vectors.reshape(len(embedding), -1), coarse_vectors(embedding)
+    flat, first = embedding.vectors.reshape(len(embedding), -1), first_stage_vectors(embedding)
     columns: list[binary.Column] = [
         *writing.HEAD, (binary.HALF, flat.shape[1]), (binary.SINGLE, embedding.visibility.shape[1]),
-        (binary.HALF, coarse.shape[1]),
+        (binary.HALF, first.shape[1]),
     ]  # fmt: skip
-    values: list[Any] = [np.array(ids), gallery, np.array(buckets), flat, embedding.visibility, coarse]
+    values: list[Any] = [np.array(ids), gallery, np.array(buckets), flat, embedding.visibility, first]
     with cursor.copy("COPY standby (id, gallery, bucket, vectors, visibility, coarse) FROM STDIN (FORMAT BINARY)") as c:
         c.write(binary.pack(columns, values, len(ids)))

@@ -196,19 +196,19 @@ class PostgresStore(StandbyVectors, AttributeRows):
             return reading.ids(cursor, gallery, where)
 
     def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
-        """Return the coarse vectors of the rows with an id greater than ``after``, block after block, ascending."""
+        """Return the first-stage vectors of rows with an id greater than ``after``, block after block, ascending."""
         # A transaction for each block: a reader that dawdles keeps nobody from writing or removing.
         while True:
             with reading_gallery(self._connections, name) as (cursor, gallery, info):
                 width = len(info.space.names) * info.space.dimension
-                numbers, coarse = reading.block(cursor, gallery, size, after, width)
+                numbers, vectors = reading.block(cursor, gallery, size, after, width)
             if not len(numbers):
                 return
-            yield Block(numbers, coarse)
+            yield Block(numbers, vectors)
             after = int(numbers[-1])
 
     def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
+        """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``."""
         with self._connections.transaction() as cursor:
             gallery, info = find_gallery(cursor, name)
             reading.check_query(query, len(info.space.names) * info.space.dimension)

@@ -84,7 +84,7 @@ def embeddings(
 
 
 def block(cursor: psycopg.Cursor, gallery: int, size: int, after: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return ids and coarse vectors of the next rows."""
+    """Return ids and first-stage vectors of the next rows."""
     table = "SELECT * FROM coarse WHERE gallery = %(gallery)s AND id > %(after)s ORDER BY id LIMIT %(size)s"
     values = {"gallery": gallery, "after": after, "size": size}
     found = _records(cursor, "int8send(id) || halfvec_send(coarse)", table, values, (ID, (binary.HALF, width)))
@@ -92,7 +92,7 @@ def block(cursor: psycopg.Cursor, gallery: int, size: int, after: int, width: in
 
 
 def check_query(query: np.ndarray, width: int) -> None:
-    """Refuse what is no coarse vector of a gallery.
+    """Refuse what is no first-stage vector of a gallery.
 
     Raises:
         DataError: another length, or it has no direction.

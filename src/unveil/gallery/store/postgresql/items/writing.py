@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.records import FIRST_DATE, Filter, Item, coarse_vectors
+from unveil.gallery.records import FIRST_DATE, Filter, Item, first_stage_vectors
 from unveil.gallery.store.postgresql.desk import alert_rows, case_rows, group_rows
 from unveil.gallery.store.postgresql.galleries import LARGEST_HALF
 from unveil.gallery.store.postgresql.items import binary, partitions, rows
@@ -59,7 +59,7 @@ def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embeddin
         for item, number, bucket in zip(new, ids, buckets, strict=True):
             copy.write_row((number, gallery, bucket, item.thumbnail))
     kept = embedding.select([i for i, _ in picked])
-    _copy_vectors(cursor, "coarse (id, gallery, bucket, coarse)", gallery, ids, buckets, coarse_vectors(kept))
+    _copy_vectors(cursor, "coarse (id, gallery, bucket, coarse)", gallery, ids, buckets, first_stage_vectors(kept))
     flat = kept.vectors.reshape(len(kept), -1)
     columns = "vectors (id, gallery, bucket, vectors, visibility)"
     _copy_vectors(cursor, columns, gallery, ids, buckets, flat, kept.visibility)
