@@ -212,7 +212,7 @@ def measure(arguments: argparse.Namespace, folder: Path, say: Callable[..., None
     exact = [set(best(kept @ vectors[i], TOP) + first) for i in few]
 
     def in_memory(i: int) -> np.ndarray:
-        return searcher.resident.nearest(store.info("made"), vectors[i], Filter(), TOP)[0]
+        return searcher.in_memory.nearest(store.info("made"), vectors[i], Filter(), TOP)[0]
 
     def by_engine(i: int) -> np.ndarray:
         return store.nearest("made", vectors[i], Filter(), TOP)[0]

@@ -55,7 +55,7 @@ def test_what_is_held_lets_go_of_removed_rows_though_nobody_asks(served, store):
         return [hit.item.id for one in service.searches.values() for hit in one.found.hits]
 
     def in_memory():
-        copy = service._resident._copies[gallery]
+        copy = service._in_memory._copies[gallery]
         return [int(n) for block in copy.blocks for n in block.ids]
 
     assert gone in held() and gone in in_memory()
@@ -66,6 +66,6 @@ def test_what_is_held_lets_go_of_removed_rows_though_nobody_asks(served, store):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     store.drop(gallery)
-    while held() or gallery in service._resident._copies:
+    while held() or gallery in service._in_memory._copies:
         assert time.monotonic() < deadline
         time.sleep(0.1)

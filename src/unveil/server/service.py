@@ -91,10 +91,10 @@ class Service:
         self.cutting = threading.Lock()
         self.detecting = threading.Lock()
         self.heating = threading.Lock()
-        self._resident = InMemoryIndex(store)
+        self._in_memory = InMemoryIndex(store)
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
-        self.removals = RemovalWatch(store, self.searches, clips=self.clips, resident=self._resident)
+        self.removals = RemovalWatch(store, self.searches, clips=self.clips, in_memory=self._in_memory)
         self.views = Views(store.log)
         self.cases = CaseAccess(store, settings.galleries)
         self.packing = threading.Lock()
@@ -158,7 +158,7 @@ class Service:
             )
         with self._making:
             if info.name not in self._searchers:
-                self._searchers[info.name] = Searcher(self.store, info.name, resident=self._resident)
+                self._searchers[info.name] = Searcher(self.store, info.name, in_memory=self._in_memory)
             return self._searchers[info.name]
 
     def item(self, name: str, number: int, *, caller: Caller) -> Item:

@@ -62,14 +62,14 @@ def test_filters_come_first(filled):
 
 
 def test_memory_equals_brute_force_and_follows_every_change(filled):
-    resident = InMemoryIndex(filled)
+    in_memory = InMemoryIndex(filled)
     vector = first_stage_query(embedding(1, 9), "same")
 
     def agree():
         info = filled.info("g")
         ids, gallery = rows_of(filled)
         expected = ids[np.argsort(1 - first_stage_vectors(gallery) @ vector, kind="stable")[:12]]
-        got, candidates = resident.nearest(info, vector, Filter(), 12)
+        got, candidates = in_memory.nearest(info, vector, Filter(), 12)
         assert candidates == len(ids)
         assert (
             len(set(got.tolist()) & set(expected.tolist())) >= min(12, len(ids)) - 1
@@ -81,7 +81,7 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
     assert len(agree()) == ROWS + 25
     filled.delete("g", Filter(ids=tuple(before[:40].tolist())))
     assert len(agree()) == ROWS - 15
-    held = np.concatenate([block.ids for block in resident._copies["g"].blocks])
+    held = np.concatenate([block.ids for block in in_memory._copies["g"].blocks])
     assert not set(held.tolist()) & set(before[:40].tolist())  # what was deleted is in no memory either
     filled.drop("g")
     filled.create("g", SPACE)
@@ -93,12 +93,12 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
     where = Filter(cameras=(camera,)) if camera else Filter()
-    resident, vector = InMemoryIndex(filled), first_stage_query(embedding(1, seed), "same")
+    in_memory, vector = InMemoryIndex(filled), first_stage_query(embedding(1, seed), "same")
     blocks = list(filled.blocks("g"))
     ids, vectors = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "vectors"))
     inside = np.isin(ids, filled.ids("g", where))
     order = np.argsort(1 - vectors[inside] @ vector, kind="stable")[:top]
-    got, candidates = resident.nearest(filled.info("g"), vector, where, top)
+    got, candidates = in_memory.nearest(filled.info("g"), vector, where, top)
     assert candidates == inside.sum()
     np.testing.assert_allclose(
         np.sort(vectors[np.isin(ids, got)] @ vector), np.sort(vectors[inside][order] @ vector), atol=1e-6
@@ -110,7 +110,7 @@ def test_a_gallery_too_large_for_memory_is_left_to_the_engine(filled):
     small = Searcher(filled, "g", limit=1000)
     found = small.search(query(top=10, rescore=30))
     assert found.first_stage == "index"
-    assert not small.resident._copies
+    assert not small.in_memory._copies
     exact = Searcher(filled, "g").search(query(top=10, rescore=30))
     assert [h.item.id for h in found.hits][:5] == [h.item.id for h in exact.hits][:5]
 
@@ -119,18 +119,18 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
     filled.create("h", SPACE)
     filled.add("h", crops(range(ROWS)), embedding(ROWS))
     one = ROWS * 2 * 16 * 4
-    resident = InMemoryIndex(filled, limit=one + 10)
+    in_memory = InMemoryIndex(filled, limit=one + 10)
     for name in ("g", "h", "g"):
-        Searcher(filled, name, resident=resident).search(query())
-        assert list(resident._copies) == [name]
+        Searcher(filled, name, in_memory=in_memory).search(query())
+        assert list(in_memory._copies) == [name]
 
 
 def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypatch):
     filled.create("cold", SPACE)
     filled.add("cold", crops(range(500, 520)), embedding(20))
-    resident, vector = InMemoryIndex(filled), first_stage_query(embedding(1), "same")
+    in_memory, vector = InMemoryIndex(filled), first_stage_query(embedding(1), "same")
     warm, cold = filled.info("g"), filled.info("cold")
-    resident.nearest(warm, vector, Filter(), 5)
+    in_memory.nearest(warm, vector, Filter(), 5)
     reading, may_go_on, blocks = threading.Event(), threading.Event(), filled.blocks
 
     def slow(name, **more):
@@ -140,10 +140,10 @@ def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypat
 
     monkeypatch.setattr(filled, "blocks", slow)
     with ThreadPoolExecutor(3) as pool:
-        both = [pool.submit(resident.nearest, cold, vector, Filter(), 5) for _ in range(2)]
+        both = [pool.submit(in_memory.nearest, cold, vector, Filter(), 5) for _ in range(2)]
         assert reading.wait(60)
         try:
-            assert pool.submit(resident.nearest, warm, vector, Filter(), 5).result(30)[1] == warm.crops
+            assert pool.submit(in_memory.nearest, warm, vector, Filter(), 5).result(30)[1] == warm.crops
         finally:
             may_go_on.set()
         assert [found.result(60)[1] for found in both] == [20, 20]

@@ -30,18 +30,18 @@ class Searcher:
         store: where it is.
         name: its name.
         limit: bytes of first-stage vectors that may be in memory; see `InMemoryIndex`.
-        resident: to share between the searchers of a process.
+        in_memory: to share between the searchers of a process.
 
     Raises:
         DataError: there is no such gallery.
     """
 
     def __init__(
-        self, store: Store, name: str, limit: int = LIMIT_BYTES, resident: InMemoryIndex | None = None
+        self, store: Store, name: str, limit: int = LIMIT_BYTES, in_memory: InMemoryIndex | None = None
     ) -> None:
         self.store = store
         self.name = name
-        self.resident = resident or InMemoryIndex(store, limit)
+        self.in_memory = in_memory or InMemoryIndex(store, limit)
         store.info(name)
 
     def search(self, query: Query) -> SearchResult:
@@ -57,7 +57,7 @@ class Searcher:
         where = query.where if query.where.rows else replace(query.where, rows=query.rows)
         left_out = (*query.rejected, *query.own)
         wanted = max(query.rescore, query.top) + len(left_out)
-        near, candidates = self.resident.nearest(info, first_stage_query(positives, query.mode), where, wanted)
+        near, candidates = self.in_memory.nearest(info, first_stage_query(positives, query.mode), where, wanted)
         near = near[~np.isin(near, np.array(left_out, np.int64))][: max(query.rescore, query.top)]
         ids, gallery = self.store.embeddings(self.name, near.tolist())
         hits = self._hits(query, info, ids, gallery, positives, negatives) if len(ids) else ()
@@ -67,7 +67,7 @@ class Searcher:
         match = None if model is None else any(hit.distance <= model.threshold for hit in hits)
         unseen = count_unseen(self.store, self.name, where, candidates=candidates)
         hidden = unseen_notes(self.store, self.name, where, unseen=unseen)
-        first_stage: Literal["memory", "index"] = "memory" if self.resident.fits(info) else "index"
+        first_stage: Literal["memory", "index"] = "memory" if self.in_memory.fits(info) else "index"
         return SearchResult(
             hits=hits,
             calibrated=model is not None,

@@ -87,16 +87,16 @@ class RemovalWatch:
         store: where the galleries are.
         searches: the searches that are held.
         clips: the clips that are held.
-        resident: vectors in memory.
+        in_memory: vectors in memory.
     """
 
     def __init__(
-        self, store: Store, searches: TTLCache[Search], *, clips: TTLCache[HeldClip], resident: InMemoryIndex
+        self, store: Store, searches: TTLCache[Search], *, clips: TTLCache[HeldClip], in_memory: InMemoryIndex
     ) -> None:
         self._store = store
         self._searches = searches
         self._clips = clips
-        self._resident = resident
+        self._in_memory = in_memory
         self._seen: dict[str, tuple[float, int]] = {}
 
     def look(self) -> None:
@@ -110,9 +110,9 @@ class RemovalWatch:
         changed = {name for name, state in self._seen.items() if now.get(name) != state}
         for name in changed:
             if name in infos:
-                self._resident.drop_removed(infos[name])
+                self._in_memory.drop_removed(infos[name])
             else:
-                self._resident.forget(name)
+                self._in_memory.forget(name)
         self._searches.change(lambda held: current(held, self._store) if held.gallery in changed else held)
         self._clips.change(lambda held: clip_there(held, self._store) if held.gallery in changed else held)
         self._seen = now
