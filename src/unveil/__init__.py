@@ -1,4 +1,4 @@
-"""unveil: person re-identification when the body is hidden and the clothes have changed.
+"""unveil: person re-identification when the body is occluded and the clothes have changed.
 
     model = unveil.load_model()
     people = unveil.embed(model, "people/")

@@ -15,7 +15,7 @@ PART = np.full(256, -1)
 PART[3:6] = 0, 1, 2
 MIRRORED = np.arange(256, dtype=np.uint8)
 MIRRORED[[4, 5]] = 5, 4
-CODES = Codes(PART, MIRRORED, hidden=1, other=2)
+CODES = Codes(PART, MIRRORED, occluded=1, other=2)
 SWAP = (0, 2, 1)
 
 

@@ -60,11 +60,11 @@ COMMANDS = {
     ),
     "occlude": Command(
         "data.occlude",
-        "Hide people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was hidden.",
+        "Occlude people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was occluded.",
     ),
     "robustness": Command(
         "models.robustness",
-        "Hide a growing part of every query and measure again: Rank-1 and mAP against the hidden part.",
+        "Occlude a growing part of every query and measure again: Rank-1 and mAP against the occluded part.",
     ),
     "bench": Command("models.bench", "Compare recipes; a stopped grid resumes when called again."),
     "ablate": Command(

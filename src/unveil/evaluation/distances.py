@@ -107,7 +107,7 @@ def _block(query: Embedding, gallery: Embedding, *, sizes: np.ndarray) -> np.nda
         hidden_query, hidden_gallery = query.visibility[:, 0] * weights[0] <= 0, gallery.visibility[:, 0] <= 0
         if not hidden_query.any() and not hidden_gallery.any():
             return total
-        hidden = hidden_query[:, None] | hidden_gallery
+        occluded = hidden_query[:, None] | hidden_gallery
     else:
         total = np.zeros_like(shared)
         for e, weight in enumerate(weights):
@@ -115,11 +115,11 @@ def _block(query: Embedding, gallery: Embedding, *, sizes: np.ndarray) -> np.nda
             part *= weight * query.visibility[:, e, None]
             part *= gallery.visibility[:, e]
             total += part
-        hidden = shared <= 0
-        shared[hidden] = 1
+        occluded = shared <= 0
+        shared[occluded] = 1
         total /= shared
-    total[hidden] = 0
-    total += hidden * (total.max(axis=1, keepdims=True) + np.float32(1))
+    total[occluded] = 0
+    total += occluded * (total.max(axis=1, keepdims=True) + np.float32(1))
     return total
 
 

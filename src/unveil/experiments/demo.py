@@ -171,7 +171,7 @@ def _report(
         **models,
         "time": f"{seconds / 60:.1f} minutes",
     }
-    write_page(sections, out / "report.html", title="People hidden, people in other clothes", header=header)
+    write_page(sections, out / "report.html", title="People occluded, people in other clothes", header=header)
     write_text(out / "figures.json", _json(results))
     return out / "report.html"
 

@@ -1,4 +1,4 @@
-"""PAB-ReID: part attention learnt from parsing maps, part vectors without what is hidden (Chen and Ge, 2024).
+"""PAB-ReID: part attention learnt from parsing maps, part vectors without what is occluded (Chen and Ge, 2024).
 
 The paper reads as a change of BPBReID (Somers et al., WACV 2023), which fills in what it does not say.
 """

@@ -52,12 +52,12 @@ def read_cutouts(folder: Path) -> list[Cutout]:
 def hide_behind(
     cutout: Cutout, weight: Mask, *, ratio: float, height: tuple[float, float], rng: np.random.Generator
 ) -> Occlusion:
-    """Slide a cut-out in from a drawn side until it hides about ``ratio`` of the weight.
+    """Slide a cut-out in from a drawn side until it occludes about ``ratio`` of the weight.
 
     Args:
         cutout: what to paste; mirrored half of the time, standing on the lower border.
         weight: ``(H, W)``, sums to 1.
-        ratio: fraction to occlude, in [0, 1]; a cut-out that cannot hide so much hides what it can.
+        ratio: fraction to occlude, in [0, 1]; a cut-out that cannot occlude so much occludes what it can.
         height: range of its height, as a fraction of the image's.
         rng: generator of this image.
     """

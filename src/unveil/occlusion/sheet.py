@@ -1,4 +1,4 @@
-"""Contact sheets of crops, so that what was hidden can be seen at a glance."""
+"""Contact sheets of crops, so that what was occluded can be seen at a glance."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def save_copy_sheet(dataset: Dataset, out: Path, *, path: Path, rows: int = 3, c
     """Write crops of a dataset, evenly spread over it, each row above the same crops as its copy shows them.
 
     Args:
-        dataset: what was hidden.
+        dataset: what was occluded.
         out: folder of the copy.
         path: picture to write, .png or .jpg.
         rows: pairs of rows.

@@ -28,7 +28,7 @@ class Foreground(BaseModel):
 
 
 class Visibility(BaseModel):
-    """An output ``(N, parts)`` that tells how much of each part shows, in [0, 1]; hidden and cut-off parts count."""
+    """An output ``(N, parts)`` that tells how much of each part shows, in [0, 1]; occluded and cut-off parts count."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     output: str

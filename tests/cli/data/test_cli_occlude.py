@@ -50,7 +50,7 @@ def test_from_the_maps_of_another_tool_to_occ_prcc(tmp_path, root):
 
 def test_blocks_need_no_maps(tmp_path, root):
     built = run("occlude", f"prcc:{root}", tmp_path / "out", "--style", "blocks", "--ratio", 0.5)
-    assert "hidden on average" in built.output and "9 images; 0 untouched" in built.output
+    assert "occluded on average" in built.output and "9 images; 0 untouched" in built.output
 
 
 def test_wrong_use_is_said(tmp_path, root):

@@ -83,7 +83,7 @@ def test_clothes_cover_the_bare_body_and_never_the_other_way_round(
 
 
 def test_visible_fraction_is_seen_area_over_amodal_area(stage: Stage, standing: Placed, alone: Shot) -> None:
-    """A wall put before the lower half of the frame hides exactly what it covers."""
+    """A wall put before the lower half of the frame occludes exactly what it covers."""
     box = standing.box
     middle = (box.y + box.height // 2) * SUPERSAMPLE
     depth = np.array(stage.plate.depth)
@@ -113,11 +113,11 @@ def test_another_person_hides_and_is_labelled(stage: Stage, standing: Placed, al
     assert other is not None
     shot = shoot(stage, [standing, other], box=WHOLE)
     assert (shot.whole == alone.whole).all()
-    hidden = (alone.whole > 0) & (shot.actor == 1)
-    assert hidden.sum() > 0.2 * (alone.whole > 0).sum()
+    occluded = (alone.whole > 0) & (shot.actor == 1)
+    assert occluded.sum() > 0.2 * (alone.whole > 0).sum()
     assert (shot.labels[shot.actor == 0] == alone.whole[shot.actor == 0]).all()
     labels = truth(shot)
-    assert (labels[::1][hidden[::SUPERSAMPLE, ::SUPERSAMPLE]] == OTHER_PERSON).all()
+    assert (labels[::1][occluded[::SUPERSAMPLE, ::SUPERSAMPLE]] == OTHER_PERSON).all()
 
 
 def test_a_person_casts_a_shadow_where_the_sun_shines(stage: Stage, standing: Placed, alone: Shot) -> None:

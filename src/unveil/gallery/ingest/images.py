@@ -32,7 +32,7 @@ from unveil.gallery.ingest.adding import (
     thumbnail,
     tracklet_item,
 )
-from unveil.gallery.ingest.quality import Quality, looked_at, measure, without_hidden_parts
+from unveil.gallery.ingest.quality import Quality, looked_at, measure, without_occluded_parts
 from unveil.gallery.records import FIRST_DATE, Item
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -228,7 +228,7 @@ def _rows(
     cameras = [crop.sample.camera or settings.camera for crop in crops]
     parsed = looked_at(images, parser)
     embedded = shard.embedding_of([c.sample for c in crops]) if shard else engine.embed(images, cameras=cameras)
-    embedding = without_hidden_parts(embedded, parsed)
+    embedding = without_occluded_parts(embedded, parsed)
     told = zip(crops, measure(images, parsed), attributes_of(images, parsed), strict=True)
     items = [_item(crop, quality, attributes, settings) for crop, quality, attributes in told]
     extra: list[Embedding] = []

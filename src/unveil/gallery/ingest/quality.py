@@ -18,8 +18,8 @@ FULL_HEIGHT = 128  # pixels of a person from which more bring nothing to a model
 SHARP = 150.0  # variance of the Laplacian at which a crop counts as half sharp
 CUT = 0.7  # factor of the quality score for each side of the frame that cuts it
 WHOLE = "body"  # what the parser calls the share of the whole body
-# Share of a part that must show for it to count. On test people of world:small the parser then calls hidden 63 % of the
-# legs of which less than a tenth shows, and 1 % of those that show (arms: 8 %, and under 1 %).
+# Share of a part that must show for it to count. On test people of world:small the parser then calls occluded 63 % of
+# the legs of which less than a tenth shows, and 1 % of those that show (arms: 8 %, and under 1 %).
 MIN_SHOWN = 0.3
 
 
@@ -75,7 +75,7 @@ def body_shares(parsed: Parsed | None, count: int) -> list[float | None]:
 
 
 def without_hidden(embedding: Embedding, images: Sequence[Image], parser: OnnxParser | None) -> Embedding:
-    """Return the embedding of crops so that parts which the parser takes for hidden do not count.
+    """Return the embedding of crops so that parts which the parser takes for occluded do not count.
 
     Vectors with other names than the parser's parts, and all of them without a parser, stay as visible as they were.
 
@@ -86,10 +86,10 @@ def without_hidden(embedding: Embedding, images: Sequence[Image], parser: OnnxPa
     """
     if parser is None or not images or not _told(embedding, parser.parts):
         return embedding
-    return without_hidden_parts(embedding, parser.parse(images))
+    return without_occluded_parts(embedding, parser.parse(images))
 
 
-def without_hidden_parts(embedding: Embedding, parsed: Parsed | None) -> Embedding:
+def without_occluded_parts(embedding: Embedding, parsed: Parsed | None) -> Embedding:
     """Return the same as `without_hidden`, by what a parser said of the crops before."""
     told = [] if parsed is None else _told(embedding, parsed.parts)
     if parsed is None or not told:

@@ -21,7 +21,7 @@ from unveil.gallery.ingest.quality import (
     framing_quality,
     image_quality,
     looked_at,
-    without_hidden_parts,
+    without_occluded_parts,
 )
 from unveil.gallery.records import Item
 from unveil.gallery.store.protocol import Store
@@ -134,7 +134,7 @@ def _write(
     images = [person.image for person in people]
     cameras = [person.sample.camera or settings.camera for person in people]
     parsed = looked_at(images, parser)
-    embedding = without_hidden_parts(engine.embed(images, cameras=cameras), parsed)
+    embedding = without_occluded_parts(engine.embed(images, cameras=cameras), parsed)
     told = zip(people, body_shares(parsed, len(people)), attributes_of(images, parsed), strict=True)
     items = [_item(person, combined_quality(person.quality, share), looks, settings) for person, share, looks in told]
     return replace(found, crops=found.crops + store.add(name, items, embedding, fingerprint=engine.fingerprint))

@@ -19,7 +19,7 @@ from unveil.gallery.ingest.adding import (
 )
 from unveil.gallery.ingest.best_crops import OpenTrack, best_rows, view_of
 from unveil.gallery.ingest.people_check import people_on
-from unveil.gallery.ingest.quality import body_shares, combined_quality, looked_at, without_hidden_parts
+from unveil.gallery.ingest.quality import body_shares, combined_quality, looked_at, without_occluded_parts
 from unveil.gallery.ingest.refining import settled
 from unveil.gallery.ingest.video_job import VideoJob
 from unveil.gallery.ingest.video_settings import VideoSettings
@@ -183,7 +183,7 @@ class VideoPass:
         whole, kept, means, start = [], [], [], 0
         for items, _, parsed in rows:
             scores = np.array([item.quality or 0.0 for item in items])
-            kept.append(without_hidden_parts(embedding.select(slice(start, start + len(items))), parsed))
+            kept.append(without_occluded_parts(embedding.select(slice(start, start + len(items))), parsed))
             means.append(mean_embedding(kept[-1], scores))
             whole.append(tracklet_item(str(items[0].tracklet), items))
             start += len(items)

@@ -91,7 +91,7 @@ def part_means(query: Embedding, gallery: Embedding) -> np.ndarray:
 
 
 def named_parts(names: Sequence[str], row: np.ndarray) -> dict[str, float]:
-    """Return the distances of one row of `part_means` by name, hidden parts left out; empty for a single vector."""
+    """Return the distances of one row of `part_means` by name, occluded parts left out; empty for a single vector."""
     if len(names) == 1:
         return {}
     return {name: float(value) for name, value in zip(names, row, strict=True) if not np.isnan(value)}

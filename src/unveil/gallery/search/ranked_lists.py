@@ -17,7 +17,7 @@ from unveil.records import Embedding, Sample
 
 @dataclass(frozen=True)
 class Hit:
-    """One gallery crop in a ranked list; ``parts`` maps the name of a vector to its distance, hidden ones left out."""
+    """One gallery crop in a ranked list; ``parts`` maps the name of a vector to its distance, occluded ones not."""
 
     rank: int
     row: int

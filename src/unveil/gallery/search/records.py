@@ -73,7 +73,7 @@ class Hit:
         item: the row.
         distance: its distance, smaller is more alike.
         probability: that it shows the person, in [0, 1]; ``None`` in a gallery that nobody calibrated.
-        parts: name of a part -> distance; hidden parts are absent, and a model of one vector has none.
+        parts: name of a part -> distance; occluded parts are absent, and a model of one vector has none.
         reason: why, in words.
     """
 

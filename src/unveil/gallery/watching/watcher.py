@@ -75,7 +75,7 @@ class Watcher:
         watch_list: whom to look for.
         engine: embeds who passes; its model must be that of the list.
         detector: finds people.
-        parser: says which parts are hidden.
+        parser: says which parts are occluded.
         settings: see `WatchSettings`.
         calibration: gives alerts a probability.
         raise_alert: called with each alert; what it raises ends the watch.

@@ -26,13 +26,13 @@ class Codes:
     Args:
         part: part number of each label ``(256,)``, -1 for labels that are not the person.
         mirrored: label of each label in a mirrored crop ``(256,)``.
-        hidden: label of a thing before the person.
+        occluded: label of a thing before the person.
         other: label of another person.
     """
 
     part: NDArray[np.int64]
     mirrored: Labels
-    hidden: int
+    occluded: int
     other: int
 
     @property
@@ -121,7 +121,7 @@ def move(crop: Crop, matrix: Points, *, size: tuple[int, int], codes: Codes) -> 
 
 
 def cover(crop: Crop, image: Image, *, where: NDArray[np.bool_], label: int | None, codes: Codes) -> Crop:
-    """Put ``image`` before a crop where ``where`` is true, and take what it hides out of the shares.
+    """Put ``image`` before a crop where ``where`` is true, and take what it occludes out of the shares.
 
     Args:
         crop: what is covered.
@@ -133,7 +133,7 @@ def cover(crop: Crop, image: Image, *, where: NDArray[np.bool_], label: int | No
     part = codes.part[crop.labels]
     person = part >= 0
     if label is None:
-        new = np.where(person, codes.hidden, np.where(crop.labels == codes.hidden, codes.hidden, 0))
+        new = np.where(person, codes.occluded, np.where(crop.labels == codes.occluded, codes.occluded, 0))
     else:
         new = np.full_like(crop.labels, label)
     labels = np.where(where, new, crop.labels).astype(np.uint8)
@@ -219,6 +219,6 @@ def _paste_thing(crop: Crop, lender: Crop, *, codes: Codes, rng: Random) -> Crop
 
 
 def _if_enough_is_left(before: Crop, after: Crop, *, codes: Codes) -> Crop:
-    """Take a covering back that hides nearly everybody: nothing could be learnt from it."""
+    """Take a covering back that occludes nearly everybody: nothing could be learnt from it."""
     seen = int((codes.part[after.labels] >= 0).sum())
     return after if seen >= 0.25 * max(1, int((codes.part[before.labels] >= 0).sum())) else before

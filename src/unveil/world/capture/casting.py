@@ -1,4 +1,4 @@
-"""Where people walk before a camera: paths in view, hidden or not as wished, with others around."""
+"""Where people walk before a camera: paths in view, occluded or not as wished, with others around."""
 
 from __future__ import annotations
 

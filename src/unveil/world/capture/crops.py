@@ -225,7 +225,7 @@ def _other(
 
 
 def _occluder(shot: Shot) -> str:
-    """Return what hides most of the person: "thing", "person" or "none"."""
+    """Return what occludes most of the person: "thing", "person" or "none"."""
     own = shot.whole > 0
     things = int((own & shot.scene_before & (shot.actor <= 0)).sum())
     others = int((own & (shot.actor > 0)).sum())
@@ -242,7 +242,7 @@ def _cut(shot: Shot, box: Box) -> tuple[np.ndarray, Ints]:
 
 
 def truth(shot: Shot) -> Ints:
-    """Return the world labels of the first person ``(h, w)``: seen, hidden by a thing, or other people."""
+    """Return the world labels of the first person ``(h, w)``: seen, occluded by a thing, or other people."""
     pick = (slice(None, None, SUPERSAMPLE), slice(None, None, SUPERSAMPLE))
     actor, whole = shot.actor[pick], shot.whole[pick]
     found = np.where(actor == 0, shot.labels[pick], labels.BACKGROUND)

@@ -37,7 +37,7 @@ class Detection:
     def measured(self, shot: Shot, whole: Box, *, rng: np.random.Generator) -> Detection | None:
         """Return the detection with its visible fractions; ``None`` when nothing of the person is in view.
 
-        A detector sees what is visible: when the lower part is hidden, half of the boxes end where the person does.
+        A detector sees what is visible: when the lower part is occluded, half of the boxes end where the person does.
         """
         own = shot.whole > 0
         seen = own & (shot.actor == 0)

@@ -104,7 +104,7 @@ class Placed:
         return Box(x, y, max(1, math.ceil(across.max()) - x), max(1, math.ceil(down.max()) - y))
 
     def silhouette(self) -> int:
-        """Return the supersamples that the person would cover if nothing hid them and the frame had no end."""
+        """Return the supersamples that the person would cover if nothing occluded them and the frame had no end."""
         return int((drawn(self, self.box).triangle >= 0).sum())
 
 

@@ -43,7 +43,7 @@ class Shot:
         labels: world label of the nearest person's surface at each supersample ``(2 h, 2 w)``; 0 where there is none.
         actor: number of the nearest person at each supersample, -1 for the scene.
         whole: world labels of the first person as if nothing else were there (amodal).
-        scene_before: whether the scene hides the first person there.
+        scene_before: whether the scene occludes the first person there.
     """
 
     box: Box
