@@ -92,8 +92,8 @@ class Target:
 
     def send(self, data: bytes, who: str = "anna") -> str:
         """Send an image; return its name, or an empty text."""
-        answer = self.ask("POST", "/api/v1/pictures", who, content=data)
-        return answer.json()["picture"] if answer is not None and answer.status_code == 201 else ""
+        answer = self.ask("POST", "/api/v1/images", who, content=data)
+        return answer.json()["image"] if answer is not None and answer.status_code == 201 else ""
 
     def wires(self, count: int, data: bytes, *, seconds: float) -> None:
         """Open connections, send the same on each, and keep them open."""
@@ -146,13 +146,13 @@ def uploads(target: Target) -> None:
     """Eight images of 64 megapixels at once"""
     data = png(8000, "RGBA")
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: target.ask("POST", "/api/v1/pictures", content=data), range(8)))
+        list(pool.map(lambda _: target.ask("POST", "/api/v1/images", content=data), range(8)))
 
 
 def boxes(target: Target) -> None:
     """A search with ten boxes on one image of 36 megapixels"""
-    picture = target.send(png(6000, "RGB"))
-    places = [{"picture": picture, "box": {"x": 100 * n, "y": 0, "width": 3000, "height": 6000}} for n in range(10)]
+    image = target.send(png(6000, "RGB"))
+    places = [{"image": image, "box": {"x": 100 * n, "y": 0, "width": 3000, "height": 6000}} for n in range(10)]
     body = {"positives": places, "skip_person_check": True}
     target.ask("POST", f"/api/v1/galleries/{NAME}/searches", json=body)
 
@@ -174,7 +174,7 @@ def no_bodies(target: Target) -> None:
 
 def slow_uploads(target: Target) -> None:
     """60 uploads of 20 MB that stop before their end"""
-    data = head("/api/v1/pictures", target.tokens["anna"], 20_000_000, "image/png") + bytes(19_000_000)
+    data = head("/api/v1/images", target.tokens["anna"], 20_000_000, "image/png") + bytes(19_000_000)
 
     def one(_: int) -> None:
         try:
@@ -195,7 +195,7 @@ def no_reader(target: Target) -> None:
     target.wires(100, request.encode() * 20, seconds=10)
 
 
-def small_pictures(target: Target) -> None:
+def small_images(target: Target) -> None:
     """300 small images of one caller, while another has one"""
     bens = target.send(noise(), "ben")
     with ThreadPoolExecutor(8) as pool:
@@ -205,7 +205,7 @@ def small_pictures(target: Target) -> None:
         "POST",
         f"/api/v1/galleries/{NAME}/searches",
         "ben",
-        json={"positives": [{"picture": bens}], "skip_person_check": True},
+        json={"positives": [{"image": bens}], "skip_person_check": True},
     )
     assert kept is not None and kept.status_code == 201, "the other caller's image was pushed out"
 
@@ -230,12 +230,12 @@ def bombs(target: Target) -> None:
     """Images that are 200 megapixels, or none"""
     deep = b"[" * 100_000
     for data in (png(14_200, "1"), b"\x89PNG\r\n\x1a\n" + bytes(100), b"GIF89a", b"<svg/>", b""):
-        target.ask("POST", "/api/v1/pictures", content=data)
+        target.ask("POST", "/api/v1/images", content=data)
     target.ask("POST", f"/api/v1/galleries/{NAME}/searches", content=deep)
 
 
 ATTACKS: tuple[Callable[[Target], None], ...] = (
-    uploads, boxes, silent, half_headers, no_bodies, slow_uploads, no_reader, small_pictures, numbers, guesses, bombs,
+    uploads, boxes, silent, half_headers, no_bodies, slow_uploads, no_reader, small_images, numbers, guesses, bombs,
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@
 
 Crops are drawn at random from a folder, or from boxes that a detector finds on random frames of a video. Each is
 blurred as an export is, enlarged to one height, and put on a numbered sheet; ``crops.csv`` says where each number comes
-from. A sheet of other people's faces is no picture to publish: only what was counted is.
+from. A sheet of other people's faces is no image to publish: only what was counted is.
 """
 
 from __future__ import annotations

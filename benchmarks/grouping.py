@@ -34,7 +34,7 @@ from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.calibrate import calibrate_gallery
 from unveil.gallery.grouping.group import group_gallery
 from unveil.gallery.ingest.adding import open_gallery
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Filter, Item, Mode
 from unveil.gallery.scoring.ranking import in_mode
@@ -89,7 +89,7 @@ def fill(store: Store, name: str, samples: Sequence[Sample]) -> None:
     engine, sees = load_engine(DEFAULT_MODEL), find_parser()
     open_gallery(store, name, engine)
     tagged = [replace(s, extra={**s.extra, "tags": str(s.clothes)}) for s in samples]
-    added = add_pictures(store, name, engine, tagged, settings=PictureSettings(start_time=BEGIN), parser=sees)
+    added = add_images(store, name, engine, tagged, settings=ImageSettings(start_time=BEGIN), parser=sees)
     print(name, added, flush=True)
 
 

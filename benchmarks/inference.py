@@ -144,7 +144,7 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
     with tempfile.TemporaryDirectory() as folder:
         plain, rounded = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
         write_graph(model, plain)
-        fitted = np.stack([fit_image(picture, model.crop_size) for picture in pictures[::2]])
+        fitted = np.stack([fit_image(image, model.crop_size) for image in pictures[::2]])
         write_graph(model, rounded, variant=Variant(precision="int8"), calibration=fitted)
         engines = {
             "torch": torch_engine(model, threads),

@@ -132,8 +132,8 @@ class Work:
         engine = self._engine(store)
         for batch in range(BATCHES):
             items = [row(f"{self.number}-{batch}-{n}", self.number) for n in range(BATCH)]
-            pictures = [np.asarray(Image.open(io.BytesIO(item.thumbnail))) for item in items]
-            store.add(NAME, items, engine.embed(pictures), f"job {self.number}", batch)
+            images = [np.asarray(Image.open(io.BytesIO(item.thumbnail))) for item in items]
+            store.add(NAME, items, engine.embed(images), f"job {self.number}", batch)
             print(json.dumps([item.key for item in items]), file=told, flush=True)
 
     def _video(self, store: Store, told: IO[str]) -> None:
@@ -184,13 +184,13 @@ def film(folder: Path, number: int) -> Path:
     if path.exists() and path.with_suffix(".csv").exists():
         return path
     rng = np.random.default_rng(number)
-    pictures, lines = rng.integers(0, 256, (2, 8, 4, 3), np.uint8), ["frame,x,y,width,height,track"]
+    images, lines = rng.integers(0, 256, (2, 8, 4, 3), np.uint8), ["frame,x,y,width,height,track"]
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for frame in range(FRAMES):
             image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
-            for who, colours in enumerate(pictures):
+            for who, colours in enumerate(images):
                 x = 10 + 70 * who + 2 * frame
                 image[20:100, x : x + 40] = colours.repeat(10, 0).repeat(10, 1)
                 lines.append(f"{frame},{x},20,40,80,{who}")

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/gallery.md: synthetic people only, the real server and a real browser.
+"""Make the images of docs/gallery.md: synthetic people only, the real server and a real browser.
 
 Needs Chromium. Films three cameras of a world, indexes the films and the world's crops, and searches for somebody on
 a frame of a fourth film:
@@ -21,7 +21,7 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from unveil.cli.sources import crops_of
-from unveil.gallery.ingest.images import add_pictures
+from unveil.gallery.ingest.images import add_images
 from unveil.gallery.ingest.video import add_video
 from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.store.opening import open_store
@@ -98,7 +98,7 @@ def fill(store: Store, engine: object, films: dict[int, Path], world: str) -> No
         for sample in crops_of(f"world:{world}").samples
         if sample.split != "query"
     ]
-    print(add_pictures(store, NAME, engine, samples, world))  # type: ignore[arg-type]
+    print(add_images(store, NAME, engine, samples, world))  # type: ignore[arg-type]
 
 
 def query_frame(path: Path) -> bytes:
@@ -132,7 +132,7 @@ def show(address: str, frame: bytes, out: Path) -> None:
             search(page, frame)
             name = f"gallery-{'phone-' if phone else ''}{scheme}"
             if scheme == "dark":
-                page.locator(".hit .picture").first.click()
+                page.locator(".hit .image").first.click()
                 page.locator("#detail").get_by_role("button", name="Heat map").click()
                 page.locator("#detail .heat").wait_for()
             elif not phone:

@@ -1,4 +1,4 @@
-"""What tests of the server share: pictures of people, callers with tokens, and the two requests they all make."""
+"""What tests of the server share: images of people, callers with tokens, and the two requests they all make."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
 
 
 def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
-    """A picture of a person that no gallery has: another shot."""
+    """An image of a person that no gallery has: another shot."""
     return figure(number, camera, shot, 128, 64)
 
 
@@ -56,7 +56,7 @@ def rendered_person() -> np.ndarray:
 
 
 def frame(*numbers: int) -> tuple[np.ndarray, list[dict[str, int]]]:
-    """A wide picture with people side by side, and their boxes."""
+    """A wide image with people side by side, and their boxes."""
     wide = np.full((240, 400, 3), 128, np.uint8)
     boxes = []
     for place, number in enumerate(numbers):
@@ -88,15 +88,15 @@ class Callers:
 
 
 def send(client, pixels: np.ndarray) -> str:
-    """Send a picture; return its name."""
-    answer = client.post("/api/v1/pictures", content=encoded(pixels))
+    """Send an image; return its name."""
+    answer = client.post("/api/v1/images", content=encoded(pixels))
     assert answer.status_code == 201, answer.text
-    return answer.json()["picture"]
+    return answer.json()["image"]
 
 
 def search(client, gallery: str, *positives, **more):
-    """Search with pieces (names of pictures, or dicts); return the answer as JSON."""
-    pieces = [{"picture": p} if isinstance(p, str) else p for p in positives]
+    """Search with pieces (names of images, or dicts); return the answer as JSON."""
+    pieces = [{"image": p} if isinstance(p, str) else p for p in positives]
     answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": pieces, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()

@@ -118,7 +118,7 @@ def test_a_gallery_is_adapted_switched_undone_and_cleared(command, shop, store, 
     card = json.loads((out / "model.json").read_text())["adaptation"]
     assert card["galleries"] == [shop] and card["cameras"] == ["c0", "c1"]
     assert told["judged"]["tracklets"] == round(0.4 * 2 * PEOPLE)
-    assert not (out / IMAGES).exists()  # no picture of anybody is left outside of the store
+    assert not (out / IMAGES).exists()  # no image of anybody is left outside of the store
     stats = json.loads(command("gallery", "stats", shop, "--json")[0])
     assert stats["calibration_out_of_date"] and not stats["calibrated"] and "kept" in stats["second_model"]
     assert f"{8 * PEOPLE} crops, 0 of them deleted" in stats["models_adapted_to_it"][0]
@@ -304,8 +304,8 @@ def test_a_gallery_of_another_projects_model_learns_the_means_of_its_cameras(com
     command("gallery", "adapt", "other", "--model", model, "--out", out, "--held-out", 0.4, "--keep-worse")
     space = store.info("other").space
     assert space.fingerprint == load_engine(out).fingerprint and not alike(vectors(store, "other"), before)
-    picture = next(manifest.parent.glob("images/*.png"))
-    found, _ = command("search", picture, "other", "--model", out, "--json", "--skip-person-check")
+    image = next(manifest.parent.glob("images/*.png"))
+    found, _ = command("search", image, "other", "--model", out, "--json", "--skip-person-check")
     assert json.loads(found)["hits"]
     assert "already" in command("gallery", "adapt", "other", "--model", model, "--out", out, "--keep-worse")[0]
     command("gallery", "adapt", "other", "--undo")

@@ -54,7 +54,7 @@ def store(address: str) -> Iterator[Store]:
 
 @pytest.fixture
 def jpeg() -> bytes:
-    """A small picture."""
+    """A small image."""
     import io
 
     from PIL import Image

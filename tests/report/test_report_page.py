@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from unveil.errors import MissingExtraError
-from unveil.report.answer import Answer, Crop, Match, picture_of
+from unveil.report.answer import Answer, Crop, Match, image_of
 from unveil.report.page import write_page
 
-BLUE = Crop(picture_of(np.full((600, 300, 3), (10, 20, 240), np.uint8)), "camera 1")
+BLUE = Crop(image_of(np.full((600, 300, 3), (10, 20, 240), np.uint8)), "camera 1")
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -48,7 +48,7 @@ def page(tmp_path: Path, *answers: Answer, **settings: object) -> str:
     return (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_every_picture_is_inside_and_nothing_outside_is_needed(tmp_path: Path) -> None:
+def test_every_image_is_inside_and_nothing_outside_is_needed(tmp_path: Path) -> None:
     text = page(tmp_path, Answer((BLUE, BLUE), (Match(BLUE, 0.1),) * 3))
     elements = Elements(text)
     sources = [image["src"] or "" for image in elements.of("img")]
@@ -81,7 +81,7 @@ def test_parts_are_shown_with_what_is_hidden(tmp_path: Path) -> None:
 
 def test_the_header_says_how_and_text_cannot_become_markup(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\"'"
-    crop = Crop(BLUE.picture, evil)
+    crop = Crop(BLUE.image, evil)
     answer = Answer((crop,), (Match(crop, 0.1, parts={evil: 0.1}),), evil)
     text = page(tmp_path, answer, title=evil, header={"protocol": "market#0d65083e", evil: evil})
     assert "market#0d65083e" in text

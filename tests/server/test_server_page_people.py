@@ -97,7 +97,7 @@ def test_two_are_merged_and_a_search_begins_from_a_sighting(open_page, store, gr
     page.go_back()
     with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
         page.click("#people-search")
-    best = list(store.groups.person(grouped, first)[0].pictures)
+    best = list(store.groups.person(grouped, first)[0].images)
     assert [piece["item"] for piece in asked.value.post_data_json["positives"]] == best and len(best) == 4
 
 

@@ -29,14 +29,14 @@ pytestmark = needs_chromium
 PLACES = {"c0": (60.0, 50.0), "c1": (60.0, 150.0), "c2": (240.0, 100.0)}
 
 
-def picture():
+def image():
     return encoded(drawn_plan(), "JPEG")
 
 
 @pytest.fixture
 def planned(store, own_gallery):
     """A gallery whose cameras stand on a plan, 5 km apart."""
-    store.plans.put(own_gallery, picture(), width=300, height=200, who="ann")
+    store.plans.put(own_gallery, image(), width=300, height=200, who="ann")
     scale = PlanScale((0.0, 0.0), (100.0, 0.0), 5_000.0)
     store.plans.write(own_gallery, cameras=PLACES, scale=scale, version=1, who="ann")
     return own_gallery
@@ -57,7 +57,7 @@ def test_an_admin_sends_a_plan_and_places_cameras_by_mouse(open_page, store, own
     page = open_page(galleries=(own_gallery,), limits=FREE)
     page.get_by_role("button", name="Map", exact=True).click()
     expect(page.locator("#plan-body")).to_contain_text("no plan yet")
-    page.set_input_files("#plan-file", {"name": "plan.jpg", "mimeType": "image/jpeg", "buffer": picture()})
+    page.set_input_files("#plan-file", {"name": "plan.jpg", "mimeType": "image/jpeg", "buffer": image()})
     expect(page.locator("#plan-map .plan")).to_be_visible()
     expect(page.locator("#plan-save")).to_be_disabled()
 
@@ -90,7 +90,7 @@ def test_an_admin_sends_a_plan_and_places_cameras_by_mouse(open_page, store, own
 
 
 def test_cameras_are_placed_by_keys_alone(open_page, store, own_gallery):
-    store.plans.put(own_gallery, picture(), width=300, height=200, who="ann")
+    store.plans.put(own_gallery, image(), width=300, height=200, who="ann")
     page = open_page(galleries=(own_gallery,), limits=FREE, path="/#view=plan")
     expect(page.locator("#plan-map .plan")).to_be_visible()
 

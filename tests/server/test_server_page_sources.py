@@ -47,7 +47,7 @@ def found(open_page, filmed):
 def test_a_result_opens_with_the_whole_frame_and_the_box_around_the_person(found, store, filmed):
     page = found()
     row = store.items(filmed[0], [int(page.locator("#hits .hit").first.get_attribute("data-item"))])[0]
-    page.locator("#hits .picture").first.click()
+    page.locator("#hits .image").first.click()
     image = page.locator("#detail .whole img")
     expect(image).to_be_visible()
     assert image.evaluate("image => [image.naturalWidth, image.naturalHeight]") == [160, 96]
@@ -68,7 +68,7 @@ def test_a_result_opens_with_the_whole_frame_and_the_box_around_the_person(found
 
 def test_the_film_around_a_sighting_plays(found):
     page = found()
-    page.locator("#hits .picture").first.click()
+    page.locator("#hits .image").first.click()
     expect(page.locator("#detail .whole")).to_be_visible()
     page.get_by_role("button", name="Play").click()
     video = page.locator("#detail video")
@@ -85,7 +85,7 @@ def test_arrow_keys_step_through_the_sightings_in_order_of_time(found, store, fi
     page.select_option("#sighted", "all")
     rows = [int(card.get_attribute("data-item")) for card in page.locator("#hits .hit").all()]
     by_time = sorted(store.items(filmed[0], rows), key=lambda row: row.time)
-    page.locator(f"#hit-{by_time[0].id} .picture").click()
+    page.locator(f"#hit-{by_time[0].id} .image").click()
     expect(page.get_by_role("button", name="Previous sighting")).to_be_disabled()
     for row in by_time[1:]:
         page.keyboard.press("ArrowRight")
@@ -101,7 +101,7 @@ def test_arrow_keys_step_through_the_sightings_in_order_of_time(found, store, fi
 def test_where_the_source_is_gone_the_crop_is_shown_and_a_sentence_says_so(found, filmed):
     page = found()
     (filmed[1] / "hall.mp4").unlink()
-    page.locator("#hits .picture").first.click()
+    page.locator("#hits .image").first.click()
     expect(page.locator(".view-words")).to_contain_text("is not there any more")
     expect(page.locator("#detail .framed img")).to_be_visible()
     expect(page.get_by_role("button", name="Whole frame")).to_be_disabled()

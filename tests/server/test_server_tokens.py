@@ -133,8 +133,8 @@ def test_a_token_for_one_gallery_opens_no_other(service_with, fill, store, tmp_p
     client = TestClient(app, base_url="http://unveil.example", headers={"Authorization": f"Bearer {token}"})
     assert [info["name"] for info in client.get("/api/v1/galleries").json()] == [mine]
     row = store.find(other, Filter(), 1)[0].id
-    picture = send(client, person(0))
-    body = {"positives": [{"picture": picture}]}
+    image = send(client, person(0))
+    body = {"positives": [{"image": image}]}
     assert client.post(f"/api/v1/galleries/{mine}/searches", json=body).status_code == 201
     for method, what, json_body in (
         ("GET", "", None), ("GET", "/items", None), ("GET", f"/items/{row}", None),

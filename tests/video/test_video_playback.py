@@ -52,7 +52,7 @@ def test_frames_are_counted_in_order_of_presentation(tmp_path):
             frame_times(video, deadline=-1)
 
 
-def test_a_clip_holds_the_films_own_pictures_where_browsers_play_them(tmp_path):
+def test_a_clip_holds_the_films_own_images_where_browsers_play_them(tmp_path):
     path = write_film(tmp_path / "a.mp4")
     with Video(path) as video:
         clip = cut_clip(video, 2.3, 4.0)

@@ -11,7 +11,7 @@ from unveil.api.crops import Crops, dataset_of
 from unveil.data.images import read_sample
 from unveil.gallery.audit import audited, user
 from unveil.gallery.ingest.adding import Added
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Filter, GalleryInfo, Mode
 from unveil.gallery.search.audited import audited_search
@@ -87,12 +87,10 @@ class Gallery:
             DataError: there is no crop, or the gallery was made with another model.
         """
         dataset = dataset_of(crops)
-        settings = PictureSettings(camera, start_time, tuple(tags))
+        settings = ImageSettings(camera, start_time, tuple(tags))
         entry = {"who": self.who, "action": "add", "gallery": self.name, "details": {"source": dataset.name}}
         with audited(self.store.log, entry) as outcome:
-            added = add_pictures(
-                self.store, self.name, self.engine, dataset.samples, dataset.name, settings, self.parser
-            )
+            added = add_images(self.store, self.name, self.engine, dataset.samples, dataset.name, settings, self.parser)
             outcome |= {"crops": added.crops, "tracklets": added.tracklets, "known": added.known}
         return added
 

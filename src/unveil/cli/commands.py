@@ -42,7 +42,7 @@ COMMANDS = {
     "embed": Command("models.embed", "Embed crops with a model. Files that cannot be read are listed and left out."),
     "search": Command(
         "search.command",
-        "Rank a gallery, or a file of embeddings, for a query; show why, as a table, a picture or a page.",
+        "Rank a gallery, or a file of embeddings, for a query; show why, as a table, an image or a page.",
     ),
     "serve": Command(
         "gallery.serve", "Serve galleries: an HTTP API (`/api/v1/openapi.json`) and, at `/`, a page to search on."
@@ -86,7 +86,7 @@ COMMANDS = {
 }
 GROUPS = {
     "data": Command("data.app", "Datasets: which can be read, and is one of them whole?"),
-    "gallery": Command("gallery.app", "People in pictures and videos, kept so that they can be searched."),
+    "gallery": Command("gallery.app", "People in images and videos, kept so that they can be searched."),
     "case": Command(
         "case.app", "Cases: searches and sightings that are kept, and archives of them that can be checked."
     ),

@@ -88,7 +88,7 @@ def run_robustness(
         styles: how to occlude; `STYLES` by default, without "people" where nobody has a parsing map.
         ratios: shares of the person to occlude (of the crop where no map is known), in [0, 1].
         protocol: name of a protocol; the dataset's default otherwise.
-        cutouts: folder of RGBA pictures for the style "cutouts"; the world's things by default.
+        cutouts: folder of RGBA images for the style "cutouts"; the world's things by default.
         seed: of what occludes whom.
         cache: folder of the image stores.
 
@@ -245,9 +245,9 @@ def _report(points: Sequence[Point], steps: Sequence[Occluded], *, protocol: Pro
         rows.append((step.style, f"{step.ratio:g}", f"{100 * step.share:.1f} %", *figures))
     text = "Rank-1 / mAP in percent, with the 95 % interval of mAP over queries."
     sections = [
-        Panel("Curves", "The queries are occluded, the gallery is not.", pictures=(out / "robustness.png",)),
+        Panel("Curves", "The queries are occluded, the gallery is not.", images=(out / "robustness.png",)),
         Panel("Figures", text, head, tuple(rows)),
-        Panel("Examples", "A row a style and query, the ratio grows.", pictures=(out / "examples.jpg",)),
+        Panel("Examples", "A row a style and query, the ratio grows.", images=(out / "examples.jpg",)),
     ]
     header = {
         "dataset": points[0].dataset,

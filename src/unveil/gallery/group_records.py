@@ -69,7 +69,7 @@ class ProbablePerson:
         cameras: labels of the cameras that saw them, sorted.
         start: first timestamp, seconds; ``None`` where no row has a time.
         end: last timestamp.
-        pictures: numbers of at most four rows, the best pictures first.
+        images: numbers of at most four rows, the best images first.
         by_hand: rows of which somebody said something by hand.
     """
 
@@ -78,7 +78,7 @@ class ProbablePerson:
     cameras: tuple[str, ...]
     start: float | None
     end: float | None
-    pictures: tuple[int, ...]
+    images: tuple[int, ...]
     by_hand: int = 0
 
 

@@ -72,14 +72,14 @@ class EmbeddingSpace:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row of a gallery: a crop, or a tracklet with its best crop as the picture.
+    """One row of a gallery: a crop, or a tracklet with its best crop as the image.
 
     Args:
-        key: unique in its gallery, made from content: SHA-256 hex of a picture file; of video, frame and box for a
+        key: unique in its gallery, made from content: SHA-256 hex of an image file; of video, frame and box for a
             crop of a video; of video and track for a tracklet.
         kind: "crop" or "tracklet".
         thumbnail: JPEG of the (best) crop, longest side at most 384 pixels.
-        source: path or address of the picture or video that it came from.
+        source: path or address of the image or video that it came from.
         camera: camera label.
         time: seconds since the epoch or since the recording began; a tracklet's first timestamp.
         end: a tracklet's last timestamp, in the same unit; ``None`` for a crop.

@@ -1,4 +1,4 @@
-"""Cut-outs laid over the person: other people of the same dataset, or objects from a folder of RGBA pictures."""
+"""Cut-outs laid over the person: other people of the same dataset, or objects from a folder of RGBA images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cut_person(image: Image, labels: Labels, *, name: str) -> Cutout | None:
 
 
 def read_cutouts(folder: Path) -> list[Cutout]:
-    """Read a folder of pictures with transparency, sorted by name.
+    """Read a folder of images with transparency, sorted by name.
 
     Raises:
         DataError: there is none, or one of them has no transparency.

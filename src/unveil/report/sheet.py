@@ -31,7 +31,7 @@ def ranked_sheet(answers: Sequence[Answer], path: Path, *, title: str = "", per_
         per_line: matches beside each other; more follow below.
 
     Raises:
-        UnveilError: the sheet would be too large for a picture, or cannot be written.
+        UnveilError: the sheet would be too large for an image, or cannot be written.
     """
     asked = max((len(answer.queries) for answer in answers), default=1)
     longest = max((len(answer.matches) for answer in answers), default=0)

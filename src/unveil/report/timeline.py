@@ -24,10 +24,10 @@ class Mark:
     label: str = ""
 
 
-def timeline_picture(
+def timeline_image(
     marks: Sequence[Mark], path: Path, *, named: Callable[[float], str] = "{:g} s".format, joined: bool = False
 ) -> None:
-    """Draw the picture.
+    """Draw the image.
 
     Args:
         marks: at least one.
@@ -37,7 +37,7 @@ def timeline_picture(
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UnveilError: there is no mark, or the picture cannot be written.
+        UnveilError: there is no mark, or the image cannot be written.
     """
     if not marks:
         raise UnveilError("no timeline to draw: there is no sighting")

@@ -30,12 +30,12 @@ from unveil.server.middleware.authenticator import Authenticator
 from unveil.server.search.batching import Batcher
 from unveil.server.search.decoding import Decoder
 from unveil.server.search.held_searches import HeldClip, RemovalWatch, Search, clip_there, current
-from unveil.server.search.queries import Picture, QueryReader
+from unveil.server.search.queries import HeldImage, QueryReader
 from unveil.server.search.ttl_cache import TTLCache
 from unveil.server.settings import MEGABYTE, Settings
 from unveil.video.detectors.detect import Detector, OneAtATime, load_detector
 
-PICTURES, SEARCHES, CLIPS = 200, 500, 100
+IMAGES, SEARCHES, CLIPS = 200, 500, 100
 SEARCH_BYTES = 64 * MEGABYTE
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -49,10 +49,10 @@ class Service:
 
     Args:
         store: the galleries.
-        engine: embeds query pictures; galleries of other models cannot be searched.
+        engine: embeds query images; galleries of other models cannot be searched.
         detector: finds people on frames; ``None`` where none is there.
         settings: see `Settings`.
-        parser: says whether somebody is on a query picture, and which parts show; ``None`` takes every picture.
+        parser: says whether somebody is on a query image, and which parts show; ``None`` takes every image.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Service:
         self.authenticator = Authenticator(Tokens(settings.tokens) if settings.tokens else None, limits)
         self.batcher = Batcher(engine, watch=self.metrics.embedded)
         self.queries = QueryReader(store, self.batcher, parser=parser)
-        self.pictures: TTLCache[Picture] = TTLCache(PICTURES, limits.held, seconds=limits.held_seconds)
+        self.images: TTLCache[HeldImage] = TTLCache(IMAGES, limits.held, seconds=limits.held_seconds)
         self.searches: TTLCache[Search] = TTLCache(SEARCHES, SEARCH_BYTES, seconds=limits.held_seconds)
         self.clips: TTLCache[HeldClip] = TTLCache(CLIPS, limits.clips, seconds=limits.clip_seconds)
         self.sources = SourceRoots((*settings.sources, *settings.sent))
@@ -110,11 +110,11 @@ class Service:
         with suppress(UnveilError):
             self.views.close()
         self.batcher.close()
-        for cache in (self.pictures, self.searches, self.clips):
+        for cache in (self.images, self.searches, self.clips):
             cache.clear()
 
     def _tidy(self) -> None:
-        for cache in (self.pictures, self.searches, self.clips):
+        for cache in (self.images, self.searches, self.clips):
             cache.values()  # lets go of what is too old
         self.uploads.tidy()
         if self.authenticator.tokens is not None:

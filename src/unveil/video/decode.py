@@ -142,7 +142,7 @@ class Video:
 
     @property
     def opened(self) -> tuple[Any, Any, type[Exception]]:
-        """The container, its stream of pictures and the errors of PyAV, for those who seek in a file."""
+        """The container, its stream of images and the errors of PyAV, for those who seek in a file."""
         return self._container, self._stream, self._av.error.FFmpegError
 
     def rewind(self) -> None:
@@ -181,14 +181,14 @@ class Video:
         self.close()
 
     def _open(self) -> None:
-        """Open the container and its stream of pictures; DataError when that cannot be done."""
+        """Open the container and its stream of images; DataError when that cannot be done."""
         try:
             self._container = self._av.open(**self._how)
             if not self._container.streams.video:
                 raise DataError(f"{self.source}: holds sound or text, but no video")
             self._stream = self._container.streams.video[0]
             if self._stream.codec_context is None:
-                raise DataError(f"{self.source}: FFmpeg has no decoder for its pictures, or the file is damaged")
+                raise DataError(f"{self.source}: FFmpeg has no decoder for its images, or the file is damaged")
             self._stream.thread_type = "AUTO"
             self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
             announced = float(self._stream.average_rate or self._stream.guessed_rate or 25)

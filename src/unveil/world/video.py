@@ -102,9 +102,9 @@ def save_video(
     frames = film(world, camera, frames=total, people=people, old=old)
     with atomic_path(out) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = _stream(av, container)
-        for number, (picture, rows) in enumerate(track(frames, "filming", total=total)):
+        for number, (image, rows) in enumerate(track(frames, "filming", total=total)):
             writer.writerows((number, f"{number / RATE:.3f}", *row) for row in rows)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
@@ -132,8 +132,8 @@ def film(
                 placed.append((walk.name, found))
         shot = shoot(stage, [p for _, p in placed], box=Box(0, 0, *FRAME))
         # One seed a video: exposure and blur stay as they are, noise is drawn anew.
-        picture = develop(shot.light, scene.camera, rng=np.random.default_rng([71, world.seed, camera]))
-        yield picture, _rows(placed, shot.actor)
+        image = develop(shot.light, scene.camera, rng=np.random.default_rng([71, world.seed, camera]))
+        yield image, _rows(placed, shot.actor)
 
 
 def _stream(av: Any, container: Any) -> Any:

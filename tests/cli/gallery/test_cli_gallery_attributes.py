@@ -1,4 +1,4 @@
-"""What people wear: told when rows are added, filled in for rows from before, asked for with and without a picture."""
+"""What people wear: told when rows are added, filled in for rows from before, asked for with and without an image."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_rows_from_before_are_filled_in_and_found(gallery, search, model, people
     assert json.loads(gallery("stats", "old", "--json")[0])["rows_without_attributes"] == 0
     assert json.loads(gallery("attributes", "old", "--redo", "--json")[0])["crops"] == 12
     old = json.loads(search("old", *asked, "--json", "--rows", "crop", "--top", 100)[0])
-    assert abs(old["candidates"] - new["candidates"]) <= 1  # stored pictures were compressed
+    assert abs(old["candidates"] - new["candidates"]) <= 1  # stored images were compressed
     entries = [json.loads(line) for line in gallery_log(server, "old")]
     assert {"search", "attributes"} <= {entry["action"] for entry in entries}
     listing = next(e for e in entries if e["action"] == "search")
@@ -66,7 +66,7 @@ def gallery_log(server: str, name: str) -> list[str]:
         store.close()
 
 
-def test_a_search_with_a_picture_says_what_attributes_left_out(gallery, search, model, tmp_path):
+def test_a_search_with_a_image_says_what_attributes_left_out(gallery, search, model, tmp_path):
     manifest = write_crops(tmp_path / "crops", 4, 2)
     gallery("add", manifest, "--gallery", "shop", "--model", model, "--engine", "torch", "--no-parser")
     query = next(iter(sorted((tmp_path / "crops").rglob("*.png")) or sorted((tmp_path / "crops").rglob("*.jpg"))))

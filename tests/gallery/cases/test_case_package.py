@@ -20,7 +20,7 @@ from films import box_at, picture, write_film
 from unveil.cli import main
 from unveil.data.images import read_image
 from unveil.errors import DataError, UnveilError
-from unveil.gallery.case_records import NewQuery, QueryPicture
+from unveil.gallery.case_records import NewQuery, QueryImage
 from unveil.gallery.cases.log import case_entries
 from unveil.gallery.cases.package import write_package
 from unveil.gallery.cases.verify import verify_package
@@ -59,8 +59,8 @@ def case(store, film):
     store.add("shop", items, embedding(len(items)))
     rows = store.ids("shop", Filter()).tolist()
     made = store.cases.create("Stolen <bicycle>", "ann").id
-    pictures = (QueryPicture(png(picture(20, 2)[10:70, 82:106])), QueryPicture(png(picture(1, 2)[:40, :20]), True))
-    query = NewQuery("by hand", {"mode": "same", "why": "a theft"}, "b" * 64, pictures, rejected=(rows[2],))
+    images = (QueryImage(png(picture(20, 2)[10:70, 82:106])), QueryImage(png(picture(1, 2)[:40, :20]), True))
+    query = NewQuery("by hand", {"mode": "same", "why": "a theft"}, "b" * 64, images, rejected=(rows[2],))
     store.cases.add_query(made, "shop", query, who="ann")
     for row, note in zip(rows, ("enters", "", "leaves & waves"), strict=True):
         store.cases.bookmark(made, "shop", row, who="ann", note=note)
@@ -85,13 +85,13 @@ def test_a_package_holds_all_of_the_case(package, store, case, film):
         assert archive.testzip() is None
         files = {name: archive.read(name) for name in archive.namelist()}
     rows = [mark.item for mark in case.bookmarks]
-    pictures = {
+    images = {
         f"{kind}/shop-{row}.{'mp4' if kind == 'clips' else 'jpg'}"
         for kind in ("crops", "frames", "clips")
         for row in rows
     }
     query = case.queries[0].id
-    assert set(files) == pictures | {
+    assert set(files) == images | {
         "audit.jsonl", "case.json", "manifest.json", "manifest.sha256", f"models/{SPACE.fingerprint}.json",
         "report.html", f"searches/{query}-0.png", f"searches/{query}-1.png",
     }  # fmt: skip
@@ -117,7 +117,7 @@ def test_a_package_holds_all_of_the_case(package, store, case, film):
     assert [(e["who"], e["action"]) for e in entries] == [("ann", "search"), ("ann", "case")]
     page = files["report.html"].decode()
     assert "Stolen &lt;bicycle&gt;" in page and "leaves &amp; waves" in page and "black frame" in page
-    assert all(f'src="{name}"' in page for name in pictures)
+    assert all(f'src="{name}"' in page for name in images)
     assert verify_package(package)[1] == []
 
 

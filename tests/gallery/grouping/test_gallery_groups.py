@@ -67,7 +67,7 @@ def test_tracklets_become_people_that_can_be_looked_through(store, rows):
     assert set(map(frozenset, groups(store).values())) == {frozenset(rows[p::PEOPLE]) for p in range(PEOPLE)}
     first = store.groups.people("shop", 1, order="time")[0]
     assert first.cameras == ("c0", "c1", "c2") and (first.rows, first.start) == (4, 1.7e9)
-    assert first.end == 1.7e9 + 2_400 + 20 and first.pictures[0] == rows[24] and first.by_hand == 0
+    assert first.end == 1.7e9 + 2_400 + 20 and first.images[0] == rows[24] and first.by_hand == 0
     listed, members = store.groups.person("shop", first.number)
     assert listed == first and all(0 < row.distance < NEAR for row in members)
     assert [row.distance for row in members] == sorted((row.distance for row in members), reverse=True)

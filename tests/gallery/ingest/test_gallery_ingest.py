@@ -1,4 +1,4 @@
-"""Pictures and videos into a real store, by a real model; killed in the middle and done again."""
+"""Images and videos into a real store, by a real model; killed in the middle and done again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import mean_embedding
 from unveil.gallery.ingest.best_crops import OpenTrack, best_rows
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.quality import (
     body_shares,
     find_parser,
@@ -57,7 +57,7 @@ def engine(model) -> Engine:
     return load_engine(model, "torch")
 
 
-def write_pictures(folder: Path, count: int) -> list[Sample]:
+def write_images(folder: Path, count: int) -> list[Sample]:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         Image.fromarray(figure(number, 0, 0)).save(folder / f"{number:04d}.png")
@@ -85,12 +85,12 @@ def same(a, b) -> None:
         assert np.allclose(embedding.visibility, vectors.visibility, atol=2e-3)
 
 
-def test_every_picture_is_there_once_with_its_own_vector(store, engine, tmp_path):
-    samples = write_pictures(tmp_path / "a", 70)
+def test_every_image_is_there_once_with_its_own_vector(store, engine, tmp_path):
+    samples = write_images(tmp_path / "a", 70)
     (tmp_path / "a" / "copy.png").write_bytes(samples[3].path.read_bytes())
     samples = [Sample(p.name, p) for p in sorted((tmp_path / "a").iterdir())]
-    settings = PictureSettings("gate", 1.7e9, ("night",))
-    added = add_pictures(store, "shop", engine, samples, "a", settings)
+    settings = ImageSettings("gate", 1.7e9, ("night",))
+    added = add_images(store, "shop", engine, samples, "a", settings)
     assert (added.crops, added.known, added.tracklets, added.bad) == (70, 1, 0, ())
     found = rows(store, "shop")
     for sample in samples[:3]:
@@ -101,10 +101,10 @@ def test_every_picture_is_there_once_with_its_own_vector(store, engine, tmp_path
         assert np.allclose(embedding.vectors, own.vectors, atol=2e-3, rtol=2e-3)
         with Image.open(io.BytesIO(item.thumbnail)) as thumbnail:
             assert thumbnail.size == (32, 64)
-    again = add_pictures(store, "shop", engine, samples, "a", settings)
+    again = add_images(store, "shop", engine, samples, "a", settings)
     assert (again.crops, again.known) == (0, 71)
-    more = write_pictures(tmp_path / "a", 75)
-    assert add_pictures(store, "shop", engine, more, "a", settings).crops == 5
+    more = write_images(tmp_path / "a", 75)
+    assert add_images(store, "shop", engine, more, "a", settings).crops == 5
 
 
 def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tmp_path):
@@ -116,7 +116,7 @@ def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tm
         new.append(f"{line},{'t' + line.split(',')[1] + camera if number >= 6 else ''},{number},wet; late")
     manifest.write_text("\n".join(new) + "\n")
     samples = read_manifest(manifest).samples
-    added = add_pictures(store, "shop", engine, samples, settings=PictureSettings(start_time=1.7e9))
+    added = add_images(store, "shop", engine, samples, settings=ImageSettings(start_time=1.7e9))
     assert added.crops == 24 and added.tracklets == 6
     crops = store.find("shop", Filter(rows="crop"), 100)
     whole = [i for i in store.find("shop", Filter(rows="tracklet"), 100) if i.kind == "tracklet"]
@@ -132,19 +132,19 @@ def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tm
         _, parts = store.embeddings("shop", [m.id for m in members])
         mean = mean_embedding(parts, np.array([m.quality for m in members]))
         assert np.allclose(own.vectors, mean.vectors, atol=3e-3)
-    again = add_pictures(store, "shop", engine, samples, settings=PictureSettings(start_time=1.7e9))
+    again = add_images(store, "shop", engine, samples, settings=ImageSettings(start_time=1.7e9))
     assert (again.crops, again.tracklets, again.known) == (0, 0, 24)
 
 
 def test_bad_files_are_named_and_the_rest_is_added(store, engine, tmp_path):
-    samples = write_pictures(tmp_path, 5)
+    samples = write_images(tmp_path, 5)
     whole = samples[0].path.read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.jpg").write_bytes(b"")
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     Image.new("1", (20_000, 10_000)).save(tmp_path / "huge.png")  # 200 megapixels in 25 kB
     samples = [*(Sample(p.name, p) for p in sorted(tmp_path.iterdir())), Sample("gone", tmp_path / "gone.jpg")]
-    added = add_pictures(store, "shop", engine, samples)
+    added = add_images(store, "shop", engine, samples)
     assert added.crops == 5 and len(added.bad) == 5
     for name, reason in (
         ("cut", "truncated"),
@@ -157,11 +157,11 @@ def test_bad_files_are_named_and_the_rest_is_added(store, engine, tmp_path):
 
 
 def test_another_model_is_refused_before_anything_is_added(store, engine, tmp_path):
-    samples = write_pictures(tmp_path / "p", 2)
-    add_pictures(store, "shop", engine, samples[:1])
+    samples = write_images(tmp_path / "p", 2)
+    add_images(store, "shop", engine, samples[:1])
     other = load_engine(make_model(tmp_path, seed=1, height=64, width=32), "torch")
     with pytest.raises(DataError, match=f"{engine.fingerprint}.*{other.fingerprint}"):
-        add_pictures(store, "shop", other, samples)
+        add_images(store, "shop", other, samples)
     assert store.info("shop").crops == 1
 
 
@@ -311,24 +311,24 @@ WORK = """
 import sys
 from pathlib import Path
 from unveil.inference.load import load_engine
-from unveil.gallery.ingest.images import add_pictures
+from unveil.gallery.ingest.images import add_images
 from unveil.gallery.ingest.video import add_video
 from unveil.gallery.store.opening import open_store
 from unveil.records import Sample
 from unveil.video.detectors.precomputed import GivenBoxes
 what, address, model, name, source, boxes = sys.argv[1:]
 store, engine = open_store(address), load_engine(model, "torch")
-if what == "pictures":
-    print(add_pictures(store, name, engine, [Sample(p.name, p) for p in sorted(Path(source).iterdir())]))
+if what == "images":
+    print(add_images(store, name, engine, [Sample(p.name, p) for p in sorted(Path(source).iterdir())]))
 else:
     print(add_video(store, name, engine, source, GivenBoxes(Path(boxes))))
 """
 
 
-@pytest.mark.parametrize("what", ["pictures", "video"])
+@pytest.mark.parametrize("what", ["images", "video"])
 def test_killed_and_done_again_is_as_if_nothing_had_happened(store, address, engine, model, tmp_path, what):
-    if what == "pictures":
-        samples = write_pictures(tmp_path / "source", 400)
+    if what == "images":
+        samples = write_images(tmp_path / "source", 400)
         source, boxes, whole = tmp_path / "source", tmp_path, 400
     else:
         source, boxes = film(tmp_path, 14)
@@ -344,13 +344,13 @@ def test_killed_and_done_again_is_as_if_nothing_had_happened(store, address, eng
     assert process.returncode == -signal.SIGKILL, errors.decode()
     assert store.info("killed").crops < whole, "it was done before it was killed"
     for name in ("killed", "whole"):
-        if what == "pictures":
-            add_pictures(store, name, engine, samples)
+        if what == "images":
+            add_images(store, name, engine, samples)
         else:
             add_video(store, name, engine, source, GivenBoxes(boxes))
     same(rows(store, "killed"), rows(store, "whole"))
     info = store.info("killed")
-    assert (info.crops, info.tracklets) == (whole, 0 if what == "pictures" else 14)
+    assert (info.crops, info.tracklets) == (whole, 0 if what == "images" else 14)
     assert store.verify("killed") == []
 
 

@@ -163,7 +163,7 @@ def test_the_page_says_everything_and_needs_nothing_else(tmp_path):
         write_report(FOUND, [], tmp_path / "r.pdf")
 
 
-def test_a_pages_pictures_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypatch):
+def test_a_pages_images_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypatch):
     pytest.importorskip("jinja2", reason="the extra report is not installed")
     monkeypatch.setattr("unveil.gallery.output.report.face_parser", lambda: None)
     stripes = np.zeros((128, 64, 3), np.uint8)

@@ -90,7 +90,7 @@ def test_distances_that_tell_nothing_are_refused():
     )
 
 
-def test_a_match_is_at_least_as_likely_as_not_and_one_picture_twice_is_as_good_as_certain():
+def test_a_match_is_at_least_as_likely_as_not_and_one_image_twice_is_as_good_as_certain():
     pairs, _ = draw()
     for kind in ("isotonic", "logistic"):
         # Nobody else is ever near: the rate of false alarms alone would let the farthest distance through.
@@ -100,7 +100,7 @@ def test_a_match_is_at_least_as_likely_as_not_and_one_picture_twice_is_as_good_a
     rare = replace(pairs, same=pairs.same & (np.arange(4000) % 40 == 0))
     fitted = calibrate(replace(rare, distances=rare.distances + 0.2), "logistic")
     assert fitted.probability(0.2) < 0.2
-    assert fitted.threshold == fitted.identical < 0.01, "nothing but the picture itself is a match"
+    assert fitted.threshold == fitted.identical < 0.01, "nothing but the image itself is a match"
     assert fitted.probability(0.0) == fitted.probability(1e-5) > 0.999
     assert fitted.threshold >= 0.0
 

@@ -53,7 +53,7 @@ def test_negatives_push_down_whoever_is_nearer_to_them_and_nobody_else(seed, oth
     np.testing.assert_allclose(pushed[nearer], (2 * plain - against)[nearer], rtol=1e-5)
 
 
-def test_the_rejected_picture_itself_falls_behind_an_equal_one():
+def test_the_rejected_image_itself_falls_behind_an_equal_one():
     query = draw(1, 0, occluded=0)
     twins = dataclasses.replace(draw(2, 1, occluded=0))
     twins.vectors[1] = twins.vectors[0] + 1e-3

@@ -281,7 +281,7 @@ def test_a_damaged_row_is_found(address):
     store.add("shop", crops(range(6)), embedding(6))
     assert store.verify("shop") == []
     damage = {
-        "DELETE FROM pictures WHERE id = (SELECT min(id) FROM pictures)": "1 rows without a picture",
+        "DELETE FROM pictures WHERE id = (SELECT min(id) FROM pictures)": "1 rows without an image",
         "DELETE FROM vectors WHERE id = (SELECT max(id) FROM vectors)": "1 rows without vectors",
         "UPDATE coarse SET coarse = (SELECT coarse FROM coarse ORDER BY id LIMIT 1 OFFSET 1) "
         "WHERE id = (SELECT min(id) FROM coarse)": "1 rows whose first-stage vector is not that",

@@ -1,4 +1,4 @@
-"""Removal is looked for in the files of the server: no byte of a removed picture or vector may be in them."""
+"""Removal is looked for in the files of the server: no byte of a removed image or vector may be in them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
-from stored import SPACE, crops, embedding, picture
+from stored import SPACE, crops, embedding, image
 
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter, Item, first_stage_vectors
@@ -19,9 +19,9 @@ DATES = 1.7e9
 
 
 def marks(numbers, vectors, name="shop") -> list[bytes]:
-    """What is looked for: a key, the middle of a picture, the first-stage vector and both vectors in half precision."""
+    """What is looked for: a key, the middle of an image, the first-stage vector and both vectors in half precision."""
     found = list(numbers)
-    needles = [key(n, name).encode() for n in found] + [picture(n)[2_000:2_040] for n in found]
+    needles = [key(n, name).encode() for n in found] + [image(n)[2_000:2_040] for n in found]
     for row in (first_stage_vectors(vectors), vectors.vectors.reshape(len(vectors), -1)):
         needles += [row[n].astype(np.float16).tobytes()[:40] for n in found]
     return needles

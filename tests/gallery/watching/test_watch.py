@@ -66,7 +66,7 @@ def test_what_is_no_list_is_refused():
         WatchList([], 0.4)
     with pytest.raises(DataError, match="two entries are called 'e0'"):
         WatchList([*entries(2), *entries(1)], 0.4)
-    with pytest.raises(DataError, match="1 to 64 pictures, got 65"):
+    with pytest.raises(DataError, match="1 to 64 images, got 65"):
         WatchEntry("x", embedding(65), "a")
 
 
@@ -138,7 +138,7 @@ def test_who_is_on_the_list_raises_an_alert_and_who_is_not_does_not(engine, tmp_
     assert [alert.entry for alert in alerts] == ["p1"] and counts.people == 3
     [alert] = alerts
     assert 3.0 <= alert.time <= 7.0 and alert.camera == "gate" and alert.distance <= 0.08
-    assert alert.picture[:2] == b"\xff\xd8" and alert.query == "hash1" and alert.probability is None
+    assert alert.image[:2] == b"\xff\xd8" and alert.query == "hash1" and alert.probability is None
     assert [event for event, _ in events] == ["connected", "ended"]
     assert alert.time < 6.0, "it is raised while the person is still in sight, not when the track has ended"
 
@@ -245,9 +245,9 @@ def test_the_command_says_what_to_expect_first_then_alerts_and_enters_them(watch
     lines = [json.loads(line) for line in found.stdout.splitlines()]
     alerts = [line for line in lines if line["event"] == "alert"]
     assert "2 entries; about" in found.stderr and "false alarms for each 100 people" in found.stderr
-    assert "ann" in {alert["entry"] for alert in alerts} and "picture" not in alerts[0]
+    assert "ann" in {alert["entry"] for alert in alerts} and "image" not in alerts[0]
     assert [kept.alert.entry for kept in store.alerts.newest("shop")][::-1] == [alert["entry"] for alert in alerts]
-    assert store.alerts.newest("shop")[0].alert.picture[:2] == b"\xff\xd8"
+    assert store.alerts.newest("shop")[0].alert.image[:2] == b"\xff\xd8"
     assert [got["entry"] for got in receiver.got] == [alert["entry"] for alert in alerts]
     entries_of = [e for e in store.entries("shop") if e["action"] in ("watch", "alert")]
     assert [e["action"] for e in entries_of] == ["watch", *["alert"] * len(alerts), "watch"]

@@ -54,7 +54,7 @@ def test_nothing_hides_a_person_in_the_open(alone: Shot) -> None:
     assert ((alone.actor == 0) == (alone.whole > 0)).all()
 
 
-def test_facing_the_camera_the_left_side_is_on_the_right_of_the_picture(alone: Shot) -> None:
+def test_facing_the_camera_the_left_side_is_on_the_right_of_the_image(alone: Shot) -> None:
     part, columns = part_of(alone.whole), np.arange(alone.whole.shape[1])[None]
     for limb in ("upper-arm", "lower-leg", "foot"):
         left, right = (part == PARTS.index(f"{side}-{limb}") for side in ("left", "right"))

@@ -68,10 +68,10 @@ def show(name: Name, store: StoreOption = None, folder: FolderOption = None, as_
     if case.notes:
         typer.echo(f"\n{case.notes}\n")
     if case.queries:
-        table = Table("search", "name", "galleries", "pictures", "rows", "kept by", "query")
+        table = Table("search", "name", "galleries", "images", "rows", "kept by", "query")
         for query in case.queries:
             galleries = ", ".join(query.galleries)
-            sizes = (str(len(query.pictures)), str(len(query.positives) + len(query.negatives)))
+            sizes = (str(len(query.images)), str(len(query.positives) + len(query.negatives)))
             table.add_row(str(query.id), query.name, galleries, *sizes, query.who, query.hash[:12])
         Console().print(table)
     if case.bookmarks:

@@ -72,7 +72,7 @@ def command(
     cutouts: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of RGBA pictures for the style cutouts; the world's by default.",
+            help="Folder of RGBA images for the style cutouts; the world's by default.",
             rich_help_panel=help_panels.OCCLUSION,
         ),
     ] = None,

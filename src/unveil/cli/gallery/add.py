@@ -1,4 +1,4 @@
-"""``unveil gallery add``: pictures, manifests, videos and live streams into a gallery."""
+"""``unveil gallery add``: images, manifests, videos and live streams into a gallery."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def command(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Folders, manifests (.csv), pictures, name:root of datasets, videos, rtsp:// or http://, folders of "
+            help="Folders, manifests (.csv), images, name:root of datasets, videos, rtsp:// or http://, folders of "
             "shards (`unveil embed --ray`)."
         ),
     ],
@@ -126,7 +126,7 @@ def command(
         ),
     ] = False,
 ) -> None:
-    """Find people in pictures and videos, embed them and keep them. What is there already is skipped, by content.
+    """Find people in images and videos, embed them and keep them. What is there already is skipped, by content.
 
     Stopped or killed, the same command resumes. A live stream is read until Ctrl-C, and opened again where
     it breaks. In a folder images and videos are taken, and numbered images of scenes (`img1/000001.jpg`) are a video;
@@ -142,7 +142,7 @@ def command(
     `unveil gallery add rtsp://camera/1 --gallery yard --model runs/best --detector yolox.json --fps 5`
     """
     from unveil.gallery.ingest.embedded import add_shards
-    from unveil.gallery.ingest.images import PictureSettings, add_pictures
+    from unveil.gallery.ingest.images import ImageSettings, add_images
     from unveil.gallery.ingest.quality import find_parser
     from unveil.gallery.ingest.scenes import add_scenes
     from unveil.gallery.ingest.video import add_video
@@ -162,7 +162,7 @@ def command(
     footage = VideoSettings(
         camera, began, labels, every or 1, rate, crops or 4, seconds=seconds, retention_seconds=kept, waits=waits
     )
-    pictures = PictureSettings(camera, began, labels, kept)
+    images = ImageSettings(camera, began, labels, kept)
     works = [work for source in sources for work in works_of(source)]
     about_videos = {
         "--every": every is not None, "--fps": fps is not None, "--seconds": seconds is not None,
@@ -191,10 +191,10 @@ def command(
                 elif finds and not work.crops:
                     assert finder is not None
                     added = add_scenes(
-                        found, gallery, ready, work.samples, finder, source=work.source, settings=pictures, parser=sees
+                        found, gallery, ready, work.samples, finder, source=work.source, settings=images, parser=sees
                     )
                 else:
-                    added = add_pictures(found, gallery, ready, work.samples, work.source, pictures, sees)
+                    added = add_images(found, gallery, ready, work.samples, work.source, images, sees)
                 outcome |= {name: getattr(added, name) for name in ("crops", "tracklets", "known")}
             results.append(added)
             _tell(added, as_json)

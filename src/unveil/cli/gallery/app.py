@@ -1,4 +1,4 @@
-"""``unveil gallery``: people in pictures and videos, kept so that they can be searched."""
+"""``unveil gallery``: people in images and videos, kept so that they can be searched."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unveil.cli.tables import Table
 
 app = typer.Typer(
     name="gallery",
-    help="People in pictures and videos, kept so that they can be searched.",
+    help="People in images and videos, kept so that they can be searched.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )

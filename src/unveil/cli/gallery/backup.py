@@ -35,7 +35,7 @@ def backup(
     """Write all galleries and the audit log to one file, as they are at one moment, while others use them.
 
     A folder that is copied while its server runs is no backup: it need not be whole, and is refused. The file has the
-    vectors and pictures of people; rows that are deleted later stay in it, so it needs a date at which it goes.
+    vectors and images of people; rows that are deleted later stay in it, so it needs a date at which it goes.
     `unveil gallery list --store read-only:monday.unveil` looks into it.
 
     **Example:** `unveil gallery backup monday.unveil`

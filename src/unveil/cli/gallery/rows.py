@@ -35,7 +35,7 @@ Cameras = Annotated[
     typer.Option("--camera", help="Rows of this camera; may be given again.", rich_help_panel=help_panels.ROWS),
 ]
 Sources = Annotated[
-    list[str] | None, typer.Option("--source", help="Rows of this picture or video.", rich_help_panel=help_panels.ROWS)
+    list[str] | None, typer.Option("--source", help="Rows of this image or video.", rich_help_panel=help_panels.ROWS)
 ]
 Tags = Annotated[
     list[str] | None,
@@ -72,9 +72,9 @@ def delete(
     folder: FolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove rows with their vectors and pictures, for good. All conditions that are given must hold.
+    """Remove rows with their vectors and images, for good. All conditions that are given must hold.
 
-    A tracklet goes with its crops, and a crop with the tracklet that was made of it; the other crops stay. Pictures and
+    A tracklet goes with its crops, and a crop with the tracklet that was made of it; the other crops stay. Images and
     videos themselves are not touched. Where a row that `--id` names is not there the exit code is 1.
 
     **Examples:**
@@ -161,8 +161,8 @@ def expire(
 def export(
     name: Name,
     out: Annotated[Path, typer.Argument(help="File to write: .csv or .json.")],
-    pictures: Annotated[
-        Path | None, typer.Option(help="Folder to write the pictures to as well.", rich_help_panel=help_panels.OUTPUT)
+    images: Annotated[
+        Path | None, typer.Option(help="Folder to write the images to as well.", rich_help_panel=help_panels.OUTPUT)
     ] = None,
     faces: Annotated[
         bool,
@@ -180,9 +180,9 @@ def export(
     folder: FolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the rows of a gallery as a table, and their pictures if wanted.
+    """Write the rows of a gallery as a table, and their images if wanted.
 
-    **Example:** `unveil gallery export station rows.csv --camera gate --pictures thumbs`
+    **Example:** `unveil gallery export station rows.csv --camera gate --images thumbs`
     """
     from unveil.gallery.output.listing import write_listing
     from unveil.gallery.records import Filter
@@ -191,9 +191,9 @@ def export(
     where = _filter(persons, cameras, sources, tags, rows, start, end) or Filter()
     with opened(store, folder) as found:
         found.info(name)
-        details = {"where": _words(where), "pictures": pictures is not None, "faces": faces}
+        details = {"where": _words(where), "images": images is not None, "faces": faces}
         with _audited(found, "export", name, why=why, details=details) as outcome:
-            count = write_listing(all_items(found, name, where), out, pictures, _as_it_is if faces else _blurred())
+            count = write_listing(all_items(found, name, where), out, images, _as_it_is if faces else _blurred())
             outcome["rows"] = count
     typer.echo(json.dumps({"file": str(out), "rows": count}) if as_json else f"{count} rows in {out}")
 
@@ -212,7 +212,7 @@ def _as_it_is(jpeg: bytes) -> bytes:
 
 
 def _blurred() -> Callable[[bytes], bytes]:
-    """Return what blurs the faces of a picture."""
+    """Return what blurs the faces of an image."""
     from unveil.data.images import read_image
     from unveil.gallery.ingest.adding import thumbnail
     from unveil.gallery.output.blur import blur_faces, face_parser

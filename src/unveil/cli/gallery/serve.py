@@ -93,11 +93,11 @@ def command(
         bool, typer.Option(help="Refuse searches that give no reason.", rich_help_panel=help_panels.ACCESS)
     ] = False,
     max_upload: Annotated[
-        int, typer.Option(min=1, max=1000, help="Megabytes of one picture.", rich_help_panel=help_panels.LIMITS)
+        int, typer.Option(min=1, max=1000, help="Megabytes of one image.", rich_help_panel=help_panels.LIMITS)
     ] = 20,
     max_pixels: Annotated[
         int,
-        typer.Option(min=1, max=1000, help="Millions of pixels of one picture.", rich_help_panel=help_panels.LIMITS),
+        typer.Option(min=1, max=1000, help="Millions of pixels of one image.", rich_help_panel=help_panels.LIMITS),
     ] = 64,
     rate: Annotated[
         float,
@@ -162,7 +162,7 @@ def command(
         shown = f"[{host}]" if ":" in host else host
         typer.echo(f"serving at {scheme}://{shown}:{door.getsockname()[1]}/", err=True)
         if tokens and not certificate and not host.startswith("127."):
-            typer.echo("tokens and pictures travel unencrypted: use --certificate, or a proxy that does", err=True)
+            typer.echo("tokens and images travel unencrypted: use --certificate, or a proxy that does", err=True)
         server_of(create_app(service), certificate, key).run(sockets=[door])
 
 

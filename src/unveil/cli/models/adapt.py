@@ -116,7 +116,7 @@ def command(
                 datasets.append(taken[-1].dataset)
             else:
                 datasets.append(crops_of(source))
-        # Pictures of a gallery were looked at when they were added, and belong in its store alone.
+        # Images of a gallery were looked at when they were added, and belong in its store alone.
         parser = None if skip_person_check or len(galleries) == len(data) else find_parser()
         with decoded_images(out, cache, of_gallery=bool(galleries)) as images:
             adapted = base.adapt(

@@ -25,12 +25,12 @@ def command(
     ] = None,
     rerank: Annotated[bool, typer.Option(help="Also with k-reciprocal re-ranking.")] = False,
     curve: Annotated[
-        Path | None, typer.Option(help="Write the CMC curves as a picture (.png).", rich_help_panel=help_panels.OUTPUT)
+        Path | None, typer.Option(help="Write the CMC curves as an image (.png).", rich_help_panel=help_panels.OUTPUT)
     ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
-            help="Write right and wrong answers under each protocol as a picture (.png).",
+            help="Write right and wrong answers under each protocol as an image (.png).",
             rich_help_panel=help_panels.OUTPUT,
         ),
     ] = None,

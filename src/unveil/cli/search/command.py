@@ -128,7 +128,7 @@ def command(
     ] = False,
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Write the ranked sheet as a picture (.png).", rich_help_panel=help_panels.OUTPUT),
+        typer.Option(help="Write the ranked sheet as an image (.png).", rich_help_panel=help_panels.OUTPUT),
     ] = None,
     page: Annotated[
         Path | None,
@@ -151,7 +151,7 @@ def command(
         bool, typer.Option("--json", help="Print the answer as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Rank a gallery, or a file of embeddings, for a query; show why, as a table, a picture or a page.
+    """Rank a gallery, or a file of embeddings, for a query; show why, as a table, an image or a page.
 
     Without a query, rows are listed by attributes alone, the surest first. In a gallery the audit log keeps who
     searched, why, and what was found. Faces in pages and sheets are blurred.

@@ -63,7 +63,7 @@ def sheet(
     out: Annotated[Path, typer.Option(help="File to write, .png or .jpg.", rich_help_panel=help_panels.OUTPUT)] = Path(
         "sheet.jpg"
     ),
-    show: Annotated[Literal["crops", "masks", "both"], typer.Option(help="Pictures, their masks, or both.")] = "crops",
+    show: Annotated[Literal["crops", "masks", "both"], typer.Option(help="Images, their masks, or both.")] = "crops",
     rows: Annotated[int, typer.Option(min=1, max=200, help="People on the sheet.")] = 10,
     columns: Annotated[int, typer.Option(min=1, max=200, help="Crops of each person.")] = 12,
     as_json: AsJson = False,

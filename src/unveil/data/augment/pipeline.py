@@ -76,8 +76,8 @@ def augment(
 def shrink(batch: Batch, scale: float) -> Batch:
     """Return a uint8 batch at a share of its height and width, rounded to whole 32 pixels; maps with it."""
     height, width = (max(32, round(n * scale / 32) * 32) for n in batch.images.shape[2:])
-    pictures = [batch.images] if batch.erased is None else [batch.images, batch.erased]
-    small = [F.interpolate(x, (height, width), mode="bilinear", antialias=True) for x in pictures]
+    both = [batch.images] if batch.erased is None else [batch.images, batch.erased]
+    small = [F.interpolate(x, (height, width), mode="bilinear", antialias=True) for x in both]
     maps = batch.parsing
     if maps is not None:
         maps = F.interpolate(maps.unsqueeze(1), (height, width), mode="nearest-exact").squeeze(1)

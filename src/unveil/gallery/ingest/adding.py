@@ -1,4 +1,4 @@
-"""What adding pictures and adding videos share: the gallery's space, thumbnails, keys, and what came of it."""
+"""What adding images and adding videos share: the gallery's space, thumbnails, keys, and what came of it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Added:
         source: what was added.
         crops: new rows that are crops.
         tracklets: new rows that are tracklets.
-        known: pictures that were there before, or twice.
+        known: images that were there before, or twice.
         bad: one line for everything that could not be read.
         seconds: time that it took.
         frames: frames of a video that were looked at.
@@ -101,7 +101,7 @@ def nothing(engine: Engine) -> Embedding:
 
 
 def tracklet_item(key: str, crops: Sequence[Item]) -> Item:
-    """Return the row of a tracklet: the best of its crops as the picture, from the first timestamp to the last."""
+    """Return the row of a tracklet: the best of its crops as the image, from the first timestamp to the last."""
     best = max(crops, key=lambda crop: crop.quality or 0.0)
     times = [crop.time for crop in crops if crop.time is not None]
     shown = [crop.visible for crop in crops if crop.visible is not None]

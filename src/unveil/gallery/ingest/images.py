@@ -1,4 +1,4 @@
-"""Pictures into a gallery: read and hashed ahead, embedded and written batch by batch; what is there is skipped.
+"""Images into a gallery: read and hashed ahead, embedded and written batch by batch; what is there is skipped.
 
 The key of a crop is the SHA-256 of its file, and a batch is one transaction, so adding again after a kill resumes where
 it stopped: nothing is lost, and nothing is there twice.
@@ -50,12 +50,12 @@ WIDE = (
 
 
 @dataclass(frozen=True)
-class PictureSettings:
-    """What is said of all pictures of a source.
+class ImageSettings:
+    """What is said of all images of a source.
 
     Args:
-        camera: of pictures that name none.
-        start_time: seconds since the epoch: of pictures without a time, and added to times that count from a start.
+        camera: of images that name none.
+        start_time: seconds since the epoch: of images without a time, and added to times that count from a start.
         tags: of all rows, beside those in a manifest's column ``tags`` (parted by ";").
         retention_seconds: seconds after which the rows of a new gallery expire.
     """
@@ -73,13 +73,13 @@ class _Crop:
     image: Image
 
 
-def add_pictures(
+def add_images(
     store: Store,
     name: str,
     engine: Engine,
     samples: Sequence[Sample],
-    source: str = "pictures",
-    settings: PictureSettings = PictureSettings(),
+    source: str = "images",
+    settings: ImageSettings = ImageSettings(),
     parser: OnnxParser | None = None,
     shard: Shard | None = None,
 ) -> Added:
@@ -106,7 +106,7 @@ def add_pictures(
     crops = tracklets = known = 0
     with ThreadPoolExecutor(2) as pool:
         reading = _ahead(store, name, batches, pool, shard)
-        for groups, problems, there in track(reading, f"adding {len(samples)} pictures", total=len(batches)):
+        for groups, problems, there in track(reading, f"adding {len(samples)} images", total=len(batches)):
             bad += problems
             known += there
             wide += [str(c.sample.path or c.sample.key) for group in groups for c in group if is_wide(c.image)]
@@ -218,7 +218,7 @@ def content_of(sample: Sample) -> bytes:
 def _rows(
     groups: list[list[_Crop]],
     engine: Engine,
-    settings: PictureSettings,
+    settings: ImageSettings,
     parser: OnnxParser | None,
     shard: Shard | None,
 ) -> tuple[list[Item], Embedding]:
@@ -245,7 +245,7 @@ def _rows(
     return items, Embedding.concatenate([embedding, *extra])
 
 
-def time_of(sample: Sample, settings: PictureSettings) -> float | None:
+def time_of(sample: Sample, settings: ImageSettings) -> float | None:
     """Return the timestamp of an image, seconds: its own, counted from the start of the recording where it is small."""
     start = settings.start_time
     if start is not None and sample.time is not None and sample.time < FIRST_DATE:
@@ -253,13 +253,13 @@ def time_of(sample: Sample, settings: PictureSettings) -> float | None:
     return start if sample.time is None else sample.time
 
 
-def tags_of(sample: Sample, settings: PictureSettings) -> tuple[str, ...]:
+def tags_of(sample: Sample, settings: ImageSettings) -> tuple[str, ...]:
     """Return the tags of an image: its own, and those of all."""
     own = (tag.strip() for tag in sample.extra.get("tags", "").split(";"))
     return tuple(dict.fromkeys((*(tag for tag in own if tag), *settings.tags)))
 
 
-def _item(crop: _Crop, quality: Quality, attributes: Attributes | None, settings: PictureSettings) -> Item:
+def _item(crop: _Crop, quality: Quality, attributes: Attributes | None, settings: ImageSettings) -> Item:
     sample = crop.sample
     return Item(
         crop.key,

@@ -13,7 +13,7 @@ from unveil.attributes.records import Attributes
 from unveil.data.images import read_image
 from unveil.errors import ImageError
 from unveil.gallery.ingest.adding import BATCH, Added, key_of, open_gallery, shrunk, thumbnail
-from unveil.gallery.ingest.images import PictureSettings, content_of, tags_of, time_of
+from unveil.gallery.ingest.images import ImageSettings, content_of, tags_of, time_of
 from unveil.gallery.ingest.quality import (
     Quality,
     body_shares,
@@ -52,7 +52,7 @@ def add_scenes(
     detector: Detector | GivenBoxes,
     *,
     source: str = "images",
-    settings: PictureSettings | None = None,
+    settings: ImageSettings | None = None,
     parser: OnnxParser | None = None,
 ) -> Added:
     """Add the people on images to a gallery, which is made when it is not there.
@@ -73,7 +73,7 @@ def add_scenes(
         DataError: the gallery was made with another model, or the boxes name other images.
     """
     began = time.monotonic()
-    settings = settings or PictureSettings()
+    settings = settings or ImageSettings()
     if isinstance(detector, GivenBoxes):
         detector.arrange([Path(sample.path or sample.key) for sample in samples])
     open_gallery(store, name, engine, settings.retention_seconds)
@@ -123,7 +123,7 @@ def _write(
     engine: Engine,
     people: list[_Person],
     found: Added,
-    settings: PictureSettings,
+    settings: ImageSettings,
     parser: OnnxParser | None,
 ) -> Added:
     there = store.known(name, [person.key for person in people]) if people else set()
@@ -140,7 +140,7 @@ def _write(
     return replace(found, crops=found.crops + store.add(name, items, embedding, fingerprint=engine.fingerprint))
 
 
-def _item(person: _Person, quality: Quality, attributes: Attributes | None, settings: PictureSettings) -> Item:
+def _item(person: _Person, quality: Quality, attributes: Attributes | None, settings: ImageSettings) -> Item:
     sample = person.sample
     return Item(
         person.key,

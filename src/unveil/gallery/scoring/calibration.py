@@ -67,7 +67,7 @@ class Calibration:
         same: how many of them show one person.
         check: how good it is.
         source: where the pairs come from.
-        identical: distance up to which two crops are the same picture.
+        identical: distance up to which two crops are the same image.
     """
 
     kind: Literal["isotonic", "logistic"]
@@ -83,7 +83,7 @@ class Calibration:
     identical: float = 0.0
 
     def probability(self, distance: float) -> float:
-        """Return the probability that a pair at this distance is one person; of one picture twice, as good as 1."""
+        """Return the probability that a pair at this distance is one person; of one image twice, as good as 1."""
         fitted = float(apply_curve(self.kind, self.x, self.y, np.array([distance]))[0])
         return max(fitted, surest(self.pairs)) if distance <= self.identical else fitted
 

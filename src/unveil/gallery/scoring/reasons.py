@@ -95,7 +95,7 @@ def _words(names: Sequence[str]) -> list[str]:
 
 
 def _word(name: str) -> str:
-    plain = {"global": "whole picture", "foreground": "whole figure", "final": "whole picture"}
+    plain = {"global": "whole image", "foreground": "whole figure", "final": "whole image"}
     if name.startswith("stripe") and name[6:].isdecimal():
         return f"stripe {name[6:]} from the top"
     return plain.get(name, name.replace("_", " ").replace("-", " "))

@@ -48,7 +48,7 @@ def list_by_attributes(store: Store, name: str, where: Filter, *, top: int) -> A
         DataError: there is no such gallery, or no attribute is asked for.
     """
     if not where.attributes:
-        raise DataError("ask for an attribute at least, for example upper-colour=blue; or search with a picture")
+        raise DataError("ask for an attribute at least, for example upper-colour=blue; or search with an image")
     items = store.surest(name, where, top)
     candidates = len(store.ids(name, where))
     unseen = count_unseen(store, name, where, candidates=candidates)

@@ -1,4 +1,4 @@
-"""Pictures of a query: read, cut to a box, and refused when nobody is on them."""
+"""Images of a query: read, cut to a box, and refused when nobody is on them."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from unveil.records import Embedding
 
 MIN_PIXELS = 8  # of the shorter side of a crop
 
-NOBODY = "{}: no person is seen on it; choose another picture, or draw a box around someone"
+NOBODY = "{}: no person is seen on it; choose another image, or draw a box around someone"
 
 Box = tuple[int, int, int, int]
 
 
 class NoPersonDetectedError(DataError):
-    """No person is seen on a picture of a query; whoever knows better may skip the check."""
+    """No person is seen on an image of a query; whoever knows better may skip the check."""
 
 
 def read_box(text: str) -> Box:
@@ -42,11 +42,11 @@ def read_box(text: str) -> Box:
     return x, y, width, height
 
 
-def cut(image: np.ndarray, box: Box | None, name: str = "the picture") -> np.ndarray:
-    """Return the part of a picture ``(H, W, 3)`` that a box covers; the whole for ``None``.
+def cut(image: np.ndarray, box: Box | None, name: str = "the image") -> np.ndarray:
+    """Return the part of an image ``(H, W, 3)`` that a box covers; the whole for ``None``.
 
     Raises:
-        DataError: too little of the box lies on the picture.
+        DataError: too little of the box lies on the image.
     """
     height, width = image.shape[:2]
     x, y, w, h = box or (0, 0, width, height)
@@ -68,7 +68,7 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
         parser: any human parser; what is not background counts as a person.
 
     Raises:
-        NoPersonDetectedError: names the first picture without a person.
+        NoPersonDetectedError: names the first image without a person.
     """
     for name, is_person in zip(names, people_on(images, parser), strict=True):
         if not is_person:

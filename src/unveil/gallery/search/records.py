@@ -54,7 +54,7 @@ class Query:
         if self.mode not in ("same", "changed"):
             raise DataError(f"the mode is 'same' or 'changed', got {self.mode!r}")
         if not len(self.positives):
-            raise DataError("the query has no crop: give at least one picture of the person")
+            raise DataError("the query has no crop: give at least one image of the person")
         crops = len(self.positives) + (len(self.negatives) if self.negatives is not None else 0)
         if crops > MAX_CROPS or max(len(self.confirmed), len(self.rejected)) > MAX_CROPS:
             raise DataError(f"a query has at most {MAX_CROPS} crops, and as many confirmed and as many rejected rows")

@@ -156,7 +156,7 @@ class Searcher:
         if not np.isfinite(positives.vectors).all() or not np.abs(positives.vectors).any():
             raise DataError("the query cannot be compared: its vectors are zero or not finite")
         if not (positives.visibility > 0).any():
-            raise DataError("the query shows no part of a person: choose another picture, or draw a box around someone")
+            raise DataError("the query shows no part of a person: choose another image, or draw a box around someone")
         return positives, negatives
 
     def _hits(

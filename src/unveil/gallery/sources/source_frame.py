@@ -1,4 +1,4 @@
-"""The frame that a row shows, in the image or video that it came from, checked against the row's own picture."""
+"""The frame that a row shows, in the image or video that it came from, checked against the row's own image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from unveil.video.playback.clip import Clip, cut_clip
 from unveil.video.playback.frame import find_frame
 from unveil.video.records import Image
 
-# Mean difference in grey levels from the row's picture up to which it is that frame; see docs/gallery.md for figures.
+# Mean difference in grey levels from the row's image up to which it is that frame; see docs/gallery.md for figures.
 SAME = 6.0
 BEFORE, AFTER = 4.0, 4.0  # seconds of playback around a sighting
 LONGEST = 40.0  # seconds of playback; of a longer tracklet the part around its best crop is shown
@@ -44,7 +44,7 @@ class SourceFrame:
 
 
 def find_source_frame(item: Item, roots: SourceRoots) -> SourceFrame:
-    """Return the frame that the picture of a row was cut from.
+    """Return the frame that the image of a row was cut from.
 
     Args:
         item: the row; of a tracklet it is the frame of its best crop.
@@ -92,7 +92,7 @@ def clip_around(
 
     Args:
         item: the row.
-        source_frame: where its picture was found.
+        source_frame: where its image was found.
         crops: the stored crops of the tracklet, the item's own among them; they tell when the tracklet began.
         before: seconds before the sighting begins.
         after: seconds after it ends.
@@ -123,7 +123,7 @@ def clip_around(
 
 
 def _difference(image: Image, box: tuple[int, int, int, int] | None, thumbnail: Image) -> float:
-    """Return the mean difference in grey levels of a place on a frame and a picture; infinity where it lies outside."""
+    """Return the mean difference in grey levels of a place on a frame and an image; infinity where it lies outside."""
     height, width = image.shape[:2]
     x, y, w, h = box or (0, 0, width, height)
     if x + w > width or y + h > height:

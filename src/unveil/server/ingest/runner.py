@@ -9,7 +9,7 @@ from pathlib import Path
 from unveil.data.walk import is_dir
 from unveil.errors import DataError
 from unveil.gallery.audit import audited
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.scenes import add_scenes
 from unveil.gallery.ingest.video import add_video
 from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
@@ -90,16 +90,16 @@ class JobRunner:
             if work.kind == "video" and not self._inside(running, work.source):
                 return
             detector, parser = self._made_tools()
-            pictures = PictureSettings(settings.camera, settings.start_time, settings.tags)
+            images = ImageSettings(settings.camera, settings.start_time, settings.tags)
             if work.kind == "video":
                 added = add_video(self._store, name, self._engine, work.source, detector, footage, parser)
             elif settings.scenes:
                 added = add_scenes(
-                    self._store, name, self._engine, samples, detector, source=work.source, settings=pictures,
+                    self._store, name, self._engine, samples, detector, source=work.source, settings=images,
                     parser=parser,
                 )  # fmt: skip
             else:
-                added = add_pictures(self._store, name, self._engine, samples, work.source, pictures, parser)
+                added = add_images(self._store, name, self._engine, samples, work.source, images, parser)
         except DataError as e:
             running.note([str(e)])
             return

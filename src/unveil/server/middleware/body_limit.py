@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unveil.server.middleware.errors import request_id, send_error
 from unveil.server.settings import Limits
 
-UPLOADS = re.compile(r"/api/v1/(pictures|galleries/[^/]+/(items|plan|uploads/[^/]+))")
+UPLOADS = re.compile(r"/api/v1/(images|galleries/[^/]+/(items|plan|uploads/[^/]+))")
 RETRY_SECONDS = 5
 
 

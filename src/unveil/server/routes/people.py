@@ -48,7 +48,7 @@ def list_people(
     state = service.store.groups.state(name)
     found = [] if state is None else service.store.groups.people(name, limit, offset=offset, order=order, least=least)
     if found:
-        shown = [row for person in found for row in person.pictures]
+        shown = [row for person in found for row in person.images]
         service.views.seen(caller, name, what="people", rows=shown)
     return ProbablePeopleOut(
         grouping=None if state is None else GroupingOut.of(state),

@@ -57,7 +57,7 @@ class BookmarkNoteIn(In):
 
 
 class CaseQueryIn(In):
-    """A search to be kept in a case; pictures of it are kept too, as crops."""
+    """A search to be kept in a case; images of it are kept too, as crops."""
 
     name: CaseName
     gallery: GalleryIn
@@ -87,7 +87,7 @@ class CaseSummaryOut(BaseModel):
 
 
 class CaseQueryOut(BaseModel):
-    """A search of a case; its pictures are at ``.../queries/{id}/pictures/{n}``, true for who is not meant."""
+    """A search of a case; its images are at ``.../queries/{id}/images/{n}``, true for who is not meant."""
 
     id: int
     gallery: str
@@ -95,7 +95,7 @@ class CaseQueryOut(BaseModel):
     name: str
     settings: dict[str, Any]
     hash: str
-    pictures: list[bool]
+    images: list[bool]
     positives: list[int]
     negatives: list[int]
     confirmed: list[int]
@@ -108,7 +108,7 @@ class CaseQueryOut(BaseModel):
         """Describe a search of a case."""
         return CaseQueryOut(
             id=query.id, gallery=query.gallery, others=list(query.others), name=query.name,
-            settings=dict(query.settings), hash=query.hash, pictures=list(query.pictures),
+            settings=dict(query.settings), hash=query.hash, images=list(query.images),
             positives=list(query.positives), negatives=list(query.negatives), confirmed=list(query.confirmed),
             rejected=list(query.rejected), who=query.who, time=query.time,
         )  # fmt: skip

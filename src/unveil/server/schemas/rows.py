@@ -98,7 +98,7 @@ class GalleryOut(BaseModel):
 
 
 class ItemOut(BaseModel):
-    """A row of a gallery; its picture is at ``.../items/{id}/thumbnail``."""
+    """A row of a gallery; its image is at ``.../items/{id}/thumbnail``."""
 
     id: int
     kind: Literal["crop", "tracklet"]
@@ -149,7 +149,7 @@ class ClipOut(BaseModel):
     start: float
     end: float
     at: float = Field(description="seconds after the start of the clip at which the row's own frame is")
-    copied: bool = Field(description="whether it holds the video's own pictures, not encoded anew")
+    copied: bool = Field(description="whether it holds the video's own images, not encoded anew")
 
 
 class ItemsOut(BaseModel):
@@ -160,7 +160,7 @@ class ItemsOut(BaseModel):
 
 
 class AddedOut(BaseModel):
-    """What became of a picture that was sent to be indexed."""
+    """What became of an image that was sent to be indexed."""
 
     added: int
     known: int

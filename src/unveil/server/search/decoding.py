@@ -14,7 +14,7 @@ from fastapi import HTTPException
 from unveil.data.images import decoded_size, pixel_count, read_image
 from unveil.server.settings import Limits
 
-NAME = "the picture"
+NAME = "the image"
 MAX_WAITING = 16  # requests that wait for their turn; each keeps a thread
 
 

@@ -27,14 +27,14 @@ class Search:
     Args:
         gallery: name of the gallery.
         positives: of the query.
-        pictures: small images of the query, ``(H, W, 3)`` uint8.
+        images: small images of the query, ``(H, W, 3)`` uint8.
         found: the answer.
         rows: ids of rows of the gallery that the query was made of.
     """
 
     gallery: str
     positives: Embedding
-    pictures: tuple[np.ndarray, ...]
+    images: tuple[np.ndarray, ...]
     found: SearchResult
     rows: tuple[int, ...] = ()
 

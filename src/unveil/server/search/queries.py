@@ -26,13 +26,13 @@ from unveil.server.search.ttl_cache import TTLCache
 
 SMALLEST = 8  # pixels, shorter side of a query crop
 THUMBNAIL = 384  # pixels, longest side of a crop in a report
-MAX_BOXES = 64  # of one picture whose embeddings are kept
+MAX_BOXES = 64  # of one image whose embeddings are kept
 Kept = TypeVar("Kept")
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A picture that a client sent: encoded bytes, size after EXIF rotation.
+class HeldImage:
+    """An image that a client sent: encoded bytes, size after EXIF rotation.
 
     Of the boxes asked for last it keeps the embeddings, and which of them show a person.
     """
@@ -49,36 +49,36 @@ class QueryItems:
 
     Args:
         pieces: positives and negatives.
-        caller: who asks; pictures of others are not there for him.
-        pictures: what clients sent.
+        caller: who asks; images of others are not there for him.
+        images: what clients sent.
         decoder: decodes them.
 
     Raises:
-        HTTPException: 410, a picture is not held any more; 422, too little of a box lies on its picture.
+        HTTPException: 410, an image is not held any more; 422, too little of a box lies on its image.
     """
 
     def __init__(
-        self, pieces: Sequence[QueryItem], caller: Caller, *, pictures: TTLCache[Picture], decoder: Decoder
+        self, pieces: Sequence[QueryItem], caller: Caller, *, images: TTLCache[HeldImage], decoder: Decoder
     ) -> None:
-        self._pictures: dict[str, Picture] = {}
+        self._images: dict[str, HeldImage] = {}
         self._crops: dict[tuple[str, BoxIn | None], np.ndarray] = {}
         boxes: dict[str, list[BoxIn | None]] = {}
         for piece in pieces:
-            if piece.picture is not None:
-                boxes.setdefault(piece.picture, []).append(piece.box)
-        for name, of_picture in boxes.items():
-            picture = self._pictures[name] = held_picture(pictures, caller, name)
-            with decoder.decoded(picture.data) as image:
-                for box in of_picture:
+            if piece.image is not None:
+                boxes.setdefault(piece.image, []).append(piece.box)
+        for name, of_image in boxes.items():
+            held = self._images[name] = held_image(images, caller, name)
+            with decoder.decoded(held.data) as image:
+                for box in of_image:
                     # As small as the gallery's own crops are, and a copy: the whole image goes when the block ends.
-                    self._crops[name, box] = shrunk(_cut(image, box, picture)).copy()
+                    self._crops[name, box] = shrunk(_cut(image, box, held)).copy()
 
-    def places(self, pieces: Sequence[QueryItem]) -> list[tuple[Picture, BoxIn | None, np.ndarray]]:
-        """Return picture, box and crop of those pieces that are pictures, in order."""
+    def places(self, pieces: Sequence[QueryItem]) -> list[tuple[HeldImage, BoxIn | None, np.ndarray]]:
+        """Return image, box and crop of those pieces that are images, in order."""
         return [
-            (self._pictures[piece.picture], piece.box, self._crops[piece.picture, piece.box])
+            (self._images[piece.image], piece.box, self._crops[piece.image, piece.box])
             for piece in pieces
-            if piece.picture is not None
+            if piece.image is not None
         ]
 
 
@@ -98,41 +98,41 @@ class QueryReader:
         self._batcher = batcher
 
     def check_people(self, items: QueryItems, pieces: Sequence[QueryItem]) -> None:
-        """Refuse pictures of a query, or boxes on them, on which no person is seen; rows are not looked at.
+        """Refuse images of a query, or boxes on them, on which no person is seen; rows are not looked at.
 
         Raises:
             NoPersonDetectedError: names the first of them.
         """
         places = items.places(pieces)
-        for number, (picture, box, crop) in enumerate(places, 1):
-            if self.parser is None or box in picture.peopled:
+        for number, (held, box, crop) in enumerate(places, 1):
+            if self.parser is None or box in held.peopled:
                 continue
-            told = "the picture" if len(places) == 1 else f"picture {number}"
+            told = "the image" if len(places) == 1 else f"image {number}"
             with self.parsing:
                 check_people([crop], [f"the box on {told}" if box else told], self.parser)
-            _keep(picture.peopled, box, True)
+            _keep(held.peopled, box, True)
 
     def embed(self, items: QueryItems, pieces: Sequence[QueryItem], *, gallery: str) -> Embedding | None:
-        """Return the embedding of the pieces of a query, pictures first; ``None`` for no pieces.
+        """Return the embedding of the pieces of a query, images first; ``None`` for no pieces.
 
         Raises:
             HTTPException: 404, a row is not there.
         """
         places = items.places(pieces)
-        # What is known now: others may push it out of a picture's memory meanwhile.
-        known = {(id(picture), box): picture.embedded.get(box) for picture, box, _ in places}
-        fresh = [(picture, box, crop) for picture, box, crop in places if known[id(picture), box] is None]
+        # What is known now: others may push it out of an image's memory meanwhile.
+        known = {(id(held), box): held.embedded.get(box) for held, box, _ in places}
+        fresh = [(held, box, crop) for held, box, crop in places if known[id(held), box] is None]
         if fresh:
             crops = [crop for _, _, crop in fresh]
             made = self._batcher.embed(crops)
             with self.parsing:
                 made = without_hidden(made, crops, self.parser)
-            for n, (picture, box, _) in enumerate(fresh):
+            for n, (held, box, _) in enumerate(fresh):
                 one = made.select(slice(n, n + 1))
-                known[id(picture), box] = one
-                _keep(picture.embedded, box, one)
+                known[id(held), box] = one
+                _keep(held.embedded, box, one)
         # In the order of the pieces, whatever was known before: the hash of a query follows from it.
-        parts = [row for picture, box, _ in places if (row := known[id(picture), box]) is not None]
+        parts = [row for held, box, _ in places if (row := known[id(held), box]) is not None]
         rows = list(dict.fromkeys(piece.item for piece in pieces if piece.item is not None))
         if rows:
             found, embedding = self._store.embeddings(gallery, rows)
@@ -149,27 +149,27 @@ class QueryReader:
         thumbnails = {item.id: item.thumbnail for item in self._store.items(gallery, rows)} if rows else {}
         images = []
         for piece in pieces:
-            if piece.picture is not None:
+            if piece.image is not None:
                 images.append(shrunk(next(crops)[2], THUMBNAIL))
             elif piece.item in thumbnails:
                 images.append(shrunk(read_image(thumbnails[piece.item]), THUMBNAIL))
         return tuple(images)
 
 
-def held_picture(pictures: TTLCache[Picture], caller: Caller, name: str) -> Picture:
-    """Return a picture that the caller sent; 410 when it is gone."""
-    found = pictures.get(caller.name, name)
+def held_image(images: TTLCache[HeldImage], caller: Caller, name: str) -> HeldImage:
+    """Return an image that the caller sent; 410 when it is gone."""
+    found = images.get(caller.name, name)
     if found is None:
-        raise HTTPException(410, "this picture is not held any more: send it again")
+        raise HTTPException(410, "this image is not held any more: send it again")
     return found
 
 
-def _cut(image: np.ndarray, box: BoxIn | None, picture: Picture) -> np.ndarray:
+def _cut(image: np.ndarray, box: BoxIn | None, held: HeldImage) -> np.ndarray:
     if box:
         image = image[box.y : box.y + box.height, box.x : box.x + box.width]
     if min(image.shape[:2]) < SMALLEST:
         height, width = image.shape[:2]
-        where = f"the part of the box on the picture of {picture.width} x {picture.height}" if box else "the picture"
+        where = f"the part of the box on the image of {held.width} x {held.height}" if box else "the image"
         raise HTTPException(
             422, f"too small to show a person: {where} has {width} x {height} pixels, expected {SMALLEST} a side"
         )

@@ -1,4 +1,4 @@
-"""Things held in memory for a while for whoever brought them: pictures to search with, results to export."""
+"""Things held in memory for a while for whoever brought them: images to search with, results to export."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ import { t, tn } from "./words.js";
 const LOOK_EVERY = 5000; // milliseconds
 const MOST = 100;
 
-/** `on` has run(promise), gallery() (its name), search(file) to search with the picture of an alert, admin() whether it may remove them. */
+/** `on` has run(promise), gallery() (its name), search(file) to search with the image of an alert, admin() whether it may remove them. */
 export function createAlerts(on) {
   let gallery = null;
   let found = [];
@@ -58,8 +58,8 @@ export function createAlerts(on) {
   }
 
   function drawn(alert) {
-    const path = `/galleries/${gallery}/alerts/${alert.id}/picture`;
-    const image = el("img", { alt: t("alert.picture") });
+    const path = `/galleries/${gallery}/alerts/${alert.id}/image`;
+    const image = el("img", { alt: t("alert.image") });
     blobOf(path).then((url) => { image.src = url; }, () => {});
     const sure = alert.probability === null ? t("alert.distance", { d: alert.distance.toFixed(3) }) : `${Math.round(100 * alert.probability)} %`;
     return el("li", { class: "bookmark", "data-alert": alert.id }, image, el("div", {},

@@ -10,7 +10,7 @@ const MOST_NAME = 120;
 const MOST_NOTES = 20000;
 const MOST_NOTE = 2000;
 
-/** `on` has run(promise), failed(error), asked() (the search as it was asked last), renew() (its pictures), repeat(query), changed(). */
+/** `on` has run(promise), failed(error), asked() (the search as it was asked last), renew() (its images), repeat(query), changed(). */
 export function createCases(on) {
   let open = null; // the case that is open, as the server told it last
   let session = null;
@@ -130,7 +130,7 @@ export function createCases(on) {
 
   function bookmark(mark) {
     const path = `/cases/${open.id}/bookmarks/${mark.gallery}/${mark.item.id}`;
-    const image = el("img", { alt: t("case.row-picture", { row: mark.item.id }) });
+    const image = el("img", { alt: t("case.row-image", { row: mark.item.id }) });
     thumbnail(mark.gallery, mark.item.id).then((url) => { image.src = url; }, () => {});
     return el("li", { class: "bookmark", "data-item": mark.item.id }, image, el("div", {},
       el("p", {}, el("strong", {}, place(mark.item) || mark.item.source)),
@@ -141,14 +141,14 @@ export function createCases(on) {
   }
 
   function kind(query) {
-    const shown = el("div", { class: "kept-pictures" });
-    query.pictures.forEach((negative, n) => {
-      const image = el("img", { alt: negative ? t("query.not") : t("case.query-picture"), class: negative ? "not" : "" });
-      blobOf(`/cases/${open.id}/queries/${query.id}/pictures/${n}`).then((url) => { image.src = url; }, () => {});
+    const shown = el("div", { class: "kept-images" });
+    query.images.forEach((negative, n) => {
+      const image = el("img", { alt: negative ? t("query.not") : t("case.query-image"), class: negative ? "not" : "" });
+      blobOf(`/cases/${open.id}/queries/${query.id}/images/${n}`).then((url) => { image.src = url; }, () => {});
       shown.append(image);
     });
     for (const row of query.positives) {
-      const image = el("img", { alt: t("case.row-picture", { row }) });
+      const image = el("img", { alt: t("case.row-image", { row }) });
       thumbnail(query.gallery, row).then((url) => { image.src = url; }, () => {});
       shown.append(image);
     }
@@ -162,11 +162,11 @@ export function createCases(on) {
   }
 
   async function again(query) {
-    const pictures = await Promise.all(query.pictures.map(async (negative, n) => ({
-      negative, file: await (await ask(`/cases/${open.id}/queries/${query.id}/pictures/${n}`)).blob(),
+    const images = await Promise.all(query.images.map(async (negative, n) => ({
+      negative, file: await (await ask(`/cases/${open.id}/queries/${query.id}/images/${n}`)).blob(),
     })));
     go({ view: "search" });
-    await on.repeat({ ...query, pictures });
+    await on.repeat({ ...query, images });
   }
 
   function members(path) {

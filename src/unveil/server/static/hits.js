@@ -20,7 +20,7 @@ export function card(hit, context, on) {
     click: () => on.give(hit, same),
   }, icon(name));
   return el("li", { class: "hit", id: `hit-${hit.item.id}`, "data-item": hit.item.id, "data-rank": hit.rank },
-    el("button", { type: "button", class: "picture", "aria-label": t("hit.in-detail", { n: hit.rank, place: place(hit.item) || t("hit.no-place") }), click: () => on.open(hit) },
+    el("button", { type: "button", class: "image", "aria-label": t("hit.in-detail", { n: hit.rank, place: place(hit.item) || t("hit.no-place") }), click: () => on.open(hit) },
       frame, el("span", { class: "rank", "aria-hidden": "true" }, String(hit.rank))),
     el("div", { class: "words" },
       el("p", { class: "score" }, el("b", {}, score(hit)), el("span", {}, scoreName(hit))),
@@ -40,7 +40,7 @@ function keeper(hit, context, on) {
 
 const scoreName = (hit) => (hit.sureness !== undefined ? t("looks.sure") : hit.probability === null ? t("hit.distance") : t("hit.distance-is", { d: hit.distance === null ? "–" : hit.distance.toFixed(3) }));
 
-/** Return the picture of a row. */
+/** Return the image of a row. */
 export function framed(item, context) {
   const image = el("img", { alt: "", loading: "lazy" });
   thumbnail(context.gallery, item.id).then((url) => { image.src = url; }, () => { image.alt = t("hit.gone"); });
@@ -67,7 +67,7 @@ export function parts(hit, context, all = false) {
   return list;
 }
 
-/** Lay the heat map of a result over its picture, or take it away. */
+/** Lay the heat map of a result over its image, or take it away. */
 export async function heat(frame, button, hit, context, on) {
   const shown = frame.querySelector(".heat");
   if (shown) {

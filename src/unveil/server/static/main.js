@@ -24,7 +24,7 @@ let session = null;
 let under = 0;
 let searching = null;
 let asked = null; // the search that the results are of: {gallery, others, search}
-let anyway = false; // search although nobody is seen on the picture
+let anyway = false; // search although nobody is seen on the image
 
 const cases = createCases({ run, failed, asked: () => asked && { ...asked, search: { ...asked.search, ...results.feedback } }, renew, repeat, changed: markKept });
 const adding = createAdding({ run, failed, gallery: () => gallery?.name, changed: refresh });
@@ -125,7 +125,7 @@ async function begin() {
   if (first) byId("gallery").value = first.name;
   cases.session = session;
   document.querySelector("nav [data-view=adding]").hidden = session.role === "reader";
-  // A picture may have been chosen before the galleries were known: it stays.
+  // An image may have been chosen before the galleries were known: it stays.
   pick();
   await alerts.begin();
   await plan.begin();
@@ -170,7 +170,7 @@ function markKept() {
   }
 }
 
-/** Send the pictures of the search again that the server let go of. */
+/** Send the images of the search again that the server let go of. */
 async function renew() {
   await query.renew();
   asked = { ...asked, search: { ...asked.search, ...query.pieces } };
@@ -217,7 +217,7 @@ async function search() {
   complain("");
   const alone = query.empty && asksLooks();
   if (query.empty && !alone) {
-    complain(t("query.no-picture"));
+    complain(t("query.choose-first"));
     byId("file").focus();
     return;
   }
@@ -262,7 +262,7 @@ async function attempt(form, signal, again = true) {
   try {
     return await askJson(`/galleries/${gallery.name}/searches`, { json, signal });
   } catch (error) {
-    // The server forgets pictures after a while, or when it starts anew.
+    // The server forgets images after a while, or when it starts anew.
     if (error.status !== 410 || !again) throw error;
     await query.renew();
     return attempt(form, signal, false);

@@ -3,11 +3,11 @@ import { el, svg } from "./dom.js";
 import { duration } from "./format.js";
 import { t, tn } from "./words.js";
 
-/** Return the drawing of a plan with its cameras; sizes are in pixels of its picture, so that nothing depends on the screen. */
+/** Return the drawing of a plan with its cameras; sizes are in pixels of its image, so that nothing depends on the screen. */
 export function planDrawing(plan, label) {
   const unit = Math.max(plan.width, plan.height) / 100;
   const drawing = svg("svg", { class: "plan", viewBox: `0 0 ${plan.width} ${plan.height}`, role: "group", "aria-label": label },
-    svg("image", { href: plan.picture, width: plan.width, height: plan.height }));
+    svg("image", { href: plan.image, width: plan.width, height: plan.height }));
   return { drawing, unit };
 }
 

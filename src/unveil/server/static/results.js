@@ -29,7 +29,7 @@ export function createResults(on) {
   const feedback = new Map(); // row -> same
   let repeated = false; // the search is the last one, with the feedback since
   let changed = ""; // what that brought
-  let plan = null; // the gallery's floor plan, with the address of its picture
+  let plan = null; // the gallery's floor plan, with the address of its image
 
   function state(name) {
     for (const id of ["empty", "failure", "skeleton", "answer"]) byId(id).hidden = id !== name;
@@ -121,7 +121,7 @@ export function createResults(on) {
       lit: (item, yes) => byId(`hit-${item.id}`)?.classList.toggle("lit", yes),
       open: (item) => {
         byId(`hit-${item.id}`).scrollIntoView({ block: "center" });
-        byId(`hit-${item.id}`).querySelector(".picture").focus();
+        byId(`hit-${item.id}`).querySelector(".image").focus();
       },
     });
   }

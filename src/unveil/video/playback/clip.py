@@ -43,7 +43,7 @@ class Clip:
         media_type: "video/mp4" or "video/webm".
         start: where it begins in the video, seconds since the first frame.
         end: where it ends.
-        copied: whether it holds the video's own pictures, not encoded anew.
+        copied: whether it holds the video's own images, not encoded anew.
     """
 
     data: bytes

@@ -45,7 +45,7 @@ def frames_between(
 
 
 def packets_from(video: Video, start: float) -> Iterator[Any]:
-    """Yield the packets of a video's pictures from a key frame at or before a timestamp on, seconds."""
+    """Yield the packets of a video's images from a key frame at or before a timestamp on, seconds."""
     errors = video.opened[2]
     # Containers without an index (MPEG-TS) are gone to by guessing, and the guess may be late.
     for earlier in (*EARLIER, float("inf")):

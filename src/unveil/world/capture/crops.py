@@ -45,7 +45,7 @@ class Crop:
 
     Args:
         name: path below the world's folder, without suffix.
-        jpeg: the picture.
+        jpeg: the image.
         parsing: PNG of world labels, and of LIP-20.
         row: what the manifest says about it.
     """
@@ -123,8 +123,8 @@ def _visit(
     for f, (step, shot, found, occluder) in enumerate(done):
         crop_rng = np.random.default_rng([59, world.seed, person, k, visit, f])
         name = f"crops/p{person:05d}/o{k}_{stage.scene.camera.name}_t{visit}_f{f}.jpg"
-        picture, parsing = _cut(shot, found.box)
-        developed = develop(picture, camera_then, rng=crop_rng)
+        image, parsing = _cut(shot, found.box)
+        developed = develop(image, camera_then, rng=crop_rng)
         row = {
             "person": f"p{person:05d}",
             "camera": stage.scene.camera.name,

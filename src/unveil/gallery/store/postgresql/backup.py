@@ -2,7 +2,7 @@
 
 The file is a ZIP archive of the tables in PostgreSQL's binary form, with a manifest that has the SHA-256 of each. It
 holds data only: nothing in it is run when it is restored, unlike a dump of the database. It has the vectors and
-pictures of people, so it is to be kept as the store is.
+images of people, so it is to be kept as the store is.
 """
 
 from __future__ import annotations

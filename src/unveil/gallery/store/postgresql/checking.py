@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 5_000
 HALF_ERROR = 2e-3  # of a unit vector that was kept in half precision
 HALVES = {
-    "rows without a picture": "items i LEFT JOIN pictures x",
+    "rows without an image": "items i LEFT JOIN pictures x",
     "rows without a first-stage vector": "items i LEFT JOIN coarse x",
     "rows without vectors": "items i LEFT JOIN vectors x",
-    "pictures without a row": "pictures i LEFT JOIN items x",
+    "images without a row": "pictures i LEFT JOIN items x",
     "first-stage vectors without a row": "coarse i LEFT JOIN items x",
     "vectors without a row": "vectors i LEFT JOIN items x",
     "vectors of a second model without a row": "standby i LEFT JOIN items x",
@@ -31,7 +31,7 @@ HALVES = {
 def verify(connections: Connections, gallery: int, info: GalleryInfo) -> list[str]:
     """Return one sentence for everything that is wrong.
 
-    Every picture and vector is read, so that the server's page checksums (an own server has them) are tried too.
+    Every image and vector is read, so that the server's page checksums (an own server has them) are tried too.
     """
     wrong = []
     with connections.transaction(3600.0) as cursor:
@@ -57,7 +57,7 @@ def verify(connections: Connections, gallery: int, info: GalleryInfo) -> list[st
             wrong.append(f"the gallery says that it has {info.crops} crops and {info.tracklets} tracklets, it has not")
         cursor.execute("SELECT count(*) FROM wipes WHERE gallery = %s", (gallery,))
         wrong += _some(cursor.fetchone(), "partitions with bytes of removed rows: expire or delete again removes them")
-    for read in (_pictures, _vectors):
+    for read in (_images, _vectors):
         try:
             wrong += read(connections, gallery, info)
         except (UnveilError, ValueError) as e:
@@ -69,14 +69,14 @@ def _some(found: tuple[int] | None, what: str) -> list[str]:
     return [f"{found[0]} {what}"] if found and found[0] else []
 
 
-def _pictures(connections: Connections, gallery: int, info: GalleryInfo) -> list[str]:
+def _images(connections: Connections, gallery: int, info: GalleryInfo) -> list[str]:
     with connections.transaction(3600.0) as cursor:
         cursor.execute(
             "SELECT count(*) FROM pictures WHERE gallery = %s AND "
             "(substr(thumbnail, 1, 2) <> '\\xffd8' OR md5(thumbnail) IS NULL)",
             (gallery,),
         )
-        return _some(cursor.fetchone(), "pictures that are no JPEG")
+        return _some(cursor.fetchone(), "images that are no JPEG")
 
 
 def _vectors(connections: Connections, gallery: int, info: GalleryInfo) -> list[str]:

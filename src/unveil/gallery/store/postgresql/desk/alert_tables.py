@@ -38,12 +38,12 @@ class AlertTables:
 
     def add(self, gallery: str, alert: Alert) -> int:
         """Keep an alert, of many the newest; return its number. DataError when there is no such gallery."""
-        told = {name: value for name, value in asdict(alert).items() if name != "picture"}
+        told = {name: value for name, value in asdict(alert).items() if name != "image"}
         with self._connections.transaction() as cursor:
             number = find_gallery(cursor, gallery)[0]
             made = cursor.execute(
                 "INSERT INTO alerts (gallery, raised, alert, picture) VALUES (%s, %s, %s, %s) RETURNING id",
-                (number, time.time(), json.dumps(told), alert.picture),
+                (number, time.time(), json.dumps(told), alert.image),
             ).fetchone()
             cursor.execute(
                 "DELETE FROM alerts WHERE gallery = %(gallery)s AND id <= (SELECT id FROM alerts "
@@ -63,8 +63,8 @@ class AlertTables:
             )
             rows = cursor.fetchall()
         return [
-            StoredAlert(number, raised, Alert(**{**told, "box": tuple(told["box"])}, picture=bytes(picture)))
-            for number, raised, told, picture in rows
+            StoredAlert(number, raised, Alert(**{**told, "box": tuple(told["box"])}, image=bytes(image)))
+            for number, raised, told, image in rows
         ]
 
     def remove(self, gallery: str, *, before: float = float("inf")) -> int:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import psycopg
 
-TABLES = ("case_rows", "case_queries", "case_pictures")  # what may hold words or pictures that were removed
+TABLES = ("case_rows", "case_queries", "case_pictures")  # what may hold words or images that were removed
 
 
 def forget_rows(cursor: psycopg.Cursor, gallery: int) -> None:
     """Take the rows of the temporary table ``gone`` out of all cases.
 
-    A search that has no picture and no row of its person left goes too.
+    A search that has no image and no row of its person left goes too.
     """
     cursor.execute(
         "DELETE FROM case_rows c USING gone g WHERE c.gallery = %s AND c.item = g.id RETURNING c.case_id, c.kind",

@@ -1,4 +1,4 @@
-"""The searches of cases, with their pictures and rows."""
+"""The searches of cases, with their images and rows."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ def insert_search(
     rows: list[tuple[str, int]],
     who: str,
 ) -> int:
-    """Keep a search with its pictures and rows; return its number."""
+    """Keep a search with its images and rows; return its number."""
     made = cursor.execute(
         "INSERT INTO case_queries (case_id, gallery, name, settings, others, hash, who, moment) "
         "VALUES (%s, %s, %s, %s, %s, %s, %s, %s) RETURNING id",
         (case, gallery, name, json.dumps(query.settings), list(query.others), query.hash, who, time.time()),
     ).fetchone()
     assert made is not None
-    for n, picture in enumerate(query.pictures):
-        values = (made[0], n, picture.negative, picture.data)
+    for n, image in enumerate(query.images):
+        values = (made[0], n, image.negative, image.data)
         cursor.execute("INSERT INTO case_pictures VALUES (%s, %s, %s, %s)", values)
     for kind, item in rows:
         cursor.execute(
@@ -54,7 +54,7 @@ def insert_search(
 
 
 def searches_of(cursor: psycopg.Cursor, case: int) -> tuple[CaseQuery, ...]:
-    """Return the searches of a case without their pictures, in order."""
+    """Return the searches of a case without their images, in order."""
     cursor.execute("SELECT query, kind, item FROM case_rows WHERE case_id = %s AND query IS NOT NULL", (case,))
     rows: dict[tuple[int, str], list[int]] = {}
     for query, kind, item in cursor.fetchall():
@@ -66,11 +66,11 @@ def searches_of(cursor: psycopg.Cursor, case: int) -> tuple[CaseQuery, ...]:
         (case,),
     )
     found = []
-    for number, gallery, name, settings, hash, pictures, others, who, moment in cursor.fetchall():
+    for number, gallery, name, settings, hash, images, others, who, moment in cursor.fetchall():
         sides = {kind: tuple(sorted(rows.get((number, kind), ()))) for kind in KINDS}
         found.append(
             CaseQuery(
-                number, gallery, name, settings, hash, tuple(pictures), positives=sides["positive"],
+                number, gallery, name, settings, hash, tuple(images), positives=sides["positive"],
                 negatives=sides["negative"], confirmed=sides["confirmed"], rejected=sides["rejected"],
                 others=tuple(others), who=who, time=moment,
             )

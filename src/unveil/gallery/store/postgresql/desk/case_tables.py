@@ -17,7 +17,7 @@ from unveil.gallery.case_records import (
     CaseChangedError,
     CaseSummary,
     NewQuery,
-    QueryPicture,
+    QueryImage,
     Removal,
 )
 from unveil.gallery.store.postgresql.desk import case_rows
@@ -60,7 +60,7 @@ class CaseTables:
             ]
 
     def get(self, case: int) -> Case:
-        """Return a case with everything in it but pictures."""
+        """Return a case with everything in it but images."""
         with self._connections.transaction() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
             row = cursor.execute(
@@ -162,7 +162,7 @@ class CaseTables:
             return insert_search(cursor, case, gallery=number, name=name, query=query, rows=rows, who=who)
 
     def remove_query(self, case: int, query: int) -> None:
-        """Remove a search, with the bytes of its pictures."""
+        """Remove a search, with the bytes of its images."""
         with self._connections.transaction() as cursor:
             touch(cursor, case)
             cursor.execute("DELETE FROM case_queries WHERE case_id = %s AND id = %s", (case, query))
@@ -170,14 +170,14 @@ class CaseTables:
                 raise DataError(f"case {case} has no search {query}")
         self._rewrite(*case_rows.TABLES)
 
-    def pictures(self, case: int, query: int) -> list[QueryPicture]:
-        """Return the pictures of a search, in order."""
+    def images(self, case: int, query: int) -> list[QueryImage]:
+        """Return the images of a search, in order."""
         with self._connections.reading(
             "SELECT p.picture, p.negative FROM case_pictures p JOIN case_queries q ON q.id = p.query "
             "WHERE q.case_id = %(case)s AND q.id = %(query)s ORDER BY p.number",
             {"case": case, "query": query},
         ) as cursor:
-            return [QueryPicture(bytes(data), negative) for data, negative in cursor.fetchall()]
+            return [QueryImage(bytes(data), negative) for data, negative in cursor.fetchall()]
 
     def bookmark(self, case: int, gallery: str, item: int, *, who: str, note: str = "") -> bool:
         """Add a row; return False when the case has it already, and then change nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from unveil.gallery.case_records import Case, CaseSummary, NewQuery, QueryPicture
+from unveil.gallery.case_records import Case, CaseSummary, NewQuery, QueryImage
 
 
 class Cases(Protocol):
@@ -19,7 +19,7 @@ class Cases(Protocol):
         """Return all cases, the one that changed last first."""
 
     def get(self, case: int) -> Case:
-        """Return a case with everything in it but pictures."""
+        """Return a case with everything in it but images."""
 
     def named(self, name: str) -> Case:
         """Return a case by its name; DataError names the nearest one where there is none."""
@@ -55,10 +55,10 @@ class Cases(Protocol):
         """
 
     def remove_query(self, case: int, query: int) -> None:
-        """Remove a search, with the bytes of its pictures."""
+        """Remove a search, with the bytes of its images."""
 
-    def pictures(self, case: int, query: int) -> list[QueryPicture]:
-        """Return the pictures of a search, in order."""
+    def images(self, case: int, query: int) -> list[QueryImage]:
+        """Return the images of a search, in order."""
 
     def bookmark(self, case: int, gallery: str, item: int, *, who: str, note: str = "") -> bool:
         """Add a row; return False when the case has it already, and then change nothing.

@@ -235,8 +235,8 @@ def _people(
         {"gallery": gallery, **values, **more},
     )
     return [
-        ProbablePerson(number, rows, tuple(cameras), start, finish, tuple(pictures), said)
-        for number, rows, cameras, start, finish, pictures, said in cursor.fetchall()
+        ProbablePerson(number, rows, tuple(cameras), start, finish, tuple(images), said)
+        for number, rows, cameras, start, finish, images, said in cursor.fetchall()
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from unveil.errors import DataError
-from unveil.gallery.plan_records import MAX_PICTURE, FloorPlan, PlanScale, Point
+from unveil.gallery.plan_records import MAX_IMAGE_BYTES, FloorPlan, PlanScale, Point
 from unveil.gallery.store.postgresql.galleries import find_gallery
 from unveil.gallery.store.postgresql.items import partitions
 
@@ -34,26 +34,26 @@ class PlanTables:
         self._connections = connections
 
     def get(self, gallery: str) -> FloorPlan | None:
-        """Return the plan of a gallery, without its picture; ``None`` where it has none."""
+        """Return the plan of a gallery, without its image; ``None`` where it has none."""
         with self._connections.transaction() as cursor:
             found = _row(cursor, find_gallery(cursor, gallery)[0])
         return found
 
-    def picture(self, gallery: str) -> bytes | None:
-        """Return the picture of a plan (JPEG)."""
+    def image(self, gallery: str) -> bytes | None:
+        """Return the image of a plan (JPEG)."""
         with self._connections.transaction() as cursor:
             number = find_gallery(cursor, gallery)[0]
             found = cursor.execute("SELECT picture FROM floor_plans WHERE gallery = %s", (number,)).fetchone()
         return None if found is None else bytes(found[0])
 
-    def put(self, gallery: str, picture: bytes, *, width: int, height: int, who: str) -> FloorPlan:
-        """Keep a picture as the plan of a gallery; where another was, its cameras and its scale go with it.
+    def put(self, gallery: str, image: bytes, *, width: int, height: int, who: str) -> FloorPlan:
+        """Keep an image as the plan of a gallery; where another was, its cameras and its scale go with it.
 
         Raises:
             DataError: it has too many bytes.
         """
-        if not 0 < len(picture) <= MAX_PICTURE:
-            raise DataError(f"the picture of a plan has 1 to {MAX_PICTURE:,} bytes, got {len(picture):,}")
+        if not 0 < len(image) <= MAX_IMAGE_BYTES:
+            raise DataError(f"the image of a plan has 1 to {MAX_IMAGE_BYTES:,} bytes, got {len(image):,}")
         with self._connections.transaction() as cursor:
             number = find_gallery(cursor, gallery)[0]
             cursor.execute(
@@ -62,7 +62,7 @@ class PlanTables:
                 "ON CONFLICT (gallery) DO UPDATE SET picture = excluded.picture, width = excluded.width, "
                 "height = excluded.height, cameras = '{}', scale = NULL, version = floor_plans.version + 1, "
                 "who = excluded.who, changed = excluded.changed",
-                (number, picture, width, height, who, time.time()),
+                (number, image, width, height, who, time.time()),
             )
             found = _row(cursor, number)
         assert found is not None
@@ -89,7 +89,7 @@ class PlanTables:
             cursor.execute("SELECT 1 FROM floor_plans WHERE gallery = %s FOR UPDATE", (number,))
             before = _row(cursor, number)
             if before is None:
-                raise DataError(f"gallery {gallery!r} has no plan: send a picture first")
+                raise DataError(f"gallery {gallery!r} has no plan: send an image first")
             if before.version != version:
                 raise PlanChangedError(f"{before.who} changed the plan meanwhile: nothing was overwritten; look again")
             known = cursor.execute("SELECT cameras FROM galleries WHERE id = %s", (number,)).fetchone()

@@ -32,7 +32,7 @@ def check(item: Item) -> None:
     """Refuse a row that the store cannot keep as it is.
 
     Raises:
-        DataError: a text that is too long or has a zero byte, a number that is not finite, a picture that is too big.
+        DataError: a text that is too long or has a zero byte, a number that is not finite, an image that is too big.
     """
     texts = {"key": item.key, "source": item.source, "camera": item.camera, "person": item.person}
     texts |= {"tracklet": item.tracklet} | {f"tag {i}": tag for i, tag in enumerate(item.tags)}
@@ -43,7 +43,7 @@ def check(item: Item) -> None:
         raise DataError(f"a key has 1 to {MAX_KEY} characters, got {len(item.key)}: {item.key[:40]!r}")
     if len(item.tags) > MAX_TAGS or not 0 < len(item.thumbnail) <= MAX_THUMBNAIL:
         raise DataError(
-            f"row {item.key!r}: at most {MAX_TAGS} tags (got {len(item.tags)}) and a picture of 1 to "
+            f"row {item.key!r}: at most {MAX_TAGS} tags (got {len(item.tags)}) and an image of 1 to "
             f"{MAX_THUMBNAIL} bytes (got {len(item.thumbnail)})"
         )
     for name in ("time", "end", "visible", "quality"):

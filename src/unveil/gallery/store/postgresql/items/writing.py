@@ -33,7 +33,7 @@ def check_vectors(embedding: Embedding) -> None:
 
 
 def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embedding: Embedding) -> list[tuple[int, int]]:
-    """Insert the rows whose key is new, with pictures and vectors; return their places in ``items`` and their ids."""
+    """Insert the rows whose key is new, with images and vectors; return their places in ``items`` and their ids."""
     wanted = [rows.period(item.time, item.end) for item in items]
     used = partitions.make_periods(cursor, gallery, wanted)
     cursor.execute(
@@ -139,7 +139,7 @@ def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str,
         "WHERE i.gallery = %s AND NOT EXISTS (SELECT FROM gone g WHERE g.id = i.id)",
         (gallery,),
     )
-    # The vector and often the picture of a tracklet are made of its crops: without one of them it must go. The crops
+    # The vector and often the image of a tracklet are made of its crops: without one of them it must go. The crops
     # that are left stay by themselves.
     cursor.execute(
         f"WITH broken AS (INSERT INTO gone SELECT {fields} FROM items i WHERE i.gallery = %(gallery)s "

@@ -1,4 +1,4 @@
-"""The pictures of a case package: crops, whole frames and clips, as recorded or with faces made unrecognisable."""
+"""The images of a case package: crops, whole frames and clips, as recorded or with faces made unrecognisable."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ BLOCKS = 24  # across a frame of which only the person is to be seen
 QUALITY = 90
 
 
-class CasePictures:
-    """Writes pictures of rows to a folder, and keeps in words what could not be had.
+class CaseImages:
+    """Writes images of rows to a folder, and keeps in words what could not be had.
 
     Args:
         folder: below which they are written.
@@ -42,7 +42,7 @@ class CasePictures:
         self._clips = most_clips
         self.left_out: list[str] = []
 
-    def write_picture(self, name: str, data: bytes) -> str | None:
+    def write_image(self, name: str, data: bytes) -> str | None:
         """Write a crop as it is, or blurred as a JPEG; return its name, ``None`` where it cannot be read."""
         if not self._blurred:
             return self._write(name, data)
@@ -56,7 +56,7 @@ class CasePictures:
     def write_row(self, store: Store, gallery: str, item: Item) -> dict[str, str]:
         """Write what there is of a row; return "crop", "frame" and "clip" -> name of the file."""
         label = f"{gallery}-{item.id}"
-        found = {"crop": self.write_picture(f"crops/{label}.jpg", item.thumbnail)}
+        found = {"crop": self.write_image(f"crops/{label}.jpg", item.thumbnail)}
         try:
             source_frame = find_source_frame(item, self._sources)
         except SourceMissingError as e:
