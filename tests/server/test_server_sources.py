@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from callers import FREE, LOOPBACK, Callers
-from films import box_at, image, write_boxes, write_film
+from films import box_at, walk_frame, write_boxes, write_film
 from unveil.gallery.ingest.video import add_video
 from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
@@ -54,7 +54,7 @@ def test_the_moment_is_the_whole_frame_with_the_box_and_all_crops(desk, filmed, 
     answer = desk.get(f"{API}/{gallery}/items/{row.id}/frame")
     assert answer.headers["content-type"] == "image/jpeg"
     shown = np.asarray(Image.open(io.BytesIO(answer.content)), float)
-    assert np.abs(shown - image(row.frame, 2)).mean() < 6
+    assert np.abs(shown - walk_frame(row.frame, 2)).mean() < 6
     crop = said["crops"][-1]
     of_crop = desk.get(f"{API}/{gallery}/items/{crop['id']}/source").json()
     assert of_crop["box"] == list(box_at(0, crop["frame"])) and len(of_crop["crops"]) == len(stored)
@@ -152,7 +152,7 @@ def test_a_row_from_an_image_has_a_frame_and_nothing_to_play(desk, own_gallery, 
     from unveil.records import Sample
 
     path = film.parent / "someone.png"
-    Image.fromarray(image(20, 1)[10:70, 80:110]).save(path)
+    Image.fromarray(walk_frame(20, 1)[10:70, 80:110]).save(path)
     add_images(store, own_gallery, engine, [Sample("someone", path, camera="door")])
     row = store.find(own_gallery, Filter(cameras=("door",)))[0]
     said = desk.get(f"{API}/{own_gallery}/items/{row.id}/source").json()

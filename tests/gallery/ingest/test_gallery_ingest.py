@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from films import HEIGHT, WIDTH, box_at, breaking, picture, write_boxes, write_film
+from films import HEIGHT, WIDTH, box_at, breaking, walk_frame, write_boxes, write_film
 from generated import figure, write_crops
 from untrained import make_model
 from unveil.data.readers.manifest import read_manifest
@@ -431,13 +431,13 @@ def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():
     assert best_rows([0.9, 0.8, 0.8, 0.5, 0.5, 0.7], 2, views) == [0, 5]
     track = OpenTrack(4)
     for number in range(500):
-        track.see(Frame(number, number / 10, picture(5, 1)), Box(22, 10, 24, 60), [])
+        track.see(Frame(number, number / 10, walk_frame(5, 1)), Box(22, 10, 24, 60), [])
         assert len(track.pool) <= 8
     times = [c.time for c in track.pool]
     assert track.boxes == 500 and times == sorted(times) and times[-1] - times[0] > 40
     # A spoilt frame does not drive out a good one.
     track = OpenTrack(1)
     for number in range(20):
-        image = picture(5, 1) if number == 7 else np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+        image = walk_frame(5, 1) if number == 7 else np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
         track.see(Frame(number, number / 10, image), Box(22, 10, 24, 60), [])
     assert 7 in [c.frame for c in track.pool]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from films import box_at, image, write_film
+from films import box_at, walk_frame, write_film
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import thumbnail
 from unveil.gallery.records import Item
@@ -14,7 +14,7 @@ from unveil.gallery.sources.source_frame import clip_around, find_source_frame
 
 def row(source, number=20, **more):
     x, y, w, h = box_at(0, number)
-    crop = image(number, 2)[y : y + h, x : x + w]
+    crop = walk_frame(number, 2)[y : y + h, x : x + w]
     return Item("k", "crop", thumbnail(crop), str(source), frame=number, box=(x, y, w, h), **more)
 
 
@@ -36,19 +36,19 @@ def test_the_frame_is_the_one_that_the_crop_was_cut_from(films):
     for source in (path, "a.mp4"):
         source_frame = find_source_frame(row(source), SourceRoots([films]))
         assert source_frame.seconds == pytest.approx(2.0, abs=0.002) and source_frame.box == box_at(0, 20)
-        assert np.abs(source_frame.image - image(20, 2).astype(float)).mean() < 4
+        assert np.abs(source_frame.image - walk_frame(20, 2).astype(float)).mean() < 4
 
 
 def test_images_and_numbered_images_have_a_moment_too(films):
-    Image.fromarray(image(20, 2)).save(films / "scene.png")
+    Image.fromarray(walk_frame(20, 2)).save(films / "scene.png")
     item = row(films / "scene.png")
     found = find_source_frame(Item("k", "crop", item.thumbnail, item.source, box=item.box), SourceRoots([films]))
     assert found.seconds is None and found.image.shape == (96, 160, 3)
     (films / "img1").mkdir()
     for number in range(30):
-        Image.fromarray(image(number, 2)).save(films / "img1" / f"{number + 1:06}.png")
+        Image.fromarray(walk_frame(number, 2)).save(films / "img1" / f"{number + 1:06}.png")
     found = find_source_frame(row(films / "img1"), SourceRoots([films]))
-    assert found.seconds == pytest.approx(20 / 25) and (found.image == image(20, 2)).all()
+    assert found.seconds == pytest.approx(20 / 25) and (found.image == walk_frame(20, 2)).all()
 
 
 def test_only_what_lies_in_a_root_is_read_and_links_count_by_where_they_lead(films, tmp_path):
@@ -67,7 +67,7 @@ def test_only_what_lies_in_a_root_is_read_and_links_count_by_where_they_lead(fil
 
 def test_frames_of_a_folder_that_lead_out_of_it_are_not_read(films, tmp_path):
     (films / "img1").mkdir()
-    Image.fromarray(image(20, 2)).save(tmp_path / "secret.png")
+    Image.fromarray(walk_frame(20, 2)).save(tmp_path / "secret.png")
     for number in range(9):
         (films / "img1" / f"{number + 12:06}.png").symlink_to(tmp_path / "secret.png")
     assert state(row(films / "img1", 8), films) in ("outside", "unreadable", "changed")

@@ -4,7 +4,7 @@ import { byId, el } from "./dom.js";
 import { isDate, place, score } from "./format.js";
 import { t } from "./words.js";
 
-const MOST_PICTURES = 200;
+const MAX_IMAGES = 200;
 const TOPS = ["1", "3", "5", "10"];
 const FORMULA = /^[=+\-@\t\r]/; // what a spreadsheet would take for one
 
@@ -39,7 +39,7 @@ export function createSeveral(on) {
     event.preventDefault();
     const mine = ++turn;
     const galleries = [...document.querySelectorAll("[name=several-gallery]:checked")].map((box) => box.value);
-    const files = [...byId("several-files").files].slice(0, MOST_PICTURES);
+    const files = [...byId("several-files").files].slice(0, MAX_IMAGES);
     complain(galleries.length ? "" : t("several.no-gallery"));
     if (!galleries.length) return;
     const asked = { mode: byId("several-mode").value, top: Number(byId("several-top").value), why: byId("several-why").value.trim(), skip_person_check: true };
