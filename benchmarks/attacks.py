@@ -3,7 +3,7 @@
     python benchmarks/attacks.py [--out benchmarks/results/attacks.csv] [--only uploads,silent]
 
 `unveil serve` runs as a process of its own, with tokens, on a gallery of random crops in a store of its own. While an
-attack runs, `/healthz` is asked ten times a second from the same address as the attacker, and the resident memory of
+attack runs, `/healthz` is asked ten times per second from the same address as the attacker, and the resident memory of
 the server is read. An attack is withstood when the memory stays under 2 GiB, the slowest check takes under a second,
 none fails, and no answer is a 5xx other than 503 with `Retry-After`. An attack sends nothing new after `LONGEST`
 seconds; what it did not send is counted. The table is written after each attack, so that what was measured stays when

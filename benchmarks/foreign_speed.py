@@ -1,4 +1,4 @@
-"""Crops a second from files to vectors: a model of others through this package, and as its publisher's demos run it.
+"""Crops per second from files to vectors: a model of others through this package, and as its publisher's demos run it.
 
     python benchmarks/foreign_speed.py CROPS MODEL [MODEL ...] [--crops 256] [--out FILE.csv]
 
@@ -77,8 +77,8 @@ def main() -> None:
             rows.append(
                 {
                     "model": load_engine(model, threads=1).name, "way": name, "crops": len(samples), "rounds": ROUNDS,
-                    "crops_a_cpu_second": f"{len(samples) / min(way.processor):.1f}",
-                    "crops_a_second": f"{len(samples) / min(way.clock):.1f}", "difference": f"{apart.max():.1e}",
+                    "crops_per_cpu_second": f"{len(samples) / min(way.processor):.1f}",
+                    "crops_per_second": f"{len(samples) / min(way.clock):.1f}", "difference": f"{apart.max():.1e}",
                     "load": f"{os.getloadavg()[0]:.1f}",
                 }
             )  # fmt: skip

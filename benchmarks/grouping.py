@@ -155,7 +155,7 @@ def figures(items: Sequence[Item], labels: Sequence[int], how: dict[str, object]
         "precision": f"{(together & same).sum() / max(together.sum(), 1):.3f}",
         "recall": f"{(together & same).sum() / same.sum():.3f}",
         "recall_in_one_outfit": f"{(together & clothes).sum() / clothes.sum():.3f}",
-        "purity": f"{main / len(items):.3f}", "groups_a_person": f"{np.mean(spread):.2f}",
+        "purity": f"{main / len(items):.3f}", "groups_per_person": f"{np.mean(spread):.2f}",
         "largest_group": int(np.bincount(groups).max()), "cpu_seconds": f"{seconds:.1f}",
     }  # fmt: skip
     print(row, flush=True)

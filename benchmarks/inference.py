@@ -1,4 +1,4 @@
-"""Crops a second from files to vectors, each engine beside the loop that people have today, in one run.
+"""Crops per second from files to vectors, each engine beside the loop that people have today, in one run.
 
     python benchmarks/inference.py CROPS [--model resnet50 --model osnet_x1_0 --model unveil:dual] [--crops 256]
         [--threads 2] [--rounds 3] [--evaluate NAME:ROOT] [--out benchmarks/results/inference.csv]
@@ -173,7 +173,7 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
             rows.append(
                 {
                     "model": name, "way": way, "crops": len(samples), "threads": threads, "rounds": args.rounds,
-                    "crops_a_second": f"{len(samples) / min(times[way]):.1f}",
+                    "crops_per_second": f"{len(samples) / min(times[way]):.1f}",
                     "times_loop": f"{np.median(np.array(times['loop']) / np.array(times[way])):.2f}",
                     "milliseconds_of_one_crop": alone,
                     "difference": f"{far.mean() if 'int8' in way else far.max():.1e}", "points_of_map_lost": lost,

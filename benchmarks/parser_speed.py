@@ -1,4 +1,4 @@
-"""Crops a second of the shipped parser: ONNX Runtime, OpenVINO, PyTorch, and the whole way from pixels to maps.
+"""Crops per second of the shipped parser: ONNX Runtime, OpenVINO, PyTorch, and everything from pixels to maps.
 
     python benchmarks/parser_speed.py [--threads 2] [--rounds 7] [--out benchmarks/results/parser_speed.csv]
 

@@ -68,7 +68,7 @@ def write_film(
     times: Sequence[float] | None = None,
     codec: str = "libx264",
 ) -> Path:
-    """Write a video at 10 frames a second, or with a time in seconds for each frame; one key frame a second."""
+    """Write a video at 10 frames per second, or with a time in seconds for each frame; one key frame per second."""
     tick = Fraction(1, 10 if times is None else 1000)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=10)

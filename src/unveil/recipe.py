@@ -55,7 +55,7 @@ class BackboneChoice(_Strict):
 
 
 class InputSettings(_Strict):
-    """What the network sees: size in pixels, interpolation, and the mean and deviation of RGB in [0, 1]."""
+    """What the network sees: size in pixels, interpolation, and the mean and standard deviation of RGB in [0, 1]."""
 
     height: int = Field(256, ge=32, le=1024)
     width: int = Field(128, ge=16, le=1024)

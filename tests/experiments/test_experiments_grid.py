@@ -107,7 +107,7 @@ def test_wrong_cells_are_known_before_anything_runs(manifest, tmp_path):
 def test_seeds_are_averaged_and_datasets_are_not():
     found = summary([figure(rank1=40), figure(rank1=60, seed=1), figure(dataset="e", rank1=90)])
     both = found["a", "d", "market#1"]
-    assert (both.means["rank1"], both.deviations["rank1"], both.runs) == pytest.approx((50, 14.142, 2), abs=1e-3)
+    assert (both.means["rank1"], both.std["rank1"], both.runs) == pytest.approx((50, 14.142, 2), abs=1e-3)
     assert found["a", "e", "market#1"].text() == "90.0 / 40.0"
 
 

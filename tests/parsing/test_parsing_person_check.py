@@ -56,7 +56,7 @@ def test_a_card_names_an_output_that_is_there_or_none(tmp_path, parser):
 
 
 def test_the_rule_in_the_graph_is_that_of_the_layers(parser):
-    """Mean, maximum and deviation of each channel by NumPy, of what the two layers answer."""
+    """Mean, maximum and standard deviation of each channel by NumPy, of what the two layers answer."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
     import onnxruntime
 

@@ -45,7 +45,7 @@ RadiusOption = Annotated[
 NeighboursOption = Annotated[
     int,
     typer.Option(
-        help="Of jaccard: nearest crops that are looked at; about as many as there are of a person.",
+        help="Of jaccard: nearest crops that are compared; about as many as there are of a person.",
         rich_help_panel=help_panels.ADAPTING,
     ),
 ]

@@ -69,12 +69,12 @@ class Average:
 
     Args:
         means: mean of "rank1", "rank5", "rank10" and "mAP", in percent.
-        deviations: their standard deviations over runs; 0 for one run.
+        std: their standard deviations over runs; 0 for one run.
         runs: how many.
     """
 
     means: Mapping[str, float]
-    deviations: Mapping[str, float]
+    std: Mapping[str, float]
     runs: int
 
     @classmethod
@@ -89,8 +89,8 @@ class Average:
         )
 
     def text(self, names: Sequence[str] = ("rank1", "mAP")) -> str:
-        """Return figures as ``38.7 / 16.8``, with deviations where there are several runs."""
-        spread = {name: f" ± {self.deviations[name]:.1f}" if self.runs > 1 else "" for name in names}
+        """Return figures as ``38.7 / 16.8``, with standard deviations where there are several runs."""
+        spread = {name: f" ± {self.std[name]:.1f}" if self.runs > 1 else "" for name in names}
         return " / ".join(f"{self.means[name]:.1f}{spread[name]}" for name in names)
 
 

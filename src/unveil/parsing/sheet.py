@@ -31,7 +31,7 @@ def save_sheet(dataset: Dataset, root: Path, *, scheme: Scheme, out: Path, crops
         scheme: label set of the maps.
         out: image to write, .png or .jpg.
         crops: how many at most, spread evenly; up to 400.
-        columns: crops a row.
+        columns: crops per row.
 
     Raises:
         DataError: no crop has a map.

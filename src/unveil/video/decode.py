@@ -105,7 +105,7 @@ class Video:
 
         Args:
             every: take each n-th frame.
-            fps: take at most that many frames a second, whatever the video's own rate.
+            fps: take at most that many frames per second, whatever the video's own rate.
             first: number of the first frame to yield; those before it are decoded but not converted.
 
         Raises:
@@ -192,7 +192,7 @@ class Video:
             self._stream.thread_type = "AUTO"
             self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
             announced = float(self._stream.average_rate or self._stream.guessed_rate or 25)
-            # Frames a second as the container announces them, between 1 and 240; 25 where it does not.
+            # Frames per second as the container announces them, between 1 and 240; 25 where it does not.
             self.rate = announced if 1 <= announced <= 240 else 25.0
         except (self._av.error.FFmpegError, OSError) as e:
             self.close()

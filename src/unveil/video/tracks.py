@@ -1,7 +1,7 @@
 """Boxes become tracks: by where a person is expected, how tall, and in which colours; who crosses stays who it is.
 
 Two rounds a frame as in ByteTrack (Zhang et al., ECCV 2022, arXiv:2110.06864): sure boxes first, then weak ones, which
-may only continue a track. Pairs are chosen together by the Hungarian method. At six frames a second the boxes of a
+may only continue a track. Pairs are chosen together by the Hungarian method. At six frames per second the boxes of a
 walker hardly overlap, so places are compared by distance in body heights, not by overlap.
 """
 

@@ -31,7 +31,7 @@ from unveil.world.people.pose import pose_at
 from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import FRAME, make_scene
 
-RATE = 12  # frames a second
+RATE = 12  # frames per second
 CAST = 6  # people of the world who walk by, unless it is told
 MAX_TRIES = 40  # tries for a path that crosses the scene freely
 MIN_SEEN = 40  # supersamples of a person below which no box is written

@@ -39,7 +39,9 @@ def test_rows_from_before_are_filled_in_and_found(gallery, search, model, people
     sure = [row["sureness"] for row in new["rows"]]
     assert sure == sorted(sure, reverse=True) and sure[-1] >= 0.4
     out, _ = search("old", *asked)
-    assert "0 rows" in out and "At 12 rows of this gallery nobody looked" in out and "12 rows were left out" in out
+    assert (
+        "0 rows" in out and "12 rows of this gallery have no attributes yet" in out and "12 rows were left out" in out
+    )
     out, _ = search("old", *asked, "--include-unseen", "--json", "--rows", "crop", "--top", 100)
     assert json.loads(out)["candidates"] == 12
     assert json.loads(gallery("stats", "old", "--json")[0])["rows_without_attributes"] == 12

@@ -61,14 +61,14 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="Look at each n-th frame of videos; 1 looks at all.",
+            help="Sample every n-th frame of videos; 1 samples all.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
     fps: Annotated[
         float | None,
         typer.Option(
-            help="Look at no more frames a second than this; 6 by default, and at all with --boxes.",
+            help="Sample at most this many frames per second; 6 by default, all with --boxes.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
@@ -100,7 +100,7 @@ def command(
     again: Annotated[
         bool,
         typer.Option(
-            help="Remove what a video gave before, and look at it anew.",
+            help="Remove what a video gave before, and process it anew.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = False,

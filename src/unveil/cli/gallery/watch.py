@@ -60,7 +60,7 @@ def command(
     ] = False,
     fps: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Look at no more frames a second than this.", rich_help_panel=help_panels.VIDEO),
+        typer.Option(min=0.1, help="Sample at most this many frames per second.", rich_help_panel=help_panels.VIDEO),
     ] = 6.0,
     real_time: Annotated[
         bool,

@@ -45,8 +45,8 @@ def command(
 ) -> None:
     """Evaluate a model: CMC, mAP, mINP with 95 % intervals, the protocol printed with each figure.
 
-    `splits=10` gives the mean ± deviation of the ten splits of a small benchmark. Crops that cannot be read are named,
-    counted beside the figure, and make the exit code 1: fewer crops are another test.
+    `splits=10` gives the mean ± standard deviation of the ten splits of a small benchmark. Crops that cannot be read
+    are named, counted beside the figure, and make the exit code 1: fewer crops are another test.
 
     **Examples:** `unveil evaluate runs/bot market1501:/data/market`,
     `unveil evaluate runs/bot viper:/data/viper?splits=10 prid:/data/prid?splits=10`,

@@ -65,7 +65,7 @@ def command(
     ] = None,
     box: Annotated[
         str | None,
-        typer.Option(help="Look at this part of the query image: x,y,width,height.", rich_help_panel=help_panels.QUERY),
+        typer.Option(help="Use this part of the query image: x,y,width,height.", rich_help_panel=help_panels.QUERY),
     ] = None,
     mode: Annotated[Clothes, typer.Option(help="Whether clothes are the same or may have changed.")] = Clothes.same,
     cameras: Annotated[

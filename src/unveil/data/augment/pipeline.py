@@ -31,7 +31,7 @@ def augment(
     Args:
         batch: uint8 images, at the size of the network.
         settings: what to do, and how often.
-        size: mean, deviation and interpolation.
+        size: mean, standard deviation and interpolation.
         generator: on the device of the batch.
         scheme: label set of the parsing maps, whose left and right labels trade places in a mirror.
 
@@ -85,7 +85,7 @@ def shrink(batch: Batch, scale: float) -> Batch:
 
 
 def normalise(batch: Batch, size: InputSettings) -> Batch:
-    """Turn images in [0, 255] into float, with mean and deviation of the input settings taken out."""
+    """Turn images in [0, 255] into float, normalised by mean and standard deviation of the input settings."""
     images = batch.images.to(torch.float32, copy=True)
     std = images.new_tensor(size.std)[:, None, None]
     mean = images.new_tensor(size.mean)[:, None, None]

@@ -30,7 +30,7 @@ class Grouped:
         rows: rows that are in a group now.
         people: probable people.
         alone: people of one row.
-        known: rows that were joined before any distance was looked at.
+        known: rows that were joined before any distance was compared.
         apart: pairs of people who are certainly two.
         contradictions: feedback that contradicts other feedback and was left out.
     """

@@ -33,10 +33,10 @@ class Added:
         known: images that were there before, or twice.
         bad: one line for everything that could not be read.
         seconds: time that it took.
-        frames: frames of a video that were looked at.
+        frames: frames of a video that were sampled.
         boxes: people found in them.
         footage: length of what was seen of a video, seconds.
-        dropped: frames of a live stream that came faster than they could be looked at.
+        dropped: frames of a live stream that came faster than they could be processed.
         reopened: how often a live stream broke and was opened again.
         notes: sentences that a user must see.
         joined: key of each tracklet that was joined of several tracks, and why.

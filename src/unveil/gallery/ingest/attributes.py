@@ -28,7 +28,7 @@ class Filled:
 
 
 def fill_attributes(store: Store, name: str, parser: OnnxParser) -> Filled:
-    """Look at the stored images of all rows without attributes; a call after a kill resumes where it stopped.
+    """Estimate the attributes of rows without any from their stored images; a call after a kill resumes.
 
     A tracklet gets the vote of its stored crops, or what its own image shows where it has none.
 

@@ -54,7 +54,7 @@ def add_video(
         detector: finds people, or boxes that are known already.
         settings: how it is sampled; `VideoSettings()` by default.
         parser: says how much of the body shows, which makes for better choices.
-        again: remove what the video gave before, and look at it anew.
+        again: remove what the video gave before, and process it anew.
 
     Raises:
         DataError: the gallery was made with another model, the video cannot be read, or it was begun with other

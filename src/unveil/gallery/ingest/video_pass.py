@@ -126,7 +126,7 @@ class VideoPass:
     def _shown(self, frames: ReadAhead, first: int) -> Iterator[Frame]:
         seconds = self.video.seconds
         total = None if seconds is None else max(1, int(self._rate() * seconds) - first // self.settings.every)
-        yield from track(frames, f"looking at {self.label}", total=total)
+        yield from track(frames, f"processing {self.label}", total=total)
 
     def _boxes(self, frame: Frame) -> list[Box]:
         if isinstance(self.detector, GivenBoxes):

@@ -12,15 +12,15 @@ DEFAULT_FPS = 6.0  # frames per second that are sampled unless told otherwise: e
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """How a video is looked at, and what is said of all of it.
+    """How a video is sampled, and what is said of all of it.
 
     Args:
         camera: label of its camera.
         start_time: of its first frame, seconds since the epoch; a live stream begins now. Without it, times count from
             the first frame.
         tags: of all rows.
-        every: look at each n-th frame.
-        fps: look at no more than this many frames a second, whatever the video's rate; instead of ``every``.
+        every: sample every n-th frame.
+        fps: sample at most this many frames per second, whatever the video's rate; instead of ``every``.
         crops: at most this many of each tracklet are kept.
         shortest: tracklets of fewer boxes are left out.
         seconds: stop after that much video.

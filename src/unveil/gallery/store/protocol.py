@@ -130,16 +130,16 @@ class Store(Protocol):
         """Return rows, those first of which the attributes that a filter asks for are surest, then the earliest."""
 
     def count_without_attributes(self, name: str) -> int:
-        """Return at how many rows nobody looked for attributes."""
+        """Return how many rows have no attributes yet."""
 
     def missing_attributes(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
-        """Return ids of rows of a kind, greater than ``after``, at which nobody looked for attributes, ascending."""
+        """Return ids of rows of a kind, greater than ``after``, that have no attributes yet, ascending."""
 
     def fill_attributes(self, name: str, found: Mapping[int, Attributes]) -> int:
         """Keep the attributes of rows, by id; rows that are gone are left out; return how many were kept."""
 
     def forget_attributes(self, name: str) -> int:
-        """Take the attributes of all rows away, so that they are looked at anew; return of how many."""
+        """Take the attributes of all rows away, so that they are estimated anew; return of how many."""
 
     # The vectors of a second model: made while the first answers, then switched, and kept so that it can be undone
 

@@ -36,9 +36,9 @@ class WatchSettings:
 
     Args:
         camera: label of its camera.
-        fps: frames a second that are looked at, at most.
+        fps: frames per second that are sampled, at most.
         cool_down: seconds after an alert in which the same entry raises no other.
-        real_time: play a video as fast as it was filmed, not as fast as it can be looked at.
+        real_time: play a video as fast as it was filmed, not as fast as it can be processed.
         seconds: stop after that much video.
     """
 

@@ -25,7 +25,7 @@ class HistogramSettings:
         saturation: bins of saturation.
         value: bins of brightness.
         mean: mean that normalisation took away from RGB in [0, 1]; colours are measured on the pixels before it.
-        std: deviation that normalisation divided by.
+        std: standard deviation that normalisation divided by.
     """
 
     stripes: int = 6

@@ -49,8 +49,8 @@ def with_features(model: Any) -> None:
         highest = add(f"max{number}", "ReduceMax", layer, **over)
         squares = add(f"squares{number}", "ReduceMean", add(f"square{number}", "Mul", layer, layer), **over)
         spread = add(f"spread{number}", "Sub", squares, add(f"squared{number}", "Mul", mean, mean))
-        deviation = add(f"std{number}", "Sqrt", add(f"variance{number}", "Relu", spread))
-        pooled += [mean, highest, deviation]
+        std = add(f"std{number}", "Sqrt", add(f"variance{number}", "Relu", spread))
+        pooled += [mean, highest, std]
     # All of them are 0 at least: the layers end in a ReLU.
     shifted = add("shifted", "Add", add("pooled", "Concat", *pooled, axis=1), one.name)
     add("features", "Log", shifted)

@@ -11,13 +11,13 @@ ENDED: tuple[State, ...] = ("done", "failed", "cancelled")
 
 @dataclass(frozen=True)
 class IngestSettings:
-    """What is said of a source, and how it is looked at.
+    """What is said of a source, and how it is sampled.
 
     Args:
         camera: label of the camera.
         start_time: of the first frame or of images, seconds since the epoch.
         tags: of all rows.
-        fps: frames a second of videos that are looked at, at most; 6 by default.
+        fps: frames per second of videos that are sampled, at most; 6 by default.
         scenes: whether images are whole scenes, on which people are to be found, not crops of one person.
     """
 

@@ -19,7 +19,7 @@ class IngestIn(In):
     camera: Label | None = None
     start: Number | None = Field(None, description="of the first frame, seconds since the epoch")
     tags: Annotated[tuple[Label, ...], Field(max_length=50)] = ()
-    fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(None, description="frames a second of videos, at most")
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(None, description="frames per second of videos, at most")
     scenes: bool = Field(False, description="find people on images; else each image is the crop of one person")
 
     def to_settings(self) -> IngestSettings:

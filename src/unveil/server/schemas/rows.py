@@ -80,7 +80,7 @@ class GalleryOut(BaseModel):
     parts: list[str]
     retention_seconds: float | None = Field(description="seconds after which rows expire")
     distances: list[DistanceOut] = Field(description="between its cameras, as far as they are known")
-    max_speed: float = Field(MAX_SPEED, description="metres a second that people go between cameras at most")
+    max_speed: float = Field(MAX_SPEED, description="metres per second that people go between cameras at most")
     clock_seconds: float = Field(CLOCK_SECONDS, description="that clocks of two cameras may differ by")
 
     @staticmethod

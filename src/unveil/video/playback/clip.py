@@ -29,7 +29,7 @@ COPIED = {"h264": "mp4", "vp8": "webm", "vp9": "webm"}  # codecs that browsers p
 PLAYABLE = ("yuv420p", "yuvj420p")
 TYPES = {"mp4": "video/mp4", "webm": "video/webm"}
 SIDE = 1280  # longest side of what is encoded, pixels
-RATE = 30.0  # frames a second of what is encoded, at most
+RATE = 30.0  # frames per second of what is encoded, at most
 TICK = Fraction(1, 90_000)
 SECONDS = 45.0  # that encoding may take
 

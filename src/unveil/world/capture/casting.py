@@ -32,7 +32,7 @@ class Step:
 
 
 def speed_of(gait: Gait, action: Action, *, height: float) -> float:
-    """Return metres a second."""
+    """Return metres per second."""
     if action in ("stand", "sit", "phone"):
         return 0.0
     return gait.stride * gait.cadence * 0.40 * height * (1.9 if action == "run" else 1.0)

@@ -42,7 +42,7 @@ class Gait:
 
     Args:
         stride: scale of the leg's swing; 1 is average.
-        cadence: steps a second.
+        cadence: steps per second.
         arm_swing: scale of the arm's swing.
         elbow: degrees of bend of a hanging arm.
         arms_out: degrees that the arms stand off.

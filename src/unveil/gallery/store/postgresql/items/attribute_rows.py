@@ -30,14 +30,14 @@ class AttributeRows:
             return reading.surest(cursor, gallery, where, limit)
 
     def count_without_attributes(self, name: str) -> int:
-        """Return at how many rows nobody looked for attributes."""
+        """Return how many rows have no attributes yet."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute("SELECT count(*) FROM items WHERE gallery = %s AND attributes IS NULL", (gallery,))
             found = cursor.fetchone()
             return int(found[0]) if found else 0
 
     def missing_attributes(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
-        """Return ids of rows of a kind, greater than ``after``, at which nobody looked for attributes, ascending."""
+        """Return ids of rows of a kind, greater than ``after``, that have no attributes yet, ascending."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute(
                 "SELECT id FROM items WHERE gallery = %s AND kind = %s AND id > %s AND attributes IS NULL "
@@ -61,7 +61,7 @@ class AttributeRows:
         return kept
 
     def forget_attributes(self, name: str) -> int:
-        """Take the attributes of all rows away, so that they are looked at anew; return of how many."""
+        """Take the attributes of all rows away, so that they are estimated anew; return of how many."""
         with self._connections.transaction(None) as cursor:
             gallery, _ = find_gallery(cursor, name, lock=True)
             cursor.execute(
