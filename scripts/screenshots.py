@@ -1,7 +1,7 @@
 """Make the images of docs/gallery.md: synthetic people only, the real server and a real browser.
 
-Needs Chromium. Films three cameras of a world, indexes the films and the world's crops, and searches for somebody on
-a frame of a fourth film:
+Needs Chromium. Renders videos of three cameras of a world, ingests them and the world's crops, and searches for
+somebody on a frame of a fourth video:
 
     python scripts/screenshots.py --detector yolox_nano.json
 """
@@ -54,8 +54,8 @@ def main() -> None:
     asked.add_argument("--model", default=DEFAULT_MODEL, help="a model file or the folder of a run")
     asked.add_argument("--detector", type=Path, help="card of an ONNX detector")
     asked.add_argument("--world", default="small", help="world whose people are shown")
-    asked.add_argument("--seconds", type=float, default=8.0, help="length of each film")
-    asked.add_argument("--work", type=Path, help="folder to keep films and gallery in")
+    asked.add_argument("--seconds", type=float, default=8.0, help="length of each video")
+    asked.add_argument("--work", type=Path, help="folder to keep videos and gallery in")
     asked.add_argument("--out", type=Path, default=Path("docs/pictures"))
     options = asked.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def main() -> None:
 
 
 def film(world: str, camera: int, seconds: float, work: Path) -> Path:
-    """Film a camera of a world, unless that was done."""
+    """Render a video of a camera, unless that was done."""
     path = work / f"camera{camera}.mp4"
     if not path.exists():
         save_video(plan_of(Path(world)), path, camera=camera, seconds=seconds)
@@ -88,7 +88,7 @@ def film(world: str, camera: int, seconds: float, work: Path) -> Path:
 
 
 def fill(store: Store, engine: object, films: dict[int, Path], world: str) -> None:
-    """Index the films, by the boxes that come with them, and the crops of the world."""
+    """Ingest the videos, by the boxes that come with them, and the crops of the world."""
     for number, camera in enumerate(CAMERAS):
         settings = VideoSettings(camera=f"c{camera:02d}", start_time=MORNING + 240 * number)
         boxes = GivenBoxes(films[camera].with_suffix(".csv"))

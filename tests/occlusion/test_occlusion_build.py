@@ -1,4 +1,4 @@
-"""From dataset to dataset: grammar, determinism, restart, manifest, bad input."""
+"""From dataset to dataset: filename pattern, determinism, restart, manifest, bad input."""
 
 import csv
 import dataclasses
@@ -58,7 +58,7 @@ def table(root):
         return list(csv.DictReader(f))
 
 
-def test_the_twin_has_the_grammar_of_the_source_and_black_blocks(tmp_path, source, dataset):
+def test_the_twin_has_the_filename_pattern_of_the_source_and_black_blocks(tmp_path, source, dataset):
     out = tmp_path / "Occ_LTCC"
     report = build(
         dataset, source, out=out, settings=OcclusionSettings(parts=PartsSettings(present_only=True)), parser="schp 1"

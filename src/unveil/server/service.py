@@ -154,7 +154,7 @@ class Service:
         if info.space.fingerprint != self.engine.fingerprint:
             raise OtherModelError(
                 f"gallery {info.name!r} was embedded by model {info.space.fingerprint}, this server embeds with "
-                f"{self.engine.fingerprint}: serve it with its own model, or index it again with this one"
+                f"{self.engine.fingerprint}: serve it with its own model, or ingest it again with this one"
             )
         with self._making:
             if info.name not in self._searchers:

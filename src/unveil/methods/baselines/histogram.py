@@ -1,6 +1,6 @@
 """Colour histograms of horizontal stripes: what clothes alone give, without any learning.
 
-The floor that every trained method must beat; with changed clothes it falls to chance, which is the point.
+The baseline that every trained method must beat; with changed clothes it falls to chance, which is the point.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Histogram(Method):
     """Square roots of HSV histograms, so that the cosine is the Bhattacharyya coefficient. The backbone is not used."""
 
     Settings = HistogramSettings
-    paper = "none: a floor to compare with"
+    paper = "none: a baseline"
     has_backbone = False
     mean: Tensor
     std: Tensor

@@ -5,7 +5,7 @@ import { timeText } from "./format.js";
 import { t, tn } from "./words.js";
 
 const LOOK_EVERY = 5000; // milliseconds
-const MOST = 100;
+const MAX_ALERTS = 100;
 
 /** `on` has run(promise), gallery() (its name), search(file) to search with the image of an alert, admin() whether it may remove them. */
 export function createAlerts(on) {
@@ -20,7 +20,7 @@ export function createAlerts(on) {
     gallery = on.gallery();
     found = [];
     unseen = 0;
-    if (gallery) found = await askJson(`/galleries/${gallery}/alerts?limit=${MOST}`);
+    if (gallery) found = await askJson(`/galleries/${gallery}/alerts?limit=${MAX_ALERTS}`);
     mark();
     if (gallery) timer = setTimeout(look, LOOK_EVERY);
   }
@@ -28,10 +28,10 @@ export function createAlerts(on) {
   async function look() {
     const mine = gallery;
     try {
-      const fresh = await askJson(`/galleries/${mine}/alerts?limit=${MOST}&after=${found[0]?.id ?? 0}`);
+      const fresh = await askJson(`/galleries/${mine}/alerts?limit=${MAX_ALERTS}&after=${found[0]?.id ?? 0}`);
       if (mine !== gallery) return;
       if (fresh.length) {
-        found = [...fresh, ...found].slice(0, MOST);
+        found = [...fresh, ...found].slice(0, MAX_ALERTS);
         if (!shown) unseen += fresh.length;
         say(tn("alert.new", fresh.length));
         mark();

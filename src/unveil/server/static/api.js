@@ -67,7 +67,7 @@ async function refusalOf(response) {
 }
 
 const images = new Map();
-const MOST = 400;
+const MAX_HELD = 400;
 
 /** Return an address of a row's image, kept for the next time. */
 export function thumbnail(gallery, id) {
@@ -77,7 +77,7 @@ export function thumbnail(gallery, id) {
       images.delete(path);
       throw error;
     }));
-    if (images.size > MOST) {
+    if (images.size > MAX_HELD) {
       const [oldest, address] = images.entries().next().value;
       images.delete(oldest);
       address.then(URL.revokeObjectURL, () => {});

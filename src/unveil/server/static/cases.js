@@ -6,9 +6,9 @@ import { timeText, place } from "./format.js";
 import { sharedText } from "./texts.js";
 import { t, tn } from "./words.js";
 
-const MOST_NAME = 120;
-const MOST_NOTES = 20000;
-const MOST_NOTE = 2000;
+const MAX_NAME = 120;
+const MAX_NOTES = 20000;
+const MAX_NOTE = 2000;
 
 /** `on` has run(promise), failed(error), asked() (the search as it was asked last), renew() (its images), repeat(query), changed(). */
 export function createCases(on) {
@@ -64,7 +64,7 @@ export function createCases(on) {
     // The list may be told anew while somebody types the name of a case.
     const typed = document.querySelector("#case-name");
     const focused = typed !== null && document.activeElement === typed;
-    const field = el("input", { id: "case-name", maxlength: MOST_NAME, autocomplete: "off", required: true });
+    const field = el("input", { id: "case-name", maxlength: MAX_NAME, autocomplete: "off", required: true });
     if (typed) field.value = typed.value;
     const begin = el("form", { class: "begin", submit: (event) => {
       event.preventDefault();
@@ -119,8 +119,8 @@ export function createCases(on) {
     byId("cases-body").replaceChildren(heading,
       ...(lost.length ? [el("div", { class: "verdict none", id: "case-lost" }, ...lost)] : []),
       el("div", { class: "case-texts" },
-        sharedText({ ...text, label: t("case.name"), text: open.name, most: MOST_NAME, save: rename }),
-        sharedText({ ...text, label: t("case.notes"), text: open.notes, most: MOST_NOTES, rows: 5, save: note })),
+        sharedText({ ...text, label: t("case.name"), text: open.name, most: MAX_NAME, save: rename }),
+        sharedText({ ...text, label: t("case.notes"), text: open.notes, most: MAX_NOTES, rows: 5, save: note })),
       el("section", { "aria-labelledby": "case-sightings" }, el("h3", { id: "case-sightings" }, t("case.sightings")),
         open.bookmarks.length ? el("ol", { class: "bookmarks" }, ...open.bookmarks.map(bookmark)) : el("p", { class: "quiet" }, t("case.no-bookmarks"))),
       el("section", { "aria-labelledby": "case-searches" }, el("h3", { id: "case-searches" }, t("case.searches-title")),
@@ -135,7 +135,7 @@ export function createCases(on) {
     return el("li", { class: "bookmark", "data-item": mark.item.id }, image, el("div", {},
       el("p", {}, el("strong", {}, place(mark.item) || mark.item.source)),
       el("p", { class: "quiet" }, t("case.row-of", { row: mark.item.id, gallery: mark.gallery, who: mark.who })),
-      sharedText({ label: t("case.note"), text: mark.note, version: mark.version, most: MOST_NOTE, rows: 2, failed: on.failed,
+      sharedText({ label: t("case.note"), text: mark.note, version: mark.version, most: MAX_NOTE, rows: 2, failed: on.failed,
         save: async (note, version) => (await askJson(path, { json: { note, version }, method: "PUT" })).version }),
       el("button", { type: "button", class: "plain", click: () => on.run(ask(path, { method: "DELETE" }).then(reload)) }, t("case.remove-bookmark", { row: mark.item.id }))));
   }

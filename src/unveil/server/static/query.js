@@ -4,7 +4,7 @@ import { byId, el, icon } from "./dom.js";
 import { createStage, cut } from "./stage.js";
 import { t } from "./words.js";
 
-const MOST_FILES = 8;
+const MAX_FILES = 8;
 
 /** `listeners.busy(promise)` shows that something is under way, `listeners.failed(error)` shows an error. */
 export function createQuery(listeners) {
@@ -50,7 +50,7 @@ export function createQuery(listeners) {
   }
 
   async function take(files) {
-    const chosen = [...files].filter((file) => file.type.startsWith("image/") || file.type === "").slice(0, MOST_FILES);
+    const chosen = [...files].filter((file) => file.type.startsWith("image/") || file.type === "").slice(0, MAX_FILES);
     if (!chosen.length) throw new Error(t("query.no-image"));
     const mine = ++turn;
     const fresh = [];

@@ -7,7 +7,7 @@ import { drawPlan } from "./plan.js";
 import { drawTimeline, findImpossible } from "./timeline.js";
 import { t, tn } from "./words.js";
 
-const MOST = 64;
+const MAX_ROWS = 64;
 
 function modelText({ name, fingerprint, licence }) {
   return t("result.model", { model: name ? `${name} (${fingerprint})` : fingerprint, licence: licence ?? t("result.not-stated") });
@@ -221,7 +221,7 @@ export function createResults(on) {
     },
     /** Rows with feedback, to search with; the server takes some dozens of each, the latest count. */
     get feedback() {
-      const rows = (same) => [...feedback].filter(([, value]) => value === same).map(([item]) => item).slice(-MOST);
+      const rows = (same) => [...feedback].filter(([, value]) => value === same).map(([item]) => item).slice(-MAX_ROWS);
       return { confirmed: rows(true), rejected: rows(false) };
     },
   };

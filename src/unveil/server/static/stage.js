@@ -3,7 +3,7 @@ import { el, say } from "./dom.js";
 import { t } from "./words.js";
 
 const DRAG = 6; // pixels of the screen before a press becomes a box
-const LEAST = 8; // pixels of the image, as the server asks
+const MIN_SIDE = 8; // pixels of the image, as the server asks
 
 /**
  * Show an image in `root`; `changed(box)` is called with {x, y, width, height}, or null for the whole image.
@@ -71,8 +71,8 @@ export function createStage(root, changed) {
   }
 
   function clamp(box) {
-    const width = Math.round(Math.min(Math.max(box.width, LEAST), image.width));
-    const height = Math.round(Math.min(Math.max(box.height, LEAST), image.height));
+    const width = Math.round(Math.min(Math.max(box.width, MIN_SIDE), image.width));
+    const height = Math.round(Math.min(Math.max(box.height, MIN_SIDE), image.height));
     const x = Math.round(Math.min(Math.max(box.x, 0), image.width - width));
     const y = Math.round(Math.min(Math.max(box.y, 0), image.height - height));
     return { x, y, width, height };
@@ -118,7 +118,7 @@ export function createStage(root, changed) {
       // The press may have begun on a box: its click must not undo the drawing.
       addEventListener("click", (click) => { click.stopPropagation(); click.preventDefault(); }, { capture: true, once: true });
       setTimeout(() => document.body.dispatchEvent(new MouseEvent("click")), 0);
-      if (sketch.box.width >= LEAST && sketch.box.height >= LEAST) keep(clamp(sketch.box));
+      if (sketch.box.width >= MIN_SIDE && sketch.box.height >= MIN_SIDE) keep(clamp(sketch.box));
       else say(t("stage.small"));
     };
     addEventListener("pointermove", move);
