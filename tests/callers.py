@@ -46,9 +46,9 @@ def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
 def rendered_person() -> np.ndarray:
     """A crop of the synthetic world, which a human parser takes for a person; `person` it may not."""
     from unveil.world.config import preset
-    from unveil.world.video import film
+    from unveil.world.video import render_frames
 
-    for image, people in film(preset("tiny"), 1, frames=3):
+    for image, people in render_frames(preset("tiny"), 1, frames=3):
         for _, x, y, w, h, seen in people:
             if float(seen) > 0.95 and h > 120:
                 return image[y : y + h, x : x + w].copy()

@@ -24,7 +24,7 @@ from unveil.atomic_io import write_text
 from unveil.data.images import read_image
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.gallery.ingest.adding import BATCH, mean_embedding, nothing, space_of
-from unveil.gallery.ingest.quality import without_hidden
+from unveil.gallery.ingest.quality import without_occluded
 from unveil.gallery.records import DerivedModel, Filter, Kind
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -235,7 +235,7 @@ def _embedded(
     embedding = engine.embed(images, cameras=[item.camera for item in items])
     parsed = [place for place, item in enumerate(items) if item.visible is not None]
     if parsed and parser is not None:
-        seen = without_hidden(embedding.select(parsed), [images[place] for place in parsed], parser)
+        seen = without_occluded(embedding.select(parsed), [images[place] for place in parsed], parser)
         visibility = np.array(embedding.visibility)
         visibility[parsed] = seen.visibility
         embedding = replace(embedding, visibility=visibility)

@@ -99,7 +99,7 @@ def save_video(
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     total = round(seconds * RATE)
-    frames = film(world, camera, frames=total, people=people, old=old)
+    frames = render_frames(world, camera, frames=total, people=people, old=old)
     with atomic_path(out) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = _stream(av, container)
         for number, (image, rows) in enumerate(track(frames, "filming", total=total)):
@@ -113,7 +113,7 @@ def save_video(
     return boxes
 
 
-def film(
+def render_frames(
     world: World, camera: int, *, frames: int, people: int | None = None, old: bool = False
 ) -> Iterator[tuple[NDArray[np.uint8], list[tuple[Any, ...]]]]:
     """Yield each frame ``(H, W, 3)`` RGB with its rows (person, x, y, width, height, visible)."""

@@ -17,10 +17,10 @@ from unveil.cli.search import attributes as options
 def people(tmp_path_factory):
     """A folder of 12 crops of rendered people who are mostly seen."""
     from unveil.world.config import preset
-    from unveil.world.video import film
+    from unveil.world.video import render_frames
 
     folder = tmp_path_factory.mktemp("people")
-    for image, boxes in film(preset("tiny"), 1, frames=40):
+    for image, boxes in render_frames(preset("tiny"), 1, frames=40):
         for _, x, y, w, h, seen in boxes:
             number = len(list(folder.iterdir()))
             if float(seen) > 0.9 and h > 100 and number < 12:

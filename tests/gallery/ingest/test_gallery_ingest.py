@@ -33,7 +33,7 @@ from unveil.gallery.ingest.quality import (
     image_quality,
     looked_at,
     measure,
-    without_hidden,
+    without_occluded,
 )
 from unveil.gallery.ingest.video import add_video
 from unveil.gallery.ingest.video_settings import VideoSettings
@@ -165,7 +165,7 @@ def test_another_model_is_refused_before_anything_is_added(store, engine, tmp_pa
     assert store.info("shop").crops == 1
 
 
-def film(folder: Path, people: int = 3, apart: int = 60, **options) -> tuple[Path, Path]:
+def render_frames(folder: Path, people: int = 3, apart: int = 60, **options) -> tuple[Path, Path]:
     frames = apart * people + 10
     return (
         write_film(folder / "film.mp4", frames, people, apart),
@@ -174,7 +174,7 @@ def film(folder: Path, people: int = 3, apart: int = 60, **options) -> tuple[Pat
 
 
 def test_each_person_of_a_video_is_one_tracklet_with_its_best_crops(store, engine, tmp_path):
-    path, boxes = film(tmp_path)
+    path, boxes = render_frames(tmp_path)
     settings = VideoSettings("gate", 1.7e9, ("day",), crops=3)
     added = add_video(store, "shop", engine, path, GivenBoxes(boxes), settings)
     assert (added.tracklets, added.crops, added.bad) == (3, 9, ())
@@ -204,7 +204,7 @@ def test_each_person_of_a_video_is_one_tracklet_with_its_best_crops(store, engin
 
 
 def test_tracks_and_names_of_a_file_are_taken(store, engine, tmp_path):
-    path, boxes = film(tmp_path, tracks=True)
+    path, boxes = render_frames(tmp_path, tracks=True)
     boxes.write_text(boxes.read_text().replace("track", "person"))
     add_video(store, "shop", engine, path, GivenBoxes(boxes))
     whole = [i for i in store.find("shop", Filter(rows="tracklet"), 100) if i.kind == "tracklet"]
@@ -213,7 +213,7 @@ def test_tracks_and_names_of_a_file_are_taken(store, engine, tmp_path):
 
 
 def test_other_settings_are_refused_until_the_video_is_added_again(store, engine, tmp_path):
-    path, boxes = film(tmp_path, 1)
+    path, boxes = render_frames(tmp_path, 1)
     add_video(store, "shop", engine, path, GivenBoxes(boxes))
     other = VideoSettings(every=2)
     with pytest.raises(DataError, match=r"every=1.*every=2.*--again"):
@@ -226,7 +226,7 @@ def test_other_settings_are_refused_until_the_video_is_added_again(store, engine
 
 
 def test_stopping_after_some_seconds_and_going_on_later_gives_the_whole(store, engine, tmp_path):
-    path, boxes = film(tmp_path)
+    path, boxes = render_frames(tmp_path)
     # At 5.5 s the first person has left and the second has not come.
     first = add_video(store, "parts", engine, path, GivenBoxes(boxes), VideoSettings(seconds=5.5))
     assert first.tracklets == 1 and first.footage == pytest.approx(5.4, abs=0.01)
@@ -242,7 +242,7 @@ def test_a_video_without_people_and_a_damaged_one(store, engine, tmp_path):
     added = add_video(store, "shop", engine, empty, load_detector(None))
     assert (added.frames, added.boxes, added.tracklets, added.bad) == (30, 0, 0, ())
     assert store.info("shop").crops == 0
-    path, boxes = film(tmp_path)
+    path, boxes = render_frames(tmp_path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 3000] = bytes(3000)
     (tmp_path / "bad.mp4").write_bytes(data)
@@ -255,7 +255,7 @@ def test_a_video_without_people_and_a_damaged_one(store, engine, tmp_path):
 
 def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, monkeypatch):
     monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)  # this camera sends faster than any
-    _, boxes = film(tmp_path, 1)
+    _, boxes = render_frames(tmp_path, 1)
     stream = write_film(tmp_path / "live.ts", 70, 1, 60)
     for turn in range(2):
         server = socket.create_server(("127.0.0.1", 0))
@@ -300,7 +300,7 @@ def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_p
 
 def test_a_long_stay_is_cut_and_every_part_kept(store, engine, tmp_path, monkeypatch):
     monkeypatch.setattr("unveil.gallery.ingest.video_pass.CUT", 2.0)
-    path, boxes = film(tmp_path, 1)
+    path, boxes = render_frames(tmp_path, 1)
     added = add_video(store, "shop", engine, path, GivenBoxes(boxes))
     assert added.tracklets == 2
     whole = sorted((i for i, _ in rows(store, "shop").values() if i.kind == "tracklet"), key=lambda i: i.time)
@@ -331,7 +331,7 @@ def test_killed_and_done_again_is_as_if_nothing_had_happened(store, address, eng
         samples = write_images(tmp_path / "source", 400)
         source, boxes, whole = tmp_path / "source", tmp_path, 400
     else:
-        source, boxes = film(tmp_path, 14)
+        source, boxes = render_frames(tmp_path, 14)
         whole = 56
     words = [what, address, str(model), "killed", str(source), str(boxes)]
     process = subprocess.Popen([sys.executable, "-c", WORK, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -382,7 +382,7 @@ def test_quality_knows_small_blurred_cut_and_covered_crops():
 def half_hidden():
     """The package's parser, crops of people who are wholly seen, and the same with the lower half covered."""
     from unveil.world.config import preset
-    from unveil.world.video import film as rendered
+    from unveil.world.video import render_frames as rendered
 
     parser = find_parser(1)
     assert parser is not None
@@ -411,13 +411,13 @@ def test_parts_that_the_parser_sees_hidden_do_not_count(half_hidden):
     parser, crops, covered = half_hidden
     n, names = len(crops), ("global", "head", "left-leg", "right-leg")
     embedding = Embedding(np.ones((n, 4, 2), np.float32), np.ones((n, 4), np.float32), names, "cosine", (1.0,) * 4)
-    assert without_hidden(embedding, crops, parser).visibility.mean() > 0.95
-    hidden = without_hidden(embedding, covered, parser).visibility
+    assert without_occluded(embedding, crops, parser).visibility.mean() > 0.95
+    hidden = without_occluded(embedding, covered, parser).visibility
     assert hidden[:, :2].min() == 1 and hidden[:, 2:].mean() < 0.3
     assert embedding.visibility.min() == 1  # the one it was made from stays as it is
-    assert without_hidden(embedding, crops, None) is embedding
+    assert without_occluded(embedding, crops, None) is embedding
     other = replace(embedding, names=("a", "b", "c", "body"))
-    assert without_hidden(other, covered, parser) is other
+    assert without_occluded(other, covered, parser) is other
 
 
 def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():

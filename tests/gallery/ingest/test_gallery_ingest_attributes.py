@@ -18,7 +18,7 @@ from unveil.inference.load import load_engine
 from unveil.records import Sample
 from unveil.video.detectors.precomputed import GivenBoxes
 from unveil.world.config import preset
-from unveil.world.video import film, save_video
+from unveil.world.video import render_frames, save_video
 
 
 class Counting:
@@ -46,7 +46,7 @@ def engine(tmp_path_factory):
 def people():
     """Ten crops of rendered people who are mostly seen, in tracklets of two."""
     crops = []
-    for image, boxes in film(preset("tiny"), 1, frames=30):
+    for image, boxes in render_frames(preset("tiny"), 1, frames=30):
         crops += [image[y : y + h, x : x + w] for _, x, y, w, h, seen in boxes if float(seen) > 0.9 and h > 100]
         if len(crops) >= 10:
             break

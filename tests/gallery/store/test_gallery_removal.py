@@ -146,7 +146,7 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next(store, address, se
     store.create("shop", SPACE)
     store.add("shop", keyed(range(6), "cut"), vectors)
     with monkeypatch.context() as cut:
-        cut.setattr(partitions, "wipe", lambda *_: None)  # as if killed after the transaction
+        cut.setattr(partitions, "purge", lambda *_: None)  # as if killed after the transaction
         assert store.delete("shop", Filter(cameras=("c0",))) == 2
     flush(address)
     assert seen(server_folder, marks([0, 3], vectors, "cut")) != []

@@ -178,8 +178,8 @@ def _make(tokens: Path, name: str, *, role: str, galleries: tuple[str, ...], sec
 
     typer.echo(new_token(tokens, name, role, galleries=galleries, seconds=seconds))
     where = f" in {', '.join(galleries)}" if galleries else ""
-    until = "" if seconds is None else f" until {_date(time.time() + seconds)}"
-    typer.echo(f"{name} may come in as {role}{where}{until} with this token; it is not shown again", err=True)
+    expiry = "" if seconds is None else f" until {_date(time.time() + seconds)}"
+    typer.echo(f"{name} may come in as {role}{where}{expiry} with this token; it is not shown again", err=True)
 
 
 def _list(tokens: Path) -> None:

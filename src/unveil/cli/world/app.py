@@ -92,7 +92,7 @@ def video(
         Path, typer.Option(help="File to write, .mp4; its boxes go beside it.", rich_help_panel=help_panels.OUTPUT)
     ] = Path("people.mp4"),
     seconds: Annotated[float, typer.Option(help="Length, at most an hour.")] = 12.0,
-    camera: Annotated[int, typer.Option(min=0, help="Which camera films.")] = 1,
+    camera: Annotated[int, typer.Option(min=0, help="Which camera.")] = 1,
     people: Annotated[
         int | None, typer.Option(min=1, help="How many walk by, one after the other; six by default.")
     ] = None,

@@ -74,7 +74,7 @@ def body_shares(parsed: Parsed | None, count: int) -> list[float | None]:
     return [float(share) for share in np.clip(parsed.visibility[:, parsed.parts.index(WHOLE)], 0, 1)]
 
 
-def without_hidden(embedding: Embedding, images: Sequence[Image], parser: OnnxParser | None) -> Embedding:
+def without_occluded(embedding: Embedding, images: Sequence[Image], parser: OnnxParser | None) -> Embedding:
     """Return the embedding of crops so that parts which the parser takes for occluded do not count.
 
     Vectors with other names than the parser's parts, and all of them without a parser, stay as visible as they were.
@@ -90,7 +90,7 @@ def without_hidden(embedding: Embedding, images: Sequence[Image], parser: OnnxPa
 
 
 def without_occluded_parts(embedding: Embedding, parsed: Parsed | None) -> Embedding:
-    """Return the same as `without_hidden`, by what a parser said of the crops before."""
+    """Return the same as `without_occluded`, by what a parser said of the crops before."""
     told = [] if parsed is None else _told(embedding, parsed.parts)
     if parsed is None or not told:
         return embedding

@@ -8,7 +8,7 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.gallery.ingest.people_check import people_on
-from unveil.gallery.ingest.quality import without_hidden
+from unveil.gallery.ingest.quality import without_occluded
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
@@ -97,4 +97,4 @@ def embed_person(
     """
     if parser is not None and not skip_person_check:
         check_people(images, names, parser)
-    return without_hidden(engine.embed(images), images, parser)
+    return without_occluded(engine.embed(images), images, parser)

@@ -12,7 +12,7 @@ import numpy as np
 from unveil.gallery.alert_records import Alert
 from unveil.gallery.ingest.adding import mean_embedding, thumbnail
 from unveil.gallery.ingest.best_crops import Candidate, OpenTrack
-from unveil.gallery.ingest.quality import without_hidden
+from unveil.gallery.ingest.quality import without_occluded
 from unveil.gallery.scoring.calibration import Calibration
 from unveil.gallery.watching.watch_list import WatchList
 from unveil.inference.engine import Engine
@@ -166,7 +166,7 @@ class Watcher:
         crops = [sorted(s.track.pool, key=lambda c: -c.quality)[:CROPS] for s in seen]
         images = [crop.image for found in crops for crop in found]
         cameras = [self._settings.camera] * len(images)
-        embedding = without_hidden(self._engine.embed(images, cameras=cameras), images, self._parser)
+        embedding = without_occluded(self._engine.embed(images, cameras=cameras), images, self._parser)
         rows, start = [], 0
         for found in crops:
             quality = np.array([crop.quality for crop in found])

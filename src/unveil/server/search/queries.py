@@ -13,7 +13,7 @@ from fastapi import HTTPException
 
 from unveil.data.images import read_image
 from unveil.gallery.ingest.adding import shrunk
-from unveil.gallery.ingest.quality import without_hidden
+from unveil.gallery.ingest.quality import without_occluded
 from unveil.gallery.search.query import check_people
 from unveil.gallery.store.protocol import Store
 from unveil.parsing.onnx_parser import OnnxParser
@@ -126,7 +126,7 @@ class QueryReader:
             crops = [crop for _, _, crop in fresh]
             made = self._batcher.embed(crops)
             with self.parsing:
-                made = without_hidden(made, crops, self.parser)
+                made = without_occluded(made, crops, self.parser)
             for n, (held, box, _) in enumerate(fresh):
                 one = made.select(slice(n, n + 1))
                 known[id(held), box] = one

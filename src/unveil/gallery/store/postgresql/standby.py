@@ -162,7 +162,7 @@ class StandbyVectors:
                 (gallery,),
             )
             _tell(cursor, gallery, None)
-        partitions.wipe(self._connections, gallery)
+        partitions.purge(self._connections, gallery)
         return info.standby
 
     def note_derived(self, name: str, model: DerivedModel, learnt: Sequence[int]) -> None:

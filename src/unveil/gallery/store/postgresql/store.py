@@ -228,7 +228,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
             gallery, _ = find_gallery(cursor, name, lock=True)
             gone = writing.remove(cursor, gallery, where)
         self._removed(name, gone)
-        partitions.wipe(self._connections, gallery)
+        partitions.purge(self._connections, gallery)
         return len(gone)
 
     def count_old(self, name: str, now: float) -> int:
@@ -248,7 +248,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
             if info.retention_seconds is not None:
                 gone = writing.remove_old(cursor, gallery, now - info.retention_seconds)
         self._removed(name, gone)
-        partitions.wipe(self._connections, gallery)
+        partitions.purge(self._connections, gallery)
         if info.retention_seconds is not None:
             self.alerts.remove(name, before=now - info.retention_seconds)
         return len(gone)

@@ -66,13 +66,13 @@ def searches_of(cursor: psycopg.Cursor, case: int) -> tuple[CaseQuery, ...]:
         (case,),
     )
     found = []
-    for number, gallery, name, settings, hash, images, others, who, moment in cursor.fetchall():
+    for number, gallery, name, settings, hash, images, others, who, timestamp in cursor.fetchall():
         sides = {kind: tuple(sorted(rows.get((number, kind), ()))) for kind in KINDS}
         found.append(
             CaseQuery(
                 number, gallery, name, settings, hash, tuple(images), positives=sides["positive"],
                 negatives=sides["negative"], confirmed=sides["confirmed"], rejected=sides["rejected"],
-                others=tuple(others), who=who, time=moment,
+                others=tuple(others), who=who, time=timestamp,
             )
         )  # fmt: skip
     return tuple(found)

@@ -66,7 +66,7 @@ def make_period(cursor: psycopg.Cursor, gallery: int, period: int) -> None:
     hnsw.silence(cursor, f"coarse_{gallery}_{_suffix(period)}")
 
 
-def wipe(connections: Connections, gallery: int) -> None:
+def purge(connections: Connections, gallery: int) -> None:
     """Rewrite the partitions that rows were removed from, so that nothing of the rows is left in the server's files.
 
     Every table is written anew without the removed rows, and the write-ahead log that still has them is closed and
