@@ -173,7 +173,7 @@ def test_a_pages_images_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypa
     shown = replace(FOUND, hits=(replace(HITS[0], item=replace(HITS[0].item, thumbnail=out.getvalue(), time=None)),))
 
     def contrast(blur_faces):
-        write_report(shown, [stripes], tmp_path / "r.html", blur_faces)
+        write_report(shown, [stripes], tmp_path / "r.html", blur_faces=blur_faces)
         import base64
         import re
 

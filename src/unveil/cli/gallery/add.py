@@ -183,7 +183,7 @@ def command(
             with audited(found.log, entry) as outcome:
                 if work.kind != "images":
                     assert finder is not None
-                    added = add_video(found, gallery, ready, work.source, finder, footage, sees, again)
+                    added = add_video(found, gallery, ready, work.source, finder, footage, sees, again=again)
                 elif work.shards:
                     added = add_shards(
                         found, gallery, engine=ready, folder=Path(work.source), settings=pictures, parser=sees

@@ -111,10 +111,10 @@ def _write(
     from unveil.report.sheet import ranked_sheet
 
     if sheet is not None:
-        ranked_sheet([answer_of(found, images, not asked.faces)], sheet, title=f"gallery {asked.gallery}")
+        ranked_sheet([answer_of(found, images, blur_faces=not asked.faces)], sheet, title=f"gallery {asked.gallery}")
     for path in reports:
         if path is not None:
-            write_report(found, images, path, not asked.faces, f"Search in {asked.gallery}")
+            write_report(found, images, path, blur_faces=not asked.faces, title=f"Search in {asked.gallery}")
     for path in (sheet, *reports):
         if path is not None:
             typer.echo(f"wrote {path}", err=True)

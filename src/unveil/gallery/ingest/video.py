@@ -41,6 +41,7 @@ def add_video(
     detector: Detector | GivenBoxes,
     settings: VideoSettings | None = None,
     parser: OnnxParser | None = None,
+    *,
     again: bool = False,
 ) -> Added:
     """Add the people of a video to a gallery, which is made when it is not there.
@@ -69,7 +70,7 @@ def add_video(
         label = without_password(str(source))
         if video.live and settings.start_time is None:
             settings = replace(settings, start_time=time.time())
-        job = VideoJob(store, name, _identity(source, video, settings), _choices(detector, settings), video.live)
+        job = VideoJob(store, name, _identity(source, video, settings), _choices(detector, settings), live=video.live)
         if again:
             store.delete(name, Filter(sources=(label,)))
             store.add(name, [], nothing(engine), job.name, None)

@@ -24,7 +24,7 @@ class VideoJob:
         live: of a live stream no state is kept: what was missed cannot be read again.
     """
 
-    def __init__(self, store: Store, gallery: str, video: str, choices: dict[str, Any], live: bool) -> None:
+    def __init__(self, store: Store, gallery: str, video: str, choices: dict[str, Any], *, live: bool) -> None:
         self.store, self.gallery, self.video = store, gallery, video
         self.name = f"video {video}"
         self.choices = choices
@@ -49,7 +49,7 @@ class VideoJob:
             )
         return dict(before)
 
-    def state(self, frame: int, timestamp: float, tracklets: int, complete: bool = False) -> dict[str, Any]:
+    def state(self, frame: int, timestamp: float, tracklets: int, *, complete: bool = False) -> dict[str, Any]:
         """Return a state: next frame, its time in seconds, tracklets so far, and whether all is done."""
         values = {"frame": frame, "time": timestamp, "tracklets": tracklets, "complete": complete}
         return {"choices": self._kept(), **values}

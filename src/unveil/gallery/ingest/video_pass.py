@@ -165,7 +165,7 @@ class VideoPass:
         return bool(2 * seen.sum() > len(seen))
 
     def _write(
-        self, frame: int | None = None, timestamp: float = 0.0, complete: bool = False, now: float | None = None
+        self, frame: int | None = None, timestamp: float = 0.0, *, complete: bool = False, now: float | None = None
     ) -> None:
         """Embed and write the finished tracks; with ``frame``, also the state from which the rest can be done."""
         refined = self._refined(now)
@@ -193,7 +193,7 @@ class VideoPass:
             for item, (_, ended) in zip(whole, refined, strict=True)
         ]
         self.tracklets += len(whole)
-        state = None if frame is None else self.job.state(frame, timestamp, self.tracklets, complete)
+        state = None if frame is None else self.job.state(frame, timestamp, self.tracklets, complete=complete)
         together_with = Embedding.concatenate([*(kept or [embedding]), *means])
         new = self.job.write([*crops, *whole], together_with, state, fingerprint=self.engine.fingerprint)
         if new:

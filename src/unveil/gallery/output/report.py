@@ -37,9 +37,9 @@ def write_report(
     found: SearchResult,
     images: Sequence[np.ndarray],
     path: Path,
+    *,
     blur_faces: bool = True,
     title: str = "Search",
-    *,
     distances: Mapping[frozenset[str], float] | None = None,
 ) -> None:
     """Write a report; its kind follows from the ending of the name.
@@ -57,7 +57,7 @@ def write_report(
         UnveilError: another ending, or the file cannot be written.
     """
     if path.suffix == ".html":
-        _page(found, images, path, blur_faces, title, distances)
+        _page(found, images, path, blur_faces=blur_faces, title=title, distances=distances)
     elif path.suffix == ".csv":
         write_text(path, _csv(found))
     elif path.suffix == ".json":
@@ -123,7 +123,7 @@ def cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def answer_of(found: SearchResult, images: Sequence[np.ndarray], blur_faces: bool = True) -> Answer:
+def answer_of(found: SearchResult, images: Sequence[np.ndarray], *, blur_faces: bool = True) -> Answer:
     """Return queries and hits as a ranked list to draw; see `write_report` for the arguments."""
     shown = [_pixels(hit) for hit in found.hits]
     queries: list[np.ndarray] = list(images)
@@ -142,11 +142,12 @@ def _page(
     found: SearchResult,
     images: Sequence[np.ndarray],
     path: Path,
+    *,
     blur_faces: bool,
     title: str,
     distances: Mapping[frozenset[str], float] | None,
 ) -> None:
-    sections: list[Answer | Panel] = [answer_of(found, images, blur_faces), _hits_panel(found)]
+    sections: list[Answer | Panel] = [answer_of(found, images, blur_faces=blur_faces), _hits_panel(found)]
     seen = sightings(found)
     with tempfile.TemporaryDirectory() as folder:
         if marked := seen or candidates(found):

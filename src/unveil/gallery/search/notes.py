@@ -14,7 +14,7 @@ MAX_NAMED = 20  # cameras that a note names
 
 
 def notes_of(
-    query: Query, info: GalleryInfo, candidates: int, model: calibration.Calibration | None, match: bool | None
+    query: Query, info: GalleryInfo, *, candidates: int, model: calibration.Calibration | None, match: bool | None
 ) -> tuple[str, ...]:
     """Return the sentences that a user must see beside the results."""
     unknown = [camera for camera in query.where.cameras if camera not in info.cameras]

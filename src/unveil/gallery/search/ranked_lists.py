@@ -56,6 +56,7 @@ class RankedList:
 def rank(
     query: EmbeddedCrops,
     gallery: EmbeddedCrops,
+    *,
     top: int,
     one_person: bool = False,
     negatives: Embedding | None = None,

@@ -77,7 +77,7 @@ class Searcher:
             milliseconds=1000 * (time.perf_counter() - start),
             query_hash=query.hash,
             first_stage=first_stage,
-            notes=(*hidden, *notes_of(query, info, candidates, model, match)),
+            notes=(*hidden, *notes_of(query, info, candidates=candidates, model=model, match=match)),
             threshold=None if model is None else model.threshold,
             protocol=protocol_of(query, info, where, first_stage=first_stage),
             model=info.space.identity,
@@ -108,7 +108,7 @@ class Searcher:
             DataError: there is no such row.
         """
         self.keep_feedback(query.positives, query.hash, item, same=same, who=who)
-        return _with(query, item, same)
+        return _with(query, item, same=same)
 
     def keep_feedback(self, positives: Embedding, query: str, item: int, *, same: bool, who: str) -> None:
         """Keep what somebody said about a result, with its distance from the query, to calibrate on.
@@ -135,7 +135,7 @@ class Searcher:
         """Return the query with everything that was ever said about its results; the last word on a row counts."""
         for asked, item, same in self.store.feedback.all(self.name):
             if asked == query.hash:
-                query = _with(query, item, same)
+                query = _with(query, item, same=same)
         return query
 
     def _sides(self, query: Query, info: GalleryInfo) -> tuple[Embedding, Embedding | None]:
@@ -191,7 +191,7 @@ class Searcher:
         return tuple(hits[: query.top])
 
 
-def _with(query: Query, item: int, same: bool) -> Query:
+def _with(query: Query, item: int, *, same: bool) -> Query:
     confirmed = tuple(i for i in query.confirmed if i != item) + ((item,) if same else ())
     rejected = tuple(i for i in query.rejected if i != item) + (() if same else (item,))
     # The latest feedback counts when there is more than a query takes.

@@ -200,6 +200,7 @@ def export_case(
     case: CaseNumber,
     caller: Reader,
     service: TheService,
+    *,
     blur: Annotated[bool, Query(description="blur faces; readers cannot switch it off")] = True,
     clips: Annotated[bool, Query(description="cut clips around sightings, where faces may be seen")] = True,
 ) -> Response:

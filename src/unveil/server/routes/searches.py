@@ -140,6 +140,7 @@ def export(
     request: Request,
     caller: Reader,
     service: TheService,
+    *,
     format: Annotated[Literal["html", "csv", "json"], Query()] = "html",
     blur: Annotated[bool, Query(description="blur faces; readers cannot switch it off")] = True,
 ) -> Response:

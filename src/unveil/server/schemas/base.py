@@ -37,7 +37,7 @@ class ErrorOut(BaseModel):
     request: str
     conflict: ConflictOut | None = Field(None, description="the text that was not overwritten")
     skip_person_check: bool = Field(
-        False, description="whether the same search is answered with its field `skip_person_check` set"
+        default=False, description="whether the same search is answered with its field `skip_person_check` set"
     )
 
 

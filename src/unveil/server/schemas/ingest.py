@@ -20,7 +20,7 @@ class IngestIn(In):
     start: Number | None = Field(None, description="of the first frame, seconds since the epoch")
     tags: Annotated[tuple[Label, ...], Field(max_length=50)] = ()
     fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(None, description="frames per second of videos, at most")
-    scenes: bool = Field(False, description="find people on images; else each image is the crop of one person")
+    scenes: bool = Field(default=False, description="find people on images; else each image is the crop of one person")
 
     def to_settings(self) -> IngestSettings:
         """Return what the jobs take."""

@@ -28,7 +28,7 @@ class FilterIn(In):
     attributes: Asked = Field(
         (), description="what is worn, as upper-colour=blue: any value of one, and all of several"
     )
-    include_unseen: bool = Field(False, description="also rows on which such an attribute cannot be seen")
+    include_unseen: bool = Field(default=False, description="also rows on which such an attribute cannot be seen")
 
     @model_validator(mode="after")
     def _order(self) -> FilterIn:
@@ -136,7 +136,7 @@ class SourceOut(BaseModel):
     width: int | None = Field(None, description="of the frame, pixels")
     height: int | None = None
     box: list[int] | None = Field(None, description="x, y, width, height of the person in the frame")
-    video: bool = Field(False, description="whether there is something to play")
+    video: bool = Field(default=False, description="whether there is something to play")
     crops: list[ItemOut] = Field(description="all stored crops of the row's tracklet, in order of time")
 
 

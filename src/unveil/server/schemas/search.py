@@ -49,10 +49,12 @@ class SearchIn(In):
     mode: Literal["same", "changed"] = Field("same", description="clothes are the same, or may have changed")
     top: int = Field(20, ge=1, le=10_000)
     rescore: int = Field(500, ge=1, le=10_000, description="rows that are scored by parts after the first stage")
-    rerank: bool = Field(False, description="order the rows that were scored by parts by k-reciprocal re-ranking")
+    rerank: bool = Field(
+        default=False, description="order the rows that were scored by parts by k-reciprocal re-ranking"
+    )
     why: Why = Field("", description="reason of the search, for the audit log")
     skip_person_check: bool = Field(
-        False, description="search also when no person is seen on an image of the positives"
+        default=False, description="search also when no person is seen on an image of the positives"
     )
 
 

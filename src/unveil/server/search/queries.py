@@ -110,7 +110,7 @@ class QueryReader:
             told = "the image" if len(places) == 1 else f"image {number}"
             with self.parsing:
                 check_people([crop], [f"the box on {told}" if box else told], self.parser)
-            _keep(held.peopled, box, True)
+            _keep(held.peopled, box, value=True)
 
     def embed(self, items: QueryItems, pieces: Sequence[QueryItem], *, gallery: str) -> Embedding | None:
         """Return the embedding of the pieces of a query, images first; ``None`` for no pieces.
@@ -130,7 +130,7 @@ class QueryReader:
             for n, (held, box, _) in enumerate(fresh):
                 one = made.select(slice(n, n + 1))
                 known[id(held), box] = one
-                _keep(held.embedded, box, one)
+                _keep(held.embedded, box, value=one)
         # In the order of the pieces, whatever was known before: the hash of a query follows from it.
         parts = [row for held, box, _ in places if (row := known[id(held), box]) is not None]
         rows = list(dict.fromkeys(piece.item for piece in pieces if piece.item is not None))
@@ -176,7 +176,7 @@ def _cut(image: np.ndarray, box: BoxIn | None, held: HeldImage) -> np.ndarray:
     return image
 
 
-def _keep(memory: OrderedDict[BoxIn | None, Kept], box: BoxIn | None, value: Kept) -> None:
+def _keep(memory: OrderedDict[BoxIn | None, Kept], box: BoxIn | None, *, value: Kept) -> None:
     memory[box] = value
     while len(memory) > MAX_BOXES:
         memory.popitem(last=False)

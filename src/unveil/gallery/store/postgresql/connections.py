@@ -125,7 +125,7 @@ class Connections:
                     yield cursor
                 return
         except self._psycopg.Error as e:
-            raise self._explained(e, seconds, late.is_set()) from e
+            raise self._explained(e, seconds, late=late.is_set()) from e
         finally:
             if held is not None:
                 self._give_back(held)
@@ -174,7 +174,7 @@ class Connections:
                 return
         connection.close()
 
-    def _explained(self, e: psycopg.Error, seconds: float | None, late: bool) -> UnveilError:
+    def _explained(self, e: psycopg.Error, seconds: float | None, *, late: bool) -> UnveilError:
         errors = self._psycopg.errors
         said = str(e).strip()
         again = "a step is kept whole or not at all"
