@@ -57,7 +57,7 @@ TEXTS = {
     r"\bpictures?\b(?!/)": "image",
     r"\bjudg(e[sd]?|ements?|ing)\b": "feedback",
     r"\bcoarse (stage|vectors?|search|query)\b": "first stage",
-    r"\b(go(es)?|went) on (where|when|after a kill|from (it|there))\b": "resumes",
+    r"\b([Gg]o(es)?|went) on (where|when|with|after a kill|from (it|there))\b": "resumes",
     r"\bto the (same )?bit\b": "bit-exactly",
     r"\b(frames|crops|images|rows|vectors|steps|metres) a second\b": "per second",
     r"\b(ms|milliseconds|megapixels|MB) an? (crop|frame|image)\b": "per",
@@ -77,7 +77,7 @@ LATER = (
 )
 WHERE_IT_IS_MEANT = {
     "image": ("docs/architecture.md", "docs/decisions/"),  # the picture of the layers
-    "feedback": ("src/unveil/cli/judged.py", "src/unveil/cli/gallery/adapt.py", "src/unveil/cli/models/adapt.py",
+    "feedback": ("src/unveil/cli/adaptation_figures.py", "src/unveil/cli/gallery/adapt.py", "src/unveil/cli/models/adapt.py",
                  "src/unveil/models/card.py", "src/unveil/cli/adapt_options.py", "src/unveil/cli/help_panels.py"),
     "first stage": ("src/unveil/data/augment/",),
 }  # fmt: skip

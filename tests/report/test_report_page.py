@@ -69,11 +69,11 @@ def test_frames_and_distances(tmp_path: Path) -> None:
     assert "0.1235" in text and re.findall(r'data-mark="(.?)"', text) == ["✓", "✗", ""]
 
 
-def test_parts_are_shown_with_what_is_hidden(tmp_path: Path) -> None:
+def test_parts_are_shown_with_what_is_occluded(tmp_path: Path) -> None:
     matches = (Match(BLUE, 0.1, parts={"head": 0.25, "feet": 0.5}), Match(BLUE, 0.2, parts={"feet": 0.125}))
     text = page(tmp_path, Answer((BLUE,), matches))
     assert re.findall(r"width:([\d.]+)%", text) == ["50.0", "100.0", "25.0"]
-    assert text.count(">hidden<") == 1
+    assert text.count(">occluded<") == 1
     assert "parts" not in re.sub(
         r"<style>.*</style>", "", page(tmp_path, Answer((BLUE,), (Match(BLUE, 0.1),))), flags=re.S
     )

@@ -52,7 +52,7 @@ NeighboursOption = Annotated[
 HeldOutOption = Annotated[
     float,
     typer.Option(
-        help="Share of tracklets and of searches with feedback to judge by, not learnt from.",
+        help="Share of tracklets and of searches with feedback held out for evaluation.",
         rich_help_panel=help_panels.ADAPTING,
     ),
 ]

@@ -80,7 +80,7 @@ def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) 
     """Return the pairs that searches with labelled rows would show, and what they would find without the person.
 
     Each drawn row searches among all others. As in the protocols of the field, rows of its person from its own camera
-    or its own tracklet are left out: finding those is no feat.
+    or its own tracklet are left out, since they are too easy to find.
 
     Raises:
         DataError: fewer than two persons are labelled.

@@ -60,7 +60,7 @@ class _Track:
         return cost if cost < MAX_COST else NEVER
 
     def take(self, box: Box, look: Look, time: float) -> None:
-        """Go on with a box."""
+        """Continue with a box."""
         passed = max(time - self.time, 1e-3)
         x, y = box.x + box.w / 2, box.y + box.h / 2
         share = 1.0 if self.boxes == 1 else PACE

@@ -88,7 +88,7 @@ def show(name: Name, store: StoreOption = None, folder: FolderOption = None, as_
 @app.command("export", epilog=help_panels.EXIT_CODES)
 def export(
     name: Name,
-    out: Annotated[Path, typer.Argument(help="Archive to write (.zip); it must not be there.")],
+    out: Annotated[Path, typer.Argument(help="Archive to write (.zip); it must not exist yet.")],
     sources: Annotated[
         list[Path] | None,
         typer.Option(help="Folder in which images and videos of rows may be read, for frames and clips; repeat it."),

@@ -15,7 +15,7 @@ from unveil.errors import MissingExtraError
 
 def command(
     name: Annotated[str, typer.Argument(help="Name of the gallery.")],
-    redo: Annotated[bool, typer.Option("--redo", help="Look anew at all rows, also those that have some.")] = False,
+    redo: Annotated[bool, typer.Option("--redo", help="Estimate the attributes of all rows anew.")] = False,
     store: StoreOption = None,
     folder: FolderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,

@@ -24,7 +24,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_pa
 
 
 def backup(
-    out: Annotated[Path, typer.Argument(help="File to write; it must not be there.")],
+    out: Annotated[Path, typer.Argument(help="File to write; it must not exist yet.")],
     check: Annotated[
         bool, typer.Option(help="Read the file back, restore it into a temporary store and verify all of it.")
     ] = True,

@@ -101,7 +101,7 @@ def command(
     ] = 64,
     rate: Annotated[
         float,
-        typer.Option(min=0, help="Requests a minute for each token; 0: no limit.", rich_help_panel=help_panels.LIMITS),
+        typer.Option(min=0, help="Requests per minute of each token; 0: no limit.", rich_help_panel=help_panels.LIMITS),
     ] = 120.0,
     certificate: Annotated[
         Path | None, typer.Option(help="PEM file, to speak HTTPS.", rich_help_panel=help_panels.ACCESS)

@@ -64,7 +64,7 @@ def command(
     ] = 6.0,
     real_time: Annotated[
         bool,
-        typer.Option(help="Play a video as fast as it was filmed.", rich_help_panel=help_panels.VIDEO),
+        typer.Option(help="Play a video in real time.", rich_help_panel=help_panels.VIDEO),
     ] = False,
     seconds: Annotated[
         float | None, typer.Option(help="Stop after that much video.", rich_help_panel=help_panels.VIDEO)

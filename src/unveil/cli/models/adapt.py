@@ -21,8 +21,8 @@ from unveil.cli.adapt_options import (
     StagesOption,
     settings_of,
 )
+from unveil.cli.adaptation_figures import figure_lines
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
-from unveil.cli.judged import judged_lines
 from unveil.gallery.audit import audited, user
 
 if TYPE_CHECKING:
@@ -131,5 +131,5 @@ def command(
         typer.echo(json.dumps({"model": adapted.fingerprint, "out": str(out), "judged": judged}))
         return
     typer.echo(f"model {adapted.fingerprint} in {out}")
-    for line in judged_lines(judged):
+    for line in figure_lines(judged):
         typer.echo(line)

@@ -18,7 +18,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=help_panels.OUTPUT)] = Path(
         "runs/latest"
     ),
-    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option(help="Resume the run in --out.")] = False,
     init: Annotated[
         str | None, typer.Option(help="What the backbone starts from: imagenet, random, unveil:NAME or a file.")
     ] = None,

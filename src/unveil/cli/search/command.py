@@ -91,7 +91,7 @@ def command(
     hat: attributes.HatOption = None,
     include_unseen: attributes.Unseen = False,
     rows: Annotated[
-        Rows, typer.Option(help="One result a tracklet, or one a crop.", rich_help_panel=help_panels.ROWS)
+        Rows, typer.Option(help="One result per tracklet, or one per crop.", rich_help_panel=help_panels.ROWS)
     ] = Rows.tracklet,
     rescore: Annotated[
         int,

@@ -197,7 +197,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
         """Return the first-stage vectors of rows with an id greater than ``after``, block after block, ascending."""
-        # A transaction for each block: a reader that dawdles keeps nobody from writing or removing.
+        # A transaction for each block: a slow reader blocks neither writers nor removals.
         while True:
             with reading_gallery(self._connections, name) as (cursor, gallery, info):
                 width = len(info.space.names) * info.space.dimension

@@ -1,11 +1,11 @@
-"""What an adaptation was worth on what was held out, as lines of text."""
+"""The figures of an adaptation on what was held out, as lines of text."""
 
 from __future__ import annotations
 
 from typing import Any
 
 
-def judged_lines(judged: dict[str, Any]) -> list[str]:
+def figure_lines(judged: dict[str, Any]) -> list[str]:
     """Return one line for each figure of an adapted model's card."""
     lines = []
     for title, figures in (("", judged), (" of cameras that were held out", judged.get("new_cameras", {}))):
@@ -16,7 +16,7 @@ def judged_lines(judged: dict[str, Any]) -> list[str]:
         told = judged["feedback"]
         lines.append(f"{told['confirmed']} confirmed and {told['rejected']} rejected pairs of feedback, held out:")
         lines.append(_line("area under the ROC curve", told["auc"]))
-    return lines or ["not judged: there were too few tracklets and too little feedback to hold out"]
+    return lines or ["not evaluated: there were too few tracklets and too little feedback to hold out"]
 
 
 def _line(title: str, figures: dict[str, Any]) -> str:
