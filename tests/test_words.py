@@ -77,8 +77,10 @@ LATER = (
 )
 WHERE_IT_IS_MEANT = {
     "image": ("docs/architecture.md", "docs/decisions/"),  # the picture of the layers
-    "feedback": ("src/unveil/cli/adaptation_figures.py", "src/unveil/cli/gallery/adapt.py", "src/unveil/cli/models/adapt.py",
-                 "src/unveil/models/card.py", "src/unveil/cli/adapt_options.py", "src/unveil/cli/help_panels.py"),
+    "feedback": (
+        "src/unveil/cli/adaptation_figures.py", "src/unveil/cli/gallery/adapt.py", "src/unveil/cli/models/adapt.py",
+        "src/unveil/models/card.py",
+    ),
     "first stage": ("src/unveil/data/augment/",),
 }  # fmt: skip
 SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|JOIN|COPY|VACUUM)\b")
