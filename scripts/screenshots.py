@@ -65,12 +65,12 @@ def main() -> None:
     engine = load_engine(options.model)
     fill(store, engine, films, options.world)
     service = Service(store, engine, load_detector(options.detector), Settings(galleries=(NAME,)))
-    door = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     server = server_of(create_app(service))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        show(f"http://127.0.0.1:{door.getsockname()[1]}", query_frame(films[QUERY]), options.out)
+        show(f"http://127.0.0.1:{listener.getsockname()[1]}", query_frame(films[QUERY]), options.out)
     finally:
         server.should_exit = True
         thread.join(20)

@@ -187,6 +187,13 @@ def test_no_text_says_a_word_of_our_own(word, texts):
     assert not found, f"it is called {new}: {found}"
 
 
+@pytest.mark.parametrize("word", ["Box", "Figure", "Hit", "Part", "Stage", "Step"])
+def test_one_class_alone_has_a_name_that_could_mean_several_things(word):
+    named = re.compile(rf"^class {word}\b", re.MULTILINE)
+    found = [path.relative_to(ROOT).as_posix() for path in sources(".py") if named.search(path.read_text())]
+    assert len(found) < 2, found
+
+
 def test_the_words_are_found_where_they_are():
     """The pattern above sees a class, an import and an annotation."""
     named = re.compile(r"^\s*class Found\b|import .*\bFound\b|[:>] Found\b[,)\]: =]", re.MULTILINE)

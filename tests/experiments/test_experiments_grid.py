@@ -5,7 +5,7 @@ import pytest
 
 from unveil.errors import RecipeError, UnveilError
 from unveil.experiments.ablation import as_markdown, cells_of, find_table, tables
-from unveil.experiments.grid import Cell, Figure, run_grid, summary
+from unveil.experiments.grid import Cell, ResultRow, run_grid, summary
 from unveil.methods import METHODS, method_settings, training_settings
 from unveil.methods.tables.table import Row, Table
 from unveil.models.checkpoint import load_model
@@ -27,7 +27,7 @@ def recipe(manifest, *more):
 
 
 def figure(label="a", seed=0, dataset="d", rank1=50.0, mean_ap=40.0, start="random weights"):
-    return Figure(
+    return ResultRow(
         label, "bot", "resnet18", start, seed, 1, dataset, "market#1", rank1, 60.0, 70.0, mean_ap, 30.0, 10, "cpu"
     )  # fmt: skip
 

@@ -138,12 +138,12 @@ def live(service_with, gallery: str) -> Iterator[Callable[..., str]]:
     running = []
 
     def start(**settings) -> str:
-        door = listen("127.0.0.1", 0)
+        listener = listen("127.0.0.1", 0)
         uvicorn = server_of(create_app(service_with(**settings)))
-        thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [door]}, daemon=True)
+        thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         running.append((uvicorn, thread))
-        return f"http://127.0.0.1:{door.getsockname()[1]}"
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     yield start
     for uvicorn, thread in running:

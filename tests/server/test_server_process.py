@@ -175,8 +175,8 @@ def test_a_gallery_that_is_not_there_or_is_of_another_model_is_refused_at_the_st
 
 
 def test_a_port_that_is_taken_is_one_clear_error():
-    with listen("127.0.0.1", 0) as door:
-        port = door.getsockname()[1]
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
         with pytest.raises(UnveilError, match=rf"port {port}: .*try another"):
             listen("127.0.0.1", port)
     with pytest.raises(UnveilError, match=r"cannot listen on 203\.0\.113\.7"):

@@ -14,7 +14,7 @@ from unveil.atomic_io import write_text
 from unveil.data.samplers import epoch_batches
 from unveil.errors import DataError, InterruptedRunError
 from unveil.experiments.ablation import cells_of, tables
-from unveil.experiments.grid import Cell, Figure, finished_figures, one_a_split, run_grid
+from unveil.experiments.grid import Cell, ResultRow, finished_figures, one_a_split, run_grid
 from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import Recipe
 
@@ -185,7 +185,7 @@ def _identity(line: Line) -> tuple[object, ...]:
     return (line.method, line.table, line.row, line.seed, line.dataset, line.protocol, *line.series)
 
 
-def _line(figure: Figure) -> Line:
+def _line(figure: ResultRow) -> Line:
     table, _, row = figure.label.partition(SEPARATOR)
     values = {field.name: getattr(figure, field.name) for field in fields(Line) if hasattr(figure, field.name)}
     return Line(**values | {"table": table, "row": row})

@@ -43,7 +43,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Figure:
+class ResultRow:
     """One evaluation of one run, a line of the CSV; figures in percent."""
 
     label: str
@@ -78,7 +78,7 @@ class Average:
     runs: int
 
     @classmethod
-    def of(cls, figures: Sequence[Figure]) -> Average:
+    def of(cls, figures: Sequence[ResultRow]) -> Average:
         """Return the average of at least one figure."""
         values = {name: [getattr(figure, name) for figure in figures] for name in ("rank1", "rank5", "rank10", "mAP")}
         several = len(figures) > 1
@@ -102,7 +102,7 @@ def run_grid(
     cache: Path | None = None,
     minutes: float | None = None,
     tidy: bool = False,
-) -> list[Figure]:
+) -> list[ResultRow]:
     """Train and evaluate every cell with every seed; write ``results.csv`` after each run.
 
     A killed grid resumes where it stopped when it is called again with the same cells and folder.
@@ -127,7 +127,7 @@ def run_grid(
     if len(set(names)) != len(names):
         raise UnveilError(f"labels of a grid must differ, found {sorted(cell.label for cell in cells)}")
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    figures: list[Figure] = []
+    figures: list[ResultRow] = []
     trained: dict[str, Path] = {}
     todo = [
         (cell, out / name / str(seed) / split, seed, recipe)
@@ -156,9 +156,9 @@ def run_grid(
     return figures
 
 
-def finished_figures(cells: Sequence[Cell], seeds: Iterable[int], *, out: Path) -> list[Figure]:
+def finished_figures(cells: Sequence[Cell], seeds: Iterable[int], *, out: Path) -> list[ResultRow]:
     """Return the figures of the runs of a grid that are finished, without running any."""
-    figures: list[Figure] = []
+    figures: list[ResultRow] = []
     for seed in seeds:
         for cell in cells:
             for split, recipe in one_a_split(cell.recipe):
@@ -191,18 +191,18 @@ def one_a_split(recipe: Recipe) -> list[tuple[str, Recipe]]:
     return recipes
 
 
-def to_csv(figures: Sequence[Figure]) -> str:
+def to_csv(figures: Sequence[ResultRow]) -> str:
     """Return figures as CSV with a header."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Figure)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(ResultRow)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(figure) for figure in figures)
     return text.getvalue()
 
 
-def summary(figures: Sequence[Figure]) -> dict[tuple[str, str, str], Average]:
+def summary(figures: Sequence[ResultRow]) -> dict[tuple[str, str, str], Average]:
     """Return (label, dataset, protocol) -> the average over runs."""
-    groups: dict[tuple[str, str, str], list[Figure]] = {}
+    groups: dict[tuple[str, str, str], list[ResultRow]] = {}
     for figure in figures:
         groups.setdefault((figure.label, figure.dataset, figure.protocol), []).append(figure)
     return {key: Average.of(group) for key, group in groups.items()}
@@ -257,10 +257,10 @@ def _test_again(trained: Path, folder: Path, *, recipe: Recipe, cache: Path | No
     return save_model(folder / NAME, model.method, card=card)
 
 
-def _figures(label: str, recipe: Recipe, *, card: Card) -> list[Figure]:
+def _figures(label: str, recipe: Recipe, *, card: Card) -> list[ResultRow]:
     results = [Result.from_json(tree) for tree in card.figures]
     return [
-        Figure(
+        ResultRow(
             label=label,
             method=recipe.method.name,
             backbone=recipe.backbone.name,

@@ -20,7 +20,7 @@ from unveil.errors import DataError, InterruptedRunError, UnveilError
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 from unveil.world.capture.crops import person_crops
-from unveil.world.capture.placed import Stage
+from unveil.world.capture.placed import StagedScene
 from unveil.world.capture.plate import Plate, render_plate
 from unveil.world.config import VERSION, World
 from unveil.world.people.body import checked_bytes
@@ -73,14 +73,14 @@ def _render(world: World, folder: Path, *, processes: int) -> Path:
     return folder / FILE
 
 
-def load_stage(world: World, folder: Path, *, camera: int) -> Stage:
+def load_stage(world: World, folder: Path, *, camera: int) -> StagedScene:
     """Return a camera's scene, with its plate from the folder of a render in progress, or drawn anew."""
     scene = _scene(world.seed, camera)
     stored = _plate_folder(folder, camera)
     if not stored.is_dir():
-        return Stage(scene, render_plate(scene))
+        return StagedScene(scene, render_plate(scene))
     try:
-        return Stage(scene, Plate.load(stored))
+        return StagedScene(scene, Plate.load(stored))
     except (ValueError, OSError, EOFError) as e:
         raise DataError(f"{stored} is damaged ({e}): delete it, and render again to resume") from None
 
@@ -141,7 +141,7 @@ def _render_camera(world: World, folder: Path, camera: int) -> None:
 
 
 @lru_cache(maxsize=STAGES_HELD)
-def _stage(world: World, folder: Path, camera: int) -> Stage:
+def _stage(world: World, folder: Path, camera: int) -> StagedScene:
     return load_stage(world, folder, camera=camera)
 
 

@@ -19,7 +19,7 @@ from unveil.progress import track
 from unveil.world.arrays import Ints
 from unveil.world.capture.casting import is_free, speed_of
 from unveil.world.capture.crops import wardrobe
-from unveil.world.capture.placed import Actor, Box, Placed, Stage, place
+from unveil.world.capture.placed import Actor, PixelBox, Placed, StagedScene, place
 from unveil.world.capture.plate import SUPERSAMPLE, render_plate
 from unveil.world.capture.sensor import develop, worn
 from unveil.world.capture.shot import shoot
@@ -121,7 +121,7 @@ def render_frames(
     scene = replace(scene, camera=replace(scene.camera, noise=scene.camera.noise * 0.5))
     if old:
         scene = replace(scene, camera=worn(scene.camera))
-    stage = Stage(scene, render_plate(scene))
+    stage = StagedScene(scene, render_plate(scene))
     walks = _cast(world, stage, people=people or min(CAST, world.people), seconds=frames / RATE)
     for number in range(frames):
         placed = []
@@ -130,7 +130,7 @@ def render_frames(
             found = place(stage, actor) if actor else None
             if found:
                 placed.append((walk.name, found))
-        shot = shoot(stage, [p for _, p in placed], box=Box(0, 0, *FRAME))
+        shot = shoot(stage, [p for _, p in placed], box=PixelBox(0, 0, *FRAME))
         # One seed a video: exposure and blur stay as they are, noise is drawn anew.
         image = develop(shot.light, scene.camera, rng=np.random.default_rng([71, world.seed, camera]))
         yield image, _rows(placed, shot.actor)
@@ -148,7 +148,7 @@ def _stream(av: Any, container: Any) -> Any:
     return stream
 
 
-def _cast(world: World, stage: Stage, *, people: int, seconds: float) -> list[Walk]:
+def _cast(world: World, stage: StagedScene, *, people: int, seconds: float) -> list[Walk]:
     """Return the people of a video, each with a free path across the scene."""
     walks = []
     for person in range(people):

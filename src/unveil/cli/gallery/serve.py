@@ -152,7 +152,7 @@ def command(
         tuple(gallery or ()), tokens, require_why, limits, tuple(sources or ()), apart, tuple(ingest or ()), uploads,
         named_streams(stream or ()),
     )  # fmt: skip
-    door = listen(host, port)
+    listener = listen(host, port)
     with opened(store, folder) as found:
         finder = load_detector(best_detector() if detector is None else named_detector(detector))
         service = Service(found, load_engine(model, engine), finder, settings, find_parser())
@@ -160,10 +160,10 @@ def command(
             service.searcher(found.info(name))
         scheme = "https" if certificate else "http"
         shown = f"[{host}]" if ":" in host else host
-        typer.echo(f"serving at {scheme}://{shown}:{door.getsockname()[1]}/", err=True)
+        typer.echo(f"serving at {scheme}://{shown}:{listener.getsockname()[1]}/", err=True)
         if tokens and not certificate and not host.startswith("127."):
             typer.echo("tokens and images travel unencrypted: use --certificate, or a proxy that does", err=True)
-        server_of(create_app(service), certificate, key).run(sockets=[door])
+        server_of(create_app(service), certificate, key).run(sockets=[listener])
 
 
 def _revoke(tokens: Path, name: str) -> None:

@@ -32,7 +32,7 @@ class Candidate:
     quality: float
 
 
-class Step(NamedTuple):
+class TrackPoint(NamedTuple):
     """Where a track was at one time: frame number, seconds, x, y, width, height in the frame, and how it looked."""
 
     frame: int
@@ -63,7 +63,7 @@ class OpenTrack:
     first: tuple[int, tuple[int, int, int, int]] | None = None
     begin: float = 0.0
     end: float = 0.0
-    steps: list[Step] = field(default_factory=list)
+    steps: list[TrackPoint] = field(default_factory=list)
     pool: list[Candidate] = field(default_factory=list)
     reasons: tuple[str, ...] = ()
 
@@ -78,7 +78,7 @@ class OpenTrack:
         self.boxes += 1
         self.end = frame.time
         if self.remembers and (look := look_of(frame.image, box)) is not None:
-            self.steps.append(Step(frame.number, frame.time, whole, look))
+            self.steps.append(TrackPoint(frame.number, frame.time, whole, look))
         x, y, w, h = whole
         image = frame.image[y : y + h, x : x + w]
         quality = image_quality(image) * framing_quality(whole, others, width, height)
@@ -107,7 +107,7 @@ class OpenTrack:
         del self.pool[worse]
 
 
-def _of_steps(like: OpenTrack, steps: list[Step], pool: list[Candidate], reasons: tuple[str, ...]) -> OpenTrack:
+def _of_steps(like: OpenTrack, steps: list[TrackPoint], pool: list[Candidate], reasons: tuple[str, ...]) -> OpenTrack:
     return OpenTrack(
         like.limit,
         boxes=len(steps),

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from unveil.gallery.ingest.best_crops import OpenTrack, Step
+from unveil.gallery.ingest.best_crops import OpenTrack, TrackPoint
 from unveil.video.appearance import Look, apart
 
 SPAN = 4  # boxes on each side of a place where a track may be split
@@ -142,18 +142,18 @@ def _reason(first: OpenTrack, second: OpenTrack) -> str:
     )
 
 
-def _mean(steps: Sequence[Step]) -> Look:
+def _mean(steps: Sequence[TrackPoint]) -> Look:
     return np.asarray(np.mean([step.look for step in steps], axis=0), np.float32)
 
 
-def _look(steps: Sequence[Step]) -> Look:
+def _look(steps: Sequence[TrackPoint]) -> Look:
     return np.asarray(np.median([step.look for step in steps], axis=0), np.float32)
 
 
-def _height(steps: Sequence[Step]) -> float:
+def _height(steps: Sequence[TrackPoint]) -> float:
     return float(np.median([step.box[3] for step in steps]))
 
 
-def _middle(step: Step) -> np.ndarray:
+def _middle(step: TrackPoint) -> np.ndarray:
     x, y, w, h = step.box
     return np.array((x + w / 2, y + h / 2))

@@ -16,7 +16,7 @@ from unveil.records import Embedding, Sample
 
 
 @dataclass(frozen=True)
-class Hit:
+class RankedCrop:
     """One gallery crop in a ranked list; ``parts`` maps the name of a vector to its distance, occluded ones not."""
 
     rank: int
@@ -32,7 +32,7 @@ class RankedList:
 
     rows: tuple[int, ...]
     queries: tuple[Sample, ...]
-    hits: tuple[Hit, ...]
+    hits: tuple[RankedCrop, ...]
 
     @property
     def title(self) -> str:
@@ -87,7 +87,7 @@ def _ranked(
     names = query.embedding.names
     parts = part_means(query.embedding.select(rows), gallery.embedding.select([g for g, _ in kept]))
     hits = tuple(
-        Hit(n, g, distance, gallery.samples[g], named_parts(names, parts[n - 1]))
+        RankedCrop(n, g, distance, gallery.samples[g], named_parts(names, parts[n - 1]))
         for n, (g, distance) in enumerate(kept, 1)
     )
     return RankedList(tuple(rows), tuple(query.samples[row] for row in rows), hits)

@@ -15,9 +15,9 @@ import numpy as np
 from unveil.errors import UnveilError
 from unveil.world import labels
 from unveil.world.arrays import Ints
-from unveil.world.capture.casting import Step, beside, find_path
+from unveil.world.capture.casting import PathPoint, beside, find_path
 from unveil.world.capture.detector import Detection, detect
-from unveil.world.capture.placed import Actor, Box, Placed, Stage, place
+from unveil.world.capture.placed import Actor, PixelBox, Placed, StagedScene, place
 from unveil.world.capture.plate import SUPERSAMPLE
 from unveil.world.capture.sensor import at_visit, develop, to_jpeg, to_png
 from unveil.world.capture.shot import Shot, shoot
@@ -71,7 +71,7 @@ def wardrobe(world: World, person: int, *, identity: Identity) -> list[tuple[str
     return found
 
 
-def person_crops(world: World, person: int, *, stage_of: Callable[[int], Stage]) -> Iterator[Crop]:
+def person_crops(world: World, person: int, *, stage_of: Callable[[int], StagedScene]) -> Iterator[Crop]:
     """Yield every crop of a person, in order.
 
     Args:
@@ -105,7 +105,7 @@ def person_crops(world: World, person: int, *, stage_of: Callable[[int], Stage])
 
 def _visit(
     world: World, person: int, *, identity: Identity, figure: Figure, outfit: Outfit, k: int, visit: int, cameras: Ints,
-    about: dict[str, str], stage_of: Callable[[int], Stage],
+    about: dict[str, str], stage_of: Callable[[int], StagedScene],
 ) -> Iterator[Crop]:  # fmt: skip
     for camera, attempt in product(cameras, range(TRIES)):
         stage = stage_of(int(camera))
@@ -153,10 +153,10 @@ def _try(
     *,
     figure: Figure,
     outfit: Outfit,
-    stage: Stage,
+    stage: StagedScene,
     wish: str,
     rng: np.random.Generator,
-) -> list[tuple[Step, Shot, Detection, str]]:
+) -> list[tuple[PathPoint, Shot, Detection, str]]:
     """Return the frames of a visit, or nothing when one of them does not turn out."""
     action = _action(identity, outfit, rng=rng)
     path = find_path(stage, figure.height, gait=identity.gait, action=action, frames=world.frames, wish=wish, rng=rng)
@@ -213,7 +213,7 @@ def passer_by(seed: int, number: int) -> tuple[Identity, Figure]:
 
 
 def _other(
-    world: World, stage: Stage, *, step: Step, before: bool, number: int, rng: np.random.Generator
+    world: World, stage: StagedScene, *, step: PathPoint, before: bool, number: int, rng: np.random.Generator
 ) -> list[Placed]:
     at = beside(stage, step.position, before=before, rng=rng)
     if at is None:
@@ -234,7 +234,7 @@ def _occluder(shot: Shot) -> str:
     return "thing" if things >= others else "person"
 
 
-def _cut(shot: Shot, box: Box) -> tuple[np.ndarray, Ints]:
+def _cut(shot: Shot, box: PixelBox) -> tuple[np.ndarray, Ints]:
     """Return the light and the world labels of a box within a shot, one label a pixel."""
     x, y = box.x - shot.box.x, box.y - shot.box.y
     light = shot.light[y : y + box.height, x : x + box.width]

@@ -29,7 +29,7 @@ NEAREST = 1.2  # metres: nobody nearer to the camera is drawn
 
 
 @dataclass(frozen=True, eq=False)
-class Stage:
+class StagedScene:
     """A scene with its plate."""
 
     scene: Scene
@@ -55,7 +55,7 @@ class Actor:
 
 
 @dataclass(frozen=True)
-class Box:
+class PixelBox:
     """A rectangle of the frame in whole pixels: left, top, width, height."""
 
     x: int
@@ -63,27 +63,27 @@ class Box:
     width: int
     height: int
 
-    def union(self, other: Box) -> Box:
+    def union(self, other: PixelBox) -> PixelBox:
         """Return the smallest box that holds both."""
         x, y = min(self.x, other.x), min(self.y, other.y)
         right, bottom = (
             max(self.x + self.width, other.x + other.width),
             max(self.y + self.height, other.y + other.height),
         )
-        return Box(x, y, right - x, bottom - y)
+        return PixelBox(x, y, right - x, bottom - y)
 
-    def common(self, other: Box) -> Box:
+    def common(self, other: PixelBox) -> PixelBox:
         """Return what two boxes share; its width or height may be 0 or less."""
         x, y = max(self.x, other.x), max(self.y, other.y)
         right, bottom = (
             min(self.x + self.width, other.x + other.width),
             min(self.y + self.height, other.y + other.height),
         )
-        return Box(x, y, right - x, bottom - y)
+        return PixelBox(x, y, right - x, bottom - y)
 
-    def clipped(self) -> Box:
+    def clipped(self) -> PixelBox:
         """Return the part inside the frame; its width or height may be 0 or less."""
-        return self.common(Box(0, 0, *FRAME))
+        return self.common(PixelBox(0, 0, *FRAME))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,18 +97,18 @@ class Placed:
     screen: Floats
 
     @cached_property
-    def box(self) -> Box:
+    def box(self) -> PixelBox:
         """Return the box around the whole person, possibly outside the frame."""
         across, down = (self.screen[self.actor.figure.kept, axis] for axis in (0, 1))
         x, y = math.floor(across.min()), math.floor(down.min())
-        return Box(x, y, max(1, math.ceil(across.max()) - x), max(1, math.ceil(down.max()) - y))
+        return PixelBox(x, y, max(1, math.ceil(across.max()) - x), max(1, math.ceil(down.max()) - y))
 
     def silhouette(self) -> int:
         """Return the supersamples that the person would cover if nothing occluded them and the frame had no end."""
         return int((drawn(self, self.box).triangle >= 0).sum())
 
 
-def place(stage: Stage, actor: Actor) -> Placed | None:
+def place(stage: StagedScene, actor: Actor) -> Placed | None:
     """Return an actor's geometry, or ``None`` when it is too near to the camera."""
     points, normals, strength = posed(actor.figure, actor.pose, position=actor.position, facing=actor.facing)
     screen = stage.scene.camera.project(points)
@@ -117,7 +117,7 @@ def place(stage: Stage, actor: Actor) -> Placed | None:
     return Placed(actor, points, normals, strength, screen)
 
 
-def drawn(p: Placed, box: Box) -> Buffers:
+def drawn(p: Placed, box: PixelBox) -> Buffers:
     """Return what is seen at each supersample of a box, for one person alone."""
     h, w, figure = box.height * SUPERSAMPLE, box.width * SUPERSAMPLE, p.actor.figure
     shift, zoom = np.array([box.x, box.y, 0], np.float32), np.array([SUPERSAMPLE, SUPERSAMPLE, 1], np.float32)

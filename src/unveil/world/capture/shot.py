@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unveil.world.arrays import Floats, Ints
 from unveil.world.capture.backdrop import backdrop
-from unveil.world.capture.placed import Box, Placed, Stage, drawn
+from unveil.world.capture.placed import PixelBox, Placed, StagedScene, drawn
 from unveil.world.capture.plate import (
     FOG_METRES,
     FOGGY,
@@ -46,7 +46,7 @@ class Shot:
         scene_before: whether the scene occludes the first person there.
     """
 
-    box: Box
+    box: PixelBox
     light: Floats
     labels: Ints
     actor: Ints
@@ -54,7 +54,7 @@ class Shot:
     scene_before: NDArray[np.bool_]
 
 
-def shoot(stage: Stage, people: list[Placed], *, box: Box, sun: float = 1.0) -> Shot:
+def shoot(stage: StagedScene, people: list[Placed], *, box: PixelBox, sun: float = 1.0) -> Shot:
     """Draw people into a box of the frame.
 
     Args:
