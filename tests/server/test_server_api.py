@@ -62,7 +62,7 @@ def test_a_thumbnail_is_the_image_of_the_row(client, gallery, store):
 
 
 @pytest.mark.parametrize("number", range(0, PEOPLE, 3))
-def test_a_image_finds_its_person_first(client, gallery, engine, number):
+def test_an_image_finds_its_person_first(client, gallery, engine, number):
     found = search(client, gallery, send(client, person(number)), top=6)
     assert persons(found)[:4] == [f"p{number:02d}"] * 4
     distances = [hit["distance"] for hit in found["hits"]]
@@ -129,7 +129,7 @@ def test_a_filter_that_nothing_passes_is_an_empty_answer(client, gallery):
     assert found["hits"] == [] and found["candidates"] == 0
 
 
-def test_people_on_a_image_are_offered_inside_of_it(client):
+def test_people_on_an_image_are_offered_inside_of_it(client):
     wide, _ = frame(1)
     answer = client.get(f"/api/v1/images/{send(client, wide)}/people")
     assert answer.status_code == 200

@@ -40,7 +40,7 @@ def test_near_colours_are_taken_and_hidden_ones_where_asked(client, shop):
     assert [one["sureness"] for one in every["sightings"]][-16:] == [0] * 16
 
 
-def test_a_search_with_a_image_is_filtered_too(client, shop):
+def test_a_search_with_an_image_is_filtered_too(client, shop):
     sent = send(client, person(3))
     ask = {"positives": [{"image": sent}], "where": {"attributes": ["bag=yes"]}, "top": 100}
     found = client.post(f"/api/v1/galleries/{shop}/searches", json=ask).json()

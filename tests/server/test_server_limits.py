@@ -65,7 +65,7 @@ def test_what_is_no_image_is_one_clear_error(client, body, said):
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_bytes_at_the_door_are_a_image_or_a_refusal(client, data):
+def test_any_bytes_at_the_door_are_an_image_or_a_refusal(client, data):
     good = encoded(
         person(data.draw(st.integers(0, 3))), data.draw(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "TIFF"]))
     )

@@ -20,7 +20,7 @@ def asked(client, gallery, *positives, **more):
     return client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": positives, **more})
 
 
-def test_a_image_without_a_person_is_refused_and_searched_with_anyway(wary, client, gallery, store):
+def test_an_image_without_a_person_is_refused_and_searched_with_anyway(wary, client, gallery, store):
     image = send(wary, BLANK)
     searches = [entry for entry in store.entries(gallery) if entry["action"] == "search"]
     for _ in range(2):

@@ -33,7 +33,7 @@ def people(store, gallery, rows):
     return [item.person for item in store.items(gallery, rows)]
 
 
-def test_choosing_a_image_and_searching_gives_the_person_first_with_reasons(open_page, store, gallery, engine):
+def test_choosing_an_image_and_searching_gives_the_person_first_with_reasons(open_page, store, gallery, engine):
     page = open_page(galleries=(gallery,))
     expect(page.locator("#gallery")).to_have_value(gallery)
     expect(page.locator("#about")).to_contain_text("48 crops · 3 cameras")
@@ -142,7 +142,7 @@ def test_times_are_shown_and_read_in_the_zone_that_is_chosen(open_page, gallery)
     expect(page.locator("#zone")).to_have_value("UTC")
 
 
-def test_a_image_that_is_chosen_before_the_words_have_come_is_taken(open_page, gallery):
+def test_an_image_that_is_chosen_before_the_words_have_come_is_taken(open_page, gallery):
     page = open_page(galleries=(gallery,))
     held = []
     page.route("**/page/words.json", lambda route: held.append(route))

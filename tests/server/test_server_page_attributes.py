@@ -43,7 +43,7 @@ def test_the_chips_are_what_can_be_asked_for(open_page, shop):
     assert values == [f"{name}={value}" for name in FILTERS for value in VALUES[name]]
 
 
-def test_rows_are_found_without_a_image_and_hidden_ones_taken_in(open_page, store, shop):
+def test_rows_are_found_without_an_image_and_hidden_ones_taken_in(open_page, store, shop):
     page = open_page(galleries=(shop,), limits=FREE)
     press(page, "upper-colour=blue", "bag=yes")
     expect(page.locator("#wears-count")).to_have_text(" (2)")
@@ -64,7 +64,7 @@ def test_rows_are_found_without_a_image_and_hidden_ones_taken_in(open_page, stor
     assert page.evaluate(CONTRAST) == [] and page.evaluate(NAMES) == [] and wrong_for_axe(page) == []
 
 
-def test_chips_narrow_a_search_with_a_image(open_page, store, shop):
+def test_chips_narrow_a_search_with_an_image(open_page, store, shop):
     page = open_page(galleries=(shop,), limits=FREE)
     choose(page, person(3))
     press(page, "bag=yes")

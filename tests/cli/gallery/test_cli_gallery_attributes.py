@@ -68,7 +68,7 @@ def gallery_log(server: str, name: str) -> list[str]:
         store.close()
 
 
-def test_a_search_with_a_image_says_what_attributes_left_out(gallery, search, model, tmp_path):
+def test_a_search_with_an_image_says_what_attributes_left_out(gallery, search, model, tmp_path):
     manifest = write_crops(tmp_path / "crops", 4, 2)
     gallery("add", manifest, "--gallery", "shop", "--model", model, "--engine", "torch", "--no-parser")
     query = next(iter(sorted((tmp_path / "crops").rglob("*.png")) or sorted((tmp_path / "crops").rglob("*.jpg"))))

@@ -109,7 +109,7 @@ def seen(store, name):
     return {item.key: item.attributes.seen for item in store.find(name, Filter())}
 
 
-def test_a_image_that_cannot_be_read_is_named_once(store, engine, people):
+def test_an_image_that_cannot_be_read_is_named_once(store, engine, people):
     add_images(store, "shop", engine, people[:4])
     with store._connections.transaction() as cursor:
         cursor.execute("UPDATE pictures SET thumbnail = '\\xffd800' WHERE id = (SELECT min(id) FROM items)")
