@@ -111,9 +111,8 @@ class PostgresStore(StandbyVectors, AttributeRows):
         """Set after how many seconds rows expire."""
         with self._connections.transaction() as cursor:
             gallery, _ = find_gallery(cursor, name, lock=True)
-            cursor.execute(
-                "UPDATE galleries SET keep = %s WHERE id = %s", (checked_retention(retention_seconds), gallery)
-            )
+            values = (checked_retention(retention_seconds), gallery)
+            cursor.execute("UPDATE galleries SET keep = %s WHERE id = %s", values)
 
     def set_calibration(self, name: str, calibration: Mapping[str, Any] | None) -> None:
         """Keep a calibration."""
@@ -234,11 +233,8 @@ class PostgresStore(StandbyVectors, AttributeRows):
     def count_old(self, name: str, now: float) -> int:
         """Return how many rows `expire` would find that are older than the gallery keeps them."""
         with reading_gallery(self._connections, name) as (cursor, gallery, info):
-            return (
-                0
-                if info.retention_seconds is None
-                else writing.count_old(cursor, gallery, now - info.retention_seconds)
-            )
+            kept = info.retention_seconds
+            return 0 if kept is None else writing.count_old(cursor, gallery, now - kept)
 
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
