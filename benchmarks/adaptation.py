@@ -34,9 +34,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from unveil.adaptation.acceptance import make_test
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.judge import make_test
 from unveil.adaptation.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.task import embed_as_used

@@ -69,18 +69,12 @@ TEXTS = {
 }
 # Being changed elsewhere, or about a diagram.
 LATER = (
-    "src/unveil/adaptation/",
     "src/unveil/training/",
     "src/unveil/video/detectors/",
-    "docs/adapt.md",
     "docs/scale.md",
 )
 WHERE_IT_IS_MEANT = {
     "image": ("docs/architecture.md", "docs/decisions/"),  # the picture of the layers
-    "feedback": (
-        "src/unveil/cli/adaptation_figures.py", "src/unveil/cli/gallery/adapt.py", "src/unveil/cli/models/adapt.py",
-        "src/unveil/models/card.py",
-    ),
     "first stage": ("src/unveil/data/augment/",),
 }  # fmt: skip
 SQL = re.compile(r"\b(SELECT|INSERT|UPDATE|DELETE|JOIN|COPY|VACUUM)\b")

@@ -117,7 +117,7 @@ def test_a_gallery_is_adapted_switched_undone_and_cleared(command, shop, store, 
     assert entries[1]["details"]["adapted"] == told["model"] and entries[1]["details"]["crops"] == 8 * PEOPLE
     card = json.loads((out / "model.json").read_text())["adaptation"]
     assert card["galleries"] == [shop] and card["cameras"] == ["c0", "c1"]
-    assert told["judged"]["tracklets"] == round(0.4 * 2 * PEOPLE)
+    assert told["evaluation"]["tracklets"] == round(0.4 * 2 * PEOPLE)
     assert not (out / IMAGES).exists()  # no image of anybody is left outside of the store
     stats = json.loads(command("gallery", "stats", shop, "--json")[0])
     assert stats["calibration_out_of_date"] and not stats["calibrated"] and "kept" in stats["second_model"]
@@ -285,7 +285,7 @@ def test_killed_while_it_learns_it_resumes_to_the_same_weights_or_begins_anew_wi
 
 
 def test_a_model_that_got_worse_leaves_the_gallery_as_it_was(command, shop, store, base, monkeypatch, tmp_path):
-    import unveil.adaptation.judge as module
+    import unveil.adaptation.acceptance as module
 
     monkeypatch.setattr(module, "is_worse", lambda figures: True)
     before, space = vectors(store), store.info(shop).space

@@ -26,7 +26,7 @@ class GalleryCrops:
     Args:
         name: of the gallery.
         dataset: its crops; the key of a sample is the id of its row, and labels of people are left out.
-        feedback: pairs that judgements imply.
+        feedback: pairs that feedback implies.
         last: greatest id of the rows that were there.
     """
 
@@ -108,10 +108,10 @@ def _times(rows: list[Item]) -> list[float | None]:
 def _feedback(store: Store, name: str, crop_of: dict[str, int], number: int) -> tuple[FeedbackPair, ...]:
     said = feedback_rows(store, name)
     wanted = sorted({row for a, b, _, _ in said for row in (a, b)})
-    judged = {item.id: item for item in store.items(name, wanted)}
+    shown = {item.id: item for item in store.items(name, wanted)}
 
     def key(row: int) -> str | None:
-        item = judged.get(row)
+        item = shown.get(row)
         if item is None:
             return None
         crop = row if item.kind == "crop" else crop_of.get(item.key)

@@ -92,7 +92,7 @@ def adapt_to_gallery(
 
 @contextmanager
 def decoded_images(out: Path, cache: Path | None, *, of_gallery: bool) -> Iterator[Path | None]:
-    """Give a folder for decoded images; pictures of a gallery are removed from it at the end, or by the next call."""
+    """Give a folder for decoded images; images of a gallery are removed from it at the end, or by the next call."""
     if not of_gallery:
         yield cache
         return
@@ -116,7 +116,7 @@ def note_derived(store: Store, found: GalleryCrops, model: Adapted) -> DerivedMo
 def embed_anew(store: Store, name: str, engine: Engine, *, model: str, own: str = "", parser: OnnxParser | None) -> int:
     """Give every row a vector of another model beside the one that answers; a call that was killed resumes.
 
-    Rows are embedded from the pictures that the gallery keeps of them. A tracklet gets the mean of its crops, as when
+    Rows are embedded from the images that the gallery keeps of them. A tracklet gets the mean of its crops, as when
     it was added; parts that the parser sees hidden do not count where it looked at a row when that was added.
 
     Args:

@@ -130,10 +130,11 @@ def command(
             made += gallery_job.switch(found, name, engine, model=str(learnt.path), parser=parser)
             outcome["embedded"] = made
         calibrated = found.info(name).calibration is not None
-    judged = learnt.adaptation.judged if learnt.adaptation else {}
-    _tell(as_json, {"gallery": name, "model": record.fingerprint, "weights": str(learnt.path), "judged": judged},
+    evaluation = learnt.adaptation.evaluation if learnt.adaptation else {}
+    _tell(as_json, {"gallery": name, "model": record.fingerprint, "weights": str(learnt.path),
+                    "evaluation": evaluation},
           "\n".join([
-              *figure_lines(judged),
+              *figure_lines(evaluation),
               f"{name}: {made} rows embedded anew; it answers with model {record.fingerprint} now, search and "
               f"add with --model {learnt.path.parent}",
               *(["the calibration is out of date: fit it anew with `unveil gallery calibrate`"] if calibrated else []),

@@ -126,10 +126,10 @@ def command(
         for crops in taken:
             assert found is not None
             note_derived(found, crops, adapted)
-    judged = adapted.adaptation.judged if adapted.adaptation else {}
+    evaluation = adapted.adaptation.evaluation if adapted.adaptation else {}
     if as_json:
-        typer.echo(json.dumps({"model": adapted.fingerprint, "out": str(out), "judged": judged}))
+        typer.echo(json.dumps({"model": adapted.fingerprint, "out": str(out), "evaluation": evaluation}))
         return
     typer.echo(f"model {adapted.fingerprint} in {out}")
-    for line in figure_lines(judged):
+    for line in figure_lines(evaluation):
         typer.echo(line)

@@ -122,7 +122,7 @@ def compare_feedback(links: Links, before: Embedding, after: Embedding) -> dict[
 
 
 def is_worse(figures: dict[str, Any]) -> bool:
-    """Whether the mean reciprocal rank fell; without tracklets to judge by, whether feedback is answered worse."""
+    """Whether the mean reciprocal rank fell; without tracklets to evaluate on, whether feedback is answered worse."""
     told = _telling(figures)
     return told is not None and told["after"] < told["before"]
 
