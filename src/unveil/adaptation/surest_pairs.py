@@ -101,10 +101,10 @@ def one_of_each_camera(pairs: np.ndarray, cameras: np.ndarray) -> np.ndarray:
     taken: set[tuple[int, int]] = set()
     kept: list[int] = []
     for row, (a, b) in enumerate(pairs.tolist()):
-        ways = {(a, int(cameras[b])), (b, int(cameras[a]))}
-        if cameras[a] != cameras[b] and not ways & taken:
+        both = {(a, int(cameras[b])), (b, int(cameras[a]))}
+        if cameras[a] != cameras[b] and not both & taken:
             kept.append(row)
-        taken |= ways
+        taken |= both
     return pairs[kept]
 
 
