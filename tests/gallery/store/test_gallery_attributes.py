@@ -78,7 +78,10 @@ def test_rows_by_attributes_alone_are_the_surest_first_and_say_what_was_left_out
     assert [s.sureness for s in found.sightings] == [0.95, 0.9, 0.7]
     assert (found.candidates, found.unseen) == (3, 2)
     assert "2 rows were left out because what is asked for cannot be seen" in found.notes[0]
-    assert "1 rows of this gallery have no attributes yet" in found.notes[1] and "unveil gallery attributes shop" in found.notes[1]
+    assert (
+        "1 rows of this gallery have no attributes yet" in found.notes[1]
+        and "unveil gallery attributes shop" in found.notes[1]
+    )
     assert [s.item.key for s in list_by_attributes(shop, "shop", where, top=1).sightings] == ["key2"]
     every = list_by_attributes(shop, "shop", replace(where, include_unseen=True), top=10)
     assert [s.item.key for s in every.sightings] == ["key2", "key0", "key3", "key4", "key5"] and every.unseen == 0
