@@ -186,7 +186,7 @@ def command(
                     added = add_video(found, gallery, ready, work.source, finder, footage, sees, again=again)
                 elif work.shards:
                     added = add_shards(
-                        found, gallery, engine=ready, folder=Path(work.source), settings=pictures, parser=sees
+                        found, gallery, engine=ready, folder=Path(work.source), settings=images, parser=sees
                     )
                 elif finds and not work.crops:
                     assert finder is not None
