@@ -1,4 +1,4 @@
-"""What adapting to unlabelled crops is worth, on real people and on rendered ones.
+"""What adapting to unlabelled crops gains, on real people and on rendered ones.
 
     python benchmarks/adaptation.py MODEL DATA --test viper [--splits 3] [--out benchmarks/results/adaptation.csv]
     python benchmarks/adaptation.py MODEL DATA --test towncentre [--ways stages,floor,ceiling]
@@ -34,9 +34,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from unveil.adaptation.acceptance import make_test
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.judge import make_test
 from unveil.adaptation.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.task import embed_as_used

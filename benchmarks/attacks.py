@@ -3,7 +3,7 @@
     python benchmarks/attacks.py [--out benchmarks/results/attacks.csv] [--only uploads,silent]
 
 `unveil serve` runs as a process of its own, with tokens, on a gallery of random crops in a store of its own. While an
-attack goes on, `/healthz` is asked ten times a second from the same address as the attacker, and the resident memory of
+attack runs, `/healthz` is asked ten times per second from the same address as the attacker, and the resident memory of
 the server is read. An attack is withstood when the memory stays under 2 GiB, the slowest check takes under a second,
 none fails, and no answer is a 5xx other than 503 with `Retry-After`. An attack sends nothing new after `LONGEST`
 seconds; what it did not send is counted. The table is written after each attack, so that what was measured stays when
@@ -41,11 +41,11 @@ from unveil.gallery.store.opening import open_store
 from unveil.inference.load import load_engine
 from unveil.pretrained import DEFAULT_MODEL
 from unveil.records import Embedding
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 NAME = "station"
 MAX_MEMORY, MAX_SECONDS = 2 << 30, 1.0
-LONGEST = 30.0  # seconds that an attack goes on sending
+LONGEST = 30.0  # seconds that an attack sends
 PATIENCE = 30.0  # seconds that it then waits for an answer
 ROLES = {"anna": "reader", "ben": "reader", "ada": "admin"}
 
@@ -59,14 +59,14 @@ class Target:
         process: its process.
         tokens: token of each caller.
         answers: how often each status came; "closed" where the connection was cut, "not sent" where time was over.
-        until: when an attack stops to send.
+        end_time: when an attack stops to send.
     """
 
     address: str
     process: psutil.Process
     tokens: dict[str, str]
     answers: Counter[str] = field(default_factory=Counter)
-    until: float = float("inf")
+    end_time: float = float("inf")
     client: httpx.Client = field(default_factory=lambda: new_client(PATIENCE))
 
     @property
@@ -77,7 +77,7 @@ class Target:
 
     def ask(self, method: str, path: str, who: str = "anna", **more: object) -> httpx.Response | None:
         """Send a request; count its answer."""
-        if time.monotonic() > self.until:
+        if time.monotonic() > self.end_time:
             self.answers["not sent"] += 1
             return None
         try:
@@ -92,8 +92,8 @@ class Target:
 
     def send(self, data: bytes, who: str = "anna") -> str:
         """Send an image; return its name, or an empty text."""
-        answer = self.ask("POST", "/api/v1/pictures", who, content=data)
-        return answer.json()["picture"] if answer is not None and answer.status_code == 201 else ""
+        answer = self.ask("POST", "/api/v1/images", who, content=data)
+        return answer.json()["image"] if answer is not None and answer.status_code == 201 else ""
 
     def wires(self, count: int, data: bytes, *, seconds: float) -> None:
         """Open connections, send the same on each, and keep them open."""
@@ -146,13 +146,13 @@ def uploads(target: Target) -> None:
     """Eight images of 64 megapixels at once"""
     data = png(8000, "RGBA")
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: target.ask("POST", "/api/v1/pictures", content=data), range(8)))
+        list(pool.map(lambda _: target.ask("POST", "/api/v1/images", content=data), range(8)))
 
 
 def boxes(target: Target) -> None:
     """A search with ten boxes on one image of 36 megapixels"""
-    picture = target.send(png(6000, "RGB"))
-    places = [{"picture": picture, "box": {"x": 100 * n, "y": 0, "width": 3000, "height": 6000}} for n in range(10)]
+    image = target.send(png(6000, "RGB"))
+    places = [{"image": image, "box": {"x": 100 * n, "y": 0, "width": 3000, "height": 6000}} for n in range(10)]
     body = {"positives": places, "skip_person_check": True}
     target.ask("POST", f"/api/v1/galleries/{NAME}/searches", json=body)
 
@@ -174,7 +174,7 @@ def no_bodies(target: Target) -> None:
 
 def slow_uploads(target: Target) -> None:
     """60 uploads of 20 MB that stop before their end"""
-    data = head("/api/v1/pictures", target.tokens["anna"], 20_000_000, "image/png") + bytes(19_000_000)
+    data = head("/api/v1/images", target.tokens["anna"], 20_000_000, "image/png") + bytes(19_000_000)
 
     def one(_: int) -> None:
         try:
@@ -195,17 +195,17 @@ def no_reader(target: Target) -> None:
     target.wires(100, request.encode() * 20, seconds=10)
 
 
-def small_pictures(target: Target) -> None:
+def small_images(target: Target) -> None:
     """300 small images of one caller, while another has one"""
     bens = target.send(noise(), "ben")
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda _: target.send(noise()), range(300)))
-    target.until = float("inf")
+    target.end_time = float("inf")
     kept = target.ask(
         "POST",
         f"/api/v1/galleries/{NAME}/searches",
         "ben",
-        json={"positives": [{"picture": bens}], "skip_person_check": True},
+        json={"positives": [{"image": bens}], "skip_person_check": True},
     )
     assert kept is not None and kept.status_code == 201, "the other caller's image was pushed out"
 
@@ -230,17 +230,17 @@ def bombs(target: Target) -> None:
     """Images that are 200 megapixels, or none"""
     deep = b"[" * 100_000
     for data in (png(14_200, "1"), b"\x89PNG\r\n\x1a\n" + bytes(100), b"GIF89a", b"<svg/>", b""):
-        target.ask("POST", "/api/v1/pictures", content=data)
+        target.ask("POST", "/api/v1/images", content=data)
     target.ask("POST", f"/api/v1/galleries/{NAME}/searches", content=deep)
 
 
 ATTACKS: tuple[Callable[[Target], None], ...] = (
-    uploads, boxes, silent, half_headers, no_bodies, slow_uploads, no_reader, small_pictures, numbers, guesses, bombs,
+    uploads, boxes, silent, half_headers, no_bodies, slow_uploads, no_reader, small_images, numbers, guesses, bombs,
 )  # fmt: skip
 
 
 class Watch:
-    """Reads the server's memory and asks for its health while an attack goes on."""
+    """Reads the server's memory and asks for its health while an attack runs."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -324,7 +324,7 @@ def main() -> None:
         for attack in wanted:
             target.answers.clear()
             begun = time.monotonic()
-            target.until = begun + LONGEST
+            target.deadline = begun + LONGEST
             with Watch(target) as watch:
                 attack(target)
             broken = sum(n for status, n in target.answers.items() if status.startswith("5") and "again" not in status)

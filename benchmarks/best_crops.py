@@ -1,9 +1,9 @@
 """Which crops of a track are kept: the best of each part of its time, or good ones that are unlike each other.
 
-    python benchmarks/best_crops.py unveil:dual TOWNCENTRE/manifest.csv [--keep 2 4] [--out FILE]
+    python benchmarks/best_crops.py unveil:dual TOWNCENTRE/manifest.csv [--kept 2 4] [--out FILE]
 
 Of each track with enough crops each half in turn is the pool from which some are kept; their mean searches for the
-other half among those of all tracks. Also told: how far the vectors of what is kept are apart, and what it is worth.
+other half among those of all tracks. Also told: how far the vectors of what is kept are apart, and its quality score.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from unveil.cli.allocator import keep_freed_memory
 from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
 from unveil.gallery.ingest.best_crops import POOR, best_rows, view_of
-from unveil.gallery.ingest.quality import picture_worth
+from unveil.gallery.ingest.quality import image_quality
 from unveil.inference.load import load_engine
 from unveil.models.embed import embed_samples
 from unveil.records import Sample
 
 RESULTS = Path(__file__).parent / "results" / "best_crops.csv"
-WAYS: dict[str, Callable[[list[float], Sequence[np.ndarray], int], list[int]]] = {
-    "best of each part": lambda worth, views, keep: best_rows(worth, keep),
-    "nearly as good, least alike": lambda worth, views, keep: best_rows(worth, keep, views),
-    "good and far apart, whenever": lambda worth, views, keep: farthest(worth, views, keep),
+RULES: dict[str, Callable[[list[float], Sequence[np.ndarray], int], list[int]]] = {
+    "best of each part": lambda quality, views, kept: best_rows(quality, kept),
+    "nearly as good, least alike": lambda quality, views, kept: best_rows(quality, kept, views),
+    "good and far apart, whenever": lambda quality, views, kept: farthest(quality, views, kept),
 }
 
 
-def farthest(worth: list[float], views: Sequence[np.ndarray], keep: int) -> list[int]:
-    """Return the best candidate and those with the most worth times distance to the nearest before, without parts."""
-    left = [row for row, value in enumerate(worth) if value >= POOR * max(worth)]
-    taken = [max(left, key=worth.__getitem__)]
+def farthest(quality: list[float], views: Sequence[np.ndarray], kept: int) -> list[int]:
+    """Return the best candidate and those of the greatest quality times distance to the nearest before."""
+    left = [row for row, value in enumerate(quality) if value >= POOR * max(quality)]
+    taken = [max(left, key=quality.__getitem__)]
     far = dict.fromkeys(left, np.inf)
-    while len(taken) < min(keep, len(left)):
+    while len(taken) < min(kept, len(left)):
         for row in left:
             far[row] = min(far[row], float(np.abs(views[row] - views[taken[-1]]).mean()))
-        taken.append(max((row for row in left if row not in taken), key=lambda row: worth[row] * far[row]))
+        taken.append(max((row for row in left if row not in taken), key=lambda row: quality[row] * far[row]))
     return sorted(taken)
 
 
@@ -61,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model")
     parser.add_argument("data")
-    parser.add_argument("--keep", type=int, nargs="+", default=[2, 4])
+    parser.add_argument("--kept", type=int, nargs="+", default=[2, 4])
     parser.add_argument("--least", type=int, default=6, help="crops of a half")
     parser.add_argument("--out", type=Path, default=RESULTS)
     args = parser.parse_args()
@@ -78,27 +78,27 @@ def main() -> None:
     vectors = embed_samples(load_engine(args.model, threads=2), samples)[0].vectors[:, 0]
     vectors = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     pixels = [read_sample(sample) for sample in samples]
-    worth, views = [picture_worth(image) for image in pixels], [view_of(image) for image in pixels]
+    quality, views = [image_quality(image) for image in pixels], [view_of(image) for image in pixels]
     halves, rows = halves_of([len(crops) for crops in whole]), []
-    for keep in args.keep:
-        for name, choose in WAYS.items():
+    for kept in args.kept:
+        for name, choose in RULES.items():
             ranks, spread, value = [], [], []
             for pools, rests in (halves, halves[::-1]):
                 picked = [
-                    [pool[i] for i in choose([worth[j] for j in pool], [views[j] for j in pool], keep)]
+                    [pool[i] for i in choose([quality[j] for j in pool], [views[j] for j in pool], kept)]
                     for pool in pools
                 ]
                 others = np.stack([vectors[rest].mean(axis=0) for rest in rests])
                 likeness = np.stack([vectors[rows].mean(axis=0) for rows in picked]) @ others.T
                 ranks.append(1 + (likeness > np.diagonal(likeness)[:, None]).sum(axis=1))
-                value += [np.mean([worth[i] for i in rows]) for rows in picked]
+                value += [np.mean([quality[i] for i in rows]) for rows in picked]
                 spread += [apart(vectors[rows]) for rows in picked if len(rows) > 1]
             rank = np.concatenate(ranks)
             rows.append(
                 {
-                    "way": name, "keep": keep, "tracks": len(whole), "rank1": f"{100 * (rank == 1).mean():.2f}",
+                    "rule": name, "kept": kept, "tracks": len(whole), "rank1": f"{100 * (rank == 1).mean():.2f}",
                     "mean_reciprocal_rank": f"{100 * (1 / rank).mean():.2f}", "apart": f"{np.mean(spread):.4f}",
-                    "worth": f"{np.mean(value):.3f}", "model": args.model,
+                    "quality": f"{np.mean(value):.3f}", "model": args.model,
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)

@@ -4,7 +4,7 @@
 
 Crops are drawn at random from a folder, or from boxes that a detector finds on random frames of a video. Each is
 blurred as an export is, enlarged to one height, and put on a numbered sheet; ``crops.csv`` says where each number comes
-from. A sheet of other people's faces is no picture to publish: only what was counted is.
+from. A sheet of other people's faces is no image to publish: only what was counted is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from unveil.video.records import Box
 
 HEIGHT, WIDTH = 240, 120  # of a place on a sheet, pixels
 COLUMNS, ROWS = 14, 4
-FRAMES_A_CROP = 2  # that are looked at; nobody is on some
+FRAMES_PER_CROP = 2  # that are sampled; nobody is on some
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def from_video(
     finder = load_detector(named_detector(detector) if detector else None, 1)
     with Video(place) as video:
         total = sum(1 for _ in video.frames())
-    wanted = set(rng.choice(total, min(total, FRAMES_A_CROP * count), replace=False).tolist())
+    wanted = set(rng.choice(total, min(total, FRAMES_PER_CROP * count), replace=False).tolist())
     found = []
     with Video(place) as video:
         for frame in video.frames():

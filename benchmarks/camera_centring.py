@@ -1,4 +1,4 @@
-"""Is it worth centring, scaling and whitening the vectors of models of others by camera?
+"""Does it help to centre, scale and whiten the vectors of models of others by camera?
 
     python benchmarks/camera_centring.py DATA MODEL ... [--splits 10] [--out benchmarks/results/camera_centring.csv]
 

@@ -126,7 +126,7 @@ def row(video: str, wanted: str, detector: Detector, what: str, count: Count) ->
     return {
         "video": video, "detector": Path(wanted).stem, "file": detector.name, "boxes": what, "frames": count.frames,
         "people": count.people, "found": count.right, "recall": f"{count.recall:.3f}",
-        "precision": f"{count.precision:.3f}", "boxes_a_frame": f"{count.boxes / count.frames:.2f}",
+        "precision": f"{count.precision:.3f}", "boxes_per_frame": f"{count.boxes / count.frames:.2f}",
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Crops a second from files to vectors: a model of others through this package, and as its publisher's demos run it.
+"""Crops per second from files to vectors: a model of others through this package, and as its publisher's demos run it.
 
     python benchmarks/foreign_speed.py CROPS MODEL [MODEL ...] [--crops 256] [--out FILE.csv]
 
@@ -29,8 +29,8 @@ from unveil.inference.load import load_engine
 from unveil.inference.steps import ROUNDS as TRIALS
 from unveil.inference.steps import STEPS
 from unveil.models.embed import embed_samples
+from unveil.models.foreign.reid_card import ReidCard, read_reid_card
 from unveil.models.locate import locate
-from unveil.models.reid_card import ReidCard, read_reid_card
 from unveil.records import Sample
 
 RESULTS = Path(__file__).parent / "results" / "foreign_speed.csv"
@@ -38,7 +38,7 @@ ROUNDS = 7
 
 
 @dataclass
-class Way:
+class Variant:
     """One way from files to vectors, with the seconds that each round took."""
 
     run: Callable[[Sequence[Sample]], np.ndarray]
@@ -66,7 +66,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     rows = []
     for model in args.models:
-        ways = {"unveil": Way(through_package(model)), "demo": Way(as_demo(model))}
+        ways = {"unveil": Variant(through_package(model)), "demo": Variant(as_demo(model))}
         settling = -(-max(STEPS) * len(STEPS) * TRIALS // args.crops)
         for number in range(settling + ROUNDS):
             for way in ways.values():
@@ -77,8 +77,8 @@ def main() -> None:
             rows.append(
                 {
                     "model": load_engine(model, threads=1).name, "way": name, "crops": len(samples), "rounds": ROUNDS,
-                    "crops_a_cpu_second": f"{len(samples) / min(way.processor):.1f}",
-                    "crops_a_second": f"{len(samples) / min(way.clock):.1f}", "difference": f"{apart.max():.1e}",
+                    "crops_per_cpu_second": f"{len(samples) / min(way.processor):.1f}",
+                    "crops_per_second": f"{len(samples) / min(way.clock):.1f}", "difference": f"{apart.max():.1e}",
                     "load": f"{os.getloadavg()[0]:.1f}",
                 }
             )  # fmt: skip

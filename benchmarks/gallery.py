@@ -32,8 +32,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import psutil
 
-from unveil.gallery.records import EmbeddingSpace, Filter, Item, coarse_vectors
-from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.records import EmbeddingSpace, Filter, Item, first_stage_vectors
+from unveil.gallery.search.records import Query
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
@@ -101,14 +102,14 @@ class Server:
 
 
 def fill(store: Store, maker: Maker, crops: int, server: Server) -> tuple[float, float, np.ndarray, np.ndarray]:
-    """Insert the crops; return seconds and processor seconds, the coarse vectors in memory, the centres."""
+    """Insert the crops; return seconds and processor seconds, the first-stage vectors in memory, the centres."""
     centres = maker.outfits(crops // PER_OUTFIT)
     noise = np.random.default_rng(1).bytes(4_000 + BATCH)
     kept, spent, worked = np.empty((crops, NUMBERS), np.float32), 0.0, 0.0
     for first in range(0, crops, BATCH):
         numbers = np.arange(first, min(first + BATCH, crops))
         embedding = maker.crops(centres[numbers // PER_OUTFIT])
-        kept[numbers] = coarse_vectors(embedding)
+        kept[numbers] = first_stage_vectors(embedding)
         items = [
             Item(f"{n:064x}", "crop", b"\xff\xd8" + noise[n % BATCH :][:4_000], camera=f"c{n % CAMERAS}",
                  time=1.7e9 + 60.0 * n, source="made")
@@ -177,17 +178,17 @@ def measure(arguments: argparse.Namespace, folder: Path, say: Callable[..., None
     store.create("made", EmbeddingSpace(FINGERPRINT, names(arguments.parts), NUMBERS // arguments.parts))
     server = Server(folder)
     seconds, processor, kept, centres = fill(store, maker, arguments.crops, server)
-    say("insert, vectors a second", arguments.crops / seconds, ".0f")
-    say("insert, vectors a second of processor time", arguments.crops / processor, ".0f")
+    say("insert, vectors per second", arguments.crops / seconds, ".0f")
+    say("insert, vectors per second of processor time", arguments.crops / processor, ".0f")
     asked = np.random.default_rng(2).integers(0, len(centres), arguments.queries)
     queries = maker.crops(centres[asked])
-    coarse = coarse_vectors(queries)
+    vectors = first_stage_vectors(queries)
     cameras = np.arange(arguments.crops) % CAMERAS
 
     searcher = Searcher(store, "made")
     start, before = time.perf_counter(), server.seconds()
     found = searcher.search(Query(queries.select(slice(0, 1)), FINGERPRINT, top=TOP, rescore=RESCORE))
-    say("first search, reads all coarse vectors, s", time.perf_counter() - start)
+    say("first search, reads all first-stage vectors, s", time.perf_counter() - start)
     say("first search, processor s", server.seconds() - before)
     assert len(found.hits) == TOP and found.candidates == arguments.crops
 
@@ -201,33 +202,33 @@ def measure(arguments: argparse.Namespace, folder: Path, say: Callable[..., None
             return ask(i, Filter(cameras=(f"c{i % CAMERAS}",)) if filtered else Filter())
 
         def plain(i: int, filtered: bool = filtered) -> object:
-            return best((kept[cameras == i % CAMERAS] if filtered else kept) @ coarse[i], TOP)
+            return best((kept[cameras == i % CAMERAS] if filtered else kept) @ vectors[i], TOP)
 
         timed(f"{what} top-{TOP} with re-scoring of {RESCORE}", ours, len(asked), say, server)
         timed(f"{what} top-{TOP} in numpy, all in memory, no re-scoring", plain, len(asked), say)
 
     first = int(store.ids("made", Filter())[0])
     few = range(min(50, len(asked)))
-    exact = [set(best(kept @ coarse[i], TOP) + first) for i in few]
+    exact = [set(best(kept @ vectors[i], TOP) + first) for i in few]
 
     def in_memory(i: int) -> np.ndarray:
-        return searcher.resident.nearest(store.info("made"), coarse[i], Filter(), TOP)[0]
+        return searcher.in_memory.nearest(store.info("made"), vectors[i], Filter(), TOP)[0]
 
     def by_engine(i: int) -> np.ndarray:
-        return store.nearest("made", coarse[i], Filter(), TOP)[0]
+        return store.nearest("made", vectors[i], Filter(), TOP)[0]
 
     def stage(what: str, search: Callable[[int], np.ndarray]) -> None:
         recall = np.mean([len(exact[i] & set(search(i))) / TOP for i in few])
         say(f"{what}, recall at {TOP} against float32", recall, ".4f")
         timed(what, search, len(few), say, server)
 
-    stage("coarse stage in memory", in_memory)
-    stage("coarse stage by the engine, reading all rows", by_engine)
+    stage("first stage in memory", in_memory)
+    stage("first stage by the engine, reading all rows", by_engine)
     if arguments.index:
         start = time.perf_counter()
         store.index("made", least=1)
         say("building the index, s", time.perf_counter() - start)
-        stage("coarse stage by the engine's index", by_engine)
+        stage("first stage by the engine's index", by_engine)
 
     os.kill(server.pid, signal.SIGKILL)
     start = time.perf_counter()

@@ -5,9 +5,9 @@
 Of the people of the test split, the first half (at most --people) is a gallery that is calibrated on its labels,
 the second half another one that is grouped with that calibration: nobody in it was calibrated on. Both are made as
 `unveil gallery add` makes them, in a store of their own that is removed afterwards, and grouped as the command
-`unveil gallery group` groups, at the thresholds of several rates of false alarms, with what two judgements a person
-add, and by complete linkage beside average linkage. Labels of people are looked at only to calibrate the first gallery
-and to judge.
+`unveil gallery group` groups, at the thresholds of several rates of false alarms, with what two confirmed
+results per person add, and by complete linkage beside average linkage. Labels of people are looked at only to calibrate
+the first gallery and to give feedback.
 
 Pairs: of tracklets. Precision: share of the pairs in one group that are of one person; recall: share of the pairs of
 one person (in one outfit: of one person in the same clothes) that are in one group. Purity: share of tracklets that
@@ -34,7 +34,7 @@ from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.calibrate import calibrate_gallery
 from unveil.gallery.grouping.group import group_gallery
 from unveil.gallery.ingest.adding import open_gallery
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Filter, Item, Mode
 from unveil.gallery.scoring.ranking import in_mode
@@ -49,7 +49,7 @@ from unveil.records import Sample
 RESULTS = Path(__file__).parent / "results" / "grouping.csv"
 BEGIN = 1.7e9  # the world counts seconds from its first morning
 RATES = (0.01, 0.05, 0.2)
-JUDGED = 2  # judgements a person, of a search with one of their tracklets
+CONFIRMED = 2  # results per person, of a search with one of their tracklets
 
 
 def main() -> None:
@@ -71,10 +71,10 @@ def main() -> None:
             items = list(all_items(store, "new", Filter(rows="tracklet")))
             for mode in ("same", "changed"):
                 for rate in RATES:
-                    rows.append(grouped(store, items, mode, rate, judged=False))
+                    rows.append(grouped(store, items, mode, rate, feedback=False))
                     rows.append(completely(store, items, rows[-1]))
-            judge(store, items)
-            rows.append(grouped(store, items, "same", 0.05, judged=True))
+            give_feedback(store, items)
+            rows.append(grouped(store, items, "same", 0.05, feedback=True))
         finally:
             store.close()
     args.out.parent.mkdir(parents=True, exist_ok=True)
@@ -89,11 +89,11 @@ def fill(store: Store, name: str, samples: Sequence[Sample]) -> None:
     engine, sees = load_engine(DEFAULT_MODEL), find_parser()
     open_gallery(store, name, engine)
     tagged = [replace(s, extra={**s.extra, "tags": str(s.clothes)}) for s in samples]
-    added = add_pictures(store, name, engine, tagged, settings=PictureSettings(start_time=BEGIN), parser=sees)
+    added = add_images(store, name, engine, tagged, settings=ImageSettings(start_time=BEGIN), parser=sees)
     print(name, added, flush=True)
 
 
-def grouped(store: Store, items: Sequence[Item], mode: Mode, rate: float, *, judged: bool) -> dict[str, object]:
+def grouped(store: Store, items: Sequence[Item], mode: Mode, rate: float, *, feedback: bool) -> dict[str, object]:
     """Group the people who are new by the calibration of those who are known."""
     calibrate_gallery(store, "known", modes=(mode,), false_alarms=rate)
     store.set_calibration("new", store.info("known").calibration)
@@ -109,7 +109,7 @@ def grouped(store: Store, items: Sequence[Item], mode: Mode, rate: float, *, jud
     for one in people:
         label |= {row.item: one.number for row in store.groups.person("new", one.number)[1]}
     return figures(items, [label[item.id or 0] for item in items],
-                   {"linkage": "average", "mode": mode, "false_alarms": rate, "judged": judged,
+                   {"linkage": "average", "mode": mode, "false_alarms": rate, "feedback": feedback,
                     "threshold": f"{done.grouping.threshold:.4f}"}, seconds)  # fmt: skip
 
 
@@ -126,18 +126,18 @@ def completely(store: Store, items: Sequence[Item], beside: dict[str, object]) -
     np.fill_diagonal(between, 0)
     tree = linkage(squareform(between, checks=False), "complete")
     labels = fcluster(tree, float(str(beside["threshold"])), "distance").tolist()
-    how = {key: beside[key] for key in ("mode", "false_alarms", "judged", "threshold")}
+    how = {key: beside[key] for key in ("mode", "false_alarms", "feedback", "threshold")}
     return figures(items, labels, {"linkage": "complete", **how}, time.process_time() - start)
 
 
-def judge(store: Store, items: Sequence[Item]) -> None:
+def give_feedback(store: Store, items: Sequence[Item]) -> None:
     """Say of each person that two tracklets in different clothes are one, as somebody would who knows them."""
     by_person: dict[str, dict[str, int]] = defaultdict(dict)
     for item in items:
         by_person[str(item.person)].setdefault(item.tags[0], item.id or 0)
     for person, outfits in by_person.items():
-        for row in list(outfits.values())[:JUDGED]:
-            store.judge("new", f"{person:0>16}", row, True, "benchmark")
+        for row in list(outfits.values())[:CONFIRMED]:
+            store.feedback.give("new", f"{person:0>16}", item=row, same=True, who="benchmark")
 
 
 def figures(items: Sequence[Item], labels: Sequence[int], how: dict[str, object], seconds: float) -> dict[str, object]:
@@ -155,7 +155,7 @@ def figures(items: Sequence[Item], labels: Sequence[int], how: dict[str, object]
         "precision": f"{(together & same).sum() / max(together.sum(), 1):.3f}",
         "recall": f"{(together & same).sum() / same.sum():.3f}",
         "recall_in_one_outfit": f"{(together & clothes).sum() / clothes.sum():.3f}",
-        "purity": f"{main / len(items):.3f}", "groups_a_person": f"{np.mean(spread):.2f}",
+        "purity": f"{main / len(items):.3f}", "groups_per_person": f"{np.mean(spread):.2f}",
         "largest_group": int(np.bincount(groups).max()), "cpu_seconds": f"{seconds:.1f}",
     }  # fmt: skip
     print(row, flush=True)

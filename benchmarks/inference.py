@@ -1,7 +1,7 @@
-"""Crops a second from files to vectors, each engine beside the loop that people have today, in one run.
+"""Crops per second from files to vectors, each engine beside the loop that people have today, in one run.
 
     python benchmarks/inference.py CROPS [--model resnet50 --model osnet_x1_0 --model unveil:dual] [--crops 256]
-        [--threads 2] [--rounds 3] [--judge NAME:ROOT] [--out benchmarks/results/inference.csv]
+        [--threads 2] [--rounds 3] [--evaluate NAME:ROOT] [--out benchmarks/results/inference.csv]
 
 CROPS is a folder or ``name:root``. MODEL is a backbone (method bot, 256 x 128, weights drawn at random: they change no
 time), or a trained model of this package. The loop opens files with Pillow, resizes and normalises them with
@@ -11,7 +11,7 @@ with the latter two in 8-bit integers whose ranges come from every second crop. 
 
 Rounds go in turn, so that other work on the machine slows all ways; the first ones, in which engines find out how many
 crops to run at a time, are not counted. ``times_loop`` is the median of the ratios round by round. Beside it: the time
-of one crop in memory, and the largest difference of a vector from the loop's (the mean one for 8 bits). ``--judge``
+of one crop in memory, and the largest difference of a vector from the loop's (the mean one for 8 bits). ``--evaluate``
 evaluates a trained model and its 8-bit graph on a dataset, and writes the points of mAP lost.
 """
 
@@ -56,7 +56,7 @@ from unveil.runtime.graph import default_threads
 MODELS = ("resnet50", "osnet_x1_0", "unveil:dual")
 BATCH = 32
 ALONE = 15  # crops that are embedded one by one
-Way = Callable[[Sequence[Sample]], np.ndarray]
+Run = Callable[[Sequence[Sample]], np.ndarray]
 
 
 def named_model(name: str) -> TrainedModel:
@@ -72,7 +72,7 @@ def named_model(name: str) -> TrainedModel:
     )
 
 
-def usual_loop(model: TrainedModel) -> Way:
+def usual_loop(model: TrainedModel) -> Run:
     """Return the loop that people have today."""
     guard_torchvision()
     from torchvision import transforms as t
@@ -96,7 +96,7 @@ def usual_loop(model: TrainedModel) -> Way:
     return run
 
 
-def through_package(engine: Engine) -> Way:
+def through_package(engine: Engine) -> Run:
     """Return what embeds files as ``unveil embed`` does, into a new image store each time."""
 
     def run(samples: Sequence[Sample]) -> np.ndarray:
@@ -144,14 +144,14 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
     with tempfile.TemporaryDirectory() as folder:
         plain, rounded = Path(folder) / "model.onnx", Path(folder) / "int8.onnx"
         write_graph(model, plain)
-        fitted = np.stack([fit_image(picture, model.crop_size) for picture in pictures[::2]])
+        fitted = np.stack([fit_image(image, model.crop_size) for image in pictures[::2]])
         write_graph(model, rounded, variant=Variant(precision="int8"), calibration=fitted)
         engines = {
             "torch": torch_engine(model, threads),
             "onnx": onnx_engine(plain, threads), "openvino": openvino_engine(plain, threads),
             "onnx int8": onnx_engine(rounded, threads), "openvino int8": openvino_engine(rounded, threads),
         }  # fmt: skip
-        ways: dict[str, Way] = {"loop": usual_loop(model)} | {k: through_package(e) for k, e in engines.items()}
+        ways: dict[str, Run] = {"loop": usual_loop(model)} | {k: through_package(e) for k, e in engines.items()}
         times: dict[str, list[float]] = {way: [] for way in ways}
         vectors = {}
         # As many crops as it takes to find out how many are best run at a time.
@@ -167,17 +167,18 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
             far = apart(vectors["loop"], vectors[way])
             alone = "" if way == "loop" else f"{milliseconds_alone(engines[way], pictures):.1f}"
             lost = ""
-            if args.judge and "int8" in way and name.startswith(PREFIX):
-                losses = measure_loss(model, engines[way], [DataSource.of(args.judge)], max_loss=100)
+            if args.evaluate and "int8" in way and name.startswith(PREFIX):
+                losses = measure_loss(model, engines[way], [DataSource.of(args.evaluate)], max_loss=100)
                 lost = f"{max(loss.points for loss in losses):.2f}"
             rows.append(
                 {
                     "model": name, "way": way, "crops": len(samples), "threads": threads, "rounds": args.rounds,
-                    "crops_a_second": f"{len(samples) / min(times[way]):.1f}",
+                    "crops_per_second": f"{len(samples) / min(times[way]):.1f}",
                     "times_loop": f"{np.median(np.array(times['loop']) / np.array(times[way])):.2f}",
                     "milliseconds_of_one_crop": alone,
                     "difference": f"{far.mean() if 'int8' in way else far.max():.1e}", "points_of_map_lost": lost,
-                    "judged_on": args.judge if lost else "", "load": f"{os.getloadavg()[0]:.1f}", "machine": machine(),
+                    "evaluated_on": args.evaluate if lost else "", "load": f"{os.getloadavg()[0]:.1f}",
+                    "machine": machine(),
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)
@@ -191,7 +192,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=256, help="how many, from all over the data")
     parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--judge", help="dataset to evaluate trained models and their 8-bit graphs on")
+    parser.add_argument("--evaluate", help="dataset to evaluate trained models and their 8-bit graphs on")
     parser.add_argument("--out", type=Path, help="CSV to write; rows of other models and threads in it stay")
     args = parser.parse_args()
     found = crops_of(args.data).samples

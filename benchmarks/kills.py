@@ -11,13 +11,13 @@ does it over HTTP. Then the store is opened again and held against what was ackn
 - back: rows whose removal was acknowledged and that are there, and removals that took only a part;
 - unaudited: rounds that changed rows or the model without an entry in the audit log before the change;
 - broken: whatever `verify` finds, breaks of the audit log's chain, backups that are there and do not read, a video or a
-  change of the model that does not go on after the kill.
+  change of the model that does not resume after the kill.
 
 The process that is killed is forked, for 200 new Pythons would take half an hour to start; it opens the store itself.
 A server is a new process.
-PostgreSQL goes on from round to round until it is the one that is killed. Models are histograms of colours.
+PostgreSQL runs from round to round until it is the one that is killed. Models are histograms of colours.
 
-The folder keeps the store and the counts; the same command goes on where it was stopped.
+The folder keeps the store and the counts; the same command resumes where it was stopped.
 """
 
 from __future__ import annotations
@@ -48,12 +48,13 @@ from unveil.atomic_io import write_text
 from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit
 from unveil.gallery.ingest.adding import space_of
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter, Item
-from unveil.gallery.store import own_server
-from unveil.gallery.store.backup import check_hashes
 from unveil.gallery.store.opening import open_store
-from unveil.gallery.store.own_server import keeper
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.backup import check_hashes
+from unveil.gallery.store.postgresql.own_server import keeper
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
@@ -84,9 +85,9 @@ def main() -> None:
     asked.add_argument("--out", type=Path, default=Path("benchmarks/results/kills.csv"))
     options = asked.parse_args()
     rounds = Rounds(options.folder)
-    until = time.monotonic() + 60 * options.minutes
+    deadline = time.monotonic() + 60 * options.minutes
     try:
-        while time.monotonic() < until and rounds.kills < options.kills:
+        while time.monotonic() < deadline and rounds.kills < options.kills:
             print(rounds.next(options.server_share), flush=True)
             rounds.report(options.out)
     finally:
@@ -131,8 +132,8 @@ class Work:
         engine = self._engine(store)
         for batch in range(BATCHES):
             items = [row(f"{self.number}-{batch}-{n}", self.number) for n in range(BATCH)]
-            pictures = [np.asarray(Image.open(io.BytesIO(item.thumbnail))) for item in items]
-            store.add(NAME, items, engine.embed(pictures), f"job {self.number}", batch)
+            images = [np.asarray(Image.open(io.BytesIO(item.thumbnail))) for item in items]
+            store.add(NAME, items, engine.embed(images), f"job {self.number}", batch)
             print(json.dumps([item.key for item in items]), file=told, flush=True)
 
     def _video(self, store: Store, told: IO[str]) -> None:
@@ -183,13 +184,13 @@ def film(folder: Path, number: int) -> Path:
     if path.exists() and path.with_suffix(".csv").exists():
         return path
     rng = np.random.default_rng(number)
-    pictures, lines = rng.integers(0, 256, (2, 8, 4, 3), np.uint8), ["frame,x,y,width,height,track"]
+    images, lines = rng.integers(0, 256, (2, 8, 4, 3), np.uint8), ["frame,x,y,width,height,track"]
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=10)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for frame in range(FRAMES):
             image = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
-            for who, colours in enumerate(pictures):
+            for who, colours in enumerate(images):
                 x = 10 + 70 * who + 2 * frame
                 image[20:100, x : x + 40] = colours.repeat(10, 0).repeat(10, 1)
                 lines.append(f"{frame},{x},20,40,80,{who}")
@@ -238,7 +239,7 @@ class Rounds:
         self._models = {name: model(self._folder / f"{name}.safetensors", *size) for name, size in SIZES.items()}
         store = open_store(folder=self._folder / "store")
         if NAME not in [info.name for info in store.galleries()]:
-            store.create(NAME, space_of(self._models["a"]), keep=1.0)
+            store.create(NAME, space_of(self._models["a"]), retention_seconds=1.0)
         store.close()
         # Once: a film that was seen to its end gives no rows again.
         self._film_rows: int = state.get("film_rows") or self._rows_of_a_film()
@@ -404,7 +405,7 @@ class Rounds:
         finally:
             store.close()
         if work.operation in ("video", "adapt") and came.killed and not came.done:
-            faults["broken"] += not self._finish(work)  # what was begun goes on
+            faults["broken"] += not self._finish(work)  # what was begun resumes
         store = open_store(folder=self._folder / "store")
         try:
             now = rows(store)

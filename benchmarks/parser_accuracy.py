@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--card", type=Path, default=DEFAULT_CARD, help="card of a parser that answers world labels")
     parser.add_argument("--crops", type=int, default=600, help="so many, spread evenly over the test people")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--sheet", type=Path, help="picture to write")
+    parser.add_argument("--sheet", type=Path, help="image to write")
     parser.add_argument("--out", type=Path, help="CSV to write")
     args = parser.parse_args()
     show_progress()

@@ -1,4 +1,4 @@
-"""Crops a second of the shipped parser: ONNX Runtime, OpenVINO, PyTorch, and the whole way from pixels to maps.
+"""Crops per second of the shipped parser: ONNX Runtime, OpenVINO, PyTorch, and everything from pixels to maps.
 
     python benchmarks/parser_speed.py [--threads 2] [--rounds 7] [--out benchmarks/results/parser_speed.csv]
 
@@ -22,7 +22,7 @@ import torch
 
 from unveil.atomic_io import atomic_path
 from unveil.parsing.default import DEFAULT_CARD, default_parser
-from unveil.parsing.network import LabelNet, ParsingNet
+from unveil.parsing.training.network import LabelNet, ParsingNet
 from unveil.world import labels as world
 from unveil.world.shares import SHARES
 

@@ -16,7 +16,7 @@ from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
 from unveil.gallery.search.query import NoPersonDetectedError, check_people
 from unveil.parsing.default import default_parser
-from unveil.parsing.no_people import without_people
+from unveil.parsing.training.no_people import without_people
 
 RESULTS = Path(__file__).parent / "results" / "person_check.csv"
 TEST_SEED = 1

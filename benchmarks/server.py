@@ -2,8 +2,8 @@
 
     python benchmarks/server.py [--rows 20000] [--model runs/best] [--out benchmarks/results/server.csv]
 
-A request is what the page does: send a picture, search with it. Gallery vectors are drawn at random; the pictures are
-noise, each another, so that nothing is found in a cache. Numpy embeds the same pictures one by one and sorts all rows.
+A request is what the page does: send an image, search with it. Gallery vectors are drawn at random; the images are
+noise, each another, so that nothing is found in a cache. Numpy embeds the same images one by one and sorts all rows.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def main() -> None:
         store = open_store(None, Path(folder) / "store")
         gallery = fill(store, engine, options.rows)
         service = Service(store, engine, None, Settings(limits=Limits(rate=0)))
-        door = listen("127.0.0.1", 0)
+        listener = listen("127.0.0.1", 0)
         server = server_of(create_app(service))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        rows = measure(f"http://127.0.0.1:{door.getsockname()[1]}", service, gallery, options.requests)
+        rows = measure(f"http://127.0.0.1:{listener.getsockname()[1]}", service, gallery, options.requests)
         server.should_exit = True
         thread.join()
         store.close()
@@ -86,7 +86,7 @@ def untrained(path: Path) -> Path:
 def fill(store: Store, engine: Engine, rows: int) -> Embedding:
     info = engine.space_info
     store.create(NAME, EmbeddingSpace(engine.fingerprint, info.names, info.dimension, info.metric, info.weights))
-    rng, parts, thumbnail = np.random.default_rng(0), [], picture(0)
+    rng, parts, thumbnail = np.random.default_rng(0), [], image(0)
     for first in range(0, rows, BATCH):
         n = min(BATCH, rows - first)
         vectors = rng.standard_normal((n, len(info.names), info.dimension), dtype=np.float32)
@@ -100,11 +100,11 @@ def fill(store: Store, engine: Engine, rows: int) -> Embedding:
 
 
 def measure(address: str, service: Service, gallery: Embedding, requests: int) -> list[dict[str, object]]:
-    pictures = [picture(n) for n in range(1, 2 * requests + 1)]
+    images = [image(n) for n in range(1, 2 * requests + 1)]
     with httpx.Client(base_url=address, timeout=120) as client:
         for n in range(5):  # the first search reads the gallery into memory
-            ask(client, picture(-1 - n))
-        alone = times(lambda data: ask(client, data), pictures[:requests], 1)
+            ask(client, image(-1 - n))
+        alone = times(lambda data: ask(client, data), images[:requests], 1)
     calls = service.metrics.batches._value.get()
     clients = [httpx.Client(base_url=address, timeout=120) for _ in range(CLIENTS)]
     local = threading.local()
@@ -114,9 +114,9 @@ def measure(address: str, service: Service, gallery: Embedding, requests: int) -
             local.client = clients.pop()
         return ask(local.client, data)
 
-    many = times(one, pictures[requests:], CLIENTS)
+    many = times(one, images[requests:], CLIENTS)
     calls = service.metrics.batches._value.get() - calls
-    numpy_alone = times(lambda data: exact(service.engine, data, gallery), pictures[:requests], 1)
+    numpy_alone = times(lambda data: exact(service.engine, data, gallery), images[:requests], 1)
     said = {"rows": len(gallery), "numbers": gallery.vectors[0].size, "engine": service.engine.kind}
     return [
         row("server, 1 client", 1, alone, **said, engine_calls=requests),
@@ -126,10 +126,10 @@ def measure(address: str, service: Service, gallery: Embedding, requests: int) -
 
 
 def ask(client: httpx.Client, data: bytes) -> bool:
-    sent = client.post("/api/v1/pictures", content=data)
+    sent = client.post("/api/v1/images", content=data)
     if sent.status_code != 201:
         return False
-    body = {"positives": [{"picture": sent.json()["picture"]}], "top": 20, "rows": "crop"}
+    body = {"positives": [{"image": sent.json()["image"]}], "top": 20, "rows": "crop"}
     found = client.post(f"/api/v1/galleries/{NAME}/searches", json=body)
     return found.status_code == 201 and len(found.json()["hits"]) == 20
 
@@ -139,7 +139,7 @@ def exact(engine: Engine, data: bytes, gallery: Embedding) -> bool:
     return len(np.argsort(distances[0])[:20]) == 20
 
 
-def times(work: Callable[[bytes], bool], pictures: list[bytes], clients: int) -> tuple[list[float], int, float]:
+def times(work: Callable[[bytes], bool], images: list[bytes], clients: int) -> tuple[list[float], int, float]:
     """Return seconds of each request, how many failed, and seconds of all together."""
     taken: list[float] = []
 
@@ -151,7 +151,7 @@ def times(work: Callable[[bytes], bool], pictures: list[bytes], clients: int) ->
 
     begun = time.perf_counter()
     with ThreadPoolExecutor(clients) as pool:
-        failed = sum(not well for well in pool.map(one, pictures))
+        failed = sum(not well for well in pool.map(one, images))
     return taken, failed, time.perf_counter() - begun
 
 
@@ -165,7 +165,7 @@ def row(what: str, clients: int, measured: tuple[list[float], int, float], **mor
     }  # fmt: skip
 
 
-def picture(seed: int) -> bytes:
+def image(seed: int) -> bytes:
     pixels = np.random.default_rng(abs(seed) + (10**6 if seed < 0 else 0)).integers(0, 256, (128, 64, 3), np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")

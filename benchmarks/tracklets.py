@@ -3,9 +3,9 @@
     python benchmarks/tracklets.py --video vtest=vtest.avi --video intel=one-by-one-person-detection.mp4
         yolox-nano [DETECTOR ...] [--out benchmarks/results/tracklets.csv]
 
-Each film goes through the same code as `unveil gallery add`, at six frames a second, with the default model, without a
-database. A DETECTOR is ``hog``, a card or model file, or the name of an installed one. The truth is in
-``benchmarks/truth/tracks_NAME.csv``: boxes of two networks at all frames that are looked at, given to people by eye on
+Each film goes through the same code as `unveil gallery add`, at six frames per second, with the default model, without
+a database. A DETECTOR is ``hog``, a card or model file, or the name of an installed one. The truth is in
+``benchmarks/truth/tracks_NAME.csv``: boxes of two networks at all sampled frames, given to people by eye on
 enlarged frames. Rows with ``seen`` 0 are where somebody is covered by others or by a sign and lies between two boxes:
 they count neither for nor against. IDF1 and HOTA are those of the library ``trackers``, which matches TrackEval.
 
@@ -31,7 +31,8 @@ from trackers.eval import compute_hota_metrics, compute_identity_metrics
 from unveil.atomic_io import sha256
 from unveil.gallery.ingest.best_crops import OpenTrack
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.ingest.video import DEFAULT_FPS, VideoSettings, _Work
+from unveil.gallery.ingest.video_pass import VideoPass
+from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
 from unveil.inference.load import load_engine
 from unveil.models.catalogue.detectors import named_detector
 from unveil.pretrained import DEFAULT_MODEL
@@ -63,7 +64,7 @@ class Job:
         return len(items)
 
 
-class Recorded(_Work):
+class Recorded(VideoPass):
     """The work of adding a video, which also remembers the boxes of its tracklets."""
 
     def _crops(self, name: str, ended: OpenTrack) -> Any:
@@ -98,8 +99,8 @@ def main() -> None:
             seconds = time.process_time() - start
             found = {str(n): {s.frame: s.box for s in track.steps} for n, track in enumerate(tracklets)}
             minutes = work.added.footage / 60
-            rows.append({"video": name, "detector": Path(wanted).stem, **judged(found, read_truth(name)),
-                         "cpu_seconds_a_minute": f"{seconds / minutes:.1f}"})  # fmt: skip
+            rows.append({"video": name, "detector": Path(wanted).stem, **scored(found, read_truth(name)),
+                         "cpu_seconds_per_minute": f"{seconds / minutes:.1f}"})  # fmt: skip
             print(rows[-1], flush=True)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     with args.out.open("w", newline="") as f:
@@ -118,7 +119,7 @@ def read_truth(name: str) -> Boxes:
     return truth
 
 
-def judged(found: dict[str, dict[int, Any]], truth: Boxes) -> dict[str, object]:
+def scored(found: dict[str, dict[int, Any]], truth: Boxes) -> dict[str, object]:
     """Compare tracklets, frame -> box of each, with the truth."""
     by_frame: dict[int, list[tuple[str, Any]]] = defaultdict(list)
     for tracklet, boxes in found.items():
@@ -159,14 +160,14 @@ def summary(owners: dict[str, Counter[str]], truth: Boxes) -> dict[str, object]:
     shown = len(owners) - objects
     return {
         "people": len(people), "stays": entered, "tracklets": len(owners), "objects": objects, "mixed": mixed,
-        "purity": f"{main_person / max(everything, 1):.3f}", "tracklets_a_person": f"{shown / len(people):.2f}",
-        "tracklets_a_stay": f"{shown / entered:.2f}",
+        "purity": f"{main_person / max(everything, 1):.3f}", "tracklets_per_person": f"{shown / len(people):.2f}",
+        "tracklets_per_stay": f"{shown / entered:.2f}",
         "recall": f"{sum(sum(c.values()) for c in on_people.values()) / visible:.3f}",
     }  # fmt: skip
 
 
 def stays(truth: Boxes) -> int:
-    """Return how often somebody entered the frame; both films have ten frames a second."""
+    """Return how often somebody entered the frame; both films have ten frames per second."""
     last: dict[str, int] = {}
     count = 0
     for frame in sorted(truth):

@@ -4,8 +4,8 @@
 
 Two kinds of rows. "whole render": all that a render does, starting its processes and preparing its cameras included.
 "warm loop": the crops alone, files written, when cameras, passers-by and machine code are at hand. Compilation is never
-counted. CPU time does not depend much on what else the machine does; crops a second do, so the load is beside them, and
-what the CPU time would give on cores of one's own.
+counted. CPU time does not depend much on what else the machine does; crops per second do, so the load is beside them,
+and what the CPU time would give on cores of one's own.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def row(
         "cameras": world.cameras,
         "crops": crops,
         "seconds": round(wall, 1),
-        "crops_a_second": round(crops / wall, 1),
-        "cpu_ms_a_crop": round(cpu / crops * 1000, 1),
-        "crops_a_second_on_free_cores": round(processes * crops / cpu, 1),
+        "crops_per_second": round(crops / wall, 1),
+        "cpu_ms_per_crop": round(cpu / crops * 1000, 1),
+        "crops_per_second_on_free_cores": round(processes * crops / cpu, 1),
         "largest_process_mb": round(megabytes),
     }
 

@@ -1,10 +1,10 @@
-"""Go the way of "On videos" in docs/adapt.md, and keep its pictures and figures: synthetic people, an old camera.
+"""Go the way of "On videos" in docs/adapt.md, and keep its images and figures: synthetic people, an old camera.
 
     python scripts/adapt_pictures.py [--work FOLDER]
 
 Runs every command of the section in order in an empty folder. Just before ``unveil gallery adapt``, and at the end,
 each person whom the old camera saw is searched among those whom the other saw: the labels that come with rendered films
-are read for that alone, adapting does not see them. The pictures show the person whose rank changed most for the
+are read for that alone, adapting does not see them. The images show the person whose rank changed most for the
 better, and the figures how it went for all.
 """
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def go(work: Path, out: Path) -> str:
-    """Run all commands, measure before and after adapting, and write both pictures; return the figures as text."""
+    """Run all commands, measure before and after adapting, and write both images; return the figures as text."""
     work.mkdir(parents=True, exist_ok=True)
     before: dict[int, int] = {}
     sheets = work / "sheets"

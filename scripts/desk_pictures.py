@@ -1,4 +1,4 @@
-"""Go the way of docs/walk.md, in a shell and on the page, and keep its pictures: synthetic people, a real browser.
+"""Go the way of docs/walk.md, in a shell and on the page, and keep its images: synthetic people, a real browser.
 
 Needs Chromium. Runs every command of the page in order in an empty folder; at ``unveil serve`` it does on the page what
 the walk says, and ends the server:
@@ -26,7 +26,7 @@ from playwright.sync_api import Locator, Page, expect, sync_playwright
 from screenshots import save
 
 ROOT = Path(__file__).resolve().parents[1]
-WALK, PICTURES = ROOT / "docs" / "walk.md", ROOT / "docs" / "pictures"
+WALK, PICTURES = ROOT / "docs" / "walk.md", ROOT / "docs" / "images"
 SIZE = {"width": 1180, "height": 860}
 LOOKS = ("upper-colour=blue", "sleeves=short")
 CASE, REASON, NOTE = "Stolen bicycle", "stolen bicycle, report 118", "with the bicycle"
@@ -62,7 +62,7 @@ def go(work: Path, out: Path, *, seconds: float | None = None, looks: Sequence[s
 
     Args:
         work: folder in which it is gone.
-        out: folder for the pictures.
+        out: folder for the images.
         seconds: length of each film, instead of the walk's own.
         looks: attributes that are asked for on the page.
     """
@@ -137,7 +137,7 @@ def chromium() -> str | None:
 
 
 def on_the_page(page: Page, out: Path, looks: Sequence[str]) -> None:
-    """Find somebody by looks, look at the moment, search from there, confirm, and keep it all in a case."""
+    """Find somebody by looks, look at the source frame, search from there, confirm, and keep it all in a case."""
     page.locator("#wears summary").click()
     for value in looks:
         chip(page, value).click()
@@ -146,10 +146,10 @@ def on_the_page(page: Page, out: Path, looks: Sequence[str]) -> None:
     settle(page)
     save(page, out / "walk-worn.jpg")
 
-    page.locator("#hits .picture").first.click()
+    page.locator("#hits .image").first.click()
     page.locator("#detail .whole img").wait_for()
     settle(page)
-    save(page, out / "walk-moment.jpg")
+    save(page, out / "walk-source-frame.jpg")
 
     page.get_by_role("button", name="Search from this").click()
     page.locator("#facts").filter(has_text="compared").wait_for()

@@ -26,9 +26,9 @@ from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
 from unveil.parsing.card import read_card
 from unveil.parsing.default import DEFAULT_CARD
-from unveil.parsing.degrade import Odds, degrade
-from unveil.parsing.no_people import without_people
-from unveil.parsing.person_check import FEATURES, OUTPUT, with_features, with_rule
+from unveil.parsing.training.degrade import Odds, degrade
+from unveil.parsing.training.no_people import without_people
+from unveil.parsing.training.person_check import FEATURES, OUTPUT, with_features, with_rule
 from unveil.runtime.preprocessing import to_input
 from unveil.world.capture.plate import LIGHT_MAX, render_plate
 from unveil.world.capture.sensor import develop

@@ -4,7 +4,7 @@ The new run has to be there, begun from the old one (``backbone.init=OLD/model.s
 old one's come first, and stopped in its first epoch. Its weights become the old ones; rows of the classifiers for new
 classes begin at the mean vector of their class (weight imprinting: Qi et al., Low-Shot Learning with Imprinted Weights,
 CVPR 2018), shorter than the others by as much as these differ from such means. Then ``unveil train RECIPE --out NEW
---resume`` goes on.
+--resume`` resumes.
 
     python scripts/grow_dual.py OLD NEW
 """

@@ -113,7 +113,7 @@ def main() -> int:
         tested = {name: state for name, state in found.items() if state != "not checked"}
         rows += [(package, name, state) for name, state in tested.items() if state in NOT_CAUGHT]
         missed = sum(state in NOT_CAUGHT for state in tested.values())
-        rest = "" if ended else f"; {len(found) - len(tested)} not yet: run it again to go on"
+        rest = "" if ended else f"; {len(found) - len(tested)} not yet: run it again to resume"
         print(f"{package}: {len(tested) - missed} of {len(tested)} mutants noticed{rest}", flush=True)
     with (WORK / "survivors.csv").open("w", newline="") as f:
         csv.writer(f, lineterminator="\n").writerows([("package", "mutant", "state"), *rows])

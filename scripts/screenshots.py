@@ -1,7 +1,7 @@
-"""Make the pictures of docs/gallery.md: synthetic people only, the real server and a real browser.
+"""Make the images of docs/gallery.md: synthetic people only, the real server and a real browser.
 
-Needs Chromium. Films three cameras of a world, indexes the films and the world's crops, and searches for somebody on
-a frame of a fourth film:
+Needs Chromium. Renders videos of three cameras of a world, ingests them and the world's crops, and searches for
+somebody on a frame of a fourth video:
 
     python scripts/screenshots.py --detector yolox_nano.json
 """
@@ -21,8 +21,9 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from unveil.cli.sources import crops_of
-from unveil.gallery.ingest.images import add_pictures
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.images import add_images
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.inference.load import load_engine
@@ -53,8 +54,8 @@ def main() -> None:
     asked.add_argument("--model", default=DEFAULT_MODEL, help="a model file or the folder of a run")
     asked.add_argument("--detector", type=Path, help="card of an ONNX detector")
     asked.add_argument("--world", default="small", help="world whose people are shown")
-    asked.add_argument("--seconds", type=float, default=8.0, help="length of each film")
-    asked.add_argument("--work", type=Path, help="folder to keep films and gallery in")
+    asked.add_argument("--seconds", type=float, default=8.0, help="length of each video")
+    asked.add_argument("--work", type=Path, help="folder to keep videos and gallery in")
     asked.add_argument("--out", type=Path, default=Path("docs/pictures"))
     options = asked.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
@@ -64,12 +65,12 @@ def main() -> None:
     engine = load_engine(options.model)
     fill(store, engine, films, options.world)
     service = Service(store, engine, load_detector(options.detector), Settings(galleries=(NAME,)))
-    door = listen("127.0.0.1", 0)
+    listener = listen("127.0.0.1", 0)
     server = server_of(create_app(service))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [door]}, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:
-        show(f"http://127.0.0.1:{door.getsockname()[1]}", query_frame(films[QUERY]), options.out)
+        show(f"http://127.0.0.1:{listener.getsockname()[1]}", query_frame(films[QUERY]), options.out)
     finally:
         server.should_exit = True
         thread.join(20)
@@ -79,7 +80,7 @@ def main() -> None:
 
 
 def film(world: str, camera: int, seconds: float, work: Path) -> Path:
-    """Film a camera of a world, unless that was done."""
+    """Render a video of a camera, unless that was done."""
     path = work / f"camera{camera}.mp4"
     if not path.exists():
         save_video(plan_of(Path(world)), path, camera=camera, seconds=seconds)
@@ -87,7 +88,7 @@ def film(world: str, camera: int, seconds: float, work: Path) -> Path:
 
 
 def fill(store: Store, engine: object, films: dict[int, Path], world: str) -> None:
-    """Index the films, by the boxes that come with them, and the crops of the world."""
+    """Ingest the videos, by the boxes that come with them, and the crops of the world."""
     for number, camera in enumerate(CAMERAS):
         settings = VideoSettings(camera=f"c{camera:02d}", start_time=MORNING + 240 * number)
         boxes = GivenBoxes(films[camera].with_suffix(".csv"))
@@ -97,7 +98,7 @@ def fill(store: Store, engine: object, films: dict[int, Path], world: str) -> No
         for sample in crops_of(f"world:{world}").samples
         if sample.split != "query"
     ]
-    print(add_pictures(store, NAME, engine, samples, world))  # type: ignore[arg-type]
+    print(add_images(store, NAME, engine, samples, world))  # type: ignore[arg-type]
 
 
 def query_frame(path: Path) -> bytes:
@@ -131,7 +132,7 @@ def show(address: str, frame: bytes, out: Path) -> None:
             search(page, frame)
             name = f"gallery-{'phone-' if phone else ''}{scheme}"
             if scheme == "dark":
-                page.locator(".hit .picture").first.click()
+                page.locator(".hit .image").first.click()
                 page.locator("#detail").get_by_role("button", name="Heat map").click()
                 page.locator("#detail .heat").wait_for()
             elif not phone:

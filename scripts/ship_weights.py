@@ -13,7 +13,7 @@ from unveil.methods.dual import Dual
 from unveil.methods.method import LabelSpace
 from unveil.models.checkpoint import TrainedModel, load_model, new_model, write_model
 from unveil.models.embed import embed_samples
-from unveil.models.without_heads import without_heads
+from unveil.models.packing.without_heads import without_heads
 from unveil.pretrained import FOLDER
 from unveil.recipe import DataSource, MethodChoice
 
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--compact", type=int, default=0, help="length to project appearance and identity to (dual)")
     parser.add_argument("--fit-on", help="world whose training crops the projections are found on")
     parser.add_argument("--mu", type=float, help="another threshold of visible parts (dual)")
-    parser.add_argument("--first", type=Path, help="folder of the run that this one went on from, for the start")
+    parser.add_argument("--first", type=Path, help="folder of the run that this one continued, for the start")
     parser.add_argument("--out", type=Path, default=FOLDER)
     asked = parser.parse_args()
     model = load_model(asked.run)

@@ -2,7 +2,7 @@
 
     python scripts/train_parser.py --run runs/parser --out src/unveil/parsing/pack
 
-Data are rendered masks alone. A run that was stopped goes on where it was; the same seed gives the same run.
+Data are rendered masks alone. A run that was stopped resumes where it stopped; the same seed gives the same run.
 `benchmarks/parser_accuracy.py` measures the outcome.
 """
 
@@ -26,9 +26,9 @@ from unveil.atomic_io import atomic_path, write_text
 from unveil.data.images import read_labels, read_sample
 from unveil.datasets import load_dataset
 from unveil.errors import UnveilError
-from unveil.parsing.disturb import Codes, Crop, Disturber
-from unveil.parsing.export import export
-from unveil.parsing.network import WIDTHS, ParsingNet
+from unveil.parsing.training.disturb import Codes, Crop, Disturber
+from unveil.parsing.training.export import export
+from unveil.parsing.training.network import WIDTHS, ParsingNet
 from unveil.progress import show_progress, track
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample
@@ -48,7 +48,7 @@ MIRRORED_PARTS = tuple(
 
 @dataclass(frozen=True)
 class Settings:
-    """What a run is; a stopped run goes on only with the same settings, but may be given other numbers of steps."""
+    """What a run is; a stopped run resumes only with the same settings, but may be given other numbers of steps."""
 
     data: str
     steps: int = field(repr=False)
@@ -121,7 +121,7 @@ def losses(
 
 
 def train(crops: list[Crop], settings: Settings, run: Path, end: int) -> tuple[ParsingNet, dict[str, float]]:
-    """Train, or go on, until the step ``end``; return the averaged network and the mean losses of the last steps."""
+    """Train, or resume, until the step ``end``; return the averaged network and the mean losses of the last steps."""
     torch.manual_seed(settings.seed)
     plain, meaning = world.FIRST, codes()
     network = ParsingNet(plain + len(world.CLASSES), len(world.PARTS), shares=len(SHARES), widths=settings.widths)
@@ -185,7 +185,7 @@ def save(run: Path, settings: Settings, step: int, *parts: torch.nn.Module | tor
 
 
 def restore(run: Path, settings: Settings, *parts: torch.nn.Module | torch.optim.Optimizer) -> int:
-    """Load the state of a run, if there is one; return the step to go on with."""
+    """Load the state of a run, if there is one; return the step to resume at."""
     if not (run / "state.pt").is_file():
         return 0
     state = torch.load(run / "state.pt", weights_only=True)
@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="folder for model and card; the run's by default")
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--small-steps", type=int, default=4000, help="so many first steps on crops of half the size")
-    parser.add_argument("--stop-after", type=int, help="stop after this step; a later run goes on")
+    parser.add_argument("--stop-after", type=int, help="stop after this step; a later run resumes")
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--seed", type=int, default=0)
@@ -222,7 +222,7 @@ def main() -> None:
     end = min(settings.steps, args.stop_after or settings.steps)
     network, last = train(crops, settings, args.run, end)
     if end < settings.steps:
-        print(f"stopped after {end} of {settings.steps} steps; the same command without --stop-after goes on")
+        print(f"stopped after {end} of {settings.steps} steps; the same command without --stop-after resumes")
         return
     tables = {name: world.table(name).tolist() for name in world.SCHEMES if name != "world"}
     about = f"{ABOUT} {settings.steps} steps of {settings.batch} crops, seed {settings.seed}, data {data.hash}."

@@ -68,7 +68,7 @@ def wrong_for_axe(page) -> list[str]:
 
 def choose(page, pixels, name="someone.png"):
     page.set_input_files("#file", {"name": name, "mimeType": "image/png", "buffer": encoded(pixels)})
-    expect(page.locator("#hint")).to_have_text(re.compile("found|whole picture|No person"), timeout=30_000)
+    expect(page.locator("#hint")).to_have_text(re.compile("found|whole image|No person"), timeout=30_000)
 
 
 def results(page):

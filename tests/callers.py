@@ -1,4 +1,4 @@
-"""What tests of the server share: pictures of people, callers with tokens, and the two requests they all make."""
+"""What tests of the server share: images of people, callers with tokens, and the two requests they all make."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from generated import figure
 from unveil.gallery.grouping.group import group_gallery
 from unveil.gallery.records import Filter
 from unveil.gallery.store.protocol import Store
+from unveil.server.access.tokens import new_token
 from unveil.server.app import create_app
 from unveil.server.service import Service
 from unveil.server.settings import Limits
-from unveil.server.tokens import new_token
 
 PEOPLE, CAMERAS, SHOTS = 8, 3, 2
 BEGIN = 1_700_000_000.0
@@ -38,7 +38,7 @@ def encoded(pixels: np.ndarray, kind: str = "PNG") -> bytes:
 
 
 def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
-    """A picture of a person that no gallery has: another shot."""
+    """An image of a person that no gallery has: another shot."""
     return figure(number, camera, shot, 128, 64)
 
 
@@ -46,9 +46,9 @@ def person(number: int, camera: int = 0, shot: int = 9) -> np.ndarray:
 def rendered_person() -> np.ndarray:
     """A crop of the synthetic world, which a human parser takes for a person; `person` it may not."""
     from unveil.world.config import preset
-    from unveil.world.video import film
+    from unveil.world.video import render_frames
 
-    for image, people in film(preset("tiny"), 1, frames=3):
+    for image, people in render_frames(preset("tiny"), 1, frames=3):
         for _, x, y, w, h, seen in people:
             if float(seen) > 0.95 and h > 120:
                 return image[y : y + h, x : x + w].copy()
@@ -56,7 +56,7 @@ def rendered_person() -> np.ndarray:
 
 
 def frame(*numbers: int) -> tuple[np.ndarray, list[dict[str, int]]]:
-    """A wide picture with people side by side, and their boxes."""
+    """A wide image with people side by side, and their boxes."""
     wide = np.full((240, 400, 3), 128, np.uint8)
     boxes = []
     for place, number in enumerate(numbers):
@@ -88,22 +88,22 @@ class Callers:
 
 
 def send(client, pixels: np.ndarray) -> str:
-    """Send a picture; return its name."""
-    answer = client.post("/api/v1/pictures", content=encoded(pixels))
+    """Send an image; return its name."""
+    answer = client.post("/api/v1/images", content=encoded(pixels))
     assert answer.status_code == 201, answer.text
-    return answer.json()["picture"]
+    return answer.json()["image"]
 
 
 def search(client, gallery: str, *positives, **more):
-    """Search with pieces (names of pictures, or dicts); return the answer as JSON."""
-    pieces = [{"picture": p} if isinstance(p, str) else p for p in positives]
+    """Search with pieces (names of images, or dicts); return the answer as JSON."""
+    pieces = [{"image": p} if isinstance(p, str) else p for p in positives]
     answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": pieces, **more})
     assert answer.status_code == 201, answer.text
     return answer.json()
 
 
 def group_people(store: Store, gallery: str) -> None:
-    """Group a gallery of the server's tests into its people: what is near, and, across brightness, what was judged."""
+    """Group a gallery of the server's tests into its people: what is near, and, across brightness, confirmed."""
     for item in store.find(gallery, Filter()):
-        store.judge(gallery, f"{item.person:0>16}", item.id or 0, True, "ann")
+        store.feedback.give(gallery, f"{item.person:0>16}", item=item.id or 0, same=True, who="ann")
     group_gallery(store, gallery, threshold=0.25)

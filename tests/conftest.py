@@ -51,9 +51,9 @@ def crops(people: list[Image.Image]) -> Crops:
         for number, name in enumerate(names.split() if isinstance(names, str) else names):
             path = root / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            picture = people[number % len(people)].copy()
-            picture.paste((number % 256, number // 256, 0), (0, 0, 8, 8))
-            picture.save(path)
+            image = people[number % len(people)].copy()
+            image.paste((number % 256, number // 256, 0), (0, 0, 8, 8))
+            image.save(path)
         return root
 
     return write

@@ -27,7 +27,7 @@ def box_at(person: int, number: int, apart: int = 30) -> tuple[int, int, int, in
     return (x, 10 + 4 * (person % 3), *SIZE) if 0 <= x <= WIDTH - SIZE[0] else None
 
 
-def picture(number: int, people: int, apart: int = 30) -> np.ndarray:
+def walk_frame(number: int, people: int, apart: int = 30) -> np.ndarray:
     """Draw a frame ``(96, 160, 3)``."""
     image = np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
     for person in range(people):
@@ -68,7 +68,7 @@ def write_film(
     times: Sequence[float] | None = None,
     codec: str = "libx264",
 ) -> Path:
-    """Write a video at 10 frames a second, or with a time in seconds for each frame; one key frame a second."""
+    """Write a video at 10 frames per second, or with a time in seconds for each frame; one key frame per second."""
     tick = Fraction(1, 10 if times is None else 1000)
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=10)
@@ -77,7 +77,7 @@ def write_film(
         stream.gop_size = 10
         stream.bit_rate = 2_000_000
         for number in range(frames):
-            frame = av.VideoFrame.from_ndarray(picture(number, people, apart), format="rgb24")
+            frame = av.VideoFrame.from_ndarray(walk_frame(number, people, apart), format="rgb24")
             frame.pts = number if times is None else round(1000 * times[number])
             frame.time_base = tick
             container.mux(stream.encode(frame))

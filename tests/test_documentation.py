@@ -153,7 +153,7 @@ def test_the_examples_of_the_operators_page_do_what_they_say(workplace, gallerie
     assert "12 crops" in outputs[printed[0]]
     assert in_terminal("unveil audit show --json").count("request of 3 March") == 7
     assert len((workplace / "rows.csv").read_text().splitlines()) == 3
-    assert len(list((workplace / "pictures").iterdir())) == 2
+    assert len(list((workplace / "images").iterdir())) == 2
     gone = in_terminal("unveil gallery delete station --id 4711 --yes", code=1)
     assert "nothing was deleted" in gone and "row 4711 is not there" in gone
 

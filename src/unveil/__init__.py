@@ -1,4 +1,4 @@
-"""unveil: person re-identification when the body is hidden and the clothes have changed.
+"""unveil: person re-identification when the body is occluded and the clothes have changed.
 
     model = unveil.load_model()
     people = unveil.embed(model, "people/")
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from unveil.errors import UnveilError as UnveilError
     from unveil.models.embeddings import EmbeddedCrops as EmbeddedCrops
     from unveil.models.embeddings import save_embeddings as save_embeddings
-    from unveil.records import Dataset as Dataset
-    from unveil.records import Embedding as Embedding
-    from unveil.records import Sample as Sample
+    from unveil.records.dataset import Dataset as Dataset
+    from unveil.records.embedding import Embedding as Embedding
+    from unveil.records.sample import Sample as Sample
 
 __version__ = "0.1.0"
 __all__ = [
@@ -51,7 +51,9 @@ _MODULES = {
     "unveil.api.ranking": ("compare", "search"),
     "unveil.errors": ("UnveilError",),
     "unveil.models.embeddings": ("EmbeddedCrops", "save_embeddings"),
-    "unveil.records": ("Dataset", "Embedding", "Sample"),
+    "unveil.records.dataset": ("Dataset",),
+    "unveil.records.embedding": ("Embedding",),
+    "unveil.records.sample": ("Sample",),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -39,11 +39,11 @@ class OfflineError(DownloadError):
 
 
 class TrainingError(UnveilError):
-    """Training cannot go on, for example because a loss is not finite."""
+    """Training cannot continue, for example because a loss is not finite."""
 
 
 class InterruptedRunError(UnveilError):
-    """A long step was interrupted; what it did so far is saved, and the message says how to go on."""
+    """A long step was interrupted; what it did so far is saved, and the message says how to resume."""
 
 
 class MissingExtraError(UnveilError):

@@ -55,7 +55,7 @@ class BackboneChoice(_Strict):
 
 
 class InputSettings(_Strict):
-    """What the network sees: size in pixels, interpolation, and the mean and deviation of RGB in [0, 1]."""
+    """What the network sees: size in pixels, interpolation, and the mean and standard deviation of RGB in [0, 1]."""
 
     height: int = Field(256, ge=32, le=1024)
     width: int = Field(128, ge=16, le=1024)
@@ -76,9 +76,9 @@ class AugmentSettings(_Strict):
     brightness: float = Field(0.0, ge=0, le=1, description="largest relative change")
     contrast: float = Field(0.0, ge=0, le=1, description="largest relative change")
     saturation: float = Field(0.0, ge=0, le=1, description="largest relative change")
-    sensor: float = Field(0.0, ge=0, le=1, description="strength of what street cameras do to a picture")
+    sensor: float = Field(0.0, ge=0, le=1, description="strength of what street cameras do to an image")
     background: float = Field(0.0, ge=0, le=1, description="share of crops before another background; needs maps")
-    small_epochs: int = Field(0, ge=0, description="first epochs that train on smaller pictures")
+    small_epochs: int = Field(0, ge=0, description="first epochs that train on smaller images")
     small_scale: float = Field(0.75, ge=0.25, le=1, description="their share of the height and width")
 
 

@@ -17,9 +17,9 @@ pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 from tracked import write_tracklets
 
 from untrained import make_model
+from unveil.adaptation.acceptance import WorseModelError, compare, is_worse, make_test
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.clusters import STATE
-from unveil.adaptation.judge import WorseModelError, compare, is_worse, make_test
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.task import REPORT
 from unveil.datasets.sources import crops_of
@@ -53,7 +53,7 @@ def test_an_adapted_model_says_what_it_is_derived_from(model, dataset, tmp_path)
     assert done.base == model.card.fingerprint != adapted.card.fingerprint
     assert done.cameras == adapted.cameras == ("c0", "c1") and done.stages == AdaptSettings.stages
     assert [(s.images, s.persons) for s in done.data] == [(PEOPLE * 8, 0)]
-    assert done.judged["tracklets"] == round(0.4 * 2 * PEOPLE) and "tracklets" in done.judged["among"]
+    assert done.evaluation["tracklets"] == round(0.4 * 2 * PEOPLE) and "tracklets" in done.evaluation["among"]
     report = json.loads((tmp_path / "out" / REPORT).read_text())
     assert len(report["epochs"]) == 2 and report["epochs"][0]["clusters"] >= 4
     assert not (tmp_path / "out" / STATE).exists()
@@ -97,10 +97,10 @@ def test_more_pairs_are_joined_from_epoch_to_epoch(model, dataset, tmp_path):
     assert shares[0] > shares[1] > shares[2]
 
 
-def test_without_tracklets_nothing_is_judged(model, dataset, tmp_path):
+def test_without_tracklets_nothing_is_evaluated(model, dataset, tmp_path):
     bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
     adapted = adapt(model, [bare], tmp_path / "out", SHORT, cache=tmp_path / "cache")
-    assert adapted.card.adaptation.judged == {}
+    assert adapted.card.adaptation.evaluation == {}
 
 
 def test_a_worse_model_is_not_written_unless_asked_for(model, dataset, tmp_path, monkeypatch):
@@ -120,8 +120,8 @@ def test_a_worse_model_is_not_written_unless_asked_for(model, dataset, tmp_path,
     with pytest.raises(WorseModelError, match="keep it all the same with --keep-worse"):
         adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache")
     assert not (tmp_path / "out" / "model.safetensors").exists()
-    judged = json.loads((tmp_path / "out" / REPORT).read_text())["judged"]["mrr"]
-    assert judged["after"] < judged["before"]
+    evaluation = json.loads((tmp_path / "out" / REPORT).read_text())["evaluation"]["mrr"]
+    assert evaluation["after"] < evaluation["before"]
     adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache", keep_worse=True)
     assert (tmp_path / "out" / "model.safetensors").exists()
 

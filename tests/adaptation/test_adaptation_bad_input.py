@@ -20,14 +20,14 @@ from tracked import write_tracklets
 from generated import figure
 from untrained import make_model
 from unveil.adaptation import clusters as clusters_module
+from unveil.adaptation.acceptance import compare_feedback
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.estimate import estimate
-from unveil.adaptation.judge import compare_feedback
 from unveil.adaptation.links import FeedbackPair, hold_out_feedback
 from unveil.adaptation.pseudo_labels import Links
 from unveil.adaptation.settings import AdaptSettings
-from unveil.adaptation.task import tracklets_to_judge_by
+from unveil.adaptation.task import tracklets_to_hold_out
 from unveil.data.fitting import CropSize
 from unveil.datasets.sources import crops_of
 from unveil.errors import DataError
@@ -69,19 +69,19 @@ def test_one_camera_has_statistics_and_nothing_is_said_of_others(model, dataset,
     with caplog.at_level(logging.INFO):
         adapted = adapt(model, [one], tmp_path / "out", STATISTICS, cache=cache, keep_worse=True)
     assert adapted.cameras == ("c0",) and "one camera only" in caplog.text
-    assert adapted.card.adaptation.judged["tracklets"] == round(0.4 * PEOPLE)
+    assert adapted.card.adaptation.evaluation["tracklets"] == round(0.4 * PEOPLE)
 
 
-def test_without_tracklets_it_is_adapted_and_said_to_be_not_judged(model, dataset, cache, tmp_path, caplog):
+def test_without_tracklets_it_is_adapted_and_said_to_be_not_evaluated(model, dataset, cache, tmp_path, caplog):
     adapted = adapt(model, [changed(dataset, tracklet=None)], tmp_path / "out", STATISTICS, cache=cache)
-    assert adapted.card.adaptation.judged == {} and "cannot be judged" in caplog.text
+    assert adapted.card.adaptation.evaluation == {} and "cannot be evaluated" in caplog.text
 
 
 @pytest.mark.parametrize(("share", "tracklets", "count"), [
     (0.2, 19, 0), (0.2, 20, 10), (0.2, 49, 10), (0.2, 100, 20), (0.0, 100, 0), (0.5, 20, 10),
 ])  # fmt: skip
-def test_enough_tracklets_judge_or_none_is_lost_for_it(share, tracklets, count):
-    assert tracklets_to_judge_by(share, tracklets=tracklets) == count
+def test_enough_tracklets_are_held_out_or_none_is_lost_for_it(share, tracklets, count):
+    assert tracklets_to_hold_out(share, tracklets=tracklets) == count
 
 
 def test_one_tracklet_for_everything_is_too_few_crops(model, dataset, cache, tmp_path):
@@ -92,7 +92,7 @@ def test_one_tracklet_for_everything_is_too_few_crops(model, dataset, cache, tmp
 
 def test_without_times_a_half_searches_among_all_tracklets(model, dataset, cache, tmp_path):
     adapted = adapt(model, [changed(dataset, time=None)], tmp_path / "out", STATISTICS, cache=cache, keep_worse=True)
-    assert adapted.card.adaptation.judged["among"] == "all other held-out tracklets"
+    assert adapted.card.adaptation.evaluation["among"] == "all other held-out tracklets"
 
 
 def test_crops_of_one_person_in_many_tracklets_are_too_few_clusters(model, dataset, cache, tmp_path):
@@ -128,13 +128,13 @@ def test_crops_without_a_person_are_left_out(tmp_path, caplog):
     assert "30 crops without a person are left out" in caplog.text
 
 
-def test_cameras_that_are_held_out_are_not_learnt_and_judged_apart(model, dataset, cache, tmp_path):
+def test_cameras_that_are_held_out_are_not_learnt_and_evaluated_apart(model, dataset, cache, tmp_path):
     settings = dataclasses.replace(STATISTICS, hold_out_cameras=0.5)
     adapted = adapt(model, [dataset], tmp_path / "out", settings, cache=cache, keep_worse=True)
     assert len(adapted.cameras) == 1
-    judged = adapted.card.adaptation.judged
-    assert judged["tracklets"] == round(0.4 * PEOPLE) and judged["new_cameras"]["tracklets"] == PEOPLE
-    assert {"before", "after", "difference"} == set(judged["new_cameras"]["rank1"])
+    evaluation = adapted.card.adaptation.evaluation
+    assert evaluation["tracklets"] == round(0.4 * PEOPLE) and evaluation["new_cameras"]["tracklets"] == PEOPLE
+    assert {"before", "after", "difference"} == set(evaluation["new_cameras"]["rank1"])
     one = Dataset("one", tuple(s for s in dataset.samples if s.camera == "c0"))
     with pytest.raises(DataError, match="needs at least two cameras, the crops have 1"):
         adapt(model, [one], tmp_path / "one", settings, cache=cache)
@@ -183,7 +183,7 @@ def test_feedback_that_contradicts_itself_parts():
     assert labels[0] != labels[7]
 
 
-def test_held_out_feedback_is_judged_by_how_many_rejected_pairs_are_farther():
+def test_held_out_feedback_is_evaluated_by_how_many_rejected_pairs_are_farther():
     angles = np.radians([0, 10, 20, 40, 60, 80, 5, 90])
     vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1)[:, None].astype(np.float32)
     units = Embedding(vectors, np.ones((8, 1), np.float32))

@@ -15,7 +15,7 @@ from unveil.cli import main
 from unveil.datasets.sources import crops_of
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.inference.load import load_engine
-from unveil.models.camera_centres import take_centres, unit
+from unveil.models.foreign.camera_centres import take_centres, unit
 from unveil.records import Embedding
 
 STATISTICS = AdaptSettings(stages=("statistics",), held_out=0.4, prior=2)
@@ -61,21 +61,21 @@ def test_lengths_that_count_are_kept():
     assert np.allclose(drawn.of("y"), drawn.of(None), atol=1e-5)
 
 
-def test_the_command_adapts_judges_and_writes_a_card(model, manifest, tmp_path, monkeypatch, capsys):
+def test_the_command_adapts_evaluates_and_writes_a_card(model, manifest, tmp_path, monkeypatch, capsys):
     out = tmp_path / "out"
     words = ["adapt", model, manifest, "--out", out, "--held-out", 0.4, "--skip-person-check", "--keep-worse", "--json"]
     monkeypatch.setattr("sys.argv", ["unveil", "--quiet", *map(str, words), "--cache", str(tmp_path / "cache")])
     with pytest.raises(SystemExit) as end:
         main()
     told = json.loads(capsys.readouterr().out)
-    assert not end.value.code and told["judged"]["mrr"].keys() == {"before", "after", "difference"}
+    assert not end.value.code and told["evaluation"]["mrr"].keys() == {"before", "after", "difference"}
     card = json.loads((out / "model.json").read_text())
     assert card["adaptation"]["base"] == load_engine(model).fingerprint and card["adaptation"]["cameras"] == [
         "c0",
         "c1",
     ]
     assert card["channels"] == "bgr" and told["model"] == load_engine(out).fingerprint
-    assert json.loads((out / "adaptation.json").read_text())["judged"] == told["judged"]
+    assert json.loads((out / "adaptation.json").read_text())["evaluation"] == told["evaluation"]
 
 
 def test_what_cannot_be_adapted_is_refused(model, manifest, tmp_path):

@@ -117,8 +117,8 @@ def test_a_gallery_is_adapted_switched_undone_and_cleared(command, shop, store, 
     assert entries[1]["details"]["adapted"] == told["model"] and entries[1]["details"]["crops"] == 8 * PEOPLE
     card = json.loads((out / "model.json").read_text())["adaptation"]
     assert card["galleries"] == [shop] and card["cameras"] == ["c0", "c1"]
-    assert told["judged"]["tracklets"] == round(0.4 * 2 * PEOPLE)
-    assert not (out / IMAGES).exists()  # no picture of anybody is left outside of the store
+    assert told["evaluation"]["tracklets"] == round(0.4 * 2 * PEOPLE)
+    assert not (out / IMAGES).exists()  # no image of anybody is left outside of the store
     stats = json.loads(command("gallery", "stats", shop, "--json")[0])
     assert stats["calibration_out_of_date"] and not stats["calibrated"] and "kept" in stats["second_model"]
     assert f"{8 * PEOPLE} crops, 0 of them deleted" in stats["models_adapted_to_it"][0]
@@ -195,7 +195,7 @@ def test_rows_added_and_deleted_after_the_switch_are_right_after_undo(command, s
 SLOWLY = """
     import sys
     from unveil.cli import main
-    from unveil.gallery.store.postgres import PostgresStore
+    from unveil.gallery.store.postgresql.store import PostgresStore
 
     fill = PostgresStore.fill_standby
 
@@ -285,7 +285,7 @@ def test_killed_while_it_learns_it_resumes_to_the_same_weights_or_begins_anew_wi
 
 
 def test_a_model_that_got_worse_leaves_the_gallery_as_it_was(command, shop, store, base, monkeypatch, tmp_path):
-    import unveil.adaptation.judge as module
+    import unveil.adaptation.acceptance as module
 
     monkeypatch.setattr(module, "is_worse", lambda figures: True)
     before, space = vectors(store), store.info(shop).space
@@ -304,8 +304,8 @@ def test_a_gallery_of_another_projects_model_learns_the_means_of_its_cameras(com
     command("gallery", "adapt", "other", "--model", model, "--out", out, "--held-out", 0.4, "--keep-worse")
     space = store.info("other").space
     assert space.fingerprint == load_engine(out).fingerprint and not alike(vectors(store, "other"), before)
-    picture = next(manifest.parent.glob("images/*.png"))
-    found, _ = command("search", picture, "other", "--model", out, "--json", "--skip-person-check")
+    image = next(manifest.parent.glob("images/*.png"))
+    found, _ = command("search", image, "other", "--model", out, "--json", "--skip-person-check")
     assert json.loads(found)["hits"]
     assert "already" in command("gallery", "adapt", "other", "--model", model, "--out", out, "--keep-worse")[0]
     command("gallery", "adapt", "other", "--undo")
@@ -322,7 +322,7 @@ def test_feedback_of_a_gallery_becomes_links_of_crops(command, shop, store):
     whole = store.find(shop, Filter(rows="tracklet"), 4)
     crop = store.find(shop, Filter(rows="crop"), 1)[0]
     for item, same in ((whole[0], True), (whole[1], True), (whole[2], False), (crop, True)):
-        store.judge(shop, "q" * 16, item.id, same, "anna")
+        store.feedback.give(shop, "q" * 16, item=item.id, same=same, who="anna")
     found = gallery_crops(store, shop)
     of = {item.key: item.tracklet for item in found.dataset.samples}
     said = {(of[p.a.partition("/")[2]], of[p.b.partition("/")[2]], p.same) for p in found.feedback}

@@ -23,8 +23,8 @@ from unveil.errors import CheckpointError
 from unveil.evaluation.distances import distance_matrix
 from unveil.export.graph import Graph
 from unveil.inference.load import load_engine
-from unveil.models.camera_centres import CameraCentres, unit
 from unveil.models.checkpoint import load_model
+from unveil.models.foreign.camera_centres import CameraCentres, unit
 from unveil.records import Embedding
 
 WHITENING = AdaptSettings(stages=("whitening",), held_out=0.0)

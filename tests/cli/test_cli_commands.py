@@ -111,7 +111,7 @@ def test_embed_lists_what_it_cannot_read_and_keeps_the_rest(unveil, model, manif
     whole = (crops / "p00_c0_0.png").read_bytes()
     (crops / "cut.png").write_bytes(whole[: len(whole) // 2])
     (crops / "empty.jpg").write_bytes(b"")
-    (crops / "text.jpg").write_text("no picture")
+    (crops / "text.jpg").write_text("no image")
     out = tmp_path / "e.safetensors"
     code, text, err = unveil("embed", model, crops, "--out", out, "--json")
     assert code == 1

@@ -23,9 +23,9 @@ from unveil.cli import main
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, new_model, save_model
-from unveil.models.shards import write_shards
+from unveil.models.packing.shards import write_shards
 from unveil.recipe import load_recipe
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 ROUNDS = max(INPUTS // 10, 2)
 SLOW = ("bench again", "pretrain", "train again")  # a quarter as often: they load or train a network

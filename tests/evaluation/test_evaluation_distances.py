@@ -27,23 +27,25 @@ def naive(query: Embedding, gallery: Embedding) -> np.ndarray:
     return out
 
 
-def embedding(seed: int, count: int, parts: int, metric: Metric, hide: bool, weights: tuple[float, ...]) -> Embedding:
+def embedding(
+    seed: int, count: int, parts: int, metric: Metric, occlude: bool, weights: tuple[float, ...]
+) -> Embedding:
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(count, parts, 5)).astype(np.float32)
     visibility = rng.uniform(0.1, 1, (count, parts)).astype(np.float32)
-    if hide:
+    if occlude:
         visibility *= rng.random((count, parts)) < 0.5
     return Embedding(vectors, visibility, tuple(f"part{e}" for e in range(parts)), metric, weights)
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-@pytest.mark.parametrize("hide", [False, True])
+@pytest.mark.parametrize("occlude", [False, True])
 @pytest.mark.parametrize("weights", [(1.0,), (2.0, 0.0, 0.5)])
 def test_distance_is_the_weighted_mean_over_shared_vectors(
-    metric: Metric, hide: bool, weights: tuple[float, ...]
+    metric: Metric, occlude: bool, weights: tuple[float, ...]
 ) -> None:
-    query = embedding(0, 7, len(weights), metric, hide, weights)
-    gallery = embedding(1, 9, len(weights), metric, hide, weights)
+    query = embedding(0, 7, len(weights), metric, occlude, weights)
+    gallery = embedding(1, 9, len(weights), metric, occlude, weights)
     np.testing.assert_allclose(distance_matrix(query, gallery), naive(query, gallery), atol=2e-6)
 
 
@@ -55,7 +57,7 @@ def test_blocks_give_the_same_as_one_matrix() -> None:
 
 
 def test_masked_distance_of_the_specification() -> None:
-    """Distances 1, 2, 4 with the second vector hidden give 2.5."""
+    """Distances 1, 2, 4 with the second vector occluded give 2.5."""
     query = Embedding(np.zeros((1, 3, 1), np.float32), np.ones((1, 3), np.float32), ("a", "b", "c"), "euclidean")
     gallery = Embedding(
         np.array([[[1], [2], [4]]], np.float32), np.array([[1, 0, 1]], np.float32), ("a", "b", "c"), "euclidean"
@@ -102,10 +104,10 @@ def test_damaged_embeddings_are_refused(damage: float) -> None:
     for pair in ((good, bad), (bad, good)):
         with pytest.raises(DataError, match="vector 2 of 4"):
             distance_matrix(*pair)
-    hidden = embedding(0, 4, 1, "cosine", False, (1.0,))
-    hidden.visibility[1] = damage
+    occluded = embedding(0, 4, 1, "cosine", False, (1.0,))
+    occluded.visibility[1] = damage
     with pytest.raises(DataError, match="visibility"):
-        distance_matrix(hidden, good)
+        distance_matrix(occluded, good)
 
 
 def test_the_distance_of_a_copy_is_never_below_zero():

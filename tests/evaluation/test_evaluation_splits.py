@@ -26,7 +26,7 @@ def split(seed):
     return evaluate(Embedding(vectors, np.ones((16, 1), np.float32)), samples, protocol=PROTOCOL, dataset=dataset)
 
 
-def test_figures_are_means_and_deviations_over_splits():
+def test_figures_are_means_and_standard_deviations_over_splits():
     results = [dataclasses.replace(split(n), unreadable={f"k{n}": "damaged"}) for n in range(10)]
     mean = mean_of_splits(results, "abc")
     for name, value in mean.figures.items():

@@ -5,7 +5,7 @@ import pytest
 
 from unveil.errors import RecipeError, UnveilError
 from unveil.experiments.ablation import as_markdown, cells_of, find_table, tables
-from unveil.experiments.grid import Cell, Figure, run_grid, summary
+from unveil.experiments.grid import Cell, ResultRow, run_grid, summary
 from unveil.methods import METHODS, method_settings, training_settings
 from unveil.methods.tables.table import Row, Table
 from unveil.models.checkpoint import load_model
@@ -27,7 +27,7 @@ def recipe(manifest, *more):
 
 
 def figure(label="a", seed=0, dataset="d", rank1=50.0, mean_ap=40.0, start="random weights"):
-    return Figure(
+    return ResultRow(
         label, "bot", "resnet18", start, seed, 1, dataset, "market#1", rank1, 60.0, 70.0, mean_ap, 30.0, 10, "cpu"
     )  # fmt: skip
 
@@ -107,7 +107,7 @@ def test_wrong_cells_are_known_before_anything_runs(manifest, tmp_path):
 def test_seeds_are_averaged_and_datasets_are_not():
     found = summary([figure(rank1=40), figure(rank1=60, seed=1), figure(dataset="e", rank1=90)])
     both = found["a", "d", "market#1"]
-    assert (both.means["rank1"], both.deviations["rank1"], both.runs) == pytest.approx((50, 14.142, 2), abs=1e-3)
+    assert (both.means["rank1"], both.std["rank1"], both.runs) == pytest.approx((50, 14.142, 2), abs=1e-3)
     assert found["a", "e", "market#1"].text() == "90.0 / 40.0"
 
 

@@ -55,7 +55,7 @@ def test_every_model_style_and_ratio_is_a_point(found):
     expected = [(m, s, r) for m in models for s in ("blocks", "cutouts", "people") for r in (0.0, 0.5)]
     assert [(p.model, p.style, p.ratio) for p in points] == expected
     for p in points:
-        assert p.hidden == pytest.approx(100 * p.ratio, abs=7) and p.low <= p.mAP <= p.high
+        assert p.occluded == pytest.approx(100 * p.ratio, abs=7) and p.low <= p.mAP <= p.high
         assert p.fingerprint == models[p.model].card.fingerprint and p.unreadable == 0
     for name in ("robustness.png", "report.html", "examples.jpg"):
         assert (out / name).stat().st_size > 1000
@@ -71,7 +71,7 @@ def test_nothing_hidden_is_the_plain_evaluation_in_every_style(found, source):
         plain = evaluate_model(model, [source], protocols=["world-general"])[0]
         whole = [p for p in points if p.model == name and p.ratio == 0]
         assert len(whole) == 3
-        assert all(p.mAP == pytest.approx(100 * plain.mean_ap, abs=0.006) and p.hidden == 0 for p in whole)
+        assert all(p.mAP == pytest.approx(100 * plain.mean_ap, abs=0.006) and p.occluded == 0 for p in whole)
         assert {p.protocol for p in whole} == {f"world-general#{plain.protocol_hash}"}
 
 
@@ -79,15 +79,15 @@ def test_only_queries_are_hidden_by_people_of_the_training_part(found, source):
     out = found[0]
     dataset = load_dataset(source)
     for style in ("blocks", "cutouts", "people"):
-        with (out / "hidden" / f"{style}-0.5" / "occlusion.csv").open() as f:
+        with (out / "occluded" / f"{style}-0.5" / "occlusion.csv").open() as f:
             table = list(csv.DictReader(f))
         assert [row["path"] for row in table] == [s.key for s in dataset.query]
         for sample in dataset.query:
-            twin = out / "hidden" / f"{style}-0.5" / sample.key
+            twin = out / "occluded" / f"{style}-0.5" / sample.key
             assert (np.asarray(Image.open(twin)) != np.asarray(Image.open(sample.path))).any()
         if style == "people":
             assert {row["what"] for row in table} <= {s.key for s in dataset.train}
-        assert not (out / "hidden" / f"{style}-0.5" / "manifest.csv").exists()
+        assert not (out / "occluded" / f"{style}-0.5" / "manifest.csv").exists()
 
 
 def test_the_same_call_gives_the_same_bytes_and_another_seed_others(found, runs, source, things, tmp_path):
@@ -97,7 +97,7 @@ def test_the_same_call_gives_the_same_bytes_and_another_seed_others(found, runs,
     other = run_robustness(
         {"colours": models["colours"]}, source, out=tmp_path / "b", styles=("blocks",), ratios=(0.5,), seed=1
     )
-    one, two = (tmp_path / x / "hidden/blocks-0.5" for x in "ab")
+    one, two = (tmp_path / x / "occluded/blocks-0.5" for x in "ab")
     assert any((one / s.key).read_bytes() != (two / s.key).read_bytes() for s in load_dataset(source).query)
     assert len(other) == 1
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from own_postgres import NewDatabase, new_folder, remove
-from unveil.gallery.store import partitions
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql.items import partitions
 from unveil.gallery.store.protocol import Store
 
 psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
@@ -54,7 +54,7 @@ def store(address: str) -> Iterator[Store]:
 
 @pytest.fixture
 def jpeg() -> bytes:
-    """A small picture."""
+    """A small image."""
     import io
 
     from PIL import Image

@@ -1,4 +1,4 @@
-"""Rows of galleries for the tests of the store: vectors that cluster, pictures whose bytes can be looked for."""
+"""Rows of galleries for the tests of the store: vectors that cluster, images whose bytes can be looked for."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ def embedding(n: int, seed: int = 0, space: EmbeddingSpace = SPACE) -> Embedding
     return Embedding(vectors.astype(np.float32), visibility.astype(np.float32), space.names, "cosine", space.weights)
 
 
-def picture(number: int) -> bytes:
+def image(number: int) -> bytes:
     """Bytes that begin as a JPEG does and are like no other row's."""
     return b"\xff\xd8" + np.random.default_rng(10_000 + number).bytes(5_000)
 
 
 def crops(numbers: Sequence[int], **fields) -> list[Item]:
     return [
-        Item(f"key{n}", "crop", picture(n), **{"camera": f"c{n % 3}", "time": 1.7e9 + 3600.0 * n, **fields})
+        Item(f"key{n}", "crop", image(n), **{"camera": f"c{n % 3}", "time": 1.7e9 + 3600.0 * n, **fields})
         for n in numbers
     ]

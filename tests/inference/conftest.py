@@ -20,6 +20,6 @@ def trained(saved):
 
 
 @pytest.fixture
-def pictures() -> list[np.ndarray]:
+def images() -> list[np.ndarray]:
     rng = np.random.default_rng(5)
     return [rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((200, 90), (128, 64), (61, 33))]

@@ -25,14 +25,14 @@ HARD_BORDERS = ("histogram",)
 
 
 @pytest.mark.parametrize("method", sorted(METHODS))
-def test_every_method_exports_and_agrees_with_pytorch(method, tmp_path, pictures):
+def test_every_method_exports_and_agrees_with_pytorch(method, tmp_path, images):
     trained = load_model(make_model(tmp_path, method))
     metadata = write_graph(trained, tmp_path / "m.onnx")
     reference, exported = torch_engine(trained), onnx_engine(tmp_path / "m.onnx")
     assert exported.metadata == metadata
     assert check_parity(reference, exported).largest <= TOLERANCE
     # Another number of crops than it was traced with, and of any size.
-    assert difference(reference.embed(pictures), exported.embed(pictures)).largest <= TOLERANCE
+    assert difference(reference.embed(images), exported.embed(images)).largest <= TOLERANCE
     assert bool(metadata.notes) == bool(trained.method.requirements.test_parsing)
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
     try:
@@ -57,7 +57,7 @@ def test_the_graph_normalises_and_sees_the_mirrored_crop_as_evaluation_does(tmp_
     assert difference(expected, once).largest > 0.01
 
 
-def test_openvinos_files_hold_the_card_and_stand_alone(trained, tmp_path, pictures):
+def test_openvinos_files_hold_the_card_and_stand_alone(trained, tmp_path, images):
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
     metadata, found = export_model(trained, tmp_path / "m.xml", "openvino")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.bin", "m.xml"]
@@ -65,7 +65,7 @@ def test_openvinos_files_hold_the_card_and_stand_alone(trained, tmp_path, pictur
     assert engine.metadata == metadata
     assert engine.fingerprint == trained.card.fingerprint
     assert found.largest < 1e-4
-    assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
+    assert difference(torch_engine(trained).embed(images), engine.embed(images)).largest < 1e-4
 
 
 def test_a_graph_that_disagrees_is_refused_and_what_was_there_stays(trained, tmp_path):

@@ -26,7 +26,7 @@ def people(count: int) -> list[np.ndarray]:
     return [figure(n, n % 2, n, 128, 64) for n in range(count)]
 
 
-def test_a_fixed_batch_of_float_planes_in_an_older_opset(trained, tmp_path, pictures):
+def test_a_fixed_batch_of_float_planes_in_an_older_opset(trained, tmp_path, images):
     target = tmp_path / "m.onnx"
     metadata, found = export_model(trained, target, variant=Variant(3, 18, "nchw-float"))
     assert found.largest <= TOLERANCES["float32"] and metadata.fingerprint == trained.card.fingerprint

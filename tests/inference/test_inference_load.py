@@ -25,30 +25,30 @@ pytest.importorskip("onnxscript", reason="the exporter of PyTorch is not install
 pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
 
 
-def test_an_engine_gives_what_unveil_embed_gives(saved, trained, pictures, tmp_path):
+def test_an_engine_gives_what_unveil_embed_gives(saved, trained, images, tmp_path):
     from PIL import Image
 
     samples = []
-    for n, picture in enumerate(pictures):
-        Image.fromarray(picture).save(tmp_path / f"{n}.png")
+    for n, image in enumerate(images):
+        Image.fromarray(image).save(tmp_path / f"{n}.png")
         samples.append(Sample(f"{n}", tmp_path / f"{n}.png"))
     expected, _ = embed_samples(trained, samples, cache=tmp_path / "store")
     for kind in ("torch", "onnx"):
-        assert difference(expected, load_engine(saved, kind).embed(pictures)).largest < 1e-5
+        assert difference(expected, load_engine(saved, kind).embed(images)).largest < 1e-5
 
 
-def test_auto_is_measured_once_and_remembered(saved, trained, pictures, caplog):
+def test_auto_is_measured_once_and_remembered(saved, trained, images, caplog):
     with caplog.at_level(logging.INFO, "unveil.inference.choice"):
         first = load_engine(saved.parent)
-        assert "crops a second" in caplog.text
+        assert "crops per second" in caplog.text
         caplog.clear()
         second = load_engine(saved)
-        assert "crops a second" not in caplog.text
+        assert "crops per second" not in caplog.text
     assert first.kind == second.kind
     assert first.fingerprint == trained.card.fingerprint
     assert (first.space_info.names, first.space_info.dimension, first.space_info.metric) == (("global",), 512, "cosine")
     assert first.space_info.input["height"] == 128
-    assert difference(torch_engine(trained).embed(pictures), second.embed(pictures)).largest < 1e-4
+    assert difference(torch_engine(trained).embed(images), second.embed(images)).largest < 1e-4
 
 
 def test_many_crops_are_embedded_by_the_engine_of_galleries_and_few_by_pytorch(saved, trained, tmp_path, monkeypatch):
@@ -69,14 +69,14 @@ def test_a_model_that_looks_at_parsing_maps_is_run_by_pytorch_however_many_crops
     assert isinstance(load_embedder(model, crops=10 * choice.MIN_CROPS), TrainedModel)
 
 
-def test_a_damaged_cache_is_made_again(saved, trained, pictures):
+def test_a_damaged_cache_is_made_again(saved, trained, images):
     load_engine(saved, "onnx")
     file = folder_of(trained.card.fingerprint) / choice.graph_name()
     file.write_bytes(file.read_bytes()[:5000])
     (file.parent / "engines.json").write_text("{")
     engine = load_engine(saved, "onnx")
     assert engine.name == trained.name  # and not that of the file in the cache
-    assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
+    assert difference(torch_engine(trained).embed(images), engine.embed(images)).largest < 1e-4
 
 
 def test_a_graph_of_other_code_is_not_run(saved, trained):
@@ -108,7 +108,7 @@ def test_an_engine_that_disagrees_is_left_out_of_the_choice(saved, trained, capl
     (file.parent / "engines.json").unlink()
 
 
-def test_weights_that_are_not_finite_are_run_by_no_graph(tmp_path, pictures, monkeypatch, caplog):
+def test_weights_that_are_not_finite_are_run_by_no_graph(tmp_path, images, monkeypatch, caplog):
     """A runtime may clamp NaN to a number: the graph would answer as if nothing were wrong."""
     monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path / "cache"))
     sound = load_model(make_model(tmp_path / "sound"))
@@ -116,38 +116,38 @@ def test_weights_that_are_not_finite_are_run_by_no_graph(tmp_path, pictures, mon
     next(tensor for tensor in tensors.values() if tensor.ndim == 4)[:] = np.nan
     write_model(tmp_path / "damaged.safetensors", tensors, card=sound.card)
     engine = load_engine(tmp_path / "damaged.safetensors")
-    assert engine.kind == "torch" and not engine.embed(pictures).is_finite
+    assert engine.kind == "torch" and not engine.embed(images).is_finite
     assert "gives numbers that are not finite" in caplog.text
 
 
-def test_many_threads_get_their_own_crops(saved, pictures):
+def test_many_threads_get_their_own_crops(saved, images):
     engine = load_engine(saved, "onnx")
-    alone = [engine.embed([picture]).vectors for picture in pictures]
+    alone = [engine.embed([image]).vectors for image in images]
     with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(lambda n: engine.embed([pictures[n % 3]]).vectors, range(24)))
+        found = list(pool.map(lambda n: engine.embed([images[n % 3]]).vectors, range(24)))
     for n, vectors in enumerate(found):
         np.testing.assert_allclose(vectors, alone[n % 3], rtol=1e-4, atol=1e-5)
 
 
-def test_no_pictures_and_more_than_a_batch(saved, trained, pictures):
+def test_no_images_and_more_than_a_batch(saved, trained, images):
     engine = torch_engine(trained)
     assert engine.embed([]).vectors.shape == (0, 1, 512)
     engine.batch = 2
-    np.testing.assert_allclose(engine.embed(pictures).vectors[2], engine.embed(pictures[2:]).vectors[0], rtol=1e-5)
+    np.testing.assert_allclose(engine.embed(images).vectors[2], engine.embed(images[2:]).vectors[0], rtol=1e-5)
 
 
-def test_what_is_no_picture_is_refused(trained):
+def test_what_is_no_image_is_refused(trained):
     engine = torch_engine(trained)
     for wrong in (np.zeros((4, 4), np.uint8), np.zeros((4, 4, 3), np.float32), np.zeros((0, 4, 3), np.uint8)):
         with pytest.raises(ValueError, match=r"image 0: expected \(H, W, 3\) uint8"):
             engine.embed([wrong])
 
 
-def test_an_exported_file_runs_alone_and_unknown_kinds_are_named(saved, trained, pictures, tmp_path):
+def test_an_exported_file_runs_alone_and_unknown_kinds_are_named(saved, trained, images, tmp_path):
     write_graph(trained, tmp_path / "m.onnx")
     engine = load_engine(tmp_path / "m.onnx")
     assert engine.fingerprint == trained.card.fingerprint
-    assert difference(torch_engine(trained).embed(pictures), engine.embed(pictures)).largest < 1e-4
+    assert difference(torch_engine(trained).embed(images), engine.embed(images)).largest < 1e-4
     with pytest.raises(RecipeError, match="cannot be run by torch"):
         load_engine(tmp_path / "m.onnx", "torch")
     with pytest.raises(RecipeError, match="unknown engine 'fast'"):

@@ -1,4 +1,4 @@
-"""Part triplets against the reference values, a naive loop and the behaviour with hidden parts."""
+"""Part triplets against the reference values, a naive loop and the behaviour with occluded parts."""
 
 import itertools
 
@@ -78,8 +78,8 @@ def test_a_hidden_part_has_no_gradient_and_cannot_choose_the_triplet():
     assert torch.equal(parts.grad[0, 1], torch.zeros(2, dtype=torch.float64))
     far = PARTS.clone()
     far[0, 1] += 1000
-    hidden = [part_triplet(p, LABELS, margin=0.5, visibility=visibility).item() for p in (PARTS, far)]
-    assert hidden[0] == pytest.approx(hidden[1])
+    occluded = [part_triplet(p, LABELS, margin=0.5, visibility=visibility).item() for p in (PARTS, far)]
+    assert occluded[0] == pytest.approx(occluded[1])
 
 
 @pytest.mark.parametrize("mode", ["averaged", "per_part"])

@@ -8,7 +8,7 @@ from unveil.errors import CheckpointError
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, load_model, new_model, save_model
-from unveil.models.shards import MANIFEST, join_shards, write_shards
+from unveil.models.packing.shards import MANIFEST, join_shards, write_shards
 from unveil.recipe import load_recipe
 from unveil.records import Batch
 

@@ -5,7 +5,7 @@ from unveil.errors import CheckpointError
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, new_model, save_model, write_model
-from unveil.models.without_heads import without_heads
+from unveil.models.packing.without_heads import without_heads
 from unveil.nn.backbones.choice import build_backbone
 from unveil.pretrained import shipped_names, weights_path
 from unveil.recipe import load_recipe

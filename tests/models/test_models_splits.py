@@ -80,7 +80,7 @@ def test_one_training_reports_the_mean_of_ten_splits_of_each_test(pooled):
     assert prid.std["mAP"] == pytest.approx(np.std([r.mean_ap for r in each], ddof=1), abs=1e-6)
 
 
-def test_the_command_says_mean_deviation_and_what_cannot_be_read(pooled):
+def test_the_command_says_mean_standard_deviation_and_what_cannot_be_read(pooled):
     out, places = pooled
     run = CliRunner().invoke
     words = ["-q", "evaluate", str(out), f"prid:{places['prid']}?splits=10", "--rerank"]

@@ -150,7 +150,7 @@ def test_spatial_interaction_agrees_with_a_loop_over_pairs_of_positions():
 def test_spatial_interaction_starts_as_the_identity_and_takes_maps_of_any_size():
     block = build(SpatialInteraction, 8)
     assert torch.equal(block(X), X) and block(X[:, :, :2, :1]).shape == (2, 8, 2, 1)
-    # The authors' deviations on their maps: 10 and 20 positions on 16 x 32, 5 and 10 on 8 x 16.
+    # The authors' standard deviations on their maps: 10 and 20 positions on 16 x 32, 5 and 10 on 8 x 16.
     for height, width, sy, sx in ((32, 16, 20, 10), (16, 8, 10, 5)):
         row = block.location(height, width)[0].view(height, width)
         assert (row[1, 0] / row[0, 0]).log().item() == pytest.approx(-1 / (2 * sy**2), rel=1e-3)

@@ -1,4 +1,4 @@
-"""From dataset to dataset: grammar, determinism, restart, manifest, bad input."""
+"""From dataset to dataset: filename pattern, determinism, restart, manifest, bad input."""
 
 import csv
 import dataclasses
@@ -16,7 +16,7 @@ from unveil.occlusion.build import build
 from unveil.occlusion.components import missing_components
 from unveil.occlusion.parts import PartsSettings
 from unveil.occlusion.settings import OcclusionSettings
-from unveil.parsing.schp import write_label_png
+from unveil.parsing.formats.schp import write_label_png
 from unveil.records import Dataset
 
 KEYS = [f"train/{p:03d}_{i}_c1_00000{i}.png" for p in (1, 2, 3) for i in (1, 2)]
@@ -58,7 +58,7 @@ def table(root):
         return list(csv.DictReader(f))
 
 
-def test_the_twin_has_the_grammar_of_the_source_and_black_blocks(tmp_path, source, dataset):
+def test_the_twin_has_the_filename_pattern_of_the_source_and_black_blocks(tmp_path, source, dataset):
     out = tmp_path / "Occ_LTCC"
     report = build(
         dataset, source, out=out, settings=OcclusionSettings(parts=PartsSettings(present_only=True)), parser="schp 1"
@@ -78,11 +78,11 @@ def test_the_twin_has_the_grammar_of_the_source_and_black_blocks(tmp_path, sourc
         if sample.key.endswith(".png"):
             black = (after == 0).all(axis=2)
             assert (after[~black] == before[~black]).all()
-            assert float(row["hidden"]) == pytest.approx(black.mean(), abs=1e-4)
+            assert float(row["occluded"]) == pytest.approx(black.mean(), abs=1e-4)
             labels = np.asarray(Image.open(parsing_path(out, "pascal7", key=sample.key)))
             assert not labels[black].any() and labels[~black].any()
     assert (report.images, report.untouched, report.without_parsing) == (9, 0, 0)
-    assert report.hidden_person == pytest.approx(np.mean([float(r["hidden_person"]) for r in rows.values()]))
+    assert report.occluded_person == pytest.approx(np.mean([float(r["occluded_person"]) for r in rows.values()]))
 
 
 @pytest.mark.parametrize("style", ["parts", "blocks", "people"])
@@ -185,7 +185,7 @@ def test_people_are_hidden_by_another_person(tmp_path, source, dataset):
     person = {s.key: s.person for s in dataset.samples}
     for row in table(tmp_path / "out"):
         assert person[row["what"]] != person[row["path"]]
-        assert float(row["hidden_person"]) == pytest.approx(0.4, abs=0.06)
+        assert float(row["occluded_person"]) == pytest.approx(0.4, abs=0.06)
 
 
 def test_cutouts_come_from_a_folder_with_transparency(tmp_path, source, dataset):

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unveil.occlusion.blocks import hide_block
-from unveil.occlusion.compose import Occlusion, fuse, hidden_fraction, keyed_rng, person_weight
+from unveil.occlusion.compose import Occlusion, fuse, keyed_rng, occluded_fraction, person_weight
 from unveil.occlusion.parts import PartsSettings, hide_part, hide_parts_to, pool, upsample
 from unveil.occlusion.pasted import Cutout, cut_person, hide_behind
 
@@ -108,13 +108,13 @@ def test_every_style_hides_about_the_wanted_share_of_the_person(style, ratio):
         else:
             mask = (hide_block if style == "blocks" else crossing)(weight, ratio, rng=rng).mask
         assert mask.shape == labels.shape
-        assert hidden_fraction(mask, weight) == pytest.approx(ratio, abs=0.04)
+        assert occluded_fraction(mask, weight) == pytest.approx(ratio, abs=0.04)
 
 
 @pytest.mark.parametrize("style", [hide_block, crossing])
 def test_ratio_zero_hides_nothing_of_the_person(style):
     weight = person_weight((60, 30), person())
-    assert hidden_fraction(style(weight, 0.0, rng=np.random.default_rng(0)).mask, weight) == 0
+    assert occluded_fraction(style(weight, 0.0, rng=np.random.default_rng(0)).mask, weight) == 0
     assert hide_parts_to(person(), 0.0, settings=PartsSettings(), rng=np.random.default_rng(0)).empty
 
 

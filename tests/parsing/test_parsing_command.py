@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from unveil.cli import app
 from unveil.errors import DataError, UnveilError
 from unveil.label_sets import LIP20
-from unveil.parsing.schp import read_label_png
+from unveil.parsing.formats.schp import read_label_png
 from unveil.parsing.sheet import CELL, GAP, beside, write_grid
 
 

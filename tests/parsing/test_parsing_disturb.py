@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unveil.parsing.degrade import Odds, degrade
-from unveil.parsing.disturb import Codes, Crop, Disturber, cover, mirror, move
+from unveil.parsing.training.degrade import Odds, degrade
+from unveil.parsing.training.disturb import Codes, Crop, Disturber, cover, mirror, move
 
 # Labels: 0 nobody, 1 a thing, 2 another person, 3 head, 4 left arm, 5 right arm.
 PART = np.full(256, -1)
 PART[3:6] = 0, 1, 2
 MIRRORED = np.arange(256, dtype=np.uint8)
 MIRRORED[[4, 5]] = 5, 4
-CODES = Codes(PART, MIRRORED, hidden=1, other=2)
+CODES = Codes(PART, MIRRORED, occluded=1, other=2)
 SWAP = (0, 2, 1)
 
 

@@ -6,9 +6,9 @@ from PIL import Image
 
 from unveil.errors import DataError, ImageError
 from unveil.label_sets import ATR18, LIP20
-from unveil.parsing.fields import GROUPINGS, find_fields, part_labels, part_maps, read_fields, with_background
-from unveil.parsing.pixel_sampling import read_probabilities
-from unveil.parsing.schp import read_label_png, schp_name, write_label_png
+from unveil.parsing.formats.pifpaf import GROUPINGS, find_fields, part_labels, part_maps, read_fields, with_background
+from unveil.parsing.formats.pixel_sampling import read_probabilities
+from unveil.parsing.formats.schp import read_label_png, schp_name, write_label_png
 
 LABELS = np.arange(20, dtype=np.uint8).reshape(4, 5)
 

@@ -8,8 +8,8 @@ from unveil.data.parsing_tree import attach_parsing
 from unveil.errors import DataError
 from unveil.label_sets import LIP20
 from unveil.parsing.check import check_parsing
+from unveil.parsing.formats.schp import write_label_png
 from unveil.parsing.importing import import_maps
-from unveil.parsing.schp import write_label_png
 from unveil.records import Dataset, Sample
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from unveil.errors import MissingExtraError
-from unveil.parsing.export import CARD, MODEL, export
-from unveil.parsing.network import LabelNet, ParsingNet
 from unveil.parsing.onnx_parser import OnnxParser
+from unveil.parsing.training.export import CARD, MODEL, export
+from unveil.parsing.training.network import LabelNet, ParsingNet
 
 CLASSES, PARTS, SHARES, PLAIN = 5, 3, 2, 2
 LABELS = PLAIN + (CLASSES - PLAIN) * PARTS

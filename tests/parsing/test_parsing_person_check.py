@@ -10,8 +10,8 @@ import pytest
 from unveil.errors import CheckpointError
 from unveil.gallery.search.query import NoPersonDetectedError, check_people
 from unveil.parsing.default import DEFAULT_CARD
-from unveil.parsing.no_people import KINDS, without_people
-from unveil.parsing.person_check import FEATURES, LAYERS, OUTPUT, with_features, with_rule
+from unveil.parsing.training.no_people import KINDS, without_people
+from unveil.parsing.training.person_check import FEATURES, LAYERS, OUTPUT, with_features, with_rule
 
 pytest.importorskip("onnxruntime", reason="onnxruntime is not installed (extra onnx)")
 
@@ -56,7 +56,7 @@ def test_a_card_names_an_output_that_is_there_or_none(tmp_path, parser):
 
 
 def test_the_rule_in_the_graph_is_that_of_the_layers(parser):
-    """Mean, maximum and deviation of each channel by NumPy, of what the two layers answer."""
+    """Mean, maximum and standard deviation of each channel by NumPy, of what the two layers answer."""
     onnx = pytest.importorskip("onnx", reason="onnx is not installed (extra export)")
     import onnxruntime
 

@@ -1,4 +1,4 @@
-"""The training script on a few rendered crops: it learns, goes on to the bit, and writes a parser that runs."""
+"""The training script on a few rendered crops: it learns, resumes bit-exactly, and writes a parser that runs."""
 
 import json
 import subprocess

@@ -7,7 +7,7 @@ from unveil.datasets import load_dataset
 from unveil.errors import DataError
 from unveil.label_sets import CRE7
 from unveil.parsing.check import check_parsing
-from unveil.parsing.schp import write_label_png
+from unveil.parsing.formats.schp import write_label_png
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample
 

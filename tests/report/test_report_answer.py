@@ -9,17 +9,17 @@ import numpy as np
 from PIL import Image
 
 from unveil.records import Sample
-from unveil.report.answer import Answer, Crop, Match, crop_of, picture_of, same_person
+from unveil.report.answer import Answer, Crop, Match, crop_of, image_of, same_person
 
 RED = np.full((6, 4, 3), (200, 10, 20), np.uint8)
 
 
-def test_pictures_come_from_pixels_bytes_and_files(tmp_path: Path) -> None:
+def test_images_come_from_pixels_bytes_and_files(tmp_path: Path) -> None:
     buffer = io.BytesIO()
     Image.fromarray(RED).save(buffer, "PNG")
     (tmp_path / "a.png").write_bytes(buffer.getvalue())
     for source in (RED, buffer.getvalue(), tmp_path / "a.png"):
-        np.testing.assert_array_equal(Crop(picture_of(source)).pixels(), RED)
+        np.testing.assert_array_equal(Crop(image_of(source)).pixels(), RED)
 
 
 def test_a_crop_that_is_gone_is_a_placeholder(tmp_path: Path) -> None:
@@ -41,6 +41,6 @@ def test_identities_are_compared_only_where_known() -> None:
 
 
 def test_part_names_are_those_that_any_match_shows() -> None:
-    crop = Crop(picture_of(RED))
+    crop = Crop(image_of(RED))
     answer = Answer((crop,), (Match(crop, 0.1, parts={"b": 0.1}), Match(crop, 0.2, parts={"a": 0.2, "b": 0.3})))
     assert answer.part_names == ("b", "a")

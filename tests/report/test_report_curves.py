@@ -1,4 +1,4 @@
-"""What the curves draw, taken from the axes, and that a picture comes out."""
+"""What the curves draw, taken from the axes, and that an image comes out."""
 
 from __future__ import annotations
 

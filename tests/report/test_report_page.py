@@ -14,10 +14,10 @@ import pytest
 from PIL import Image
 
 from unveil.errors import MissingExtraError
-from unveil.report.answer import Answer, Crop, Match, picture_of
+from unveil.report.answer import Answer, Crop, Match, image_of
 from unveil.report.page import write_page
 
-BLUE = Crop(picture_of(np.full((600, 300, 3), (10, 20, 240), np.uint8)), "camera 1")
+BLUE = Crop(image_of(np.full((600, 300, 3), (10, 20, 240), np.uint8)), "camera 1")
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 
 
@@ -48,7 +48,7 @@ def page(tmp_path: Path, *answers: Answer, **settings: object) -> str:
     return (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
-def test_every_picture_is_inside_and_nothing_outside_is_needed(tmp_path: Path) -> None:
+def test_every_image_is_inside_and_nothing_outside_is_needed(tmp_path: Path) -> None:
     text = page(tmp_path, Answer((BLUE, BLUE), (Match(BLUE, 0.1),) * 3))
     elements = Elements(text)
     sources = [image["src"] or "" for image in elements.of("img")]
@@ -69,11 +69,11 @@ def test_frames_and_distances(tmp_path: Path) -> None:
     assert "0.1235" in text and re.findall(r'data-mark="(.?)"', text) == ["✓", "✗", ""]
 
 
-def test_parts_are_shown_with_what_is_hidden(tmp_path: Path) -> None:
+def test_parts_are_shown_with_what_is_occluded(tmp_path: Path) -> None:
     matches = (Match(BLUE, 0.1, parts={"head": 0.25, "feet": 0.5}), Match(BLUE, 0.2, parts={"feet": 0.125}))
     text = page(tmp_path, Answer((BLUE,), matches))
     assert re.findall(r"width:([\d.]+)%", text) == ["50.0", "100.0", "25.0"]
-    assert text.count(">hidden<") == 1
+    assert text.count(">occluded<") == 1
     assert "parts" not in re.sub(
         r"<style>.*</style>", "", page(tmp_path, Answer((BLUE,), (Match(BLUE, 0.1),))), flags=re.S
     )
@@ -81,7 +81,7 @@ def test_parts_are_shown_with_what_is_hidden(tmp_path: Path) -> None:
 
 def test_the_header_says_how_and_text_cannot_become_markup(tmp_path: Path) -> None:
     evil = "<script>alert(1)</script>\"'"
-    crop = Crop(BLUE.picture, evil)
+    crop = Crop(BLUE.image, evil)
     answer = Answer((crop,), (Match(crop, 0.1, parts={evil: 0.1}),), evil)
     text = page(tmp_path, answer, title=evil, header={"protocol": "market#0d65083e", evil: evil})
     assert "market#0d65083e" in text

@@ -10,12 +10,12 @@ from PIL import Image
 
 from unveil.errors import UnveilError
 from unveil.report import sheet as module
-from unveil.report.answer import Answer, Crop, Match, picture_of
+from unveil.report.answer import Answer, Crop, Match, image_of
 from unveil.report.sheet import CELL, FRAME, FRAMES, GAP, MARGIN, ranked_sheet
 
 
 def flat(colour: tuple[int, int, int], height: int = 64, width: int = 32) -> Crop:
-    return Crop(picture_of(np.full((height, width, 3), colour, np.uint8)), "camera 1")
+    return Crop(image_of(np.full((height, width, 3), colour, np.uint8)), "camera 1")
 
 
 def answer(states: list[bool | None], queries: int = 1, height: int = 64, width: int = 32) -> Answer:

@@ -70,7 +70,7 @@ def fill(store: Store, engine: Engine) -> Callable[[str], str]:
 
     def make(name: str) -> str:
         open_gallery(store, name, engine)
-        items, pictures = [], []
+        items, images = [], []
         for p, c, s in itertools.product(range(PEOPLE), range(CAMERAS), range(SHOTS)):
             pixels = figure(p, c % 2, s + 3 * c, 128, 64)
             time = BEGIN + 600 * p + 60 * c + 5 * s
@@ -79,8 +79,8 @@ def fill(store: Store, engine: Engine) -> Callable[[str], str]:
                 Item(f"{name}-{p}-{c}-{s}", "crop", encoded(pixels, "JPEG"), f"c{c}.mp4", f"c{c}", time,
                      person=f"p{p:02d}", tags=tags, visible=0.4 + 0.3 * s)
             )  # fmt: skip
-            pictures.append(pixels)
-        store.add(name, items, engine.embed(pictures))
+            images.append(pixels)
+        store.add(name, items, engine.embed(images))
         return name
 
     return make
@@ -115,7 +115,7 @@ def service_with(store: Store, engine: Engine) -> Iterator[Callable[..., Service
 
 @pytest.fixture(scope="session")
 def parser() -> OnnxParser:
-    """The parser that `unveil serve` looks at query pictures with."""
+    """The parser that `unveil serve` looks at query images with."""
     found = find_parser(1)
     assert found is not None
     return found
@@ -138,12 +138,12 @@ def live(service_with, gallery: str) -> Iterator[Callable[..., str]]:
     running = []
 
     def start(**settings) -> str:
-        door = listen("127.0.0.1", 0)
+        listener = listen("127.0.0.1", 0)
         uvicorn = server_of(create_app(service_with(**settings)))
-        thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [door]}, daemon=True)
+        thread = threading.Thread(target=uvicorn.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         running.append((uvicorn, thread))
-        return f"http://127.0.0.1:{door.getsockname()[1]}"
+        return f"http://127.0.0.1:{listener.getsockname()[1]}"
 
     yield start
     for uvicorn, thread in running:

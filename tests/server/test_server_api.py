@@ -53,7 +53,7 @@ def test_rows_are_listed_by_page_and_filter(client, gallery):
     assert backwards.status_code == 422 and "starts after it ends" in backwards.text
 
 
-def test_a_thumbnail_is_the_picture_of_the_row(client, gallery, store):
+def test_a_thumbnail_is_the_image_of_the_row(client, gallery, store):
     number = client.get(f"/api/v1/galleries/{gallery}/items").json()["items"][0]["id"]
     answer = client.get(f"/api/v1/galleries/{gallery}/items/{number}/thumbnail")
     assert answer.headers["content-type"] == "image/jpeg"
@@ -62,7 +62,7 @@ def test_a_thumbnail_is_the_picture_of_the_row(client, gallery, store):
 
 
 @pytest.mark.parametrize("number", range(0, PEOPLE, 3))
-def test_a_picture_finds_its_person_first(client, gallery, engine, number):
+def test_an_image_finds_its_person_first(client, gallery, engine, number):
     found = search(client, gallery, send(client, person(number)), top=6)
     assert persons(found)[:4] == [f"p{number:02d}"] * 4
     distances = [hit["distance"] for hit in found["hits"]]
@@ -76,24 +76,24 @@ def test_a_picture_finds_its_person_first(client, gallery, engine, number):
 
 def test_a_box_on_a_frame_searches_for_that_person_alone(client, gallery):
     wide, boxes = frame(2, 5, 7)
-    picture = send(client, wide)
+    image = send(client, wide)
     for number, box in zip((2, 5, 7), boxes, strict=True):
-        assert persons(search(client, gallery, {"picture": picture, "box": box}, top=3)) == [f"p{number:02d}"] * 3
-    whole = persons(search(client, gallery, picture, top=3))
+        assert persons(search(client, gallery, {"image": image, "box": box}, top=3)) == [f"p{number:02d}"] * 3
+    whole = persons(search(client, gallery, image, top=3))
     assert whole != ["p02"] * 3
 
 
-def test_a_box_is_counted_on_the_picture_as_it_is_shown(client, gallery):
-    """A photograph that is stored lying and marked as turned has the box of the upright picture."""
+def test_a_box_is_counted_on_the_image_as_it_is_shown(client, gallery):
+    """A photograph that is stored lying and marked as turned has the box of the upright image."""
     wide, (box,) = frame(4)
     stored = Image.fromarray(np.rot90(wide))  # stored turned by 90 degrees; orientation 6 turns it back
     exif = Image.Exif()
     exif[0x0112] = 6
     buffer = io.BytesIO()
     stored.save(buffer, "PNG", exif=exif)
-    answer = client.post("/api/v1/pictures", content=buffer.getvalue()).json()
+    answer = client.post("/api/v1/images", content=buffer.getvalue()).json()
     assert (answer["width"], answer["height"]) == (400, 240)
-    assert persons(search(client, gallery, {"picture": answer["picture"], "box": box}, top=3)) == ["p04"] * 3
+    assert persons(search(client, gallery, {"image": answer["image"], "box": box}, top=3)) == ["p04"] * 3
 
 
 def test_a_stored_row_finds_others_like_it_and_negatives_push_away(client, gallery):
@@ -129,9 +129,9 @@ def test_a_filter_that_nothing_passes_is_an_empty_answer(client, gallery):
     assert found["hits"] == [] and found["candidates"] == 0
 
 
-def test_people_on_a_picture_are_offered_inside_of_it(client):
+def test_people_on_an_image_are_offered_inside_of_it(client):
     wide, _ = frame(1)
-    answer = client.get(f"/api/v1/pictures/{send(client, wide)}/people")
+    answer = client.get(f"/api/v1/images/{send(client, wide)}/people")
     assert answer.status_code == 200
     for box in answer.json()["people"]:
         assert 0 <= box["x"] < box["x"] + box["width"] <= 400
@@ -152,30 +152,30 @@ def test_a_heat_map_is_a_layer_over_the_thumbnail(client, gallery):
 
 def test_confirmed_rows_refine_and_rejected_ones_are_gone(client, gallery):
     mixed = np.concatenate([person(1)[:64], person(5)[64:]])  # half of one, half of another
-    picture = send(client, mixed)
-    first = search(client, gallery, picture, top=48)
+    image = send(client, mixed)
+    first = search(client, gallery, image, top=48)
     rows = {
         name: [hit["item"]["id"] for hit in first["hits"] if hit["item"]["person"] == name] for name in ("p01", "p05")
     }
-    again = search(client, gallery, picture, confirmed=rows["p05"][:2], rejected=rows["p01"][:1], top=48)
+    again = search(client, gallery, image, confirmed=rows["p05"][:2], rejected=rows["p01"][:1], top=48)
     assert again["query_hash"] == first["query_hash"]
     assert rows["p01"][0] not in {hit["item"]["id"] for hit in again["hits"]} and len(again["hits"]) == 47
     assert persons(again)[:4] == ["p05"] * 4
 
 
-def test_a_judgement_is_kept_with_the_query(client, own_gallery, store):
+def test_feedback_is_kept_with_the_query(client, own_gallery, store):
     found = search(client, own_gallery, send(client, person(1)), top=3)
     url = f"/api/v1/galleries/{own_gallery}/searches/{found['search']}/feedback"
     rows = [hit["item"]["id"] for hit in found["hits"]]
     assert client.post(url, json={"item": rows[0], "same": True}).status_code == 204
     assert client.post(url, json={"item": rows[2], "same": False}).status_code == 204
-    assert store.judgements(own_gallery) == [
+    assert store.feedback.all(own_gallery) == [
         (found["query_hash"], rows[0], True),
         (found["query_hash"], rows[2], False),
     ]
     kept = [(found["query_hash"], row == 0, pytest.approx(found["hits"][row]["distance"], rel=1e-5)) for row in (0, 2)]
-    assert store.judged_distances(own_gallery, "same") == kept
-    entry = last_entry(store, "judge")
+    assert store.feedback.distances(own_gallery, "same") == kept
+    entry = last_entry(store, "feedback")
     assert (entry["gallery"], entry["results"], entry["who"]) == (own_gallery, [rows[2]], "local")
     assert client.post(url, json={"item": 999999999, "same": True}).status_code == 404
 
@@ -214,19 +214,19 @@ def test_a_search_that_cannot_be_logged_gives_nothing(service_with, gallery, mon
 
     service = service_with()
     client = TestClient(create_app(service), base_url=LOOPBACK)
-    picture = send(client, person(0))
+    image = send(client, person(0))
 
     def full(entry):
         raise UnveilError("the disk is full")
 
     monkeypatch.setattr(service.store, "log", full)
-    answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": [{"picture": picture}]})
+    answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": [{"image": image}]})
     assert answer.status_code == 503 and "hits" not in answer.json()
 
 
 def test_a_reason_is_asked_for_where_the_operator_wants_one(service_with, gallery):
     client = TestClient(create_app(service_with(require_why=True)), base_url=LOOPBACK)
-    body = {"positives": [{"picture": send(client, person(0))}]}
+    body = {"positives": [{"image": send(client, person(0))}]}
     url = f"/api/v1/galleries/{gallery}/searches"
     assert client.get("/api/v1/session").json()["require_why"] is True
     for why in ("", "   "):
@@ -249,17 +249,17 @@ def test_deletion_removes_the_rows_that_it_names(client, own_gallery, store):
     assert begun["details"]["state"] == "begun" and ended["details"]["deleted"] == CAMERAS * SHOTS
 
 
-def test_pictures_can_be_indexed_and_found(client, own_gallery, store):
+def test_images_can_be_indexed_and_found(client, own_gallery, store):
     url = f"/api/v1/galleries/{own_gallery}/items"
-    picture = encoded(person(20, 1, 1))
+    image = encoded(person(20, 1, 1))
     params = {"camera": "door", "time": 1_700_009_000, "tag": ["late", "alone"]}
-    assert client.post(url, params=params, content=picture).json() == {"added": 1, "known": 0}
-    assert client.post(url, params=params, content=picture).json() == {"added": 0, "known": 1}
+    assert client.post(url, params=params, content=image).json() == {"added": 1, "known": 0}
+    assert client.post(url, params=params, content=image).json() == {"added": 0, "known": 1}
     (hit,) = search(client, own_gallery, send(client, person(20)), top=1)["hits"]
     assert (hit["item"]["camera"], hit["item"]["time"]) == ("door", 1_700_009_000)
     assert sorted(hit["item"]["tags"]) == ["alone", "late"]
     assert last_entry(store, "add")["gallery"] == own_gallery
-    assert client.post(url, content=b"no picture").status_code == 422
+    assert client.post(url, content=b"no image").status_code == 422
 
 
 def test_a_gallery_of_another_model_is_shown_but_not_searched(client, store, engine):
@@ -270,7 +270,7 @@ def test_a_gallery_of_another_model_is_shown_but_not_searched(client, store, eng
     try:
         listed = next(g for g in client.get("/api/v1/galleries").json() if g["name"] == "foreign")
         assert listed["searchable"] is False
-        asked = {"positives": [{"picture": send(client, person(0))}]}
+        asked = {"positives": [{"image": send(client, person(0))}]}
         answer = client.post("/api/v1/galleries/foreign/searches", json=asked)
         assert answer.status_code == 409 and "f" * 16 in answer.json()["error"]
     finally:
@@ -301,11 +301,11 @@ def test_roles_open_what_they_should_and_nothing_else(callers, own_gallery):
 
 def test_what_one_caller_sent_is_nothing_to_another(callers, gallery):
     reader, operator = callers.client("reader"), callers.client("operator")
-    picture = send(reader, person(0))
-    made = search(reader, gallery, picture, top=1)
+    image = send(reader, person(0))
+    made = search(reader, gallery, image, top=1)
     url = f"/api/v1/galleries/{gallery}/searches"
-    assert operator.get(f"/api/v1/pictures/{picture}/people").status_code == 410
-    assert operator.post(url, json={"positives": [{"picture": picture}]}).status_code == 410
+    assert operator.get(f"/api/v1/images/{image}/people").status_code == 410
+    assert operator.post(url, json={"positives": [{"image": image}]}).status_code == 410
     assert operator.get(f"{url}/{made['search']}/report").status_code == 410
     assert reader.get(f"{url}/{made['search']}/report").status_code == 200
 

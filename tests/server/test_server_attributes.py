@@ -40,9 +40,9 @@ def test_near_colours_are_taken_and_hidden_ones_where_asked(client, shop):
     assert [one["sureness"] for one in every["sightings"]][-16:] == [0] * 16
 
 
-def test_a_search_with_a_picture_is_filtered_too(client, shop):
+def test_a_search_with_an_image_is_filtered_too(client, shop):
     sent = send(client, person(3))
-    ask = {"positives": [{"picture": sent}], "where": {"attributes": ["bag=yes"]}, "top": 100}
+    ask = {"positives": [{"image": sent}], "where": {"attributes": ["bag=yes"]}, "top": 100}
     found = client.post(f"/api/v1/galleries/{shop}/searches", json=ask).json()
     assert {hit["item"]["person"] for hit in found["hits"]} == {"p00", "p02", "p04", "p06"} and found["unseen"] == 0
     ask["where"]["attributes"] = ["upper-colour=grey"]

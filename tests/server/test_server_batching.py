@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from callers import person
-from unveil.server.batching import Batcher
+from unveil.server.search.batching import Batcher
 
 
 class Counting:
@@ -39,14 +39,14 @@ def test_twenty_at_once_share_calls_of_the_engine_and_get_their_own_results(engi
     with ThreadPoolExecutor(20) as pool:
         first = pool.submit(batcher.embed, pictures[:1])
         assert counting.entered.wait(20)
-        rest = [pool.submit(batcher.embed, [picture]) for picture in pictures[1:]]
+        rest = [pool.submit(batcher.embed, [image]) for image in pictures[1:]]
         until(lambda: len(batcher._waiting) == 19)
         counting.gate.set()
         found = [future.result(20) for future in (first, *rest)]
     batcher.close()
     assert counting.calls == [1, 19]
-    for picture, embedding in zip(pictures, found, strict=True):
-        np.testing.assert_allclose(embedding.vectors, engine.embed([picture]).vectors, atol=1e-6)
+    for image, embedding in zip(pictures, found, strict=True):
+        np.testing.assert_allclose(embedding.vectors, engine.embed([image]).vectors, atol=1e-6)
 
 
 def test_a_batch_has_a_limit_and_order_is_kept(engine):
@@ -63,12 +63,12 @@ def test_a_batch_has_a_limit_and_order_is_kept(engine):
 def test_the_same_crop_is_embedded_once_and_a_turned_one_is_not_the_same(engine):
     counting = Counting(engine)
     batcher = Batcher(counting)
-    picture = np.ascontiguousarray(person(1)[:64])  # square: turning it keeps the number of bytes
+    image = np.ascontiguousarray(person(1)[:64])  # square: turning it keeps the number of bytes
     with ThreadPoolExecutor(5) as pool:
         held = pool.submit(batcher.embed, [person(2)])
         assert counting.entered.wait(20)
-        same = [pool.submit(batcher.embed, [picture, picture.copy()]) for _ in range(2)]
-        other = pool.submit(batcher.embed, [np.ascontiguousarray(picture.transpose(1, 0, 2))])
+        same = [pool.submit(batcher.embed, [image, image.copy()]) for _ in range(2)]
+        other = pool.submit(batcher.embed, [np.ascontiguousarray(image.transpose(1, 0, 2))])
         until(lambda: len(batcher._waiting) == 2)
         counting.gate.set()
         for future in (held, *same, other):

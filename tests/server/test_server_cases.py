@@ -13,8 +13,8 @@ from fastapi.testclient import TestClient
 from callers import FREE, LOOPBACK, Callers, person, search, send
 from unveil.gallery.cases.verify import verify_package
 from unveil.gallery.records import Filter
+from unveil.server.access.tokens import new_token
 from unveil.server.app import create_app
-from unveil.server.tokens import new_token
 
 URL = "/api/v1/cases"
 
@@ -34,11 +34,11 @@ def begin(client, name) -> int:
 
 def test_a_search_that_is_kept_is_answered_alike_after_a_restart(service_with, own_gallery, store, named):
     client = TestClient(create_app(service_with()), base_url=LOOPBACK)
-    picture, other = send(client, person(3)), send(client, person(5))
+    image, other = send(client, person(3)), send(client, person(5))
     rows = [int(n) for n in store.ids(own_gallery, Filter(persons=("p05",)))]
     asked = {
-        "positives": [{"picture": picture, "box": {"x": 2, "y": 3, "width": 60, "height": 120}}],
-        "negatives": [{"picture": other}, {"item": rows[0]}], "rejected": [rows[1]],
+        "positives": [{"image": image, "box": {"x": 2, "y": 3, "width": 60, "height": 120}}],
+        "negatives": [{"image": other}, {"item": rows[0]}], "rejected": [rows[1]],
         "where": {"cameras": ["c0", "c1"]}, "mode": "changed", "top": 7,
     }  # fmt: skip
     before = client.post(f"/api/v1/galleries/{own_gallery}/searches", json=asked).json()
@@ -50,12 +50,12 @@ def test_a_search_that_is_kept_is_answered_alike_after_a_restart(service_with, o
     again = TestClient(create_app(service_with()), base_url=LOOPBACK)
     [query] = again.get(f"{URL}/{case}").json()["queries"]
     assert query["hash"] == before["query_hash"]
-    assert query["pictures"] == [False, True] and query["negatives"] == [rows[0]] and query["rejected"] == [rows[1]]
+    assert query["images"] == [False, True] and query["negatives"] == [rows[0]] and query["rejected"] == [rows[1]]
     pieces = []
     for n in range(2):
-        shown = again.get(f"{URL}/{case}/queries/{query['id']}/pictures/{n}")
+        shown = again.get(f"{URL}/{case}/queries/{query['id']}/images/{n}")
         assert shown.headers["content-type"] == "image/png"
-        pieces.append({"picture": again.post("/api/v1/pictures", content=shown.content).json()["picture"]})
+        pieces.append({"image": again.post("/api/v1/images", content=shown.content).json()["image"]})
     assert query["settings"] == {"where": {"cameras": ["c0", "c1"]}, "mode": "changed", "top": 7, "why": "a theft"}
     repeated = {
         **query["settings"], "positives": pieces[:1], "negatives": [*pieces[1:], {"item": rows[0]}],
@@ -66,7 +66,7 @@ def test_a_search_that_is_kept_is_answered_alike_after_a_restart(service_with, o
     assert [(hit["item"]["id"], hit["distance"]) for hit in after["hits"]] == [
         (hit["item"]["id"], hit["distance"]) for hit in before["hits"]
     ]
-    assert again.get(f"{URL}/{case}/queries/{query['id']}/pictures/2").status_code == 404
+    assert again.get(f"{URL}/{case}/queries/{query['id']}/images/2").status_code == 404
 
 
 def test_only_its_members_and_admins_see_a_case(callers, own_gallery, store, named):
@@ -81,7 +81,7 @@ def test_only_its_members_and_admins_see_a_case(callers, own_gallery, store, nam
         ("GET", "", None), ("DELETE", "", None), ("POST", "/bookmarks", {"gallery": own_gallery, "item": row}),
         ("PUT", "/texts", {"name": "x", "notes": "", "version": 1}), ("PUT", "/members", {"members": []}),
         ("POST", "/exports", None), ("DELETE", f"/bookmarks/{own_gallery}/{row}", None), ("DELETE", "/queries/1", None),
-        ("PUT", f"/bookmarks/{own_gallery}/{row}", {"note": "", "version": 1}), ("GET", "/queries/1/pictures/0", None),
+        ("PUT", f"/bookmarks/{own_gallery}/{row}", {"note": "", "version": 1}), ("GET", "/queries/1/images/0", None),
     ):  # fmt: skip
         answer = reader.request(method, f"{URL}/{case}{path}", json=body)
         assert (answer.status_code, answer.json()["error"]) == (404, f"no case {case} here"), path
@@ -110,8 +110,8 @@ def test_what_is_in_galleries_that_are_not_open_to_a_member_is_hidden_from_him(
     rows = {name: int(store.ids(name, Filter())[0]) for name in (here, there)}
     for name, row in rows.items():
         assert admin.post(f"{URL}/{case}/bookmarks", json={"gallery": name, "item": row}).status_code == 201
-    picture = send(admin, person(1))
-    kept = {"name": "both", "gallery": here, "others": [there], "search": {"positives": [{"picture": picture}]}}
+    image = send(admin, person(1))
+    kept = {"name": "both", "gallery": here, "others": [there], "search": {"positives": [{"image": image}]}}
     assert admin.post(f"{URL}/{case}/queries", json=kept).status_code == 201
     admin.put(f"{URL}/{case}/members", json={"members": ["limited"]})
     found = limited.get(f"{URL}/{case}").json()
@@ -169,10 +169,10 @@ def test_a_package_of_the_server_is_sound_and_has_the_card_of_the_model(
     callers, own_gallery, store, engine, tmp_path, named
 ):
     operator = callers.client("operator")
-    picture = send(operator, person(2))
-    found = search(operator, own_gallery, picture, top=3, why="lost child")
+    image = send(operator, person(2))
+    found = search(operator, own_gallery, image, top=3, why="lost child")
     case = begin(operator, named())
-    kept = {"name": "one", "gallery": own_gallery, "search": {"positives": [{"picture": picture}]}}
+    kept = {"name": "one", "gallery": own_gallery, "search": {"positives": [{"image": image}]}}
     operator.post(f"{URL}/{case}/queries", json=kept)
     operator.post(f"{URL}/{case}/bookmarks", json={"gallery": own_gallery, "item": found["hits"][0]["item"]["id"]})
     exported = operator.post(f"{URL}/{case}/exports?blur=false")

@@ -15,7 +15,7 @@ HALF = {
     "half a header": b"GET /healthz HTTP/1.1\r\nHost: loc",
     "no body": b"POST /api/v1/galleries/station/searches HTTP/1.1\r\nHost: localhost\r\n"
     b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
-    "no picture": b"POST /api/v1/pictures HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nabc",
+    "no image": b"POST /api/v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\nabc",
 }
 
 

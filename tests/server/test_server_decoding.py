@@ -13,9 +13,9 @@ from fastapi.testclient import TestClient
 from PIL import Image
 
 from callers import LOOPBACK, encoded, frame, person, search, send
-from unveil.server import decoding
 from unveil.server.app import create_app
-from unveil.server.decoding import Decoder
+from unveil.server.search import decoding
+from unveil.server.search.decoding import Decoder
 from unveil.server.settings import Limits
 
 
@@ -25,12 +25,12 @@ def test_an_image_with_ten_boxes_on_both_sides_is_decoded_once(service_with, gal
     picture = send(client, wide)
     calls, read = [], decoding.read_image
     monkeypatch.setattr(decoding, "read_image", lambda *a, **k: calls.append(a) or read(*a, **k))
-    places = [{"picture": picture, "box": {**box, "width": box["width"] - n}} for box in boxes for n in range(4)]
+    places = [{"image": picture, "box": {**box, "width": box["width"] - n}} for box in boxes for n in range(4)]
     found = search(client, gallery, *places[:10], negatives=places[10:])
     assert len(calls) == 1 and found["hits"]
-    pictures = [send(client, person(n)) for n in range(3)]
+    images = [send(client, person(n)) for n in range(3)]
     calls.clear()
-    search(client, gallery, *pictures)
+    search(client, gallery, *images)
     assert len(calls) == 3
 
 
@@ -63,7 +63,7 @@ def test_a_refused_request_says_when_to_come_again(service_with, gallery):
     client = TestClient(create_app(service), base_url=LOOPBACK)
     with service.decoder._news:
         service.decoder._free = 0
-    refused = client.post("/api/v1/pictures", content=encoded(person(0)))
+    refused = client.post("/api/v1/images", content=encoded(person(0)))
     assert refused.status_code == 503 and int(refused.headers["retry-after"]) > 0
     assert client.get("/healthz").status_code == 200
 
@@ -121,7 +121,7 @@ def test_uploads_that_wait_for_their_turn_hold_no_pixels(tmp_path):
         from concurrent.futures import ThreadPoolExecutor
         from pathlib import Path
         from unveil.cli.allocator import return_large_blocks
-        from unveil.server.decoding import Decoder
+        from unveil.server.search.decoding import Decoder
         from unveil.server.settings import Limits
 
         if not return_large_blocks():

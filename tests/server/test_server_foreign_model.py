@@ -65,8 +65,8 @@ def test_a_server_searches_explains_and_reports_with_a_model_of_others(tmp_path,
         address = next(found[1] for line in process.stderr if (found := re.search(r"serving at (http://[^/]+)/", line)))
         assert answers(address)
         with httpx.Client(base_url=address, timeout=60) as client:
-            picture = client.post("/api/v1/pictures", content=encoded(person(8))).json()["picture"]
-            asked = {"positives": [{"picture": picture}], "top": 6, "rows": "crop", "skip_person_check": True}
+            image = client.post("/api/v1/images", content=encoded(person(8))).json()["image"]
+            asked = {"positives": [{"image": image}], "top": 6, "rows": "crop", "skip_person_check": True}
             answer = client.post(f"/api/v1/galleries/{shop}/searches", json=asked)
             assert answer.status_code == 201, answer.text
             found = answer.json()

@@ -1,6 +1,6 @@
 """What a machine can think of: every route of the description, in every role, with values that fit it and that do not.
 
-What an answer names (pictures, searches, rows) goes into the next requests, so that they meet things that are there,
+What an answer names (images, searches, rows) goes into the next requests, so that they meet things that are there,
 that another caller has, and that a request before has removed. UNVEIL_FUZZ sets how many requests a route gets.
 """
 
@@ -23,13 +23,13 @@ schemathesis = pytest.importorskip("schemathesis", reason="the extra test is not
 EXAMPLES = max(ROUNDS // 3, 5)
 ROLES = ("reader", "operator", "admin", None)
 FREE = Limits(rate=0, refused=10_000_000)  # what refuses too many requests is tested by itself
-KINDS = ("picture", "search", "item", "case", "query", "upload", "job", "clip", "person")
+KINDS = ("image", "search", "item", "case", "query", "upload", "job", "clip", "person")
 LISTED = {"items": "item", "cases": "case", "ingests": "job"}  # what "id" names in the answers of a route
 KEPT = 20  # of each kind
 BASE = "/api/v1/galleries/{gallery}"
 BEYOND = {  # what needs a film, an alert, bytes that fit or a version that others left: tests of their own have these
     ("delete", "/api/v1/users/{user}"),
-    ("get", "/alerts/{alert}/picture"),
+    ("get", "/alerts/{alert}/image"),
     ("get", "/clips/{clip}"),
     ("get", "/items/{item}/frame"),
     ("post", "/items/{item}/clips"),
@@ -38,7 +38,7 @@ BEYOND = {  # what needs a film, an alert, bytes that fit or a version that othe
     ("put", "/plan"),
 }
 ORDER = ("post", "get", "put", "delete")
-PIECE = [{"picture": ""}]
+PIECE = [{"image": ""}]
 SOUND: dict[str, Any] = {  # bodies that fit, with names to be filled in; parts give way to what a machine thinks of
     "searches": {"positives": PIECE, "top": 3, "skip_person_check": True},
     "feedback": {"item": 0, "same": True},
@@ -102,16 +102,16 @@ def described(callers: Callers, own_gallery: str, store):
     store.plans.put(own_gallery, encoded(person(0), "JPEG"), width=64, height=128, who="ann")
     for role in ROLES[:3]:  # what one has sent and asked, others have not
         client = callers.client(role)
-        picture = send(client, person(0))
-        found = search(client, own_gallery, picture, top=3)
+        image = send(client, person(0))
+        found = search(client, own_gallery, image, top=3)
         item = found["hits"][0]["item"]["id"]
-        names = {"gallery": own_gallery, "picture": picture, "search": found["search"], "item": item}
+        names = {"gallery": own_gallery, "image": image, "search": found["search"], "item": item}
         names["case"] = client.post("/api/v1/cases", json={"name": f"of the {role}"}).json()["id"]
-        query = {"name": "first", "gallery": own_gallery, "search": {"positives": [{"picture": picture}]}}
+        query = {"name": "first", "gallery": own_gallery, "search": {"positives": [{"image": image}]}}
         names["query"] = client.post(f"/api/v1/cases/{names['case']}/queries", json=query).json()["query"]
         names["number"] = 0
         split, other, *people = people  # for the operator and the admin, who may split and merge them
-        names |= {"person": split.number, "items": list(split.pictures[:1]), "other": other.number}
+        names |= {"person": split.number, "items": list(split.images[:1]), "other": other.number}
         if role != "reader":
             url = f"/api/v1/galleries/{own_gallery}"
             names["upload"] = client.post(f"{url}/uploads", json=SOUND["uploads"]).json()["upload"]
@@ -182,13 +182,13 @@ def test_no_damaged_body_makes_the_server_fail(callers, described):
     admin, known = callers.client("admin"), known["admin"]
     rng, gallery = np.random.default_rng(7), known.put({"gallery": ""}, 0)["gallery"]
     body = {
-        "positives": [known.put({"picture": ""}, 0)],
+        "positives": [known.put({"image": ""}, 0)],
         "top": 3,
         "where": {"cameras": ["c0"]},
         "skip_person_check": True,
     }
     routes = {
-        "/api/v1/pictures": encoded(rendered_person(), "JPEG"),
+        "/api/v1/images": encoded(rendered_person(), "JPEG"),
         f"/api/v1/galleries/{gallery}/items": encoded(person(3)),
         f"/api/v1/galleries/{gallery}/plan": encoded(person(4)),
         f"/api/v1/galleries/{gallery}/searches": json.dumps(body).encode(),

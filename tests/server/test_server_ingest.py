@@ -42,8 +42,8 @@ def serving(service_with, folder):
 
 
 def ended(client, url, number, states=("done", "failed", "cancelled")):
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
         job = next(job for job in client.get(url).json() if job["id"] == number)
         if job["state"] in states:
             return job
@@ -139,9 +139,9 @@ def test_a_cancelled_job_goes_on_where_it_was_when_it_is_named_again(serving, tm
     _, client = serving(FigureDetector(watch))
     url = f"/api/v1/galleries/{own_gallery}/ingests"
     number = begin(client, url, film, camera="gate", fps=10)
-    until = time.monotonic() + 120
+    deadline = time.monotonic() + 120
     while len(seen) <= 250:
-        assert time.monotonic() < until, f"{len(seen)} frames in two minutes"
+        assert time.monotonic() < deadline, f"{len(seen)} frames in two minutes"
         time.sleep(0.02)
     waiting = begin(client, url, folder / "monday" / "a.mp4")
     assert client.put(f"{url}/{waiting}", json={"action": "cancel"}).json()["state"] == "cancelled"
@@ -185,7 +185,7 @@ def test_a_film_that_is_sent_in_pieces_is_whole_or_not_there(tmp_path, serving, 
     job = ended(client, f"{url}/ingests", begin(client, f"{url}/ingests", whole["source"], camera="sent"))
     assert (job["state"], job["tracklets"]) == ("done", 2)
     row = store.find(own_gallery, Filter(cameras=("sent",), rows="tracklet"))[0]
-    assert client.get(f"{url}/items/{row.id}/moment").json()["state"] == "there"
+    assert client.get(f"{url}/items/{row.id}/source").json()["state"] == "there"
     for name, size, status in (("a.exe", 5, 422), ("a.mp4", 10_000_001, 413), ("a.mp4", 0, 422), (".mp4", 5, 422)):
         assert client.post(f"{url}/uploads", json={"name": name, "bytes": size}).status_code == status, name
     left = client.post(f"{url}/uploads", json={"name": "a.mp4", "bytes": 9}).json()["upload"]
@@ -229,7 +229,7 @@ def test_a_stream_is_added_by_its_name_beside_films_until_it_is_cancelled(
     serving, folder, own_gallery, store, tmp_path, monkeypatch
 ):
     monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)  # this camera sends faster than any
-    monkeypatch.setattr("unveil.server.ingest_jobs.DAY_OF_WAITS", (0.05,) * 1000)
+    monkeypatch.setattr("unveil.server.ingest.runner.DAY_OF_WAITS", (0.05,) * 1000)
     url = f"/api/v1/galleries/{own_gallery}"
     with camera(write_film(tmp_path / "live.ts", frames=70, people=1)) as address:
         _, client = serving(streams={"gate": address})
@@ -239,8 +239,8 @@ def test_a_stream_is_added_by_its_name_beside_films_until_it_is_cancelled(
         assert "already" in client.post(f"{url}/ingests", json={"source": "live:gate"}).json()["error"]
         film = begin(client, f"{url}/ingests", "monday/a.mp4")
         assert ended(client, f"{url}/ingests", film)["state"] == "done", "a stream keeps no film waiting"
-        until = time.monotonic() + 60
-        while not store.find(own_gallery, Filter(cameras=("gate",)), 10) and time.monotonic() < until:
+        deadline = time.monotonic() + 60
+        while not store.find(own_gallery, Filter(cameras=("gate",)), 10) and time.monotonic() < deadline:
             time.sleep(0.1)
         rows = store.find(own_gallery, Filter(cameras=("gate",)), 10)
         assert rows and all("secret" not in row.source for row in rows), "the camera is called as the stream is"

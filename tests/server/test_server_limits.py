@@ -29,7 +29,7 @@ def png_header(width, height):
 
 
 def bomb(side):
-    """A picture of one colour whose pixels are a thousand times its bytes."""
+    """An image of one colour whose pixels are a thousand times its bytes."""
     buffer = io.BytesIO()
     Image.new("1", (side, side)).save(buffer, "PNG")
     return buffer.getvalue()
@@ -39,14 +39,14 @@ def test_two_hundred_megapixels_are_refused_before_they_are_decoded(client):
     data = bomb(14_200)
     assert len(data) < 100_000
     for body in (data, png_header(100_000, 100_000), png_header(2**31 - 1, 2**31 - 1)):
-        answer = client.post("/api/v1/pictures", content=body)
+        answer = client.post("/api/v1/images", content=body)
         assert answer.status_code == 422 and "too large" in answer.json()["error"]
 
 
 def test_pixels_are_limited_as_the_operator_says(service_with):
     client = local(service_with, pixels=64 * 128)
-    assert client.post("/api/v1/pictures", content=encoded(person(0))).status_code == 201
-    refused = client.post("/api/v1/pictures", content=bomb(91))
+    assert client.post("/api/v1/images", content=encoded(person(0))).status_code == 201
+    refused = client.post("/api/v1/images", content=bomb(91))
     assert refused.status_code == 422 and "8,192 pixels" in refused.json()["error"]
 
 
@@ -55,17 +55,17 @@ def test_pixels_are_limited_as_the_operator_says(service_with):
     (encoded(person(0))[:-300], "truncated"), (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not an image"),
     (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "not an image"), (b"%PDF-1.4", "not an image"),
 ])  # fmt: skip
-def test_what_is_no_picture_is_one_clear_error(client, body, said):
+def test_what_is_no_image_is_one_clear_error(client, body, said):
     import re
 
-    answer = client.post("/api/v1/pictures", content=body)
+    answer = client.post("/api/v1/images", content=body)
     assert answer.status_code == 422
     assert re.search(said, answer.json()["error"]), answer.json()
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_any_bytes_at_the_door_are_a_picture_or_a_refusal(client, data):
+def test_any_bytes_at_the_door_are_an_image_or_a_refusal(client, data):
     good = encoded(
         person(data.draw(st.integers(0, 3))), data.draw(st.sampled_from(["PNG", "JPEG", "WEBP", "GIF", "TIFF"]))
     )
@@ -73,15 +73,15 @@ def test_any_bytes_at_the_door_are_a_picture_or_a_refusal(client, data):
     for _ in range(data.draw(st.integers(0, 6))):
         body[data.draw(st.integers(0, len(body) - 1))] = data.draw(st.integers(0, 255))
     body = bytes(body[: data.draw(st.integers(0, len(body)))]) + data.draw(st.binary(max_size=20))
-    answer = client.post("/api/v1/pictures", content=body)
+    answer = client.post("/api/v1/images", content=body)
     assert answer.status_code in (201, 422)
     if answer.status_code == 422:
-        assert answer.json()["error"].startswith("the picture: ")
+        assert answer.json()["error"].startswith("the image: ")
 
 
 def test_a_body_over_the_limit_is_refused_by_its_length_and_while_it_streams(service_with, gallery):
     client = local(service_with, upload=5_000, body=500)
-    refused = client.post("/api/v1/pictures", content=b"x" * 5_001)
+    refused = client.post("/api/v1/images", content=b"x" * 5_001)
     assert refused.status_code == 413 and "5,000 bytes" in refused.json()["error"]
     pulled = 0
 
@@ -91,7 +91,7 @@ def test_a_body_over_the_limit_is_refused_by_its_length_and_while_it_streams(ser
             pulled += 1
             yield b"x" * 1_000
 
-    streamed = client.post("/api/v1/pictures", content=endless())
+    streamed = client.post("/api/v1/images", content=endless())
     assert streamed.status_code == 413
     search_body = {"positives": [{"item": 1}], "why": "y" * 480}
     assert client.post(f"/api/v1/galleries/{gallery}/searches", json=search_body).status_code == 413
@@ -103,14 +103,14 @@ def test_a_body_that_says_it_is_short_is_counted_all_the_same(live):
 
     host, port = live(limits=Limits(rate=0, upload=1_000)).removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 10) as wire:
-        wire.sendall(b"POST /api/v1/pictures HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        wire.sendall(b"POST /api/v1/images HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(5):
             wire.sendall(b"1f4\r\n" + b"x" * 500 + b"\r\n")
         wire.settimeout(10)
         assert b" 413 " in wire.recv(4096).split(b"\r\n")[0]
 
 
-@pytest.mark.parametrize("path", ["pictures", "galleries/station/items", "galleries/station/searches",
+@pytest.mark.parametrize("path", ["images", "galleries/station/items", "galleries/station/searches",
                                   "galleries/station/deletions"])  # fmt: skip
 def test_a_body_that_never_arrives_is_given_up_on_every_route(live, path):
     import socket
@@ -169,11 +169,11 @@ def test_without_tokens_only_this_machine_and_no_foreign_page_may_ask(service_wi
         refused = client.get(url, headers={name: value})
         assert refused.status_code == 403 and "--tokens" in refused.json()["error"], name
     assert client.get(url, headers={"Sec-Fetch-Site": "cross-site"}).status_code == 403
-    picture = encoded(person(0))
+    image = encoded(person(0))
     for origin in ("https://evil.example", "null", "http://127.0.0.1:9999"):
-        refused = client.post("/api/v1/pictures", content=picture, headers={"Origin": origin})
+        refused = client.post("/api/v1/images", content=image, headers={"Origin": origin})
         assert refused.status_code == 403, origin
-    assert client.post("/api/v1/pictures", content=picture, headers={"Origin": LOOPBACK}).status_code == 201
+    assert client.post("/api/v1/images", content=image, headers={"Origin": LOOPBACK}).status_code == 201
 
 
 def test_no_token_or_a_wrong_one_gets_nothing_but_health_and_page(callers, gallery):
@@ -188,7 +188,7 @@ def test_no_token_or_a_wrong_one_gets_nothing_but_health_and_page(callers, galle
                 continue
             for method in operations:
                 url = path.replace("{gallery}", gallery).replace("{item}", "1")
-                url = url.replace("{picture}", "x" * 20).replace("{search}", "x" * 20)
+                url = url.replace("{image}", "x" * 20).replace("{search}", "x" * 20)
                 answer = client.request(method, url)
                 assert answer.status_code == 401, (method, url)
                 assert answer.headers["www-authenticate"] == "Bearer"
@@ -208,22 +208,22 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path, service_with):
 
     callers = Callers(tmp_path, service_with, limits=Limits(rate=6, burst=3))
     reader = callers.client("reader")
-    codes = [reader.post("/api/v1/pictures", content=encoded(person(0))).status_code for _ in range(4)]
+    codes = [reader.post("/api/v1/images", content=encoded(person(0))).status_code for _ in range(4)]
     assert codes == [201, 201, 201, 429]
-    refused = reader.post("/api/v1/pictures", content=encoded(person(0)))
+    refused = reader.post("/api/v1/images", content=encoded(person(0)))
     assert 1 <= int(refused.headers["retry-after"]) <= 10
-    assert callers.client("admin").post("/api/v1/pictures", content=encoded(person(0))).status_code == 201
+    assert callers.client("admin").post("/api/v1/images", content=encoded(person(0))).status_code == 201
 
 
 @pytest.mark.parametrize(("body", "said"), [
-    ({}, "positives"), ({"positives": []}, "positives"), ({"positives": [{}]}, "either a picture or an item"),
-    ({"positives": [{"item": 1, "box": {"x": 0, "y": 0, "width": 9, "height": 9}}]}, "a box needs a picture"),
+    ({}, "positives"), ({"positives": []}, "positives"), ({"positives": [{}]}, "either an image or an item"),
+    ({"positives": [{"item": 1, "box": {"x": 0, "y": 0, "width": 9, "height": 9}}]}, "a box needs an image"),
     ({"positives": [{"item": 0}]}, "item"), ({"positives": [{"item": 2**63}]}, "item"),
     ({"positives": [{"item": 1}], "top": 0}, "top"), ({"positives": [{"item": 1}], "top": 201}, "at most 200"),
     ({"positives": [{"item": 1}], "mode": "other"}, "mode"), ({"positives": [{"item": 1}], "wher": {}}, "wher"),
     ({"positives": [{"item": 1}], "where": {"start": 2, "end": 1}}, "starts after it ends"),
     ({"positives": [{"item": 1}], "where": {"min_visible": 2}}, "min_visible"),
-    ({"positives": [{"item": 1}] * 41}, "at most 40"), ({"positives": [{"picture": "../../etc"}]}, "picture"),
+    ({"positives": [{"item": 1}] * 41}, "at most 40"), ({"positives": [{"image": "../../etc"}]}, "image"),
     ({"positives": [{"item": 1}], "where": {"cameras": ["a\0b"]}}, "cameras"),
 ])  # fmt: skip
 def test_a_search_that_makes_no_sense_is_refused_in_words(client, gallery, body, said):
@@ -231,21 +231,19 @@ def test_a_search_that_makes_no_sense_is_refused_in_words(client, gallery, body,
     assert answer.status_code == 422 and said in answer.json()["error"], answer.json()
 
 
-def test_a_box_beside_the_picture_or_too_small_is_refused(client, gallery):
-    picture = send(client, person(0))
+def test_a_box_beside_the_image_or_too_small_is_refused(client, gallery):
+    image = send(client, person(0))
     for box in ((64, 0, 10, 20), (0, 128, 10, 20), (0, 0, 7, 20), (60, 0, 100, 100)):
-        piece = {"picture": picture, "box": dict(zip(("x", "y", "width", "height"), box, strict=True))}
+        piece = {"image": image, "box": dict(zip(("x", "y", "width", "height"), box, strict=True))}
         answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": [piece]})
         assert answer.status_code == 422 and "too small" in answer.json()["error"], box
-    assert search(client, gallery, {"picture": picture, "box": {"x": 0, "y": 0, "width": 10**6, "height": 10**6}})[
-        "hits"
-    ]
+    assert search(client, gallery, {"image": image, "box": {"x": 0, "y": 0, "width": 10**6, "height": 10**6}})["hits"]
 
 
-def test_pictures_go_after_their_time(service_with, gallery):
+def test_images_go_after_their_time(service_with, gallery):
     client = local(service_with, held_seconds=0.0)
-    picture = send(client, person(0))
-    answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": [{"picture": picture}]})
+    image = send(client, person(0))
+    answer = client.post(f"/api/v1/galleries/{gallery}/searches", json={"positives": [{"image": image}]})
     assert answer.status_code == 410 and "send it again" in answer.json()["error"]
 
 
@@ -303,11 +301,11 @@ def test_metrics_count_requests_searches_and_calls_of_the_engine(client, gallery
 
     searches = f'unveil_searches_total{{gallery="{gallery}"}}'
     assert (value(searches), value("unveil_engine_crops_total")) == (0, 0)
-    picture = send(client, person(0))
+    image = send(client, person(0))
     for _ in range(3):
-        search(client, gallery, picture)
+        search(client, gallery, image)
     assert value(searches) == 3
-    assert value("unveil_engine_crops_total") == 1  # a picture is embedded once however often it is searched with
+    assert value("unveil_engine_crops_total") == 1  # an image is embedded once however often it is searched with
     assert value('unveil_requests_total{method="POST",route="search",status="201"}') == 3
     client.get("/api/v1/galleries/a/items/9", headers={"Host": "127.0.0.1"})
     assert "/api" not in client.get("/metrics").text  # routes, not paths: their number is bounded

@@ -23,7 +23,7 @@ from browsing import (
 )
 from callers import CAMERAS, FREE, SHOTS, encoded, frame, person
 from unveil.gallery.records import Filter
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
@@ -33,7 +33,7 @@ def people(store, gallery, rows):
     return [item.person for item in store.items(gallery, rows)]
 
 
-def test_choosing_a_picture_and_searching_gives_the_person_first_with_reasons(open_page, store, gallery, engine):
+def test_choosing_an_image_and_searching_gives_the_person_first_with_reasons(open_page, store, gallery, engine):
     page = open_page(galleries=(gallery,))
     expect(page.locator("#gallery")).to_have_value(gallery)
     expect(page.locator("#about")).to_contain_text("48 crops · 3 cameras")
@@ -100,7 +100,7 @@ def test_filters_reach_the_results(open_page, store, gallery):
     expect(page.locator("#verdict")).to_contain_text("No row passes the filters")
 
 
-def test_judgements_are_kept_and_refine(open_page, store, own_gallery):
+def test_feedback_is_kept_and_refine(open_page, store, own_gallery):
     page = open_page(galleries=(own_gallery,))
     choose(page, np.concatenate([person(1)[:64], person(5)[64:]]))
     page.click("#search")
@@ -120,7 +120,7 @@ def test_judgements_are_kept_and_refine(open_page, store, own_gallery):
     assert no not in after and after.index(yes) <= before.index(yes)
     assert people(store, own_gallery, after[:2]) == ["p05"] * 2
     expect(page.locator(f"#hit-{yes}")).to_have_class(re.compile("confirmed"))
-    assert {(row, same) for _, row, same in store.judgements(own_gallery)} == {(yes, True), (no, False)}
+    assert {(row, same) for _, row, same in store.feedback.all(own_gallery)} == {(yes, True), (no, False)}
 
 
 def test_times_are_shown_and_read_in_the_zone_that_is_chosen(open_page, gallery):
@@ -142,7 +142,7 @@ def test_times_are_shown_and_read_in_the_zone_that_is_chosen(open_page, gallery)
     expect(page.locator("#zone")).to_have_value("UTC")
 
 
-def test_a_picture_that_is_chosen_before_the_words_have_come_is_taken(open_page, gallery):
+def test_an_image_that_is_chosen_before_the_words_have_come_is_taken(open_page, gallery):
     page = open_page(galleries=(gallery,))
     held = []
     page.route("**/page/words.json", lambda route: held.append(route))
@@ -152,7 +152,7 @@ def test_a_picture_that_is_chosen_before_the_words_have_come_is_taken(open_page,
     assert held
     assert page.locator("#search").text_content().strip() == ""
     held.pop().continue_()
-    expect(page.locator("#hint")).to_have_text(re.compile("found|whole picture|No person"))
+    expect(page.locator("#hint")).to_have_text(re.compile("found|whole image|No person"))
 
 
 def test_the_reason_is_never_under_the_bar(open_page, gallery):
@@ -168,7 +168,7 @@ def test_a_row_can_be_searched_from_added_and_ruled_out(open_page, store, galler
     choose(page, person(4))
     page.click("#search")
     third = results(page)[2]
-    page.locator(f"#hit-{third} .picture").click()
+    page.locator(f"#hit-{third} .image").click()
     expect(page.locator("#detail-title")).to_have_text(re.compile("Result 3"))
     expect(page.locator("#detail .parts li")).to_have_count(6)
     with page.expect_response(lambda response: response.url.endswith("/searches")):
@@ -176,7 +176,7 @@ def test_a_row_can_be_searched_from_added_and_ruled_out(open_page, store, galler
     expect(page.locator("#skeleton")).to_be_hidden()
     assert third not in results(page)
     other = results(page)[-1]
-    page.locator(f"#hit-{other} .picture").click()
+    page.locator(f"#hit-{other} .image").click()
     page.locator("#detail").get_by_role("button", name="Not this person").click()
     expect(page.locator(".piece.not")).to_have_count(1)
     with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
@@ -200,7 +200,7 @@ def test_heat_map_timeline_and_transitions(open_page, store, gallery):
 
     expect(page.locator(".sighting")).to_have_count(20)
     expect(page.locator("#sighted")).to_have_value("all")
-    expect(page.locator(".way")).to_have_count(0)
+    expect(page.locator(".path")).to_have_count(0)
     expect(page.locator("#transitions")).to_contain_text("no path")
     labels = people(store, gallery, rows)
     for row in [row for row, label in zip(rows, labels, strict=True) if label == "p07"]:
@@ -216,7 +216,7 @@ def test_heat_map_timeline_and_transitions(open_page, store, gallery):
     cameras = [item.camera for item in sorted(mine, key=lambda item: item.time)]
     ways = {f"{a} → {b}" for a, b in pairwise(cameras) if a != b}
     assert set(page.locator("#transitions tbody td:first-child").all_inner_texts()) == ways and ways
-    expect(page.locator(".way")).to_have_count(1)
+    expect(page.locator(".path")).to_have_count(1)
     expect(page.locator(".sighting.impossible")).to_have_count(0)
 
 
@@ -256,8 +256,8 @@ def test_the_report_is_exported(open_page, gallery, kind):
 def test_what_goes_wrong_is_said_and_can_be_put_right(open_page, gallery, service_with, live):
     page = open_page(galleries=(gallery,))
     page.click("#search")
-    expect(page.locator("#query-error")).to_have_text("Choose a picture of the person first.")
-    page.set_input_files("#file", {"name": "x.png", "mimeType": "image/png", "buffer": b"no picture"})
+    expect(page.locator("#query-error")).to_have_text("Choose an image of the person first.")
+    page.set_input_files("#file", {"name": "x.png", "mimeType": "image/png", "buffer": b"no image"})
     expect(page.locator("#query-error")).to_contain_text("not an image")
     choose(page, person(0))
     expect(page.locator("#query-error")).to_be_hidden()
@@ -280,20 +280,20 @@ def test_where_nobody_is_seen_a_search_is_offered_anyway(open_page, gallery, par
     page.get_by_role("button", name="Search anyway").press("Enter")
     assert len(results(page)) == 20
     expect(page.locator("#anyway")).to_be_hidden()
-    # It was said of that picture, and is asked again of another.
+    # It was said of that image, and is asked again of another.
     choose(page, np.full((128, 64, 3), 90, np.uint8))
     page.click("#search")
     expect(page.locator("#anyway")).to_be_visible()
 
 
-def test_pictures_that_the_server_forgot_are_sent_again(open_page, gallery):
+def test_images_that_the_server_forgot_are_sent_again(open_page, gallery):
     from unveil.server.settings import Limits
 
     page = open_page(galleries=(gallery,), limits=Limits(rate=0, held_seconds=1.5))
     choose(page, person(5))
     page.wait_for_timeout(2_000)
     sent = []
-    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/pictures") else None)
+    page.on("request", lambda request: sent.append(request.url) if request.url.endswith("/images") else None)
     page.click("#search")
     assert len(results(page)) == 20 and len(sent) == 1
 
@@ -323,7 +323,7 @@ def test_signing_in_with_a_token_and_giving_a_reason(open_page, gallery, tmp_pat
 
 
 def test_a_search_by_keys_alone(open_page, store, gallery):
-    """Tab to the picture, choose it, draw a box with the arrows, search, confirm a result: no mouse."""
+    """Tab to the image, choose it, draw a box with the arrows, search, confirm a result: no mouse."""
     page = open_page(galleries=(gallery,))
     expect(page.locator("#about")).to_contain_text("crops")
     wide, _ = frame(2)
@@ -341,7 +341,7 @@ def test_a_search_by_keys_alone(open_page, store, gallery):
     ring = page.locator("#drop").evaluate("node => getComputedStyle(node).outlineStyle")
     assert ring == "solid", "the focus must be seen"
     page.keyboard.press("Enter")
-    expect(page.locator("#hint")).to_have_text(re.compile("found|whole picture"))
+    expect(page.locator("#hint")).to_have_text(re.compile("found|whole image"))
     tab_to("#draw")
     page.keyboard.press("Enter")
     expect(page.locator(".box.drawn:focus")).to_have_count(1)
@@ -370,7 +370,7 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, gallery, scheme)
     page.tap("#search")
     results(page)
     assert no_overflow(page)
-    page.locator(".hit .picture").first.tap()
+    page.locator(".hit .image").first.tap()
     expect(page.locator("#detail")).to_be_visible()
     box = page.locator("#detail").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 390
@@ -390,16 +390,16 @@ def test_text_can_be_read_and_everything_has_a_name(open_page, gallery, scheme):
     rows = results(page)
     page.locator(f"#hit-{rows[0]} .yes").click()
     page.locator(f"#hit-{rows[1]} .no").click()
-    page.locator(f"#hit-{rows[2]} .picture").hover()
+    page.locator(f"#hit-{rows[2]} .image").hover()
     assert page.evaluate(CONTRAST) == []
     assert page.evaluate(NAMES) == []
-    page.locator(f"#hit-{rows[2]} .picture").click()
+    page.locator(f"#hit-{rows[2]} .image").click()
     assert page.evaluate(CONTRAST) == []
     paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(map(int, re.findall(r"\d+", paper))) < 200) is (scheme == "dark")
 
 
-def test_several_pictures_of_one_person_and_pasting(open_page, gallery):
+def test_several_images_of_one_person_and_pasting(open_page, gallery):
     page = open_page(galleries=(gallery,))
     page.set_input_files("#file", [
         {"name": f"{n}.png", "mimeType": "image/png", "buffer": encoded(person(3, 0, n))} for n in (7, 8)
@@ -414,8 +414,8 @@ def test_several_pictures_of_one_person_and_pasting(open_page, gallery):
       window.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data }));
     }"""
     page.evaluate(paste, list(encoded(person(6))))
-    expect(page.locator("#pieces")).to_be_hidden()  # one picture is its own preview
-    expect(page.locator("#hint")).to_contain_text("whole picture")
+    expect(page.locator("#pieces")).to_be_hidden()  # one image is its own preview
+    expect(page.locator("#hint")).to_contain_text("whole image")
 
 
 def test_a_label_from_outside_is_text_and_never_markup(open_page, own_gallery, store, engine):
@@ -432,7 +432,7 @@ def test_a_label_from_outside_is_text_and_never_markup(open_page, own_gallery, s
     page.click("#search")
     first = results(page)[0]
     assert store.items(own_gallery, [first])[0].key == "evil"
-    page.locator(f"#hit-{first} .picture").click()
+    page.locator(f"#hit-{first} .image").click()
     expect(page.locator("#detail dl")).to_contain_text(evil)
     assert page.title() == "unveil: find a person again"
     assert store.ids(own_gallery, Filter()).size == 8 * CAMERAS * SHOTS + 1

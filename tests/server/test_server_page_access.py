@@ -20,7 +20,7 @@ from callers import FREE, encoded, group_people, person
 from films import FigureDetector, write_film
 from unveil.gallery.alert_records import Alert
 from unveil.gallery.records import Filter
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
@@ -32,9 +32,9 @@ def filled(store, own_gallery, tmp_path):
     folder = tmp_path / "films"
     folder.mkdir()
     write_film(folder / "a.mp4", frames=30, people=1)
-    picture = encoded(person(3), "JPEG")
+    image = encoded(person(3), "JPEG")
     group_people(store, own_gallery)
-    store.alerts.add(own_gallery, Alert("a coat", "h", 0.1, 0.2, 0.9, "gate", "a.mp4", 12.0, 30, (1, 2, 3, 4), picture))
+    store.alerts.add(own_gallery, Alert("a coat", "h", 0.1, 0.2, 0.9, "gate", "a.mp4", 12.0, 30, (1, 2, 3, 4), image))
     case = store.cases.create(f"Access {tmp_path.name}", "root").id
     store.cases.bookmark(case, own_gallery, int(store.ids(own_gallery, Filter())[0]), who="root", note="seen")
     tokens = tmp_path / "tokens.json"
@@ -61,7 +61,7 @@ def test_axe_finds_nothing_wrong_with_any_view(open_page, filled, viewport, sche
     rows = results(page)
     page.locator(f"#hit-{rows[0]} .yes").click()
     assert wrong_for_axe(page) == [] and no_overflow(page)
-    page.locator("#hits .picture").first.click()
+    page.locator("#hits .image").first.click()
     expect(page.locator("#detail")).to_be_visible()
     assert wrong_for_axe(page) == []
     page.keyboard.press("Escape")

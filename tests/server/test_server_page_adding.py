@@ -8,7 +8,7 @@ from browsing import CONTRAST, NAMES, PHONE, browser, expect, needs_chromium, no
 from callers import FREE
 from films import FigureDetector, write_film
 from unveil.gallery.records import Filter
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium

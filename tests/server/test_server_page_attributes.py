@@ -1,4 +1,4 @@
-"""What people wear on the page, in a real browser: chips, results without a picture, words on a result."""
+"""What people wear on the page, in a real browser: chips, results without an image, words on a result."""
 
 import re
 
@@ -43,7 +43,7 @@ def test_the_chips_are_what_can_be_asked_for(open_page, shop):
     assert values == [f"{name}={value}" for name in FILTERS for value in VALUES[name]]
 
 
-def test_rows_are_found_without_a_picture_and_hidden_ones_taken_in(open_page, store, shop):
+def test_rows_are_found_without_an_image_and_hidden_ones_taken_in(open_page, store, shop):
     page = open_page(galleries=(shop,), limits=FREE)
     press(page, "upper-colour=blue", "bag=yes")
     expect(page.locator("#wears-count")).to_have_text(" (2)")
@@ -64,7 +64,7 @@ def test_rows_are_found_without_a_picture_and_hidden_ones_taken_in(open_page, st
     assert page.evaluate(CONTRAST) == [] and page.evaluate(NAMES) == [] and wrong_for_axe(page) == []
 
 
-def test_chips_narrow_a_search_with_a_picture(open_page, store, shop):
+def test_chips_narrow_a_search_with_an_image(open_page, store, shop):
     page = open_page(galleries=(shop,), limits=FREE)
     choose(page, person(3))
     press(page, "bag=yes")
@@ -78,7 +78,7 @@ def test_a_result_says_what_is_worn_and_how_much_of_it_shows(open_page, shop):
     page = open_page(galleries=(shop,), limits=FREE)
     press(page, "upper-colour=red")
     page.click("#search")
-    page.locator("#hits .picture").first.click()
+    page.locator("#hits .image").first.click()
     expect(page.locator("#detail dl")).to_contain_text("Top: red (80 % visible) · Bag: yes (75 % visible)")
     expect(page.get_by_role("button", name="Heat map")).to_be_hidden()
     assert wrong_for_axe(page) == []

@@ -18,7 +18,7 @@ from browsing import (
 )
 from callers import FREE, encoded, group_people, person
 from unveil.gallery.records import Filter, Item
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
@@ -97,7 +97,7 @@ def test_two_are_merged_and_a_search_begins_from_a_sighting(open_page, store, gr
     page.go_back()
     with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
         page.click("#people-search")
-    best = list(store.groups.person(grouped, first)[0].pictures)
+    best = list(store.groups.person(grouped, first)[0].images)
     assert [piece["item"] for piece in asked.value.post_data_json["positives"]] == best and len(best) == 4
 
 

@@ -1,4 +1,4 @@
-"""The floor plan on the page, in a real browser: sent, cameras placed by mouse and keys, the way of a person on it."""
+"""The floor plan on the page, in a real browser: sent, cameras placed by mouse and keys, the path of a person on it."""
 
 import json
 import re
@@ -22,21 +22,21 @@ from browsing import (
 )
 from callers import FREE, drawn_plan, encoded, person
 from unveil.gallery.plan_records import PlanScale
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 PLACES = {"c0": (60.0, 50.0), "c1": (60.0, 150.0), "c2": (240.0, 100.0)}
 
 
-def picture():
+def image():
     return encoded(drawn_plan(), "JPEG")
 
 
 @pytest.fixture
 def planned(store, own_gallery):
     """A gallery whose cameras stand on a plan, 5 km apart."""
-    store.plans.put(own_gallery, picture(), width=300, height=200, who="ann")
+    store.plans.put(own_gallery, image(), width=300, height=200, who="ann")
     scale = PlanScale((0.0, 0.0), (100.0, 0.0), 5_000.0)
     store.plans.write(own_gallery, cameras=PLACES, scale=scale, version=1, who="ann")
     return own_gallery
@@ -57,7 +57,7 @@ def test_an_admin_sends_a_plan_and_places_cameras_by_mouse(open_page, store, own
     page = open_page(galleries=(own_gallery,), limits=FREE)
     page.get_by_role("button", name="Map", exact=True).click()
     expect(page.locator("#plan-body")).to_contain_text("no plan yet")
-    page.set_input_files("#plan-file", {"name": "plan.jpg", "mimeType": "image/jpeg", "buffer": picture()})
+    page.set_input_files("#plan-file", {"name": "plan.jpg", "mimeType": "image/jpeg", "buffer": image()})
     expect(page.locator("#plan-map .plan")).to_be_visible()
     expect(page.locator("#plan-save")).to_be_disabled()
 
@@ -90,7 +90,7 @@ def test_an_admin_sends_a_plan_and_places_cameras_by_mouse(open_page, store, own
 
 
 def test_cameras_are_placed_by_keys_alone(open_page, store, own_gallery):
-    store.plans.put(own_gallery, picture(), width=300, height=200, who="ann")
+    store.plans.put(own_gallery, image(), width=300, height=200, who="ann")
     page = open_page(galleries=(own_gallery,), limits=FREE, path="/#view=plan")
     expect(page.locator("#plan-map .plan")).to_be_visible()
 
@@ -126,15 +126,15 @@ def test_only_a_confirmed_person_has_a_way_and_one_who_was_too_fast_is_flagged(o
     page = open_page(galleries=(planned,), limits=FREE)
     mine = confirmed(page, store, planned)
     expect(page.locator("#sighted")).to_have_value("all")
-    expect(page.locator("#way .plan")).to_have_count(0)
+    expect(page.locator("#path .plan")).to_have_count(0)
     page.select_option("#sighted", "confirmed")
-    expect(page.locator("#way .plan")).to_be_visible()
+    expect(page.locator("#path .plan")).to_be_visible()
     cameras = [item.camera for item in sorted(store.items(planned, mine), key=lambda item: item.time)]
     legs = {pair for pair in pairwise(cameras) if pair[0] != pair[1]}
-    assert page.locator("#way .leg").count() == len(legs) > 1
-    assert page.locator("#way .leg.impossible").count() == len(legs)  # kilometres in a minute
+    assert page.locator("#path .leg").count() == len(legs) > 1
+    assert page.locator("#path .leg.impossible").count() == len(legs)  # kilometres in a minute
     expect(page.locator(".impossible-words")).to_contain_text(re.compile(r"5000 m from c0 to c1 in \d+ s"))
-    counts = page.locator("#way .pin.seen text").all_text_contents()
+    counts = page.locator("#path .pin.seen text").all_text_contents()
     assert sorted(counts) == [f"{camera} ({cameras.count(camera)})" for camera in sorted(set(cameras))]
 
 
@@ -149,8 +149,8 @@ def test_the_greatest_speed_is_that_of_the_server(open_page, store, planned):
     page.reload()
     confirmed(page, store, planned)
     page.select_option("#sighted", "confirmed")
-    expect(page.locator("#way .leg").first).to_be_attached()
-    expect(page.locator("#way .leg.impossible")).to_have_count(0)
+    expect(page.locator("#path .leg").first).to_be_attached()
+    expect(page.locator("#path .leg.impossible")).to_have_count(0)
     expect(page.locator(".impossible-words")).to_have_count(0)
 
 
@@ -171,7 +171,7 @@ def test_a_plan_can_be_read_at_every_size(open_page, store, planned, viewport, s
     page = open_page(viewport, scheme, galleries=(planned,), limits=FREE)
     confirmed(page, store, planned)
     page.select_option("#sighted", "confirmed")
-    expect(page.locator("#way .plan")).to_be_visible()
+    expect(page.locator("#path .plan")).to_be_visible()
     assert page.evaluate(NAMES) == [] and wrong_for_axe(page) == [] and no_overflow(page)
     page.get_by_role("button", name="Map", exact=True).click()
     expect(page.locator("#plan-map .pin")).to_have_count(5)

@@ -1,4 +1,4 @@
-"""Several pictures in several galleries on the page, in a real browser: one table of answers."""
+"""Several images in several galleries on the page, in a real browser: one table of answers."""
 
 import csv
 import io
@@ -10,14 +10,14 @@ __all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 
-def pictures(*numbers):
+def images(*numbers):
     return [
         {"name": f"={n}.png" if n == 5 else f"p{n}.png", "mimeType": "image/png", "buffer": encoded(person(n))}
         for n in numbers
     ]
 
 
-def test_a_folder_of_pictures_gives_a_table_of_answers_from_all_galleries(open_page, store, fill, own_gallery):
+def test_a_folder_of_images_gives_a_table_of_answers_from_all_galleries(open_page, store, fill, own_gallery):
     other = fill(f"{own_gallery}b")
     page = open_page(PHONE, galleries=(own_gallery, other), limits=FREE)
     page.get_by_role("button", name="Several").click()
@@ -26,7 +26,7 @@ def test_a_folder_of_pictures_gives_a_table_of_answers_from_all_galleries(open_p
     for box in boxes.all():
         box.check(force=True)
     broken = {"name": "x.png", "mimeType": "image/png", "buffer": b"x"}
-    page.set_input_files("#several-files", [*pictures(2, 5), broken])
+    page.set_input_files("#several-files", [*images(2, 5), broken])
     page.select_option("#several-top", "5")
     page.locator("#several-form .primary").click()
     expect(page.locator("#several-state")).to_have_text("3 of 3 answered")
@@ -42,11 +42,11 @@ def test_a_folder_of_pictures_gives_a_table_of_answers_from_all_galleries(open_p
         page.click("#several-csv")
     table = list(csv.DictReader(io.StringIO(download.value.path().read_text())))
     assert len(table) == 11 and [line["rank"] for line in table[:5]] == ["1", "2", "3", "4", "5"]
-    assert table[5]["picture"] == "'=5.png" and table[0]["time_iso"].startswith("2023-11-14T2")
+    assert table[5]["image"] == "'=5.png" and table[0]["time_iso"].startswith("2023-11-14T2")
     assert [float(line["distance"]) for line in table[:5]] == sorted(float(line["distance"]) for line in table[:5])
     assert table[10]["row"] == "" and "not an image" in table[10]["error"]
     rows.nth(0).get_by_role("button", name="Open this search").click()
-    expect(page.locator("#hint")).to_contain_text("whole picture")
+    expect(page.locator("#hint")).to_contain_text("whole image")
     page.click("#search")
     assert len(results(page)) == 20
 
@@ -55,6 +55,6 @@ def test_without_a_gallery_nothing_is_asked(open_page, own_gallery):
     page = open_page(galleries=(own_gallery,), limits=FREE)
     page.get_by_role("button", name="Several").click()
     page.locator("[name=several-gallery]").uncheck(force=True)
-    page.set_input_files("#several-files", pictures(2))
+    page.set_input_files("#several-files", images(2))
     page.locator("#several-form .primary").click()
     expect(page.locator("#several-error")).to_have_text("Choose a gallery.")

@@ -26,7 +26,7 @@ def test_people_are_listed_and_shown_to_readers(callers, grouped, store, own_gal
     found = asked(reader, grouped)
     assert found["grouping"]["people"] == len(found["people"]) == 8 and not found["grouping"]["calibrated"]
     first = found["people"][0]
-    assert (first["rows"], first["cameras"], len(first["pictures"])) == (6, ["c0", "c1", "c2"], 4)
+    assert (first["rows"], first["cameras"], len(first["images"])) == (6, ["c0", "c1", "c2"], 4)
     shown = asked(reader, f"{grouped}/{first['person']}")
     assert shown["person"] == first and len(shown["rows"]) == 6 and shown["next"] is None
     assert {row["item"]["person"] for row in shown["rows"]} == {shown["rows"][0]["item"]["person"]}

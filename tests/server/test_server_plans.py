@@ -37,18 +37,18 @@ SCALE = {"start": {"x": 0, "y": 0}, "end": {"x": 100, "y": 0}, "metres": 1000}
 
 def test_an_admin_sends_a_plan_and_everybody_sees_it(callers, path, store, own_gallery):
     admin, reader = callers.client("admin"), callers.client("reader")
-    assert reader.get(path).json() is None and reader.get(f"{path}/picture").status_code == 404
+    assert reader.get(path).json() is None and reader.get(f"{path}/image").status_code == 404
     answer = admin.post(path, content=encoded(drawn_plan()))
     assert answer.status_code == 201 and (answer.json()["width"], answer.json()["height"]) == (300, 200)
     put = admin.put(path, json={"cameras": PLACED, "scale": SCALE, "version": 1})
     assert put.status_code == 200 and put.json()["distances"] == [{"cameras": ["c0", "c1"], "metres": 1000.0}]
     shown = reader.get(path).json()
     assert shown == put.json() and shown["who"] == "the-admin" and shown["cameras"] == PLACED
-    picture = reader.get(f"{path}/picture")
-    assert picture.headers["content-type"] == "image/jpeg"
-    assert np.abs(np.asarray(Image.open(io.BytesIO(picture.content))).astype(int) - drawn_plan()).mean() < 6
+    image = reader.get(f"{path}/image")
+    assert image.headers["content-type"] == "image/jpeg"
+    assert np.abs(np.asarray(Image.open(io.BytesIO(image.content))).astype(int) - drawn_plan()).mean() < 6
     told = [e["details"]["what"] for e in store.entries(own_gallery) if e["action"] == "floor plan"]
-    assert told == ["picture", "picture", "cameras", "cameras"]
+    assert told == ["image", "image", "cameras", "cameras"]
     assert admin.delete(path).status_code == 204 and reader.get(path).json() is None
     assert admin.delete(path).status_code == 404
 
@@ -69,7 +69,7 @@ def test_nothing_of_a_file_is_kept_but_its_pixels_and_no_more_than_a_screen_show
     Image.fromarray(np.full((3_000, 4_500, 3), 200, np.uint8)).save(out, "JPEG", exif=exif)
     made = admin.post(path, content=out.getvalue() + b"<script>alert(1)</script>").json()
     assert (made["width"], made["height"]) == (3_000, 2_000)
-    kept = admin.get(f"{path}/picture").content
+    kept = admin.get(f"{path}/image").content
     assert b"the guard" not in kept and b"<script>" not in kept and kept[:2] == b"\xff\xd8"
 
 

@@ -66,23 +66,23 @@ def test_twenty_clients_at_once_then_a_request_that_is_under_way_is_finished_aft
 
     def one(number):
         with httpx.Client(base_url=address, timeout=60) as client:
-            sent = client.post("/api/v1/pictures", content=encoded(person(number % 8)))
-            body = {"positives": [{"picture": sent.json()["picture"]}], "top": 1, "skip_person_check": True}
+            sent = client.post("/api/v1/images", content=encoded(person(number % 8)))
+            body = {"positives": [{"image": sent.json()["image"]}], "top": 1, "skip_person_check": True}
             found = client.post(f"/api/v1/galleries/{gallery}/searches", json=body)
             return found.status_code, found.json()["hits"][0]["item"]["person"]
 
     with ThreadPoolExecutor(20) as pool:
         assert list(pool.map(one, range(20))) == [(201, f"p{n % 8:02d}") for n in range(20)]
-    blank = httpx.post(f"{address}/api/v1/pictures", content=encoded(np.full((128, 64, 3), 120, np.uint8))).json()
-    body = {"positives": [{"picture": blank["picture"]}]}
+    blank = httpx.post(f"{address}/api/v1/images", content=encoded(np.full((128, 64, 3), 120, np.uint8))).json()
+    body = {"positives": [{"image": blank["image"]}]}
     nobody = httpx.post(f"{address}/api/v1/galleries/{gallery}/searches", json=body, timeout=60)
     assert nobody.status_code == 422 and "no person is seen" in nobody.json()["error"]
 
-    picture = encoded(person(0))
+    image = encoded(person(0))
     host, port = address.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 20) as wire:
-        head = f"POST /api/v1/pictures HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(picture)}\r\n\r\n"
-        wire.sendall(head.encode() + picture[:100])
+        head = f"POST /api/v1/images HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(image)}\r\n\r\n"
+        wire.sendall(head.encode() + image[:100])
         while "unveil_requests_under_way 2.0" not in httpx.get(f"{address}/metrics").text:
             time.sleep(0.02)  # until the server has begun with it; the metrics' own request is the second
         child.send_signal(signal.SIGTERM)
@@ -96,7 +96,7 @@ def test_twenty_clients_at_once_then_a_request_that_is_under_way_is_finished_aft
                 break
         assert refused, "a server that stops takes no new connections"
         assert child.poll() is None, "it did not wait for the request"
-        wire.sendall(picture[100:])
+        wire.sendall(image[100:])
         wire.settimeout(30)
         assert wire.recv(4096).startswith(b"HTTP/1.1 201")
     assert child.wait(90) in (0, -signal.SIGTERM, 128 + signal.SIGTERM)
@@ -107,8 +107,8 @@ def test_servers_of_one_store_agree_at_once_on_what_was_removed(process, own_gal
     assert answers(first) and answers(second)
 
     def found(address):
-        sent = httpx.post(f"{address}/api/v1/pictures", content=encoded(person(3)), timeout=60).json()
-        body = {"positives": [{"picture": sent["picture"]}], "top": 200, "skip_person_check": True}
+        sent = httpx.post(f"{address}/api/v1/images", content=encoded(person(3)), timeout=60).json()
+        body = {"positives": [{"image": sent["image"]}], "top": 200, "skip_person_check": True}
         answer = httpx.post(f"{address}/api/v1/galleries/{own_gallery}/searches", json=body, timeout=60)
         return [(hit["item"]["id"], hit["item"]["person"]) for hit in answer.json()["hits"]]
 
@@ -175,8 +175,8 @@ def test_a_gallery_that_is_not_there_or_is_of_another_model_is_refused_at_the_st
 
 
 def test_a_port_that_is_taken_is_one_clear_error():
-    with listen("127.0.0.1", 0) as door:
-        port = door.getsockname()[1]
+    with listen("127.0.0.1", 0) as listener:
+        port = listener.getsockname()[1]
         with pytest.raises(UnveilError, match=rf"port {port}: .*try another"):
             listen("127.0.0.1", port)
     with pytest.raises(UnveilError, match=r"cannot listen on 203\.0\.113\.7"):

@@ -20,7 +20,7 @@ def of(gallery, found, what):
     return f"/api/v1/galleries/{gallery}/searches/{found['search']}/{what}"
 
 
-def test_a_removed_row_is_in_no_report_heat_map_thumbnail_or_judgement(served, store):
+def test_a_removed_row_is_in_no_report_heat_map_thumbnail_or_feedback(served, store):
     client, _, gallery = served
     found = search(client, gallery, send(client, person(0)), top=5, rows="crop")
     ids = [hit["item"]["id"] for hit in found["hits"]]
@@ -32,8 +32,8 @@ def test_a_removed_row_is_in_no_report_heat_map_thumbnail_or_judgement(served, s
     assert page.status_code == 200 and page.text.count("data:image") == images - 1
     assert client.get(of(gallery, found, f"hits/{ids[0]}/heat")).status_code == 404
     assert client.get(f"/api/v1/galleries/{gallery}/items/{ids[0]}/thumbnail").status_code == 404
-    judged = client.post(of(gallery, found, "feedback"), json={"item": ids[0], "same": True})
-    assert judged.status_code == 404
+    kept = client.post(of(gallery, found, "feedback"), json={"item": ids[0], "same": True})
+    assert kept.status_code == 404
     assert client.get(of(gallery, found, f"hits/{ids[1]}/heat")).status_code == 200
 
 
@@ -55,17 +55,17 @@ def test_what_is_held_lets_go_of_removed_rows_though_nobody_asks(served, store):
         return [hit.item.id for one in service.searches.values() for hit in one.found.hits]
 
     def in_memory():
-        copy = service._resident._copies[gallery]
+        copy = service._in_memory._copies[gallery]
         return [int(n) for block in copy.blocks for n in block.ids]
 
     assert gone in held() and gone in in_memory()
     service.removals.look()
     store.delete(gallery, Filter(ids=(gone,)))
-    until = time.monotonic() + 60
+    deadline = time.monotonic() + 60
     while gone in held() or gone in in_memory():
-        assert time.monotonic() < until
+        assert time.monotonic() < deadline
         time.sleep(0.1)
     store.drop(gallery)
-    while held() or gallery in service._resident._copies:
-        assert time.monotonic() < until
+    while held() or gallery in service._in_memory._copies:
+        assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from callers import encoded, person, send
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
+from unveil.server.access.tokens import Caller, Tokens, list_tokens, new_token, revoke_token
 from unveil.server.app import create_app
 from unveil.server.middleware.rate_limiter import RateLimiter, retry_after
-from unveil.server.tokens import Caller, Tokens, list_tokens, new_token, revoke_token
 
 
 def test_a_token_is_found_by_its_text_alone_and_never_kept(tmp_path):
@@ -133,8 +133,8 @@ def test_a_token_for_one_gallery_opens_no_other(service_with, fill, store, tmp_p
     client = TestClient(app, base_url="http://unveil.example", headers={"Authorization": f"Bearer {token}"})
     assert [info["name"] for info in client.get("/api/v1/galleries").json()] == [mine]
     row = store.find(other, Filter(), 1)[0].id
-    picture = send(client, person(0))
-    body = {"positives": [{"picture": picture}]}
+    image = send(client, person(0))
+    body = {"positives": [{"image": image}]}
     assert client.post(f"/api/v1/galleries/{mine}/searches", json=body).status_code == 201
     for method, what, json_body in (
         ("GET", "", None), ("GET", "/items", None), ("GET", f"/items/{row}", None),

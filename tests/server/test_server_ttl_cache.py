@@ -1,6 +1,6 @@
 """What is held for callers in memory: for how long, and who has to give way."""
 
-from unveil.server.ttl_cache import TTLCache
+from unveil.server.search.ttl_cache import TTLCache
 
 
 class Clock:

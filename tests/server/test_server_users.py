@@ -3,7 +3,7 @@
 import pytest
 
 from callers import Callers
-from unveil.server.tokens import new_token
+from unveil.server.access.tokens import new_token
 
 URL = "/api/v1/users"
 

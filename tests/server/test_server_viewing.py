@@ -5,9 +5,9 @@ from fastapi.testclient import TestClient
 
 from callers import LOOPBACK
 from unveil.errors import UnveilError
+from unveil.server.access.tokens import Caller
+from unveil.server.access.viewing import IDLE_SECONDS, MAX_ROWS, Views
 from unveil.server.app import create_app
-from unveil.server.tokens import Caller
-from unveil.server.viewing import IDLE_SECONDS, MAX_ROWS, Views
 
 ANNA, BEN = Caller("anna", "reader"), Caller("ben", "admin")
 
@@ -46,7 +46,7 @@ def test_one_entry_before_the_first_look_and_one_with_counts_after_the_last(log,
     views.seen(BEN, "shop", what="rows", rows=[4])
     assert log.details("anna") == [{"state": "begun"}] == log.details("ben")
     views.tidy()
-    assert len(log.entries) == 2, "they may go on"
+    assert len(log.entries) == 2, "they may continue"
     log.now += IDLE_SECONDS + 1
     views.tidy()
     ended = {"thumbnails": 3, "listings": 1, "state": "done", "begun": "hash 1", "seconds": 30}

@@ -18,7 +18,7 @@ from unveil.errors import (
     TrainingError,
     UnveilError,
 )
-from unveil.methods.bot import BoT
+from unveil.methods.baselines.bot import BoT
 from unveil.models.checkpoint import load_model, save_model
 from unveil.models.parsing_maps import open_training_set
 from unveil.nn.backbones.choice import build_backbone

@@ -10,7 +10,7 @@ import av
 import numpy as np
 import pytest
 
-from films import HEIGHT, WIDTH, picture, write_film
+from films import HEIGHT, WIDTH, walk_frame, write_film
 from unveil.video.decode import Video
 
 
@@ -81,7 +81,7 @@ def film_with_sound(path: Path, seconds: float, sound: float) -> Path:
         audio = container.add_stream("aac", rate=8000)
         packets = []
         for number in range(round(10 * seconds)):
-            packets += video.encode(av.VideoFrame.from_ndarray(picture(number, 1), format="rgb24"))
+            packets += video.encode(av.VideoFrame.from_ndarray(walk_frame(number, 1), format="rgb24"))
         packets += video.encode(None)
         for number in range(round(sound * 8000 / 1024)):
             frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
@@ -94,7 +94,7 @@ def film_with_sound(path: Path, seconds: float, sound: float) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["mkv", "flv", "mp4"])
-def test_sound_that_is_longer_than_the_pictures_is_no_loss(tmp_path, kind):
+def test_sound_that_is_longer_than_the_images_is_no_loss(tmp_path, kind):
     film = film_with_sound(tmp_path / f"film.{kind}", 3, 6)
     assert lost(film) == (30, None)
     data = film.read_bytes()

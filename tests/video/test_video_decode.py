@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 
-from films import HEIGHT, WIDTH, picture, write_film
+from films import HEIGHT, WIDTH, walk_frame, write_film
 from unveil.errors import DataError
 from unveil.video.decode import Video
 
@@ -30,9 +30,9 @@ def test_every_frame_comes_with_its_number_its_time_and_its_pixels(tmp_path, nam
     assert [f.number for f in frames] == list(range(25))
     assert np.allclose([f.time for f in frames], np.arange(25) / 10, atol=0.02)
     for frame in frames:
-        assert np.abs(frame.image.astype(int) - picture(frame.number, 2)).mean() < 8
+        assert np.abs(frame.image.astype(int) - walk_frame(frame.number, 2)).mean() < 8
     # A frame is nearer to its own drawing than to the one five frames on.
-    own, other = (np.abs(frames[10].image.astype(int) - picture(n, 2)).mean() for n in (10, 15))
+    own, other = (np.abs(frames[10].image.astype(int) - walk_frame(n, 2)).mean() for n in (10, 15))
     assert own < other
 
 
@@ -118,10 +118,10 @@ def test_no_video_is_one_error(tmp_path, content):
         read(tmp_path / "x.mp4")
 
 
-def test_pictures_that_ffmpeg_cannot_decode_are_one_error(tmp_path):
+def test_images_that_ffmpeg_cannot_decode_are_one_error(tmp_path):
     path = write_film(tmp_path / "a.mp4", 4, 1)
     path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
-    with pytest.raises(DataError, match=r"a\.mp4: FFmpeg has no decoder for its pictures"):
+    with pytest.raises(DataError, match=r"a\.mp4: FFmpeg has no decoder for its images"):
         Video(path)
 
 

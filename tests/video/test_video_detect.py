@@ -109,7 +109,7 @@ def test_an_answer_of_another_family_is_one_error(decoder):
 
 
 def write_model(folder, decoder: str, **changes):
-    """Write a real ONNX graph that answers the same for every picture, with its card; return the card's path."""
+    """Write a real ONNX graph that answers the same for every image, with its card; return the card's path."""
     shape = [1, 3, SIDE, SIDE] if changes.get("layout", "nchw") == "nchw" else [1, SIDE, SIDE, 3]
     inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, shape)]
     if changes.get("sizes"):
@@ -200,15 +200,15 @@ def test_a_model_that_refuses_its_input_or_is_none_is_one_error(tmp_path):
 
 def test_the_hog_finds_most_rendered_people_and_nobody_in_an_empty_room():
     from unveil.world.config import preset
-    from unveil.world.video import film
+    from unveil.world.video import render_frames
 
     detector = load_detector(None)
     assert detector.detect(np.full((540, 960, 3), 127, np.uint8)) == []
     assert detector.detect(np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8)) == []
     world = replace(preset("tiny"))
     found = whole = 0
-    for picture, rows in chain.from_iterable(film(world, camera, frames=6) for camera in range(8)):
-        boxes = detector.detect(picture)
+    for image, rows in chain.from_iterable(render_frames(world, camera, frames=6) for camera in range(8)):
+        boxes = detector.detect(image)
         for _, x, y, w, h, visible in rows:
             if float(visible) > 0.9 and w > 0.3 * h and x > 5:
                 whole += 1

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from films import picture
+from films import walk_frame
 from generated import figure
 from unveil.data.walk import walk
 from unveil.errors import DataError
@@ -19,7 +19,7 @@ def write_sequence(folder: Path, frames: int = 12, first: int = 1, people: int =
     """Write the frames of a film as ``000001.png`` and so on."""
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(frames):
-        Image.fromarray(picture(number, people)).save(folder / f"{number + first:06d}.png")
+        Image.fromarray(walk_frame(number, people)).save(folder / f"{number + first:06d}.png")
     return folder
 
 
@@ -34,7 +34,7 @@ def test_frames_come_in_order_with_times(tmp_path):
         frames = list(video.frames())
         assert [frame.number for frame in frames] == list(range(12))
         np.testing.assert_allclose([frame.time for frame in frames], np.arange(12) / 10)
-        assert all(np.array_equal(frame.image, picture(frame.number, 1)) for frame in frames)
+        assert all(np.array_equal(frame.image, walk_frame(frame.number, 1)) for frame in frames)
         assert (video.rate, video.seconds, video.lost, video.live) == (10, 1.2, None, False)
     with ImageSequence(folder) as video:
         assert [frame.number for frame in video.frames(every=5, first=3)] == [5, 10]
@@ -75,7 +75,7 @@ def test_what_is_a_sequence(tmp_path):
     (mixed / "cover.png").write_bytes((mixed / "000001.png").read_bytes())
     assert not found(mixed)
     sizes = write_sequence(tmp_path / "sizes", 10)
-    Image.fromarray(picture(0, 1)[:-2]).save(sizes / "000010.png")
+    Image.fromarray(walk_frame(0, 1)[:-2]).save(sizes / "000010.png")
     assert not found(sizes)
     broken = write_sequence(tmp_path / "broken", 10)
     (broken / "000001.png").write_bytes(b"")

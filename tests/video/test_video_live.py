@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from films import breaking, picture, write_film
+from films import breaking, walk_frame, write_film
 from unveil.errors import DataError
 from unveil.video.decode import Video, without_password
 
@@ -74,7 +74,7 @@ def test_an_rtsp_camera_is_read_like_a_file(tmp_path):
     assert any("RTP/AVP/TCP" in line for line in asked), "over the connection itself, which loses nothing"
     assert len(frames) >= 18, "FFmpeg may keep the last frames of a connection that ends"
     assert np.allclose(np.diff([f.time for f in frames[:-2]]), 0.2, atol=0.02)
-    assert np.abs(frames[8].image.astype(int) - picture(frames[8].number, 2)).mean() < 8
+    assert np.abs(frames[8].image.astype(int) - walk_frame(frames[8].number, 2)).mean() < 8
 
 
 def test_a_camera_that_refuses_is_one_error_without_the_password(tmp_path):
@@ -106,7 +106,7 @@ def test_a_stream_that_breaks_is_opened_again_and_its_times_go_on(tmp_path):
     steps = np.diff([f.time for f in frames])
     assert np.allclose(np.delete(steps, (19, 39)), 0.1, atol=0.02)
     assert all(0.3 <= steps[place] < 5 for place in (19, 39)), "the break took its time"
-    assert np.abs(frames[45].image.astype(int) - picture(5, 2)).mean() < 8
+    assert np.abs(frames[45].image.astype(int) - walk_frame(5, 2)).mean() < 8
     assert video.lost is not None
     assert video.lost.endswith("it ended; tries to open it again, all in vain: 2; 60 frames were read")
 

@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from films import picture, write_film
+from films import walk_frame, write_film
 from unveil.errors import DataError
 from unveil.video.decode import Video
 from unveil.video.image_sequence import ImageSequence
@@ -19,7 +19,7 @@ UNEVEN = [0.0, *np.cumsum(np.where(np.arange(59) % 3, 0.04, 0.4)).tolist()]
 
 def like(number):
     """How much a frame differs from the one that was drawn with that number."""
-    drawn = picture(number, 2).astype(float)
+    drawn = walk_frame(number, 2).astype(float)
     return lambda image: float(np.abs(image - drawn).mean())
 
 
@@ -52,7 +52,7 @@ def test_frames_are_counted_in_order_of_presentation(tmp_path):
             frame_times(video, deadline=-1)
 
 
-def test_a_clip_holds_the_films_own_pictures_where_browsers_play_them(tmp_path):
+def test_a_clip_holds_the_films_own_images_where_browsers_play_them(tmp_path):
     path = write_film(tmp_path / "a.mp4")
     with Video(path) as video:
         clip = cut_clip(video, 2.3, 4.0)
@@ -87,7 +87,7 @@ def test_numbered_images_are_played_too(tmp_path):
     folder = tmp_path / "img1"
     folder.mkdir()
     for number in range(50):
-        Image.fromarray(picture(number, 2)).save(folder / f"{number:06}.png")
+        Image.fromarray(walk_frame(number, 2)).save(folder / f"{number:06}.png")
     clip = cut_clip(ImageSequence(folder), 0.4, 1.2)
     frames = decoded(clip)
     assert not clip.copied and clip.start == pytest.approx(0.4) and len(frames) == 21
@@ -108,7 +108,7 @@ def _write(path, codec):
         stream = container.add_stream(codec, rate=10)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 160, 96, pixels, 4_000_000
         for number in range(60):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number, 2), format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(walk_frame(number, 2), format="rgb24")))
         container.mux(stream.encode(None))
 
 
@@ -118,5 +118,5 @@ def _with_one_key_frame(path):
         stream.width, stream.height, stream.pix_fmt, stream.gop_size = 160, 96, "yuv420p", 600
         stream.options = {"sc_threshold": "0"}
         for number in range(60):
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture(number, 2), format="rgb24")))
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(walk_frame(number, 2), format="rgb24")))
         container.mux(stream.encode(None))

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unveil.world.capture.placed import StagedScene
 from unveil.world.capture.plate import render_plate
-from unveil.world.capture.shot import Stage
 from unveil.world.config import World
 from unveil.world.generate import render_world
+from unveil.world.people.clothes.outfit import Outfit, draw_outfit
 from unveil.world.people.identity import Identity, draw_identity
-from unveil.world.people.outfit import Outfit, draw_outfit
 from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import make_scene
 
@@ -27,9 +27,9 @@ def world_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stage() -> Stage:
+def stage() -> StagedScene:
     scene = make_scene(1, 3)
-    return Stage(scene, render_plate(scene))
+    return StagedScene(scene, render_plate(scene))
 
 
 @pytest.fixture(scope="session")

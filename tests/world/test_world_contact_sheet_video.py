@@ -13,7 +13,7 @@ from unveil.world import video
 from unveil.world.config import World, preset
 from unveil.world.contact_sheet import CELL, GAP, save_sheet
 from unveil.world.scenes.scene import FRAME
-from unveil.world.video import film, save_video
+from unveil.world.video import render_frames, save_video
 
 TWO = World(people=2, outfits=1, visits=1, frames=1, cameras=4, seed=3)
 
@@ -29,7 +29,7 @@ def test_sheet_has_a_row_a_person(world_folder: Path, tmp_path: Path, show: str,
 
 def test_film_moves_and_boxes_hold_the_people(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "RATE", 1)
-    frames = list(film(TWO, 1, frames=5))
+    frames = list(render_frames(TWO, 1, frames=5))
     rows = [row for _, found in frames for row in found]
     assert {row[0] for row in rows} <= {"p00000", "p00001"}
     assert rows
@@ -53,7 +53,7 @@ def test_video_file_holds_every_frame(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_old_camera_is_dimmer_and_bluer() -> None:
-    new, old = (next(film(TWO, 1, frames=1, old=old))[0].astype(float) for old in (False, True))
+    new, old = (next(render_frames(TWO, 1, frames=1, old=old))[0].astype(float) for old in (False, True))
     assert old.mean() < 0.9 * new.mean()
     red, blue = (old[..., channel].mean() / new[..., channel].mean() for channel in (0, 2))
     assert blue > 1.15 * red
@@ -61,7 +61,7 @@ def test_an_old_camera_is_dimmer_and_bluer() -> None:
 
 def test_as_many_people_walk_by_as_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(video, "RATE", 1)
-    seen = {row[0] for _, rows in film(preset("tiny"), 1, frames=16, people=8) for row in rows}
+    seen = {row[0] for _, rows in render_frames(preset("tiny"), 1, frames=16, people=8) for row in rows}
     assert seen <= {f"p{number:05d}" for number in range(8)} and len(seen) >= 7
 
 

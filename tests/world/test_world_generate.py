@@ -46,7 +46,7 @@ def test_a_stopped_render_goes_on_and_ends_the_same(
         real(world, where, person)
 
     monkeypatch.setitem(generate.PARTS, "person", stopping)
-    with pytest.raises(InterruptedRunError, match="go on"):
+    with pytest.raises(InterruptedRunError, match="to resume"):
         render_world(SMALL, folder, processes=1)
     assert not (folder / CARD).exists()
     with pytest.raises(DataError, match="was stopped"):

@@ -48,7 +48,7 @@ def test_two_plain_scripts_that_ask_for_one_world_both_get_it_whole(tmp_path: Pa
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_is_one_error_and_the_next_render_goes_on(tmp_path: Path) -> None:
+def test_ctrl_c_is_one_error_and_the_next_render_resumes(tmp_path: Path) -> None:
     folder = tmp_path / "world"
     process = start(folder, 2, 400)
     while not list((folder / ".work").glob("camera*")):  # the workers are at work
@@ -70,7 +70,7 @@ def test_ctrl_c_is_one_error_and_the_next_render_goes_on(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_a_worker_that_dies_is_one_error_and_the_next_render_goes_on(tmp_path: Path) -> None:
+def test_a_worker_that_dies_is_one_error_and_the_next_render_resumes(tmp_path: Path) -> None:
     with (
         pytest.raises(UnveilError, match="fewer processes"),
         Workers(2, json.dumps(asdict(TWO)), folder=tmp_path / "w") as workers,

@@ -1,4 +1,4 @@
-"""Adapt a trained model to crops without labels, and judge whether it is better."""
+"""Adapt a trained model to crops without labels, and evaluate whether it is better."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from unveil.adaptation.acceptance import refuse_worse
 from unveil.adaptation.clusters import STATE, train_on_clusters
 from unveil.adaptation.estimate import estimate
-from unveil.adaptation.judge import refuse_worse
 from unveil.adaptation.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.statistics import take_statistics
@@ -81,7 +81,7 @@ def adapt(
     if "whitening" in settings.stages:
         adapted = _with_whitening(adapted, task, settings)
     statistics = adapted.camera_statistics
-    figures = task.judged(model, adapted)
+    figures = task.evaluate(model, adapted)
     task.report(out, figures, history)
     refuse_worse(figures, keep_worse=keep_worse)
     card = model.card.model_copy(

@@ -17,8 +17,8 @@ from unveil.inference.backends.external import external_engine
 from unveil.inference.engine import Engine
 from unveil.models.card import Adaptation
 from unveil.models.checkpoint import NAME, TrainedModel, load_model
+from unveil.models.foreign.reid_card import read_reid_card
 from unveil.models.locate import EXTERNAL_NAME, locate
-from unveil.models.reid_card import read_reid_card
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Dataset
 

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from unveil.adaptation.judge import refuse_worse
+from unveil.adaptation.acceptance import refuse_worse
 from unveil.adaptation.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings, Stage
 from unveil.adaptation.task import Task, embed_as_used
@@ -17,9 +17,9 @@ from unveil.atomic_io import atomic_path, sha256, write_text
 from unveil.errors import DataError, UnveilError
 from unveil.inference.backends.external import external_engine
 from unveil.inference.engine import Engine
-from unveil.models.camera_centres import CameraCentres, take_centres, unit
+from unveil.models.foreign.camera_centres import CameraCentres, take_centres, unit
+from unveil.models.foreign.reid_card import CentresFile, read_reid_card
 from unveil.models.locate import EXTERNAL_NAME
-from unveil.models.reid_card import CentresFile, read_reid_card
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Dataset, Embedding
 from unveil.runtime.graph import model_files
@@ -49,7 +49,7 @@ def adapt_external(
         datasets: crops; see `unveil.adaptation.adapt.adapt`, as for the arguments that follow.
         out: folder that gets a copy of the model, its card, the means and ``adaptation.json``.
         settings: of its stages "statistics" centres by camera, "whitening" whitens as well; no other can be had.
-        feedback: pairs of crops to judge by.
+        feedback: pairs of crops to evaluate on.
         galleries: names of the galleries that crops come from.
         cache: folder of the image stores.
         parser: crops on which it sees nobody are left out.
@@ -91,7 +91,7 @@ def adapt_external(
     draft = out / f"draft-{EXTERNAL_NAME}"
     write_text(draft, json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
     try:
-        figures = task.judged(before, external_engine(draft))
+        figures = task.evaluate(before, external_engine(draft))
     finally:
         draft.unlink()
     task.report(out, figures)

@@ -75,7 +75,7 @@ def train_on_clusters(
         crops: to learn from.
         settings: see there.
         links: between units, by their numbers in ``crops``.
-        folder: gets the state after each epoch; a killed run goes on from it, to the same bits.
+        folder: gets the state after each epoch; a killed run resumes from it, bit-exactly.
         identity: of base model, crops, links and settings; a state of others is refused.
         restart: begin anew where the state is of others, in place of refusing it.
 

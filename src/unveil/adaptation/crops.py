@@ -1,4 +1,4 @@
-"""Crops to adapt to: pictures, cameras, tracklets and times; whatever names people or clothes is put aside."""
+"""Crops to adapt to: images, cameras, tracklets and times; whatever names people or clothes is put aside."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def estimate(model: TrainedModel, learnt: UnlabelledCrops, settings: AdaptSettin
         model: it is not changed.
         learnt: the crops to learn from.
         settings: see there.
-        tested: crops of the tracklets to judge by.
+        tested: crops of the tracklets to evaluate on.
     """
     trains = settings.trains
     step = min(settings.persons * settings.images, len(learnt))

@@ -10,7 +10,7 @@ import numpy as np
 
 from unveil.adaptation.links import FeedbackPair
 from unveil.errors import DataError
-from unveil.gallery.calibrate import judged_rows
+from unveil.gallery.calibrate import feedback_rows
 from unveil.gallery.records import FIRST_DATE, Filter, Item
 from unveil.gallery.store.protocol import PAGE, Store
 from unveil.records import Dataset, Sample
@@ -26,7 +26,7 @@ class GalleryCrops:
     Args:
         name: of the gallery.
         dataset: its crops; the key of a sample is the id of its row, and labels of people are left out.
-        feedback: pairs that judgements imply.
+        feedback: pairs that feedback implies.
         last: greatest id of the rows that were there.
     """
 
@@ -106,12 +106,12 @@ def _times(rows: list[Item]) -> list[float | None]:
 
 
 def _feedback(store: Store, name: str, crop_of: dict[str, int], number: int) -> tuple[FeedbackPair, ...]:
-    said = judged_rows(store, name)
+    said = feedback_rows(store, name)
     wanted = sorted({row for a, b, _, _ in said for row in (a, b)})
-    judged = {item.id: item for item in store.items(name, wanted)}
+    shown = {item.id: item for item in store.items(name, wanted)}
 
     def key(row: int) -> str | None:
-        item = judged.get(row)
+        item = shown.get(row)
         if item is None:
             return None
         crop = row if item.kind == "crop" else crop_of.get(item.key)

@@ -24,7 +24,7 @@ from unveil.atomic_io import write_text
 from unveil.data.images import read_image
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.gallery.ingest.adding import BATCH, mean_embedding, nothing, space_of
-from unveil.gallery.ingest.quality import without_hidden
+from unveil.gallery.ingest.quality import without_occluded
 from unveil.gallery.records import DerivedModel, Filter, Kind
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -92,7 +92,7 @@ def adapt_to_gallery(
 
 @contextmanager
 def decoded_images(out: Path, cache: Path | None, *, of_gallery: bool) -> Iterator[Path | None]:
-    """Give a folder for decoded images; pictures of a gallery are removed from it at the end, or by the next call."""
+    """Give a folder for decoded images; images of a gallery are removed from it at the end, or by the next call."""
     if not of_gallery:
         yield cache
         return
@@ -116,7 +116,7 @@ def note_derived(store: Store, found: GalleryCrops, model: Adapted) -> DerivedMo
 def embed_anew(store: Store, name: str, engine: Engine, *, model: str, own: str = "", parser: OnnxParser | None) -> int:
     """Give every row a vector of another model beside the one that answers; a call that was killed resumes.
 
-    Rows are embedded from the pictures that the gallery keeps of them. A tracklet gets the mean of its crops, as when
+    Rows are embedded from the images that the gallery keeps of them. A tracklet gets the mean of its crops, as when
     it was added; parts that the parser sees hidden do not count where it looked at a row when that was added.
 
     Args:
@@ -235,7 +235,7 @@ def _embedded(
     embedding = engine.embed(images, cameras=[item.camera for item in items])
     parsed = [place for place, item in enumerate(items) if item.visible is not None]
     if parsed and parser is not None:
-        seen = without_hidden(embedding.select(parsed), [images[place] for place in parsed], parser)
+        seen = without_occluded(embedding.select(parsed), [images[place] for place in parsed], parser)
         visibility = np.array(embedding.visibility)
         visibility[parsed] = seen.visibility
         embedding = replace(embedding, visibility=visibility)

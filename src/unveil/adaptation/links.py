@@ -32,7 +32,7 @@ class FeedbackPair:
 def hold_out_feedback(
     pairs: Sequence[FeedbackPair], share: float, *, seed: int
 ) -> tuple[list[FeedbackPair], list[FeedbackPair]]:
-    """Return the pairs to learn from and those to judge by: a share of the searches, drawn at random."""
+    """Return the pairs to learn from and those to evaluate on: a share of the searches, drawn at random."""
     searches = sorted({pair.search for pair in pairs})
     drawn = set(np.random.default_rng([seed, 4]).permutation(searches)[: round(share * len(searches))].tolist())
     return [p for p in pairs if p.search not in drawn], [p for p in pairs if p.search in drawn]

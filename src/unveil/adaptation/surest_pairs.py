@@ -16,7 +16,7 @@ import numpy as np
 
 from unveil.adaptation.pseudo_labels import Links, joined_along
 from unveil.evaluation.distances import distance_blocks
-from unveil.models.camera_centres import take_centres, unit
+from unveil.models.foreign.camera_centres import take_centres, unit
 from unveil.records import Embedding
 
 NEAREST = 10  # units of a camera that tell how near its units are
@@ -101,10 +101,10 @@ def one_of_each_camera(pairs: np.ndarray, cameras: np.ndarray) -> np.ndarray:
     taken: set[tuple[int, int]] = set()
     kept: list[int] = []
     for row, (a, b) in enumerate(pairs.tolist()):
-        ways = {(a, int(cameras[b])), (b, int(cameras[a]))}
-        if cameras[a] != cameras[b] and not ways & taken:
+        both = {(a, int(cameras[b])), (b, int(cameras[a]))}
+        if cameras[a] != cameras[b] and not both & taken:
             kept.append(row)
-        taken |= ways
+        taken |= both
     return pairs[kept]
 
 

@@ -1,4 +1,4 @@
-"""What a model is adapted to and judged by: crops to learn from, crops that are held out, what is known of pairs."""
+"""What a model is adapted to and evaluated on: crops to learn from, crops that are held out, what is known of pairs."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from unveil.adaptation.acceptance import MIN_TRACKLETS, compare, compare_feedback, make_test
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.judge import MIN_TRACKLETS, compare, compare_feedback, make_test
 from unveil.adaptation.links import FeedbackPair, feedback_links, hold_out_feedback, seen_together
 from unveil.adaptation.pseudo_labels import Links, mean_of_units
 from unveil.adaptation.settings import AdaptSettings
@@ -36,10 +36,10 @@ class Task:
     Args:
         crops: all of them.
         learnt: crops to learn from.
-        held_out: tracklets of the same cameras to judge by.
+        held_out: tracklets of the same cameras to evaluate on.
         new_cameras: crops of cameras that are not learnt from.
         links: between units of ``learnt``.
-        held_feedback: pairs to judge by.
+        held_feedback: pairs to evaluate on.
         galleries: names of those that crops come from.
     """
 
@@ -79,10 +79,10 @@ class Task:
         task._say()
         return task
 
-    def judged(self, before: Embedder, after: Embedder) -> dict[str, Any]:
+    def evaluate(self, before: Embedder, after: Embedder) -> dict[str, Any]:
         """Return figures of both models on what was held out; none where nothing was."""
-        figures = _tracklets_judged(before, after, self.held_out)
-        if new := _tracklets_judged(before, after, self.new_cameras):
+        figures = _evaluated(before, after, self.held_out)
+        if new := _evaluated(before, after, self.new_cameras):
             figures["new_cameras"] = new
         pairs = feedback_links(self.crops, self.held_feedback)
         asked = np.unique(np.concatenate([pairs.must, pairs.cannot]))
@@ -98,7 +98,7 @@ class Task:
         """Write ``adaptation.json``: what each epoch did, and the figures before and after."""
         told = {
             "crops": len(self.crops), "cameras": list(self.crops.known_cameras), "epochs": list(epochs),
-            "judged": figures,
+            "evaluation": figures,
         }  # fmt: skip
         write_text(out / REPORT, json.dumps(told, indent=2) + "\n")
 
@@ -108,16 +108,16 @@ class Task:
         """Return what the card of the adapted model says of it."""
         return Adaptation(
             base=base, data=self.crops.sources, galleries=tuple(self.galleries), stages=settings.stages,
-            judged=figures, cameras=cameras,
+            evaluation=figures, cameras=cameras,
         )  # fmt: skip
 
     def _say(self) -> None:
         crops, links = self.crops, self.links
         tracklets, kept = (len(np.unique(c.units[c.tracked])) for c in (crops, self.held_out))
         cameras = f"{len(crops.known_cameras)} cameras" if crops.known_cameras else "no camera named"
-        log.info("%d crops, %d tracklets (%d held out to judge by), %s", len(crops), tracklets, kept, cameras)
+        log.info("%d crops, %d tracklets (%d held out for evaluation), %s", len(crops), tracklets, kept, cameras)
         log.info(
-            "known: %d pairs are one person, %d are two; %d pairs of feedback held out to judge by",
+            "known: %d pairs are one person, %d are two; %d pairs of feedback held out for evaluation",
             len(links.must), len(links.cannot), len(self.held_feedback),
         )  # fmt: skip
         if len(crops.known_cameras) == 1:
@@ -125,7 +125,7 @@ class Task:
         if not kept and not self.held_feedback:
             log.warning(
                 "there are fewer than %d tracklets of two crops and nobody's feedback is held out: whether the model "
-                "gets better cannot be judged",
+                "gets better cannot be evaluated",
                 2 * MIN_TRACKLETS,
             )
 
@@ -138,7 +138,7 @@ def embed_as_used(model: Embedder, crops: UnlabelledCrops) -> Embedding:
     )  # fmt: skip
 
 
-def tracklets_to_judge_by(share: float, *, tracklets: int) -> int:
+def tracklets_to_hold_out(share: float, *, tracklets: int) -> int:
     """Return how many tracklets to hold out: a share, but no fewer than say something, and none where few are left."""
     if not share or tracklets < 2 * MIN_TRACKLETS:
         return 0
@@ -159,14 +159,14 @@ def _hold_out(
         log.info("held out: %d crops of %s", away.sum(), ", ".join(sorted(cameras[:count])))
     # A tracklet of one crop has no halves.
     tracklets, sizes = np.unique(crops.units[crops.tracked & ~away], return_counts=True)
-    count = tracklets_to_judge_by(settings.held_out, tracklets=int((sizes > 1).sum()))
+    count = tracklets_to_hold_out(settings.held_out, tracklets=int((sizes > 1).sum()))
     drawn = np.random.default_rng([settings.seed, 2]).permutation(tracklets[sizes > 1])[:count]
     tested = np.isin(crops.units, drawn) & ~away
     learnt, held_out, new = (crops.select(np.flatnonzero(rows)) for rows in (~away & ~tested, tested, away))
     return learnt, held_out, new
 
 
-def _tracklets_judged(before: Embedder, after: Embedder, crops: UnlabelledCrops) -> dict[str, Any]:
+def _evaluated(before: Embedder, after: Embedder, crops: UnlabelledCrops) -> dict[str, Any]:
     test = make_test(crops) if len(crops) else None
     if test is None:
         return {}

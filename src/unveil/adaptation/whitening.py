@@ -16,7 +16,7 @@ import numpy as np
 
 from unveil.adaptation.pseudo_labels import Links, mean_of_units
 from unveil.adaptation.surest_pairs import group_surest
-from unveil.models.camera_centres import CameraCentres, take_centres, unit
+from unveil.models.foreign.camera_centres import CameraCentres, take_centres, unit
 from unveil.records import Embedding
 
 log = logging.getLogger(__name__)

@@ -11,12 +11,13 @@ from unveil.api.crops import Crops, dataset_of
 from unveil.data.images import read_sample
 from unveil.gallery.audit import audited, user
 from unveil.gallery.ingest.adding import Added
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Filter, GalleryInfo, Mode
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import embed_person
-from unveil.gallery.search.searcher import Query, Searcher, SearchResult
+from unveil.gallery.search.records import Query, SearchResult
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -50,9 +51,7 @@ class Gallery:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *raised: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
     def close(self) -> None:
@@ -86,12 +85,10 @@ class Gallery:
             DataError: there is no crop, or the gallery was made with another model.
         """
         dataset = dataset_of(crops)
-        settings = PictureSettings(camera, start_time, tuple(tags))
+        settings = ImageSettings(camera, start_time, tuple(tags))
         entry = {"who": self.who, "action": "add", "gallery": self.name, "details": {"source": dataset.name}}
         with audited(self.store.log, entry) as outcome:
-            added = add_pictures(
-                self.store, self.name, self.engine, dataset.samples, dataset.name, settings, self.parser
-            )
+            added = add_images(self.store, self.name, self.engine, dataset.samples, dataset.name, settings, self.parser)
             outcome |= {"crops": added.crops, "tracklets": added.tracklets, "known": added.known}
         return added
 

@@ -58,4 +58,11 @@ def search(
     for other in (gallery, negatives):
         if other is not None:
             same_model(query, other)
-    return rank(query, gallery, top, one_person, None if negatives is None else negatives.embedding, mode)
+    return rank(
+        query,
+        gallery,
+        top=top,
+        one_person=one_person,
+        negatives=None if negatives is None else negatives.embedding,
+        mode=mode,
+    )

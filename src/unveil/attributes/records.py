@@ -108,11 +108,11 @@ def vote(crops: list[tuple[Attributes, float]]) -> Attributes:
     """Return the attributes of a tracklet: the mean of its crops, each weighted by how much of the part it shows.
 
     Args:
-        crops: the attributes of each crop, and what the crop is worth, at least 0.
+        crops: the attributes of each crop, and the quality score of the crop, at least 0.
     """
     seen = {}
     for name in NAMES:
-        told = [(one, max(worth, 1e-3) * one.shown) for crop, worth in crops if (one := crop.get(name)) is not None]
+        told = [(one, max(quality, 1e-3) * one.shown) for crop, quality in crops if (one := crop.get(name)) is not None]
         total = math.fsum(weight for _, weight in told)
         if total > 0:
             means = {v: math.fsum(one.values.get(v, 0.0) * w for one, w in told) / total for v in VALUES[name]}

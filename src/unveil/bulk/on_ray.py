@@ -235,7 +235,7 @@ def _run(ray: Any, job: Job, *, units: list[Unit], settings: RaySettings) -> Non
                 said = " ".join(str(e).split())[:300]
                 raise UnveilError(
                     f"workers of Ray die over {len(left)} of {job.plan.shards} shards ({said}); the others are "
-                    "written, and the same command goes on with the rest"
+                    "written, and the same command resumes"
                 ) from None
             log.warning("workers of Ray died more than %d times: %d shards are tried again", RETRIES, len(left))
             units = left

@@ -32,7 +32,7 @@ def application(only: str | None) -> typer.Typer:
     """Return the application; see `unveil.cli.commands.add_commands`."""
     app = typer.Typer(
         name="unveil",
-        help="Find a person again when the body is hidden and the clothes have changed.",
+        help="Find a person again when the body is occluded and the clothes have changed.",
         epilog=help_panels.EXIT_CODES,
         no_args_is_help=True,
         rich_markup_mode="markdown",

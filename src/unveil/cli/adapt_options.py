@@ -45,14 +45,14 @@ RadiusOption = Annotated[
 NeighboursOption = Annotated[
     int,
     typer.Option(
-        help="Of jaccard: nearest crops that are looked at; about as many as there are of a person.",
+        help="Of jaccard: nearest crops that are compared; about as many as there are of a person.",
         rich_help_panel=help_panels.ADAPTING,
     ),
 ]
 HeldOutOption = Annotated[
     float,
     typer.Option(
-        help="Share of tracklets and of searches with feedback to judge by, not learnt from.",
+        help="Share of tracklets and of searches with feedback held out for evaluation.",
         rich_help_panel=help_panels.ADAPTING,
     ),
 ]

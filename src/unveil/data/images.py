@@ -1,4 +1,4 @@
-"""The one door through which pixels enter: decoding and resizing, the same in training, evaluation and serving."""
+"""The one place where images are decoded and resized, the same in training, evaluation and serving."""
 
 from __future__ import annotations
 

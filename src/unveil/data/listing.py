@@ -1,4 +1,4 @@
-"""What the dataset readers share: finding the root, listing images in a fixed order, and parsing names by a grammar."""
+"""What the dataset readers share: finding the root, listing images in a fixed order, and matching filename patterns."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def list_images(folder: Path, *, recursive: bool = False) -> Listing:
     return Listing(found.images, found.left_out)
 
 
-def filled(folder: Path, *, recursive: bool = False) -> Listing:
+def require_images(folder: Path, *, recursive: bool = False) -> Listing:
     """Return the images of a folder, sorted.
 
     Raises:
@@ -130,7 +130,7 @@ def duplicate_frames(keys: Sequence[str]) -> list[FileNote]:
 
 
 class Names:
-    """Images whose names follow a grammar; what does not is counted and said, never guessed.
+    """Images whose names match a filename pattern; what does not is counted and said, never guessed.
 
     Args:
         pattern: regular expression matched at the beginning of the **basename** only, so that no folder above can
@@ -144,7 +144,7 @@ class Names:
 
     @property
     def notes(self) -> list[str]:
-        """What was left out: image names outside the grammar, and files that are no data."""
+        """What was left out: image names outside the filename pattern, and files that are no data."""
         said = str(self._left_out)
         return [*self._strange, *([LeftOutNote(said, self._left_out)] if said else [])]
 
@@ -161,7 +161,7 @@ class Names:
                 strange.append(path)
         if strange:
             said = (
-                f"{where}: {len(strange)} of {len(paths)} image names do not follow the dataset's grammar "
+                f"{where}: {len(strange)} of {len(paths)} image names do not match the dataset's filename pattern "
                 f"and were left out, for example {strange[0].name!r}"
             )
             self._strange.append(FileNote(said, (path.as_posix() for path in strange)))
@@ -172,4 +172,4 @@ class Names:
         Raises:
             DataError: there is no image in it.
         """
-        return self.match(filled(folder, recursive=recursive), folder.name)
+        return self.match(require_images(folder, recursive=recursive), folder.name)

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Part:
+class DatasetSummary:
     """What one dataset brought into a training set."""
 
     name: str
@@ -55,7 +55,7 @@ class TrainingSet:
     clothes: int
     outfits: tuple[int, ...]
     parsing_scheme: str | None
-    sources: tuple[Part, ...]
+    sources: tuple[DatasetSummary, ...]
     content_hash: str
     notes: tuple[str, ...]
 
@@ -107,7 +107,7 @@ class TrainingSet:
             owners,
             scheme,
             tuple(
-                Part(d.name, d.hash, len(s), len({x.person for x in s.samples}))
+                DatasetSummary(d.name, d.hash, len(s), len({x.person for x in s.samples}))
                 for d, s in zip(datasets, stores, strict=True)
             ),
             _hash(stores, scheme, persons, cameras, outfits),

@@ -17,7 +17,7 @@ This page is the output of `unveil data list --markdown`; a test holds it agains
 
 Name a dataset as `name:root?option=value&option=value`, for example `viper:/data/viper?split=3`. A root one level too
 high or too low is found and said. `unveil data check name root` reads every file: counts against the published ones,
-unreadable files, copies, image names outside the grammar (all of them with `--json` or `--csv FILE`), two files of one
+unreadable files, copies, image names outside the pattern (all of them with `--json` or `--csv FILE`), two files of one
 person and frame, maps whose size or labels do not fit. Its exit code is 1 when something was found.
 
 Every dataset takes `{common}`: the root of a tree of human-parsing maps,

@@ -104,10 +104,10 @@ def _block(query: Embedding, gallery: Embedding, *, sizes: np.ndarray) -> np.nda
     if shared is None:
         # One vector: its weight and visibility cancel, so one product is the whole distance.
         total = _vector_distances(query.vectors[:, 0], gallery.vectors[:, 0], sizes=sizes[0], metric=gallery.metric)
-        hidden_query, hidden_gallery = query.visibility[:, 0] * weights[0] <= 0, gallery.visibility[:, 0] <= 0
-        if not hidden_query.any() and not hidden_gallery.any():
+        unseen_query, unseen_gallery = query.visibility[:, 0] * weights[0] <= 0, gallery.visibility[:, 0] <= 0
+        if not unseen_query.any() and not unseen_gallery.any():
             return total
-        hidden = hidden_query[:, None] | hidden_gallery
+        unseen = unseen_query[:, None] | unseen_gallery
     else:
         total = np.zeros_like(shared)
         for e, weight in enumerate(weights):
@@ -115,11 +115,11 @@ def _block(query: Embedding, gallery: Embedding, *, sizes: np.ndarray) -> np.nda
             part *= weight * query.visibility[:, e, None]
             part *= gallery.visibility[:, e]
             total += part
-        hidden = shared <= 0
-        shared[hidden] = 1
+        unseen = shared <= 0
+        shared[unseen] = 1
         total /= shared
-    total[hidden] = 0
-    total += hidden * (total.max(axis=1, keepdims=True) + np.float32(1))
+    total[unseen] = 0
+    total += unseen * (total.max(axis=1, keepdims=True) + np.float32(1))
     return total
 
 

@@ -39,7 +39,7 @@ class Result:
         draws: galleries that were drawn and averaged.
         std: figure -> standard deviation over the draws, or over the splits; empty for one.
         reranked: settings of re-ranking, if any was done.
-        curve: CMC-1 ... CMC-50, for pictures.
+        curve: CMC-1 ... CMC-50, for images.
         splits: splits of the dataset that were averaged; ``queries`` counts those of all.
         unreadable: key -> reason of the test crops that could not be read: they took no part.
         per_query: key of a query -> its AP (mean over draws); dropped queries are absent.

@@ -13,7 +13,8 @@ from unveil.evaluation.evaluate import Result
 def mean_of_splits(results: Sequence[Result], dataset_hash: str) -> Result:
     """Return the mean of one protocol's results over splits.
 
-    Figures and the CMC curve are means, ``std`` is the deviation over the splits, and an interval is the mean of the
+    Figures and the CMC curve are means, ``std`` is the standard deviation over the splits, and an interval is the mean
+    of the
     intervals: how sure a single split is. Splits share people, so a narrower interval could not be defended.
 
     Args:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from unveil.errors import RecipeError, nearest
-from unveil.experiments.grid import Cell, Figure, summary
+from unveil.experiments.grid import Cell, ResultRow, summary
 from unveil.methods import method_class
 from unveil.methods.tables import TABLES
 from unveil.methods.tables.table import Table
@@ -51,7 +51,7 @@ def cells_of(table: Table, recipe: Recipe) -> list[Cell]:
     return cells
 
 
-def as_markdown(table: Table, figures: list[Figure]) -> str:
+def as_markdown(table: Table, figures: list[ResultRow]) -> str:
     """Return our figures with the paper's in columns of their own.
 
     Ours are Rank-1 / mAP, with Rank-5 and Rank-10 between them where the paper prints these, mean ± standard deviation

@@ -14,7 +14,7 @@ from unveil.atomic_io import write_text
 from unveil.data.samplers import epoch_batches
 from unveil.errors import DataError, InterruptedRunError
 from unveil.experiments.ablation import cells_of, tables
-from unveil.experiments.grid import Cell, Figure, finished_figures, one_a_split, run_grid
+from unveil.experiments.grid import Cell, ResultRow, finished_figures, one_a_split, run_grid
 from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import Recipe
 
@@ -79,7 +79,7 @@ def run_tables(
 ) -> list[Line]:
     """Train and evaluate every row of every table of some methods, one seed after the other.
 
-    Rows that train alike, in one table or in several, are trained once. Called again it goes on where it was.
+    Rows that train alike, in one table or in several, are trained once. Called again it resumes where it stopped.
 
     Args:
         recipes: what the rows of each method vary; their training and test data, backbone and epochs are the budget.
@@ -87,7 +87,7 @@ def run_tables(
         out: folder of the runs, ``<out>/<method>/<table row>/<seed>/``.
         table: CSV to write the lines to, in place of older ones of the same runs; ``<out>/ablations.csv`` by default.
         cache: folder of the image stores.
-        minutes: upper bound; what is unfinished then goes on in the next call.
+        minutes: upper bound; what is unfinished then resumes in the next call.
 
     Returns:
         The lines of the CSV.
@@ -185,7 +185,7 @@ def _identity(line: Line) -> tuple[object, ...]:
     return (line.method, line.table, line.row, line.seed, line.dataset, line.protocol, *line.series)
 
 
-def _line(figure: Figure) -> Line:
+def _line(figure: ResultRow) -> Line:
     table, _, row = figure.label.partition(SEPARATOR)
     values = {field.name: getattr(figure, field.name) for field in fields(Line) if hasattr(figure, field.name)}
     return Line(**values | {"table": table, "row": row})

@@ -39,7 +39,7 @@ RESULTS_SHOWN = 12
 NEAR = 2.0  # a mAP below this many times that of chance is called near chance
 QUERIES = {
     "world-sc": "A query in the same clothes, under another camera.",
-    "world-occ": "An occluded query: part of the person is behind something, someone, or outside the picture.",
+    "world-occ": "An occluded query: part of the person is behind something, someone, or outside the image.",
     "world-cc": "A query in other clothes: every right answer wears another outfit.",
     "world-occ-cc": "Both at once: occluded, and in other clothes.",
 }
@@ -65,7 +65,7 @@ def run_demo(recipe: Recipe, world: DataSource, *, out: Path, cache: Path | None
     Args:
         recipe: how to fine-tune; its data are replaced by the world.
         world: a source with protocols of its own, of people whom the network in the package never saw.
-        out: folder that gets the run, the embeddings, pictures, ``figures.json`` and ``report.html``.
+        out: folder that gets the run, the embeddings, images, ``figures.json`` and ``report.html``.
         cache: folder of the image stores.
     """
     started = time.monotonic()
@@ -158,10 +158,10 @@ def _report(
         Panel(
             "The people",
             "Rendered here, each row one person in two or more outfits under several cameras; nobody in it exists.",
-            pictures=(out / "people.jpg",),
+            images=(out / "people.jpg",),
         ),
-        Panel("What is known of each pixel", "Crops above their human-parsing maps.", pictures=(out / "masks.jpg",)),
-        Panel("Fine-tuning", pictures=(out / "training.png",)),
+        Panel("What is known of each pixel", "Crops above their human-parsing maps.", images=(out / "masks.jpg",)),
+        Panel("Fine-tuning", images=(out / "training.png",)),
         Panel("Protocols", "What takes part, by name and hash.", ("protocol", "hash", "rule"), rules),
     ]
     seen, asked = (len({s.person for s in dataset.subset(split)}) for split in ("train", "query"))
@@ -171,7 +171,7 @@ def _report(
         **models,
         "time": f"{seconds / 60:.1f} minutes",
     }
-    write_page(sections, out / "report.html", title="People hidden, people in other clothes", header=header)
+    write_page(sections, out / "report.html", title="People occluded, people in other clothes", header=header)
     write_text(out / "figures.json", _json(results))
     return out / "report.html"
 

@@ -44,7 +44,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Figure:
+class ResultRow:
     """One evaluation of one run, a line of the CSV; figures in percent."""
 
     label: str
@@ -70,16 +70,16 @@ class Average:
 
     Args:
         means: mean of "rank1", "rank5", "rank10" and "mAP", in percent.
-        deviations: their standard deviations over runs; 0 for one run.
+        std: their standard deviations over runs; 0 for one run.
         runs: how many.
     """
 
     means: Mapping[str, float]
-    deviations: Mapping[str, float]
+    std: Mapping[str, float]
     runs: int
 
     @classmethod
-    def of(cls, figures: Sequence[Figure]) -> Average:
+    def of(cls, figures: Sequence[ResultRow]) -> Average:
         """Return the average of at least one figure."""
         values = {name: [getattr(figure, name) for figure in figures] for name in ("rank1", "rank5", "rank10", "mAP")}
         several = len(figures) > 1
@@ -90,8 +90,8 @@ class Average:
         )
 
     def text(self, names: Sequence[str] = ("rank1", "mAP")) -> str:
-        """Return figures as ``38.7 / 16.8``, with deviations where there are several runs."""
-        spread = {name: f" ± {self.deviations[name]:.1f}" if self.runs > 1 else "" for name in names}
+        """Return figures as ``38.7 / 16.8``, with standard deviations where there are several runs."""
+        spread = {name: f" ± {self.std[name]:.1f}" if self.runs > 1 else "" for name in names}
         return " / ".join(f"{self.means[name]:.1f}{spread[name]}" for name in names)
 
 
@@ -103,10 +103,10 @@ def run_grid(
     cache: Path | None = None,
     minutes: float | None = None,
     tidy: bool = False,
-) -> list[Figure]:
+) -> list[ResultRow]:
     """Train and evaluate every cell with every seed; write ``results.csv`` after each run.
 
-    A killed grid goes on where it stopped when it is called again with the same cells and folder.
+    A killed grid resumes where it stopped when it is called again with the same cells and folder.
 
     Args:
         cells: what to run; labels are unique.
@@ -128,7 +128,7 @@ def run_grid(
     if len(set(names)) != len(names):
         raise UnveilError(f"labels of a grid must differ, found {sorted(cell.label for cell in cells)}")
     end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-    figures: list[Figure] = []
+    figures: list[ResultRow] = []
     trained: dict[str, Path] = {}
     todo = [
         (cell, out / name / str(seed) / split, seed, recipe)
@@ -157,9 +157,9 @@ def run_grid(
     return figures
 
 
-def finished_figures(cells: Sequence[Cell], seeds: Iterable[int], *, out: Path) -> list[Figure]:
+def finished_figures(cells: Sequence[Cell], seeds: Iterable[int], *, out: Path) -> list[ResultRow]:
     """Return the figures of the runs of a grid that are finished, without running any."""
-    figures: list[Figure] = []
+    figures: list[ResultRow] = []
     for seed in seeds:
         for cell in cells:
             for split, recipe in one_a_split(cell.recipe):
@@ -176,8 +176,8 @@ def one_a_split(recipe: Recipe) -> list[tuple[str, Recipe]]:
         UnveilError: training sets name different numbers of splits.
     """
     data = recipe.data
-    ways = {str(source): sources_of(source) for source in data.train if is_averaged(source)}
-    counts = {len(way) for way in ways.values()}
+    splits = {str(source): sources_of(source) for source in data.train if is_averaged(source)}
+    counts = {len(split) for split in splits.values()}
     if not counts:
         return [("", recipe)]
     if len(counts) > 1:
@@ -185,25 +185,25 @@ def one_a_split(recipe: Recipe) -> list[tuple[str, Recipe]]:
     recipes = []
     for n in range(counts.pop()):
         # What is both trained and tested on is tested on its own split; other tests keep the mean of theirs.
-        own = {name: way[n] for name, way in ways.items()}
+        own = {name: split[n] for name, split in splits.items()}
         train_on, test_on = (tuple(own.get(str(s), s) for s in sources) for sources in (data.train, data.test))
         changed = data.model_copy(update={"train": train_on, "test": test_on})
         recipes.append((f"split{n}", recipe.model_copy(update={"data": changed})))
     return recipes
 
 
-def to_csv(figures: Sequence[Figure]) -> str:
+def to_csv(figures: Sequence[ResultRow]) -> str:
     """Return figures as CSV with a header."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(Figure)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(ResultRow)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(figure) for figure in figures)
     return text.getvalue()
 
 
-def summary(figures: Sequence[Figure]) -> dict[tuple[str, str, str], Average]:
+def summary(figures: Sequence[ResultRow]) -> dict[tuple[str, str, str], Average]:
     """Return (label, dataset, protocol) -> the average over runs."""
-    groups: dict[tuple[str, str, str], list[Figure]] = {}
+    groups: dict[tuple[str, str, str], list[ResultRow]] = {}
     for figure in figures:
         groups.setdefault((figure.label, figure.dataset, figure.protocol), []).append(figure)
     return {key: Average.of(group) for key, group in groups.items()}
@@ -258,10 +258,10 @@ def _test_again(trained: Path, folder: Path, *, recipe: Recipe, cache: Path | No
     return save_model(folder / NAME, model.method, card=card)
 
 
-def _figures(label: str, recipe: Recipe, *, card: Card) -> list[Figure]:
+def _figures(label: str, recipe: Recipe, *, card: Card) -> list[ResultRow]:
     results = [Result.from_json(tree) for tree in card.figures]
     return [
-        Figure(
+        ResultRow(
             label=label,
             method=recipe.method.name,
             backbone=recipe.backbone.name,

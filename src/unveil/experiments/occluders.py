@@ -1,4 +1,4 @@
-"""What the world lends to the occlusion builder: its cut-outs, and the way from its labels to body components."""
+"""What the world lends to the occlusion builder: its cut-outs, and the mapping from its labels to body components."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from unveil.world.labels import table
 
 
 def translation(dataset: Dataset) -> Translate | None:
-    """Return the way from the world's own labels to Pascal-7; ``None`` for other schemes, which know theirs."""
+    """Return the mapping from the world's own labels to Pascal-7; ``None`` for other schemes, which know theirs."""
     if dataset.parsing_scheme != "world":
         return None
     components = table("pascal7")

@@ -10,7 +10,7 @@ from unveil.errors import CheckpointError
 from unveil.evaluation.evaluate import Result
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model
-from unveil.models.shards import MANIFEST, read_manifest, write_shards
+from unveil.models.packing.shards import MANIFEST, read_manifest, write_shards
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Robustness curves: the same search while more and more of every query is hidden; the gallery stays as it is."""
+"""Robustness curves: the same search while more and more of every query is occluded; the gallery stays as it is."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ EXAMPLES = 2  # queries on the sheet of examples
 
 
 @dataclass(frozen=True)
-class Hidden:
-    """The queries of a dataset, hidden: asked ratio, the mean share of the person that is hidden, and the crops."""
+class Occluded:
+    """The queries of a dataset, occluded: asked ratio, the mean share of the person that is occluded, and the crops."""
 
     style: Style
     ratio: float
@@ -45,7 +45,7 @@ class Hidden:
 
 @dataclass(frozen=True)
 class Point:
-    """A model's figures at one ratio, a line of the CSV; ``hidden`` and figures in percent, ``low`` and ``high`` are
+    """A model's figures at one ratio, a line of the CSV; ``occluded`` and figures in percent, ``low`` and ``high`` are
     the 95 % interval of mAP."""
 
     model: str
@@ -57,7 +57,7 @@ class Point:
     protocol: str
     style: str
     ratio: float
-    hidden: float
+    occluded: float
     rank1: float
     mAP: float
     low: float
@@ -84,12 +84,12 @@ def run_robustness(
         models: by the name that tables and curves show.
         source: what to test on.
         out: folder that gets ``robustness.csv``, ``.json`` and ``.png``, ``examples.jpg``, ``report.html`` and the
-            hidden queries.
+            occluded queries.
         styles: how to occlude; `STYLES` by default, without "people" where nobody has a parsing map.
         ratios: shares of the person to occlude (of the crop where no map is known), in [0, 1].
         protocol: name of a protocol; the dataset's default otherwise.
-        cutouts: folder of RGBA pictures for the style "cutouts"; the world's things by default.
-        seed: of what hides whom.
+        cutouts: folder of RGBA images for the style "cutouts"; the world's things by default.
+        seed: of what occludes whom.
         cache: folder of the image stores.
 
     Raises:
@@ -98,7 +98,7 @@ def run_robustness(
     """
     splits, protocols = test_set(source, (protocol,) if protocol else ())
     if len(splits) > 1:
-        raise ProtocolError(f"{source}: hidden queries are measured on one split: name it (split=0)")
+        raise ProtocolError(f"{source}: occluded queries are measured on one split: name it (split=0)")
     if not models or not ratios:
         raise DataError("a robustness curve needs at least one model and one ratio")
     dataset, rules = splits[0], protocols[0]
@@ -145,16 +145,16 @@ def _occlude(
     donors: Sequence[Sample],
     cutouts: Path | None,
     seed: int,
-) -> Hidden:
+) -> Occluded:
     if ratio == 0:
-        return Hidden(style, 0.0, 0.0, dataset.query)
+        return Occluded(style, 0.0, 0.0, dataset.query)
     root = root_of(dataset, Path(source.root or "."))
-    folder = out / "hidden" / f"{style}-{ratio:g}"
+    folder = out / "occluded" / f"{style}-{ratio:g}"
     settings = OcclusionSettings(
         style, ratio, seed, cutouts=cutouts_for(style, cutouts) if style == "cutouts" else None
     )
     queries = dataclasses.replace(dataset, samples=dataset.query)
-    log.info("hiding %d queries: %s, %g", len(queries.samples), style, ratio)
+    log.info("occluding %d queries: %s, %g", len(queries.samples), style, ratio)
     report = build(
         queries,
         root,
@@ -169,23 +169,23 @@ def _occlude(
         dataclasses.replace(s, path=folder / s.key, data=None, parsing=_moved(s.parsing, root, folder=folder))
         for s in queries.samples
     )
-    return Hidden(style, ratio, report.hidden_person, samples)
+    return Occluded(style, ratio, report.occluded_person, samples)
 
 
 def _moved(parsing: Path | None, root: Path, *, folder: Path) -> Path | None:
-    """Return the map of a hidden crop: what is hidden is background in it, where it lies in the dataset."""
+    """Return the map of an occluded crop: what is occluded is background in it, where it lies in the dataset."""
     return folder / parsing.relative_to(root) if parsing is not None and parsing.is_relative_to(root) else parsing
 
 
 def _measure(
-    model: Embedder, dataset: Dataset, *, protocol: Protocol, steps: Sequence[Hidden], cache: Path | None
+    model: Embedder, dataset: Dataset, *, protocol: Protocol, steps: Sequence[Occluded], cache: Path | None
 ) -> list[Result]:
     scheme = dataset.parsing_scheme
     gallery, store = embed_samples(model, dataset.gallery, cache=cache, scheme=scheme)
     results: list[Result] = []
     whole: Result | None = None
     for step in steps:
-        if step.ratio == 0 and whole is not None:  # nothing is hidden, in whatever style
+        if step.ratio == 0 and whole is not None:  # nothing is occluded, in whatever style
             results.append(whole)
             continue
         query, asked = embed_samples(model, step.samples, cache=cache, scheme=scheme)
@@ -197,7 +197,7 @@ def _measure(
     return results
 
 
-def _point(name: str, model: Embedder, *, step: Hidden, result: Result) -> Point:
+def _point(name: str, model: Embedder, *, step: Occluded, result: Result) -> Point:
     low, high = result.intervals["mAP"]
     return Point(
         name,
@@ -219,12 +219,12 @@ def _point(name: str, model: Embedder, *, step: Hidden, result: Result) -> Point
     )
 
 
-def _report(points: Sequence[Point], steps: Sequence[Hidden], *, protocol: Protocol, seed: int, out: Path) -> None:
+def _report(points: Sequence[Point], steps: Sequence[Occluded], *, protocol: Protocol, seed: int, out: Path) -> None:
     styles = list(dict.fromkeys(point.style for point in points))
     names = list(dict.fromkeys(point.model for point in points))
 
     def line(name: str, style: str, *, figure: str) -> list[tuple[float, float]]:
-        return [(p.hidden, getattr(p, figure)) for p in points if (p.model, p.style) == (name, style)]
+        return [(p.occluded, getattr(p, figure)) for p in points if (p.model, p.style) == (name, style)]
 
     panels = [
         [{name: line(name, style, figure=figure) for name in names} for style in styles] for figure in ("rank1", "mAP")
@@ -234,10 +234,10 @@ def _report(points: Sequence[Point], steps: Sequence[Hidden], *, protocol: Proto
         out / "robustness.png",
         rows=("Rank-1 (%)", "mAP (%)"),
         columns=styles,
-        across="hidden part of the query (%)",
+        across="occluded part of the query (%)",
     )
     _examples(steps, out / "examples.jpg")
-    head = ("style", "asked", "hidden", *names)
+    head = ("style", "asked", "occluded", *names)
     rows = []
     for step in steps:
         same = [p for p in points if (p.style, p.ratio) == (step.style, step.ratio)]
@@ -245,9 +245,9 @@ def _report(points: Sequence[Point], steps: Sequence[Hidden], *, protocol: Proto
         rows.append((step.style, f"{step.ratio:g}", f"{100 * step.share:.1f} %", *figures))
     text = "Rank-1 / mAP in percent, with the 95 % interval of mAP over queries."
     sections = [
-        Panel("Curves", "The queries are hidden, the gallery is not.", pictures=(out / "robustness.png",)),
+        Panel("Curves", "The queries are occluded, the gallery is not.", images=(out / "robustness.png",)),
         Panel("Figures", text, head, tuple(rows)),
-        Panel("Examples", "A row a style and query, the ratio grows.", pictures=(out / "examples.jpg",)),
+        Panel("Examples", "A row a style and query, the ratio grows.", images=(out / "examples.jpg",)),
     ]
     header = {
         "dataset": points[0].dataset,
@@ -257,10 +257,10 @@ def _report(points: Sequence[Point], steps: Sequence[Hidden], *, protocol: Proto
         ),
         "seed": str(seed),
     }
-    write_page(sections, out / "report.html", title="How much may be hidden?", header=header)
+    write_page(sections, out / "report.html", title="How much may be occluded?", header=header)
 
 
-def _examples(steps: Sequence[Hidden], path: Path) -> None:
+def _examples(steps: Sequence[Occluded], path: Path) -> None:
     styles = dict.fromkeys(step.style for step in steps)
     count = len(steps[0].samples)
     chosen = sorted({(2 * n + 1) * count // (2 * EXAMPLES) for n in range(EXAMPLES)})

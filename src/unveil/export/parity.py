@@ -65,13 +65,13 @@ def difference(expected: Embedding, found: Embedding) -> Difference:
     described = [(e.names, e.metric, tuple(e.weights), e.vectors.shape) for e in (expected, found)]
     if described[0] != described[1]:
         raise CheckpointError(f"expected an embedding {described[0]}, the exported model gives {described[1]}")
-    # A graph may hide what is wrong with the weights: some runtimes clamp NaN to a number.
+    # A graph may mask what is wrong with the weights: some runtimes clamp NaN to a number.
     for whose, embedding in (("model", expected), ("exported model", found)):
         if not embedding.is_finite:
             raise CheckpointError(f"the {whose} gives numbers that are not finite")
     lengths = np.maximum(np.linalg.norm(expected.vectors, axis=2), 1e-12)
     apart = np.linalg.norm(expected.vectors - found.vectors, axis=2) / lengths
-    # What is hidden on both sides is never compared, whatever its vector.
+    # What is occluded on both sides is never compared, whatever its vector.
     apart[(expected.visibility <= 0) & (found.visibility <= 0)] = 0
     seen = np.abs(expected.visibility - found.visibility)
     return Difference(float(apart.max(initial=0)), float(seen.max(initial=0)))

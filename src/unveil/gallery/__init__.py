@@ -1,1 +1,1 @@
-"""The person-search product: index crops and video, find someone again with reasons, keep account of it."""
+"""The person-search product: ingest crops and video, find someone again with reasons, keep account of it."""

@@ -33,9 +33,9 @@ class WatchEntry:
         if not 0 < len(self.name) <= MAX_NAME or not self.name.isprintable():
             raise DataError(f"an entry's name has 1 to {MAX_NAME} letters that can be printed, got {self.name[:40]!r}")
         if not 0 < len(self.embedding) <= MAX_CROPS:
-            raise DataError(f"{self.name}: an entry has 1 to {MAX_CROPS} pictures, got {len(self.embedding)}")
+            raise DataError(f"{self.name}: an entry has 1 to {MAX_CROPS} images, got {len(self.embedding)}")
         if not (self.embedding.visibility > 0).any() or not np.isfinite(self.embedding.vectors).all():
-            raise DataError(f"{self.name}: its pictures show no part of a person that can be compared")
+            raise DataError(f"{self.name}: its images show no part of a person that can be compared")
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class Alert:
         camera: label of the camera.
         source: the stream or video, without a password.
         time: when the person was seen last, seconds since the epoch, or since the video began.
-        frame: number of the frame of the picture.
+        frame: number of the frame of the image.
         box: x, y, width, height of the person on that frame, pixels.
-        picture: JPEG of the crop.
+        image: JPEG of the crop.
     """
 
     entry: str
@@ -66,8 +66,8 @@ class Alert:
     time: float
     frame: int
     box: tuple[int, int, int, int]
-    picture: bytes
+    image: bytes
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON, without the picture."""
-        return {name: value for name, value in asdict(self).items() if name != "picture"} | {"box": list(self.box)}
+        """Return it as JSON, without the image."""
+        return {name: value for name, value in asdict(self).items() if name != "image"} | {"box": list(self.box)}

@@ -194,7 +194,7 @@ def wrong(
             time = float(link.entry().get("time", latest))
             if time < latest - CLOCK_SECONDS:
                 said.append(
-                    f"entry {link.number} is of {_moment(time)}, one before it of {_moment(latest)}: the clock ran "
+                    f"entry {link.number} is of {_date(time)}, one before it of {_date(latest)}: the clock ran "
                     "backwards"
                 )
             latest = max(latest, time)
@@ -216,7 +216,7 @@ def altered(link: Link) -> list[str]:
     return []
 
 
-def _moment(seconds: float) -> str:
+def _date(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 

@@ -15,14 +15,15 @@ from unveil.errors import DataError
 from unveil.evaluation.distances import distance_blocks
 from unveil.evaluation.search import nearest
 from unveil.gallery.records import Filter, Mode
-from unveil.gallery.scoring import calibration
-from unveil.gallery.scoring.calibration import Calibration, Pairs
+from unveil.gallery.scoring import calibration, fitting
+from unveil.gallery.scoring.calibration import Calibration
+from unveil.gallery.scoring.fitting import Pairs
 from unveil.gallery.scoring.ranking import in_mode
 from unveil.gallery.store.protocol import Store, all_items
 from unveil.progress import track
 from unveil.records import Embedding
 
-Source = Literal["labels", "judgements"]
+Source = Literal["labels", "feedback"]
 ROWS_OF_SEARCH = 30  # rows of a search that count: what far rows look like says little about results
 MAX_SEARCHES = 500
 MAX_LABELLED = 20_000
@@ -35,8 +36,8 @@ def calibrate_gallery(
     name: str,
     source: Source | Path = "labels",
     modes: Sequence[Mode] = ("same", "changed"),
-    method: calibration.Method = "auto",
-    false_alarms: float = calibration.FALSE_ALARMS,
+    method: fitting.Method = "auto",
+    false_alarms: float = fitting.FALSE_ALARMS,
     seed: int = 0,
 ) -> dict[Mode, Calibration]:
     """Fit a calibration for a gallery, one for each mode, and keep it there.
@@ -44,12 +45,12 @@ def calibrate_gallery(
     Args:
         store: where the gallery is.
         name: of the gallery.
-        source: "labels" takes the persons that its sources named; "judgements" what was confirmed and rejected; a file
+        source: "labels" takes the persons that its sources named; "feedback" what was confirmed and rejected; a file
             lists pairs: a CSV with columns ``a``, ``b`` (numbers or sources of rows), ``same`` (1 or 0) and, where a
             pair counts for one mode only, ``mode``.
-        modes: "same", "changed" or both. Labels and judgements do not know about clothes: each mode is fitted with its
+        modes: "same", "changed" or both. Labels and feedback do not know about clothes: each mode is fitted with its
             own distances on the same pairs.
-        method: see `calibration.calibrate`.
+        method: see `fitting.calibrate`.
         false_alarms: rate that the threshold for "no match" is chosen for.
         seed: of what is drawn.
 
@@ -65,8 +66,8 @@ def calibrate_gallery(
         elif source == "labels":
             pairs = labelled_pairs(store, name, mode, seed)
         else:
-            pairs = judged_pairs(store, name, mode)
-        found[mode] = calibration.calibrate(pairs, method, false_alarms, seed)
+            pairs = feedback_pairs(store, name, mode)
+        found[mode] = fitting.calibrate(pairs, method, false_alarms, seed)
     for mode, fitted in found.items():
         info = store.info(name)
         if info.generation != generation:
@@ -79,7 +80,7 @@ def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) 
     """Return the pairs that searches with labelled rows would show, and what they would find without the person.
 
     Each drawn row searches among all others. As in the protocols of the field, rows of its person from its own camera
-    or its own tracklet are left out: finding those is no feat.
+    or its own tracklet are left out, since they are too easy to find.
 
     Raises:
         DataError: fewer than two persons are labelled.
@@ -88,7 +89,7 @@ def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) 
     if len({row.person for row in rows}) < 2:
         raise DataError(
             f"gallery {name!r} has no rows of two labelled persons: index a manifest with a column 'person', "
-            "list pairs, or judge results"
+            "list pairs, or give feedback on results"
         )
     ids, embedding = store.embeddings(name, [row.id for row in rows])
     known = {row.id: row for row in rows}
@@ -125,23 +126,23 @@ def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) 
     )  # fmt: skip
 
 
-def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
-    """Return the pairs that judgements imply: what was confirmed for one query is one person, what was rejected is not.
+def feedback_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
+    """Return the pairs that feedback implies: what was confirmed for one query is one person, what was rejected is not.
 
-    A judged row pairs with its query, at the distance that it had when it was judged, and with the query's confirmed
+    A row with feedback pairs with its query, at the distance that it had then, and with the query's confirmed
     rows.
 
     Raises:
-        DataError: nothing was judged, or, before distances were kept, no query has a confirmed row and another one.
+        DataError: there is no feedback, or, before distances were kept, no query has a confirmed row and another one.
     """
-    pairs, asked = judged_rows(store, name), store.judged_distances(name, mode)
+    pairs, asked = feedback_rows(store, name), store.feedback.distances(name, mode)
     if not pairs and not asked:
         raise DataError(
             f"gallery {name!r}: no feedback to calibrate on: confirm and reject results of searches, on the page or "
             "over HTTP"
         )
-    searches = {query for query, *_ in store.judgements(name)}
-    source = f"judgements on {len(searches)} searches"
+    searches = {query for query, *_ in store.feedback.all(name)}
+    source = f"feedback on {len(searches)} searches"
     rows = _pairs(store, name, mode, pairs, source)
     return Pairs(
         np.concatenate([[distance for *_, distance in asked], rows.distances]),
@@ -150,10 +151,10 @@ def judged_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
     )  # fmt: skip
 
 
-def judged_rows(store: Store, name: str) -> list[tuple[int, int, bool, str]]:
-    """Return the pairs of rows that judgements imply: two rows, whether they show one person, and the search's hash."""
+def feedback_rows(store: Store, name: str) -> list[tuple[int, int, bool, str]]:
+    """Return the pairs of rows that feedback implies: two rows, whether they show one person, and the search's hash."""
     said: dict[str, dict[int, bool]] = {}
-    for query, item, is_same in store.judgements(name):
+    for query, item, is_same in store.feedback.all(name):
         said.setdefault(query, {})[item] = is_same
     pairs = []
     for query, rows in said.items():

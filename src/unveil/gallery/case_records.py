@@ -11,7 +11,7 @@ from unveil.errors import DataError
 MAX_NAME, MAX_TEXT, MAX_NOTE = 120, 20_000, 2_000  # characters
 MAX_MEMBERS, MAX_QUERIES, MAX_BOOKMARKS = 64, 200, 2_000
 MAX_ROWS = 64  # of one kind in a query
-MAX_PICTURES, MAX_PICTURE = 64, 2_000_000  # of a query; bytes of one
+MAX_IMAGES, MAX_IMAGE_BYTES = 64, 2_000_000  # of a query; bytes of one
 
 
 class CaseChangedError(DataError):
@@ -52,7 +52,7 @@ class Bookmark:
 
 
 @dataclass(frozen=True)
-class QueryPicture:
+class QueryImage:
     """A crop that a search of a case was made with: PNG bytes, and whether it shows who is not meant."""
 
     data: bytes
@@ -67,7 +67,7 @@ class NewQuery:
         name: what people call it.
         settings: filters, mode, number of results and so on, as JSON.
         hash: of the query, by which the audit log and feedback know it.
-        pictures: crops that it was made with.
+        images: crops that it was made with.
         positives: rows that it was made with.
         negatives: rows of people who are not meant.
         confirmed: rows that somebody said show the person.
@@ -78,7 +78,7 @@ class NewQuery:
     name: str
     settings: Mapping[str, Any]
     hash: str
-    pictures: tuple[QueryPicture, ...] = ()
+    images: tuple[QueryImage, ...] = ()
     positives: tuple[int, ...] = ()
     negatives: tuple[int, ...] = ()
     confirmed: tuple[int, ...] = ()
@@ -87,17 +87,17 @@ class NewQuery:
 
     def __post_init__(self) -> None:
         rows = (self.positives, self.negatives, self.confirmed, self.rejected)
-        if not self.positives and not any(not picture.negative for picture in self.pictures):
-            raise DataError("a search to keep has at least one picture or row of the person")
-        if len(self.pictures) > MAX_PICTURES or max(map(len, rows)) > MAX_ROWS:
-            raise DataError(f"a search to keep has at most {MAX_PICTURES} pictures and {MAX_ROWS} rows of a kind")
-        if any(len(picture.data) > MAX_PICTURE for picture in self.pictures):
-            raise DataError(f"a picture of a search to keep has at most {MAX_PICTURE:,} bytes")
+        if not self.positives and not any(not image.negative for image in self.images):
+            raise DataError("a search to keep has at least one image or row of the person")
+        if len(self.images) > MAX_IMAGES or max(map(len, rows)) > MAX_ROWS:
+            raise DataError(f"a search to keep has at most {MAX_IMAGES} images and {MAX_ROWS} rows of a kind")
+        if any(len(image.data) > MAX_IMAGE_BYTES for image in self.images):
+            raise DataError(f"an image of a search to keep has at most {MAX_IMAGE_BYTES:,} bytes")
 
 
 @dataclass(frozen=True)
 class CaseQuery:
-    """A search of a case, as `NewQuery` without its pictures' bytes.
+    """A search of a case, as `NewQuery` without its images' bytes.
 
     Args:
         id: number of it.
@@ -105,7 +105,7 @@ class CaseQuery:
         name: what people call it.
         settings: filters, mode, number of results and so on.
         hash: of the query.
-        pictures: for each picture, whether it shows who is not meant.
+        images: for each image, whether it shows who is not meant.
         positives: rows that it was made with.
         negatives: rows of people who are not meant.
         confirmed: rows that somebody said show the person.
@@ -120,7 +120,7 @@ class CaseQuery:
     name: str
     settings: Mapping[str, Any]
     hash: str
-    pictures: tuple[bool, ...]
+    images: tuple[bool, ...]
     positives: tuple[int, ...]
     negatives: tuple[int, ...]
     confirmed: tuple[int, ...]

@@ -67,9 +67,9 @@ class ProbablePerson:
         number: of the group; numbers stay where most rows of a group stay together.
         rows: how many.
         cameras: labels of the cameras that saw them, sorted.
-        start: first moment, seconds; ``None`` where no row has a time.
-        end: last moment.
-        pictures: numbers of at most four rows, the best pictures first.
+        start: first timestamp, seconds; ``None`` where no row has a time.
+        end: last timestamp.
+        images: numbers of at most four rows, the best images first.
         by_hand: rows of which somebody said something by hand.
     """
 
@@ -78,7 +78,7 @@ class ProbablePerson:
     cameras: tuple[str, ...]
     start: float | None
     end: float | None
-    pictures: tuple[int, ...]
+    images: tuple[int, ...]
     by_hand: int = 0
 
 

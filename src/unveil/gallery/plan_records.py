@@ -1,4 +1,4 @@
-"""A floor plan of a gallery: a picture, where its cameras stand on it, and how long a metre is."""
+"""A floor plan of a gallery: an image, where its cameras stand on it, and how long a metre is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from itertools import combinations
 from unveil.errors import DataError
 
 LARGEST = 3_000  # pixels of the longest side of a plan as it is kept
-MAX_PICTURE = 8_000_000  # bytes of it
+MAX_IMAGE_BYTES = 8_000_000  # bytes of it
 MAX_CAMERAS = 500
 LONGEST_METRES = 1e6
 Point = tuple[float, float]
@@ -38,11 +38,11 @@ class PlanScale:
 
 @dataclass(frozen=True)
 class FloorPlan:
-    """A plan without its picture.
+    """A plan without its image.
 
     Args:
-        width: of the picture, pixels.
-        height: of the picture, pixels.
+        width: of the image, pixels.
+        height: of the image, pixels.
         cameras: label -> where it stands, x and y in pixels.
         scale: how long a metre is; ``None`` where nobody said.
         version: grows with every change, to be named when it is changed again.

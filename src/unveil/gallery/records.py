@@ -72,24 +72,24 @@ class EmbeddingSpace:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One row of a gallery: a crop, or a tracklet with its best crop as the picture.
+    """One row of a gallery: a crop, or a tracklet with its best crop as the image.
 
     Args:
-        key: unique in its gallery, made from content: SHA-256 hex of a picture file; of video, frame and box for a
+        key: unique in its gallery, made from content: SHA-256 hex of an image file; of video, frame and box for a
             crop of a video; of video and track for a tracklet.
         kind: "crop" or "tracklet".
         thumbnail: JPEG of the (best) crop, longest side at most 384 pixels.
-        source: path or address of the picture or video that it came from.
+        source: path or address of the image or video that it came from.
         camera: camera label.
-        time: seconds since the epoch or since the recording began; a tracklet's first moment.
-        end: a tracklet's last moment, in the same unit; ``None`` for a crop.
+        time: seconds since the epoch or since the recording began; a tracklet's first timestamp.
+        end: a tracklet's last timestamp, in the same unit; ``None`` for a crop.
         person: identity label that the source gave, if any.
         tracklet: key of the tracklet that a crop belongs to.
         frame: number of the frame in a video, from 0.
         box: x, y, width, height in pixels of the frame.
         tags: words to filter by.
         visible: visible share of the body in [0, 1], by the parser.
-        quality: how much a crop is worth, in [0, 1].
+        quality: quality score of a crop, in [0, 1].
         crops: how many crops a tracklet stands for; 1 for a crop.
         id: number given by the store; ``None`` before that.
         attributes: what the person wears and carries; ``None`` where no parser looked.
@@ -204,10 +204,10 @@ class GalleryInfo:
         crops: rows that are crops.
         tracklets: rows that are tracklets.
         cameras: labels of its cameras, sorted.
-        start: earliest moment, seconds; ``None`` when no row has a time.
-        end: latest moment.
+        start: earliest timestamp, seconds; ``None`` when no row has a time.
+        end: latest timestamp.
         revision: grows with every change of its rows, so that copies in memory know when they are old.
-        keep: seconds after which rows expire; ``None`` keeps them.
+        retention_seconds: seconds after which rows expire; ``None`` keeps them.
         calibration: see `unveil.gallery.scoring.calibration`; ``None`` when nobody calibrated it.
         created: seconds since the epoch.
         generation: another number after every switch to another model's vectors.
@@ -222,7 +222,7 @@ class GalleryInfo:
     start: float | None = None
     end: float | None = None
     revision: int = 0
-    keep: float | None = None
+    retention_seconds: float | None = None
     calibration: Mapping[str, Any] | None = None
     created: float = 0.0
     generation: int = field(default=0, kw_only=True)
@@ -231,13 +231,13 @@ class GalleryInfo:
 
 @dataclass(frozen=True)
 class Block:
-    """Rows for the coarse stage, all in memory: ``ids (N,)`` int64 and unit vectors ``coarse (N, C)`` float32."""
+    """Rows for the first stage, all in memory: ``ids (N,)`` int64 and unit ``vectors (N, C)`` float32."""
 
     ids: np.ndarray
-    coarse: np.ndarray
+    vectors: np.ndarray
 
 
-def coarse_vectors(embedding: Embedding) -> np.ndarray:
+def first_stage_vectors(embedding: Embedding) -> np.ndarray:
     """Return one unit vector a row, ``(N, E * D)`` float32, whose cosine stands in for the part-aware distance.
 
     Every vector is normalised, weighted by ``sqrt(w_e v_e)`` and all are put side by side: the inner product of two

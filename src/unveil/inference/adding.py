@@ -18,8 +18,8 @@ from unveil.errors import CheckpointError
 from unveil.export.parity import test_crops
 from unveil.inference.backends.external import ExternalRunner, external_engine
 from unveil.models.catalogue.installed import check_name, models_folder
-from unveil.models.presets import find_preset
-from unveil.models.reid_card import ReidCard
+from unveil.models.foreign.presets import find_preset
+from unveil.models.foreign.reid_card import ReidCard
 from unveil.runtime.card import card_path
 from unveil.runtime.graph import model_files
 from unveil.runtime.session import Session, open_fastest
@@ -65,7 +65,7 @@ def add_model(
 
     Args:
         model: ``.onnx`` or ``.xml`` file.
-        like: name of a preset; see `unveil.models.presets.PRESETS`.
+        like: name of a preset; see `unveil.models.foreign.presets.PRESETS`.
         changes: values of the card that differ from the preset.
         name: install a copy under this name; by default the card is written beside the model.
         replace: write over a card, or an installed model, that is there.

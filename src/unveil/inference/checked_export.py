@@ -33,7 +33,7 @@ def export_model(
     *,
     variant: Variant = PLAIN,
     crops: Sequence[np.ndarray] = (),
-    judge: Callable[[Engine], None] | None = None,
+    check: Callable[[Engine], None] | None = None,
 ) -> tuple[ModelMetadata, Difference]:
     """Write a model as one graph and compare it with PyTorch before it takes its place.
 
@@ -49,7 +49,7 @@ def export_model(
         variant: batch, opset, input and precision of the graph.
         crops: ``(h, w, 3)`` uint8 RGB of any size, for "int8" alone: every second one gives the ranges, the others are
             what the graph is compared on.
-        judge: looks at the graph before it takes its place, and raises to refuse it.
+        check: called with the graph before it takes its place; raises to refuse it.
 
     Returns:
         What the file says of itself, and its largest difference from PyTorch.
@@ -77,8 +77,8 @@ def export_model(
             graph = write_openvino(graph, metadata, half=variant.precision == "float16")
         engine = _engine(graph)
         found = check_parity(torch_engine(model), engine, tolerance=tolerance, crops=shown)
-        if judge is not None:
-            judge(engine)
+        if check is not None:
+            check(engine)
         # The weights first: a graph that is there has its weights.
         for suffix in (".bin", ".xml") if kind == "openvino" else (".onnx",):
             with atomic_path(target.with_suffix(suffix)) as temporary:

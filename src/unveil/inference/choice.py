@@ -97,7 +97,7 @@ def _fastest(model: TrainedModel, threads: int, folder: Path, known: dict[str, A
             seconds[kind] = min(seconds[kind], time.perf_counter() - start)
     best = min(seconds, key=lambda kind: seconds[kind])
     log.info(
-        "engine %s (%s crops a second; %s)", best, f"{len(crops) / seconds[best]:.0f}",
+        "engine %s (%s crops per second; %s)", best, f"{len(crops) / seconds[best]:.0f}",
         ", ".join(f"{kind} {len(crops) / s:.0f}" for kind, s in seconds.items() if kind != best),
     )  # fmt: skip
     return best, engines[best]

@@ -20,7 +20,7 @@ from unveil.records import Embedding
 
 Kind = Literal["torch", "onnx", "openvino"]
 Run = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-Picture = np.ndarray | Pillow.Image | Path | str
+ImageInput = np.ndarray | Pillow.Image | Path | str
 BATCH = 32
 
 
@@ -90,7 +90,7 @@ class Engine:
         """Names, dimension, metric and weights of the vectors, and the preprocessing."""
         return self.metadata.space
 
-    def embed(self, images: Sequence[Picture], *, cameras: Sequence[str | None] | None = None) -> Embedding:
+    def embed(self, images: Sequence[ImageInput], *, cameras: Sequence[str | None] | None = None) -> Embedding:
         """Return the numpy embedding of crops of any size, in order.
 
         Args:
@@ -127,7 +127,7 @@ class Engine:
         return Embedding(vectors, np.empty(shape, np.float32), info.names, info.metric, info.weights)
 
 
-def _array(image: Picture, number: int) -> np.ndarray:
+def _array(image: ImageInput, number: int) -> np.ndarray:
     if isinstance(image, Pillow.Image):
         return to_rgb(image, f"image {number}")
     if isinstance(image, str | Path):

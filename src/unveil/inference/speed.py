@@ -1,4 +1,4 @@
-"""How many crops a second a model embeds on this machine, measured when asked."""
+"""How many crops per second a model embeds on this machine, measured when asked."""
 
 from __future__ import annotations
 

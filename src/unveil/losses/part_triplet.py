@@ -24,7 +24,7 @@ def part_triplet(
 ) -> Tensor:
     """Return the batch-hard triplet loss of part vectors, mean over anchors.
 
-    "averaged" first averages the distances of the parts, then mines: a part that an occluder hides cannot
+    "averaged" first averages the distances of the parts, then mines: a part that an occluder covers cannot
     choose the triplet by itself. "per_part" mines every part alone and averages the losses.
 
     Args:

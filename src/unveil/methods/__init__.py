@@ -13,19 +13,19 @@ from unveil.methods.method import LabelSpace, Method, Requirements
 from unveil.nn.backbones.backbone import Backbone
 
 METHODS = {
-    "histogram": "unveil.methods.histogram:Histogram",
-    "aim": "unveil.methods.aim:AIM",
-    "bot": "unveil.methods.bot:BoT",
-    "bpbreid": "unveil.methods.bpbreid:BPBReID",
-    "cal": "unveil.methods.cal:CAL",
+    "histogram": "unveil.methods.baselines.histogram:Histogram",
+    "aim": "unveil.methods.baselines.aim:AIM",
+    "bot": "unveil.methods.baselines.bot:BoT",
+    "bpbreid": "unveil.methods.baselines.bpbreid:BPBReID",
+    "cal": "unveil.methods.baselines.cal:CAL",
     "cre": "unveil.methods.cre:CRE",
     "dual": "unveil.methods.dual:Dual",
-    "ianet": "unveil.methods.ianet:IANet",
+    "ianet": "unveil.methods.baselines.ianet:IANet",
     "oc4": "unveil.methods.oc4:OC4",
     "ocnet": "unveil.methods.ocnet:OCNet",
     "pab": "unveil.methods.pab:PAB",
-    "pcb": "unveil.methods.pcb:PCB",
-    "sbs": "unveil.methods.sbs:SBS",
+    "pcb": "unveil.methods.baselines.pcb:PCB",
+    "sbs": "unveil.methods.baselines.sbs:SBS",
     "ssgr": "unveil.methods.ssgr:SSGR",
     "combined": "unveil.methods.combined:Combined",
 }

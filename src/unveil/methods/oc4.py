@@ -66,7 +66,7 @@ class OC4Settings(ClothesSettings):
 
 
 class OC4(ClothesBranch):
-    """A global branch that forgets clothes, and a branch of stripes that forgets what hides the person."""
+    """A global branch that forgets clothes, and a branch of stripes that forgets what occludes the person."""
 
     Settings = OC4Settings
     settings: OC4Settings

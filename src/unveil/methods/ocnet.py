@@ -1,6 +1,6 @@
 """OCNet: global, upper, lower and centre features, related to each other (Kim et al., ICASSP 2022).
 
-The modules are shown in pictures only; what their text leaves open is a setting here, marked "free".
+The modules are shown in images only; what their text leaves open is a setting here, marked "free".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""PAB-ReID: part attention learnt from parsing maps, part vectors without what is hidden (Chen and Ge, 2024).
+"""PAB-ReID: part attention learnt from parsing maps, part vectors without what is occluded (Chen and Ge, 2024).
 
 The paper reads as a change of BPBReID (Somers et al., WACV 2023), which fills in what it does not say.
 """
@@ -178,7 +178,7 @@ class PAB(Method):
         return Embedding(F.normalize(vectors, dim=2), visible, ("foreground", *PARTS), "euclidean")
 
     def part_maps(self, batch: Batch) -> Tensor:
-        """Return the maps of the six parts ``(B, 6, h, w)`` in [0, 1], for pictures."""
+        """Return the maps of the six parts ``(B, 6, h, w)`` in [0, 1], for images."""
         return self._part_masks(self.backbone(batch.images))[0]
 
     def _part_masks(self, features: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from unveil import __version__
 from unveil.errors import CheckpointError, UnveilError
@@ -61,7 +61,7 @@ class Adaptation(BaseModel):
         galleries: galleries that the crops came from.
         cameras: labels of the cameras whose normalisation statistics, or mean vectors, the file holds.
         stages: what was done: "statistics", "tracklets", "clusters", "whitening".
-        judged: figures before and after on tracklets that were held out; empty where there were none.
+        evaluation: figures before and after on tracklets that were held out; empty where there were none.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -70,7 +70,7 @@ class Adaptation(BaseModel):
     galleries: tuple[str, ...] = ()
     cameras: tuple[str, ...] = ()
     stages: tuple[str, ...]
-    judged: dict[str, Any] = Field(default_factory=dict)
+    evaluation: dict[str, Any] = Field(default_factory=dict, validation_alias=AliasChoices("evaluation", "judged"))
 
 
 class Card(BaseModel):

@@ -87,7 +87,7 @@ class TrainedModel:
 
     @property
     def input(self) -> InputSettings:
-        """Preprocessing: size, interpolation, mean and deviation."""
+        """Preprocessing: size, interpolation, mean and standard deviation."""
         return self.recipe.input
 
     @property

@@ -18,7 +18,7 @@ def store_in(store: ImageStore, source: str, *, target: str) -> ImageStore:
     """Return a store whose parsing maps are in another label set.
 
     Raises:
-        DataError: there is no sensible way from ``source`` to ``target``.
+        DataError: there is no sensible mapping from ``source`` to ``target``.
     """
     if store.parsing is None or source == target:
         return store

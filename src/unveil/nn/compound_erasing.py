@@ -76,6 +76,6 @@ def compound_erase(
     twice = batch.map(lambda tensor: torch.cat([tensor, tensor]))
     erased = torch.cat([boxes, stripe])
     if twice.parsing is not None:
-        hidden = (erased != twice.images).any(dim=1)
-        twice = twice.replace(parsing=twice.parsing.masked_fill(hidden, 0))
+        occluded = (erased != twice.images).any(dim=1)
+        twice = twice.replace(parsing=twice.parsing.masked_fill(occluded, 0))
     return twice.replace(images=erased)

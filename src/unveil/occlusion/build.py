@@ -1,7 +1,7 @@
-"""From a dataset to its occluded copy: the same relative paths, formats and names, and a table of what was hidden.
+"""From a dataset to its occluded copy: the same relative paths, formats and names, and a table of what was occluded.
 
 An image depends on the seed and its relative path alone, so the result is the same for any number of workers, and a
-build that was stopped goes on where it was.
+build that was stopped resumes where it stopped.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from unveil.records import Dataset, Sample
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: images, those left as they were, and the mean fraction hidden."""
+    """What a build did: images, those left as they were, and the mean fraction occluded."""
 
     images: int
     untouched: int
     without_parsing: int
-    hidden: float
-    hidden_person: float
+    occluded: float
+    occluded_person: float
 
     def __str__(self) -> str:
         return (
             f"{self.images} images; {self.untouched} untouched ({self.untouched / self.images:.1%}), "
-            f"{self.without_parsing} without a parsing map; hidden on average {self.hidden:.1%} of the crop, "
-            f"{self.hidden_person:.1%} of the person"
+            f"{self.without_parsing} without a parsing map; occluded on average {self.occluded:.1%} of the crop, "
+            f"{self.occluded_person:.1%} of the person"
         )
 
 
@@ -89,7 +89,7 @@ def build(
     todo = [s for s in dataset.samples if s.key not in rows]
     with (out / JOURNAL).open("a", encoding="utf-8") as journal, ThreadPoolExecutor(workers or os.cpu_count()) as pool:
         try:
-            for row in track(pool.map(worker, todo), "hiding", total=len(todo)):
+            for row in track(pool.map(worker, todo), "occluding", total=len(todo)):
                 rows[row["path"]] = row
                 journal.write(json.dumps(row) + "\n")
                 journal.flush()
@@ -115,8 +115,8 @@ def root_of(dataset: Dataset, given: Path) -> Path:
 def _report(rows: Sequence[Row]) -> BuildReport:
     return BuildReport(
         len(rows),
-        sum(float(row["hidden"]) == 0 for row in rows),
+        sum(float(row["occluded"]) == 0 for row in rows),
         sum(row["what"] == NO_PARSING for row in rows),
-        float(np.mean([float(row["hidden"]) for row in rows])),
-        float(np.mean([float(row["hidden_person"]) for row in rows])),
+        float(np.mean([float(row["occluded"]) for row in rows])),
+        float(np.mean([float(row["occluded_person"]) for row in rows])),
     )

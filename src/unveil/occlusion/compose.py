@@ -1,4 +1,4 @@
-"""What every style of occlusion returns, how it is laid over an image, and how much of the person it hides."""
+"""What every style of occlusion returns, how it is laid over an image, and how much of the person it occludes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ Labels = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Occlusion:
-    """What hides an image.
+    """What occludes an image.
 
     Args:
-        mask: ``(H, W)`` in [0, 1], 1 = hidden.
-        what: the component, shape or key of what hides it; a reason when nothing does.
+        mask: ``(H, W)`` in [0, 1], 1 = occluded.
+        what: the component, shape or key of what occludes it; a reason when nothing does.
         layer: ``(H, W, 3)`` uint8 drawn where the mask is 1; ``None`` draws black.
         kernel: side of a cell in pixels, 0 where there are none.
         cells: cells that are on.
@@ -46,14 +46,14 @@ def keyed_rng(seed: int, key: str) -> np.random.Generator:
 def fuse(image: Image, occlusion: Occlusion) -> Image:
     """Return ``x * (1 - mask) + layer * mask`` (OC4-ReID eq. 1), uint8."""
     mask = occlusion.mask[..., None]
-    hidden = image * (1 - mask)
+    occluded = image * (1 - mask)
     if occlusion.layer is not None:
-        hidden = hidden + occlusion.layer * mask
-    return np.rint(hidden).astype(np.uint8)
+        occluded = occluded + occlusion.layer * mask
+    return np.rint(occluded).astype(np.uint8)
 
 
 def nothing(size: tuple[int, int], why: str) -> Occlusion:
-    """Return an occlusion that hides nothing of an image of (H, W)."""
+    """Return an occlusion that occludes nothing of an image of (H, W)."""
     return Occlusion(np.zeros(size, np.float32), why)
 
 
@@ -65,6 +65,6 @@ def person_weight(size: tuple[int, int], labels: Labels | None) -> Mask:
     return weight / weight.sum()
 
 
-def hidden_fraction(mask: Mask, weight: Mask) -> float:
-    """Return how much of a weight that sums to 1 is hidden, in [0, 1]."""
+def occluded_fraction(mask: Mask, weight: Mask) -> float:
+    """Return how much of a weight that sums to 1 is occluded, in [0, 1]."""
     return float(min(1.0, (mask * weight).sum()))

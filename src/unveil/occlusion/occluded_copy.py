@@ -1,4 +1,4 @@
-"""The files of an occluded copy beside its images: settings, the table of what was hidden, the journal of a build."""
+"""The files of an occluded copy beside its images: settings, the table of what was occluded, the journal of a build."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from unveil.records import Dataset, Sample
 
 Row = dict[str, str]
 TABLE, SETTINGS, JOURNAL = "occlusion.csv", "occlusion.json", ".occlusion.jsonl"
-COLUMNS = ("path", "style", "what", "kernel", "cells", "hidden", "hidden_person", "seed", "parser")
+COLUMNS = ("path", "style", "what", "kernel", "cells", "occluded", "occluded_person", "seed", "parser")
 COMPANIONS = frozenset((".txt", ".csv", ".json", ".list", ".mat", ".yaml", ".yml", ".md"))
 
 
@@ -107,14 +107,14 @@ def read_table(path: Path) -> dict[str, Row]:
 def _is_whole(row: Any) -> bool:
     """Return whether a row that was read back has what is counted in the end."""
     try:
-        figures = [float(row["hidden"]), float(row["hidden_person"])]
+        figures = [float(row["occluded"]), float(row["occluded_person"])]
         return set(row) == set(COLUMNS) and None not in row.values() and figures[0] >= 0
     except (TypeError, ValueError, KeyError, AttributeError):
         return False
 
 
 def write_table(path: Path, rows: Sequence[Row]) -> None:
-    """Write the table of what was hidden, in the order of the dataset."""
+    """Write the table of what was occluded, in the order of the dataset."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()

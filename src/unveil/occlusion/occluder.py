@@ -1,4 +1,4 @@
-"""Hides one sample after another, in any style, and says what it did."""
+"""Occludes one sample after another, in any style, and says what it did."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from unveil.occlusion.compose import (
     Mask,
     Occlusion,
     fuse,
-    hidden_fraction,
     keyed_rng,
     nothing,
+    occluded_fraction,
     person_weight,
 )
 from unveil.occlusion.parts import hide_part, hide_parts_to
@@ -37,11 +37,11 @@ NO_PARSING = "no parsing map"
 # Heights of what is pasted, as a fraction of the image's: other people are about as tall, things are not.
 HEIGHTS = {"people": (0.85, 1.15), "cutouts": (0.35, 0.9)}
 TRIES = 8
-NEAR = 0.03  # a pole cannot hide half of a person: beyond this share another thing is drawn
+NEAR = 0.03  # a pole cannot occlude half of a person: beyond this share another thing is drawn
 
 
 class Occluder:
-    """Hides the samples of a dataset, one a call; what they share is held here.
+    """Occludes the samples of a dataset, one a call; what they share is held here.
 
     Args:
         dataset: where samples and donors come from.
@@ -97,8 +97,8 @@ class Occluder:
             "what": occlusion.what,
             "kernel": occlusion.kernel,
             "cells": occlusion.cells,
-            "hidden": f"{occlusion.mask.mean(dtype=np.float64):.4f}",
-            "hidden_person": f"{hidden_fraction(occlusion.mask, weight):.4f}",
+            "occluded": f"{occlusion.mask.mean(dtype=np.float64):.4f}",
+            "occluded_person": f"{occluded_fraction(occlusion.mask, weight):.4f}",
             "seed": self.settings.seed,
             "parser": self.parser,
         }
@@ -120,7 +120,7 @@ class Occluder:
         return self._paste(sample, weight, wanted=wanted, rng=rng)
 
     def _paste(self, sample: Sample, weight: Mask, *, wanted: float, rng: np.random.Generator) -> Occlusion:
-        """Hide behind the first drawn thing or person that can hide so much, or the one that comes nearest."""
+        """Occlude behind the first drawn thing or person that can occlude so much, or the one that comes nearest."""
         style, best, off = self.settings.style, nothing(weight.shape, "nobody else"), np.inf
         for _ in range(TRIES):
             if style == "people":
@@ -130,7 +130,7 @@ class Occluder:
             if cutout is None:
                 break
             occlusion = hide_behind(cutout, weight, ratio=wanted, height=HEIGHTS[style], rng=rng)
-            missed = abs(hidden_fraction(occlusion.mask, weight) - wanted)
+            missed = abs(occluded_fraction(occlusion.mask, weight) - wanted)
             if missed < off:
                 best, off = occlusion, missed
             if off <= NEAR:
@@ -166,7 +166,7 @@ class Occluder:
         return components
 
     def _write_parsing(self, sample: Sample, occlusion: Occlusion) -> None:
-        # A map that lies in the dataset goes along, with what is hidden turned into background.
+        # A map that lies in the dataset goes along, with what is occluded turned into background.
         if sample.parsing is None or not sample.parsing.is_relative_to(self.source):
             return
         target = _inside(self.out, sample.parsing.relative_to(self.source).as_posix())
@@ -178,7 +178,7 @@ class Occluder:
 
 
 def to_components(dataset: Dataset) -> Translate:
-    """Return the way from the labels of a dataset's maps to Pascal-7; maps without a scheme are taken as Pascal-7."""
+    """Return the mapping of a dataset's labels to Pascal-7; maps without a scheme are taken as Pascal-7."""
     name = dataset.parsing_scheme
     if name is None:
         return lambda labels: labels

@@ -61,7 +61,7 @@ def upsample(cells: Mask, size: tuple[int, int], *, how: Literal["nearest", "bil
 
 
 def hide_part(labels: Labels, settings: PartsSettings, *, rng: np.random.Generator) -> Occlusion:
-    """Hide one component, drawn before it is known whether the image shows it (unless ``present_only``).
+    """Occlude one component, drawn before it is known whether the image shows it (unless ``present_only``).
 
     Args:
         labels: Pascal-7 map ``(H, W)``.
@@ -78,7 +78,7 @@ def hide_part(labels: Labels, settings: PartsSettings, *, rng: np.random.Generat
 
 
 def hide_parts_to(labels: Labels, ratio: float, *, settings: PartsSettings, rng: np.random.Generator) -> Occlusion:
-    """Hide blocks over one component after another until about ``ratio`` of the person is covered.
+    """Occlude blocks over one component after another until about ``ratio`` of the person is covered.
 
     Args:
         labels: Pascal-7 map ``(H, W)``.

@@ -1,4 +1,4 @@
-"""Cut-outs laid over the person: other people of the same dataset, or objects from a folder of RGBA pictures."""
+"""Cut-outs laid over the person: other people of the same dataset, or objects from a folder of RGBA images."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def cut_person(image: Image, labels: Labels, *, name: str) -> Cutout | None:
 
 
 def read_cutouts(folder: Path) -> list[Cutout]:
-    """Read a folder of pictures with transparency, sorted by name.
+    """Read a folder of images with transparency, sorted by name.
 
     Raises:
         DataError: there is none, or one of them has no transparency.
@@ -52,12 +52,12 @@ def read_cutouts(folder: Path) -> list[Cutout]:
 def hide_behind(
     cutout: Cutout, weight: Mask, *, ratio: float, height: tuple[float, float], rng: np.random.Generator
 ) -> Occlusion:
-    """Slide a cut-out in from a drawn side until it hides about ``ratio`` of the weight.
+    """Slide a cut-out in from a drawn side until it occludes about ``ratio`` of the weight.
 
     Args:
         cutout: what to paste; mirrored half of the time, standing on the lower border.
         weight: ``(H, W)``, sums to 1.
-        ratio: fraction to occlude, in [0, 1]; a cut-out that cannot hide so much hides what it can.
+        ratio: fraction to occlude, in [0, 1]; a cut-out that cannot occlude so much occludes what it can.
         height: range of its height, as a fraction of the image's.
         rng: generator of this image.
     """

@@ -19,12 +19,12 @@ class OcclusionSettings:
 
     Args:
         style: "parts" (the recipe of Occ-PRCC), "blocks", "people" (others of the dataset, cut out by their parsing),
-            "cutouts" (pictures of a folder).
+            "cutouts" (images of a folder).
         ratio: fraction of the person to occlude (of the crop where no parsing is known), in [0, 1]; ``None`` leaves it
             to the recipe for "parts" and is 0.3 for the others.
-        seed: the same seed hides the same.
+        seed: the same seed occludes the same.
         parts: switches of the recipe.
-        cutouts: folder of RGBA pictures for the style "cutouts".
+        cutouts: folder of RGBA images for the style "cutouts".
     """
 
     style: Style = "parts"

@@ -1,4 +1,4 @@
-"""Contact sheets of crops, so that what was hidden can be seen at a glance."""
+"""Contact sheets of crops, so that what was occluded can be seen at a glance."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def save_grid(rows: Sequence[Sequence[Image]], path: Path) -> None:
 
     Args:
         rows: crops ``(h, w, 3)`` uint8 of any size; a row may be shorter than another.
-        path: picture to write, .png or .jpg.
+        path: image to write, .png or .jpg.
 
     Raises:
-        UnveilError: another kind of file, nothing to show, or too much for a picture.
+        UnveilError: another kind of file, nothing to show, or too much for an image.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UnveilError(f"cannot write a picture of type {path.suffix!r}; use .png or .jpg")
+        raise UnveilError(f"cannot write an image of type {path.suffix!r}; use .png or .jpg")
     widest = max((len(row) for row in rows), default=0)
     if not 1 <= widest * len(rows) <= MAX_CELLS:
         raise UnveilError(f"a sheet has 1 to {MAX_CELLS} crops, found {widest * len(rows)}")
@@ -50,9 +50,9 @@ def save_copy_sheet(dataset: Dataset, out: Path, *, path: Path, rows: int = 3, c
     """Write crops of a dataset, evenly spread over it, each row above the same crops as its copy shows them.
 
     Args:
-        dataset: what was hidden.
+        dataset: what was occluded.
         out: folder of the copy.
-        path: picture to write, .png or .jpg.
+        path: image to write, .png or .jpg.
         rows: pairs of rows.
         columns: crops in a row.
     """

@@ -28,7 +28,7 @@ class Foreground(BaseModel):
 
 
 class Visibility(BaseModel):
-    """An output ``(N, parts)`` that tells how much of each part shows, in [0, 1]; hidden and cut-off parts count."""
+    """An output ``(N, parts)`` that tells how much of each part shows, in [0, 1]; occluded and cut-off parts count."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     output: str
@@ -36,8 +36,9 @@ class Visibility(BaseModel):
 
 
 class PersonCheck(BaseModel):
-    """An output ``(N, 1)`` that tells crops of people from noise and textures; see `unveil.parsing.person_check`.
+    """An output ``(N, 1)`` that tells crops of people from noise and textures.
 
+    `unveil.parsing.training.person_check` fits it.
     A crop shows a person when its number is at least ``threshold``.
     """
 

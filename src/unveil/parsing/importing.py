@@ -13,9 +13,9 @@ from unveil.data.images import read_sample
 from unveil.data.parsing_tree import ParsingShare, parsing_path
 from unveil.errors import DataError, nearest
 from unveil.label_sets import BPB8, PAB6, PS6, Scheme, get_scheme
-from unveil.parsing.fields import find_fields, part_labels, read_fields
-from unveil.parsing.pixel_sampling import read_probabilities
-from unveil.parsing.schp import read_label_png, schp_name, write_label_png
+from unveil.parsing.formats.pifpaf import find_fields, part_labels, read_fields
+from unveil.parsing.formats.pixel_sampling import read_probabilities
+from unveil.parsing.formats.schp import read_label_png, schp_name, write_label_png
 from unveil.progress import track
 from unveil.records import Dataset
 

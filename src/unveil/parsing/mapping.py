@@ -101,7 +101,7 @@ def map_labels(labels: Labels, source: str, *, target: str) -> Labels:
     """Translate a parsing map ``(H, W)`` from one label set to another.
 
     Raises:
-        DataError: there is no sensible way from ``source`` to ``target``.
+        DataError: there is no sensible mapping from ``source`` to ``target``.
     """
     if source == target:
         return labels

@@ -1,4 +1,4 @@
-"""Run a parser over a dataset into the project's own tree; a run that was stopped goes on where it was."""
+"""Run a parser over a dataset into the project's own tree; a run that was stopped resumes where it stopped."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from unveil.data.images import read_sample
 from unveil.data.parsing_tree import parsing_path
 from unveil.errors import DataError, ImageError
 from unveil.label_sets import Scheme
-from unveil.parsing.schp import write_label_png
+from unveil.parsing.formats.schp import write_label_png
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 

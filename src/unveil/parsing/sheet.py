@@ -29,13 +29,13 @@ def save_sheet(dataset: Dataset, root: Path, *, scheme: Scheme, out: Path, crops
         dataset: crops.
         root: folder that holds ``parsing/``.
         scheme: label set of the maps.
-        out: picture to write, .png or .jpg.
+        out: image to write, .png or .jpg.
         crops: how many at most, spread evenly; up to 400.
-        columns: crops a row.
+        columns: crops per row.
 
     Raises:
         DataError: no crop has a map.
-        UnveilError: the picture cannot be written.
+        UnveilError: the image cannot be written.
     """
     attached, _ = attach_parsing(dataset, root, scheme=scheme.name)
     known = [s for s in attached.samples if s.parsing is not None]
@@ -67,7 +67,7 @@ def write_grid(cells: Sequence[NDArray[np.uint8]], out: Path, *, columns: int = 
     if not cells:
         raise DataError("a sheet needs at least one crop with a map")
     if out.suffix.lower() not in (".png", ".jpg"):
-        raise UnveilError(f"cannot write a picture of type {out.suffix!r}; use .png or .jpg")
+        raise UnveilError(f"cannot write an image of type {out.suffix!r}; use .png or .jpg")
     framed = [np.pad(cell, ((GAP, 0), (GAP, 0), (0, 0)), constant_values=255) for cell in cells]
     framed += [np.full_like(framed[0], 255)] * (-len(framed) % min(columns, len(framed)))
     columns = min(columns, len(framed))

@@ -1,1 +1,1 @@
-"""Pictures and pages: ranked sheets, a self-contained HTML page, CMC and training curves."""
+"""Images and pages: ranked sheets, a self-contained HTML page, CMC and training curves."""

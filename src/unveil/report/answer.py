@@ -12,7 +12,7 @@ from unveil.data.images import read_image, read_sample
 from unveil.errors import ImageError
 from unveil.records import Sample
 
-Picture = Callable[[], np.ndarray]
+Image = Callable[[], np.ndarray]
 MISSING = (96, 48)
 
 
@@ -21,17 +21,17 @@ class Crop:
     """A crop to show.
 
     Args:
-        picture: returns ``(H, W, 3)`` uint8 RGB; called when the crop is drawn.
+        image: returns ``(H, W, 3)`` uint8 RGB; called when the crop is drawn.
         caption: short line below it, for example its camera.
     """
 
-    picture: Picture
+    image: Image
     caption: str = ""
 
     def pixels(self) -> np.ndarray:
         """Return the pixels; a grey cross instead of a crop that cannot be read any more."""
         try:
-            return self.picture()
+            return self.image()
         except ImageError:
             return _cross()
 
@@ -72,8 +72,8 @@ class Answer:
         return tuple(dict.fromkeys(name for match in self.matches for name in match.parts))
 
 
-def picture_of(source: np.ndarray | bytes | Path) -> Picture:
-    """Return a picture from pixels, from encoded bytes, or from a file that is read when it is drawn."""
+def image_of(source: np.ndarray | bytes | Path) -> Image:
+    """Return an image from pixels, from encoded bytes, or from a file that is read when it is drawn."""
     return (lambda: source) if isinstance(source, np.ndarray) else (lambda: read_image(source))
 
 

@@ -25,7 +25,7 @@ def cmc_curve(results: Sequence[Result], path: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UnveilError: there is no result, or the picture cannot be written.
+        UnveilError: there is no result, or the image cannot be written.
     """
     if not results:
         raise UnveilError("no CMC curve to draw: there is no result")
@@ -52,7 +52,7 @@ def training_curves(records: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UnveilError: no record holds a number, or the picture cannot be written.
+        UnveilError: no record holds a number, or the image cannot be written.
     """
     series = _series(records)
     panels = {
@@ -99,7 +99,7 @@ def grid_of_curves(
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UnveilError: there is no line, or the picture cannot be written.
+        UnveilError: there is no line, or the image cannot be written.
     """
     names = list(dict.fromkeys(name for row in panels for panel in row for name in panel))
     if not names:

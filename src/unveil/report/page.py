@@ -1,4 +1,4 @@
-"""Ranked lists, tables and pictures as one HTML file that needs nothing else: everything is inside it."""
+"""Ranked lists, tables and images as one HTML file that needs nothing else: everything is inside it."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Panel:
         text: a paragraph.
         head: names of the columns of a table.
         rows: cells of the table, as text.
-        pictures: files of pictures (PNG or JPEG), shown one below the other.
+        images: files of images (PNG or JPEG), shown one below the other.
     """
 
     title: str
     text: str = ""
     head: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
-    pictures: tuple[Path, ...] = ()
+    images: tuple[Path, ...] = ()
 
 
 def write_page(
@@ -66,9 +66,9 @@ def write_page(
 
 def _panel(panel: Panel) -> dict[str, Any]:
     kinds = {".png": "png", ".jpg": "jpeg"}
-    sources = [f"data:image/{kinds[p.suffix]};base64,{_base64(p.read_bytes())}" for p in panel.pictures]
+    sources = [f"data:image/{kinds[p.suffix]};base64,{_base64(p.read_bytes())}" for p in panel.images]
     return {"panel": True, "title": panel.title, "text": panel.text, "head": panel.head, "rows": panel.rows,
-            "pictures": sources}  # fmt: skip
+            "images": sources}  # fmt: skip
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

@@ -28,10 +28,10 @@ def ranked_sheet(answers: Sequence[Answer], path: Path, *, title: str = "", per_
         answers: one block each, in order.
         path: PNG to write.
         title: line at the top, for example model, dataset and protocol.
-        per_line: matches beside each other; more go on below.
+        per_line: matches beside each other; more follow below.
 
     Raises:
-        UnveilError: the sheet would be too large for a picture, or cannot be written.
+        UnveilError: the sheet would be too large for an image, or cannot be written.
     """
     asked = max((len(answer.queries) for answer in answers), default=1)
     longest = max((len(answer.matches) for answer in answers), default=0)

@@ -16,7 +16,7 @@ TALLEST = 40  # cameras with a line of their own
 
 @dataclass(frozen=True)
 class Mark:
-    """Somebody in a camera, from ``start`` to ``end`` (``None``: a moment), seconds; ``label`` is written beside."""
+    """Somebody in a camera, from ``start`` to ``end`` (``None``: one time), seconds; ``label`` is written beside."""
 
     camera: str
     start: float
@@ -24,20 +24,20 @@ class Mark:
     label: str = ""
 
 
-def timeline_picture(
+def timeline_image(
     marks: Sequence[Mark], path: Path, *, named: Callable[[float], str] = "{:g} s".format, joined: bool = False
 ) -> None:
-    """Draw the picture.
+    """Draw the image.
 
     Args:
         marks: at least one.
         path: PNG to write.
-        named: how a moment is written.
+        named: how a timestamp is written.
         joined: draw a thin line from each mark to the next in time: they are all of one person.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
-        UnveilError: there is no mark, or the picture cannot be written.
+        UnveilError: there is no mark, or the image cannot be written.
     """
     if not marks:
         raise UnveilError("no timeline to draw: there is no sighting")

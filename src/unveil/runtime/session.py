@@ -135,16 +135,16 @@ def open_session(path: Path, threads: int = 0, *, runtime: str = "auto", any_bat
     if suffix == ".xml":
         if runtime == "onnx":
             raise RecipeError(f"{path} is a file of OpenVINO: ONNX Runtime cannot run it")
-        return _with_openvino(path, threads, any_batch)
+        return _with_openvino(path, threads, any_batch=any_batch)
     if runtime == "openvino":
-        return _with_openvino(path, threads, any_batch)
+        return _with_openvino(path, threads, any_batch=any_batch)
     try:
         return _with_onnx(path, threads)
     except MissingExtraError:
         if runtime == "onnx":
             raise
     try:
-        return _with_openvino(path, threads, any_batch)
+        return _with_openvino(path, threads, any_batch=any_batch)
     except MissingExtraError:
         raise MissingExtraError(f"running {path.name}", "onnx") from None
 
@@ -167,6 +167,6 @@ def _with_onnx(path: Path, threads: int) -> Session:
     return Session(path, "onnx", OnnxGraph(path, threads), threads)
 
 
-def _with_openvino(path: Path, threads: int, any_batch: bool) -> Session:
+def _with_openvino(path: Path, threads: int, *, any_batch: bool) -> Session:
     threads = threads or default_threads()
     return Session(path, "openvino", OpenVinoGraph(path, threads, any_batch=any_batch), threads)

@@ -1,1 +1,1 @@
-"""HTTP API and web page over the galleries; the only room that knows HTTP."""
+"""HTTP API and web page over the galleries; the only package that knows HTTP."""

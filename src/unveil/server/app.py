@@ -19,7 +19,7 @@ from unveil.errors import DataError, UnveilError
 from unveil.gallery.case_records import CaseChangedError
 from unveil.gallery.group_records import GroupChangedError
 from unveil.gallery.search.query import NoPersonDetectedError
-from unveil.gallery.store.desk.plan_tables import PlanChangedError
+from unveil.gallery.store.postgresql.desk.plan_tables import PlanChangedError
 from unveil.server.connections import Connections
 from unveil.server.middleware.admission import AdmissionMiddleware
 from unveil.server.middleware.body_limit import BodyLimitMiddleware
@@ -32,13 +32,13 @@ from unveil.server.routes import (
     attributes,
     cases,
     galleries,
+    images,
     ingest,
-    moments,
     operations,
     people,
-    pictures,
     plans,
     searches,
+    sources,
     users,
 )
 from unveil.server.routes.page import page_router
@@ -46,7 +46,7 @@ from unveil.server.service import OtherModelError, Service
 
 log = logging.getLogger("unveil.server")
 API = "/api/v1"
-ABOUT = """Find a person again in crops and video. Send pictures to `/pictures`, ask `/galleries/{gallery}/searches` \
+ABOUT = """Find a person again in crops and video. Send images to `/images`, ask `/galleries/{gallery}/searches` \
 with their names, boxes on them or rows of the gallery. Every search is written to the audit log. \
 All times are seconds since the epoch, or since the recordings began; distances begin at 0."""
 
@@ -76,7 +76,7 @@ def create_app(service: Service) -> FastAPI:
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(UnveilError, _unusable)
-    reading = (operations, pictures, galleries, moments, searches, attributes, people, plans, cases)
+    reading = (operations, images, galleries, sources, searches, attributes, people, plans, cases)
     for part in (*reading, ingest, alerts, users):
         app.include_router(part.router, prefix=API)
     app.include_router(operations.open_router)

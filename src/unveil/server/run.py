@@ -28,7 +28,7 @@ class Server(uvicorn.Server):
         self._connections = connections
 
     async def on_tick(self, counter: int) -> bool:
-        """Do what is to be done ten times a second; return whether to end."""
+        """Do what is to be done ten times per second; return whether to end."""
         self._connections.sweep()
         return await super().on_tick(counter)
 

@@ -19,23 +19,23 @@ from unveil.gallery.sources.roots import SourceRoots
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
-from unveil.server.batching import Batcher
-from unveil.server.case_access import CaseAccess
-from unveil.server.decoding import Decoder
-from unveil.server.held_searches import HeldClip, RemovalWatch, Search, clip_there, current
+from unveil.server.access.cases import CaseAccess
+from unveil.server.access.tokens import Caller, Tokens
+from unveil.server.access.viewing import Views
 from unveil.server.housekeeping import Housekeeping
-from unveil.server.ingest_jobs import IngestJobs
+from unveil.server.ingest.jobs import IngestJobs
+from unveil.server.ingest.uploads import Uploads
 from unveil.server.metrics import Metrics
 from unveil.server.middleware.authenticator import Authenticator
-from unveil.server.queries import Picture, QueryReader
+from unveil.server.search.batching import Batcher
+from unveil.server.search.decoding import Decoder
+from unveil.server.search.held_searches import HeldClip, RemovalWatch, Search, clip_there, current
+from unveil.server.search.queries import HeldImage, QueryReader
+from unveil.server.search.ttl_cache import TTLCache
 from unveil.server.settings import MEGABYTE, Settings
-from unveil.server.tokens import Caller, Tokens
-from unveil.server.ttl_cache import TTLCache
-from unveil.server.uploads import Uploads
-from unveil.server.viewing import Views
 from unveil.video.detectors.detect import Detector, OneAtATime, load_detector
 
-PICTURES, SEARCHES, CLIPS = 200, 500, 100
+IMAGES, SEARCHES, CLIPS = 200, 500, 100
 SEARCH_BYTES = 64 * MEGABYTE
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -49,10 +49,10 @@ class Service:
 
     Args:
         store: the galleries.
-        engine: embeds query pictures; galleries of other models cannot be searched.
+        engine: embeds query images; galleries of other models cannot be searched.
         detector: finds people on frames; ``None`` where none is there.
         settings: see `Settings`.
-        parser: says whether somebody is on a query picture, and which parts show; ``None`` takes every picture.
+        parser: says whether somebody is on a query image, and which parts show; ``None`` takes every image.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Service:
         self.authenticator = Authenticator(Tokens(settings.tokens) if settings.tokens else None, limits)
         self.batcher = Batcher(engine, watch=self.metrics.embedded)
         self.queries = QueryReader(store, self.batcher, parser=parser)
-        self.pictures: TTLCache[Picture] = TTLCache(PICTURES, limits.held, seconds=limits.held_seconds)
+        self.images: TTLCache[HeldImage] = TTLCache(IMAGES, limits.held, seconds=limits.held_seconds)
         self.searches: TTLCache[Search] = TTLCache(SEARCHES, SEARCH_BYTES, seconds=limits.held_seconds)
         self.clips: TTLCache[HeldClip] = TTLCache(CLIPS, limits.clips, seconds=limits.clip_seconds)
         self.sources = SourceRoots((*settings.sources, *settings.sent))
@@ -91,10 +91,10 @@ class Service:
         self.cutting = threading.Lock()
         self.detecting = threading.Lock()
         self.heating = threading.Lock()
-        self._resident = InMemoryIndex(store)
+        self._in_memory = InMemoryIndex(store)
         self._searchers: dict[str, Searcher] = {}
         self._making = threading.Lock()
-        self.removals = RemovalWatch(store, self.searches, clips=self.clips, resident=self._resident)
+        self.removals = RemovalWatch(store, self.searches, clips=self.clips, in_memory=self._in_memory)
         self.views = Views(store.log)
         self.cases = CaseAccess(store, settings.galleries)
         self.packing = threading.Lock()
@@ -110,11 +110,11 @@ class Service:
         with suppress(UnveilError):
             self.views.close()
         self.batcher.close()
-        for cache in (self.pictures, self.searches, self.clips):
+        for cache in (self.images, self.searches, self.clips):
             cache.clear()
 
     def _tidy(self) -> None:
-        for cache in (self.pictures, self.searches, self.clips):
+        for cache in (self.images, self.searches, self.clips):
             cache.values()  # lets go of what is too old
         self.uploads.tidy()
         if self.authenticator.tokens is not None:
@@ -154,11 +154,11 @@ class Service:
         if info.space.fingerprint != self.engine.fingerprint:
             raise OtherModelError(
                 f"gallery {info.name!r} was embedded by model {info.space.fingerprint}, this server embeds with "
-                f"{self.engine.fingerprint}: serve it with its own model, or index it again with this one"
+                f"{self.engine.fingerprint}: serve it with its own model, or ingest it again with this one"
             )
         with self._making:
             if info.name not in self._searchers:
-                self._searchers[info.name] = Searcher(self.store, info.name, resident=self._resident)
+                self._searchers[info.name] = Searcher(self.store, info.name, in_memory=self._in_memory)
             return self._searchers[info.name]
 
     def item(self, name: str, number: int, *, caller: Caller) -> Item:
@@ -202,7 +202,7 @@ class Service:
         Args:
             caller: who.
             request: its id is kept too, so that an entry can be found in the server's own log.
-            action: "search", "export", "judge", "add" or "delete".
+            action: "search", "export", "feedback", "add" or "delete".
             gallery: name of the gallery.
             why: the reason that was given.
             query: hash of the query.

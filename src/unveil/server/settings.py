@@ -21,15 +21,15 @@ class Limits:
     """Limits on what clients may send.
 
     Args:
-        upload: bytes of one picture.
+        upload: bytes of one image.
         body: bytes of any other request.
         pixels: pixels of one image; refused before it is decoded.
         decoding: pixels of all images that are decoded at one time; each takes up to nine bytes.
         decode_seconds: how long a request may wait for its turn to decode.
-        pieces: pictures and rows in one query, positives and negatives each.
+        pieces: images and rows in one query, positives and negatives each.
         top: results of one search.
-        held: bytes of all pictures that are held for searches.
-        held_seconds: how long a picture or a result is held after its last use.
+        held: bytes of all images that are held for searches.
+        held_seconds: how long an image or a result is held after its last use.
         upload_seconds: how long a body may take to arrive.
         arriving: bytes of the bodies of all requests that are not answered yet.
         header_seconds: how long a connection may be open without a request.

@@ -62,7 +62,7 @@ class Completeness:
         if self.announced is None or self._start is None:
             return None
         slack = max(FRAMES * self._step, self._gap) + SLACK
-        # Some formats announce the last moment, others the time from the first one.
+        # Some formats announce the last timestamp, others the time from the first one.
         end = self._end if self._start >= 0 and self._end <= self.announced + slack else self._end - self._start
         lost = self.announced - end
         if lost <= slack:

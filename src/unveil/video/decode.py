@@ -105,7 +105,7 @@ class Video:
 
         Args:
             every: take each n-th frame.
-            fps: take at most that many frames a second, whatever the video's own rate.
+            fps: take at most that many frames per second, whatever the video's own rate.
             first: number of the first frame to yield; those before it are decoded but not converted.
 
         Raises:
@@ -116,14 +116,14 @@ class Video:
         number = -1
         for frame in self._decode(clock):
             number += 1
-            moment = clock.read(frame)
-            if moment is None:
+            timestamp = clock.read(frame)
+            if timestamp is None:
                 self.unreadable += 1
-            if frame is None or moment is None:
+            if frame is None or timestamp is None:
                 continue
             self.decoded += 1
-            if sampler.takes(number, moment) and number >= first:
-                yield Frame(number, moment, self.pixels(frame), self.reopened)
+            if sampler.takes(number, timestamp) and number >= first:
+                yield Frame(number, timestamp, self.pixels(frame), self.reopened)
         self._over = True
         if not self.decoded:
             why = self.broken_off or f"{self.unreadable} packets, none of them whole"
@@ -142,7 +142,7 @@ class Video:
 
     @property
     def opened(self) -> tuple[Any, Any, type[Exception]]:
-        """The container, its stream of pictures and the errors of PyAV, for those who go to a moment of a file."""
+        """The container, its stream of images and the errors of PyAV, for those who seek in a file."""
         return self._container, self._stream, self._av.error.FFmpegError
 
     def rewind(self) -> None:
@@ -181,18 +181,18 @@ class Video:
         self.close()
 
     def _open(self) -> None:
-        """Open the container and its stream of pictures; DataError when that cannot be done."""
+        """Open the container and its stream of images; DataError when that cannot be done."""
         try:
             self._container = self._av.open(**self._how)
             if not self._container.streams.video:
                 raise DataError(f"{self.source}: holds sound or text, but no video")
             self._stream = self._container.streams.video[0]
             if self._stream.codec_context is None:
-                raise DataError(f"{self.source}: FFmpeg has no decoder for its pictures, or the file is damaged")
+                raise DataError(f"{self.source}: FFmpeg has no decoder for its images, or the file is damaged")
             self._stream.thread_type = "AUTO"
             self._check_size(self._stream.codec_context.width, self._stream.codec_context.height)
             announced = float(self._stream.average_rate or self._stream.guessed_rate or 25)
-            # Frames a second as the container announces them, between 1 and 240; 25 where it does not.
+            # Frames per second as the container announces them, between 1 and 240; 25 where it does not.
             self.rate = announced if 1 <= announced <= 240 else 25.0
         except (self._av.error.FFmpegError, OSError) as e:
             self.close()

@@ -1,4 +1,4 @@
-"""Decoding in a thread of its own, so that it goes on while people are being found and embedded."""
+"""Decoding in a thread of its own, so that it runs while people are being found and embedded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ReadAhead:
             late would otherwise be later with every frame, until the connection loses data.
     """
 
-    def __init__(self, frames: Iterator[Frame], drop: bool = False) -> None:
+    def __init__(self, frames: Iterator[Frame], *, drop: bool = False) -> None:
         self.dropped = 0
         self._frames = frames
         self._drop = drop
@@ -56,7 +56,7 @@ class ReadAhead:
             end = e
         self._put(end, keep=True)
 
-    def _put(self, item: Frame | BaseException | None, keep: bool = False) -> None:
+    def _put(self, item: Frame | BaseException | None, *, keep: bool = False) -> None:
         if self._drop and not keep:
             while self._waiting.full():
                 self.dropped += self._take_oldest()

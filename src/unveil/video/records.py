@@ -1,4 +1,4 @@
-"""What a video gives: frames with their moment, boxes around people, and the tracks that boxes form."""
+"""What a video gives: frames with their timestamp, boxes around people, and the tracks that boxes form."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ class Clock:
     """Reads the times of frames; it never goes backwards.
 
     Args:
-        rate: frames a second, for frames that have no time of their own.
+        rate: frames per second, for frames that have no time of their own.
         decode_order: the container stores only the order of decoding (AVI), so a frame's presentation time is made up;
             frames leave the decoder in order, and their decoding times rise evenly.
     """

@@ -1,7 +1,7 @@
 """Boxes become tracks: by where a person is expected, how tall, and in which colours; who crosses stays who it is.
 
 Two rounds a frame as in ByteTrack (Zhang et al., ECCV 2022, arXiv:2110.06864): sure boxes first, then weak ones, which
-may only continue a track. Pairs are chosen together by the Hungarian method. At six frames a second the boxes of a
+may only continue a track. Pairs are chosen together by the Hungarian method. At six frames per second the boxes of a
 walker hardly overlap, so places are compared by distance in body heights, not by overlap.
 """
 
@@ -35,7 +35,7 @@ NEVER = 1e6
 
 @dataclass(eq=False)
 class _Track:
-    """One person that is followed: centre and speed in pixels (per second), height, look, moment of the last box."""
+    """One person that is followed: centre and speed in pixels (per second), height, look, timestamp of the last box."""
 
     name: int
     x: float
@@ -60,7 +60,7 @@ class _Track:
         return cost if cost < MAX_COST else NEVER
 
     def take(self, box: Box, look: Look, time: float) -> None:
-        """Go on with a box."""
+        """Continue with a box."""
         passed = max(time - self.time, 1e-3)
         x, y = box.x + box.w / 2, box.y + box.h / 2
         share = 1.0 if self.boxes == 1 else PACE
@@ -138,7 +138,7 @@ class Tracker:
 
     @property
     def alive(self) -> set[str]:
-        """Tracks that may still go on."""
+        """Tracks that may still continue."""
         return {str(track.name) for track in self._tracks}
 
     @property
@@ -163,7 +163,7 @@ class GivenTracks:
 
     @property
     def alive(self) -> set[str]:
-        """Tracks that may still go on."""
+        """Tracks that may still continue."""
         return set(self._seen)
 
     @property

@@ -30,7 +30,7 @@ def save_sheet(
         out: file to write.
         people: rows.
         columns: crops of a person, spread over outfits and cameras.
-        show: pictures, masks, or each picture above its mask.
+        show: images, masks, or each image above its mask.
 
     Returns:
         How many people and how many crops are on it.
@@ -52,7 +52,7 @@ def save_sheet(
         picked = [samples[round(i)] for i in np.linspace(0, len(samples) - 1, min(columns, len(samples)))]
         crops += len(picked)
         if show != "masks":
-            rows.append(_row([_picture(s) for s in picked]))
+            rows.append(_row([_image(s) for s in picked]))
         if show != "crops":
             rows.append(_row([_mask(manifest.parent, s) for s in picked]))
     options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if out.suffix.lower() == ".jpg" else []
@@ -67,14 +67,14 @@ def check_suffix(out: Path) -> None:
         UnveilError: neither .png nor .jpg.
     """
     if out.suffix.lower() not in (".png", ".jpg"):
-        raise UnveilError(f"cannot write a picture of type {out.suffix!r}; use .png or .jpg")
+        raise UnveilError(f"cannot write an image of type {out.suffix!r}; use .png or .jpg")
 
 
 def _row(cells: list[np.ndarray]) -> np.ndarray:
     return np.concatenate([np.pad(c, ((GAP, 0), (GAP, 0), (0, 0)), constant_values=255) for c in cells], 1)
 
 
-def _picture(sample: Sample) -> np.ndarray:
+def _image(sample: Sample) -> np.ndarray:
     image = cv2.imread(str(sample.path))
     if image is None:
         raise DataError(f"{sample.path} is missing or no JPEG; render the world again")

@@ -22,16 +22,20 @@ from unveil.world.config import OCCLUDED_BELOW, PRESETS, World, preset
 from unveil.world.generate import CARD, PLAN, render_world
 from unveil.world.labels import SCHEMES, table
 
-_HIDDEN = (Where("visible", "<", OCCLUDED_BELOW),)
+_OCCLUDED = (Where("visible", "<", OCCLUDED_BELOW),)
 _SEEN = (Where("visible", ">=", OCCLUDED_BELOW),)
 _OTHER_CLOTHES: tuple[Relation, ...] = ("same_camera", "same_clothes")
 PROTOCOLS = (
     Protocol("world-general", about="Every crop of the test people; the query's own camera does not count."),
     Protocol("world-sc", junk=("same_camera", "other_clothes"), about="Only the same outfit counts."),
     Protocol("world-cc", junk=_OTHER_CLOTHES, about="Only other outfits count."),
-    Protocol("world-occ", query=_HIDDEN, gallery=_SEEN, about="Hidden queries, whole gallery."),
+    Protocol("world-occ", query=_OCCLUDED, gallery=_SEEN, about="Occluded queries, whole gallery."),
     Protocol(
-        "world-occ-cc", _OTHER_CLOTHES, _HIDDEN, _SEEN, about="Hidden queries, whole gallery, only other outfits count."
+        "world-occ-cc",
+        _OTHER_CLOTHES,
+        _OCCLUDED,
+        _SEEN,
+        about="Occluded queries, only other outfits count.",
     ),
 )
 _MADE_FILE = ".complete"
@@ -117,7 +121,7 @@ def read_card(folder: Path) -> dict[str, Any]:
     """
     path = folder / CARD
     if not path.is_file():
-        state = "its render was stopped: render it again to go on" if (folder / PLAN).is_file() else "it is no world"
+        state = "its render was stopped: render it again to resume" if (folder / PLAN).is_file() else "it is no world"
         raise DataError(f"{folder} has no {CARD}: {state}")
     try:
         card = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Renders a world into a folder: cameras, then people, on any number of processes; goes on after a kill."""
+"""Renders a world into a folder: cameras, then people, on any number of processes; resumes after a kill."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from unveil.errors import DataError, InterruptedRunError, UnveilError
 from unveil.progress import track
 from unveil.records import Dataset, Sample
 from unveil.world.capture.crops import person_crops
+from unveil.world.capture.placed import StagedScene
 from unveil.world.capture.plate import Plate, render_plate
-from unveil.world.capture.shot import Stage
 from unveil.world.config import VERSION, World
 from unveil.world.people.body import checked_bytes
 from unveil.world.scenes.scene import Scene, make_scene
@@ -67,22 +67,22 @@ def _render(world: World, folder: Path, *, processes: int) -> Path:
         _spread(world, folder, cameras=cameras, people=people, processes=processes)
     except KeyboardInterrupt:
         raise InterruptedRunError(
-            f"the render was stopped; what is done is kept in {folder}: render it again to go on"
+            f"the render was stopped; what is done is kept in {folder}: render it again to resume"
         ) from None
     _finish(world, folder)
     return folder / FILE
 
 
-def load_stage(world: World, folder: Path, *, camera: int) -> Stage:
+def load_stage(world: World, folder: Path, *, camera: int) -> StagedScene:
     """Return a camera's scene, with its plate from the folder of a render in progress, or drawn anew."""
     scene = _scene(world.seed, camera)
     stored = _plate_folder(folder, camera)
     if not stored.is_dir():
-        return Stage(scene, render_plate(scene))
+        return StagedScene(scene, render_plate(scene))
     try:
-        return Stage(scene, Plate.load(stored))
+        return StagedScene(scene, Plate.load(stored))
     except (ValueError, OSError, EOFError) as e:
-        raise DataError(f"{stored} is damaged ({e}): delete it, and render again to go on") from None
+        raise DataError(f"{stored} is damaged ({e}): delete it, and render again to resume") from None
 
 
 @lru_cache(maxsize=SCENES_HELD)
@@ -141,7 +141,7 @@ def _render_camera(world: World, folder: Path, camera: int) -> None:
 
 
 @lru_cache(maxsize=STAGES_HELD)
-def _stage(world: World, folder: Path, camera: int) -> Stage:
+def _stage(world: World, folder: Path, camera: int) -> StagedScene:
     return load_stage(world, folder, camera=camera)
 
 
@@ -176,7 +176,7 @@ def _rows(world: World, folder: Path) -> Iterator[dict[str, str]]:
             if not all(isinstance(cell, str) for row in rows for cell in (row["path"], *row.values())):
                 raise TypeError("not a table of texts")
         except (ValueError, KeyError, TypeError, AttributeError) as e:
-            raise DataError(f"{path} is damaged ({e}): delete it, and render again to go on") from None
+            raise DataError(f"{path} is damaged ({e}): delete it, and render again to resume") from None
         yield from rows
 
 

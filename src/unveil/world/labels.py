@@ -1,7 +1,7 @@
 """The label set of the world (what a pixel shows x the body part it covers) and its tables to the field's label sets.
 
-A world label is ``FIRST + class * len(PARTS) + part``; 0 is the background, 1 a thing that hides the person, 2 another
-person. Left and right are the person's own.
+A world label is ``FIRST + class * len(PARTS) + part``; 0 is the background, 1 a thing that occludes the person, 2
+another person. Left and right are the person's own.
 """
 
 from __future__ import annotations

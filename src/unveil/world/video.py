@@ -19,27 +19,28 @@ from unveil.progress import track
 from unveil.world.arrays import Ints
 from unveil.world.capture.casting import is_free, speed_of
 from unveil.world.capture.crops import wardrobe
+from unveil.world.capture.placed import Actor, PixelBox, Placed, StagedScene, place
 from unveil.world.capture.plate import SUPERSAMPLE, render_plate
 from unveil.world.capture.sensor import develop, worn
-from unveil.world.capture.shot import Actor, Box, Placed, Stage, place, shoot
+from unveil.world.capture.shot import shoot
 from unveil.world.config import World
 from unveil.world.people.figure import build_figure
 from unveil.world.people.identity import Identity, draw_identity
 from unveil.world.people.mesh import Figure
-from unveil.world.people.pose import moment
+from unveil.world.people.pose import pose_at
 from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import FRAME, make_scene
 
-RATE = 12  # frames a second
+RATE = 12  # frames per second
 CAST = 6  # people of the world who walk by, unless it is told
-WAYS = 40  # tries for a way that crosses the scene freely
+MAX_TRIES = 40  # tries for a path that crosses the scene freely
 MIN_SEEN = 40  # supersamples of a person below which no box is written
 COLUMNS = ("frame", "seconds", "person", "x", "y", "width", "height", "visible")
 
 
 @dataclass(frozen=True, eq=False)
 class Walk:
-    """One person's way through the scene: from, to, and when it begins."""
+    """One person's path through the scene: from, to, and when it begins."""
 
     name: str
     identity: Identity
@@ -50,15 +51,15 @@ class Walk:
 
     def at(self, seconds: float, still: int) -> Actor | None:
         """Return the actor at a time, ``None`` before and after the walk; ``still`` seeds their unsteadiness."""
-        way = math.dist(self.start, self.end)
+        length = math.dist(self.start, self.end)
         pace = max(0.5, speed_of(self.identity.gait, "walk", height=self.figure.height))
-        share = (seconds - self.begin) * pace / way
+        share = (seconds - self.begin) * pace / length
         if not 0 <= share <= 1:
             return None
         x, z = (a + share * (b - a) for a, b in zip(self.start, self.end, strict=True))
         facing = math.atan2(self.end[0] - self.start[0], self.end[1] - self.start[1])
         phase = (seconds - self.begin) * self.identity.gait.cadence / 2
-        pose = moment(self.identity.gait, "walk", phase=phase, rng=np.random.default_rng(still))
+        pose = pose_at(self.identity.gait, "walk", phase=phase, rng=np.random.default_rng(still))
         return Actor(self.figure, pose, (x, z), facing, (still * 31.0 % 256, still * 57.0 % 256))
 
 
@@ -98,12 +99,12 @@ def save_video(
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     total = round(seconds * RATE)
-    frames = film(world, camera, frames=total, people=people, old=old)
+    frames = render_frames(world, camera, frames=total, people=people, old=old)
     with atomic_path(out) as temporary, av.open(str(temporary), "w", format="mp4") as container:
         stream = _stream(av, container)
-        for number, (picture, rows) in enumerate(track(frames, "filming", total=total)):
+        for number, (image, rows) in enumerate(track(frames, "filming", total=total)):
             writer.writerows((number, f"{number / RATE:.3f}", *row) for row in rows)
-            for packet in stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")):
                 container.mux(packet)
         for packet in stream.encode():
             container.mux(packet)
@@ -112,7 +113,7 @@ def save_video(
     return boxes
 
 
-def film(
+def render_frames(
     world: World, camera: int, *, frames: int, people: int | None = None, old: bool = False
 ) -> Iterator[tuple[NDArray[np.uint8], list[tuple[Any, ...]]]]:
     """Yield each frame ``(H, W, 3)`` RGB with its rows (person, x, y, width, height, visible)."""
@@ -120,7 +121,7 @@ def film(
     scene = replace(scene, camera=replace(scene.camera, noise=scene.camera.noise * 0.5))
     if old:
         scene = replace(scene, camera=worn(scene.camera))
-    stage = Stage(scene, render_plate(scene))
+    stage = StagedScene(scene, render_plate(scene))
     walks = _cast(world, stage, people=people or min(CAST, world.people), seconds=frames / RATE)
     for number in range(frames):
         placed = []
@@ -129,10 +130,10 @@ def film(
             found = place(stage, actor) if actor else None
             if found:
                 placed.append((walk.name, found))
-        shot = shoot(stage, [p for _, p in placed], box=Box(0, 0, *FRAME))
+        shot = shoot(stage, [p for _, p in placed], box=PixelBox(0, 0, *FRAME))
         # One seed a video: exposure and blur stay as they are, noise is drawn anew.
-        picture = develop(shot.light, scene.camera, rng=np.random.default_rng([71, world.seed, camera]))
-        yield picture, _rows(placed, shot.actor)
+        image = develop(shot.light, scene.camera, rng=np.random.default_rng([71, world.seed, camera]))
+        yield image, _rows(placed, shot.actor)
 
 
 def _stream(av: Any, container: Any) -> Any:
@@ -147,14 +148,14 @@ def _stream(av: Any, container: Any) -> Any:
     return stream
 
 
-def _cast(world: World, stage: Stage, *, people: int, seconds: float) -> list[Walk]:
-    """Return the people of a video, each with a free way across the scene."""
+def _cast(world: World, stage: StagedScene, *, people: int, seconds: float) -> list[Walk]:
+    """Return the people of a video, each with a free path across the scene."""
     walks = []
     for person in range(people):
         rng = np.random.default_rng([67, world.seed, person])
         identity = draw_identity((world.seed, person))
         figure = build_figure(Shaped(identity), wardrobe(world, person, identity=identity)[0][1])
-        for _ in range(WAYS):
+        for _ in range(MAX_TRIES):
             side = float(rng.choice((-1, 1)))
             near, far = rng.uniform(3.5, stage.scene.depth - 1, 2)
             reach = stage.scene.width + 1.0

@@ -9,7 +9,7 @@ from unveil.cli import app
 from unveil.data.readers import prcc
 from unveil.errors import DataError, UnveilError
 from unveil.label_sets import LIP20, PASCAL7
-from unveil.parsing.schp import write_label_png
+from unveil.parsing.formats.schp import write_label_png
 
 PRCC = [f"rgb/train/001/{c}_cropped_rgb001.jpg" for c in "ABC"]
 PRCC += [f"rgb/test/{c}/010/cropped_rgb00{i}.jpg" for c in "ABC" for i in (1, 2)]
@@ -50,7 +50,7 @@ def test_from_the_maps_of_another_tool_to_occ_prcc(tmp_path, root):
 
 def test_blocks_need_no_maps(tmp_path, root):
     built = run("occlude", f"prcc:{root}", tmp_path / "out", "--style", "blocks", "--ratio", 0.5)
-    assert "hidden on average" in built.output and "9 images; 0 untouched" in built.output
+    assert "occluded on average" in built.output and "9 images; 0 untouched" in built.output
 
 
 def test_wrong_use_is_said(tmp_path, root):

@@ -1,4 +1,4 @@
-"""``unveil occlude`` on a world: its own labels, other label sets, things that hide, JSON and sheet."""
+"""``unveil occlude`` on a world: its own labels, other label sets, things that occlude, JSON and sheet."""
 
 import csv
 import json
@@ -35,7 +35,7 @@ def test_the_worlds_own_labels_and_lip_hide_the_same_parts(rendered, tmp_path):
         assert reports[scheme]["images"] == 32 and reports[scheme]["without_parsing"] == 0
     own, pascal = rows(tmp_path / "world"), rows(tmp_path / "pascal7")
     assert own == pascal
-    assert 0.05 < reports["world"]["hidden_person"] < 0.7
+    assert 0.05 < reports["world"]["occluded_person"] < 0.7
     twin = load_dataset(DataSource.model_validate(f"manifest:{tmp_path / 'world'}?name=twin"))
     assert twin.parsing_scheme == "world" and all(s.parsing.is_file() for s in twin.samples)
     assert len(twin.samples) == 32 and {s.split for s in twin.samples} == {"train", "query", "gallery"}
@@ -61,7 +61,7 @@ def test_things_of_the_world_hide_when_no_folder_is_named(rendered, tmp_path, mo
     sheet = tmp_path / "sheet.jpg"
     words = ("occlude", f"world:{rendered}", tmp_path / "out", "--style", "cutouts", "--ratio", 0.4, "--sheet", sheet)
     report = json.loads(run(*words, "--json").stdout)
-    assert report["hidden_person"] == pytest.approx(0.4, abs=0.06) and report["untouched"] == 0
+    assert report["occluded_person"] == pytest.approx(0.4, abs=0.06) and report["untouched"] == 0
     assert {row["what"] for row in rows(tmp_path / "out")} == {"0000_bin.png", "0001_board.png"}
     assert Image.open(sheet).size == (12 * 83 - 3, 6 * 163 - 3)
     with pytest.raises(UnveilError, match=r"use \.png or \.jpg"):

@@ -1,4 +1,4 @@
-"""``unveil gallery`` on a real server, with a real model, real pictures and a real video."""
+"""``unveil gallery`` on a real server, with a real model, real images and a real video."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from films import breaking, write_boxes, write_film
 from generated import figure, write_crops
 from unveil.cli import app
-from unveil.cli.gallery.stores import duration, moment
+from unveil.cli.gallery.stores import duration, timestamp
 from unveil.data.images import read_image
 from unveil.errors import DataError
 
@@ -32,12 +32,12 @@ def listed(gallery, tmp_path, *words) -> list[dict]:
     return json.loads((tmp_path / "rows.json").read_text())
 
 
-def test_pictures_and_a_video_of_one_folder(gallery, model, tmp_path):
+def test_images_and_a_video_of_one_folder(gallery, model, tmp_path):
     folder = tmp_path / "in"
     folder.mkdir()
     for number in range(5):
         Image.fromarray(figure(number, 0, 0)).save(folder / f"{number}.png")
-    (folder / "bad.png").write_bytes(b"no picture")
+    (folder / "bad.png").write_bytes(b"no image")
     write_film(folder / "film.mp4", 40, 1)
     words = ("add", folder, "--gallery", "both", "--model", model, "--engine", "torch", "--no-parser", "--camera", "c1")
     boxes = ("--boxes", write_boxes(tmp_path / "boxes.csv", 40, 1))
@@ -71,25 +71,25 @@ def test_a_live_stream_is_opened_again_as_often_as_is_said(gallery, model, tmp_p
 
 
 def test_export_lists_every_row_and_blurs_faces_unless_told(gallery, shop, tmp_path):
-    gallery("export", shop, tmp_path / "rows.csv", "--pictures", tmp_path / "blurred")
+    gallery("export", shop, tmp_path / "rows.csv", "--images", tmp_path / "blurred")
     rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
     assert len(rows) == 24 and {r["person"] for r in rows} == {"p00", "p01", "p02", "p03"}
     assert {r["tags"] for r in rows} == {"wet"} and all(float(r["time"]) == 1772438400 for r in rows)
-    gallery("export", shop, tmp_path / "rows.json", "--pictures", tmp_path / "faces", "--faces")
+    gallery("export", shop, tmp_path / "rows.json", "--images", tmp_path / "faces", "--faces")
     told = json.loads((tmp_path / "rows.json").read_text())
     assert [str(r["id"]) for r in told] == [r["id"] for r in rows]
     assert len(list((tmp_path / "faces").iterdir())) == len(list((tmp_path / "blurred").iterdir())) == 24
     gallery("export", shop, tmp_path / "x.txt", code=2)
 
 
-def test_pictures_are_blurred_unless_told(gallery, model, tmp_path):
+def test_images_are_blurred_unless_told(gallery, model, tmp_path):
     Image.fromarray(np.random.default_rng(3).integers(0, 256, (128, 64, 3), np.uint8)).save(tmp_path / "a.png")
     gallery("add", tmp_path / "a.png", "--gallery", "n", "--model", model, "--engine", "torch", "--no-parser")
     pictures = []
     for folder, more in (("blurred", ()), ("faces", ("--faces",))):
-        gallery("export", "n", tmp_path / "rows.json", "--pictures", tmp_path / folder, *more)
+        gallery("export", "n", tmp_path / "rows.json", "--images", tmp_path / folder, *more)
         (path,) = (tmp_path / folder).iterdir()
-        assert json.loads((tmp_path / "rows.json").read_text())[0]["picture"] == f"{folder}/{path.name}"
+        assert json.loads((tmp_path / "rows.json").read_text())[0]["image"] == f"{folder}/{path.name}"
         pictures.append(read_image(path).astype(int))
     assert np.abs(pictures[0] - pictures[1])[:64].max() > 60, "noise is gone somewhere in the upper half"
 
@@ -168,11 +168,11 @@ def test_deletion_asks_first_and_is_noted(gallery, shop, server, monkeypatch):
 
 def test_rows_expire_after_the_time_that_was_set(gallery, shop, tmp_path):
     _, err = gallery("expire", shop, code=2)
-    assert "--keep" in err
-    gallery("expire", shop, "--keep", "100000d")
+    assert "--retention" in err
+    gallery("expire", shop, "--retention", "100000d")
     out, _ = gallery("expire", shop, "--json")
     assert json.loads(out)["expired"] == 0
-    gallery("expire", shop, "--keep", "1d")
+    gallery("expire", shop, "--retention", "1d")
     assert len(listed(gallery, tmp_path, shop)) == 24, "setting it removes nothing"
     _, err = gallery("expire", shop, code=2)
     assert "24 of the 24 rows" in err and "more than 50%" in err and "clock" in err
@@ -191,7 +191,7 @@ def test_rows_expire_after_the_time_that_was_set(gallery, shop, tmp_path):
         (("add", "a.mp4", "--gallery", "g", "--model", "M", "--every", 2, "--fps", 3), "not both"),
         (("add", "a.mp4", "--gallery", "g", "--model", "M", "--boxes", "b", "--detector", "d"), "not both"),
         (("add", "a.mp4", "--gallery", "g", "--model", "M", "--start-time", "noon"), "--start-time"),
-        (("add", "a.mp4", "--gallery", "g", "--model", "M", "--keep", "long"), "90d"),
+        (("add", "a.mp4", "--gallery", "g", "--model", "M", "--retention", "long"), "90d"),
         (
             ("add", "a.mp4", "--gallery", "bad name!", "--model", "M", "--boxes", "B", "--engine", "torch"),
             "letters, digits",
@@ -241,8 +241,12 @@ def test_a_gallery_is_calibrated_on_a_list_of_pairs(gallery, model, tmp_path):
 
 
 def test_times_and_lengths_in_words():
-    assert moment("2026-03-02T08:00", "x") == 1772438400 and moment("12.5", "x") == 12.5 and moment(None, "x") is None
-    assert moment("2026-03-02T08:00+01:00", "x") == 1772438400 - 3600
+    assert (
+        timestamp("2026-03-02T08:00", "x") == 1772438400
+        and timestamp("12.5", "x") == 12.5
+        and timestamp(None, "x") is None
+    )
+    assert timestamp("2026-03-02T08:00+01:00", "x") == 1772438400 - 3600
     assert (duration("90d"), duration("12h"), duration("1.5m"), duration("forever")) == (7776000, 43200, 90, None)
     for text in ("", "90", "d", "-3d", "0d", "nan"):
         with pytest.raises(DataError, match="90d"):

@@ -1,4 +1,4 @@
-"""What people wear: told when rows are added, filled in for rows from before, asked for with and without a picture."""
+"""What people wear: told when rows are added, filled in for rows from before, asked for with and without an image."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from unveil.cli.search import attributes as options
 def people(tmp_path_factory):
     """A folder of 12 crops of rendered people who are mostly seen."""
     from unveil.world.config import preset
-    from unveil.world.video import film
+    from unveil.world.video import render_frames
 
     folder = tmp_path_factory.mktemp("people")
-    for image, boxes in film(preset("tiny"), 1, frames=40):
+    for image, boxes in render_frames(preset("tiny"), 1, frames=40):
         for _, x, y, w, h, seen in boxes:
             number = len(list(folder.iterdir()))
             if float(seen) > 0.9 and h > 100 and number < 12:
@@ -39,7 +39,9 @@ def test_rows_from_before_are_filled_in_and_found(gallery, search, model, people
     sure = [row["sureness"] for row in new["rows"]]
     assert sure == sorted(sure, reverse=True) and sure[-1] >= 0.4
     out, _ = search("old", *asked)
-    assert "0 rows" in out and "At 12 rows of this gallery nobody looked" in out and "12 rows were left out" in out
+    assert (
+        "0 rows" in out and "12 rows of this gallery have no attributes yet" in out and "12 rows were left out" in out
+    )
     out, _ = search("old", *asked, "--include-unseen", "--json", "--rows", "crop", "--top", 100)
     assert json.loads(out)["candidates"] == 12
     assert json.loads(gallery("stats", "old", "--json")[0])["rows_without_attributes"] == 12
@@ -49,7 +51,7 @@ def test_rows_from_before_are_filled_in_and_found(gallery, search, model, people
     assert json.loads(gallery("stats", "old", "--json")[0])["rows_without_attributes"] == 0
     assert json.loads(gallery("attributes", "old", "--redo", "--json")[0])["crops"] == 12
     old = json.loads(search("old", *asked, "--json", "--rows", "crop", "--top", 100)[0])
-    assert abs(old["candidates"] - new["candidates"]) <= 1  # stored pictures were compressed
+    assert abs(old["candidates"] - new["candidates"]) <= 1  # stored images were compressed
     entries = [json.loads(line) for line in gallery_log(server, "old")]
     assert {"search", "attributes"} <= {entry["action"] for entry in entries}
     listing = next(e for e in entries if e["action"] == "search")
@@ -66,7 +68,7 @@ def gallery_log(server: str, name: str) -> list[str]:
         store.close()
 
 
-def test_a_search_with_a_picture_says_what_attributes_left_out(gallery, search, model, tmp_path):
+def test_a_search_with_an_image_says_what_attributes_left_out(gallery, search, model, tmp_path):
     manifest = write_crops(tmp_path / "crops", 4, 2)
     gallery("add", manifest, "--gallery", "shop", "--model", model, "--engine", "torch", "--no-parser")
     query = next(iter(sorted((tmp_path / "crops").rglob("*.png")) or sorted((tmp_path / "crops").rglob("*.jpg"))))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from films import box_at, picture, write_boxes, write_film
+from films import box_at, walk_frame, write_boxes, write_film
 from generated import figure
 from unveil.gallery.ingest.images import is_wide
 from unveil.gallery.records import Filter, Item
@@ -33,7 +33,7 @@ def scenes(tmp_path: Path) -> Path:
     folder = tmp_path / "scenes"
     folder.mkdir()
     for number in NUMBERS:
-        Image.fromarray(picture(number, PEOPLE)).save(folder / f"cam_{number}.png")
+        Image.fromarray(walk_frame(number, PEOPLE)).save(folder / f"cam_{number}.png")
     return folder
 
 
@@ -114,7 +114,7 @@ def test_numbered_images_are_a_video(gallery, model, tmp_path):
     folder = tmp_path / "MOT" / "img1"
     folder.mkdir(parents=True)
     for number in range(40):
-        Image.fromarray(picture(number, 1)).save(folder / f"{number + 1:06d}.png")
+        Image.fromarray(walk_frame(number, 1)).save(folder / f"{number + 1:06d}.png")
     boxes = write_boxes(tmp_path / "gt.csv", 40, 1, tracks=True)
     words = ("--gallery", "s", "--model", model, "--engine", "torch", "--no-parser", "--boxes", boxes, "--json")
     out, _ = gallery("add", folder, *words)
@@ -147,11 +147,11 @@ def test_what_does_not_fit_together_is_an_error(gallery, model, scenes, tmp_path
     (scenes / "cam_14.png").unlink()
     _, err = gallery("add", scenes, "--boxes", boxes, *words, code=2)
     assert "no image is called cam_14.png" in " ".join(err.split())
-    gallery("add", scenes, *words, "--keep", "30d")
-    gallery("add", scenes, *words, "--keep", "30d")
-    _, err = gallery("add", scenes, *words, "--keep", "5d", code=2)
-    assert "--keep is for a new gallery" in " ".join(err.split())
+    gallery("add", scenes, *words, "--retention", "30d")
+    gallery("add", scenes, *words, "--retention", "30d")
+    _, err = gallery("add", scenes, *words, "--retention", "5d", code=2)
+    assert "--retention is for a new gallery" in " ".join(err.split())
 
 
 def test_shape():
-    assert is_wide(picture(0, 1)) and not is_wide(figure(0, 0, 0))
+    assert is_wide(walk_frame(0, 1)) and not is_wide(figure(0, 0, 0))

@@ -91,7 +91,7 @@ def test_terms_that_forbid_a_use_are_said_before_anything_is_fetched(published, 
 
 
 def test_every_entry_of_the_catalogue_makes_a_card_that_can_be_read():
-    from unveil.models.reid_card import ReidCard
+    from unveil.models.foreign.reid_card import ReidCard
     from unveil.video.card import FAMILIES, DetectorCard
 
     assert len(KNOWN) == len({file.digest.digits for model in KNOWN.values() for file in model.files[-1:]})

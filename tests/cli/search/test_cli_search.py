@@ -1,4 +1,4 @@
-"""``unveil search`` and ``unveil gallery calibrate`` in a gallery on a real server, with a real model and pictures."""
+"""``unveil search`` and ``unveil gallery calibrate`` in a gallery on a real server, with a real model and images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from own_postgres import NewDatabase
 from untrained import make_model
 from unveil.cli import main
 from unveil.data.readers.manifest import read_manifest
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.records import Filter
 from unveil.gallery.store.opening import open_store
 from unveil.inference.backends.pytorch import torch_engine
@@ -52,9 +52,9 @@ def store(server):
 @pytest.fixture
 def shop(store, model, manifest):
     """The crops in a gallery."""
-    add_pictures(
+    add_images(
         store, "shop", torch_engine(load_model(model)), read_manifest(manifest).samples,
-        settings=PictureSettings(start_time=1.7e9),
+        settings=ImageSettings(start_time=1.7e9),
     )  # fmt: skip
     return "shop"
 
@@ -76,7 +76,7 @@ def unveil(server, monkeypatch, capsys):
     return run
 
 
-def test_a_search_by_picture_answers_with_hits_reasons_and_an_entry_in_the_log(unveil, shop, store, model, manifest):
+def test_a_search_by_image_answers_with_hits_reasons_and_an_entry_in_the_log(unveil, shop, store, model, manifest):
     picture = next(manifest.parent.glob("images/p01_c1_0.png"))
     words = ("search", picture, shop, "--model", model, "--skip-person-check", "--why", "lost child", "--json")
     told = json.loads(unveil(*words, "--top", 5)[0])
@@ -177,7 +177,7 @@ def test_a_gallery_is_calibrated_on_its_labels_and_answers_with_probabilities(un
     assert told["same"]["pairs"] == 24 * 21  # less the row itself and two more of its person and camera
     assert list(store.entries("shop"))[-1]["action"] == "calibrate"
     out, _ = unveil("gallery", "calibrate", shop)
-    assert "judged on people held out" in " ".join(out.split())
+    assert "checked on people held out" in " ".join(out.split())
     picture = manifest.parent / "images/p01_c1_0.png"
     found = json.loads(unveil("search", picture, shop, "--model", model, "--skip-person-check", "--json")[0])
     assert found["calibrated"] and 0 < found["hits"][0]["probability"] < 1

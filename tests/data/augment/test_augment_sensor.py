@@ -29,7 +29,7 @@ def test_no_strength_changes_nothing():
     assert sensor(images, 0.0, generator=_generator()) is images
 
 
-def test_the_same_generator_gives_the_same_pictures_and_leaves_its_input_alone():
+def test_the_same_generator_gives_the_same_images_and_leaves_its_input_alone():
     images = torch.rand(8, 3, 64, 32, generator=_generator())
     before = images.clone()
     first, second = sensor(images, 1.0, generator=_generator(1)), sensor(images, 1.0, generator=_generator(1))
@@ -45,7 +45,7 @@ def test_a_stronger_camera_changes_more():
     assert 0 < weak < strong
 
 
-def test_every_picture_has_its_own_camera():
+def test_every_image_has_its_own_camera():
     picture = torch.rand(1, 3, 64, 32, generator=_generator())
     out = sensor(picture.expand(16, -1, -1, -1), 1.0, generator=_generator(4))
     means = out.mean((2, 3))
@@ -80,7 +80,7 @@ def test_a_background_is_another_crops_and_the_person_stays():
     assert torch.equal(swap_background(batch, 0.0, generator=_generator()).images, batch.images)
 
 
-def test_a_shifted_box_moves_picture_and_map_alike():
+def test_a_shifted_box_moves_image_and_map_alike():
     batch = _batch()
     marked = batch.replace(images=(batch.parsing > 0).to(torch.uint8).mul(255).unsqueeze(1).expand(-1, 3, -1, -1))
     moved = affine_crop(marked, _generator())
@@ -90,7 +90,7 @@ def test_a_shifted_box_moves_picture_and_map_alike():
 
 
 @pytest.mark.parametrize("scale", (0.5, 0.75))
-def test_small_pictures_have_whole_blocks_of_32_and_their_map(scale):
+def test_small_images_have_whole_blocks_of_32_and_their_map(scale):
     batch = _batch(height=256, width=128).replace(images=torch.rand(6, 3, 256, 128))
     small = shrink(batch, scale)
     assert small.images.shape[2:] == (256 * scale, 128 * scale)

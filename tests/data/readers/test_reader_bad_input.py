@@ -15,7 +15,7 @@ from unveil.datasets import READERS, reader
 from unveil.errors import DataError
 
 EVERY = sorted(MINIATURES)
-# Not benchmarks with a grammar of their own: any folder, any table, and what is rendered.
+# Not benchmarks with a filename pattern of their own: any folder, any table, and what is rendered.
 OTHERS = {"folder", "manifest", "opreid", "world"}
 
 
@@ -77,7 +77,7 @@ def test_a_half_extracted_archive_is_said(tmp_path, put, name):
 
 
 @pytest.mark.parametrize("name", [n for n in EVERY if MINIATURES[n].strange])
-def test_names_outside_the_grammar_are_all_listed_and_never_guessed(tmp_path, put, crops, name):
+def test_names_outside_the_filename_pattern_are_all_listed_and_never_guessed(tmp_path, put, crops, name):
     root = put(name, tmp_path)
     whole = keys(reader(name)(root))
     strange = MINIATURES[name].strange

@@ -57,7 +57,7 @@ def test_prcc_single_shot_draws_one_crop_a_person_and_stays_the_same(tmp_path, c
     assert len(set(drawn)) == 2
 
 
-def test_occ_prcc_is_the_same_grammar(tmp_path, crops):
+def test_occ_prcc_is_the_same_filename_pattern(tmp_path, crops):
     dataset = prcc.read_occ(crops(tmp_path / "occ_prcc", PRCC))
     assert dataset.name == "occ_prcc"
     assert [s.key for s in prcc.read_occ(tmp_path).samples] == [s.key for s in dataset.samples]

@@ -55,7 +55,7 @@ def test_half_extracted_archives_are_said(tmp_path, crops):
         duke.read(root)
 
 
-def test_names_outside_the_grammar_are_counted_and_left_out(tmp_path, crops):
+def test_names_outside_the_filename_pattern_are_counted_and_left_out(tmp_path, crops):
     dataset = duke.read(crops(tmp_path / "x_c9", DUKE + " query/thumb.jpg query/copy_of_0005.jpg"))
     assert by_split(dataset) == [2, 2, 4]
     assert any("query: 2 of 4 image names" in note and "copy_of_0005.jpg" in note for note in dataset.notes)

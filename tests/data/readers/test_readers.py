@@ -22,7 +22,7 @@ def market(tmp_path, crops):
     return root
 
 
-def test_market_grammar_and_junk(market, rules):
+def test_market_filename_pattern_and_junk(market, rules):
     dataset = market1501.read(market)
     assert [(s.person, s.camera) for s in dataset.train] == [("0002", "1"), ("0007", "3")]
     assert [(s.person, s.camera) for s in dataset.query] == [("0001", "1")]
@@ -58,7 +58,7 @@ def test_market_missing_folder_and_foreign_names(tmp_path, crops):
     with pytest.raises(DataError, match="missing bounding_box_test"):
         market1501.read(tmp_path / "a")
     crops(tmp_path / "a", "bounding_box_test/x.jpg")
-    with pytest.raises(DataError, match="grammar"):
+    with pytest.raises(DataError, match="filename pattern"):
         market1501.read(tmp_path / "a")
 
 

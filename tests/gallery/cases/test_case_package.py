@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 from stored import SPACE, embedding
 
-from films import box_at, picture, write_film
+from films import box_at, walk_frame, write_film
 from unveil.cli import main
 from unveil.data.images import read_image
 from unveil.errors import DataError, UnveilError
-from unveil.gallery.case_records import NewQuery, QueryPicture
+from unveil.gallery.case_records import NewQuery, QueryImage
 from unveil.gallery.cases.log import case_entries
 from unveil.gallery.cases.package import write_package
 from unveil.gallery.cases.verify import verify_package
@@ -51,7 +51,7 @@ def case(store, film):
     items = []
     for number in NUMBERS:
         x, y, w, h = box_at(0 if number < 31 else 1, number)
-        crop = picture(number, 2)[y : y + h, x : x + w]
+        crop = walk_frame(number, 2)[y : y + h, x : x + w]
         items.append(
             Item(f"k{number}", "crop", thumbnail(crop), str(film), "gate", 1.7e9 + number / 10, frame=number,
                  box=(x, y, w, h))
@@ -59,8 +59,8 @@ def case(store, film):
     store.add("shop", items, embedding(len(items)))
     rows = store.ids("shop", Filter()).tolist()
     made = store.cases.create("Stolen <bicycle>", "ann").id
-    pictures = (QueryPicture(png(picture(20, 2)[10:70, 82:106])), QueryPicture(png(picture(1, 2)[:40, :20]), True))
-    query = NewQuery("by hand", {"mode": "same", "why": "a theft"}, "b" * 64, pictures, rejected=(rows[2],))
+    images = (QueryImage(png(walk_frame(20, 2)[10:70, 82:106])), QueryImage(png(walk_frame(1, 2)[:40, :20]), True))
+    query = NewQuery("by hand", {"mode": "same", "why": "a theft"}, "b" * 64, images, rejected=(rows[2],))
     store.cases.add_query(made, "shop", query, who="ann")
     for row, note in zip(rows, ("enters", "", "leaves & waves"), strict=True):
         store.cases.bookmark(made, "shop", row, who="ann", note=note)
@@ -85,13 +85,13 @@ def test_a_package_holds_all_of_the_case(package, store, case, film):
         assert archive.testzip() is None
         files = {name: archive.read(name) for name in archive.namelist()}
     rows = [mark.item for mark in case.bookmarks]
-    pictures = {
+    images = {
         f"{kind}/shop-{row}.{'mp4' if kind == 'clips' else 'jpg'}"
         for kind in ("crops", "frames", "clips")
         for row in rows
     }
     query = case.queries[0].id
-    assert set(files) == pictures | {
+    assert set(files) == images | {
         "audit.jsonl", "case.json", "manifest.json", "manifest.sha256", f"models/{SPACE.fingerprint}.json",
         "report.html", f"searches/{query}-0.png", f"searches/{query}-1.png",
     }  # fmt: skip
@@ -111,13 +111,13 @@ def test_a_package_holds_all_of_the_case(package, store, case, film):
     assert frame.shape == (96, 160, 3)
     x, y, w, h = box_at(0, 20)
     inside = (slice(y + 2, y + h - 2), slice(x + 2, x + w - 2))
-    assert np.abs(frame[inside].astype(float) - picture(20, 2)[inside]).mean() < 8
+    assert np.abs(frame[inside].astype(float) - walk_frame(20, 2)[inside]).mean() < 8
     assert np.abs(frame[y, x : x + w].astype(float) - (255, 196, 0)).mean() < 60  # the box is drawn
     entries = [json.loads(json.loads(line)["text"]) for line in files["audit.jsonl"].splitlines()]
     assert [(e["who"], e["action"]) for e in entries] == [("ann", "search"), ("ann", "case")]
     page = files["report.html"].decode()
     assert "Stolen &lt;bicycle&gt;" in page and "leaves &amp; waves" in page and "black frame" in page
-    assert all(f'src="{name}"' in page for name in pictures)
+    assert all(f'src="{name}"' in page for name in images)
     assert verify_package(package)[1] == []
 
 
@@ -139,10 +139,10 @@ def test_blurred_there_are_no_clips_and_frames_show_nothing_but_the_person(store
         frame = read_image(archive.read(f"frames/shop-{case.bookmarks[2].item}.jpg")).astype(float)
         query = read_image(archive.read(f"searches/{case.queries[0].id}-0.jpg")).astype(float)
     x, y, w, h = box_at(0, 32)  # the other person on that frame
-    original = picture(32, 2).astype(float)
+    original = walk_frame(32, 2).astype(float)
     fine = lambda image: np.abs(np.diff(image[y : y + h, x : x + w], axis=0)).mean()  # noqa: E731
     assert fine(original) > 4 * fine(frame)
-    assert np.abs(query - picture(20, 2)[10:70, 82:106]).mean() > 8
+    assert np.abs(query - walk_frame(20, 2)[10:70, 82:106]).mean() > 8
     assert verify_package(out) == (manifest, [])
 
 

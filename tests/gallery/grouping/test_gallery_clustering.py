@@ -93,7 +93,7 @@ def test_what_hangs_together_beyond_memory_is_refused_with_what_to_do(monkeypatc
         cluster(points(*np.arange(12) * 0.9), free(12), 1.0)
 
 
-def test_words_by_hand_win_over_judgements_and_these_over_who_was_seen_together():
+def test_words_by_hand_win_over_feedback_and_these_over_who_was_seen_together():
     links = joined(
         6, [(0, 1)], [(0, 2)], [(0, 1, False), (1, 2, True), (3, 4, True), (4, 5, True)], together=[(3, 4), (0, 5)]
     )
@@ -104,7 +104,7 @@ def test_words_by_hand_win_over_judgements_and_these_over_who_was_seen_together(
     assert links.contradictions == 2
 
 
-def test_a_judgement_that_joins_two_sides_of_a_split_through_a_third_row_is_left_out():
+def test_feedback_that_joins_two_sides_of_a_split_through_a_third_row_is_left_out():
     links = joined(4, [], [(0, 1)], [(0, 2, True), (2, 3, True), (3, 1, True)])
     units = links.units.tolist()
     assert units[0] == units[2] == units[3] != units[1] and links.contradictions == 1

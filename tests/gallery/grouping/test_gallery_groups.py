@@ -67,7 +67,7 @@ def test_tracklets_become_people_that_can_be_looked_through(store, rows):
     assert set(map(frozenset, groups(store).values())) == {frozenset(rows[p::PEOPLE]) for p in range(PEOPLE)}
     first = store.groups.people("shop", 1, order="time")[0]
     assert first.cameras == ("c0", "c1", "c2") and (first.rows, first.start) == (4, 1.7e9)
-    assert first.end == 1.7e9 + 2_400 + 20 and first.pictures[0] == rows[24] and first.by_hand == 0
+    assert first.end == 1.7e9 + 2_400 + 20 and first.images[0] == rows[24] and first.by_hand == 0
     listed, members = store.groups.person("shop", first.number)
     assert listed == first and all(0 < row.distance < NEAR for row in members)
     assert [row.distance for row in members] == sorted((row.distance for row in members), reverse=True)
@@ -148,7 +148,7 @@ def test_deleted_rows_leave_their_groups_and_it_is_said(store, rows):
     store.drop("shop")
 
 
-def test_judgements_and_who_was_seen_together_count(store, jpeg):
+def test_feedback_and_who_was_seen_together_count(store, jpeg):
     store.create("shop", SPACE)
     items = [tracklet(n, 0, jpeg, camera="gate", time=1.7e9 + 10 * n, end=1.7e9 + 10 * n + 5) for n in range(3)]
     items.append(tracklet(3, 0, jpeg, camera="gate", time=1.7e9 + 2, end=1.7e9 + 4))  # beside row 0
@@ -158,7 +158,7 @@ def test_judgements_and_who_was_seen_together_count(store, jpeg):
     group_gallery(store, "shop", threshold=NEAR)
     assert of(store, rows[0]) != of(store, rows[3]) and of(store, rows[4]) == of(store, rows[5])
     for row, same in ((rows[4], True), (rows[5], False), (rows[0], True), (rows[3], True)):
-        store.judge("shop", "a" * 16, row, same, "ann")
+        store.feedback.give("shop", "a" * 16, item=row, same=same, who="ann")
     done = group_gallery(store, "shop", threshold=NEAR)
     assert of(store, rows[0]) == of(store, rows[3]) == of(store, rows[4]) != of(store, rows[5])
     assert done.known == 2
@@ -171,7 +171,7 @@ def test_what_is_said_of_a_crop_is_said_of_its_tracklet(store, jpeg):
     store.add("shop", items, vectors([0, 1, 0, 1]))
     rows = [int(number) for number in store.ids("shop", Filter())]
     for row in rows[2:]:
-        store.judge("shop", "a" * 16, row, True, "ann")
+        store.feedback.give("shop", "a" * 16, item=row, same=True, who="ann")
     assert group_gallery(store, "shop", threshold=NEAR).rows == 2
     assert of(store, rows[0]) == of(store, rows[1])
 
@@ -237,7 +237,7 @@ def test_a_backup_has_the_groups(store, rows, tmp_path):
         restored = open_store(folder=folder)
         restored.restore(tmp_path / "all.backup")
         assert groups(restored) == before and restored.groups.by_hand("shop") == said
-        assert restored.groups.split("shop", of(store, rows[1]), [rows[1]]) > max(before)  # numbers go on
+        assert restored.groups.split("shop", of(store, rows[1]), [rows[1]]) > max(before)  # numbers continue
         restored.close()
     finally:
         remove(folder)

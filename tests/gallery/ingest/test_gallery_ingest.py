@@ -1,4 +1,4 @@
-"""Pictures and videos into a real store, by a real model; killed in the middle and done again."""
+"""Images and videos into a real store, by a real model; killed in the middle and done again."""
 
 from __future__ import annotations
 
@@ -18,24 +18,25 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from films import HEIGHT, WIDTH, box_at, breaking, picture, write_boxes, write_film
+from films import HEIGHT, WIDTH, box_at, breaking, walk_frame, write_boxes, write_film
 from generated import figure, write_crops
 from untrained import make_model
 from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import mean_embedding
 from unveil.gallery.ingest.best_crops import OpenTrack, best_rows
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.quality import (
     body_shares,
     find_parser,
+    framing_quality,
+    image_quality,
     looked_at,
     measure,
-    picture_worth,
-    place_worth,
-    without_hidden,
+    without_occluded,
 )
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
@@ -56,7 +57,7 @@ def engine(model) -> Engine:
     return load_engine(model, "torch")
 
 
-def write_pictures(folder: Path, count: int) -> list[Sample]:
+def write_images(folder: Path, count: int) -> list[Sample]:
     folder.mkdir(parents=True, exist_ok=True)
     for number in range(count):
         Image.fromarray(figure(number, 0, 0)).save(folder / f"{number:04d}.png")
@@ -84,12 +85,12 @@ def same(a, b) -> None:
         assert np.allclose(embedding.visibility, vectors.visibility, atol=2e-3)
 
 
-def test_every_picture_is_there_once_with_its_own_vector(store, engine, tmp_path):
-    samples = write_pictures(tmp_path / "a", 70)
+def test_every_image_is_there_once_with_its_own_vector(store, engine, tmp_path):
+    samples = write_images(tmp_path / "a", 70)
     (tmp_path / "a" / "copy.png").write_bytes(samples[3].path.read_bytes())
     samples = [Sample(p.name, p) for p in sorted((tmp_path / "a").iterdir())]
-    settings = PictureSettings("gate", 1.7e9, ("night",))
-    added = add_pictures(store, "shop", engine, samples, "a", settings)
+    settings = ImageSettings("gate", 1.7e9, ("night",))
+    added = add_images(store, "shop", engine, samples, "a", settings)
     assert (added.crops, added.known, added.tracklets, added.bad) == (70, 1, 0, ())
     found = rows(store, "shop")
     for sample in samples[:3]:
@@ -100,10 +101,10 @@ def test_every_picture_is_there_once_with_its_own_vector(store, engine, tmp_path
         assert np.allclose(embedding.vectors, own.vectors, atol=2e-3, rtol=2e-3)
         with Image.open(io.BytesIO(item.thumbnail)) as thumbnail:
             assert thumbnail.size == (32, 64)
-    again = add_pictures(store, "shop", engine, samples, "a", settings)
+    again = add_images(store, "shop", engine, samples, "a", settings)
     assert (again.crops, again.known) == (0, 71)
-    more = write_pictures(tmp_path / "a", 75)
-    assert add_pictures(store, "shop", engine, more, "a", settings).crops == 5
+    more = write_images(tmp_path / "a", 75)
+    assert add_images(store, "shop", engine, more, "a", settings).crops == 5
 
 
 def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tmp_path):
@@ -115,7 +116,7 @@ def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tm
         new.append(f"{line},{'t' + line.split(',')[1] + camera if number >= 6 else ''},{number},wet; late")
     manifest.write_text("\n".join(new) + "\n")
     samples = read_manifest(manifest).samples
-    added = add_pictures(store, "shop", engine, samples, settings=PictureSettings(start_time=1.7e9))
+    added = add_images(store, "shop", engine, samples, settings=ImageSettings(start_time=1.7e9))
     assert added.crops == 24 and added.tracklets == 6
     crops = store.find("shop", Filter(rows="crop"), 100)
     whole = [i for i in store.find("shop", Filter(rows="tracklet"), 100) if i.kind == "tracklet"]
@@ -131,19 +132,19 @@ def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tm
         _, parts = store.embeddings("shop", [m.id for m in members])
         mean = mean_embedding(parts, np.array([m.quality for m in members]))
         assert np.allclose(own.vectors, mean.vectors, atol=3e-3)
-    again = add_pictures(store, "shop", engine, samples, settings=PictureSettings(start_time=1.7e9))
+    again = add_images(store, "shop", engine, samples, settings=ImageSettings(start_time=1.7e9))
     assert (again.crops, again.tracklets, again.known) == (0, 0, 24)
 
 
 def test_bad_files_are_named_and_the_rest_is_added(store, engine, tmp_path):
-    samples = write_pictures(tmp_path, 5)
+    samples = write_images(tmp_path, 5)
     whole = samples[0].path.read_bytes()
     (tmp_path / "cut.png").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.jpg").write_bytes(b"")
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     Image.new("1", (20_000, 10_000)).save(tmp_path / "huge.png")  # 200 megapixels in 25 kB
     samples = [*(Sample(p.name, p) for p in sorted(tmp_path.iterdir())), Sample("gone", tmp_path / "gone.jpg")]
-    added = add_pictures(store, "shop", engine, samples)
+    added = add_images(store, "shop", engine, samples)
     assert added.crops == 5 and len(added.bad) == 5
     for name, reason in (
         ("cut", "truncated"),
@@ -156,15 +157,15 @@ def test_bad_files_are_named_and_the_rest_is_added(store, engine, tmp_path):
 
 
 def test_another_model_is_refused_before_anything_is_added(store, engine, tmp_path):
-    samples = write_pictures(tmp_path / "p", 2)
-    add_pictures(store, "shop", engine, samples[:1])
+    samples = write_images(tmp_path / "p", 2)
+    add_images(store, "shop", engine, samples[:1])
     other = load_engine(make_model(tmp_path, seed=1, height=64, width=32), "torch")
     with pytest.raises(DataError, match=f"{engine.fingerprint}.*{other.fingerprint}"):
-        add_pictures(store, "shop", other, samples)
+        add_images(store, "shop", other, samples)
     assert store.info("shop").crops == 1
 
 
-def film(folder: Path, people: int = 3, apart: int = 60, **options) -> tuple[Path, Path]:
+def render_frames(folder: Path, people: int = 3, apart: int = 60, **options) -> tuple[Path, Path]:
     frames = apart * people + 10
     return (
         write_film(folder / "film.mp4", frames, people, apart),
@@ -173,7 +174,7 @@ def film(folder: Path, people: int = 3, apart: int = 60, **options) -> tuple[Pat
 
 
 def test_each_person_of_a_video_is_one_tracklet_with_its_best_crops(store, engine, tmp_path):
-    path, boxes = film(tmp_path)
+    path, boxes = render_frames(tmp_path)
     settings = VideoSettings("gate", 1.7e9, ("day",), crops=3)
     added = add_video(store, "shop", engine, path, GivenBoxes(boxes), settings)
     assert (added.tracklets, added.crops, added.bad) == (3, 9, ())
@@ -203,7 +204,7 @@ def test_each_person_of_a_video_is_one_tracklet_with_its_best_crops(store, engin
 
 
 def test_tracks_and_names_of_a_file_are_taken(store, engine, tmp_path):
-    path, boxes = film(tmp_path, tracks=True)
+    path, boxes = render_frames(tmp_path, tracks=True)
     boxes.write_text(boxes.read_text().replace("track", "person"))
     add_video(store, "shop", engine, path, GivenBoxes(boxes))
     whole = [i for i in store.find("shop", Filter(rows="tracklet"), 100) if i.kind == "tracklet"]
@@ -212,7 +213,7 @@ def test_tracks_and_names_of_a_file_are_taken(store, engine, tmp_path):
 
 
 def test_other_settings_are_refused_until_the_video_is_added_again(store, engine, tmp_path):
-    path, boxes = film(tmp_path, 1)
+    path, boxes = render_frames(tmp_path, 1)
     add_video(store, "shop", engine, path, GivenBoxes(boxes))
     other = VideoSettings(every=2)
     with pytest.raises(DataError, match=r"every=1.*every=2.*--again"):
@@ -225,7 +226,7 @@ def test_other_settings_are_refused_until_the_video_is_added_again(store, engine
 
 
 def test_stopping_after_some_seconds_and_going_on_later_gives_the_whole(store, engine, tmp_path):
-    path, boxes = film(tmp_path)
+    path, boxes = render_frames(tmp_path)
     # At 5.5 s the first person has left and the second has not come.
     first = add_video(store, "parts", engine, path, GivenBoxes(boxes), VideoSettings(seconds=5.5))
     assert first.tracklets == 1 and first.footage == pytest.approx(5.4, abs=0.01)
@@ -241,7 +242,7 @@ def test_a_video_without_people_and_a_damaged_one(store, engine, tmp_path):
     added = add_video(store, "shop", engine, empty, load_detector(None))
     assert (added.frames, added.boxes, added.tracklets, added.bad) == (30, 0, 0, ())
     assert store.info("shop").crops == 0
-    path, boxes = film(tmp_path)
+    path, boxes = render_frames(tmp_path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 3000] = bytes(3000)
     (tmp_path / "bad.mp4").write_bytes(data)
@@ -254,7 +255,7 @@ def test_a_video_without_people_and_a_damaged_one(store, engine, tmp_path):
 
 def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, monkeypatch):
     monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)  # this camera sends faster than any
-    _, boxes = film(tmp_path, 1)
+    _, boxes = render_frames(tmp_path, 1)
     stream = write_film(tmp_path / "live.ts", 70, 1, 60)
     for turn in range(2):
         server = socket.create_server(("127.0.0.1", 0))
@@ -298,8 +299,8 @@ def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_p
 
 
 def test_a_long_stay_is_cut_and_every_part_kept(store, engine, tmp_path, monkeypatch):
-    monkeypatch.setattr("unveil.gallery.ingest.video.CUT", 2.0)
-    path, boxes = film(tmp_path, 1)
+    monkeypatch.setattr("unveil.gallery.ingest.video_pass.CUT", 2.0)
+    path, boxes = render_frames(tmp_path, 1)
     added = add_video(store, "shop", engine, path, GivenBoxes(boxes))
     assert added.tracklets == 2
     whole = sorted((i for i, _ in rows(store, "shop").values() if i.kind == "tracklet"), key=lambda i: i.time)
@@ -310,27 +311,27 @@ WORK = """
 import sys
 from pathlib import Path
 from unveil.inference.load import load_engine
-from unveil.gallery.ingest.images import add_pictures
+from unveil.gallery.ingest.images import add_images
 from unveil.gallery.ingest.video import add_video
 from unveil.gallery.store.opening import open_store
 from unveil.records import Sample
 from unveil.video.detectors.precomputed import GivenBoxes
 what, address, model, name, source, boxes = sys.argv[1:]
 store, engine = open_store(address), load_engine(model, "torch")
-if what == "pictures":
-    print(add_pictures(store, name, engine, [Sample(p.name, p) for p in sorted(Path(source).iterdir())]))
+if what == "images":
+    print(add_images(store, name, engine, [Sample(p.name, p) for p in sorted(Path(source).iterdir())]))
 else:
     print(add_video(store, name, engine, source, GivenBoxes(Path(boxes))))
 """
 
 
-@pytest.mark.parametrize("what", ["pictures", "video"])
+@pytest.mark.parametrize("what", ["images", "video"])
 def test_killed_and_done_again_is_as_if_nothing_had_happened(store, address, engine, model, tmp_path, what):
-    if what == "pictures":
-        samples = write_pictures(tmp_path / "source", 400)
+    if what == "images":
+        samples = write_images(tmp_path / "source", 400)
         source, boxes, whole = tmp_path / "source", tmp_path, 400
     else:
-        source, boxes = film(tmp_path, 14)
+        source, boxes = render_frames(tmp_path, 14)
         whole = 56
     words = [what, address, str(model), "killed", str(source), str(boxes)]
     process = subprocess.Popen([sys.executable, "-c", WORK, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -343,13 +344,13 @@ def test_killed_and_done_again_is_as_if_nothing_had_happened(store, address, eng
     assert process.returncode == -signal.SIGKILL, errors.decode()
     assert store.info("killed").crops < whole, "it was done before it was killed"
     for name in ("killed", "whole"):
-        if what == "pictures":
-            add_pictures(store, name, engine, samples)
+        if what == "images":
+            add_images(store, name, engine, samples)
         else:
             add_video(store, name, engine, source, GivenBoxes(boxes))
     same(rows(store, "killed"), rows(store, "whole"))
     info = store.info("killed")
-    assert (info.crops, info.tracklets) == (whole, 0 if what == "pictures" else 14)
+    assert (info.crops, info.tracklets) == (whole, 0 if what == "images" else 14)
     assert store.verify("killed") == []
 
 
@@ -357,7 +358,7 @@ def test_the_mean_of_a_tracklet_goes_by_worth_and_visibility():
     vectors = np.array([[[1.0, 0], [0, 5]], [[0, 1], [9, 0]], [[0, 1], [1, 0]]], np.float32)
     visibility = np.array([[1, 1], [1, 0], [1, 0]], np.float32)
     mean = mean_embedding(Embedding(vectors, visibility, ("a", "b")), np.array([0.5, 0.25, 0.25]))
-    assert np.allclose(mean.vectors[0, 0], [0.5, 0.5], atol=1e-5), "equal worth together"
+    assert np.allclose(mean.vectors[0, 0], [0.5, 0.5], atol=1e-5), "of equal quality together"
     assert np.allclose(mean.vectors[0, 1], [0, 1], atol=1e-5), "a part is taken from where it is seen"
     assert np.allclose(mean.visibility, [[1, 1]], atol=1e-5)
     half = mean_embedding(Embedding(vectors, visibility * 0.5, ("a", "b")), np.ones(3))
@@ -368,20 +369,20 @@ def test_quality_knows_small_blurred_cut_and_covered_crops():
     sharp = figure(1, 0, 0, 128, 64)
     blurred = np.asarray(Image.fromarray(sharp).resize((8, 16)).resize((64, 128)))
     small = np.asarray(Image.fromarray(sharp).resize((16, 32), Image.Resampling.BILINEAR))
-    assert picture_worth(sharp) > picture_worth(blurred) and picture_worth(sharp) > picture_worth(small)
+    assert image_quality(sharp) > image_quality(blurred) and image_quality(sharp) > image_quality(small)
     box = (20, 10, 24, 60)
-    assert place_worth(box, [], WIDTH, HEIGHT) == 1
-    assert place_worth((0, 10, 24, 60), [], WIDTH, HEIGHT) == pytest.approx(0.7)
+    assert framing_quality(box, [], WIDTH, HEIGHT) == 1
+    assert framing_quality((0, 10, 24, 60), [], WIDTH, HEIGHT) == pytest.approx(0.7)
     before, behind = Box(20, 40, 24, 50), Box(20, 0, 24, 50)
-    assert place_worth(box, [before], WIDTH, HEIGHT) == pytest.approx(0.5)
-    assert place_worth(box, [behind], WIDTH, HEIGHT) == 1
+    assert framing_quality(box, [before], WIDTH, HEIGHT) == pytest.approx(0.5)
+    assert framing_quality(box, [behind], WIDTH, HEIGHT) == 1
 
 
 @pytest.fixture(scope="module")
 def half_hidden():
     """The package's parser, crops of people who are wholly seen, and the same with the lower half covered."""
     from unveil.world.config import preset
-    from unveil.world.video import film as rendered
+    from unveil.world.video import render_frames as rendered
 
     parser = find_parser(1)
     assert parser is not None
@@ -401,8 +402,8 @@ def test_the_parser_sees_that_half_a_body_is_hidden(half_hidden):
     assert crops and all(0 <= s <= 1 for s in (*shown, *less))
     assert np.mean(shown) > np.mean(less) + 0.05 and all(a > b for a, b in zip(shown, less, strict=True))
     assert body_shares(None, len(crops)) == [None] * len(crops)
-    assert measure(crops[:1], looked_at(crops[:1], parser))[0].worth == pytest.approx(
-        picture_worth(crops[0]) * shown[0]
+    assert measure(crops[:1], looked_at(crops[:1], parser))[0].score == pytest.approx(
+        image_quality(crops[0]) * shown[0]
     )
 
 
@@ -410,13 +411,13 @@ def test_parts_that_the_parser_sees_hidden_do_not_count(half_hidden):
     parser, crops, covered = half_hidden
     n, names = len(crops), ("global", "head", "left-leg", "right-leg")
     embedding = Embedding(np.ones((n, 4, 2), np.float32), np.ones((n, 4), np.float32), names, "cosine", (1.0,) * 4)
-    assert without_hidden(embedding, crops, parser).visibility.mean() > 0.95
-    hidden = without_hidden(embedding, covered, parser).visibility
+    assert without_occluded(embedding, crops, parser).visibility.mean() > 0.95
+    hidden = without_occluded(embedding, covered, parser).visibility
     assert hidden[:, :2].min() == 1 and hidden[:, 2:].mean() < 0.3
     assert embedding.visibility.min() == 1  # the one it was made from stays as it is
-    assert without_hidden(embedding, crops, None) is embedding
+    assert without_occluded(embedding, crops, None) is embedding
     other = replace(embedding, names=("a", "b", "c", "body"))
-    assert without_hidden(other, covered, parser) is other
+    assert without_occluded(other, covered, parser) is other
 
 
 def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():
@@ -430,13 +431,13 @@ def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():
     assert best_rows([0.9, 0.8, 0.8, 0.5, 0.5, 0.7], 2, views) == [0, 5]
     track = OpenTrack(4)
     for number in range(500):
-        track.see(Frame(number, number / 10, picture(5, 1)), Box(22, 10, 24, 60), [])
+        track.see(Frame(number, number / 10, walk_frame(5, 1)), Box(22, 10, 24, 60), [])
         assert len(track.pool) <= 8
     times = [c.time for c in track.pool]
     assert track.boxes == 500 and times == sorted(times) and times[-1] - times[0] > 40
     # A spoilt frame does not drive out a good one.
     track = OpenTrack(1)
     for number in range(20):
-        image = picture(5, 1) if number == 7 else np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
+        image = walk_frame(5, 1) if number == 7 else np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
         track.see(Frame(number, number / 10, image), Box(22, 10, 24, 60), [])
     assert 7 in [c.frame for c in track.pool]

@@ -1,4 +1,4 @@
-"""What people wear is told while rows are added, in the one look of the parser; and later, from stored pictures."""
+"""What people wear is told while rows are added, in the one look of the parser; and later, from stored images."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from unveil.attributes.records import NAMES, vote
 from unveil.gallery.ingest import attributes as filling
 from unveil.gallery.ingest.adding import thumbnail
 from unveil.gallery.ingest.attributes import fill_attributes
-from unveil.gallery.ingest.images import add_pictures
+from unveil.gallery.ingest.images import add_images
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
 from unveil.inference.load import load_engine
 from unveil.records import Sample
 from unveil.video.detectors.precomputed import GivenBoxes
 from unveil.world.config import preset
-from unveil.world.video import film, save_video
+from unveil.world.video import render_frames, save_video
 
 
 class Counting:
@@ -45,7 +46,7 @@ def engine(tmp_path_factory):
 def people():
     """Ten crops of rendered people who are mostly seen, in tracklets of two."""
     crops = []
-    for image, boxes in film(preset("tiny"), 1, frames=30):
+    for image, boxes in render_frames(preset("tiny"), 1, frames=30):
         crops += [image[y : y + h, x : x + w] for _, x, y, w, h, seen in boxes if float(seen) > 0.9 and h > 100]
         if len(crops) >= 10:
             break
@@ -57,7 +58,7 @@ def people():
 
 def test_crops_are_looked_at_once_and_tracklets_have_their_vote(store, engine, people):
     parser = Counting()
-    add_pictures(store, "shop", engine, people, parser=parser)
+    add_images(store, "shop", engine, people, parser=parser)
     assert parser.looks == 1
     crops = store.find("shop", Filter(rows="crop"))
     assert len(crops) == 10 and all(crop.attributes is not None for crop in crops)
@@ -74,7 +75,7 @@ def test_crops_are_looked_at_once_and_tracklets_have_their_vote(store, engine, p
 
 
 def test_without_a_parser_nothing_is_told(store, engine, people):
-    add_pictures(store, "shop", engine, people)
+    add_images(store, "shop", engine, people)
     assert store.count_without_attributes("shop") == 15
 
 
@@ -91,8 +92,8 @@ def test_tracklets_of_a_film_are_told_too(store, engine, tmp_path):
 
 def test_rows_from_before_are_filled_in_and_a_stop_loses_nothing(store, engine, people, monkeypatch):
     monkeypatch.setattr(filling, "BATCH", 4)
-    add_pictures(store, "new", engine, people, parser=find_parser(1))
-    add_pictures(store, "old", engine, people)
+    add_images(store, "new", engine, people, parser=find_parser(1))
+    add_images(store, "old", engine, people)
     with pytest.raises(KeyboardInterrupt):
         fill_attributes(store, "old", Counting(most=2))
     assert store.count_without_attributes("old") == 7
@@ -108,8 +109,8 @@ def seen(store, name):
     return {item.key: item.attributes.seen for item in store.find(name, Filter())}
 
 
-def test_a_picture_that_cannot_be_read_is_named_once(store, engine, people):
-    add_pictures(store, "shop", engine, people[:4])
+def test_an_image_that_cannot_be_read_is_named_once(store, engine, people):
+    add_images(store, "shop", engine, people[:4])
     with store._connections.transaction() as cursor:
         cursor.execute("UPDATE pictures SET thumbnail = '\\xffd800' WHERE id = (SELECT min(id) FROM items)")
     done = fill_attributes(store, "shop", find_parser(1))

@@ -12,7 +12,7 @@ RED, GREEN, DARK_RED = (180, 30, 30), (30, 150, 40), (174, 34, 34)
 
 
 def walk(colours, begin: float = 0.0, x: float = 20.0, step: float = 5.0, y: int = 20) -> OpenTrack:
-    """Return a track of a person of one colour a box, six boxes a second, who walks to the right."""
+    """Return a track of a person of one colour per box, six boxes per second, who walks to the right."""
     track = OpenTrack(4)
     for n, colour in enumerate(colours):
         image = np.full((140, 400, 3), 120, np.uint8)

@@ -12,7 +12,8 @@ from untrained import make_model
 from unveil.data.images import read_image
 from unveil.gallery.ingest.people_check import people_on
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.ingest.video import VideoSettings, add_video
+from unveil.gallery.ingest.video import add_video
+from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
 from unveil.inference.load import load_engine
 from unveil.video.records import Box

@@ -25,12 +25,12 @@ from unveil.gallery.output.timeline import (
     duration,
     impossible,
     iso,
-    moment,
     sightings,
+    time_text,
     transitions,
 )
 from unveil.gallery.records import Item
-from unveil.gallery.search.searcher import Hit, SearchResult
+from unveil.gallery.search.records import Hit, SearchResult
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.models.checkpoint import load_model
 from unveil.models.summary import ModelIdentity
@@ -108,8 +108,8 @@ def test_a_page_without_sure_sightings_shows_a_scatter_and_no_transitions(tmp_pa
 
 
 def test_moments_are_dates_only_where_they_are():
-    assert moment(1.7e9) == "2023-11-14 22:13:20"
-    assert (moment(3725.4), moment(65), moment(None)) == ("1:02:05", "01:05", "")
+    assert time_text(1.7e9) == "2023-11-14 22:13:20"
+    assert (time_text(3725.4), time_text(65), time_text(None)) == ("1:02:05", "01:05", "")
     assert duration(-30) == "-00:30"
 
 
@@ -163,7 +163,7 @@ def test_the_page_says_everything_and_needs_nothing_else(tmp_path):
         write_report(FOUND, [], tmp_path / "r.pdf")
 
 
-def test_a_pages_pictures_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypatch):
+def test_a_pages_images_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypatch):
     pytest.importorskip("jinja2", reason="the extra report is not installed")
     monkeypatch.setattr("unveil.gallery.output.report.face_parser", lambda: None)
     stripes = np.zeros((128, 64, 3), np.uint8)
@@ -173,7 +173,7 @@ def test_a_pages_pictures_are_blurred_unless_it_is_asked_not_to(tmp_path, monkey
     shown = replace(FOUND, hits=(replace(HITS[0], item=replace(HITS[0].item, thumbnail=out.getvalue(), time=None)),))
 
     def contrast(blur_faces):
-        write_report(shown, [stripes], tmp_path / "r.html", blur_faces)
+        write_report(shown, [stripes], tmp_path / "r.html", blur_faces=blur_faces)
         import base64
         import re
 

@@ -10,11 +10,12 @@ from stored import SPACE, crops, embedding
 
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
-from unveil.gallery.calibrate import calibrate_gallery, judged_pairs, labelled_pairs, listed_pairs
+from unveil.gallery.calibrate import calibrate_gallery, feedback_pairs, labelled_pairs, listed_pairs
 from unveil.gallery.records import Filter
-from unveil.gallery.scoring import calibration
-from unveil.gallery.scoring.calibration import CalibrationRefusedError, Pairs, calibrate
-from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.scoring import calibration, fitting
+from unveil.gallery.scoring.fitting import CalibrationRefusedError, Pairs, calibrate
+from unveil.gallery.search.records import Query
+from unveil.gallery.search.searcher import Searcher
 
 pytest.importorskip("scipy", reason="scipy is not installed (extra gallery)")
 
@@ -89,7 +90,7 @@ def test_distances_that_tell_nothing_are_refused():
     )
 
 
-def test_a_match_is_at_least_as_likely_as_not_and_one_picture_twice_is_as_good_as_certain():
+def test_a_match_is_at_least_as_likely_as_not_and_one_image_twice_is_as_good_as_certain():
     pairs, _ = draw()
     for kind in ("isotonic", "logistic"):
         # Nobody else is ever near: the rate of false alarms alone would let the farthest distance through.
@@ -99,7 +100,7 @@ def test_a_match_is_at_least_as_likely_as_not_and_one_picture_twice_is_as_good_a
     rare = replace(pairs, same=pairs.same & (np.arange(4000) % 40 == 0))
     fitted = calibrate(replace(rare, distances=rare.distances + 0.2), "logistic")
     assert fitted.probability(0.2) < 0.2
-    assert fitted.threshold == fitted.identical < 0.01, "nothing but the picture itself is a match"
+    assert fitted.threshold == fitted.identical < 0.01, "nothing but the image itself is a match"
     assert fitted.probability(0.0) == fitted.probability(1e-5) > 0.999
     assert fitted.threshold >= 0.0
 
@@ -137,7 +138,7 @@ def test_the_check_is_on_people_held_out():
     groups = np.repeat(np.arange(40), 10)
     same = np.repeat(rng.random(40) < 0.5, 10)
     held_out, mixed = (
-        calibration._held_out("isotonic", groups * 1.0, same, calibration._folds(apart, 0))
+        fitting._held_out("isotonic", groups * 1.0, same, fitting._folds(apart, 0))
         for apart in (groups, np.arange(400))
     )
     assert ((held_out - same) ** 2).mean() > ((mixed - same) ** 2).mean()
@@ -236,18 +237,18 @@ def test_a_calibration_is_bound_to_model_and_mode(labelled):
         calibration.of(replace(info, calibration=damaged), "same")
 
 
-def test_judgements_imply_pairs(labelled):
+def test_feedback_implies_pairs(labelled):
     ids = labelled.ids("g", Filter()).tolist()
     with pytest.raises(DataError, match="no feedback to calibrate on"):
-        judged_pairs(labelled, "g")
+        feedback_pairs(labelled, "g")
     for query, said in {
         "q1": {0: True, 1: True, 2: True, 8: False},
         "q2": {9: True, 30: False},
         "q3": {5: False},
     }.items():
         for row, same in said.items():
-            labelled.judge("g", query, ids[row], same, "ann")
-    pairs = judged_pairs(labelled, "g")
+            labelled.feedback.give("g", query, item=ids[row], same=same, who="ann")
+    pairs = feedback_pairs(labelled, "g")
     assert sorted(zip(pairs.groups.tolist(), pairs.same.tolist(), strict=True)) == [
         *[("q1", False)] * 3, *[("q1", True)] * 3, ("q2", False),
     ]  # fmt: skip
@@ -255,11 +256,11 @@ def test_judgements_imply_pairs(labelled):
     expected = distance_matrix(gallery, gallery)[9, 30]
     np.testing.assert_allclose(pairs.distances[pairs.groups == "q2"], [expected], rtol=1e-5)
     with pytest.raises(DataError, match="at least 40"):
-        calibrate_gallery(labelled, "g", "judgements")
+        calibrate_gallery(labelled, "g", "feedback")
 
 
-def test_feedback_alone_calibrates_because_a_judged_row_pairs_with_its_query(labelled):
-    """One word for each search: no two judged rows are of one query."""
+def test_feedback_alone_calibrates_because_a_row_with_feedback_pairs_with_its_query(labelled):
+    """One word for each search: no two rows with feedback are of one query."""
     searcher = Searcher(labelled, "g")
     ids = labelled.ids("g", Filter()).tolist()
     who = {row: n // EACH for n, row in enumerate(ids)}
@@ -267,14 +268,14 @@ def test_feedback_alone_calibrates_because_a_judged_row_pairs_with_its_query(lab
     for n, row in enumerate(ids[:44]):
         asked = searcher.query_of([row], rows="crop", top=len(ids))
         hit = next(h for h in searcher.search(asked).hits if (who[h.item.id] == who[row]) is bool(n % 2))
-        searcher.judge(asked, hit.item.id, bool(n % 2), "ann")
+        searcher.give_feedback(asked, hit.item.id, same=bool(n % 2), who="ann")
         expected.append(hit.distance)
-    pairs = judged_pairs(labelled, "g")
+    pairs = feedback_pairs(labelled, "g")
     assert pairs.same.tolist() == [bool(n % 2) for n in range(44)] and len(set(pairs.groups.tolist())) == 44
     np.testing.assert_allclose(pairs.distances, expected, rtol=1e-5)
     changed = {h.item.id: h.distance for h in searcher.search(replace(asked, mode="changed")).hits}
-    assert judged_pairs(labelled, "g", "changed").distances[-1] == pytest.approx(changed[hit.item.id], rel=1e-5)
-    fitted = calibrate_gallery(labelled, "g", "judgements")
+    assert feedback_pairs(labelled, "g", "changed").distances[-1] == pytest.approx(changed[hit.item.id], rel=1e-5)
+    fitted = calibrate_gallery(labelled, "g", "feedback")
     assert fitted["same"].pairs == fitted["changed"].pairs == 44
     near, far = (fitted["same"].probability(d) for d in np.quantile(pairs.distances, (0.05, 0.95)))
     assert near > 0.5 > far
@@ -283,14 +284,14 @@ def test_feedback_alone_calibrates_because_a_judged_row_pairs_with_its_query(lab
 
 def test_a_later_word_replaces_the_distance_too_and_what_was_said_before_has_none(labelled):
     row = int(labelled.ids("g", Filter())[0])
-    labelled.judge("g", "q", row, True, "ann", distances={"same": 0.25, "changed": 0.5})
-    assert labelled.judged_distances("g", "same") == [("q", True, 0.25)]
-    assert labelled.judged_distances("g", "changed") == [("q", True, 0.5)]
-    labelled.judge("g", "q", row, False, "bob", distances={"same": 0.75})
-    assert labelled.judged_distances("g", "same") == [("q", False, 0.75)]
-    assert labelled.judged_distances("g", "changed") == []
+    labelled.feedback.give("g", "q", item=row, same=True, who="ann", distances={"same": 0.25, "changed": 0.5})
+    assert labelled.feedback.distances("g", "same") == [("q", True, 0.25)]
+    assert labelled.feedback.distances("g", "changed") == [("q", True, 0.5)]
+    labelled.feedback.give("g", "q", item=row, same=False, who="bob", distances={"same": 0.75})
+    assert labelled.feedback.distances("g", "same") == [("q", False, 0.75)]
+    assert labelled.feedback.distances("g", "changed") == []
     labelled.delete("g", Filter(ids=(row,)))
-    assert labelled.judged_distances("g", "same") == []
+    assert labelled.feedback.distances("g", "same") == []
 
 
 def test_a_list_of_pairs_names_rows_by_number_or_source(labelled, tmp_path):
@@ -326,4 +327,4 @@ def test_a_gallery_without_labels_says_what_to_do(store):
     with pytest.raises(DataError, match="column 'person'"):
         calibrate_gallery(store, "g")
     with pytest.raises(DataError, match="no feedback to calibrate on"):
-        calibrate_gallery(store, "g", "judgements")
+        calibrate_gallery(store, "g", "feedback")

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unveil.evaluation.distances import distance_matrix, part_distances
-from unveil.gallery.records import coarse_vectors
+from unveil.gallery.records import first_stage_vectors
 from unveil.gallery.scoring import ranking as scoring
 from unveil.gallery.scoring.reasons import mode_note, reasons
 from unveil.records import Embedding
@@ -16,10 +16,10 @@ from unveil.records import Embedding
 NAMES = ("foreground", "head", "left-arm", "right-arm", "torso", "left-leg", "right-leg")
 
 
-def draw(n, seed, names=NAMES, metric="euclidean", weights=(), hidden=0.3):
+def draw(n, seed, names=NAMES, metric="euclidean", weights=(), occluded=0.3):
     rng = np.random.default_rng(seed)
     vectors = rng.normal(size=(n, len(names), 6)).astype(np.float32)
-    visibility = (rng.random((n, len(names))) > hidden).astype(np.float32)
+    visibility = (rng.random((n, len(names))) > occluded).astype(np.float32)
     visibility[:, 0] = 1
     return Embedding(vectors, visibility, names, metric, weights)
 
@@ -53,9 +53,9 @@ def test_negatives_push_down_whoever_is_nearer_to_them_and_nobody_else(seed, oth
     np.testing.assert_allclose(pushed[nearer], (2 * plain - against)[nearer], rtol=1e-5)
 
 
-def test_the_rejected_picture_itself_falls_behind_an_equal_one():
-    query = draw(1, 0, hidden=0)
-    twins = dataclasses.replace(draw(2, 1, hidden=0))
+def test_the_rejected_image_itself_falls_behind_an_equal_one():
+    query = draw(1, 0, occluded=0)
+    twins = dataclasses.replace(draw(2, 1, occluded=0))
     twins.vectors[1] = twins.vectors[0] + 1e-3
     far = twins.select([1])
     far.vectors[0] = 2 * query.vectors[0] - twins.vectors[0]  # as far from the query, on the other side
@@ -105,18 +105,18 @@ def test_a_mode_says_honestly_what_it_does():
 
 @given(st.integers(0, 10_000))
 @settings(max_examples=30, deadline=None)
-def test_the_coarse_query_of_one_crop_is_its_coarse_row(seed):
+def test_the_first_stage_query_of_one_crop_is_its_coarse_row(seed):
     weights = tuple(np.random.default_rng(seed).uniform(0.1, 2, len(NAMES)).tolist())
     query = draw(1, seed, metric="cosine", weights=weights)
-    np.testing.assert_allclose(scoring.coarse_query(query, "same"), coarse_vectors(query)[0], atol=1e-6)
+    np.testing.assert_allclose(scoring.first_stage_query(query, "same"), first_stage_vectors(query)[0], atol=1e-6)
 
 
-def test_the_coarse_query_weighs_parts_as_the_mode_does(monkeypatch):
+def test_the_first_stage_query_weighs_parts_as_the_mode_does(monkeypatch):
     monkeypatch.setattr(scoring, "CHANGED_CLOTHES", 0.0)
-    query, gallery = draw(1, 0, metric="cosine", hidden=0), draw(50, 1, metric="cosine", hidden=0)
+    query, gallery = draw(1, 0, metric="cosine", occluded=0), draw(50, 1, metric="cosine", occluded=0)
     exact = scoring.rank(query, gallery, 50, mode="changed")[0][0]
-    coarse = np.argsort(-coarse_vectors(gallery) @ scoring.coarse_query(query, "changed"), kind="stable")
-    np.testing.assert_array_equal(coarse, exact)
+    first_stage = np.argsort(-first_stage_vectors(gallery) @ scoring.first_stage_query(query, "changed"), kind="stable")
+    np.testing.assert_array_equal(first_stage, exact)
 
 
 def test_part_means_average_over_the_crops_that_show_the_part():
@@ -151,8 +151,8 @@ def test_reasons_in_words():
     parts[1] = [1.01, *[np.nan] * 6]
     parts[2:, 0] = np.linspace(1, 2, 98)  # half of the candidates are nearer than row 0 as a whole
     said = reasons(NAMES, parts, shown, [0, 1])
-    assert said[0] == "arms and right leg match; head differs; torso hidden here; left leg hidden in the query"
-    assert said[1].startswith("whole figure matches; head, arms, torso and right leg hidden here")
+    assert said[0] == "arms and right leg match; head differs; torso occluded here; left leg occluded in the query"
+    assert said[1].startswith("whole figure matches; head, arms, torso and right leg occluded here")
     alone = np.array([[0.1], *[[1.0]] * 49], np.float32)
     assert reasons(("global",), alone, np.ones((1, 1)), [0]) == [
         "compared as a whole: nearer than 98 % of the 50 candidates"

@@ -12,10 +12,11 @@ from stored import SPACE, crops, embedding
 
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
-from unveil.gallery.records import Filter, coarse_vectors
-from unveil.gallery.scoring.ranking import coarse_query
+from unveil.gallery.records import Filter, first_stage_vectors
+from unveil.gallery.scoring.ranking import first_stage_query
 from unveil.gallery.search.in_memory_index import InMemoryIndex, _rows
-from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.search.records import Query
+from unveil.gallery.search.searcher import Searcher
 
 ROWS = 60
 
@@ -46,7 +47,7 @@ def test_a_search_finds_what_brute_force_finds(filled):
         assert [hit.item.id for hit in found.hits] == ids[order].tolist()
         np.testing.assert_allclose([hit.distance for hit in found.hits], expected[order], rtol=1e-5)
         assert set(found.hits[0].parts) <= set(SPACE.names)
-        assert (found.candidates, found.rescored, found.coarse) == (ROWS, ROWS, "memory")
+        assert (found.candidates, found.rescored, found.first_stage) == (ROWS, ROWS, "memory")
         assert found.hits[0].item.thumbnail
 
 
@@ -56,19 +57,19 @@ def test_filters_come_first(filled):
     allowed, gallery = rows_of(filled, where)
     assert found.candidates == len(allowed) == 10
     assert found.rescored == 5
-    coarse = coarse_vectors(gallery) @ coarse_query(query().positives, "same")
-    assert {hit.item.id for hit in found.hits} == set(allowed[np.argsort(-coarse)[:5]].tolist())
+    vectors = first_stage_vectors(gallery) @ first_stage_query(query().positives, "same")
+    assert {hit.item.id for hit in found.hits} == set(allowed[np.argsort(-vectors)[:5]].tolist())
 
 
 def test_memory_equals_brute_force_and_follows_every_change(filled):
-    resident = InMemoryIndex(filled)
-    vector = coarse_query(embedding(1, 9), "same")
+    in_memory = InMemoryIndex(filled)
+    vector = first_stage_query(embedding(1, 9), "same")
 
     def agree():
         info = filled.info("g")
         ids, gallery = rows_of(filled)
-        expected = ids[np.argsort(1 - coarse_vectors(gallery) @ vector, kind="stable")[:12]]
-        got, candidates = resident.nearest(info, vector, Filter(), 12)
+        expected = ids[np.argsort(1 - first_stage_vectors(gallery) @ vector, kind="stable")[:12]]
+        got, candidates = in_memory.nearest(info, vector, Filter(), 12)
         assert candidates == len(ids)
         assert (
             len(set(got.tolist()) & set(expected.tolist())) >= min(12, len(ids)) - 1
@@ -80,7 +81,7 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
     assert len(agree()) == ROWS + 25
     filled.delete("g", Filter(ids=tuple(before[:40].tolist())))
     assert len(agree()) == ROWS - 15
-    held = np.concatenate([block.ids for block in resident._copies["g"].blocks])
+    held = np.concatenate([block.ids for block in in_memory._copies["g"].blocks])
     assert not set(held.tolist()) & set(before[:40].tolist())  # what was deleted is in no memory either
     filled.drop("g")
     filled.create("g", SPACE)
@@ -92,15 +93,15 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
     where = Filter(cameras=(camera,)) if camera else Filter()
-    resident, vector = InMemoryIndex(filled), coarse_query(embedding(1, seed), "same")
+    in_memory, vector = InMemoryIndex(filled), first_stage_query(embedding(1, seed), "same")
     blocks = list(filled.blocks("g"))
-    ids, coarse = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "coarse"))
+    ids, vectors = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "vectors"))
     inside = np.isin(ids, filled.ids("g", where))
-    order = np.argsort(1 - coarse[inside] @ vector, kind="stable")[:top]
-    got, candidates = resident.nearest(filled.info("g"), vector, where, top)
+    order = np.argsort(1 - vectors[inside] @ vector, kind="stable")[:top]
+    got, candidates = in_memory.nearest(filled.info("g"), vector, where, top)
     assert candidates == inside.sum()
     np.testing.assert_allclose(
-        np.sort(coarse[np.isin(ids, got)] @ vector), np.sort(coarse[inside][order] @ vector), atol=1e-6
+        np.sort(vectors[np.isin(ids, got)] @ vector), np.sort(vectors[inside][order] @ vector), atol=1e-6
     )
     assert set(got.tolist()) <= set(ids[inside].tolist())
 
@@ -108,8 +109,8 @@ def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
 def test_a_gallery_too_large_for_memory_is_left_to_the_engine(filled):
     small = Searcher(filled, "g", limit=1000)
     found = small.search(query(top=10, rescore=30))
-    assert found.coarse == "index"
-    assert not small.resident._copies
+    assert found.first_stage == "index"
+    assert not small.in_memory._copies
     exact = Searcher(filled, "g").search(query(top=10, rescore=30))
     assert [h.item.id for h in found.hits][:5] == [h.item.id for h in exact.hits][:5]
 
@@ -118,18 +119,18 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
     filled.create("h", SPACE)
     filled.add("h", crops(range(ROWS)), embedding(ROWS))
     one = ROWS * 2 * 16 * 4
-    resident = InMemoryIndex(filled, limit=one + 10)
+    in_memory = InMemoryIndex(filled, limit=one + 10)
     for name in ("g", "h", "g"):
-        Searcher(filled, name, resident=resident).search(query())
-        assert list(resident._copies) == [name]
+        Searcher(filled, name, in_memory=in_memory).search(query())
+        assert list(in_memory._copies) == [name]
 
 
 def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypatch):
     filled.create("cold", SPACE)
     filled.add("cold", crops(range(500, 520)), embedding(20))
-    resident, vector = InMemoryIndex(filled), coarse_query(embedding(1), "same")
+    in_memory, vector = InMemoryIndex(filled), first_stage_query(embedding(1), "same")
     warm, cold = filled.info("g"), filled.info("cold")
-    resident.nearest(warm, vector, Filter(), 5)
+    in_memory.nearest(warm, vector, Filter(), 5)
     reading, may_go_on, blocks = threading.Event(), threading.Event(), filled.blocks
 
     def slow(name, **more):
@@ -139,10 +140,10 @@ def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypat
 
     monkeypatch.setattr(filled, "blocks", slow)
     with ThreadPoolExecutor(3) as pool:
-        both = [pool.submit(resident.nearest, cold, vector, Filter(), 5) for _ in range(2)]
+        both = [pool.submit(in_memory.nearest, cold, vector, Filter(), 5) for _ in range(2)]
         assert reading.wait(60)
         try:
-            assert pool.submit(resident.nearest, warm, vector, Filter(), 5).result(30)[1] == warm.crops
+            assert pool.submit(in_memory.nearest, warm, vector, Filter(), 5).result(30)[1] == warm.crops
         finally:
             may_go_on.set()
         assert [found.result(60)[1] for found in both] == [20, 20]
@@ -158,7 +159,7 @@ def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(fill
     filled.add("g", crops([500]), twin)
     twin_id = int(filled.ids("g", Filter())[-1])
 
-    refined = searcher.judge(asked, best, False, "ann")
+    refined = searcher.give_feedback(asked, best, same=False, who="ann")
     second = searcher.search(refined)
     shown = [hit.item.id for hit in second.hits]
     assert best not in shown
@@ -166,7 +167,7 @@ def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(fill
     assert place <= 1
     assert shown.index(twin_id) > place  # it looks like the rejected one
 
-    confirmed = searcher.judge(asked, worst, True, "ann")
+    confirmed = searcher.give_feedback(asked, worst, same=True, who="ann")
     third = searcher.search(confirmed)
     distance = {hit.item.id: hit.distance for hit in third.hits}
     assert distance[worst] < first.hits[-1].distance
@@ -174,17 +175,17 @@ def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(fill
     np.testing.assert_allclose([distance[i] for i in ids.tolist()], np.mean(positives, axis=0), rtol=1e-4, atol=1e-6)
 
 
-def test_judgements_are_kept_with_the_query_and_the_last_word_counts(filled):
+def test_feedback_is_kept_with_the_query_and_the_last_word_counts(filled):
     searcher, asked = Searcher(filled, "g"), query()
     some = [hit.item.id for hit in searcher.search(asked).hits[:3]]
-    searcher.judge(asked, some[0], True, "ann")
-    searcher.judge(asked, some[1], False, "ann")
-    searcher.judge(asked, some[0], False, "bob")
-    again = searcher.with_judgements(dataclasses.replace(asked, top=3))
+    searcher.give_feedback(asked, some[0], same=True, who="ann")
+    searcher.give_feedback(asked, some[1], same=False, who="ann")
+    searcher.give_feedback(asked, some[0], same=False, who="bob")
+    again = searcher.with_feedback(dataclasses.replace(asked, top=3))
     assert again.confirmed == ()
     assert set(again.rejected) == set(some[:2])
     assert again.hash == asked.hash
-    assert searcher.with_judgements(query(seed=6)).rejected == ()
+    assert searcher.with_feedback(query(seed=6)).rejected == ()
 
 
 def test_a_stored_row_is_a_query(filled):

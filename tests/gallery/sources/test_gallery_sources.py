@@ -1,26 +1,26 @@
-"""The moment of a row: only in the operator's folders, only where the source still shows what was seen."""
+"""The source frame of a row: only in the operator's folders, only where the source still shows what was seen."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from films import box_at, picture, write_film
+from films import box_at, walk_frame, write_film
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import thumbnail
 from unveil.gallery.records import Item
-from unveil.gallery.sources.moment import clip_around, find_moment
 from unveil.gallery.sources.roots import SourceMissingError, SourceRoots
+from unveil.gallery.sources.source_frame import clip_around, find_source_frame
 
 
 def row(source, number=20, **more):
     x, y, w, h = box_at(0, number)
-    crop = picture(number, 2)[y : y + h, x : x + w]
+    crop = walk_frame(number, 2)[y : y + h, x : x + w]
     return Item("k", "crop", thumbnail(crop), str(source), frame=number, box=(x, y, w, h), **more)
 
 
 def state(item, *roots):
     with pytest.raises(SourceMissingError) as caught:
-        find_moment(item, SourceRoots(roots))
+        find_source_frame(item, SourceRoots(roots))
     return caught.value.state
 
 
@@ -34,21 +34,21 @@ def films(tmp_path):
 def test_the_frame_is_the_one_that_the_crop_was_cut_from(films):
     path = write_film(films / "a.mp4")
     for source in (path, "a.mp4"):
-        moment = find_moment(row(source), SourceRoots([films]))
-        assert moment.seconds == pytest.approx(2.0, abs=0.002) and moment.box == box_at(0, 20)
-        assert np.abs(moment.image - picture(20, 2).astype(float)).mean() < 4
+        source_frame = find_source_frame(row(source), SourceRoots([films]))
+        assert source_frame.seconds == pytest.approx(2.0, abs=0.002) and source_frame.box == box_at(0, 20)
+        assert np.abs(source_frame.image - walk_frame(20, 2).astype(float)).mean() < 4
 
 
 def test_images_and_numbered_images_have_a_moment_too(films):
-    Image.fromarray(picture(20, 2)).save(films / "scene.png")
+    Image.fromarray(walk_frame(20, 2)).save(films / "scene.png")
     item = row(films / "scene.png")
-    found = find_moment(Item("k", "crop", item.thumbnail, item.source, box=item.box), SourceRoots([films]))
+    found = find_source_frame(Item("k", "crop", item.thumbnail, item.source, box=item.box), SourceRoots([films]))
     assert found.seconds is None and found.image.shape == (96, 160, 3)
     (films / "img1").mkdir()
     for number in range(30):
-        Image.fromarray(picture(number, 2)).save(films / "img1" / f"{number + 1:06}.png")
-    found = find_moment(row(films / "img1"), SourceRoots([films]))
-    assert found.seconds == pytest.approx(20 / 25) and (found.image == picture(20, 2)).all()
+        Image.fromarray(walk_frame(number, 2)).save(films / "img1" / f"{number + 1:06}.png")
+    found = find_source_frame(row(films / "img1"), SourceRoots([films]))
+    assert found.seconds == pytest.approx(20 / 25) and (found.image == walk_frame(20, 2)).all()
 
 
 def test_only_what_lies_in_a_root_is_read_and_links_count_by_where_they_lead(films, tmp_path):
@@ -62,12 +62,12 @@ def test_only_what_lies_in_a_root_is_read_and_links_count_by_where_they_lead(fil
     assert state(row(films / "away" / "secret.mp4"), films) == "outside"
     for source in ("../secret.mp4", "link.mp4", "away/secret.mp4", "", "\0", "x" * 5000):
         assert state(row(source), films) in ("gone", "outside")
-    assert find_moment(row(outside), SourceRoots([films, tmp_path])).seconds
+    assert find_source_frame(row(outside), SourceRoots([films, tmp_path])).seconds
 
 
 def test_frames_of_a_folder_that_lead_out_of_it_are_not_read(films, tmp_path):
     (films / "img1").mkdir()
-    Image.fromarray(picture(20, 2)).save(tmp_path / "secret.png")
+    Image.fromarray(walk_frame(20, 2)).save(tmp_path / "secret.png")
     for number in range(9):
         (films / "img1" / f"{number + 12:06}.png").symlink_to(tmp_path / "secret.png")
     assert state(row(films / "img1", 8), films) in ("outside", "unreadable", "changed")
@@ -94,10 +94,10 @@ def test_playback_goes_from_before_a_tracklet_begins_to_after_it_ends(films):
     path = write_film(films / "a.mp4", codec="libx264")
     best = row(path, 30, time=1003.0, tracklet="t")
     whole = Item("t", "tracklet", best.thumbnail, str(path), time=1001.5, end=1004.0, frame=30, box=best.box, crops=1)
-    moment = find_moment(whole, SourceRoots([films]))
-    clip = clip_around(whole, moment, [best], before=0.5, after=0.5)
+    source_frame = find_source_frame(whole, SourceRoots([films]))
+    clip = clip_around(whole, source_frame, [best], before=0.5, after=0.5)
     assert (
         clip.start == pytest.approx(1.0, abs=0.01) and 4.3 <= clip.end <= 4.9
     )  # key frames each second, a few frames stored out of order
-    alone = clip_around(best, moment, [best], before=1, after=0.5)
+    alone = clip_around(best, source_frame, [best], before=1, after=0.5)
     assert alone.start == pytest.approx(2.0, abs=0.01) and 3.4 <= alone.end <= 3.9

@@ -10,8 +10,8 @@ from unveil.attributes.records import Attribute, Attributes
 from unveil.attributes.wanted import sureness
 from unveil.gallery.records import Filter
 from unveil.gallery.search.by_attributes import list_by_attributes
-from unveil.gallery.store.migrate import migrations
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql.migrate import migrations
 
 
 def looks(*, upper=None, bag=None, shown=0.8) -> Attributes:
@@ -78,7 +78,10 @@ def test_rows_by_attributes_alone_are_the_surest_first_and_say_what_was_left_out
     assert [s.sureness for s in found.sightings] == [0.95, 0.9, 0.7]
     assert (found.candidates, found.unseen) == (3, 2)
     assert "2 rows were left out because what is asked for cannot be seen" in found.notes[0]
-    assert "At 1 rows" in found.notes[1] and "unveil gallery attributes shop" in found.notes[1]
+    assert (
+        "1 rows of this gallery have no attributes yet" in found.notes[1]
+        and "unveil gallery attributes shop" in found.notes[1]
+    )
     assert [s.item.key for s in list_by_attributes(shop, "shop", where, top=1).sightings] == ["key2"]
     every = list_by_attributes(shop, "shop", replace(where, include_unseen=True), top=10)
     assert [s.item.key for s in every.sightings] == ["key2", "key0", "key3", "key4", "key5"] and every.unseen == 0
@@ -128,7 +131,8 @@ def test_a_gallery_from_before_gets_the_column(own_database, monkeypatch):
     older = [step for step in migrations() if step[0] < number]
     import psycopg
 
-    from unveil.gallery.store import migrate, partitions, rows
+    from unveil.gallery.store.postgresql import migrate
+    from unveil.gallery.store.postgresql.items import partitions, rows
 
     monkeypatch.setattr(migrate, "migrations", lambda: older)
     monkeypatch.setattr(rows, "COLUMNS", rows.COLUMNS.replace(", attributes", ""))

@@ -19,15 +19,15 @@ from own_postgres import new_folder, remove
 from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit
 from unveil.gallery.records import Filter
-from unveil.gallery.store import own_server
-from unveil.gallery.store.backup import check_hashes
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.backup import check_hashes
 
 
 @pytest.fixture
 def filled(store):
-    """Two galleries with times in several periods, a tracklet, judgements, a job, a calibration and a log."""
-    store.create("shop", SPACE, keep=9e9)
+    """Two galleries with times in several periods, a tracklet, feedback, a job, a calibration and a log."""
+    store.create("shop", SPACE, retention_seconds=9e9)
     items = [dataclasses.replace(item, person=f"p{n % 4}") for n, item in enumerate(crops(range(0, 3000, 50)))]
     store.add("shop", [*items, *crops([7000], time=None)], embedding(61), "job", {"frame": 7})
     store.create("yard", SPACE)
@@ -35,7 +35,7 @@ def filled(store):
     store.drop("yard")
     store.create("yard", SPACE)
     store.add("yard", crops(range(5)), embedding(5, seed=4))
-    store.judge("shop", "a" * 64, store.find("shop", Filter())[3].id, True, "ann")
+    store.feedback.give("shop", "a" * 64, item=store.find("shop", Filter())[3].id, same=True, who="ann")
     store.set_calibration("shop", {"same": {"threshold": 0.5}})
     for n in range(3):
         store.log({"who": "ann", "action": "search", "gallery": "shop", "details": {"n": n}})
@@ -60,7 +60,7 @@ def same(one, other):
         for a, b in zip(one.embeddings(info.name, ids), other.embeddings(info.name, ids), strict=True):
             a, b = (x if isinstance(x, np.ndarray) else x.vectors for x in (a, b))
             np.testing.assert_array_equal(a, b)
-        assert one.judgements(info.name) == other.judgements(info.name)
+        assert one.feedback.all(info.name) == other.feedback.all(info.name)
         assert other.verify(info.name) == []
     assert list(one.links()) == list(other.links()) and one.head() == other.head()
     assert audit.wrong(other.links(), other.head()) == []
@@ -190,7 +190,7 @@ def test_what_must_not_change_is_searched_and_does_not_change(fresh_folder, tmp_
     for change in (
         lambda: evidence.add("shop", crops([9]), embedding(1)),
         lambda: evidence.drop("shop"),
-        lambda: evidence.set_keep("shop", 5.0),
+        lambda: evidence.set_retention("shop", 5.0),
     ):
         with pytest.raises(UnveilError, match="read only"):
             change()

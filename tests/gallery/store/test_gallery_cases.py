@@ -11,12 +11,12 @@ from stored import SPACE, crops, embedding
 
 from own_postgres import new_folder, remove
 from unveil.errors import DataError, UnveilError
-from unveil.gallery.case_records import MAX_NOTE, CaseChangedError, NewQuery, QueryPicture
+from unveil.gallery.case_records import MAX_NOTE, CaseChangedError, NewQuery, QueryImage
 from unveil.gallery.records import Filter
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.read_only import ReadOnlyStore
 
-PICTURE = b"\x89PNG of someone" * 40
+IMAGE = b"\x89PNG of someone" * 40
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def rows(store):
 
 def query(**changes) -> NewQuery:
     values = {"name": "the blue coat", "settings": {"mode": "same", "top": 20}, "hash": "a" * 64}
-    return NewQuery(**{**values, "pictures": (QueryPicture(PICTURE), QueryPicture(b"not him", True)), **changes})
+    return NewQuery(**{**values, "images": (QueryImage(IMAGE), QueryImage(b"not him", True)), **changes})
 
 
 def test_everything_of_a_case_is_there_again_in_another_process(store, address, rows):
@@ -48,14 +48,14 @@ def test_everything_of_a_case_is_there_again_in_another_process(store, address, 
     other = open_store(address)
     try:
         found = other.cases.named("Bicycle")
-        assert other.cases.pictures(found.id, number) == [QueryPicture(PICTURE), QueryPicture(b"not him", True)]
+        assert other.cases.images(found.id, number) == [QueryImage(IMAGE), QueryImage(b"not him", True)]
         [summary] = other.cases.all()
     finally:
         other.close()
     [kept], [mark] = found.queries, found.bookmarks
     assert (found.notes, found.members, found.version) == ("black, \n no bell", ("bob", "eva"), 2)
     assert (kept.gallery, kept.name, kept.settings) == ("shop", "the blue coat", {"mode": "same", "top": 20})
-    assert (kept.pictures, kept.positives, kept.negatives) == ((False, True), (), (rows[1],))
+    assert (kept.images, kept.positives, kept.negatives) == ((False, True), (), (rows[1],))
     assert (kept.confirmed, kept.rejected, kept.who) == ((rows[2], rows[3]), (rows[4],), "ann")
     assert (mark.gallery, mark.item, mark.note, mark.who, mark.version) == ("shop", rows[5], "enters", "ann", 1)
     assert (summary.id, summary.queries, summary.bookmarks, summary.members) == (found.id, 1, 1, ("bob", "eva"))
@@ -85,7 +85,7 @@ def test_what_many_add_at_once_is_there_from_all(store, rows):
     def work(item):
         try:
             store.cases.bookmark(case, "shop", item, who=f"w{item}")
-            store.cases.add_query(case, "shop", query(positives=(item,), pictures=()), who=f"w{item}")
+            store.cases.add_query(case, "shop", query(positives=(item,), images=()), who=f"w{item}")
         except UnveilError as e:
             failed.append(e)
 
@@ -104,7 +104,7 @@ def test_deleting_a_person_takes_him_out_of_cases_and_says_so(store, rows):
     case, other = (store.cases.create(name, "ann").id for name in ("first", "second"))
     for item in rows[:6]:
         store.cases.bookmark(case, "shop", item, who="ann")
-    only = store.cases.add_query(case, "shop", query(pictures=(), positives=(rows[0], rows[5])), who="ann")
+    only = store.cases.add_query(case, "shop", query(images=(), positives=(rows[0], rows[5])), who="ann")
     mixed = store.cases.add_query(case, "shop", query(positives=(rows[0],), confirmed=(rows[5], rows[1])), who="ann")
     store.cases.bookmark(other, "shop", rows[3], who="bob")
     assert store.delete("shop", Filter(persons=("p0",))) == 2  # rows 0 and 5
@@ -141,11 +141,11 @@ def in_files(folder: Path, address: str, *needles: bytes) -> list[bytes]:
     return [needle for needle in needles if any(needle in data for data in files)]
 
 
-def test_no_byte_of_a_removed_note_or_picture_stays_on_the_disk(store, address, server_folder, rows):
+def test_no_byte_of_a_removed_note_or_image_stays_on_the_disk(store, address, server_folder, rows):
     note, crop = b"a note about a person who goes", b"\x89PNG of the one who goes" * 50
     case = store.cases.create("bytes", "ann").id
     store.cases.bookmark(case, "shop", rows[0], who="ann", note=note.decode())
-    gone = store.cases.add_query(case, "shop", query(pictures=(QueryPicture(crop),)), who="ann")
+    gone = store.cases.add_query(case, "shop", query(images=(QueryImage(crop),)), who="ann")
     needles = (note, crop[200:260])
     assert in_files(server_folder, address, *needles) == list(needles)
     store.delete("shop", Filter(ids=(rows[0],)))
@@ -169,8 +169,8 @@ def test_a_backup_has_the_cases(store, rows, tmp_path):
         restored = open_store(folder=folder)
         restored.restore(tmp_path / "all.backup")
         assert restored.cases.get(case) == before
-        assert restored.cases.pictures(case, number)[0].data == PICTURE
-        assert restored.cases.create("next", "ann").id > number  # numbers go on
+        assert restored.cases.images(case, number)[0].data == IMAGE
+        assert restored.cases.create("next", "ann").id > number  # numbers continue
         restored.close()
     finally:
         remove(folder)
@@ -194,7 +194,7 @@ def test_what_cannot_be_kept_is_refused_in_words(store, rows):
         "no gallery 'yard'": lambda: store.cases.bookmark(case, "yard", rows[0], who="ann"),
         f"at most {MAX_NOTE:,}": lambda: store.cases.bookmark(case, "shop", rows[0], who="a", note="x" * 2_001),
         "no bookmark of row": lambda: store.cases.write_note(case, "shop", rows[0], who="a", note="x", version=1),
-        "at least one picture or row": lambda: query(pictures=(QueryPicture(b"x", True),)),
+        "at least one image or row": lambda: query(images=(QueryImage(b"x", True),)),
         "has no search 77": lambda: store.cases.remove_query(case, 77),
         "at most 64 members": lambda: store.cases.set_members(case, [f"m{n}" for n in range(65)]),
     }

@@ -19,10 +19,10 @@ from stored import SPACE, crops, embedding
 from own_postgres import ends, remove, server_of
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
-from unveil.gallery.store import own_server
-from unveil.gallery.store.migrate import migrations
 from unveil.gallery.store.opening import open_store
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.migrate import migrations
+from unveil.gallery.store.postgresql.store import PostgresStore
 
 WRITER = """
     import sys
@@ -249,7 +249,7 @@ def test_a_newer_schema_is_refused_and_left_alone(own_database):
 
 
 def test_migrations_go_on_from_every_version(own_database, monkeypatch):
-    from unveil.gallery.store import migrate
+    from unveil.gallery.store.postgresql import migrate
 
     every = migrations()
     assert [version for version, _ in every] == list(range(1, len(every) + 1))
@@ -281,10 +281,10 @@ def test_a_damaged_row_is_found(address):
     store.add("shop", crops(range(6)), embedding(6))
     assert store.verify("shop") == []
     damage = {
-        "DELETE FROM pictures WHERE id = (SELECT min(id) FROM pictures)": "1 rows without a picture",
+        "DELETE FROM pictures WHERE id = (SELECT min(id) FROM pictures)": "1 rows without an image",
         "DELETE FROM vectors WHERE id = (SELECT max(id) FROM vectors)": "1 rows without vectors",
         "UPDATE coarse SET coarse = (SELECT coarse FROM coarse ORDER BY id LIMIT 1 OFFSET 1) "
-        "WHERE id = (SELECT min(id) FROM coarse)": "1 rows whose coarse vector is not that",
+        "WHERE id = (SELECT min(id) FROM coarse)": "1 rows whose first-stage vector is not that",
         "UPDATE galleries SET crops = 7": "says that it has 7 crops",
         "DELETE FROM keys WHERE key = 'key3'": "1 rows without a key",
         "UPDATE keys SET key = 'other' WHERE key = 'key4'": "whose key differs",

@@ -1,4 +1,4 @@
-"""Coarse search on a real Milvus server: the standalone one inside the package `milvus`, in a process of its own."""
+"""First-stage search on a real Milvus server: the standalone one inside the package `milvus`, in its own process."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from stored import SPACE, crops, embedding
 
 from unveil.attributes.records import Attribute, Attributes
 from unveil.errors import UnveilError
-from unveil.gallery.records import Filter, coarse_vectors
+from unveil.gallery.records import Filter, first_stage_vectors
 from unveil.gallery.store.opening import open_store
 from unveil.gallery.store.protocol import Store
 
@@ -34,7 +34,7 @@ def milvus_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator:
 
 @pytest.fixture
 def far(milvus_server, address) -> Iterator[Store]:
-    """A store with coarse search on Milvus."""
+    """A store with first-stage search on Milvus."""
     store = open_store(f"{address}+milvus=http://127.0.0.1:{milvus_server.listen_port}")
     yield store
     store.close()
@@ -76,7 +76,7 @@ def test_the_ranking_is_that_of_postgresql(far, address):
     vectors.visibility[7] = 0  # shows nothing: no direction, in no ranking
     assert far.add("shop", ITEMS, vectors) == 80
     near = open_store(address)
-    query = coarse_vectors(embedding(1, seed=4))[0]
+    query = first_stage_vectors(embedding(1, seed=4))[0]
     for where in FILTERS:
         ids, distances = far.nearest("shop", query, where, len(ITEMS))
         expected, exact = near.nearest("shop", query, where, len(ITEMS))
@@ -95,12 +95,12 @@ def test_rows_that_only_milvus_has_are_dropped_counted_and_removed(far):
     far.add("shop", ITEMS[:20], embedding(20))
     collection, _ = far._collection("shop")
     ghosts = [10**9 + n for n in range(12)]
-    query = coarse_vectors(embedding(1))[0]
+    query = first_stage_vectors(embedding(1))[0]
     # What a process leaves that is killed before PostgreSQL acknowledges its rows.
     far._index.insert(collection, ITEMS[:12], ghosts, np.tile(query, (12, 1)))
     ids, _ = far.nearest("shop", query, Filter(), 10)
     assert len(ids) == 10 and not set(ids) & set(ghosts)
-    assert far.verify("shop") == ["12 coarse vectors too many in Milvus: expire puts it right"]
+    assert far.verify("shop") == ["12 first-stage vectors too many in Milvus: expire puts it right"]
     assert far.expire("shop", 0.0) == 0
     assert far.verify("shop") == []
 
@@ -111,7 +111,7 @@ def test_rows_that_milvus_lost_are_counted_and_put_back(far):
     collection, _ = far._collection("shop")
     lost = far.ids("shop", Filter())[4:9]
     far._index.remove(collection, lost.tolist())
-    assert far.verify("shop") == ["5 coarse vectors missing or other in Milvus: expire puts it right"]
+    assert far.verify("shop") == ["5 first-stage vectors missing or other in Milvus: expire puts it right"]
     far.expire("shop", 0.0)
     assert far.verify("shop") == []
 
@@ -138,7 +138,7 @@ def test_a_milvus_that_is_down_is_one_clear_error_and_nothing_is_kept_by_half(fa
     with pytest.raises(UnveilError, match=r"Milvus server at 127\.0\.0\.1:\d+ is down"):
         far.add("shop", ITEMS[20:30], embedding(10))
     with pytest.raises(UnveilError, match="is down"):
-        far.nearest("shop", coarse_vectors(embedding(1))[0], Filter(), 5)
+        far.nearest("shop", first_stage_vectors(embedding(1))[0], Filter(), 5)
     assert far.info("shop").crops + far.info("shop").tracklets == 20 and len(far.ids("shop", Filter())) == 20
     with pytest.raises(UnveilError, match="is down"):
         open_store(f"{address}+milvus=http://127.0.0.1:{milvus_server.listen_port}")

@@ -21,8 +21,8 @@ from stored import SPACE, crops, embedding
 
 from own_postgres import ends, new_folder, remove, server_of
 from unveil.errors import UnveilError
-from unveil.gallery.store import own_server
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql import own_server
 
 OPENS = """
     import sys
@@ -168,7 +168,18 @@ def test_a_command_that_is_asked_to_end_takes_its_server_with_it(fresh_folder, n
             print("open", flush=True)
             sys.stdin.readline()
     """
-    keep = [sys.executable, "-m", "unveil", "gallery", "expire", "shop", "--folder", str(fresh_folder), "--keep", "30d"]
+    keep = [
+        sys.executable,
+        "-m",
+        "unveil",
+        "gallery",
+        "expire",
+        "shop",
+        "--folder",
+        str(fresh_folder),
+        "--retention",
+        "30d",
+    ]
     address = own_server.start(fresh_folder)
     holder = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(code), address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True

@@ -7,10 +7,10 @@ from stored import SPACE, crops, embedding
 
 from own_postgres import new_folder, remove
 from unveil.errors import DataError
-from unveil.gallery.plan_records import MAX_PICTURE, FloorPlan, PlanScale
+from unveil.gallery.plan_records import MAX_IMAGE_BYTES, FloorPlan, PlanScale
 from unveil.gallery.records import Filter
-from unveil.gallery.store.desk.plan_tables import PlanChangedError
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql.desk.plan_tables import PlanChangedError
 
 SCALE = PlanScale((0.0, 0.0), (30.0, 40.0), 25.0)  # half a metre a pixel
 PLACES = {"c0": (10.0, 20.0), "c1": (10.0, 120.0)}
@@ -24,13 +24,13 @@ def shop(store):
 
 
 def test_a_plan_is_there_again_in_another_process(store, address, shop):
-    assert store.plans.get(shop) is None and store.plans.picture(shop) is None
+    assert store.plans.get(shop) is None and store.plans.image(shop) is None
     made = store.plans.put(shop, b"\xff\xd8 a plan", width=200, height=150, who="ann")
     assert (made.width, made.height, made.cameras, made.scale, made.version) == (200, 150, {}, None, 1)
     written = store.plans.write(shop, cameras=PLACES, scale=SCALE, version=1, who="bob")
     other = open_store(address)
     try:
-        assert other.plans.get(shop) == written and other.plans.picture(shop) == b"\xff\xd8 a plan"
+        assert other.plans.get(shop) == written and other.plans.image(shop) == b"\xff\xd8 a plan"
     finally:
         other.close()
     assert written.distances == {frozenset(("c0", "c1")): pytest.approx(50.0)}
@@ -57,14 +57,14 @@ def test_what_makes_no_plan_is_refused_in_words(store, shop):
     store.create("yard", SPACE)
     store.plans.put(shop, b"\xff\xd8", width=200, height=150, who="ann")
     wrong = {
-        "has no plan: send a picture": lambda: store.plans.write("yard", cameras={}, scale=None, version=1, who="a"),
+        "has no plan: send an image": lambda: store.plans.write("yard", cameras={}, scale=None, version=1, who="a"),
         "no camera 'c9'": lambda: store.plans.write(shop, cameras={"c9": (1, 1)}, scale=None, version=1, who="a"),
         "stands outside": lambda: store.plans.write(shop, cameras={"c0": (201, 1)}, scale=None, version=1, who="a"),
         "first point stands outside": lambda: FloorPlan(9, 9, scale=PlanScale((10, 1), (1, 1), 2)),
         "two points of the scale are one": lambda: PlanScale((1, 1), (1.5, 1), 2),
         "more than 0": lambda: PlanScale((1, 1), (9, 9), 0),
         "at most 500 cameras": lambda: FloorPlan(9, 9, {f"c{n}": (1, 1) for n in range(501)}),
-        "1 to 8,000,000 bytes": lambda: store.plans.put(shop, bytes(MAX_PICTURE + 1), width=1, height=1, who="a"),
+        "1 to 8,000,000 bytes": lambda: store.plans.put(shop, bytes(MAX_IMAGE_BYTES + 1), width=1, height=1, who="a"),
         "no gallery 'attic'": lambda: store.plans.get("attic"),
     }
     for words, attempt in wrong.items():
@@ -80,7 +80,7 @@ def test_a_plan_goes_with_its_gallery_and_into_backups(store, shop, tmp_path):
     try:
         restored = open_store(folder=folder)
         restored.restore(tmp_path / "all.backup")
-        assert restored.plans.get(shop) == before and restored.plans.picture(shop) == b"\xff\xd8 plan"
+        assert restored.plans.get(shop) == before and restored.plans.image(shop) == b"\xff\xd8 plan"
         restored.close()
     finally:
         remove(folder)

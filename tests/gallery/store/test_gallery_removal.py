@@ -1,4 +1,4 @@
-"""Removal is looked for in the files of the server: no byte of a removed picture or vector may be in them."""
+"""Removal is looked for in the files of the server: no byte of a removed image or vector may be in them."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from pathlib import Path
 import numpy as np
 import psycopg
 import pytest
-from stored import SPACE, crops, embedding, picture
+from stored import SPACE, crops, embedding, image
 
 from unveil.errors import UnveilError
-from unveil.gallery.records import Filter, Item, coarse_vectors
-from unveil.gallery.store import partitions
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.records import Filter, Item, first_stage_vectors
+from unveil.gallery.store.postgresql.items import partitions
+from unveil.gallery.store.postgresql.store import PostgresStore
 
 DATES = 1.7e9
 
 
 def marks(numbers, vectors, name="shop") -> list[bytes]:
-    """What is looked for: a key, the middle of a picture, the coarse vector and both vectors in half precision."""
+    """What is looked for: a key, the middle of an image, the first-stage vector and both vectors in half precision."""
     found = list(numbers)
-    needles = [key(n, name).encode() for n in found] + [picture(n)[2_000:2_040] for n in found]
-    for row in (coarse_vectors(vectors), vectors.vectors.reshape(len(vectors), -1)):
+    needles = [key(n, name).encode() for n in found] + [image(n)[2_000:2_040] for n in found]
+    for row in (first_stage_vectors(vectors), vectors.vectors.reshape(len(vectors), -1)):
         needles += [row[n].astype(np.float16).tobytes()[:40] for n in found]
     return needles
 
@@ -121,7 +121,7 @@ def test_a_tracklet_takes_its_crops_with_it(store):
 
 def test_rows_expire_by_their_own_date_or_else_by_when_they_came(store):
     day = 86_400.0
-    store.create("shop", SPACE, keep=30 * day)
+    store.create("shop", SPACE, retention_seconds=30 * day)
     now = 1.9e9
     items = [
         Item("old", "crop", b"\xff\xd8", time=now - 31 * day),
@@ -134,11 +134,11 @@ def test_rows_expire_by_their_own_date_or_else_by_when_they_came(store):
     added = store.info("shop").created
     assert store.expire("shop", now) == (1 if now - added < 30 * day else 3)
     assert store.expire("shop", max(now, added) + 31 * day) == 4 - (0 if now - added < 30 * day else 2)
-    store.set_keep("shop", None)
+    store.set_retention("shop", None)
     store.add("shop", items[:1], embedding(1))
     assert store.expire("shop", now * 2) == 0 and store.info("shop").crops == 1
     with pytest.raises(UnveilError, match="more than 0 seconds"):
-        store.set_keep("shop", -1.0)
+        store.set_retention("shop", -1.0)
 
 
 def test_a_removal_that_was_cut_short_is_finished_by_the_next(store, address, server_folder, monkeypatch):
@@ -146,7 +146,7 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next(store, address, se
     store.create("shop", SPACE)
     store.add("shop", keyed(range(6), "cut"), vectors)
     with monkeypatch.context() as cut:
-        cut.setattr(partitions, "wipe", lambda *_: None)  # as if killed after the transaction
+        cut.setattr(partitions, "purge", lambda *_: None)  # as if killed after the transaction
         assert store.delete("shop", Filter(cameras=("c0",))) == 2
     flush(address)
     assert seen(server_folder, marks([0, 3], vectors, "cut")) != []

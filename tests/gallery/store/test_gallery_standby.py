@@ -14,7 +14,8 @@ from unveil.errors import DataError
 from unveil.gallery.derived import touched
 from unveil.gallery.records import DerivedModel, Filter
 from unveil.gallery.scoring import calibration
-from unveil.gallery.search.searcher import Query, Searcher
+from unveil.gallery.search.records import Query
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.opening import open_store
 from unveil.records import Embedding
 
@@ -231,7 +232,7 @@ def test_deleted_crops_are_counted_against_the_models_that_learnt_from_them(shop
 
 
 def test_tables_of_an_older_version_get_room_for_a_second_model(own_database):
-    from unveil.gallery.store.migrate import migrations
+    from unveil.gallery.store.postgresql.migrate import migrations
 
     with psycopg.connect(own_database, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION vector; CREATE SCHEMA unveil; SET search_path = unveil, public")

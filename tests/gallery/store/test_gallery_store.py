@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from stored import SPACE, crops, embedding
 
 from unveil.errors import DataError
-from unveil.gallery.records import Filter, Item, coarse_vectors
+from unveil.gallery.records import Filter, Item, first_stage_vectors
 from unveil.gallery.store.opening import open_store
 
 
@@ -96,7 +96,7 @@ def test_filters_let_through_what_they_say(mixed, where):
     expected = [item.key for item in items if allowed(item, where)]
     assert [item.key for item in store.find("mixed", where)] == expected
     assert [item.key for item in store.items("mixed", store.ids("mixed", where))] == expected
-    nearest, distances = store.nearest("mixed", coarse_vectors(embedding(1))[0], where, 1000)
+    nearest, distances = store.nearest("mixed", first_stage_vectors(embedding(1))[0], where, 1000)
     assert sorted(item.key for item in store.items("mixed", nearest)) == sorted(expected)
     assert (np.diff(distances) >= 0).all()
 
@@ -152,8 +152,8 @@ def test_blocks_hold_every_row_once_and_later_rows_come_after(store):
     assert [len(b.ids) for b in blocks] == [16, 16, 16, 2]
     ids = np.concatenate([b.ids for b in blocks])
     assert ids.tolist() == store.ids("shop", Filter()).tolist()
-    coarse = np.concatenate([b.coarse for b in blocks])
-    np.testing.assert_allclose(coarse, coarse_vectors(embedding(50)), atol=3e-4)
+    vectors = np.concatenate([b.vectors for b in blocks])
+    np.testing.assert_allclose(vectors, first_stage_vectors(embedding(50)), atol=3e-4)
     store.add("shop", crops([90]), embedding(1, seed=5))
     (later,) = store.blocks("shop", 16, after=int(ids[-1]))
     assert later.ids.tolist() == store.ids("shop", Filter())[50:].tolist()
@@ -161,8 +161,8 @@ def test_blocks_hold_every_row_once_and_later_rows_come_after(store):
 
 def test_nearest_is_the_exact_ranking(store):
     filled(store, 60)
-    rows = coarse_vectors(embedding(60))
-    query = coarse_vectors(embedding(1, seed=9))[0]
+    rows = first_stage_vectors(embedding(60))
+    query = first_stage_vectors(embedding(1, seed=9))[0]
     expected = 1 - rows @ query
     ids, distances = store.nearest("shop", query, Filter(), 10)
     np.testing.assert_allclose(distances, np.sort(expected)[:10], atol=1e-3)
@@ -177,8 +177,8 @@ def test_nearest_is_the_exact_ranking(store):
         ({"camera": "a\0b"}, "camera"),
         ({"source": "s" * 5000}, "source"),
         ({"tags": tuple("abcdefghij" * 11)}, "100 tags"),
-        ({"thumbnail": b""}, "picture"),
-        ({"thumbnail": bytes(1_000_001)}, "picture"),
+        ({"thumbnail": b""}, "image"),
+        ({"thumbnail": bytes(1_000_001)}, "image"),
         ({"time": float("nan")}, "time"),
         ({"time": 5.0, "end": 4.0}, "ends"),
         ({"end": 4.0}, "ends"),
@@ -240,21 +240,21 @@ def test_a_job_is_kept_with_its_rows_or_not_at_all(store):
     assert store.job_state("shop", "video") == {"frame": 30}
 
 
-def test_calibration_and_judgements(store):
+def test_calibration_and_feedback(store):
     filled(store, 5)
     store.set_calibration("shop", {"points": [[0.1, 0.9]]})
     assert store.info("shop").calibration == {"points": [[0.1, 0.9]]}
     store.set_calibration("shop", None)
     assert store.info("shop").calibration is None
     first, second = (int(n) for n in store.ids("shop", Filter())[:2])
-    store.judge("shop", "q", first, True, "ann")
-    store.judge("shop", "q", second, True, "ann")
-    store.judge("shop", "q", first, False, "bob")
-    assert sorted(store.judgements("shop")) == [("q", first, False), ("q", second, True)]
+    store.feedback.give("shop", "q", item=first, same=True, who="ann")
+    store.feedback.give("shop", "q", item=second, same=True, who="ann")
+    store.feedback.give("shop", "q", item=first, same=False, who="bob")
+    assert sorted(store.feedback.all("shop")) == [("q", first, False), ("q", second, True)]
     with pytest.raises(DataError, match="no row"):
-        store.judge("shop", "q", 10**9, True, "ann")
+        store.feedback.give("shop", "q", item=10**9, same=True, who="ann")
     store.delete("shop", Filter(ids=(first,)))
-    assert store.judgements("shop") == [("q", second, True)]
+    assert store.feedback.all("shop") == [("q", second, True)]
 
 
 def test_an_index_finds_what_reading_everything_finds(store, address):
@@ -263,7 +263,7 @@ def test_an_index_finds_what_reading_everything_finds(store, address):
     items = [dataclasses.replace(item, thumbnail=b"\xff\xd8") for item in crops(range(n))]  # in several periods
     vectors = embedding(n + 1)
     store.add("shop", items, vectors.select(slice(n)))
-    queries = coarse_vectors(embedding(20, seed=7))
+    queries = first_stage_vectors(embedding(20, seed=7))
     where = (Filter(), Filter(cameras=("c1",), start=1.7e9 + 3600 * 2_000))
     exact = [store.nearest("shop", query, w, top)[0] for query in queries for w in where]
     assert not store.index("shop")  # too small to be worth it
@@ -276,7 +276,7 @@ def test_an_index_finds_what_reading_everything_finds(store, address):
     assert len(pushed.nearest("shop", queries[0], Filter(), 600)[0]) == 600
     later = dataclasses.replace(items[0], key="later", time=1.7e9 + 1e8)  # in a period of its own
     store.add("shop", [later], vectors.select(slice(n, None)))
-    nearest, _ = pushed.nearest("shop", coarse_vectors(vectors.select(slice(n, None)))[0], Filter(), 1)
+    nearest, _ = pushed.nearest("shop", first_stage_vectors(vectors.select(slice(n, None)))[0], Filter(), 1)
     assert store.items("shop", nearest)[0].key == "later"
     pushed.close()
     with psycopg.connect(address, options="-c search_path=unveil,public") as connection:

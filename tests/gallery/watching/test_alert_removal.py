@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from stored import SPACE, crops, embedding, picture
+from stored import SPACE, crops, embedding, image
 
 from unveil.gallery.alert_records import Alert
 from unveil.gallery.case_records import NewQuery
@@ -17,7 +17,7 @@ ALERT = Alert("a coat", "h" * 16, 0.1, 0.2, None, "gate", "film.mp4", 12.0, 120,
 
 
 def alert(number: int, **changes) -> Alert:
-    return dataclasses.replace(ALERT, picture=picture(number), **changes)
+    return dataclasses.replace(ALERT, image=image(number), **changes)
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_alerts_of_a_search_that_named_a_removed_row_go_with_it(store, shop):
 
 def test_no_byte_of_a_removed_alert_is_left(store, shop, address, server_folder: Path):
     store.alerts.add("shop", alert(30))
-    needle = picture(30)[1000:1060]
+    needle = image(30)[1000:1060]
     files = [path for path in (server_folder / "postgres").rglob("*") if path.is_file()]
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("CHECKPOINT")

@@ -22,7 +22,8 @@ from unveil.gallery.alert_records import Alert, WatchEntry
 from unveil.gallery.case_records import NewQuery
 from unveil.gallery.ingest.adding import open_gallery
 from unveil.gallery.records import Filter, GalleryInfo, Item
-from unveil.gallery.scoring.calibration import Pairs, calibrate, stored
+from unveil.gallery.scoring.calibration import stored
+from unveil.gallery.scoring.fitting import Pairs, calibrate
 from unveil.gallery.scoring.ranking import rank
 from unveil.gallery.watching.watch_list import WatchList, calibrated_threshold, expected_false_alarms
 from unveil.gallery.watching.watcher import Watcher, WatchSettings
@@ -65,7 +66,7 @@ def test_what_is_no_list_is_refused():
         WatchList([], 0.4)
     with pytest.raises(DataError, match="two entries are called 'e0'"):
         WatchList([*entries(2), *entries(1)], 0.4)
-    with pytest.raises(DataError, match="1 to 64 pictures, got 65"):
+    with pytest.raises(DataError, match="1 to 64 images, got 65"):
         WatchEntry("x", embedding(65), "a")
 
 
@@ -137,7 +138,7 @@ def test_who_is_on_the_list_raises_an_alert_and_who_is_not_does_not(engine, tmp_
     assert [alert.entry for alert in alerts] == ["p1"] and counts.people == 3
     [alert] = alerts
     assert 3.0 <= alert.time <= 7.0 and alert.camera == "gate" and alert.distance <= 0.08
-    assert alert.picture[:2] == b"\xff\xd8" and alert.query == "hash1" and alert.probability is None
+    assert alert.image[:2] == b"\xff\xd8" and alert.query == "hash1" and alert.probability is None
     assert [event for event, _ in events] == ["connected", "ended"]
     assert alert.time < 6.0, "it is raised while the person is still in sight, not when the track has ended"
 
@@ -203,8 +204,8 @@ def test_a_webhook_is_tried_again_and_then_said_to_have_failed(codes, delivered)
     hook = Webhook(receiver.address, failed.append, waits=(0.01, 0.02, 0.03))
     hook.send({"entry": "p1"})
     hook.send({"entry": "p2"})
-    until = time.monotonic() + 30
-    while len(receiver.got) + len(failed) < 2 and time.monotonic() < until:
+    deadline = time.monotonic() + 30
+    while len(receiver.got) + len(failed) < 2 and time.monotonic() < deadline:
         time.sleep(0.01)
     hook.close()
     receiver.server.shutdown()
@@ -244,14 +245,14 @@ def test_the_command_says_what_to_expect_first_then_alerts_and_enters_them(watch
     lines = [json.loads(line) for line in found.stdout.splitlines()]
     alerts = [line for line in lines if line["event"] == "alert"]
     assert "2 entries; about" in found.stderr and "false alarms for each 100 people" in found.stderr
-    assert "ann" in {alert["entry"] for alert in alerts} and "picture" not in alerts[0]
+    assert "ann" in {alert["entry"] for alert in alerts} and "image" not in alerts[0]
     assert [kept.alert.entry for kept in store.alerts.newest("shop")][::-1] == [alert["entry"] for alert in alerts]
-    assert store.alerts.newest("shop")[0].alert.picture[:2] == b"\xff\xd8"
+    assert store.alerts.newest("shop")[0].alert.image[:2] == b"\xff\xd8"
     assert [got["entry"] for got in receiver.got] == [alert["entry"] for alert in alerts]
     entries_of = [e for e in store.entries("shop") if e["action"] in ("watch", "alert")]
     assert [e["action"] for e in entries_of] == ["watch", *["alert"] * len(alerts), "watch"]
     assert entries_of[0]["why"] == "a theft" and entries_of[-1]["details"]["alerts"] == len(alerts)
-    store.set_keep("shop", 1.0)
+    store.set_retention("shop", 1.0)
     store.expire("shop", store.alerts.newest("shop")[0].raised + 2)
     assert store.alerts.newest("shop") == []
 

@@ -17,26 +17,26 @@ def things():
 
 
 def test_things_are_cropped_to_what_is_seen(things):
-    for picture in things.values():
-        alpha = picture[..., 3]
-        assert picture.dtype == np.uint8 and picture.shape[2] == 4 and len(picture) <= TALLEST
+    for image in things.values():
+        alpha = image[..., 3]
+        assert image.dtype == np.uint8 and image.shape[2] == 4 and len(image) <= TALLEST
         assert all(side.any() for side in (alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]))
-        assert picture[alpha == 255][:, :3].std() > 3, "shaded, not one colour"
+        assert image[alpha == 255][:, :3].std() > 3, "shaded, not one colour"
 
 
 def test_holes_are_transparent_and_bodies_are_not(things):
-    share = {name: (picture[..., 3] > 127).mean() for name, picture in things.items()}
+    share = {name: (image[..., 3] > 127).mean() for name, image in things.items()}
     assert share["bin"] > 0.9
     assert 0.1 < share["fence"] < 0.7
     assert 0.2 < share["bush"] < 0.9
 
 
 def test_edges_carry_the_colour_of_the_thing_not_of_the_dark_around_it(things):
-    picture = things["bin"].astype(float)
-    alpha = picture[..., 3]
+    image = things["bin"].astype(float)
+    alpha = image[..., 3]
     edge, inside = (alpha > 30) & (alpha < 220), alpha == 255
     assert edge.any()
-    assert picture[edge][:, :3].mean() > 0.6 * picture[inside][:, :3].mean()
+    assert image[edge][:, :3].mean() > 0.6 * image[inside][:, :3].mean()
 
 
 def test_the_same_seed_gives_the_same_files_that_the_builder_reads(tmp_path, monkeypatch):

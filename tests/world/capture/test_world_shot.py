@@ -10,22 +10,23 @@ import pytest
 from unveil.world.capture.casting import is_free, visible_share
 from unveil.world.capture.crops import truth
 from unveil.world.capture.detector import Detection, detect
+from unveil.world.capture.placed import Actor, PixelBox, Placed, StagedScene, place
 from unveil.world.capture.plate import SUPERSAMPLE
-from unveil.world.capture.shot import Actor, Box, Placed, Shot, Stage, place, shoot
+from unveil.world.capture.shot import Shot, shoot
 from unveil.world.labels import CLASSES, OCCLUDER, OTHER_PERSON, PARTS, class_of, part_of
+from unveil.world.people.clothes.hanging import FARTHEST
+from unveil.world.people.clothes.outfit import Outfit, draw_outfit
 from unveil.world.people.figure import build_figure, posed
-from unveil.world.people.hanging import FARTHEST
 from unveil.world.people.identity import Identity, draw_identity
 from unveil.world.people.mesh import Figure
-from unveil.world.people.outfit import Outfit, draw_outfit
 from unveil.world.people.pose import Limb, Pose
 from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import FRAME
 
-WHOLE = Box(0, 0, *FRAME)
+WHOLE = PixelBox(0, 0, *FRAME)
 
 
-def open_place(stage: Stage) -> tuple[float, float]:
+def open_place(stage: StagedScene) -> tuple[float, float]:
     for z in np.arange(5, 10, 0.4):
         for x in np.arange(-2, 2.1, 0.4):
             at = (float(x), float(z))
@@ -35,14 +36,14 @@ def open_place(stage: Stage) -> tuple[float, float]:
 
 
 @pytest.fixture(scope="module")
-def standing(stage: Stage, body: Shaped, outfit: Outfit) -> Placed:
+def standing(stage: StagedScene, body: Shaped, outfit: Outfit) -> Placed:
     placed = place(stage, Actor(build_figure(body, outfit), Pose(), open_place(stage), np.pi))
     assert placed is not None
     return placed
 
 
 @pytest.fixture(scope="module")
-def alone(stage: Stage, standing: Placed) -> Shot:
+def alone(stage: StagedScene, standing: Placed) -> Shot:
     return shoot(stage, [standing], box=WHOLE)
 
 
@@ -53,7 +54,7 @@ def test_nothing_hides_a_person_in_the_open(alone: Shot) -> None:
     assert ((alone.actor == 0) == (alone.whole > 0)).all()
 
 
-def test_facing_the_camera_the_left_side_is_on_the_right_of_the_picture(alone: Shot) -> None:
+def test_facing_the_camera_the_left_side_is_on_the_right_of_the_image(alone: Shot) -> None:
     part, columns = part_of(alone.whole), np.arange(alone.whole.shape[1])[None]
     for limb in ("upper-arm", "lower-leg", "foot"):
         left, right = (part == PARTS.index(f"{side}-{limb}") for side in ("left", "right"))
@@ -68,7 +69,7 @@ def test_parts_are_in_order_from_head_to_foot(alone: Shot) -> None:
 
 
 def test_clothes_cover_the_bare_body_and_never_the_other_way_round(
-    stage: Stage, body: Shaped, standing: Placed, alone: Shot
+    stage: StagedScene, body: Shaped, standing: Placed, alone: Shot
 ) -> None:
     bare = place(stage, replace(standing.actor, figure=build_figure(body, None)))
     assert bare is not None
@@ -81,13 +82,13 @@ def test_clothes_cover_the_bare_body_and_never_the_other_way_round(
     assert ((naked > 0) & (alone.whole == 0)).sum() < 0.03 * (naked > 0).sum()
 
 
-def test_visible_fraction_is_seen_area_over_amodal_area(stage: Stage, standing: Placed, alone: Shot) -> None:
-    """A wall put before the lower half of the frame hides exactly what it covers."""
+def test_visible_fraction_is_seen_area_over_amodal_area(stage: StagedScene, standing: Placed, alone: Shot) -> None:
+    """A wall put before the lower half of the frame occludes exactly what it covers."""
     box = standing.box
     middle = (box.y + box.height // 2) * SUPERSAMPLE
     depth = np.array(stage.plate.depth)
     depth[middle:] = 500
-    walled = Stage(stage.scene, replace(stage.plate, depth=depth))
+    walled = StagedScene(stage.scene, replace(stage.plate, depth=depth))
     shot = shoot(walled, [standing], box=WHOLE)
     assert (shot.whole == alone.whole).all()
     expected = (alone.whole[:middle] > 0).sum() / (alone.whole > 0).sum()
@@ -101,7 +102,7 @@ def test_visible_fraction_is_seen_area_over_amodal_area(stage: Stage, standing: 
     assert (labels == OCCLUDER).sum() > 200
 
 
-def test_another_person_hides_and_is_labelled(stage: Stage, standing: Placed, alone: Shot) -> None:
+def test_another_person_hides_and_is_labelled(stage: StagedScene, standing: Placed, alone: Shot) -> None:
     identity = draw_identity((9, 9))
     figure = build_figure(Shaped(identity), draw_outfit(np.random.default_rng(1), 0.5))
     x, z = standing.actor.position
@@ -112,14 +113,14 @@ def test_another_person_hides_and_is_labelled(stage: Stage, standing: Placed, al
     assert other is not None
     shot = shoot(stage, [standing, other], box=WHOLE)
     assert (shot.whole == alone.whole).all()
-    hidden = (alone.whole > 0) & (shot.actor == 1)
-    assert hidden.sum() > 0.2 * (alone.whole > 0).sum()
+    occluded = (alone.whole > 0) & (shot.actor == 1)
+    assert occluded.sum() > 0.2 * (alone.whole > 0).sum()
     assert (shot.labels[shot.actor == 0] == alone.whole[shot.actor == 0]).all()
     labels = truth(shot)
-    assert (labels[::1][hidden[::SUPERSAMPLE, ::SUPERSAMPLE]] == OTHER_PERSON).all()
+    assert (labels[::1][occluded[::SUPERSAMPLE, ::SUPERSAMPLE]] == OTHER_PERSON).all()
 
 
-def test_a_person_casts_a_shadow_where_the_sun_shines(stage: Stage, standing: Placed, alone: Shot) -> None:
+def test_a_person_casts_a_shadow_where_the_sun_shines(stage: StagedScene, standing: Placed, alone: Shot) -> None:
     empty = shoot(stage, [], box=WHOLE)
     darker = empty.light.sum(2) - alone.light.sum(2)
     h, w = darker.shape
@@ -128,7 +129,7 @@ def test_a_person_casts_a_shadow_where_the_sun_shines(stage: Stage, standing: Pl
     assert (darker[clear] > 0.05).sum() > 100
 
 
-def test_a_crop_of_a_shot_is_the_shot_of_the_crop(stage: Stage, standing: Placed, alone: Shot) -> None:
+def test_a_crop_of_a_shot_is_the_shot_of_the_crop(stage: StagedScene, standing: Placed, alone: Shot) -> None:
     box = standing.box.clipped()
     part = shoot(stage, [standing], box=box)
     rows = slice(box.y * SUPERSAMPLE, (box.y + box.height) * SUPERSAMPLE)
@@ -142,7 +143,7 @@ def test_boxes_lie_in_the_frame_and_faults_have_their_rates() -> None:
     rng = np.random.default_rng(0)
     faults = []
     for _ in range(1500):
-        whole = Box(
+        whole = PixelBox(
             int(rng.integers(-40, 900)),
             int(rng.integers(-20, 400)),
             int(rng.integers(30, 150)),
@@ -172,7 +173,7 @@ def test_identities_differ_in_what_clothes_do_not_hide() -> None:
     assert draw_identity((0, 7)) == people[7]
 
 
-def test_cloth_around_the_legs_gives_way_to_them(stage: Stage, body: Shaped, outfit: Outfit) -> None:
+def test_cloth_around_the_legs_gives_way_to_them(stage: StagedScene, body: Shaped, outfit: Outfit) -> None:
     dressed = build_figure(
         body, replace(outfit, bottom="dress", skirt_length=0.45, flare=1.1, tights=True, outer="none", bag="none")
     )

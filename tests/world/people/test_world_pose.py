@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from unveil.world.people.body import load_pack
 from unveil.world.people.figure import build_figure, posed
 from unveil.world.people.identity import Identity, draw_identity
-from unveil.world.people.pose import ACTIONS, HIP_CURVE, LIMITS, Limb, Pose, cycle, moment
+from unveil.world.people.pose import ACTIONS, HIP_CURVE, LIMITS, Limb, Pose, cycle, pose_at
 from unveil.world.people.shaped import Shaped
 from unveil.world.people.skeleton import bone_matrices
 
@@ -18,7 +18,7 @@ from unveil.world.people.skeleton import bone_matrices
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10_000), st.sampled_from(ACTIONS), st.floats(0, 1))
 def test_every_moment_keeps_the_joint_limits(seed: int, action: str, phase: float) -> None:
-    pose = moment(draw_identity((seed,)).gait, action, phase=phase, rng=np.random.default_rng(seed))  # type: ignore[arg-type]
+    pose = pose_at(draw_identity((seed,)).gait, action, phase=phase, rng=np.random.default_rng(seed))  # type: ignore[arg-type]
     for limb in (pose.left, pose.right):
         for field in fields(Limb):
             low, high = LIMITS[field.name]
@@ -28,7 +28,7 @@ def test_every_moment_keeps_the_joint_limits(seed: int, action: str, phase: floa
 
 
 def test_bones_turn_and_never_stretch(body: Shaped, identity: Identity) -> None:
-    pose = moment(identity.gait, "walk", phase=0.3, rng=np.random.default_rng(1))
+    pose = pose_at(identity.gait, "walk", phase=0.3, rng=np.random.default_rng(1))
     motion = bone_matrices(pose, body.skeleton)
     turns = motion[:, :, :3]
     assert np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-5)

@@ -34,7 +34,7 @@ def list_cases(store: StoreOption = None, folder: FolderOption = None, as_json: 
 
     **Example:** `unveil case list`
     """
-    from unveil.gallery.output.timeline import moment
+    from unveil.gallery.output.timeline import time_text
 
     with opened(store, folder) as found:
         cases = found.cases.all()
@@ -43,7 +43,7 @@ def list_cases(store: StoreOption = None, folder: FolderOption = None, as_json: 
         return
     table = Table("case", "name", "opened by", "members", "searches", "bookmarks", "changed")
     for case in cases:
-        counts = (str(case.queries), str(case.bookmarks), moment(case.changed))
+        counts = (str(case.queries), str(case.bookmarks), time_text(case.changed))
         table.add_row(str(case.id), case.name, case.creator, ", ".join(case.members), *counts)
     Console().print(table)
 
@@ -61,24 +61,24 @@ def show(name: Name, store: StoreOption = None, folder: FolderOption = None, as_
     if as_json:
         typer.echo(json.dumps(asdict(case), indent=2))
         return
-    from unveil.gallery.output.timeline import moment
+    from unveil.gallery.output.timeline import time_text
 
     members = f"; members {', '.join(case.members)}" if case.members else ""
-    typer.echo(f"{case.name}: case {case.id}, opened by {case.creator} on {moment(case.created)}{members}")
+    typer.echo(f"{case.name}: case {case.id}, opened by {case.creator} on {time_text(case.created)}{members}")
     if case.notes:
         typer.echo(f"\n{case.notes}\n")
     if case.queries:
-        table = Table("search", "name", "galleries", "pictures", "rows", "kept by", "query")
+        table = Table("search", "name", "galleries", "images", "rows", "kept by", "query")
         for query in case.queries:
             galleries = ", ".join(query.galleries)
-            sizes = (str(len(query.pictures)), str(len(query.positives) + len(query.negatives)))
+            sizes = (str(len(query.images)), str(len(query.positives) + len(query.negatives)))
             table.add_row(str(query.id), query.name, galleries, *sizes, query.who, query.hash[:12])
         Console().print(table)
     if case.bookmarks:
         table = Table("gallery", "row", "camera", "time", "note", "by")
         for mark in case.bookmarks:
             row = next(iter(rows[mark.gallery, mark.item]), None)
-            place = ("", "") if row is None else (row.camera or "", moment(row.time))
+            place = ("", "") if row is None else (row.camera or "", time_text(row.time))
             table.add_row(mark.gallery, str(mark.item), *place, mark.note, mark.who)
         Console().print(table)
     for removal in case.removals:
@@ -88,7 +88,7 @@ def show(name: Name, store: StoreOption = None, folder: FolderOption = None, as_
 @app.command("export", epilog=help_panels.EXIT_CODES)
 def export(
     name: Name,
-    out: Annotated[Path, typer.Argument(help="Archive to write (.zip); it must not be there.")],
+    out: Annotated[Path, typer.Argument(help="Archive to write (.zip); it must not exist yet.")],
     sources: Annotated[
         list[Path] | None,
         typer.Option(help="Folder in which images and videos of rows may be read, for frames and clips; repeat it."),

@@ -35,7 +35,7 @@ def check(
     ] = False,
 ) -> None:
     """Read every file of a dataset: counts against the published ones, unreadable files, duplicates, names outside the
-    grammar, gaps, and parsing maps whose size or labels do not fit.
+    filename pattern, gaps, and parsing maps whose size or labels do not fit.
 
     **Example:** `unveil data check market1501 /data/market1501`
     """

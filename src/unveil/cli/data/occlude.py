@@ -45,7 +45,7 @@ def command(
         float | None,
         typer.Option(min=0, max=1, help="Fraction of the person to occlude.", rich_help_panel=help_panels.OCCLUSION),
     ] = None,
-    seed: Annotated[int, typer.Option(help="The same seed hides the same.", rich_help_panel=help_panels.OCCLUSION)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the occlusion.", rich_help_panel=help_panels.OCCLUSION)] = 0,
     component: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,7 +72,7 @@ def command(
     cutouts: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of RGBA pictures for the style cutouts; the world's by default.",
+            help="Folder of RGBA images for the style cutouts; the world's by default.",
             rich_help_panel=help_panels.OCCLUSION,
         ),
     ] = None,
@@ -91,9 +91,9 @@ def command(
         bool, typer.Option("--json", help="Print what was done as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Hide people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was hidden.
+    """Occlude people on purpose: the same files and names in OUT, with `occlusion.csv` saying what was occluded.
 
-    A build that was stopped goes on where it was. Figures on such a set are not comparable digit for digit with the
+    A build that was stopped resumes where it stopped. Figures on such a set are not comparable digit for digit with the
     authors' own copy of Occ-PRCC or Occ-LTCC, whose construction was never published.
 
     **Examples:**
@@ -102,7 +102,7 @@ def command(
 
     `unveil occlude market1501:/data/market /data/market-30 --style blocks --ratio 0.3`
 
-    `unveil occlude world:small hidden --style cutouts --ratio 0.4 --sheet hidden.jpg`
+    `unveil occlude world:small occluded --style cutouts --ratio 0.4 --sheet occluded.jpg`
     """
     import dataclasses
     import json

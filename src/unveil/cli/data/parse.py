@@ -47,7 +47,7 @@ def command(
         bool, typer.Option("--json", help="Print a summary as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Parse every crop into `OUT/parsing/<scheme>/<relative image path>.png`; a second run goes on where it was.
+    """Parse every crop into `OUT/parsing/<scheme>/<relative image path>.png`; a second run resumes the first.
 
     The package's own parser also writes how much of each part shows: `visibility.csv` beside the maps.
 

@@ -20,8 +20,8 @@ from unveil.cli.adapt_options import (
     StagesOption,
     settings_of,
 )
+from unveil.cli.adaptation_figures import figure_lines
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
-from unveil.cli.judged import judged_lines
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
 from unveil.pretrained import DEFAULT_MODEL
@@ -130,10 +130,11 @@ def command(
             made += gallery_job.switch(found, name, engine, model=str(learnt.path), parser=parser)
             outcome["embedded"] = made
         calibrated = found.info(name).calibration is not None
-    judged = learnt.adaptation.judged if learnt.adaptation else {}
-    _tell(as_json, {"gallery": name, "model": record.fingerprint, "weights": str(learnt.path), "judged": judged},
+    evaluation = learnt.adaptation.evaluation if learnt.adaptation else {}
+    _tell(as_json, {"gallery": name, "model": record.fingerprint, "weights": str(learnt.path),
+                    "evaluation": evaluation},
           "\n".join([
-              *judged_lines(judged),
+              *figure_lines(evaluation),
               f"{name}: {made} rows embedded anew; it answers with model {record.fingerprint} now, search and "
               f"add with --model {learnt.path.parent}",
               *(["the calibration is out of date: fit it anew with `unveil gallery calibrate`"] if calibrated else []),

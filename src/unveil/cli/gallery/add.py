@@ -1,4 +1,4 @@
-"""``unveil gallery add``: pictures, manifests, videos and live streams into a gallery."""
+"""``unveil gallery add``: images, manifests, videos and live streams into a gallery."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 from unveil.cli import help_panels
 from unveil.cli.gallery.sources import check_options, works_of
-from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, opened, timestamp
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
 from unveil.pretrained import DEFAULT_MODEL
@@ -30,7 +30,7 @@ def command(
     sources: Annotated[
         list[str],
         typer.Argument(
-            help="Folders, manifests (.csv), pictures, name:root of datasets, videos, rtsp:// or http://, folders of "
+            help="Folders, manifests (.csv), images, name:root of datasets, videos, rtsp:// or http://, folders of "
             "shards (`unveil embed --ray`)."
         ),
     ],
@@ -61,14 +61,14 @@ def command(
         int | None,
         typer.Option(
             min=1,
-            help="Look at each n-th frame of videos; 1 looks at all.",
+            help="Sample every n-th frame of videos; 1 samples all.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
     fps: Annotated[
         float | None,
         typer.Option(
-            help="Look at no more frames a second than this; 6 by default, and at all with --boxes.",
+            help="Sample at most this many frames per second; 6 by default, all with --boxes.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
@@ -100,7 +100,7 @@ def command(
     again: Annotated[
         bool,
         typer.Option(
-            help="Remove what a video gave before, and look at it anew.",
+            help="Remove what a video gave before, and process it anew.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = False,
@@ -112,7 +112,7 @@ def command(
         ),
     ] = "auto",
     parser: Annotated[bool, typer.Option(help="Say how much of each body shows.")] = True,
-    keep: Annotated[
+    retention: Annotated[
         str | None, typer.Option(help="How long a new gallery keeps rows: 90d, 12h ..., or forever, the default.")
     ] = None,
     store: StoreOption = None,
@@ -126,9 +126,9 @@ def command(
         ),
     ] = False,
 ) -> None:
-    """Find people in pictures and videos, embed them and keep them. What is there already is skipped, by content.
+    """Find people in images and videos, embed them and keep them. What is there already is skipped, by content.
 
-    Stopped or killed, the same command goes on where it was. A live stream is read until Ctrl-C, and opened again where
+    Stopped or killed, the same command resumes. A live stream is read until Ctrl-C, and opened again where
     it breaks. In a folder images and videos are taken, and numbered images of scenes (`img1/000001.jpg`) are a video;
     files that cannot be read are listed. An image is the crop of one person; with `--detector` or `--boxes` the people
     on it are found.
@@ -142,10 +142,11 @@ def command(
     `unveil gallery add rtsp://camera/1 --gallery yard --model runs/best --detector yolox.json --fps 5`
     """
     from unveil.gallery.ingest.embedded import add_shards
-    from unveil.gallery.ingest.images import PictureSettings, add_pictures
+    from unveil.gallery.ingest.images import ImageSettings, add_images
     from unveil.gallery.ingest.quality import find_parser
     from unveil.gallery.ingest.scenes import add_scenes
-    from unveil.gallery.ingest.video import DEFAULT_FPS, VideoSettings, add_video
+    from unveil.gallery.ingest.video import add_video
+    from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
     from unveil.inference.load import load_engine
     from unveil.video.decode import WAITS, without_password
 
@@ -153,15 +154,15 @@ def command(
         raise DataError("give --every or --fps, not both")
     if detector is not None and boxes is not None:
         raise DataError("give --detector or --boxes, not both")
-    began, labels = moment(start_time, "--start-time"), tuple(tags or ())
-    kept = None if keep is None else duration(keep)
+    began, labels = timestamp(start_time, "--start-time"), tuple(tags or ())
+    kept = None if retention is None else duration(retention)
     waits = WAITS if tries is None else tuple(min(2.0**n, LONGEST_WAIT) for n in range(tries))
     # Boxes that are known may be of a few frames only.
     rate = DEFAULT_FPS if fps is None and every is None and boxes is None else fps
     footage = VideoSettings(
-        camera, began, labels, every or 1, rate, crops or 4, seconds=seconds, keep=kept, waits=waits
+        camera, began, labels, every or 1, rate, crops or 4, seconds=seconds, retention_seconds=kept, waits=waits
     )
-    pictures = PictureSettings(camera, began, labels, kept)
+    images = ImageSettings(camera, began, labels, kept)
     works = [work for source in sources for work in works_of(source)]
     about_videos = {
         "--every": every is not None, "--fps": fps is not None, "--seconds": seconds is not None,
@@ -174,26 +175,26 @@ def command(
     sees = find_parser() if parser else None
     results: list[Added] = []
     with opened(store, folder) as found:
-        if keep is not None:
-            _check_keep(found, gallery, kept)
+        if retention is not None:
+            _check_retention(found, gallery, kept)
         for work in works:
             source = {"source": without_password(work.source)}
             entry = {"who": user(), "action": "add", "gallery": gallery, "details": source}
             with audited(found.log, entry) as outcome:
                 if work.kind != "images":
                     assert finder is not None
-                    added = add_video(found, gallery, ready, work.source, finder, footage, sees, again)
+                    added = add_video(found, gallery, ready, work.source, finder, footage, sees, again=again)
                 elif work.shards:
                     added = add_shards(
-                        found, gallery, engine=ready, folder=Path(work.source), settings=pictures, parser=sees
+                        found, gallery, engine=ready, folder=Path(work.source), settings=images, parser=sees
                     )
                 elif finds and not work.crops:
                     assert finder is not None
                     added = add_scenes(
-                        found, gallery, ready, work.samples, finder, source=work.source, settings=pictures, parser=sees
+                        found, gallery, ready, work.samples, finder, source=work.source, settings=images, parser=sees
                     )
                 else:
-                    added = add_pictures(found, gallery, ready, work.samples, work.source, pictures, sees)
+                    added = add_images(found, gallery, ready, work.samples, work.source, images, sees)
                 outcome |= {name: getattr(added, name) for name in ("crops", "tracklets", "known")}
             results.append(added)
             _tell(added, as_json)
@@ -221,11 +222,13 @@ def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
     return load_detector(chosen)
 
 
-def _check_keep(store: Store, name: str, keep: float | None) -> None:
+def _check_retention(store: Store, name: str, retention: float | None) -> None:
     """Refuse to say of a gallery that is there how long it keeps its rows: adding does not change that."""
     there = next((info for info in store.galleries() if info.name == name), None)
-    if there is not None and there.keep != keep:
-        raise DataError(f"--keep is for a new gallery and {name!r} is there: `unveil gallery expire {name} --keep ...`")
+    if there is not None and there.retention_seconds != retention:
+        raise DataError(
+            f"--retention is for a new gallery and {name!r} is there: `unveil gallery expire {name} --retention ...`"
+        )
 
 
 def _tell(added: Added, as_json: bool) -> None:

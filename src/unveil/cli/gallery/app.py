@@ -1,4 +1,4 @@
-"""``unveil gallery``: people in pictures and videos, kept so that they can be searched."""
+"""``unveil gallery``: people in images and videos, kept so that they can be searched."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from unveil.cli.tables import Table
 
 app = typer.Typer(
     name="gallery",
-    help="People in pictures and videos, kept so that they can be searched.",
+    help="People in images and videos, kept so that they can be searched.",
     no_args_is_help=True,
     rich_markup_mode="markdown",
 )
@@ -48,7 +48,7 @@ def list_galleries(store: StoreOption = None, folder: FolderOption = None, as_js
     for info in galleries:
         told = _told(info)
         cells = (told[k] for k in ("name", "crops", "tracklets", "cameras", "start", "end"))
-        kept = "" if info.keep is None else f"{info.keep / 86_400:g} days"
+        kept = "" if info.retention_seconds is None else f"{info.retention_seconds / 86_400:g} days"
         table.add_row(*map(_shown, cells), kept)
     Console().print(table)
 
@@ -136,12 +136,12 @@ def _told(info: Any) -> dict[str, Any]:
         "crops": told["crops"],
         "tracklets": told["tracklets"],
         "cameras": list(told["cameras"]),
-        "start": _moment(told["start"]),
-        "end": _moment(told["end"]),
-        "keep_seconds": told["keep"],
+        "start": _time_text(told["start"]),
+        "end": _time_text(told["end"]),
+        "retention_seconds": told["retention_seconds"],
         "calibrated": bool(told["calibration"]) and not calibration.out_of_date(info),
         "fingerprint": told["space"]["fingerprint"],
-        "created": _moment(told["created"]),
+        "created": _time_text(told["created"]),
     }
 
 
@@ -153,7 +153,7 @@ def _second(info: Any) -> str | None:
     return f"{info.standby.space.fingerprint} ({info.standby.model}): its vectors are {what}"
 
 
-def _moment(seconds: float | None) -> str | float | None:
+def _time_text(seconds: float | None) -> str | float | None:
     """Return a date and time; a number where times only count from the start of a recording."""
     if seconds is None or not 1e8 <= seconds < 2.5e11:
         return seconds

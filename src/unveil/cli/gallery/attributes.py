@@ -15,15 +15,15 @@ from unveil.errors import MissingExtraError
 
 def command(
     name: Annotated[str, typer.Argument(help="Name of the gallery.")],
-    redo: Annotated[bool, typer.Option("--redo", help="Look anew at all rows, also those that have some.")] = False,
+    redo: Annotated[bool, typer.Option("--redo", help="Estimate the attributes of all rows anew.")] = False,
     store: StoreOption = None,
     folder: FolderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,
 ) -> None:
-    """Tell what people wear and carry from the stored pictures of rows that have no attributes yet.
+    """Tell what people wear and carry from the stored images of rows that have no attributes yet.
 
     Rows that are added get theirs at once; this is for galleries from before. The same command again resumes after a
-    stop; others search and add meanwhile. Where a picture cannot be read the exit code is 1.
+    stop; others search and add meanwhile. Where an image cannot be read the exit code is 1.
 
     **Example:** `unveil gallery attributes station`
     """

@@ -17,14 +17,14 @@ from unveil.errors import DataError, UnveilError
 from unveil.gallery.audit import audited, user, wrong
 
 if TYPE_CHECKING:
-    from unveil.gallery.store.backup import Manifest
+    from unveil.gallery.store.postgresql.backup import Manifest
     from unveil.gallery.store.protocol import Store
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)]
 
 
 def backup(
-    out: Annotated[Path, typer.Argument(help="File to write; it must not be there.")],
+    out: Annotated[Path, typer.Argument(help="File to write; it must not exist yet.")],
     check: Annotated[
         bool, typer.Option(help="Read the file back, restore it into a temporary store and verify all of it.")
     ] = True,
@@ -35,7 +35,7 @@ def backup(
     """Write all galleries and the audit log to one file, as they are at one moment, while others use them.
 
     A folder that is copied while its server runs is no backup: it need not be whole, and is refused. The file has the
-    vectors and pictures of people; rows that are deleted later stay in it, so it needs a date at which it goes.
+    vectors and images of people; rows that are deleted later stay in it, so it needs a date at which it goes.
     `unveil gallery list --store read-only:monday.unveil` looks into it.
 
     **Example:** `unveil gallery backup monday.unveil`
@@ -93,8 +93,8 @@ def _check(path: Path) -> None:
     Raises:
         UnveilError: something in it is wrong.
     """
-    from unveil.gallery.store import own_server
     from unveil.gallery.store.opening import open_store
+    from unveil.gallery.store.postgresql import own_server
 
     folder = Path(tempfile.mkdtemp(prefix="unveil-"))
     try:

@@ -25,7 +25,7 @@ class Source(StrEnum):
     """Where labelled pairs come from."""
 
     labels = "labels"
-    judgements = "judgements"
+    feedback = "feedback"
 
 
 class Curve(StrEnum):
@@ -80,7 +80,7 @@ def command(
     **Examples:** `unveil gallery calibrate station`, `unveil gallery calibrate station --pairs pairs.csv --mode same`
     """
     from unveil.gallery.calibrate import calibrate_gallery
-    from unveil.gallery.scoring.calibration import CalibrationRefusedError
+    from unveil.gallery.scoring.fitting import CalibrationRefusedError
 
     modes: tuple[Mode, ...] = ("same", "changed")
     fitted: dict[Mode, Calibration] = {}
@@ -112,7 +112,7 @@ def command(
         "Brier of a constant",
         "match up to",
     )
-    table = Table(*columns, title=f"calibration of {name}, judged on people held out")
+    table = Table(*columns, title=f"calibration of {name}, checked on people held out")
     for m, c in fitted.items():
         check = c.check
         numbers = (f"{check.error:.3f}", f"{check.brier:.3f}", f"{check.constant:.3f}", f"{c.threshold:.4f}")

@@ -74,7 +74,7 @@ def command(
         return
     typer.echo(f"{name}: {done.rows} rows are probably {done.people} people, {done.alone} of them seen once")
     typer.echo(
-        f"known before any distance: {done.known} rows joined, {done.apart} pairs of people apart; judgements left out "
+        f"known before any distance: {done.known} rows joined, {done.apart} pairs of people apart; feedback left out "
         f"because they contradict others: {done.contradictions}"
     )
     typer.echo(f"mean distance up to {done.grouping.threshold:.4f}: {done.grouping.source}")

@@ -16,7 +16,7 @@ def command(
     name: Annotated[str, typer.Argument(help="Name of the gallery.")],
     least: Annotated[
         int | None,
-        typer.Option(min=1, help="Build it from so many rows on; by default where it is worth it. 1 builds it anyway."),
+        typer.Option(min=1, help="Build it from so many rows on; by default where it is faster. 1 always builds it."),
     ] = None,
     store: StoreOption = None,
     folder: FolderOption = None,
@@ -24,15 +24,15 @@ def command(
 ) -> None:
     """Build the index by which PostgreSQL searches a gallery itself.
 
-    It is worth it for a gallery whose vectors do not fit into 4 GiB (two million rows of 512 numbers): smaller ones are
+    It pays for a gallery whose vectors do not fit into 4 GiB (two million rows of 512 numbers): smaller ones are
     searched in memory, exactly and without it. It may take hours; others search and add meanwhile, and rows that are
-    added later join it. The same command again goes on after a stop. Milvus makes its own index: there is nothing to
+    added later join it. Stopped, the same command resumes. Milvus makes its own index: there is nothing to
     build.
 
     **Examples:** `unveil gallery index station`, `unveil gallery index station --least 1`
     """
-    from unveil.gallery.store.hnsw import WORTH_IT
-    from unveil.gallery.store.milvus import MilvusStore
+    from unveil.gallery.store.milvus.store import MilvusStore
+    from unveil.gallery.store.postgresql.hnsw import WORTH_IT
 
     began = time.monotonic()
     with opened(store, folder) as found:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from unveil.cli import help_panels
-from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, moment, opened
+from unveil.cli.gallery.stores import FolderOption, StoreOption, duration, opened, timestamp
 from unveil.errors import DataError
 from unveil.gallery.audit import audited, user
 from unveil.gallery.derived import touched
@@ -35,7 +35,7 @@ Cameras = Annotated[
     typer.Option("--camera", help="Rows of this camera; may be given again.", rich_help_panel=help_panels.ROWS),
 ]
 Sources = Annotated[
-    list[str] | None, typer.Option("--source", help="Rows of this picture or video.", rich_help_panel=help_panels.ROWS)
+    list[str] | None, typer.Option("--source", help="Rows of this image or video.", rich_help_panel=help_panels.ROWS)
 ]
 Tags = Annotated[
     list[str] | None,
@@ -72,9 +72,9 @@ def delete(
     folder: FolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove rows with their vectors and pictures, for good. All conditions that are given must hold.
+    """Remove rows with their vectors and images, for good. All conditions that are given must hold.
 
-    A tracklet goes with its crops, and a crop with the tracklet that was made of it; the other crops stay. Pictures and
+    A tracklet goes with its crops, and a crop with the tracklet that was made of it; the other crops stay. Images and
     videos themselves are not touched. Where a row that `--id` names is not there the exit code is 1.
 
     **Examples:**
@@ -111,7 +111,7 @@ def delete(
 
 def expire(
     name: Name,
-    keep: Annotated[
+    retention: Annotated[
         str | None, typer.Option(help="From now on keep rows for 90d, 12h ..., or forever; nothing is removed.")
     ] = None,
     at_most: Annotated[
@@ -122,22 +122,26 @@ def expire(
     folder: FolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Remove the rows that are older than the gallery keeps them; run it from a timer. With `--keep`, set how long.
+    """Remove the rows that are older than the gallery keeps them; run it from a timer. `--retention` sets how long.
 
     A clock that is wrong would make every row old: where more than the share of `--at-most` would go it asks, and in a
     timer, where nobody can answer, it refuses with exit code 2.
 
-    **Examples:** `unveil gallery expire station --keep 30d`, `unveil gallery expire station`
+    **Examples:** `unveil gallery expire station --retention 30d`, `unveil gallery expire station`
     """
     with opened(store, folder) as found:
-        if keep is not None:
-            with _audited(found, "keep", name, details={"keep": keep}):
-                found.set_keep(name, duration(keep))
-            typer.echo(json.dumps({"gallery": name, "keep": keep}) if as_json else f"{name} keeps rows for {keep}")
+        if retention is not None:
+            with _audited(found, "retention", name, details={"retention": retention}):
+                found.set_retention(name, duration(retention))
+            typer.echo(
+                json.dumps({"gallery": name, "retention": retention})
+                if as_json
+                else f"{name} keeps rows for {retention}"
+            )
             return
         info = found.info(name)
-        if info.keep is None:
-            raise DataError(f"gallery {name!r} keeps its rows forever: set how long with --keep 30d")
+        if info.retention_seconds is None:
+            raise DataError(f"gallery {name!r} keeps its rows forever: set how long with --retention 30d")
         now = time.time()
         count, total = found.count_old(name, now), info.crops + info.tracklets
         if not yes and count > at_most * total:
@@ -157,8 +161,8 @@ def expire(
 def export(
     name: Name,
     out: Annotated[Path, typer.Argument(help="File to write: .csv or .json.")],
-    pictures: Annotated[
-        Path | None, typer.Option(help="Folder to write the pictures to as well.", rich_help_panel=help_panels.OUTPUT)
+    images: Annotated[
+        Path | None, typer.Option(help="Folder to write the images to as well.", rich_help_panel=help_panels.OUTPUT)
     ] = None,
     faces: Annotated[
         bool,
@@ -176,9 +180,9 @@ def export(
     folder: FolderOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the rows of a gallery as a table, and their pictures if wanted.
+    """Write the rows of a gallery as a table, and their images if wanted.
 
-    **Example:** `unveil gallery export station rows.csv --camera gate --pictures thumbs`
+    **Example:** `unveil gallery export station rows.csv --camera gate --images thumbs`
     """
     from unveil.gallery.output.listing import write_listing
     from unveil.gallery.records import Filter
@@ -187,9 +191,9 @@ def export(
     where = _filter(persons, cameras, sources, tags, rows, start, end) or Filter()
     with opened(store, folder) as found:
         found.info(name)
-        details = {"where": _words(where), "pictures": pictures is not None, "faces": faces}
+        details = {"where": _words(where), "images": images is not None, "faces": faces}
         with _audited(found, "export", name, why=why, details=details) as outcome:
-            count = write_listing(all_items(found, name, where), out, pictures, _as_it_is if faces else _blurred())
+            count = write_listing(all_items(found, name, where), out, images, _as_it_is if faces else _blurred())
             outcome["rows"] = count
     typer.echo(json.dumps({"file": str(out), "rows": count}) if as_json else f"{count} rows in {out}")
 
@@ -208,7 +212,7 @@ def _as_it_is(jpeg: bytes) -> bytes:
 
 
 def _blurred() -> Callable[[bytes], bytes]:
-    """Return what blurs the faces of a picture."""
+    """Return what blurs the faces of an image."""
     from unveil.data.images import read_image
     from unveil.gallery.ingest.adding import thumbnail
     from unveil.gallery.output.blur import blur_faces, face_parser
@@ -231,8 +235,8 @@ def _filter(
 
     where = Filter(
         cameras=tuple(cameras or ()),
-        start=moment(start, "--from"),
-        end=moment(end, "--to"),
+        start=timestamp(start, "--from"),
+        end=timestamp(end, "--to"),
         tags=tuple(tags or ()),
         sources=tuple(sources or ()),
         persons=tuple(persons or ()),

@@ -93,15 +93,15 @@ def command(
         bool, typer.Option(help="Refuse searches that give no reason.", rich_help_panel=help_panels.ACCESS)
     ] = False,
     max_upload: Annotated[
-        int, typer.Option(min=1, max=1000, help="Megabytes of one picture.", rich_help_panel=help_panels.LIMITS)
+        int, typer.Option(min=1, max=1000, help="Megabytes of one image.", rich_help_panel=help_panels.LIMITS)
     ] = 20,
     max_pixels: Annotated[
         int,
-        typer.Option(min=1, max=1000, help="Millions of pixels of one picture.", rich_help_panel=help_panels.LIMITS),
+        typer.Option(min=1, max=1000, help="Millions of pixels of one image.", rich_help_panel=help_panels.LIMITS),
     ] = 64,
     rate: Annotated[
         float,
-        typer.Option(min=0, help="Requests a minute for each token; 0: no limit.", rich_help_panel=help_panels.LIMITS),
+        typer.Option(min=0, help="Requests per minute of each token; 0: no limit.", rich_help_panel=help_panels.LIMITS),
     ] = 120.0,
     certificate: Annotated[
         Path | None, typer.Option(help="PEM file, to speak HTTPS.", rich_help_panel=help_panels.ACCESS)
@@ -152,7 +152,7 @@ def command(
         tuple(gallery or ()), tokens, require_why, limits, tuple(sources or ()), apart, tuple(ingest or ()), uploads,
         named_streams(stream or ()),
     )  # fmt: skip
-    door = listen(host, port)
+    listener = listen(host, port)
     with opened(store, folder) as found:
         finder = load_detector(best_detector() if detector is None else named_detector(detector))
         service = Service(found, load_engine(model, engine), finder, settings, find_parser())
@@ -160,30 +160,30 @@ def command(
             service.searcher(found.info(name))
         scheme = "https" if certificate else "http"
         shown = f"[{host}]" if ":" in host else host
-        typer.echo(f"serving at {scheme}://{shown}:{door.getsockname()[1]}/", err=True)
+        typer.echo(f"serving at {scheme}://{shown}:{listener.getsockname()[1]}/", err=True)
         if tokens and not certificate and not host.startswith("127."):
-            typer.echo("tokens and pictures travel unencrypted: use --certificate, or a proxy that does", err=True)
-        server_of(create_app(service), certificate, key).run(sockets=[door])
+            typer.echo("tokens and images travel unencrypted: use --certificate, or a proxy that does", err=True)
+        server_of(create_app(service), certificate, key).run(sockets=[listener])
 
 
 def _revoke(tokens: Path, name: str) -> None:
-    from unveil.server.tokens import revoke_token
+    from unveil.server.access.tokens import revoke_token
 
     revoke_token(tokens, name)
     typer.echo(f"{name} may not come in any more", err=True)
 
 
 def _make(tokens: Path, name: str, *, role: str, galleries: tuple[str, ...], seconds: float | None) -> None:
-    from unveil.server.tokens import new_token
+    from unveil.server.access.tokens import new_token
 
     typer.echo(new_token(tokens, name, role, galleries=galleries, seconds=seconds))
     where = f" in {', '.join(galleries)}" if galleries else ""
-    until = "" if seconds is None else f" until {_date(time.time() + seconds)}"
-    typer.echo(f"{name} may come in as {role}{where}{until} with this token; it is not shown again", err=True)
+    expiry = "" if seconds is None else f" until {_date(time.time() + seconds)}"
+    typer.echo(f"{name} may come in as {role}{where}{expiry} with this token; it is not shown again", err=True)
 
 
 def _list(tokens: Path) -> None:
-    from unveil.server.tokens import list_tokens
+    from unveil.server.access.tokens import list_tokens
 
     table = Table("name", "role", "galleries", "made", "expires", "last use")
     for token in list_tokens(tokens):

@@ -41,7 +41,7 @@ def opened(address: str | None, folder: Path | None) -> Iterator[Store]:
         store.close()
 
 
-def moment(text: str | None, what: str) -> float | None:
+def timestamp(text: str | None, what: str) -> float | None:
     """Return a time option as seconds: a number, or ISO 8601 (UTC unless it names a zone).
 
     Raises:

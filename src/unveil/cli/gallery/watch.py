@@ -29,14 +29,14 @@ def command(
         Path | None,
         typer.Option(
             "--list",
-            help="CSV with the columns name and path: pictures of each person; several rows make one entry.",
+            help="CSV with the columns name and path: images of each person; several rows make one entry.",
             rich_help_panel=help_panels.QUERY,
         ),
     ] = None,
     queries: Annotated[
         list[Path] | None,
         typer.Option(
-            "--query", help="Picture of a person, named by its file; repeat it.", rich_help_panel=help_panels.QUERY
+            "--query", help="Image of a person, named by its file; repeat it.", rich_help_panel=help_panels.QUERY
         ),
     ] = None,
     case: Annotated[
@@ -60,11 +60,11 @@ def command(
     ] = False,
     fps: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Look at no more frames a second than this.", rich_help_panel=help_panels.VIDEO),
+        typer.Option(min=0.1, help="Sample at most this many frames per second.", rich_help_panel=help_panels.VIDEO),
     ] = 6.0,
     real_time: Annotated[
         bool,
-        typer.Option(help="Play a video as fast as it was filmed.", rich_help_panel=help_panels.VIDEO),
+        typer.Option(help="Play a video in real time.", rich_help_panel=help_panels.VIDEO),
     ] = False,
     seconds: Annotated[
         float | None, typer.Option(help="Stop after that much video.", rich_help_panel=help_panels.VIDEO)
@@ -184,22 +184,22 @@ def _entries(
     parser: OnnxParser | None,
     skip_person_check: bool,
 ) -> list[WatchEntry]:
-    """Return the entries of a list, of pictures, and of the searches of a case."""
+    """Return the entries of a list, of images, and of the searches of a case."""
     from unveil.data.images import read_image
 
-    pictures: dict[str, list[Any]] = {}
+    found: dict[str, list[Any]] = {}
     for name, path in [*(_listed(watch_list) if watch_list else []), *((path.stem, path) for path in queries or ())]:
-        pictures.setdefault(name, []).append((str(path), read_image(path)))
-    entries = [_entry(name, found, engine, parser, skip_person_check) for name, found in pictures.items()]
+        found.setdefault(name, []).append((str(path), read_image(path)))
+    entries = [_entry(name, shown, engine, parser, skip_person_check) for name, shown in found.items()]
     if case is not None:
         entries += _of_case(case, store, engine, parser)
     if not entries:
-        raise DataError("nobody to watch for: name pictures with --list or --query, or a case with --case")
+        raise DataError("nobody to watch for: name images with --list or --query, or a case with --case")
     return entries
 
 
 def _listed(path: Path) -> list[tuple[str, Path]]:
-    """Return name and picture of each row of a list.
+    """Return name and image of each row of a list.
 
     Raises:
         DataError: it cannot be read, or is no such list.
@@ -218,19 +218,19 @@ def _listed(path: Path) -> list[tuple[str, Path]]:
 
 
 def _entry(
-    name: str, pictures: list[Any], engine: Engine, parser: OnnxParser | None, skip_person_check: bool
+    name: str, found: list[Any], engine: Engine, parser: OnnxParser | None, skip_person_check: bool
 ) -> WatchEntry:
     from unveil.gallery.alert_records import WatchEntry
     from unveil.gallery.scoring.ranking import query_hash
     from unveil.gallery.search.query import embed_person
 
-    paths, images = [path for path, _ in pictures], [image for _, image in pictures]
+    paths, images = [path for path, _ in found], [image for _, image in found]
     embedding = embed_person(images, paths, engine=engine, parser=parser, skip_person_check=skip_person_check)
     return WatchEntry(name, embedding, query_hash(embedding, engine.fingerprint))
 
 
 def _of_case(name: str, store: Store, engine: Engine, parser: OnnxParser | None) -> list[WatchEntry]:
-    """Return an entry for each search of a case: its pictures, its rows, and the rows that were confirmed."""
+    """Return an entry for each search of a case: its images, its rows, and the rows that were confirmed."""
     from unveil.data.images import read_image
     from unveil.gallery.alert_records import MAX_CROPS, WatchEntry
     from unveil.gallery.search.query import embed_person
@@ -239,7 +239,7 @@ def _of_case(name: str, store: Store, engine: Engine, parser: OnnxParser | None)
     entries = []
     found = store.cases.named(name)
     for query in found.queries:
-        shown = [p.data for p in store.cases.pictures(found.id, query.id) if not p.negative]
+        shown = [p.data for p in store.cases.images(found.id, query.id) if not p.negative]
         images = [read_image(data, name=query.name) for data in shown]
         names = [query.name] * len(images)
         parts = [embed_person(images, names, engine=engine, parser=parser, skip_person_check=True)] if images else []

@@ -22,7 +22,7 @@ def command(
     ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe to vary; METHOD-world by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row.")] = 3,
-    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long; called again it goes on.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long; called again it resumes.")] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -39,7 +39,7 @@ def command(
         bool, typer.Option("--json", help="Print the figures as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Run a paper's ablation table: every row with every seed; a stopped grid goes on when called again.
+    """Run a paper's ablation table: every row with every seed; a stopped grid resumes when called again.
 
     **Example:** `unveil ablate oc4 --data world:small --seeds 3 train.epochs=20`
     """

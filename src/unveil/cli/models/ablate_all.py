@@ -17,7 +17,7 @@ def command(
         list[str] | None, typer.Option("--method", help="Only the tables of this method; may be repeated.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Seeds of each row, one after the other for all tables.")] = 3,
-    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long; called again it goes on.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0, help="Stop after so long; called again it resumes.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of the runs.", rich_help_panel=help_panels.OUTPUT)] = Path(
         "runs/ablate"
     ),
@@ -36,7 +36,7 @@ def command(
         bool, typer.Option("--json", help="Print the figures as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Run every ablation table of every method, from the recipes METHOD-world; a stopped run goes on when called again.
+    """Run every ablation table of every method, from the recipes METHOD-world; a stopped run resumes when called again.
 
     All rows have one backbone and one budget, those of the overrides; rows that train alike are trained once. Each run
     keeps its model; --page writes the tables between the marks of a page such as docs/ablations.md.

@@ -21,8 +21,8 @@ from unveil.cli.adapt_options import (
     StagesOption,
     settings_of,
 )
+from unveil.cli.adaptation_figures import figure_lines
 from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
-from unveil.cli.judged import judged_lines
 from unveil.gallery.audit import audited, user
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def command(
                 datasets.append(taken[-1].dataset)
             else:
                 datasets.append(crops_of(source))
-        # Pictures of a gallery were looked at when they were added, and belong in its store alone.
+        # Images of a gallery were looked at when they were added, and belong in its store alone.
         parser = None if skip_person_check or len(galleries) == len(data) else find_parser()
         with decoded_images(out, cache, of_gallery=bool(galleries)) as images:
             adapted = base.adapt(
@@ -126,10 +126,10 @@ def command(
         for crops in taken:
             assert found is not None
             note_derived(found, crops, adapted)
-    judged = adapted.adaptation.judged if adapted.adaptation else {}
+    evaluation = adapted.adaptation.evaluation if adapted.adaptation else {}
     if as_json:
-        typer.echo(json.dumps({"model": adapted.fingerprint, "out": str(out), "judged": judged}))
+        typer.echo(json.dumps({"model": adapted.fingerprint, "out": str(out), "evaluation": evaluation}))
         return
     typer.echo(f"model {adapted.fingerprint} in {out}")
-    for line in judged_lines(judged):
+    for line in figure_lines(evaluation):
         typer.echo(line)

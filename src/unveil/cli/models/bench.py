@@ -24,7 +24,7 @@ def command(
         bool, typer.Option("--json", help="Print the figures as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Compare recipes; a stopped grid goes on when called again.
+    """Compare recipes; a stopped grid resumes when called again.
 
     `--data viper:ROOT?splits=10` trains one model a split and averages; `data.test=[prid:ROOT?splits=10]` tests every
     model on ten splits of a set that it was not trained on.

@@ -34,7 +34,7 @@ def command(
 
     The people are others than those whom the network in the package was trained on.
 
-    Needs no download and no GPU. A stopped demo goes on where it was when it is called again.
+    Needs no download and no GPU. A stopped demo resumes where it stopped when it is called again.
 
     **Example:** `unveil demo --out demo`
     """

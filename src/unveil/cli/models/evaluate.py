@@ -25,12 +25,12 @@ def command(
     ] = None,
     rerank: Annotated[bool, typer.Option(help="Also with k-reciprocal re-ranking.")] = False,
     curve: Annotated[
-        Path | None, typer.Option(help="Write the CMC curves as a picture (.png).", rich_help_panel=help_panels.OUTPUT)
+        Path | None, typer.Option(help="Write the CMC curves as an image (.png).", rich_help_panel=help_panels.OUTPUT)
     ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
-            help="Write right and wrong answers under each protocol as a picture (.png).",
+            help="Write right and wrong answers under each protocol as an image (.png).",
             rich_help_panel=help_panels.OUTPUT,
         ),
     ] = None,
@@ -45,8 +45,8 @@ def command(
 ) -> None:
     """Evaluate a model: CMC, mAP, mINP with 95 % intervals, the protocol printed with each figure.
 
-    `splits=10` gives the mean ± deviation of the ten splits of a small benchmark. Crops that cannot be read are named,
-    counted beside the figure, and make the exit code 1: fewer crops are another test.
+    `splits=10` gives the mean ± standard deviation of the ten splits of a small benchmark. Crops that cannot be read
+    are named, counted beside the figure, and make the exit code 1: fewer crops are another test.
 
     **Examples:** `unveil evaluate runs/bot market1501:/data/market`,
     `unveil evaluate runs/bot viper:/data/viper?splits=10 prid:/data/prid?splits=10`,

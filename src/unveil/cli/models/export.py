@@ -124,12 +124,12 @@ def command(
     crops = [] if calibrate is None else [read_sample(sample) for sample in _spread(crops_of(calibrate).samples)]
     losses: list[Loss] = []
 
-    def judge(engine: Engine) -> None:
+    def measure(engine: Engine) -> None:
         sources = [DataSource.of(text) for text in evaluate or ()]
         losses.extend(measure_loss(trained, engine, sources, max_loss=max_loss))
 
     head, found = export_model(
-        trained, target, kind.value, tolerance, variant=variant, crops=crops, judge=judge if evaluate else None
+        trained, target, kind.value, tolerance, variant=variant, crops=crops, check=measure if evaluate else None
     )
     summary = {
         "file": str(target), "format": kind.value, "fingerprint": head.card.fingerprint,

@@ -1,4 +1,4 @@
-"""``unveil robustness``: how well models search while their queries are hidden more and more."""
+"""``unveil robustness``: how well models search while their queries are occluded more and more."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ def command(
         typer.Option(
             min=0,
             max=1,
-            help="Share of the person to hide; 0, 0.1 ... 0.6 by default.",
+            help="Share of the person to occlude; 0, 0.1 ... 0.6 by default.",
             rich_help_panel=help_panels.OCCLUSION,
         ),
     ] = None,
     cutouts: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of RGBA pictures for the style cutouts; the world's by default.",
+            help="Folder of RGBA images for the style cutouts; the world's by default.",
             rich_help_panel=help_panels.OCCLUSION,
         ),
     ] = None,
     out: Annotated[
-        Path, typer.Option(help="Folder of curves, tables and hidden queries.", rich_help_panel=help_panels.OUTPUT)
+        Path, typer.Option(help="Folder of curves, tables and occluded queries.", rich_help_panel=help_panels.OUTPUT)
     ] = Path("runs/robustness"),
-    seed: Annotated[int, typer.Option(help="The same seed hides the same.", rich_help_panel=help_panels.OCCLUSION)] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the occlusion.", rich_help_panel=help_panels.OCCLUSION)] = 0,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda ...", rich_help_panel=help_panels.EXECUTION)] = "auto",
     engine: EngineOption = "auto",
     cache: Annotated[
@@ -53,10 +53,10 @@ def command(
         bool, typer.Option("--json", help="Print the figures as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Hide a growing part of every query and measure again: Rank-1 and mAP against the hidden part.
+    """Occlude a growing part of every query and measure again: Rank-1 and mAP against the occluded part.
 
     OUT gets `robustness.csv`, `.json` and `.png`, a page `report.html` and a sheet `examples.jpg`. The gallery is not
-    hidden. A run that was stopped goes on where it was.
+    occluded. A run that was stopped resumes where it stopped.
 
     **Example:** `unveil robustness runs/bot runs/pcb --data world:small --style blocks --style people`
     """
@@ -95,7 +95,7 @@ def command(
         return
     for point in points:
         typer.echo(
-            f"{point.model}, {point.style} {point.ratio:g} ({point.hidden:.1f} % hidden): "
+            f"{point.model}, {point.style} {point.ratio:g} ({point.occluded:.1f} % occluded): "
             f"R-1 {point.rank1:.1f}, mAP {point.mAP:.1f} [{point.low:.1f}, {point.high:.1f}]"
         )
     typer.echo(f"{points[0].dataset} under {points[0].protocol}; curves and page in {out}")

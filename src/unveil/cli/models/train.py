@@ -21,7 +21,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder of the run.", rich_help_panel=help_panels.OUTPUT)] = Path(
         "runs/latest"
     ),
-    resume: Annotated[bool, typer.Option(help="Go on with the run in --out.")] = False,
+    resume: Annotated[bool, typer.Option(help="Resume the run in --out.")] = False,
     init: Annotated[
         str | None, typer.Option(help="What the backbone starts from: imagenet, random, unveil:NAME or a file.")
     ] = None,
@@ -43,8 +43,8 @@ def command(
 ) -> None:
     """Train a recipe; the run folder gets model, best model, metrics, recipe and training curves.
 
-    Ctrl-C saves the state; `--resume` goes on from it, on one device to the bit. With a larger `train.epochs` it trains
-    a finished run on.
+    Ctrl-C saves the state; `--resume` continues from it, bit-exactly on one device. With a larger `train.epochs` it
+    trains a finished run on.
 
     `--devices 2` shares every batch between two GPUs, or two processes without one; so do `torchrun` and SLURM.
 

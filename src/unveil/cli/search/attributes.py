@@ -76,7 +76,7 @@ def list_rows(asked: GallerySearch, as_json: bool) -> int:
     from unveil.cli.tables import Table
     from unveil.gallery.audit import user
     from unveil.gallery.output.listing import columns
-    from unveil.gallery.output.timeline import moment
+    from unveil.gallery.output.timeline import time_text
     from unveil.gallery.search.by_attributes import list_by_attributes
 
     where = filter_of(asked)
@@ -96,7 +96,7 @@ def list_rows(asked: GallerySearch, as_json: bool) -> int:
         return 0
     drawn = Table("row", "sure", "camera", "time", "looks", title=f"{', '.join(where.attributes)} in {asked.gallery}")
     for one in found.sightings:
-        place = (one.item.camera or "", moment(one.item.time), words(one.item.attributes))
+        place = (one.item.camera or "", time_text(one.item.time), words(one.item.attributes))
         drawn.add_row(str(one.item.id), f"{one.sureness:.0%}", *place)
     if found.sightings:
         Console().print(drawn)

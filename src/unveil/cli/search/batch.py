@@ -23,10 +23,11 @@ from unveil.errors import DataError, ImageError
 from unveil.gallery.audit import user
 from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.output.report import COLUMNS, cell, cells, row_of
-from unveil.gallery.output.timeline import moment
+from unveil.gallery.output.timeline import time_text
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import NoPersonDetectedError, cut, embed_person
-from unveil.gallery.search.searcher import Hit, Query, Searcher, SearchResult
+from unveil.gallery.search.records import Hit, Query, SearchResult
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings
@@ -167,7 +168,14 @@ def _print(answers: list[Answer], asked: GallerySearch) -> None:
     for answer in answers:
         for rank, (name, hit) in enumerate(answer.hits(asked.top), 1):
             sure = "" if hit.probability is None else f"{hit.probability:.0%}"
-            what = (name, str(hit.item.id), f"{hit.distance:.4f}", sure, hit.item.camera or "", moment(hit.item.time))
+            what = (
+                name,
+                str(hit.item.id),
+                f"{hit.distance:.4f}",
+                sure,
+                hit.item.camera or "",
+                time_text(hit.item.time),
+            )
             drawn.add_row(answer.query if rank == 1 else "", str(rank), *what, hit.reason)
     Console().print(drawn)
     unsure = {name for answer in answers for name, found in answer.found.items() if not found.calibrated}

@@ -65,7 +65,7 @@ def command(
     ] = None,
     box: Annotated[
         str | None,
-        typer.Option(help="Look at this part of the query image: x,y,width,height.", rich_help_panel=help_panels.QUERY),
+        typer.Option(help="Use this part of the query image: x,y,width,height.", rich_help_panel=help_panels.QUERY),
     ] = None,
     mode: Annotated[Clothes, typer.Option(help="Whether clothes are the same or may have changed.")] = Clothes.same,
     cameras: Annotated[
@@ -91,7 +91,7 @@ def command(
     hat: attributes.HatOption = None,
     include_unseen: attributes.Unseen = False,
     rows: Annotated[
-        Rows, typer.Option(help="One result a tracklet, or one a crop.", rich_help_panel=help_panels.ROWS)
+        Rows, typer.Option(help="One result per tracklet, or one per crop.", rich_help_panel=help_panels.ROWS)
     ] = Rows.tracklet,
     rescore: Annotated[
         int,
@@ -128,7 +128,7 @@ def command(
     ] = False,
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Write the ranked sheet as a picture (.png).", rich_help_panel=help_panels.OUTPUT),
+        typer.Option(help="Write the ranked sheet as an image (.png).", rich_help_panel=help_panels.OUTPUT),
     ] = None,
     page: Annotated[
         Path | None,
@@ -151,7 +151,7 @@ def command(
         bool, typer.Option("--json", help="Print the answer as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Rank a gallery, or a file of embeddings, for a query; show why, as a table, a picture or a page.
+    """Rank a gallery, or a file of embeddings, for a query; show why, as a table, an image or a page.
 
     Without a query, rows are listed by attributes alone, the surest first. In a gallery the audit log keeps who
     searched, why, and what was found. Faces in pages and sheets are blurred.

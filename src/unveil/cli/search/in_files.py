@@ -55,7 +55,9 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
     same_model(query, found)
     if not query.samples:
         raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
-    lists = rank(query, found, asked.top, asked.one_person, _negatives(asked, embedder), asked.mode)
+    lists = rank(
+        query, found, top=asked.top, one_person=asked.one_person, negatives=_negatives(asked, embedder), mode=asked.mode
+    )
     # One model by its fingerprint; a file made before names were kept has none.
     answered = found.identity if found.model else query.identity
     for line in bad:

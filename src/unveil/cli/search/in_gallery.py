@@ -10,19 +10,20 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from unveil.cli.gallery.stores import moment as seconds
 from unveil.cli.gallery.stores import opened
+from unveil.cli.gallery.stores import timestamp as seconds
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
 from unveil.data.images import read_image, read_sample
 from unveil.errors import DataError
 from unveil.gallery.audit import user
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.output.timeline import moment
+from unveil.gallery.output.timeline import time_text
 from unveil.gallery.records import Filter, Mode, Rows
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import Box, cut, embed_person
-from unveil.gallery.search.searcher import Query, Searcher, SearchResult
+from unveil.gallery.search.records import Query, SearchResult
+from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
@@ -73,7 +74,7 @@ def search_gallery(
     where = filter_of(asked)
     with opened(asked.store, asked.folder) as store:
         searcher = Searcher(store, asked.gallery)
-        positives, fingerprint, pictures, negatives, own = query_of(asked, store)
+        positives, fingerprint, images, negatives, own = query_of(asked, store)
         query = Query(
             positives,
             fingerprint,
@@ -94,13 +95,13 @@ def search_gallery(
     else:
         _print(found, asked)
     if sheet is not None or page is not None or table is not None:
-        _write(found, pictures, asked, sheet=sheet, reports=(page, table))
+        _write(found, images, asked, sheet=sheet, reports=(page, table))
     return 0
 
 
 def _write(
     found: SearchResult,
-    pictures: list[np.ndarray],
+    images: list[np.ndarray],
     asked: GallerySearch,
     *,
     sheet: Path | None,
@@ -110,10 +111,10 @@ def _write(
     from unveil.report.sheet import ranked_sheet
 
     if sheet is not None:
-        ranked_sheet([answer_of(found, pictures, not asked.faces)], sheet, title=f"gallery {asked.gallery}")
+        ranked_sheet([answer_of(found, images, blur_faces=not asked.faces)], sheet, title=f"gallery {asked.gallery}")
     for path in reports:
         if path is not None:
-            write_report(found, pictures, path, not asked.faces, f"Search in {asked.gallery}")
+            write_report(found, images, path, blur_faces=not asked.faces, title=f"Search in {asked.gallery}")
     for path in (sheet, *reports):
         if path is not None:
             typer.echo(f"wrote {path}", err=True)
@@ -138,14 +139,14 @@ def _print(found: SearchResult, asked: GallerySearch) -> None:
     drawn = Table(*columns, title=f"{asked.query} in {asked.gallery}")
     for rank, hit in enumerate(found.hits, 1):
         sure = () if hit.probability is None else (f"{hit.probability:.0%}",)
-        place = (hit.item.camera or "", moment(hit.item.time), hit.reason)
+        place = (hit.item.camera or "", time_text(hit.item.time), hit.reason)
         drawn.add_row(str(rank), str(hit.item.id), f"{hit.distance:.4f}", *sure, *place)
     if found.hits:
         Console().print(drawn)
     for note in found.notes:
         typer.echo(note)
     typer.echo(
-        f"{found.candidates} rows, {found.rescored} compared exactly (coarse stage: {found.coarse}), "
+        f"{found.candidates} rows, {found.rescored} compared exactly (first stage: {found.first_stage}), "
         f"{found.milliseconds:.0f} ms; query {found.query_hash}"
     )
     typer.echo(f"model {found.model}")
@@ -154,7 +155,7 @@ def _print(found: SearchResult, asked: GallerySearch) -> None:
 def query_of(
     asked: GallerySearch, store: Store
 ) -> tuple[Embedding, str, list[np.ndarray], Embedding | None, tuple[int, ...]]:
-    """Return positives, the fingerprint of their model, pictures to show, negatives, and rows that are the query."""
+    """Return positives, the fingerprint of their model, images to show, negatives, and rows that are the query."""
     embedded = asked.query.startswith(ROW) or asked.query.endswith(".safetensors")
     samples = (
         [] if embedded else [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
@@ -167,18 +168,18 @@ def query_of(
     negatives = negatives_of(asked, engine, parser)
     if asked.query.startswith(ROW):
         fingerprint = store.info(asked.gallery).space.fingerprint if engine is None else engine.fingerprint
-        number, embedding, pictures = _stored(asked, store)
-        return embedding, fingerprint, pictures, negatives, (number,)
+        number, embedding, images = _stored(asked, store)
+        return embedding, fingerprint, images, negatives, (number,)
     if asked.query.endswith(".safetensors"):
         crops = load_embeddings(Path(asked.query))
         rows = [i for i, s in enumerate(crops.samples) if asked.only is None or asked.only in s.key]
         _one_person(len(rows), asked)
         return crops.embedding.select(rows), crops.fingerprint, [], negatives, ()
     assert engine is not None
-    pictures = [cut(read_sample(s), asked.box, s.key) for s in samples]
+    images = [cut(read_sample(s), asked.box, s.key) for s in samples]
     keys = [s.key for s in samples]
-    positives = embed_person(pictures, keys, engine=engine, parser=parser, skip_person_check=asked.skip_person_check)
-    return positives, engine.fingerprint, pictures, negatives, ()
+    positives = embed_person(images, keys, engine=engine, parser=parser, skip_person_check=asked.skip_person_check)
+    return positives, engine.fingerprint, images, negatives, ()
 
 
 def _stored(asked: GallerySearch, store: Store) -> tuple[int, Embedding, list[np.ndarray]]:
@@ -188,8 +189,8 @@ def _stored(asked: GallerySearch, store: Store) -> tuple[int, Embedding, list[np
     ids, embedding = store.embeddings(asked.gallery, [int(number)])
     if not len(ids):
         raise DataError(f"gallery {asked.gallery!r} has no row {number}")
-    pictures = [read_image(item.thumbnail) for item in store.items(asked.gallery, [int(number)])]
-    return int(number), embedding, pictures
+    images = [read_image(item.thumbnail) for item in store.items(asked.gallery, [int(number)])]
+    return int(number), embedding, images
 
 
 def _one_person(count: int, asked: GallerySearch) -> None:
@@ -206,5 +207,5 @@ def negatives_of(asked: GallerySearch, engine: Engine | None, parser: OnnxParser
     """Return the embedding of the people who are not meant."""
     if engine is None:
         return None
-    pictures, names = [read_image(path) for path in asked.negatives], [str(path) for path in asked.negatives]
-    return embed_person(pictures, names, engine=engine, parser=parser, skip_person_check=True)
+    images, names = [read_image(path) for path in asked.negatives], [str(path) for path in asked.negatives]
+    return embed_person(images, names, engine=engine, parser=parser, skip_person_check=True)

@@ -1,4 +1,4 @@
-"""Ranked lists as a picture and as a page."""
+"""Ranked lists as an image and as a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from unveil.report.sheet import ranked_sheet
 
 
 def show(lists: list[RankedList], sheet: Path | None, page: Path | None, header: dict[str, str]) -> list[Path]:
-    """Write the lists as a picture and as a page, and return what was written."""
+    """Write the lists as an image and as a page, and return what was written."""
     answers = [_answer(ranked) for ranked in lists]
     if sheet is not None:
         ranked_sheet(answers, sheet, title="  ".join(f"{key} {value}" for key, value in header.items()))

@@ -37,7 +37,7 @@ def render(
         bool, typer.Option("--json", help="Print the card of the dataset as JSON.", rich_help_panel=help_panels.OUTPUT)
     ] = False,
 ) -> None:
-    """Render a world: crops, parsing maps, manifest and card. A render that was stopped goes on where it was.
+    """Render a world: crops, parsing maps, manifest and card. A render that was stopped resumes where it stopped.
 
     Without `--out` it goes where recipes look for it: `world:small` is then there at once.
 
@@ -63,7 +63,7 @@ def sheet(
     out: Annotated[Path, typer.Option(help="File to write, .png or .jpg.", rich_help_panel=help_panels.OUTPUT)] = Path(
         "sheet.jpg"
     ),
-    show: Annotated[Literal["crops", "masks", "both"], typer.Option(help="Pictures, their masks, or both.")] = "crops",
+    show: Annotated[Literal["crops", "masks", "both"], typer.Option(help="Images, their masks, or both.")] = "crops",
     rows: Annotated[int, typer.Option(min=1, max=200, help="People on the sheet.")] = 10,
     columns: Annotated[int, typer.Option(min=1, max=200, help="Crops of each person.")] = 12,
     as_json: AsJson = False,
@@ -92,7 +92,7 @@ def video(
         Path, typer.Option(help="File to write, .mp4; its boxes go beside it.", rich_help_panel=help_panels.OUTPUT)
     ] = Path("people.mp4"),
     seconds: Annotated[float, typer.Option(help="Length, at most an hour.")] = 12.0,
-    camera: Annotated[int, typer.Option(min=0, help="Which camera films.")] = 1,
+    camera: Annotated[int, typer.Option(min=0, help="Which camera.")] = 1,
     people: Annotated[
         int | None, typer.Option(min=1, help="How many walk by, one after the other; six by default.")
     ] = None,

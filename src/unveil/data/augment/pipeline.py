@@ -31,7 +31,7 @@ def augment(
     Args:
         batch: uint8 images, at the size of the network.
         settings: what to do, and how often.
-        size: mean, deviation and interpolation.
+        size: mean, standard deviation and interpolation.
         generator: on the device of the batch.
         scheme: label set of the parsing maps, whose left and right labels trade places in a mirror.
 
@@ -76,8 +76,8 @@ def augment(
 def shrink(batch: Batch, scale: float) -> Batch:
     """Return a uint8 batch at a share of its height and width, rounded to whole 32 pixels; maps with it."""
     height, width = (max(32, round(n * scale / 32) * 32) for n in batch.images.shape[2:])
-    pictures = [batch.images] if batch.erased is None else [batch.images, batch.erased]
-    small = [F.interpolate(x, (height, width), mode="bilinear", antialias=True) for x in pictures]
+    both = [batch.images] if batch.erased is None else [batch.images, batch.erased]
+    small = [F.interpolate(x, (height, width), mode="bilinear", antialias=True) for x in both]
     maps = batch.parsing
     if maps is not None:
         maps = F.interpolate(maps.unsqueeze(1), (height, width), mode="nearest-exact").squeeze(1)
@@ -85,7 +85,7 @@ def shrink(batch: Batch, scale: float) -> Batch:
 
 
 def normalise(batch: Batch, size: InputSettings) -> Batch:
-    """Turn images in [0, 255] into float, with mean and deviation of the input settings taken out."""
+    """Turn images in [0, 255] into float, normalised by mean and standard deviation of the input settings."""
     images = batch.images.to(torch.float32, copy=True)
     std = images.new_tensor(size.std)[:, None, None]
     mean = images.new_tensor(size.mean)[:, None, None]

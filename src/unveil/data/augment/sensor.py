@@ -1,4 +1,4 @@
-"""What street cameras do to a picture: light, colour, optics, sampling, compression, as batched tensor operations.
+"""What street cameras do to an image: light, colour, optics, sampling, compression, as batched tensor operations.
 
 Rendered and studio crops are told from those of a street by the camera more than by the person. Each change below is
 one that cameras make, in the order in which they make it; every crop draws its own.
@@ -136,7 +136,7 @@ def _resolution(x: Tensor, draw: _Draw) -> Tensor:
 
 
 def _noise(x: Tensor, draw: _Draw) -> Tensor:
-    """Noise of the pixels, blotches of colour, and the comb of an interlaced picture."""
+    """Noise of the pixels, blotches of colour, and the comb of an interlaced image."""
     height, width = x.shape[2:]
     x = torch.addcmul(x, draw.normal(tuple(x.shape)), draw.uniform(0, 0.045) * draw.strength)
     blotched = torch.nonzero(draw.chosen(CHROMA_P)).flatten()

@@ -1,4 +1,4 @@
-"""What benchmarks in folders share: a layout (folders, grammar of names, protocols, counts) read into a Dataset."""
+"""What benchmarks in folders share: a layout (folders, filename patterns, protocols, counts) read into a Dataset."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from unveil.data.listing import Names, Root, duplicate_frames, filled, find_root
+from unveil.data.listing import Names, Root, duplicate_frames, find_root, require_images
 from unveil.data.protocols import MARKET
 from unveil.data.readers.market1501 import FOLDERS as BOXES
 from unveil.errors import DataError
@@ -23,7 +23,7 @@ class Layout:
 
     Args:
         name: name of the dataset.
-        pattern: grammar of a basename; named groups ``person``, ``camera``, ``clothes`` become labels.
+        pattern: filename pattern; named groups ``person``, ``camera``, ``clothes`` become labels.
         folders: folder below the root -> split.
         outer: folders that the archive wraps around the root.
         protocols: the first is the default.
@@ -67,7 +67,7 @@ def read_layout(
     names = Names(layout.pattern)
     samples: list[Sample] = []
     for folder, split in layout.folders.items():
-        found = filled(root.path / folder, recursive=layout.recursive)
+        found = require_images(root.path / folder, recursive=layout.recursive)
         for path, match in names.match(found, folder):
             labels = label(match)
             if labels is not None:
@@ -87,7 +87,7 @@ def assemble(layout: Layout, root: Root, *, samples: Sequence[Sample], notes: It
     """Return the Dataset of a layout with every note that a user must see.
 
     Raises:
-        DataError: no image follows the grammar.
+        DataError: no image matches the filename pattern.
     """
     said = (*layout.notes, *root.notes, *notes)
     twice = duplicate_frames([s.key for s in samples])

@@ -13,7 +13,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from unveil.data.listing import FileNote, filled, find_root
+from unveil.data.listing import FileNote, find_root, require_images
 from unveil.data.readers.benchmark import Layout, assemble, sample_of
 from unveil.data.text import read_lines, with_slashes
 from unveil.data.walk import LeftOut, LeftOutNote
@@ -63,12 +63,12 @@ def read(root: Path, *, every: Annotated[int, Field(ge=1)] = 1) -> Dataset:
                 "clothes": f"{fields[1]}_{fields[2]}",
                 "tracklet": fields[0].rstrip("/"),
             }
-            frames = filled(place.path / fields[0])
+            frames = require_images(place.path / fields[0])
             left_out.add(frames.left_out)
             samples += [sample_of(place, path, split=split, labels=labels) for path in frames[::every]]
         if len(samples) == before:
             raise DataError(f"{table}: expected lines 'session1/001_01 001 outfit', found none")
-    said = f"{len(strange)} lines do not follow the grammar and were left out, first {strange[0]}" if strange else ""
+    said = f"{len(strange)} lines do not match the pattern and were left out, first {strange[0]}" if strange else ""
     notes = [*([FileNote(said, strange)] if strange else []), LeftOutNote(str(left_out), left_out)]
     form = LAYOUT if every == 1 else dataclasses.replace(LAYOUT, published={})
     return assemble(form, place, samples=samples, notes=notes)

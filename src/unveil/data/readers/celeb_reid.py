@@ -1,6 +1,6 @@
 """Celeb-reID (Huang et al., IJCNN 2019): celebrities in changing clothes, without cameras; ``x_y_z.jpg``.
 
-The grammar follows public readers of the set; it has not been seen on the real files.
+The filename pattern follows public readers of the set; it has not been seen on the real files.
 """
 
 from __future__ import annotations
@@ -30,5 +30,5 @@ LAYOUT = Layout(
 
 
 def read(root: Path) -> Dataset:
-    """Read ``Celeb-reID/{train,query,gallery}/<person>_<image>_<z>.jpg``; Celeb-reID-light has the same grammar."""
+    """Read ``Celeb-reID/{train,query,gallery}/<person>_<image>_<z>.jpg``; Celeb-reID-light is alike."""
     return read_layout(LAYOUT, root)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from unveil.data.listing import Names, Root, filled, find_root
+from unveil.data.listing import Names, Root, find_root, require_images
 from unveil.data.readers import cuhk03_extract
 from unveil.data.readers.benchmark import Layout, assemble, read_layout, sample_of
 from unveil.data.readers.matlab import read_mat
@@ -59,7 +59,9 @@ def read(root: Path, *, boxes: Boxes = "labeled", extract: bool = False) -> Data
 def _read_extracted(root: Root, form: Layout, *, boxes: Boxes) -> Dataset:
     protocol = _protocol(root.path / f"cuhk03_new_protocol_config_{boxes}.mat")
     names = Names(r"(\d)_(\d+)_(?P<view>[12])_\d+\.png")
-    found = {m.string: (path, m) for path, m in names.match(filled(root.path / f"images_{boxes}"), f"images_{boxes}")}
+    found = {
+        m.string: (path, m) for path, m in names.match(require_images(root.path / f"images_{boxes}"), f"images_{boxes}")
+    }
     samples: list[Sample] = []
     for split in _SPLITS:
         for name, person in protocol[split]:

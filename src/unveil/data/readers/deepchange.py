@@ -1,6 +1,6 @@
 """DeepChange (Xu and Zhu, 2021): 17 cameras over a year; a match may share the query's camera but not its tracklet.
 
-Grammar as its public readers document it: folders ``{train-set,test-set-query,test-set-gallery}`` with names
+Filename pattern as its public readers document it: folders ``{train-set,test-set-query,test-set-gallery}`` with names
 ``P<person>_C<camera>_<outfit>_*.jpg``, and ``<folder>-bbox.txt`` with lines ``name,tracklet``.
 Not checked on the dataset itself.
 """
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.listing import Names, filled, find_root
+from unveil.data.listing import Names, find_root, require_images
 from unveil.data.readers.benchmark import Layout, assemble, sample_of
 from unveil.data.text import read_lines, with_slashes
 from unveil.errors import DataError
@@ -43,7 +43,7 @@ def read(root: Path) -> Dataset:
     samples: list[Sample] = []
     for folder, split in LAYOUT.folders.items():
         tracklets = _tracklets(place.path / f"{folder}-bbox.txt")
-        for path, match in names.match(filled(place.path / folder), folder):
+        for path, match in names.match(require_images(place.path / folder), folder):
             if path.name not in tracklets:
                 raise DataError(f"{place.path}: {folder}/{path.name} is not in {folder}-bbox.txt")
             person = match["person"]

@@ -14,7 +14,7 @@ Files = dict[str, dict[str, tuple[Path, re.Match[str]]]]
 
 
 def scan(layout: Layout, given: Path) -> tuple[Root, Files, list[str]]:
-    """Return the root, person -> name -> (path, match), and notes about names outside the grammar."""
+    """Return the root, person -> name -> (path, match), and notes about names outside the filename pattern."""
     if not given.is_dir():
         raise DataError(f"{given}: no such folder; expected the images of {layout.name}")
     place = search_root(given, lambda path: _any_named(path, layout.pattern), outer=layout.outer)

@@ -1,7 +1,7 @@
 """GRID (QMUL underground): 250 people in two views and 775 gallery crops of others; ten random halves.
 
-The grammar, and that of ``features_and_partitions.mat``, follow public readers of the set; neither has been seen on the
-real files.
+The filename pattern, and that of ``features_and_partitions.mat``, follow public readers of the set; neither has been
+seen on the real files.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from unveil.data.listing import Names, filled, find_root
+from unveil.data.listing import Names, find_root, require_images
 from unveil.data.readers.benchmark import Layout, assemble, sample_of
 from unveil.data.readers.matlab import read_mat
 from unveil.data.readers.random_splits import SplitNumber
@@ -51,7 +51,7 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
     found = [
         (path, part, match)
         for folder, part in LAYOUT.folders.items()
-        for path, match in names.match(filled(place.path / folder), folder)
+        for path, match in names.match(require_images(place.path / folder), folder)
     ]
     people = {match["person"] for _, part, match in found if part == "query"}
     file = place.path / PARTITIONS

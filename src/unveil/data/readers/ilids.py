@@ -1,6 +1,6 @@
 """i-LIDS (QMUL, 119 people of an airport): no cameras in the names; two drawn crops of each test person.
 
-The grammar follows public readers of the set; it has not been seen on the real files.
+The filename pattern follows public readers of the set; it has not been seen on the real files.
 """
 
 from __future__ import annotations

@@ -43,7 +43,7 @@ def read(root: Path) -> Dataset:
 
 
 def read_occ(root: Path) -> Dataset:
-    """Read Occ-LTCC: LTCC's grammar in ``Occ_LTCC``; its paper reports the protocol ``ltcc_cc``."""
+    """Read Occ-LTCC: LTCC's filename pattern in ``Occ_LTCC``; its paper reports the protocol ``ltcc_cc``."""
     return read_layout(OCC_LAYOUT, root, label=_labels)
 
 

@@ -204,7 +204,7 @@ def _sample(manifest: Path, line: int, *, row: dict[str, str], files: _Files) ->
 
 
 def parse_time(text: str) -> float:
-    """Return a moment as seconds; ISO 8601 counts from the epoch, in UTC unless it names a zone.
+    """Return a timestamp as seconds; ISO 8601 counts from the epoch, in UTC unless it names a zone.
 
     Raises:
         ValueError: neither a number nor a date and time.
@@ -212,9 +212,9 @@ def parse_time(text: str) -> float:
     try:
         seconds = float(text)
     except ValueError:
-        moment = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(text)
         # A date without a zone is read as UTC: the same file must mean the same on every machine.
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
     if not math.isfinite(seconds):
         raise ValueError(text)
     return seconds

@@ -11,7 +11,7 @@ from unveil.records import Dataset, Sample, Split
 
 FOLDERS: dict[str, Split] = {"bounding_box_train": "train", "query": "query", "bounding_box_test": "gallery"}
 OUTER = ("Market-1501-v15.09.15", "market1501/Market-1501-v15.09.15")
-GRAMMAR = r"(-?\d+)_c(\d)"
+PATTERN = r"(-?\d+)_c(\d)"
 JUNK = -1
 DISTRACTORS = "images"
 PUBLISHED = {
@@ -31,11 +31,11 @@ def read(root: Path, *, distractors: bool = False) -> Dataset:
         distractors: add the 500,000 distractors of the folder ``images`` to the gallery.
 
     Raises:
-        DataError: the folders are not there, or no name in them follows the grammar.
+        DataError: the folders are not there, or no name in them matches the filename pattern.
     """
     found = find_root(root, tuple(FOLDERS), outer=OUTER)
     folders = FOLDERS | ({DISTRACTORS: "gallery"} if distractors else {})
-    names, junk = Names(GRAMMAR), 0
+    names, junk = Names(PATTERN), 0
     samples = []
     for folder, split in folders.items():
         for path, match in names.scan(found.path / folder):

@@ -1,6 +1,6 @@
 """MSMT17 (Wei et al., CVPR 2018), both releases: folders of people, lists of files; the names tell camera and daytime.
 
-Grammar as its public readers document it: ``{train,test}/PPPP/PPPP_NNN_CC_<daytime>_*.jpg`` and
+Filename pattern as its public readers document it: ``{train,test}/PPPP/PPPP_NNN_CC_<daytime>_*.jpg`` and
 ``list_{train,val,query,gallery}.txt`` with lines ``PPPP/name.jpg label``.
 """
 

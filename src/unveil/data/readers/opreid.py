@@ -25,7 +25,7 @@ LAYOUT = Layout(
         "gallery images": 41014,
         "gallery persons": 6174,
     },
-    notes=("the published link of OPReID is dead and its grammar unknown; counts are those of the paper's text",),
+    notes=("the published link of OPReID is dead, filenames are unknown; counts are those of the paper's text",),
 )
 _NEEDED = ("split", "path", "pid")
 

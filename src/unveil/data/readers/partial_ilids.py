@@ -1,6 +1,6 @@
 """Partial-iLIDS (He et al., CVPR 2018): 119 upper bodies search as many whole ones; nothing to train on.
 
-The grammar follows public readers of the set; it has not been seen on the real files.
+The filename pattern follows public readers of the set; it has not been seen on the real files.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from unveil.data.listing import Names, Root, filled, find_root
+from unveil.data.listing import Names, Root, find_root, require_images
 from unveil.data.readers.benchmark import Layout, assemble, sample_of
 from unveil.records import Dataset, Protocol, Sample, Split, Where
 
@@ -52,7 +52,7 @@ def read(root: Path, *, val: bool = False) -> Dataset:
 
 
 def read_occ(root: Path, *, val: bool = False) -> Dataset:
-    """Read Occ-PRCC: PRCC's grammar in ``occ_prcc/rgb``, occluded in every split."""
+    """Read Occ-PRCC: PRCC's filename pattern in ``occ_prcc/rgb``, occluded in every split."""
     return _read(OCC_LAYOUT, root, val=val)
 
 
@@ -80,7 +80,7 @@ def _read(layout: Layout, given: Path, *, val: bool) -> Dataset:
 def _training(root: Root, folder: str, *, notes: list[str]) -> list[Sample]:
     # rgb/train/<person>/{A,B,C}_cropped_rgbNNN.jpg
     names = Names(LAYOUT.pattern)
-    paths = filled(root.path / folder, recursive=True)
+    paths = require_images(root.path / folder, recursive=True)
     found = [_sample(root, path, split="train", camera=match["camera"]) for path, match in names.match(paths, folder)]
     notes += names.notes
     return found
@@ -89,7 +89,7 @@ def _training(root: Root, folder: str, *, notes: list[str]) -> list[Sample]:
 def _test(root: Root, folder: str, *, split: Split, notes: list[str]) -> list[Sample]:
     # rgb/test/{A,B,C}/<person>/cropped_rgbNNN.jpg: the folder is the camera
     names = Names(r"cropped_rgb\d+")
-    paths = filled(root.path / folder, recursive=True)
+    paths = require_images(root.path / folder, recursive=True)
     found = [_sample(root, path, split=split, camera=folder[-1]) for path, _ in names.match(paths, folder)]
     notes += names.notes
     return found

@@ -1,13 +1,13 @@
 """PRID 2011, single shot: 385 people in view A, 749 in view B, the first 200 in both; ten random halves of the 200.
 
-The grammar follows public readers of the set; it has not been seen on the real files.
+The filename pattern follows public readers of the set; it has not been seen on the real files.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.listing import Names, filled, find_root
+from unveil.data.listing import Names, find_root, require_images
 from unveil.data.readers.benchmark import Layout, assemble, sample_of
 from unveil.data.readers.random_splits import SplitNumber
 from unveil.data.readers.viper import train_persons
@@ -42,7 +42,7 @@ def read(root: Path, *, split: SplitNumber = 0) -> Dataset:
     found = [
         (path, camera, int(match["person"]))
         for folder, camera in _VIEWS.items()
-        for path, match in names.match(filled(place.path / folder), folder)
+        for path, match in names.match(require_images(place.path / folder), folder)
     ]
     views = [{person for _, camera, person in found if camera == view} for view in "ab"]
     shared = [str(person) for person in views[0] & views[1] if person <= SHARED]

@@ -16,7 +16,7 @@ from unveil.errors import DataError
 from unveil.records import Dataset, Protocol, Sample, Split
 
 FOLDERS = {"cam_a": "1", "cam_b": "2"}
-GRAMMAR = r"(\d+)_(\d+)\."
+PATTERN = r"(\d+)_(\d+)\."
 QUERY_CAMERA, GALLERY_CAMERA = FOLDERS.values()
 SPLITS = 10
 PROTOCOL = Protocol(
@@ -62,7 +62,7 @@ def train_persons(persons: Iterable[str], split: int) -> frozenset[str]:
 
 def _published(root: Path) -> tuple[tuple[Sample, ...], tuple[str, ...]]:
     found = find_root(root, tuple(FOLDERS), outer=("VIPeR", "VIPeR.v1.0", "viper/VIPeR"))
-    names = Names(GRAMMAR)
+    names = Names(PATTERN)
     samples = tuple(
         Sample(found.key(path), path, person=match[1], camera=camera, extra={"angle": match[2]})
         for folder, camera in FOLDERS.items()

@@ -8,8 +8,8 @@ from typing import Any
 from unveil.errors import CheckpointError
 from unveil.gallery.records import EmbeddingSpace
 from unveil.models.card import Card, card_in_header
+from unveil.models.foreign.reid_card import ReidCard, fingerprint, read_reid_card
 from unveil.models.locate import locate
-from unveil.models.reid_card import ReidCard, fingerprint, read_reid_card
 
 
 def model_words(space: EmbeddingSpace, card: Card | ReidCard | None) -> dict[str, Any]:

@@ -20,16 +20,16 @@ from unveil.errors import MissingExtraError
 from unveil.gallery.audit import Link
 from unveil.gallery.case_records import Case
 from unveil.gallery.cases.archive import write_archive
+from unveil.gallery.cases.images import CaseImages
 from unveil.gallery.cases.log import KEY
 from unveil.gallery.cases.model_cards import find_card, model_words
-from unveil.gallery.cases.pictures import CasePictures
 from unveil.gallery.output.listing import columns
-from unveil.gallery.output.timeline import iso, moment
+from unveil.gallery.output.timeline import iso, time_text
 from unveil.gallery.records import EmbeddingSpace
 from unveil.gallery.sources.roots import SourceRoots
 from unveil.gallery.store.protocol import Store
 from unveil.models.card import Card
-from unveil.models.reid_card import ReidCard
+from unveil.models.foreign.reid_card import ReidCard
 
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 MAX_CLIPS = 200
@@ -103,13 +103,13 @@ def write_package(
     """
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        pictures = CasePictures(folder, sources, blurred=blurred, most_clips=most_clips)
+        images = CaseImages(folder, sources, blurred=blurred, most_clips=most_clips)
         if hidden:
-            pictures.left_out.append(f"{hidden} searches and bookmarks in galleries that are not open to the writer")
-        told = _case_words(store, case, pictures)
-        _write_models(store, case, folder, pictures, card_of)
+            images.left_out.append(f"{hidden} searches and bookmarks in galleries that are not open to the writer")
+        told = _case_words(store, case, images)
+        _write_models(store, case, folder, images, card_of)
         entries = _write_audit(store, case, folder)
-        left_out = tuple(pictures.left_out)
+        left_out = tuple(images.left_out)
         faces: Literal["blurred", "as recorded"] = "blurred" if blurred else "as recorded"
         told |= {"faces": faces, "left_out": list(left_out), "audit_entries": entries}
         _write_json(folder / "case.json", told)
@@ -136,27 +136,27 @@ def is_of_case(entry: dict[str, Any], case: Case) -> bool:
     return (entry.get("gallery"), entry.get("query")) in asked
 
 
-def _case_words(store: Store, case: Case, pictures: CasePictures) -> dict[str, Any]:
+def _case_words(store: Store, case: Case, images: CaseImages) -> dict[str, Any]:
     """Return all of a case as JSON, with names of the files that were written."""
     queries = []
     for query in case.queries:
         shown = []
-        for n, picture in enumerate(store.cases.pictures(case.id, query.id)):
-            name = pictures.write_picture(f"searches/{query.id}-{n}.png", picture.data)
-            shown.append({"file": name, "negative": picture.negative})
-        queries.append({**asdict(query), "pictures": shown, "time_iso": iso(query.time)})
+        for n, image in enumerate(store.cases.images(case.id, query.id)):
+            name = images.write_image(f"searches/{query.id}-{n}.png", image.data)
+            shown.append({"file": name, "negative": image.negative})
+        queries.append({**asdict(query), "images": shown, "time_iso": iso(query.time)})
     bookmarks = []
     for mark in case.bookmarks:
         found = store.items(mark.gallery, [mark.item])
         if not found:  # removed since the case was read
-            pictures.left_out.append(f"row {mark.item} of {mark.gallery} was removed")
+            images.left_out.append(f"row {mark.item} of {mark.gallery} was removed")
             continue
         row = found[0]
         bookmarks.append(
             {
-                "gallery": mark.gallery, "row": columns(row), "seen": moment(row.time), "time_iso": iso(row.time),
+                "gallery": mark.gallery, "row": columns(row), "seen": time_text(row.time), "time_iso": iso(row.time),
                 "end_iso": iso(row.end), "note": mark.note, "who": mark.who, "added_iso": iso(mark.time),
-                "files": pictures.write_row(store, mark.gallery, row),
+                "files": images.write_row(store, mark.gallery, row),
             }
         )  # fmt: skip
     return {
@@ -171,14 +171,14 @@ def _write_models(
     store: Store,
     case: Case,
     folder: Path,
-    pictures: CasePictures,
+    images: CaseImages,
     card_of: Callable[[EmbeddingSpace], Card | ReidCard | None],
 ) -> None:
     spaces = {info.space.fingerprint: info.space for info in store.galleries() if info.name in case.galleries}
     for fingerprint, space in sorted(spaces.items()):
         card = card_of(space)
         if card is None:
-            pictures.left_out.append(f"the card of model {fingerprint}: the model is not on this machine")
+            images.left_out.append(f"the card of model {fingerprint}: the model is not on this machine")
         (folder / "models").mkdir(exist_ok=True)
         _write_json(folder / "models" / f"{fingerprint}.json", model_words(space, card))
 

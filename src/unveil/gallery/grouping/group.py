@@ -30,9 +30,9 @@ class Grouped:
         rows: rows that are in a group now.
         people: probable people.
         alone: people of one row.
-        known: rows that were joined before any distance was looked at.
+        known: rows that were joined before any distance was compared.
         apart: pairs of people who are certainly two.
-        contradictions: judgements that contradict others and were left out.
+        contradictions: feedback that contradicts other feedback and was left out.
     """
 
     grouping: Grouping
@@ -95,7 +95,9 @@ def _settings(info: GalleryInfo, mode: Mode, threshold: float | None) -> Groupin
     if threshold is not None:
         if not 0 < threshold < float("inf"):
             raise DataError(f"a threshold is a distance above 0, got {threshold:g}")
-        return Grouping(time.time(), info.space.fingerprint, mode, threshold, False, "given, not calibrated")
+        return Grouping(
+            time.time(), info.space.fingerprint, mode, threshold, calibrated=False, source="given, not calibrated"
+        )
     fitted = calibration.of(info, mode)
     if fitted is None:
         what = "is out of date" if calibration.out_of_date(info) else f"is missing for the mode {mode!r}"
@@ -104,7 +106,7 @@ def _settings(info: GalleryInfo, mode: Mode, threshold: float | None) -> Groupin
             f"one person. `unveil gallery calibrate {info.name}` makes one; --threshold DISTANCE groups without, and "
             "says so"
         )
-    return Grouping(time.time(), info.space.fingerprint, mode, fitted.threshold, True, fitted.about())
+    return Grouping(time.time(), info.space.fingerprint, mode, fitted.threshold, calibrated=True, source=fitted.about())
 
 
 def _groups(ids: np.ndarray, found: Clusters) -> list[list[GroupedRow]]:

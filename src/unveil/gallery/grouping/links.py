@@ -1,6 +1,6 @@
-"""What is known of pairs of rows: said by hand, implied by judgements on results, or seen together at one camera.
+"""What is known of pairs of rows: said by hand, implied by feedback on results, or seen together at one camera.
 
-What people said wins over what was inferred, and what was said of groups by hand over judgements on results.
+What people said wins over what was inferred, and what was said of groups by hand over feedback on results.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unveil.gallery.calibrate import judged_rows
+from unveil.gallery.calibrate import feedback_rows
 from unveil.gallery.group_records import ByHand
 from unveil.gallery.grouping.overlaps import Span, overlapping
 from unveil.gallery.records import FIRST_DATE, Item
@@ -25,7 +25,7 @@ class PersonLinks(NamedTuple):
     Args:
         units: ``(N,)`` int64 codes 0 .. U-1: rows of one unit must be one person.
         cannot: ``(M, 2)`` int64 pairs of units that are two people.
-        contradictions: judgements that contradict others, or what was said by hand, and were left out.
+        contradictions: feedback that contradicts other feedback, or what was said by hand, and was left out.
     """
 
     units: np.ndarray
@@ -44,13 +44,13 @@ def links_of(store: Store, name: str, items: Sequence[Item], by_hand: ByHand) ->
     """
     place = {item.id: n for n, item in enumerate(items) if item.id is not None}
     of_key = {item.key: n for n, item in enumerate(items)}
-    judged = judged_rows(store, name)
-    crops = sorted({row for a, b, *_ in judged for row in (a, b)} - place.keys())
+    feedback = feedback_rows(store, name)
+    crops = sorted({row for a, b, *_ in feedback for row in (a, b)} - place.keys())
     # What is said of a crop is said of its tracklet.
     for crop in store.items(name, crops):
         if crop.id is not None and crop.tracklet in of_key:
             place[crop.id] = of_key[crop.tracklet]
-    said = [(place[a], place[b], same) for a, b, same, _ in judged if a in place and b in place]
+    said = [(place[a], place[b], same) for a, b, same, _ in feedback if a in place and b in place]
     members: dict[int, list[int]] = {}
     for item, label in by_hand.labels.items():
         if item in place:
@@ -64,20 +64,20 @@ def joined(
     count: int,
     same_by_hand: Iterable[Pair],
     apart_by_hand: Iterable[Pair],
-    judged: Sequence[tuple[int, int, bool]],
+    feedback: Sequence[tuple[int, int, bool]],
     *,
     together: Iterable[Sequence[int]] = (),
 ) -> PersonLinks:
     """Return links of rows 0 .. ``count`` - 1 that contradict nothing.
 
-    A judgement that two rows are one person is left out where it would join rows of which somebody said that they are
+    Feedback that two rows are one person is left out where it would join rows of which somebody said that they are
     two; one that they are two, where they were joined by hand.
 
     Args:
         count: N, rows.
         same_by_hand: pairs that were joined by hand.
         apart_by_hand: pairs that were split by hand.
-        judged: pairs of rows, and whether judgements on results say that they are one person.
+        feedback: pairs of rows, and whether feedback on results says that they are one person.
         together: pairs that were seen together.
     """
     parent = list(range(count))
@@ -91,14 +91,14 @@ def joined(
     for a, b in same_by_hand:
         parent[root(b)] = root(a)
     two = [(a, b) for a, b in apart_by_hand if root(a) != root(b)]
-    rejected = [(a, b) for a, b, same in judged if not same and a != b]
+    rejected = [(a, b) for a, b, same in feedback if not same and a != b]
     contradictions = sum(root(a) == root(b) for a, b in rejected)
     two += [(a, b) for a, b in rejected if root(a) != root(b)]
     apart: dict[int, set[int]] = {}
     for a, b in two:
         apart.setdefault(root(a), set()).add(root(b))
         apart.setdefault(root(b), set()).add(root(a))
-    for a, b, same in judged:
+    for a, b, same in feedback:
         left, right = root(a), root(b)
         if not same or left == right:
             continue
@@ -119,7 +119,7 @@ def joined(
 
 
 def _spans(items: Sequence[Item]) -> list[Span]:
-    """Return where and when tracklets were; two crops by themselves may be two boxes of one person at one moment.
+    """Return where and when tracklets were; two crops by themselves may be two boxes of one person on one frame.
 
     Times that are no dates count from the start of a recording: only those of one recording can coincide.
     """

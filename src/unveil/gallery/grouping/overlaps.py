@@ -19,7 +19,7 @@ class Span(NamedTuple):
 
 
 def overlapping(spans: Iterable[Span]) -> np.ndarray:
-    """Return the pairs of numbers whose spans share a moment at one place.
+    """Return the pairs of numbers whose spans overlap in time at one place.
 
     Returns:
         ``(M, 2)`` int64, the smaller number first, sorted.
@@ -31,7 +31,7 @@ def overlapping(spans: Iterable[Span]) -> np.ndarray:
     for found in by_place.values():
         active: list[tuple[float, int]] = []
         for start, end, number in sorted(found):
-            active = [(until, other) for until, other in active if until >= start]
+            active = [(last, other) for last, other in active if last >= start]
             pairs += [(min(number, other), max(number, other)) for _, other in active]
             active.append((end, number))
     return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)

@@ -1,4 +1,4 @@
-"""What adding pictures and adding videos share: the gallery's space, thumbnails, keys, and what came of it."""
+"""What adding images and adding videos share: the gallery's space, thumbnails, keys, and what came of it."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ class Added:
         source: what was added.
         crops: new rows that are crops.
         tracklets: new rows that are tracklets.
-        known: pictures that were there before, or twice.
+        known: images that were there before, or twice.
         bad: one line for everything that could not be read.
         seconds: time that it took.
-        frames: frames of a video that were looked at.
+        frames: frames of a video that were sampled.
         boxes: people found in them.
         footage: length of what was seen of a video, seconds.
-        dropped: frames of a live stream that came faster than they could be looked at.
+        dropped: frames of a live stream that came faster than they could be processed.
         reopened: how often a live stream broke and was opened again.
         notes: sentences that a user must see.
         joined: key of each tracklet that was joined of several tracks, and why.
@@ -75,13 +75,13 @@ class Added:
         )
 
 
-def open_gallery(store: Store, name: str, engine: Engine, keep: float | None = None) -> GalleryInfo:
+def open_gallery(store: Store, name: str, engine: Engine, retention_seconds: float | None = None) -> GalleryInfo:
     """Return the gallery of that name, made for the model of the engine when there is none.
 
     Raises:
         DataError: the gallery was made with another model.
     """
-    return store.create(name, space_of(engine), keep)
+    return store.create(name, space_of(engine), retention_seconds)
 
 
 def space_of(engine: Engine) -> EmbeddingSpace:
@@ -101,7 +101,7 @@ def nothing(engine: Engine) -> Embedding:
 
 
 def tracklet_item(key: str, crops: Sequence[Item]) -> Item:
-    """Return the row of a tracklet: the best of its crops as the picture, from the first moment to the last."""
+    """Return the row of a tracklet: the best of its crops as the image, from the first timestamp to the last."""
     best = max(crops, key=lambda crop: crop.quality or 0.0)
     times = [crop.time for crop in crops if crop.time is not None]
     shown = [crop.visible for crop in crops if crop.visible is not None]
@@ -143,18 +143,18 @@ def shrunk(image: Image, side: int = LARGEST) -> Image:
     return np.asarray(Pillow.fromarray(image).resize(size, Pillow.Resampling.BILINEAR))
 
 
-def mean_embedding(embedding: Embedding, worth: np.ndarray) -> Embedding:
-    """Return one row for a tracklet: the mean of its crops, weighted by their worth and by the parts' visibility.
+def mean_embedding(embedding: Embedding, quality: np.ndarray) -> Embedding:
+    """Return one row for a tracklet: the mean of its crops, weighted by quality scores and visibility.
 
     Args:
         embedding: of its crops, ``(N, E, D)``.
-        worth: of its crops, ``(N,)``, at least 0.
+        quality: scores of its crops, ``(N,)``, at least 0.
 
     Returns:
         ``(1, E, D)``. A part is as visible as where it was taken from: seen well in one crop and not at all in the
         others, it counts as seen well.
     """
-    weights = np.maximum(np.asarray(worth, np.float32), 1e-3)[:, None] * embedding.visibility
+    weights = np.maximum(np.asarray(quality, np.float32), 1e-3)[:, None] * embedding.visibility
     total = weights.sum(axis=0)
     vectors = embedding.vectors
     if embedding.metric == "cosine":  # only directions count: a long vector is not a better one

@@ -1,4 +1,4 @@
-"""Attributes of rows that were added before there were any, from their stored pictures."""
+"""Attributes of rows that were added before there were any, from their stored images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Filled:
-    """Rows that got attributes, and stored pictures that could not be read (one sentence each)."""
+    """Rows that got attributes, and stored images that could not be read (one sentence each)."""
 
     crops: int
     tracklets: int
@@ -28,9 +28,9 @@ class Filled:
 
 
 def fill_attributes(store: Store, name: str, parser: OnnxParser) -> Filled:
-    """Look at the stored pictures of all rows without attributes; a call after a kill goes on where it was.
+    """Estimate the attributes of rows without any from their stored images; a call after a kill resumes.
 
-    A tracklet gets the vote of its stored crops, or what its own picture shows where it has none.
+    A tracklet gets the vote of its stored crops, or what its own image shows where it has none.
 
     Args:
         store: where the gallery is.

@@ -1,4 +1,4 @@
-"""The few crops of a track that are worth keeping: good ones, from all over its time, in bounded memory."""
+"""The few crops of a track that are kept: of high quality, from all over its time, in bounded memory."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unveil.gallery.ingest.adding import shrunk
-from unveil.gallery.ingest.quality import picture_worth, place_worth
+from unveil.gallery.ingest.quality import framing_quality, image_quality
 from unveil.video.appearance import Look, look_of
 from unveil.video.records import Box, Frame, Image
 
 POOL = 2  # crops in memory for each one that is kept in the end
-POOR = 0.4  # of the best crop's worth: what is worth less is not kept
-NEARLY = 0.8  # of the best crop of its part of the time: what is worth that much may be kept for its view
+POOR = 0.4  # of the best crop's quality score: below it a crop is not kept
+NEARLY = 0.8  # of the best crop of its part of the time: above it a crop may be kept for its view
 
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Candidate:
-    """A crop of a track: frame number, seconds, x, y, width, height in the frame, pixels, worth in [0, 1]."""
+    """A crop of a track: frame number, seconds, x, y, width, height in the frame, pixels, quality score in [0, 1]."""
 
     frame: int
     time: float
     box: tuple[int, int, int, int]
     image: Image
-    worth: float
+    quality: float
 
 
-class Step(NamedTuple):
-    """Where a track was at one moment: frame number, seconds, x, y, width, height in the frame, and how it looked."""
+class TrackPoint(NamedTuple):
+    """Where a track was at one time: frame number, seconds, x, y, width, height in the frame, and how it looked."""
 
     frame: int
     time: float
@@ -43,27 +43,27 @@ class Step(NamedTuple):
 
 @dataclass(eq=False)
 class OpenTrack:
-    """A track that may still go on.
+    """A track that may still continue.
 
     Args:
-        keep: crops that are kept of it in the end.
+        limit: crops that are kept of it in the end.
         remembers: its boxes and looks are kept, so that it can be split and joined; they grow with its length.
         boxes: how many boxes it has had.
         first: its first frame and box: its name, for good.
-        begin: its first moment, seconds.
-        end: its last moment.
+        begin: its first timestamp, seconds.
+        end: its last timestamp.
         steps: its boxes, by time, where they are kept.
         pool: the best crops so far, by time.
         reasons: why other tracks were joined to it, in words.
     """
 
-    keep: int
+    limit: int
     remembers: bool = True
     boxes: int = 0
     first: tuple[int, tuple[int, int, int, int]] | None = None
     begin: float = 0.0
     end: float = 0.0
-    steps: list[Step] = field(default_factory=list)
+    steps: list[TrackPoint] = field(default_factory=list)
     pool: list[Candidate] = field(default_factory=list)
     reasons: tuple[str, ...] = ()
 
@@ -78,12 +78,12 @@ class OpenTrack:
         self.boxes += 1
         self.end = frame.time
         if self.remembers and (look := look_of(frame.image, box)) is not None:
-            self.steps.append(Step(frame.number, frame.time, whole, look))
+            self.steps.append(TrackPoint(frame.number, frame.time, whole, look))
         x, y, w, h = whole
         image = frame.image[y : y + h, x : x + w]
-        worth = picture_worth(image) * place_worth(whole, others, width, height)
-        self.pool.append(Candidate(frame.number, frame.time, whole, shrunk(image).copy(), worth))
-        if len(self.pool) > POOL * self.keep:
+        quality = image_quality(image) * framing_quality(whole, others, width, height)
+        self.pool.append(Candidate(frame.number, frame.time, whole, shrunk(image).copy(), quality))
+        if len(self.pool) > POOL * self.limit:
             self._thin()
 
     def part(self, first: int, last: int) -> OpenTrack:
@@ -95,7 +95,7 @@ class OpenTrack:
         """Return this track and a later one as one, and why."""
         reasons = (*self.reasons, reason, *other.reasons)
         joined = _of_steps(self, self.steps + other.steps, self.pool + other.pool, reasons)
-        while len(joined.pool) > POOL * self.keep:
+        while len(joined.pool) > POOL * self.limit:
             joined._thin()
         return joined
 
@@ -103,13 +103,13 @@ class OpenTrack:
         """Drop the worse of the two crops that are nearest in time."""
         gaps = [b.time - a.time for a, b in pairwise(self.pool)]
         first = min(range(len(gaps)), key=gaps.__getitem__)
-        worse = first if self.pool[first].worth < self.pool[first + 1].worth else first + 1
+        worse = first if self.pool[first].quality < self.pool[first + 1].quality else first + 1
         del self.pool[worse]
 
 
-def _of_steps(like: OpenTrack, steps: list[Step], pool: list[Candidate], reasons: tuple[str, ...]) -> OpenTrack:
+def _of_steps(like: OpenTrack, steps: list[TrackPoint], pool: list[Candidate], reasons: tuple[str, ...]) -> OpenTrack:
     return OpenTrack(
-        like.keep,
+        like.limit,
         boxes=len(steps),
         first=(steps[0].frame, steps[0].box),
         begin=steps[0].time,
@@ -131,31 +131,31 @@ def view_of(image: Image) -> NDArray[np.float32]:
     return np.asarray(lab.reshape(8, 4, 4, 4, 3).mean(axis=(1, 3)), np.float32)
 
 
-def best_rows(worth: list[float], keep: int, views: Sequence[NDArray[np.float32]] | None = None) -> list[int]:
-    """Return which candidates of a track to keep: one of each of ``keep`` equal parts of its time.
+def best_rows(quality: list[float], limit: int, views: Sequence[NDArray[np.float32]] | None = None) -> list[int]:
+    """Return which candidates of a track to keep: one of each of ``limit`` equal parts of its time.
 
     It is the best of its part or, with views, one that is nearly as good and least like those of the other parts: sides
-    of a person that no other crop shows find crops that no other would. What is worth far less than the best of all, a
-    hidden or blurred sight, is left out.
+    of a person that no other crop shows find crops that no other would. Crops of a far
+    lower score than the best of all, occluded or blurred, are left out.
 
     Args:
-        worth: of each candidate, by time.
-        keep: how many at most.
+        quality: score of each candidate, by time.
+        limit: how many at most.
         views: of each, as `view_of` gives them.
 
     Returns:
         Numbers of candidates, ascending.
     """
-    count = min(keep, len(worth))
-    parts = [range(len(worth) * k // count, len(worth) * (k + 1) // count) for k in range(count)]
+    count = min(limit, len(quality))
+    parts = [range(len(quality) * k // count, len(quality) * (k + 1) // count) for k in range(count)]
     taken: list[int] = []
-    for part in sorted(parts, key=lambda rows: -max(worth[row] for row in rows)):
-        best = max(part, key=worth.__getitem__)
-        if worth[best] < POOR * max(worth):
+    for part in sorted(parts, key=lambda rows: -max(quality[row] for row in rows)):
+        best = max(part, key=quality.__getitem__)
+        if quality[best] < POOR * max(quality):
             break
         if views is not None and taken:
-            good = [row for row in part if worth[row] >= NEARLY * worth[best]]
-            best = max(good, key=lambda row: worth[row] * min(_apart(views[row], views[other]) for other in taken))
+            good = [row for row in part if quality[row] >= NEARLY * quality[best]]
+            best = max(good, key=lambda row: quality[row] * min(_apart(views[row], views[other]) for other in taken))
         taken.append(best)
     return sorted(taken)
 

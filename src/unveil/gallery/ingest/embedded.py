@@ -1,4 +1,4 @@
-"""Crops that were embedded before into a gallery: shard by shard, with the pictures that they name."""
+"""Crops that were embedded before into a gallery: shard by shard, with the images that they name."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from unveil.bulk.shards import check_folder, read_shard, shard_files
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import Added, open_gallery, space_of
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
@@ -21,7 +21,7 @@ def add_shards(
     *,
     engine: Engine,
     folder: Path,
-    settings: PictureSettings,
+    settings: ImageSettings,
     parser: OnnxParser | None = None,
 ) -> Added:
     """Add the crops of a folder of shards to a gallery, which is made when it is not there.
@@ -48,13 +48,13 @@ def add_shards(
             f"{folder} was embedded by model {plan.model} ({plan.fingerprint}), not by {space.model} "
             f"({space.fingerprint}): name the model of the shards with --model"
         )
-    open_gallery(store, name, engine, settings.keep)
+    open_gallery(store, name, engine, settings.retention_seconds)
     found = Added(str(folder), bad=tuple(line for head in heads for line in head.left_out))
     notes: list[str] = []
     for path in shard_files(folder):
         shard = read_shard(path)
         space.check(shard.embedding, plan.fingerprint)
-        added = add_pictures(store, name, engine, shard.samples, str(path), settings, parser, shard)
+        added = add_images(store, name, engine, shard.samples, str(path), settings, parser, shard)
         found = replace(
             found,
             crops=found.crops + added.crops,

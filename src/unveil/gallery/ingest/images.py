@@ -1,7 +1,7 @@
-"""Pictures into a gallery: read and hashed ahead, embedded and written batch by batch; what is there is skipped.
+"""Images into a gallery: read and hashed ahead, embedded and written batch by batch; what is there is skipped.
 
-The key of a crop is the SHA-256 of its file, and a batch is one transaction, so adding again after a kill goes on where
-it was: nothing is lost, and nothing is there twice.
+The key of a crop is the SHA-256 of its file, and a batch is one transaction, so adding again after a kill resumes where
+it stopped: nothing is lost, and nothing is there twice.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from unveil.gallery.ingest.adding import (
     thumbnail,
     tracklet_item,
 )
-from unveil.gallery.ingest.quality import Quality, looked_at, measure, without_hidden_parts
+from unveil.gallery.ingest.quality import Quality, looked_at, measure, without_occluded_parts
 from unveil.gallery.records import FIRST_DATE, Item
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
@@ -50,20 +50,20 @@ WIDE = (
 
 
 @dataclass(frozen=True)
-class PictureSettings:
-    """What is said of all pictures of a source.
+class ImageSettings:
+    """What is said of all images of a source.
 
     Args:
-        camera: of pictures that name none.
-        start_time: seconds since the epoch: of pictures without a time, and added to times that count from a start.
+        camera: of images that name none.
+        start_time: seconds since the epoch: of images without a time, and added to times that count from a start.
         tags: of all rows, beside those in a manifest's column ``tags`` (parted by ";").
-        keep: seconds after which the rows of a new gallery expire.
+        retention_seconds: seconds after which the rows of a new gallery expire.
     """
 
     camera: str | None = None
     start_time: float | None = None
     tags: tuple[str, ...] = ()
-    keep: float | None = None
+    retention_seconds: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,13 +73,13 @@ class _Crop:
     image: Image
 
 
-def add_pictures(
+def add_images(
     store: Store,
     name: str,
     engine: Engine,
     samples: Sequence[Sample],
-    source: str = "pictures",
-    settings: PictureSettings = PictureSettings(),
+    source: str = "images",
+    settings: ImageSettings = ImageSettings(),
     parser: OnnxParser | None = None,
     shard: Shard | None = None,
 ) -> Added:
@@ -99,14 +99,14 @@ def add_pictures(
         DataError: the gallery was made with another model.
     """
     began = time.monotonic()
-    open_gallery(store, name, engine, settings.keep)
+    open_gallery(store, name, engine, settings.retention_seconds)
     batches = list(_batches(samples))
     bad: list[str] = []
     wide: list[str] = []
     crops = tracklets = known = 0
     with ThreadPoolExecutor(2) as pool:
         reading = _ahead(store, name, batches, pool, shard)
-        for groups, problems, there in track(reading, f"adding {len(samples)} pictures", total=len(batches)):
+        for groups, problems, there in track(reading, f"adding {len(samples)} images", total=len(batches)):
             bad += problems
             known += there
             wide += [str(c.sample.path or c.sample.key) for group in groups for c in group if is_wide(c.image)]
@@ -218,7 +218,7 @@ def content_of(sample: Sample) -> bytes:
 def _rows(
     groups: list[list[_Crop]],
     engine: Engine,
-    settings: PictureSettings,
+    settings: ImageSettings,
     parser: OnnxParser | None,
     shard: Shard | None,
 ) -> tuple[list[Item], Embedding]:
@@ -228,7 +228,7 @@ def _rows(
     cameras = [crop.sample.camera or settings.camera for crop in crops]
     parsed = looked_at(images, parser)
     embedded = shard.embedding_of([c.sample for c in crops]) if shard else engine.embed(images, cameras=cameras)
-    embedding = without_hidden_parts(embedded, parsed)
+    embedding = without_occluded_parts(embedded, parsed)
     told = zip(crops, measure(images, parsed), attributes_of(images, parsed), strict=True)
     items = [_item(crop, quality, attributes, settings) for crop, quality, attributes in told]
     extra: list[Embedding] = []
@@ -240,26 +240,26 @@ def _rows(
             whole = key_of("tracklet", *(crop.key for crop in group))
             items[rows] = [replace(item, tracklet=whole) for item in items[rows]]
             items.append(tracklet_item(whole, items[rows]))
-            worth = np.array([item.quality or 0.0 for item in items[rows]])
-            extra.append(mean_embedding(embedding.select(rows), worth))
+            quality = np.array([item.quality or 0.0 for item in items[rows]])
+            extra.append(mean_embedding(embedding.select(rows), quality))
     return items, Embedding.concatenate([embedding, *extra])
 
 
-def time_of(sample: Sample, settings: PictureSettings) -> float | None:
-    """Return the moment of an image, seconds: its own, counted from the start of the recording where it is small."""
+def time_of(sample: Sample, settings: ImageSettings) -> float | None:
+    """Return the timestamp of an image, seconds: its own, counted from the start of the recording where it is small."""
     start = settings.start_time
     if start is not None and sample.time is not None and sample.time < FIRST_DATE:
         return start + sample.time
     return start if sample.time is None else sample.time
 
 
-def tags_of(sample: Sample, settings: PictureSettings) -> tuple[str, ...]:
+def tags_of(sample: Sample, settings: ImageSettings) -> tuple[str, ...]:
     """Return the tags of an image: its own, and those of all."""
     own = (tag.strip() for tag in sample.extra.get("tags", "").split(";"))
     return tuple(dict.fromkeys((*(tag for tag in own if tag), *settings.tags)))
 
 
-def _item(crop: _Crop, quality: Quality, attributes: Attributes | None, settings: PictureSettings) -> Item:
+def _item(crop: _Crop, quality: Quality, attributes: Attributes | None, settings: ImageSettings) -> Item:
     sample = crop.sample
     return Item(
         crop.key,
@@ -271,6 +271,6 @@ def _item(crop: _Crop, quality: Quality, attributes: Attributes | None, settings
         person=sample.person,
         tags=tags_of(sample, settings),
         visible=quality.visible,
-        quality=quality.worth,
+        quality=quality.score,
         attributes=attributes,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from unveil.gallery.ingest.quality import WHOLE
 from unveil.parsing.onnx_parser import OnnxParser
 
-# Where the parser has no check of its own: the picture is flat (grey levels; crops of people have from 13 on),
+# Where the parser has no check of its own: the image is flat (grey levels; crops of people have from 13 on),
 # the parser takes almost no pixel for a person, or few pixels and says that little of a body shows.
 FLAT = 8.0
 MIN_PERSON = 0.01

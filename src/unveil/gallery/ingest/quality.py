@@ -1,4 +1,4 @@
-"""How much a crop is worth: its size, its sharpness, whether the frame or others cut it, and what shows of the body."""
+"""The quality score of a crop: its size and sharpness, what the frame or others cut, and what shows of the body."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from unveil.video.records import Box, Image
 
 FULL_HEIGHT = 128  # pixels of a person from which more bring nothing to a model
 SHARP = 150.0  # variance of the Laplacian at which a crop counts as half sharp
-CUT = 0.7  # what a crop keeps of its worth for each side of the frame that cuts it
+CUT = 0.7  # factor of the quality score for each side of the frame that cuts it
 WHOLE = "body"  # what the parser calls the share of the whole body
-# Share of a part that must show for it to count. On test people of world:small the parser then calls hidden 63 % of the
-# legs of which less than a tenth shows, and 1 % of those that show (arms: 8 %, and under 1 %).
+# Share of a part that must show for it to count. On test people of world:small the parser then calls occluded 63 % of
+# the legs of which less than a tenth shows, and 1 % of those that show (arms: 8 %, and under 1 %).
 MIN_SHOWN = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """Worth of a crop in [0, 1], and the visible share of the body in [0, 1], ``None`` without a parser."""
+    """Quality score of a crop in [0, 1], and the visible share of the body in [0, 1], ``None`` without a parser."""
 
-    worth: float
+    score: float
     visible: float | None = None
 
 
-def picture_worth(image: Image) -> float:
-    """Return the worth of a crop ``(H, W, 3)`` uint8 by its size and its sharpness alone, in [0, 1]."""
+def image_quality(image: Image) -> float:
+    """Return the quality score of a crop ``(H, W, 3)`` uint8 by its size and its sharpness alone, in [0, 1]."""
     height, width = image.shape[:2]
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     # At one size, so that a large blurred crop is not taken for a sharp one.
@@ -42,8 +42,8 @@ def picture_worth(image: Image) -> float:
     return float(np.sqrt(size * sharpness / (sharpness + SHARP)))
 
 
-def place_worth(box: tuple[int, int, int, int], others: Sequence[Box], width: int, height: int) -> float:
-    """Return what a crop keeps of its worth where it stands, in [0, 1].
+def framing_quality(box: tuple[int, int, int, int], others: Sequence[Box], width: int, height: int) -> float:
+    """Return the factor in [0, 1] by which its place in the frame lowers the quality score of a crop.
 
     Args:
         box: x, y, width, height in pixels of the frame.
@@ -74,8 +74,8 @@ def body_shares(parsed: Parsed | None, count: int) -> list[float | None]:
     return [float(share) for share in np.clip(parsed.visibility[:, parsed.parts.index(WHOLE)], 0, 1)]
 
 
-def without_hidden(embedding: Embedding, images: Sequence[Image], parser: OnnxParser | None) -> Embedding:
-    """Return the embedding of crops so that parts which the parser takes for hidden do not count.
+def without_occluded(embedding: Embedding, images: Sequence[Image], parser: OnnxParser | None) -> Embedding:
+    """Return the embedding of crops so that parts which the parser takes for occluded do not count.
 
     Vectors with other names than the parser's parts, and all of them without a parser, stay as visible as they were.
 
@@ -86,11 +86,11 @@ def without_hidden(embedding: Embedding, images: Sequence[Image], parser: OnnxPa
     """
     if parser is None or not images or not _told(embedding, parser.parts):
         return embedding
-    return without_hidden_parts(embedding, parser.parse(images))
+    return without_occluded_parts(embedding, parser.parse(images))
 
 
-def without_hidden_parts(embedding: Embedding, parsed: Parsed | None) -> Embedding:
-    """Return the same as `without_hidden`, by what a parser said of the crops before."""
+def without_occluded_parts(embedding: Embedding, parsed: Parsed | None) -> Embedding:
+    """Return the same as `without_occluded`, by what a parser said of the crops before."""
     told = [] if parsed is None else _told(embedding, parsed.parts)
     if parsed is None or not told:
         return embedding
@@ -108,12 +108,12 @@ def _told(embedding: Embedding, parts: Sequence[str]) -> list[int]:
 def measure(images: Sequence[Image], parsed: Parsed | None) -> list[Quality]:
     """Return the quality of crops ``(H, W, 3)`` uint8 RGB, of any sizes, by what a parser says of them."""
     shares = body_shares(parsed, len(images))
-    return [together(picture_worth(image), shown) for image, shown in zip(images, shares, strict=True)]
+    return [combined_quality(image_quality(image), shown) for image, shown in zip(images, shares, strict=True)]
 
 
-def together(worth: float, visible: float | None) -> Quality:
-    """Return the quality of a crop whose picture is worth that much and which shows that share of the body."""
-    return Quality(worth if visible is None else worth * visible, visible)
+def combined_quality(score: float, visible: float | None) -> Quality:
+    """Return the quality of a crop whose image has that score and which shows that share of the body."""
+    return Quality(score if visible is None else score * visible, visible)
 
 
 def find_parser(threads: int = 0) -> OnnxParser | None:

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from unveil.gallery.ingest.best_crops import OpenTrack, Step
+from unveil.gallery.ingest.best_crops import OpenTrack, TrackPoint
 from unveil.video.appearance import Look, apart
 
 SPAN = 4  # boxes on each side of a place where a track may be split
@@ -20,7 +20,7 @@ SPLIT, SPLIT_GAP = 18.0, 15.0  # difference of looks from which it is; lower aft
 GAP = 0.8  # seconds without a box that make a gap
 JOIN_WITHIN = 4.0  # seconds from the end of one track to the beginning of the next
 NEAR, WALK = 0.5, 0.8  # body heights between both, at once and for each second that passed
-COAST = 1.5  # seconds for which a walk is thought to go on
+COAST = 1.5  # seconds for which a walk is extrapolated
 SIZE = 0.3  # change of the logarithm of the height
 ALIKE = 11.0  # difference of looks
 MARGIN = 0.15  # how much worse every other continuation must be
@@ -32,12 +32,12 @@ Named = tuple[str, OpenTrack]
 def settled(
     finished: Sequence[Named], going: Collection[OpenTrack], now: float | None
 ) -> tuple[list[Named], list[Named]]:
-    """Split and join tracks that ended; return those that are done, and those that may still be gone on with.
+    """Split and join tracks that ended; return those that are done, and those that may still continue.
 
     Args:
         finished: names and tracks; what was split or joined has none any more.
         going: tracks that are open.
-        now: moment of the video, seconds; ``None``: all are done.
+        now: timestamp in the video, seconds; ``None``: all are done.
     """
     names = {id(ended): name for name, ended in finished}
     done: list[Named] = []
@@ -71,7 +71,7 @@ def split(track: OpenTrack) -> list[OpenTrack]:
 
 
 def join(tracks: Sequence[OpenTrack]) -> list[OpenTrack]:
-    """Return tracks by their beginning, those joined of which one surely goes on as the other.
+    """Return tracks by their beginning, those joined of which one surely continues as the other.
 
     One begins at most `JOIN_WITHIN` seconds after the other ended, near where that one was or was going, as tall and in
     the same colours; and neither has another partner that is nearly as good.
@@ -106,7 +106,7 @@ def join(tracks: Sequence[OpenTrack]) -> list[OpenTrack]:
 
 
 def _cost(first: OpenTrack, second: OpenTrack) -> float | None:
-    """Return how doubtful it is that the second track goes on with the first, at least 0; ``None`` when it does not."""
+    """Return how doubtful it is that the second track continues the first, at least 0; ``None`` when it does not."""
     passed = second.begin - first.end
     if not 0 < passed <= JOIN_WITHIN:
         return None
@@ -142,18 +142,18 @@ def _reason(first: OpenTrack, second: OpenTrack) -> str:
     )
 
 
-def _mean(steps: Sequence[Step]) -> Look:
+def _mean(steps: Sequence[TrackPoint]) -> Look:
     return np.asarray(np.mean([step.look for step in steps], axis=0), np.float32)
 
 
-def _look(steps: Sequence[Step]) -> Look:
+def _look(steps: Sequence[TrackPoint]) -> Look:
     return np.asarray(np.median([step.look for step in steps], axis=0), np.float32)
 
 
-def _height(steps: Sequence[Step]) -> float:
+def _height(steps: Sequence[TrackPoint]) -> float:
     return float(np.median([step.box[3] for step in steps]))
 
 
-def _middle(step: Step) -> np.ndarray:
+def _middle(step: TrackPoint) -> np.ndarray:
     x, y, w, h = step.box
     return np.array((x + w / 2, y + h / 2))

@@ -13,15 +13,15 @@ from unveil.attributes.records import Attributes
 from unveil.data.images import read_image
 from unveil.errors import ImageError
 from unveil.gallery.ingest.adding import BATCH, Added, key_of, open_gallery, shrunk, thumbnail
-from unveil.gallery.ingest.images import PictureSettings, content_of, tags_of, time_of
+from unveil.gallery.ingest.images import ImageSettings, content_of, tags_of, time_of
 from unveil.gallery.ingest.quality import (
     Quality,
     body_shares,
+    combined_quality,
+    framing_quality,
+    image_quality,
     looked_at,
-    picture_worth,
-    place_worth,
-    together,
-    without_hidden_parts,
+    without_occluded_parts,
 )
 from unveil.gallery.records import Item
 from unveil.gallery.store.protocol import Store
@@ -40,7 +40,7 @@ class _Person:
     sample: Sample
     box: tuple[int, int, int, int]
     image: Image
-    worth: float
+    quality: float
     person: str | None
 
 
@@ -52,7 +52,7 @@ def add_scenes(
     detector: Detector | GivenBoxes,
     *,
     source: str = "images",
-    settings: PictureSettings | None = None,
+    settings: ImageSettings | None = None,
     parser: OnnxParser | None = None,
 ) -> Added:
     """Add the people on images to a gallery, which is made when it is not there.
@@ -73,10 +73,10 @@ def add_scenes(
         DataError: the gallery was made with another model, or the boxes name other images.
     """
     began = time.monotonic()
-    settings = settings or PictureSettings()
+    settings = settings or ImageSettings()
     if isinstance(detector, GivenBoxes):
         detector.arrange([Path(sample.path or sample.key) for sample in samples])
-    open_gallery(store, name, engine, settings.keep)
+    open_gallery(store, name, engine, settings.retention_seconds)
     found = Added(source)
     bad: list[str] = []
     waiting: list[_Person] = []
@@ -111,8 +111,10 @@ def _people(number: int, sample: Sample, detector: Detector | GivenBoxes) -> Ite
             continue
         x, y, w, h = whole
         crop = image[y : y + h, x : x + w]
-        worth = picture_worth(crop) * place_worth(whole, [other for other in boxes if other is not box], width, height)
-        yield _Person(key_of("scene", digest, whole), sample, whole, shrunk(crop).copy(), worth, person)
+        quality = image_quality(crop) * framing_quality(
+            whole, [other for other in boxes if other is not box], width, height
+        )
+        yield _Person(key_of("scene", digest, whole), sample, whole, shrunk(crop).copy(), quality, person)
 
 
 def _write(
@@ -121,7 +123,7 @@ def _write(
     engine: Engine,
     people: list[_Person],
     found: Added,
-    settings: PictureSettings,
+    settings: ImageSettings,
     parser: OnnxParser | None,
 ) -> Added:
     there = store.known(name, [person.key for person in people]) if people else set()
@@ -132,13 +134,13 @@ def _write(
     images = [person.image for person in people]
     cameras = [person.sample.camera or settings.camera for person in people]
     parsed = looked_at(images, parser)
-    embedding = without_hidden_parts(engine.embed(images, cameras=cameras), parsed)
+    embedding = without_occluded_parts(engine.embed(images, cameras=cameras), parsed)
     told = zip(people, body_shares(parsed, len(people)), attributes_of(images, parsed), strict=True)
-    items = [_item(person, together(person.worth, share), looks, settings) for person, share, looks in told]
+    items = [_item(person, combined_quality(person.quality, share), looks, settings) for person, share, looks in told]
     return replace(found, crops=found.crops + store.add(name, items, embedding, fingerprint=engine.fingerprint))
 
 
-def _item(person: _Person, quality: Quality, attributes: Attributes | None, settings: PictureSettings) -> Item:
+def _item(person: _Person, quality: Quality, attributes: Attributes | None, settings: ImageSettings) -> Item:
     sample = person.sample
     return Item(
         person.key,
@@ -151,6 +153,6 @@ def _item(person: _Person, quality: Quality, attributes: Attributes | None, sett
         box=person.box,
         tags=tags_of(sample, settings),
         visible=quality.visible,
-        quality=quality.worth,
+        quality=quality.score,
         attributes=attributes,
     )

@@ -1,96 +1,36 @@
 """A video into a gallery: people are found and followed, the best crops of each are embedded and kept as a tracklet.
 
-What is written goes with a state from which the rest can be done: a moment when nobody was in sight, or a cut after
-`CUT` seconds. Keys are made from the video, the frame and the box. So a video that is added again after a kill goes on
-from the last such moment, nothing is lost, and nothing is there twice.
+What is written goes with a state from which the rest can be done: a time when nobody was in sight, or a cut after
+`video_pass.CUT` seconds. Keys are made from the video, the frame and the box. So a video that is added again after a
+kill resumes from the last such state, nothing is lost, and nothing is there twice.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from unveil.atomic_io import sha256
-from unveil.attributes.from_parser import attributes_of
 from unveil.data.walk import is_dir
-from unveil.errors import DataError
 from unveil.gallery.ingest.adding import (
-    BATCH,
     Added,
     key_of,
-    mean_embedding,
     nothing,
     open_gallery,
-    thumbnail,
-    tracklet_item,
 )
-from unveil.gallery.ingest.best_crops import OpenTrack, best_rows, view_of
-from unveil.gallery.ingest.people_check import people_on
-from unveil.gallery.ingest.quality import body_shares, looked_at, together, without_hidden_parts
-from unveil.gallery.ingest.refining import settled
 from unveil.gallery.ingest.video_job import VideoJob
-from unveil.gallery.records import Filter, Item
+from unveil.gallery.ingest.video_pass import VideoPass
+from unveil.gallery.ingest.video_settings import VideoSettings
+from unveil.gallery.records import Filter
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
-from unveil.parsing.onnx_parser import OnnxParser, Parsed
-from unveil.progress import track
-from unveil.records import Embedding
-from unveil.video.decode import WAITS, Video, is_address, without_password
+from unveil.parsing.onnx_parser import OnnxParser
+from unveil.video.decode import Video, is_address, without_password
 from unveil.video.detectors.detect import Detector
 from unveil.video.detectors.precomputed import GivenBoxes
-from unveil.video.groups import without_groups
 from unveil.video.image_sequence import ImageSequence
-from unveil.video.prefetch import ReadAhead
-from unveil.video.records import Box, Frame
-from unveil.video.tracks import GivenTracks, Tracker
-
-CUT = 600.0  # seconds of video after which every track is ended, so that a state can be kept and memory stays bounded
-LIVE_CUT = 60.0
-SAVE = 10.0  # seconds of video between two states, where nobody is in sight
-DEFAULT_FPS = 6.0  # frames a second that are looked at unless told otherwise: enough to follow people who walk
-CHECKED = 3  # crops of a tracklet on which the parser must see a person, most of them
-
-
-@dataclass(frozen=True)
-class VideoSettings:
-    """How a video is looked at, and what is said of all of it.
-
-    Args:
-        camera: label of its camera.
-        start_time: of its first frame, seconds since the epoch; a live stream begins now. Without it, times count from
-            the first frame.
-        tags: of all rows.
-        every: look at each n-th frame.
-        fps: look at no more than this many frames a second, whatever the video's rate; instead of ``every``.
-        crops: at most this many of each tracklet are kept.
-        shortest: tracklets of fewer boxes are left out.
-        seconds: stop after that much video.
-        keep: seconds after which the rows of a new gallery expire.
-        waits: seconds before each try to open a live stream again that broke.
-    """
-
-    camera: str | None = None
-    start_time: float | None = None
-    tags: tuple[str, ...] = ()
-    every: int = 1
-    fps: float | None = None
-    crops: int = 4
-    shortest: int = 5
-    seconds: float | None = None
-    keep: float | None = None
-    waits: tuple[float, ...] = WAITS
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.crops <= 100 or self.shortest < 1 or (self.seconds is not None and not self.seconds > 0):
-            raise DataError(
-                f"expected 1 to 100 crops, shortest >= 1 and seconds > 0, got {self.crops}, {self.shortest} and "
-                f"{self.seconds}"
-            )
 
 
 def add_video(
@@ -99,8 +39,9 @@ def add_video(
     engine: Engine,
     source: str | Path,
     detector: Detector | GivenBoxes,
-    settings: VideoSettings = VideoSettings(),
+    settings: VideoSettings | None = None,
     parser: OnnxParser | None = None,
+    *,
     again: bool = False,
 ) -> Added:
     """Add the people of a video to a gallery, which is made when it is not there.
@@ -112,30 +53,31 @@ def add_video(
         source: a file, a folder of numbered images, or the address of a stream; a live one is read until it ends or
             Ctrl-C is pressed.
         detector: finds people, or boxes that are known already.
-        settings: how it is looked at.
+        settings: how it is sampled; `VideoSettings()` by default.
         parser: says how much of the body shows, which makes for better choices.
-        again: remove what the video gave before, and look at it anew.
+        again: remove what the video gave before, and process it anew.
 
     Raises:
         DataError: the gallery was made with another model, the video cannot be read, or it was begun with other
             settings.
     """
     began = time.monotonic()
+    settings = settings or VideoSettings()
     with _opened(source, settings) as video:
         if isinstance(detector, GivenBoxes):
             detector.arrange(video.paths if isinstance(video, ImageSequence) else None)
-        open_gallery(store, name, engine, settings.keep)
+        open_gallery(store, name, engine, settings.retention_seconds)
         label = without_password(str(source))
         if video.live and settings.start_time is None:
             settings = replace(settings, start_time=time.time())
-        job = VideoJob(store, name, _identity(source, video, settings), _choices(detector, settings), video.live)
+        job = VideoJob(store, name, _identity(source, video, settings), _choices(detector, settings), live=video.live)
         if again:
             store.delete(name, Filter(sources=(label,)))
             store.add(name, [], nothing(engine), job.name, None)
         state = job.begin()
         if state["complete"]:
             return Added(label, known=state["tracklets"], seconds=time.monotonic() - began)
-        work = _Work(engine, detector, settings, parser, job, video, label, int(state["tracklets"]))
+        work = VideoPass(engine, detector, settings, parser, job, video, label, int(state["tracklets"]))
         work.run(int(state["frame"]), float(state["time"]))
         bad = (video.lost,) if video.lost else ()
         return replace(work.added, source=label, bad=bad, seconds=time.monotonic() - began)
@@ -159,198 +101,4 @@ def _identity(source: str | Path, video: Video | ImageSequence, settings: VideoS
 def _choices(detector: Detector | GivenBoxes, settings: VideoSettings) -> dict[str, Any]:
     found = f"{detector.name}@{sha256(detector.path)[:12]}" if isinstance(detector, GivenBoxes) else detector.name
     chosen = asdict(settings) | {"detector": found, "tags": list(settings.tags)}
-    return {k: v for k, v in chosen.items() if k not in ("seconds", "keep", "waits")}
-
-
-@dataclass
-class _Work:
-    """One pass through a video."""
-
-    engine: Engine
-    detector: Detector | GivenBoxes
-    settings: VideoSettings
-    parser: OnnxParser | None
-    job: VideoJob
-    video: Video | ImageSequence
-    label: str
-    tracklets: int = 0
-    added: Added = field(default_factory=lambda: Added(""))
-    open: dict[str, OpenTrack] = field(default_factory=dict)
-    finished: list[tuple[str, OpenTrack]] = field(default_factory=list)
-    held: int = 0
-
-    def run(self, first: int, since: float) -> None:
-        """Go through the frames from ``first`` on; nobody was in sight, or all was cut, at ``since`` seconds."""
-        tracker = self._tracker()
-        cut = LIVE_CUT if self.video.live else CUT
-        saved = last = since
-        started: float | None = None
-        number = first - 1
-        stopped = False
-        part, away = 0, 0.0
-        frames = ReadAhead(self.video.frames(self.settings.every, self.settings.fps, first), drop=self.video.live)
-        try:
-            for frame in self._shown(frames, first):
-                started = frame.time if started is None else started
-                if self.settings.seconds is not None and frame.time - started >= self.settings.seconds:
-                    stopped = True
-                    break
-                if frame.part != part:  # whoever is there now need not be who was there before the break
-                    part, away = frame.part, away + frame.time - last
-                    tracker = self._tracker()
-                    self._close(set())
-                    self._write()
-                number, last = frame.number, frame.time
-                boxes = self._boxes(frame)
-                for name, box in tracker.update(frame, boxes):
-                    seen = self.open.setdefault(name, OpenTrack(self.settings.crops, remembers=not self._tracked))
-                    seen.see(frame, box, [other for other in boxes if other is not box])
-                self.added = replace(self.added, frames=self.added.frames + 1, boxes=self.added.boxes + len(boxes))
-                self._close(tracker.alive)
-                if not tracker.idle and last - since >= cut:
-                    tracker = self._tracker()
-                    self._close(set())
-                    self._write()
-                if not self.open and tracker.idle:
-                    since = last
-                    if since - saved >= SAVE or self._waiting() >= BATCH:
-                        self._write(number + 1, since)
-                        saved = since
-                elif self._waiting() >= BATCH and len(self.finished) > self.held:
-                    self._write(now=last)
-        except KeyboardInterrupt:
-            if not self.video.live:
-                raise
-        finally:
-            self.video.stop()
-            frames.close()
-        footage = 0.0 if started is None else last - started - away
-        self.added = replace(self.added, footage=footage, dropped=frames.dropped, reopened=self.video.reopened)
-        self._close(set())
-        self._write(number + 1, last, complete=not stopped)
-
-    def _tracker(self) -> Tracker | GivenTracks:
-        if isinstance(self.detector, GivenBoxes):
-            return GivenTracks(self.detector) if self.detector.tracked else Tracker(0.5)
-        return Tracker(self.detector.high)
-
-    @property
-    def _tracked(self) -> bool:
-        return isinstance(self.detector, GivenBoxes) and self.detector.tracked
-
-    def _rate(self) -> float:
-        own = self.video.rate
-        return min(own, self.settings.fps) if self.settings.fps else own / self.settings.every
-
-    def _shown(self, frames: ReadAhead, first: int) -> Iterator[Frame]:
-        seconds = self.video.seconds
-        total = None if seconds is None else max(1, int(self._rate() * seconds) - first // self.settings.every)
-        yield from track(frames, f"looking at {self.label}", total=total)
-
-    def _boxes(self, frame: Frame) -> list[Box]:
-        if isinstance(self.detector, GivenBoxes):
-            return self.detector.boxes(frame.number)
-        return without_groups(self.detector.detect(frame.image))
-
-    def _close(self, alive: set[str]) -> None:
-        """End the tracks that no longer go on."""
-        for name in [name for name in self.open if name not in alive]:
-            ended = self.open.pop(name)
-            if ended.boxes:
-                self.finished.append((name, ended))
-
-    def _waiting(self) -> int:
-        return sum(min(len(ended.pool), self.settings.crops) for _, ended in self.finished)
-
-    def _refined(self, now: float | None) -> list[tuple[str, OpenTrack]]:
-        """Return the tracklets of the finished tracks, and hold back those that may still be gone on with.
-
-        Args:
-            now: moment of the video, seconds; ``None``: nothing is held back.
-        """
-        if self._tracked:
-            ready, self.finished = self.finished, []
-        else:
-            ready, self.finished = settled(self.finished, self.open.values(), now)
-        self.held = len(self.finished)
-        return [(name, track) for name, track in ready if track.boxes >= self.settings.shortest]
-
-    def _shows_person(self, track: OpenTrack) -> bool:
-        """Return whether the parser sees a person on most of the best crops of what a detector found."""
-        if self.parser is None or isinstance(self.detector, GivenBoxes):
-            return True
-        best = best_rows([crop.worth for crop in track.pool], CHECKED)
-        seen = people_on([track.pool[row].image for row in best], self.parser)
-        return bool(2 * seen.sum() > len(seen))
-
-    def _write(
-        self, frame: int | None = None, moment: float = 0.0, complete: bool = False, now: float | None = None
-    ) -> None:
-        """Embed and write the finished tracks; with ``frame``, also the state from which the rest can be done."""
-        refined = self._refined(now)
-        there = self.job.known([self._key(ended) for _, ended in refined])
-        self.tracklets += len(there)
-        refined = [(name, ended) for name, ended in refined if self._key(ended) not in there]
-        refined = [(name, ended) for name, ended in refined if self._shows_person(ended)]
-        why = tuple(f"{self._key(ended)}: {'; '.join(ended.reasons)}" for _, ended in refined if ended.reasons)
-        self.added = replace(self.added, joined=self.added.joined + why)
-        rows = [self._crops(name, ended) for name, ended in refined]
-        crops = [item for items, _, _ in rows for item in items]
-        images = [image for _, found, _ in rows for image in found]
-        cameras = [self.settings.camera] * len(images)
-        embedding = self.engine.embed(images, cameras=cameras)
-        whole, kept, means, start = [], [], [], 0
-        for items, _, parsed in rows:
-            worth = np.array([item.quality or 0.0 for item in items])
-            kept.append(without_hidden_parts(embedding.select(slice(start, start + len(items))), parsed))
-            means.append(mean_embedding(kept[-1], worth))
-            whole.append(tracklet_item(str(items[0].tracklet), items))
-            start += len(items)
-        # The moments of a tracklet are those of its track, not only those of the crops that are kept.
-        whole = [
-            replace(item, time=self._moment(ended.begin), end=self._moment(ended.end))
-            for item, (_, ended) in zip(whole, refined, strict=True)
-        ]
-        self.tracklets += len(whole)
-        state = None if frame is None else self.job.state(frame, moment, self.tracklets, complete)
-        together_with = Embedding.concatenate([*(kept or [embedding]), *means])
-        new = self.job.write([*crops, *whole], together_with, state, fingerprint=self.engine.fingerprint)
-        if new:
-            sum_of = self.added
-            self.added = replace(sum_of, crops=sum_of.crops + new - len(whole), tracklets=sum_of.tracklets + len(whole))
-
-    def _crops(self, name: str, ended: OpenTrack) -> tuple[list[Item], list[Any], Parsed | None]:
-        """Return the rows and the pixels of the crops of a track that are worth keeping, and their parsing."""
-        parsed = looked_at([c.image for c in ended.pool], self.parser)
-        shown = body_shares(parsed, len(ended.pool))
-        quality = [together(c.worth, share) for c, share in zip(ended.pool, shown, strict=True)]
-        picked = best_rows([q.worth for q in quality], self.settings.crops, [view_of(c.image) for c in ended.pool])
-        images = [ended.pool[row].image for row in picked]
-        parsed = None if parsed is None else parsed.select(picked)
-        person = name if isinstance(self.detector, GivenBoxes) and self.detector.people else None
-        items = [
-            Item(
-                key_of(self.job.video, ended.pool[row].frame, ended.pool[row].box),
-                "crop",
-                thumbnail(ended.pool[row].image),
-                source=self.label,
-                camera=self.settings.camera,
-                time=self._moment(ended.pool[row].time),
-                person=person,
-                tracklet=self._key(ended),
-                frame=ended.pool[row].frame,
-                box=ended.pool[row].box,
-                tags=self.settings.tags,
-                visible=quality[row].visible,
-                quality=quality[row].worth,
-                attributes=looks,
-            )
-            for row, looks in zip(picked, attributes_of(images, parsed), strict=True)
-        ]
-        return items, images, parsed
-
-    def _key(self, ended: OpenTrack) -> str:
-        return key_of(self.job.video, "track", *(ended.first or ()))
-
-    def _moment(self, seconds: float) -> float:
-        return (self.settings.start_time or 0.0) + seconds
+    return {k: v for k, v in chosen.items() if k not in ("seconds", "retention_seconds", "waits")}

@@ -1,4 +1,4 @@
-"""How far the work on a video is: kept in the store with what was written, so that it can go on after a kill."""
+"""How far the work on a video is: kept in the store with what was written, so that it can resume after a kill."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class VideoJob:
         store: where galleries are.
         gallery: name of the gallery.
         video: what the video is known by.
-        choices: settings that decide what is found; they must be the same when the work goes on.
+        choices: settings that decide what is found; they must be the same when the work resumes.
         live: of a live stream no state is kept: what was missed cannot be read again.
     """
 
-    def __init__(self, store: Store, gallery: str, video: str, choices: dict[str, Any], live: bool) -> None:
+    def __init__(self, store: Store, gallery: str, video: str, choices: dict[str, Any], *, live: bool) -> None:
         self.store, self.gallery, self.video = store, gallery, video
         self.name = f"video {video}"
         self.choices = choices
         self.live = live
 
     def begin(self) -> dict[str, Any]:
-        """Return the state to go on from.
+        """Return the state to resume from.
 
         Raises:
             DataError: the work was begun with other choices.
@@ -49,9 +49,9 @@ class VideoJob:
             )
         return dict(before)
 
-    def state(self, frame: int, moment: float, tracklets: int, complete: bool = False) -> dict[str, Any]:
+    def state(self, frame: int, timestamp: float, tracklets: int, *, complete: bool = False) -> dict[str, Any]:
         """Return a state: next frame, its time in seconds, tracklets so far, and whether all is done."""
-        values = {"frame": frame, "time": moment, "tracklets": tracklets, "complete": complete}
+        values = {"frame": frame, "time": timestamp, "tracklets": tracklets, "complete": complete}
         return {"choices": self._kept(), **values}
 
     def _kept(self) -> dict[str, Any]:

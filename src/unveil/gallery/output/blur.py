@@ -122,9 +122,9 @@ def _hidden(image: np.ndarray, labels: np.ndarray | None, *, shown: _Shown | Non
     height, width = image.shape[:2]
     if labels is None or shown is None or shown.top >= height:
         return _averaged(image, max(width / DOUBT_ACROSS, height / DOUBT_DOWN))
-    coarse = max(width / ACROSS, height / DOWN)
+    block = max(width / ACROSS, height / DOWN)
     # Apart, so that no block above takes part of what is shown below, nor the other way round.
-    out = np.concatenate([_averaged(part, coarse) for part in np.split(image, [shown.top])])
+    out = np.concatenate([_averaged(part, block) for part in np.split(image, [shown.top])])
     person = _largest(labels > 0)[shown.top :]
     out[shown.top :][person] = _averaged(image[shown.top :], shown.block)[person]
     return out

@@ -35,7 +35,7 @@ def heat_map(
         All 0 when no place matters.
 
     Raises:
-        ValueError: ``image`` is no picture, or there are fewer cells than a window covers.
+        ValueError: ``image`` is no image, or there are fewer cells than a window covers.
     """
     if min(cells) < window or window < 1:
         raise ValueError(f"expected at least {max(window, 1)} cells in each direction, got {cells}")

@@ -1,4 +1,4 @@
-"""The rows of a gallery as a table, in CSV or JSON, and its pictures as files."""
+"""The rows of a gallery as a table, in CSV or JSON, and its images as files."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ COLUMNS = (
 TIMES = ("time_iso", "end_iso")
 
 
-def write_listing(items: Iterator[Item], out: Path, pictures: Path | None, change: Callable[[bytes], bytes]) -> int:
-    """Write rows to a file, and their pictures to a folder as ``<id>.jpg``.
+def write_listing(items: Iterator[Item], out: Path, images: Path | None, change: Callable[[bytes], bytes]) -> int:
+    """Write rows to a file, and their images to a folder as ``<id>.jpg``.
 
     Args:
         items: the rows.
         out: ``.csv`` or ``.json``.
-        pictures: folder; ``None`` writes none.
-        change: what is done to each picture, for example to blur faces.
+        images: folder; ``None`` writes none.
+        change: what is done to each image, for example to blur faces.
 
     Returns:
         How many rows were written.
@@ -48,12 +48,12 @@ def write_listing(items: Iterator[Item], out: Path, pictures: Path | None, chang
     with atomic_path(out) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         if out.suffix == ".csv":
-            writer.writerow((*COLUMNS, *TIMES, "picture"))
+            writer.writerow((*COLUMNS, *TIMES, "image"))
         for item in items:
-            picture = "" if pictures is None else f"{pictures.name}/{item.id}.jpg"
-            if pictures is not None:
-                write_bytes(pictures / f"{item.id}.jpg", change(item.thumbnail))
-            row = {**columns(item), "time_iso": iso(item.time), "end_iso": iso(item.end), "picture": picture}
+            image = "" if images is None else f"{images.name}/{item.id}.jpg"
+            if images is not None:
+                write_bytes(images / f"{item.id}.jpg", change(item.thumbnail))
+            row = {**columns(item), "time_iso": iso(item.time), "end_iso": iso(item.end), "image": image}
             if out.suffix == ".csv":
                 writer.writerow([_cell(value) for value in row.values()])
             else:
@@ -65,7 +65,7 @@ def write_listing(items: Iterator[Item], out: Path, pictures: Path | None, chang
 
 
 def columns(item: Item) -> dict[str, Any]:
-    """Return what is known of a row, without its picture."""
+    """Return what is known of a row, without its image."""
     box = item.box or (None,) * 4
     places = dict(zip(PLACE, box, strict=True))
     told = places | {SAID: words(item.attributes)}

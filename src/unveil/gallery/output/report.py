@@ -19,11 +19,11 @@ from unveil.data.images import read_image
 from unveil.errors import ImageError, UnveilError
 from unveil.gallery.output.blur import blur_faces as blurred
 from unveil.gallery.output.blur import face_parser
-from unveil.gallery.output.timeline import candidates, duration, impossible, iso, moment, sightings, transitions
-from unveil.gallery.search.searcher import Hit, SearchResult
-from unveil.report.answer import Answer, Crop, Match, picture_of
+from unveil.gallery.output.timeline import candidates, duration, impossible, iso, sightings, time_text, transitions
+from unveil.gallery.search.records import Hit, SearchResult
+from unveil.report.answer import Answer, Crop, Match, image_of
 from unveil.report.page import Panel, write_page
-from unveil.report.timeline import Mark, timeline_picture
+from unveil.report.timeline import Mark, timeline_image
 
 COLUMNS = (
     "rank", "id", "key", "kind", "camera", "time", "end", "time_iso", "end_iso", "distance", "probability", "reason",
@@ -35,20 +35,20 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 def write_report(
     found: SearchResult,
-    pictures: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
     path: Path,
+    *,
     blur_faces: bool = True,
     title: str = "Search",
-    *,
     distances: Mapping[frozenset[str], float] | None = None,
 ) -> None:
     """Write a report; its kind follows from the ending of the name.
 
     Args:
         found: the answer of a search.
-        pictures: crops of the query ``(H, W, 3)`` uint8 RGB; only a page shows them.
+        images: crops of the query ``(H, W, 3)`` uint8 RGB; only a page shows them.
         path: file to write: ``.html`` (one file that needs nothing else), ``.csv`` or ``.json``.
-        blur_faces: whether faces of query and hits are made unrecognisable; CSV and JSON hold no picture.
+        blur_faces: whether faces of query and hits are made unrecognisable; CSV and JSON hold no image.
         title: heading of the page.
         distances: metres between pairs of cameras, to flag sightings that are too far apart for one person.
 
@@ -57,7 +57,7 @@ def write_report(
         UnveilError: another ending, or the file cannot be written.
     """
     if path.suffix == ".html":
-        _page(found, pictures, path, blur_faces, title, distances)
+        _page(found, images, path, blur_faces=blur_faces, title=title, distances=distances)
     elif path.suffix == ".csv":
         write_text(path, _csv(found))
     elif path.suffix == ".json":
@@ -67,7 +67,7 @@ def write_report(
 
 
 def report_dict(found: SearchResult, distances: Mapping[frozenset[str], float] | None = None) -> dict[str, Any]:
-    """Return a report as plain values for JSON, without pictures."""
+    """Return a report as plain values for JSON, without images."""
     seen = sightings(found)
     return {
         "model": found.model.to_dict(),
@@ -84,7 +84,7 @@ def report_dict(found: SearchResult, distances: Mapping[frozenset[str], float] |
         "sightings": [
             {"id": hit.item.id, "camera": hit.item.camera, "time": hit.item.time, "end": hit.item.end} for hit in seen
         ],
-        "transitions": [asdict(way) for way in transitions(seen)],
+        "transitions": [asdict(one) for one in transitions(seen)],
         "impossible": [
             {"first": one.first.item.id, "second": one.second.item.id, "seconds": one.seconds, "words": one.words}
             for one in impossible(seen, distances=distances)
@@ -93,7 +93,7 @@ def report_dict(found: SearchResult, distances: Mapping[frozenset[str], float] |
 
 
 def row_of(rank: int, hit: Hit) -> dict[str, Any]:
-    """Return a result as plain values, without picture and parts."""
+    """Return a result as plain values, without image and parts."""
     item = {name: value for name, value in asdict(hit.item).items() if name in COLUMNS}
     return item | {
         "rank": rank, "distance": hit.distance, "probability": hit.probability, "reason": hit.reason,
@@ -123,10 +123,10 @@ def cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
-def answer_of(found: SearchResult, pictures: Sequence[np.ndarray], blur_faces: bool = True) -> Answer:
+def answer_of(found: SearchResult, images: Sequence[np.ndarray], *, blur_faces: bool = True) -> Answer:
     """Return queries and hits as a ranked list to draw; see `write_report` for the arguments."""
     shown = [_pixels(hit) for hit in found.hits]
-    queries: list[np.ndarray] = list(pictures)
+    queries: list[np.ndarray] = list(images)
     if blur_faces:
         parser = face_parser()
         there = [n for n, pixels in enumerate(shown) if pixels is not None]
@@ -134,32 +134,33 @@ def answer_of(found: SearchResult, pictures: Sequence[np.ndarray], blur_faces: b
             shown[n] = pixels
         queries = blurred(queries, parser)
     matches = tuple(Match(_crop(h, p), h.distance, None, h.parts) for h, p in zip(found.hits, shown, strict=True))
-    crops = tuple(Crop(picture_of(q)) for q in queries) or (Crop(_missing, "no picture"),)
+    crops = tuple(Crop(image_of(q)) for q in queries) or (Crop(_missing, "no image"),)
     return Answer(crops, matches, _answer(found), " ".join(found.notes))
 
 
 def _page(
     found: SearchResult,
-    pictures: Sequence[np.ndarray],
+    images: Sequence[np.ndarray],
     path: Path,
+    *,
     blur_faces: bool,
     title: str,
     distances: Mapping[frozenset[str], float] | None,
 ) -> None:
-    sections: list[Answer | Panel] = [answer_of(found, pictures, blur_faces), _hits_panel(found)]
+    sections: list[Answer | Panel] = [answer_of(found, images, blur_faces=blur_faces), _hits_panel(found)]
     seen = sightings(found)
     with tempfile.TemporaryDirectory() as folder:
         if marked := seen or candidates(found):
-            picture = Path(folder) / "timeline.png"
+            image = Path(folder) / "timeline.png"
             rank = {id(hit): n for n, hit in enumerate(found.hits, 1)}
             marks = [
                 Mark(h.item.camera or "unknown", float(h.item.time or 0), h.item.end, str(rank[id(h)])) for h in marked
             ]
-            timeline_picture(marks, picture, named=moment, joined=bool(seen))
+            timeline_image(marks, image, named=time_text, joined=bool(seen))
             which = "matches and confirmed results" if seen else "all results, whoever they show"
-            sections.append(Panel(f"Seen when and where ({which})", pictures=(picture,)))
-        if ways := transitions(seen):
-            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in ways)
+            sections.append(Panel(f"Seen when and where ({which})", images=(image,)))
+        if moves := transitions(seen):
+            rows = tuple((w.start, w.end, str(w.times), duration(w.fastest)) for w in moves)
             sections.append(Panel("From camera to camera", head=("from", "to", "times", "fastest"), rows=rows))
         if wrong := impossible(seen, distances=distances):
             pairs = tuple((f"{rank[id(w.first)]} and {rank[id(w.second)]}", w.words) for w in wrong)
@@ -178,7 +179,7 @@ def _page(
 def _hits_panel(found: SearchResult) -> Panel:
     rows = tuple(
         (
-            str(rank), hit.item.camera or "", moment(hit.item.time), f"{hit.distance:.4f}",
+            str(rank), hit.item.camera or "", time_text(hit.item.time), f"{hit.distance:.4f}",
             "" if hit.probability is None else f"{hit.probability:.0%}", hit.reason, hit.item.source,
         )
         for rank, hit in enumerate(found.hits, 1)
@@ -194,8 +195,8 @@ def _answer(found: SearchResult) -> str:
 
 def _crop(hit: Hit, pixels: np.ndarray | None) -> Crop:
     sure = None if hit.probability is None else f"{hit.probability:.0%}"
-    words = (f"camera {hit.item.camera}" if hit.item.camera else "", moment(hit.item.time), sure)
-    return Crop(_missing if pixels is None else picture_of(pixels), ", ".join(word for word in words if word))
+    words = (f"camera {hit.item.camera}" if hit.item.camera else "", time_text(hit.item.time), sure)
+    return Crop(_missing if pixels is None else image_of(pixels), ", ".join(word for word in words if word))
 
 
 def _pixels(hit: Hit) -> np.ndarray | None:
@@ -206,4 +207,4 @@ def _pixels(hit: Hit) -> np.ndarray | None:
 
 
 def _missing() -> np.ndarray:
-    raise ImageError("the picture of this row cannot be read")
+    raise ImageError("the image of this row cannot be read")

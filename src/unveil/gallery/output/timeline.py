@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from unveil.gallery.records import FIRST_DATE, LAST_DATE, Item
-from unveil.gallery.search.searcher import Hit, SearchResult
+from unveil.gallery.search.records import Hit, SearchResult
 
 CLOCK_SECONDS = 1.0  # that clocks of two cameras may differ by
 MAX_SPEED = 4.0  # metres per second that people go from one camera to the next at most; a fast run
@@ -60,7 +60,7 @@ def sightings(found: SearchResult) -> list[Hit]:
     """Return the hits that stand for the person and whose time is known, by time.
 
     They are those that somebody confirmed, and in a calibrated search the matches. Other results are candidates:
-    to join them would draw the way of many people.
+    to join them would draw the path of many people.
     """
     sure = [hit for hit in found.hits if hit.item.id in found.confirmed or _is_match(found, hit)]
     return sorted((hit for hit in sure if hit.item.time is not None), key=lambda hit: (hit.item.time, hit.distance))
@@ -81,7 +81,7 @@ def transitions(seen: Sequence[Hit]) -> list[CameraTransition]:
         if before.camera != after.camera:
             gaps.setdefault((before.camera or "", after.camera or ""), []).append(max(0.0, _gap(before, after)))
     found = [CameraTransition(*pair, len(times), min(times)) for pair, times in gaps.items()]
-    return sorted(found, key=lambda way: (-way.times, way.fastest, way.start, way.end))
+    return sorted(found, key=lambda one: (-one.times, one.fastest, one.start, one.end))
 
 
 def impossible(
@@ -118,8 +118,8 @@ def _gap(before: Item, after: Item) -> float:
     return after.time - left
 
 
-def moment(seconds: float | None) -> str:
-    """Return a moment in words: a date where it is one (UTC), else time since the start of a recording."""
+def time_text(seconds: float | None) -> str:
+    """Return a timestamp in words: a date where it is one (UTC), else time since the start of a recording."""
     if seconds is None:
         return ""
     if FIRST_DATE <= seconds < LAST_DATE:
@@ -128,7 +128,7 @@ def moment(seconds: float | None) -> str:
 
 
 def iso(seconds: float | None) -> str | None:
-    """Return a moment as ISO 8601 in UTC; ``None`` where it is no date but counts from the start of a recording."""
+    """Return a timestamp as ISO 8601 in UTC; ``None`` where it is no date but counts from the start of a recording."""
     if seconds is None or not FIRST_DATE <= seconds < LAST_DATE:
         return None
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds")

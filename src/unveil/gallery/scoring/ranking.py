@@ -91,16 +91,16 @@ def part_means(query: Embedding, gallery: Embedding) -> np.ndarray:
 
 
 def named_parts(names: Sequence[str], row: np.ndarray) -> dict[str, float]:
-    """Return the distances of one row of `part_means` by name, hidden parts left out; empty for a single vector."""
+    """Return the distances of one row of `part_means` by name, occluded parts left out; empty for a single vector."""
     if len(names) == 1:
         return {}
     return {name: float(value) for name, value in zip(names, row, strict=True) if not np.isnan(value)}
 
 
-def coarse_query(query: Embedding, mode: Mode) -> np.ndarray:
-    """Return the unit vector ``(E * D,)`` float32 that stands for the crops of a query in the coarse stage.
+def first_stage_query(query: Embedding, mode: Mode) -> np.ndarray:
+    """Return the unit vector ``(E * D,)`` float32 that stands for the crops of a query in the first stage.
 
-    Its product with a row of `coarse_vectors` weighs parts as the mode does, although those rows do not know it.
+    Its product with a row of `first_stage_vectors` weighs parts as the mode does, although those rows do not know it.
     """
     query = query.numpy()
     stored = np.sqrt(np.asarray(query.weights, np.float32))
@@ -114,9 +114,9 @@ def coarse_query(query: Embedding, mode: Mode) -> np.ndarray:
 
 
 def query_hash(positives: Embedding, fingerprint: str) -> str:
-    """Return what a search is known by in judgements and in the audit log: of the model and the crops (16 hex digits).
+    """Return what a search is known by in feedback and in the audit log: of the model and the crops (16 hex digits).
 
-    Filters, negatives and judgements do not change whom it looks for, so they do not count.
+    Filters, negatives and feedback do not change whom it looks for, so they do not count.
     """
     positives = positives.numpy()
     digest = hashlib.sha256(fingerprint.encode())

@@ -1,4 +1,4 @@
-"""Why a row was found, in words: which parts are alike, which differ, which are hidden."""
+"""Why a row was found, in words: which parts are alike, which differ, which are occluded."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def reasons(names: Sequence[str], parts: np.ndarray, query_visibility: np.ndarra
 
     Args:
         names: names of the E vectors.
-        parts: ``(K, E)`` distances of the candidates, NaN where hidden; see `part_means`.
+        parts: ``(K, E)`` distances of the candidates, NaN where occluded; see `part_means`.
         query_visibility: ``(Q, E)`` of the query's crops.
         rows: the rows to write about.
     """
@@ -62,13 +62,13 @@ def _whole(distances: np.ndarray, row: int) -> str:
 
 
 def _sentence(names: Sequence[str], row: np.ndarray, shown: np.ndarray, near: np.ndarray, far: np.ndarray) -> str:
-    hidden = np.isnan(row)
+    occluded = np.isnan(row)
     unranked = np.isnan(near)
     groups = {
-        ("matches", "match"): ~hidden & ~unranked & (row <= near),
-        ("differs", "differ"): ~hidden & ~unranked & (row > far),
-        ("hidden here", "hidden here"): hidden & shown,
-        ("hidden in the query", "hidden in the query"): ~shown,
+        ("matches", "match"): ~occluded & ~unranked & (row <= near),
+        ("differs", "differ"): ~occluded & ~unranked & (row > far),
+        ("occluded here", "occluded here"): occluded & shown,
+        ("occluded in the query", "occluded in the query"): ~shown,
     }
     said = []
     for (one, several), which in groups.items():
@@ -76,8 +76,8 @@ def _sentence(names: Sequence[str], row: np.ndarray, shown: np.ndarray, near: np
         if words:
             plural = len(words) > 1 or words[0].endswith("s")
             said.append(f"{_listed(words)} {several if plural else one}")
-    if not groups[("matches", "match")].any() and not hidden.all():
-        nearest = int(np.nanargmin(np.where(hidden, np.nan, row)))
+    if not groups[("matches", "match")].any() and not occluded.all():
+        nearest = int(np.nanargmin(np.where(occluded, np.nan, row)))
         what = "no part stands out" if not unranked.all() else "few candidates to compare with"
         said.insert(0, f"{what}, nearest in the {_word(names[nearest])}")
     return "; ".join(said) or "nothing to compare"
@@ -95,7 +95,7 @@ def _words(names: Sequence[str]) -> list[str]:
 
 
 def _word(name: str) -> str:
-    plain = {"global": "whole picture", "foreground": "whole figure", "final": "whole picture"}
+    plain = {"global": "whole image", "foreground": "whole figure", "final": "whole image"}
     if name.startswith("stripe") and name[6:].isdecimal():
         return f"stripe {name[6:]} from the top"
     return plain.get(name, name.replace("_", " ").replace("-", " "))

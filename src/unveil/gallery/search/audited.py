@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from unveil.gallery.search.searcher import Query, Searcher, SearchResult
+from unveil.gallery.search.records import Query, SearchResult
+from unveil.gallery.search.searcher import Searcher
 
 
 def audited_search(searcher: Searcher, query: Query, *, who: str, why: str | None = None) -> SearchResult:

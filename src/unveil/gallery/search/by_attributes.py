@@ -48,7 +48,7 @@ def list_by_attributes(store: Store, name: str, where: Filter, *, top: int) -> A
         DataError: there is no such gallery, or no attribute is asked for.
     """
     if not where.attributes:
-        raise DataError("ask for an attribute at least, for example upper-colour=blue; or search with a picture")
+        raise DataError("ask for an attribute at least, for example upper-colour=blue; or search with an image")
     items = store.surest(name, where, top)
     candidates = len(store.ids(name, where))
     unseen = count_unseen(store, name, where, candidates=candidates)
@@ -64,7 +64,7 @@ def count_unseen(store: Store, name: str, where: Filter, *, candidates: int) -> 
 
 
 def unseen_notes(store: Store, name: str, where: Filter, *, unseen: int) -> tuple[str, ...]:
-    """Return in words what `count_unseen` counts, and whether nobody looked at some rows yet."""
+    """Return in words what `count_unseen` counts, and whether some rows have no attributes yet."""
     if not where.attributes:
         return ()
     notes = []
@@ -72,7 +72,5 @@ def unseen_notes(store: Store, name: str, where: Filter, *, unseen: int) -> tupl
         rows = "1 row was" if unseen == 1 else f"{unseen} rows were"
         notes.append(f"{rows} left out because what is asked for cannot be seen there; include_unseen takes them in.")
     if missing := store.count_without_attributes(name):
-        notes.append(
-            f"At {missing} rows of this gallery nobody looked at what people wear: `unveil gallery attributes {name}`."
-        )
+        notes.append(f"{missing} rows of this gallery have no attributes yet: `unveil gallery attributes {name}`.")
     return tuple(notes)

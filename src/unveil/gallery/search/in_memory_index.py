@@ -1,4 +1,4 @@
-"""Coarse vectors of galleries in memory: read once, brought up to date when a gallery's revision has grown."""
+"""First-stage vectors of galleries in memory: read once, brought up to date when a gallery's revision has grown."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ class _Copy:
     @property
     def bytes(self) -> int:
         """Bytes of its vectors."""
-        return sum(block.coarse.nbytes for block in self.blocks)
+        return sum(block.vectors.nbytes for block in self.blocks)
 
 
 class InMemoryIndex:
-    """Searches the coarse vectors of galleries exactly, in memory; safe to use from several threads.
+    """Searches the first-stage vectors of galleries exactly, in memory; safe to use from several threads.
 
     Args:
         store: where the galleries are.
-        limit: bytes of coarse vectors in memory, of all galleries together. A gallery that needs more by itself is left
-            to `Store.nearest`; of others the one longest unused makes room.
+        limit: bytes of first-stage vectors in memory, of all galleries together. A gallery that needs more by itself is
+            left to `Store.nearest`; of others the one longest unused makes room.
     """
 
     def __init__(self, store: Store, limit: int = LIMIT_BYTES) -> None:
@@ -72,7 +72,7 @@ class InMemoryIndex:
         return found
 
     def nearest(self, info: GalleryInfo, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, int]:
-        """Return the ids nearest to a coarse vector, and how many rows the filter let through.
+        """Return the ids nearest to a first-stage vector, and how many rows the filter let through.
 
         Args:
             info: the gallery as it is now.
@@ -95,11 +95,11 @@ class InMemoryIndex:
             if not len(rows):
                 continue
             if len(rows) == len(block.ids):
-                distances.append(1 - block.coarse @ query)
+                distances.append(1 - block.vectors @ query)
             elif len(rows) < GATHER_SHARE * len(block.ids):
-                distances.append(1 - block.coarse[rows] @ query)
+                distances.append(1 - block.vectors[rows] @ query)
             else:
-                distances.append(1 - (block.coarse @ query)[rows])
+                distances.append(1 - (block.vectors @ query)[rows])
             ids.append(block.ids[rows])
         if not ids:
             return np.empty(0, np.int64), 0
@@ -175,7 +175,7 @@ def _without(blocks: tuple[Block, ...], there: np.ndarray) -> tuple[Block, ...]:
         if stays.all():
             kept.append(block)
         elif stays.any():
-            kept.append(Block(block.ids[stays], block.coarse[stays]))
+            kept.append(Block(block.ids[stays], block.vectors[stays]))
     return tuple(kept)
 
 
@@ -185,7 +185,7 @@ def _merged(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
     for block in blocks:
         if out and len(out[-1].ids) + len(block.ids) <= BLOCK_ROWS:
             ids = np.concatenate([out[-1].ids, block.ids])
-            out[-1] = Block(ids, np.concatenate([out[-1].coarse, block.coarse]))
+            out[-1] = Block(ids, np.concatenate([out[-1].vectors, block.vectors]))
         else:
             out.append(block)
     return tuple(out)

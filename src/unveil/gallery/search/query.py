@@ -1,4 +1,4 @@
-"""Pictures of a query: read, cut to a box, and refused when nobody is on them."""
+"""Images of a query: read, cut to a box, and refused when nobody is on them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.gallery.ingest.people_check import people_on
-from unveil.gallery.ingest.quality import without_hidden
+from unveil.gallery.ingest.quality import without_occluded
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
 
 MIN_PIXELS = 8  # of the shorter side of a crop
 
-NOBODY = "{}: no person is seen on it; choose another picture, or draw a box around someone"
+NOBODY = "{}: no person is seen on it; choose another image, or draw a box around someone"
 
 Box = tuple[int, int, int, int]
 
 
 class NoPersonDetectedError(DataError):
-    """No person is seen on a picture of a query; whoever knows better may skip the check."""
+    """No person is seen on an image of a query; whoever knows better may skip the check."""
 
 
 def read_box(text: str) -> Box:
@@ -42,11 +42,11 @@ def read_box(text: str) -> Box:
     return x, y, width, height
 
 
-def cut(image: np.ndarray, box: Box | None, name: str = "the picture") -> np.ndarray:
-    """Return the part of a picture ``(H, W, 3)`` that a box covers; the whole for ``None``.
+def cut(image: np.ndarray, box: Box | None, name: str = "the image") -> np.ndarray:
+    """Return the part of an image ``(H, W, 3)`` that a box covers; the whole for ``None``.
 
     Raises:
-        DataError: too little of the box lies on the picture.
+        DataError: too little of the box lies on the image.
     """
     height, width = image.shape[:2]
     x, y, w, h = box or (0, 0, width, height)
@@ -68,7 +68,7 @@ def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: Onn
         parser: any human parser; what is not background counts as a person.
 
     Raises:
-        NoPersonDetectedError: names the first picture without a person.
+        NoPersonDetectedError: names the first image without a person.
     """
     for name, is_person in zip(names, people_on(images, parser), strict=True):
         if not is_person:
@@ -97,4 +97,4 @@ def embed_person(
     """
     if parser is not None and not skip_person_check:
         check_people(images, names, parser)
-    return without_hidden(engine.embed(images), images, parser)
+    return without_occluded(engine.embed(images), images, parser)

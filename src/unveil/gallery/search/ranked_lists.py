@@ -16,8 +16,8 @@ from unveil.records import Embedding, Sample
 
 
 @dataclass(frozen=True)
-class Hit:
-    """One gallery crop in a ranked list; ``parts`` maps the name of a vector to its distance, hidden ones left out."""
+class RankedCrop:
+    """One gallery crop in a ranked list; ``parts`` maps the name of a vector to its distance, occluded ones not."""
 
     rank: int
     row: int
@@ -32,7 +32,7 @@ class RankedList:
 
     rows: tuple[int, ...]
     queries: tuple[Sample, ...]
-    hits: tuple[Hit, ...]
+    hits: tuple[RankedCrop, ...]
 
     @property
     def title(self) -> str:
@@ -56,6 +56,7 @@ class RankedList:
 def rank(
     query: EmbeddedCrops,
     gallery: EmbeddedCrops,
+    *,
     top: int,
     one_person: bool = False,
     negatives: Embedding | None = None,
@@ -86,7 +87,7 @@ def _ranked(
     names = query.embedding.names
     parts = part_means(query.embedding.select(rows), gallery.embedding.select([g for g, _ in kept]))
     hits = tuple(
-        Hit(n, g, distance, gallery.samples[g], named_parts(names, parts[n - 1]))
+        RankedCrop(n, g, distance, gallery.samples[g], named_parts(names, parts[n - 1]))
         for n, (g, distance) in enumerate(kept, 1)
     )
     return RankedList(tuple(rows), tuple(query.samples[row] for row in rows), hits)

@@ -1,135 +1,26 @@
-"""Search in a gallery: coarse over everything that the filter lets through, then exact and part by part, then words."""
+"""Search in a gallery: a first stage over all that the filter lets through, exact re-scoring by parts, then words."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal, get_args
 
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.records import Filter, GalleryInfo, Item, Mode, Rows
+from unveil.gallery.records import GalleryInfo, Mode
 from unveil.gallery.scoring import calibration
-from unveil.gallery.scoring.ranking import coarse_query, named_parts, part_means, query_hash, rank
-from unveil.gallery.scoring.reasons import mode_note, reasons
+from unveil.gallery.scoring.ranking import first_stage_query, named_parts, part_means, rank
+from unveil.gallery.scoring.reasons import reasons
 from unveil.gallery.search import reranking
 from unveil.gallery.search.by_attributes import count_unseen, unseen_notes
 from unveil.gallery.search.in_memory_index import LIMIT_BYTES, InMemoryIndex
+from unveil.gallery.search.notes import notes_of, protocol_of
+from unveil.gallery.search.records import MAX_CROPS, Hit, Query, SearchResult
 from unveil.gallery.store.protocol import Store
-from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding
-
-MAX_CROPS = 64
-MAX_RESCORED = 10_000
-MAX_NAMED = 20  # cameras that a note names
-
-
-@dataclass(frozen=True, eq=False)
-class Query:
-    """Whom to look for, and where.
-
-    Args:
-        positives: ``(Q, E, D)`` numpy embedding of crops of one person; distances are averaged over them.
-        fingerprint: of the model that embedded them.
-        negatives: crops of people who are not meant; see `unveil.evaluation.search.search` for what they do.
-        where: which rows take part.
-        rows: one row a tracklet, or one a crop; stands where ``where.rows`` is not set.
-        top: how many hits at most.
-        rescore: how many candidates of the coarse stage are compared exactly and part by part.
-        mode: whether the clothes are the same or may have changed.
-        confirmed: ids of rows that show the person, as somebody said; they join the positives.
-        rejected: ids of rows that do not; they join the negatives and are no hits any more.
-        own: ids of rows that the query itself was made of; they, and the rest of their tracklets, are no hits.
-        rerank: order the exactly compared rows by k-reciprocal re-ranking; distances stay as they are.
-    """
-
-    positives: Embedding
-    fingerprint: str
-    negatives: Embedding | None = None
-    where: Filter = field(default_factory=Filter)
-    rows: Rows = "tracklet"
-    top: int = 20
-    rescore: int = 500
-    mode: Mode = "same"
-    confirmed: tuple[int, ...] = ()
-    rejected: tuple[int, ...] = ()
-    own: tuple[int, ...] = ()
-    rerank: bool = False
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.top <= MAX_RESCORED or not 1 <= self.rescore <= MAX_RESCORED:
-            raise DataError(f"top and rescore must be in 1 .. {MAX_RESCORED}, got {self.top} and {self.rescore}")
-        if self.mode not in ("same", "changed"):
-            raise DataError(f"the mode is 'same' or 'changed', got {self.mode!r}")
-        if not len(self.positives):
-            raise DataError("the query has no crop: give at least one picture of the person")
-        crops = len(self.positives) + (len(self.negatives) if self.negatives is not None else 0)
-        if crops > MAX_CROPS or max(len(self.confirmed), len(self.rejected)) > MAX_CROPS:
-            raise DataError(f"a query has at most {MAX_CROPS} crops, and as many judgements of each kind")
-
-    @property
-    def hash(self) -> str:
-        """What the search is known by; see `query_hash`."""
-        return query_hash(self.positives, self.fingerprint)
-
-
-@dataclass(frozen=True)
-class Hit:
-    """A row that was found.
-
-    Args:
-        item: the row.
-        distance: its distance, smaller is more alike.
-        probability: that it shows the person, in [0, 1]; ``None`` in a gallery that nobody calibrated.
-        parts: name of a part -> distance; hidden parts are absent, and a model of one vector has none.
-        reason: why, in words.
-    """
-
-    item: Item
-    distance: float
-    probability: float | None
-    parts: dict[str, float]
-    reason: str
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """The answer of a search.
-
-    Args:
-        hits: nearest first.
-        calibrated: whether the gallery has a calibration for this mode.
-        match: whether the nearest hit is near enough to be the person at the calibrated rate of false alarms; ``None``
-            in a gallery that nobody calibrated.
-        rescored: how many rows were compared exactly.
-        candidates: how many rows the filter let through.
-        milliseconds: how long it took, without embedding.
-        query_hash: what the search is known by.
-        coarse: who did the coarse stage: "memory" (exact) or "index".
-        notes: sentences that a user must see.
-        threshold: distance up to which a hit is a match; ``None`` in a gallery that nobody calibrated.
-        protocol: how it was searched, in words, for reports.
-        model: which model the rows and the query were embedded by.
-        confirmed: ids of rows that somebody said show the person.
-        unseen: rows that were left out because an attribute that was asked for cannot be seen on them.
-    """
-
-    hits: tuple[Hit, ...]
-    calibrated: bool
-    match: bool | None
-    rescored: int
-    candidates: int
-    milliseconds: float
-    query_hash: str
-    coarse: Literal["memory", "index"] = "memory"
-    notes: tuple[str, ...] = ()
-    threshold: float | None = None
-    protocol: Mapping[str, str] = field(default_factory=dict)
-    model: ModelIdentity = field(kw_only=True)
-    confirmed: tuple[int, ...] = ()
-    unseen: int = field(default=0, kw_only=True)
 
 
 class Searcher:
@@ -138,19 +29,19 @@ class Searcher:
     Args:
         store: where it is.
         name: its name.
-        limit: bytes of coarse vectors that may be in memory; see `InMemoryIndex`.
-        resident: to share between the searchers of a process.
+        limit: bytes of first-stage vectors that may be in memory; see `InMemoryIndex`.
+        in_memory: to share between the searchers of a process.
 
     Raises:
         DataError: there is no such gallery.
     """
 
     def __init__(
-        self, store: Store, name: str, limit: int = LIMIT_BYTES, resident: InMemoryIndex | None = None
+        self, store: Store, name: str, limit: int = LIMIT_BYTES, in_memory: InMemoryIndex | None = None
     ) -> None:
         self.store = store
         self.name = name
-        self.resident = resident or InMemoryIndex(store, limit)
+        self.in_memory = in_memory or InMemoryIndex(store, limit)
         store.info(name)
 
     def search(self, query: Query) -> SearchResult:
@@ -166,7 +57,7 @@ class Searcher:
         where = query.where if query.where.rows else replace(query.where, rows=query.rows)
         left_out = (*query.rejected, *query.own)
         wanted = max(query.rescore, query.top) + len(left_out)
-        near, candidates = self.resident.nearest(info, coarse_query(positives, query.mode), where, wanted)
+        near, candidates = self.in_memory.nearest(info, first_stage_query(positives, query.mode), where, wanted)
         near = near[~np.isin(near, np.array(left_out, np.int64))][: max(query.rescore, query.top)]
         ids, gallery = self.store.embeddings(self.name, near.tolist())
         hits = self._hits(query, info, ids, gallery, positives, negatives) if len(ids) else ()
@@ -176,7 +67,7 @@ class Searcher:
         match = None if model is None else any(hit.distance <= model.threshold for hit in hits)
         unseen = count_unseen(self.store, self.name, where, candidates=candidates)
         hidden = unseen_notes(self.store, self.name, where, unseen=unseen)
-        coarse: Literal["memory", "index"] = "memory" if self.resident.fits(info) else "index"
+        first_stage: Literal["memory", "index"] = "memory" if self.in_memory.fits(info) else "index"
         return SearchResult(
             hits=hits,
             calibrated=model is not None,
@@ -185,10 +76,10 @@ class Searcher:
             candidates=candidates,
             milliseconds=1000 * (time.perf_counter() - start),
             query_hash=query.hash,
-            coarse=coarse,
-            notes=(*hidden, *_notes(query, info, candidates, model, match)),
+            first_stage=first_stage,
+            notes=(*hidden, *notes_of(query, info, candidates=candidates, model=model, match=match)),
             threshold=None if model is None else model.threshold,
-            protocol=_protocol(query, info, where, coarse),
+            protocol=protocol_of(query, info, where, first_stage=first_stage),
             model=info.space.identity,
             confirmed=query.confirmed,
             unseen=unseen,
@@ -210,14 +101,14 @@ class Searcher:
         fingerprint = self.store.info(self.name).space.fingerprint
         return Query(embedding, fingerprint, **{"own": tuple(ids), **settings})  # type: ignore[arg-type]
 
-    def judge(self, query: Query, item: int, same: bool, who: str) -> Query:
+    def give_feedback(self, query: Query, item: int, *, same: bool, who: str) -> Query:
         """Keep that a row shows, or does not show, the person, and return the query that knows it.
 
         Raises:
             DataError: there is no such row.
         """
         self.keep_feedback(query.positives, query.hash, item, same=same, who=who)
-        return _with(query, item, same)
+        return _with(query, item, same=same)
 
     def keep_feedback(self, positives: Embedding, query: str, item: int, *, same: bool, who: str) -> None:
         """Keep what somebody said about a result, with its distance from the query, to calibrate on.
@@ -238,34 +129,34 @@ class Searcher:
         if len(row) and not np.isnan(part_means(positives, row)).all():
             one = np.zeros(len(positives), np.int64)
             distances = {mode: float(rank(positives, row, 1, one, None, mode)[1][0, 0]) for mode in get_args(Mode)}
-        self.store.judge(self.name, query, item, same, who, distances=distances)
+        self.store.feedback.give(self.name, query, item=item, same=same, who=who, distances=distances)
 
-    def with_judgements(self, query: Query) -> Query:
+    def with_feedback(self, query: Query) -> Query:
         """Return the query with everything that was ever said about its results; the last word on a row counts."""
-        for asked, item, same in self.store.judgements(self.name):
+        for asked, item, same in self.store.feedback.all(self.name):
             if asked == query.hash:
-                query = _with(query, item, same)
+                query = _with(query, item, same=same)
         return query
 
     def _sides(self, query: Query, info: GalleryInfo) -> tuple[Embedding, Embedding | None]:
-        """Return positives and negatives, judged rows among them."""
+        """Return positives and negatives, rows with feedback among them."""
         if not info.crops + info.tracklets:
             raise DataError(f"gallery {self.name!r} is empty: `unveil gallery add` fills it")
         sides: list[Embedding | None] = []
-        for given, judged in ((query.positives, query.confirmed), (query.negatives, query.rejected)):
+        for given, rows in ((query.positives, query.confirmed), (query.negatives, query.rejected)):
             parts = []
             if given is not None and len(given):
                 info.space.check(given, query.fingerprint)
                 parts.append(replace(given.numpy(), metric=info.space.metric, weights=info.space.weights))
-            if judged:
-                parts.append(self.store.embeddings(self.name, list(judged))[1])
+            if rows:
+                parts.append(self.store.embeddings(self.name, list(rows))[1])
             sides.append(Embedding.concatenate(parts) if parts else None)
         positives, negatives = sides
         assert positives is not None  # a Query has crops
         if not np.isfinite(positives.vectors).all() or not np.abs(positives.vectors).any():
             raise DataError("the query cannot be compared: its vectors are zero or not finite")
         if not (positives.visibility > 0).any():
-            raise DataError("the query shows no part of a person: choose another picture, or draw a box around someone")
+            raise DataError("the query shows no part of a person: choose another image, or draw a box around someone")
         return positives, negatives
 
     def _hits(
@@ -300,59 +191,8 @@ class Searcher:
         return tuple(hits[: query.top])
 
 
-def _with(query: Query, item: int, same: bool) -> Query:
+def _with(query: Query, item: int, *, same: bool) -> Query:
     confirmed = tuple(i for i in query.confirmed if i != item) + ((item,) if same else ())
     rejected = tuple(i for i in query.rejected if i != item) + (() if same else (item,))
-    # The latest judgements count when there are more than a query takes.
+    # The latest feedback counts when there is more than a query takes.
     return replace(query, confirmed=confirmed[-MAX_CROPS:], rejected=rejected[-MAX_CROPS:])
-
-
-def _notes(
-    query: Query, info: GalleryInfo, candidates: int, model: calibration.Calibration | None, match: bool | None
-) -> tuple[str, ...]:
-    unknown = [camera for camera in query.where.cameras if camera not in info.cameras]
-    known = ", ".join(info.cameras[:MAX_NAMED]) + (" and more" if len(info.cameras) > MAX_NAMED else "")
-    notes = [f"No camera {', '.join(map(repr, unknown))} in this gallery; it has {known or 'none'}."] if unknown else []
-    if not candidates:
-        total = info.crops + info.tracklets
-        return (*notes, f"No row passes the filters; without them the gallery has {total}.")
-    notes.append(mode_note(info.space.names, query.mode))
-    if query.rerank:
-        notes.append("Re-ranked: rows with the same neighbours as the query come first; distances are those before it.")
-    if model is None and calibration.out_of_date(info):
-        notes.append(
-            "The calibration is out of date: it was fitted on the distances of another model than the gallery's. The "
-            "distance orders the results, it is no probability. `unveil gallery calibrate` fits it anew."
-        )
-    elif model is None:
-        notes.append(
-            "Not calibrated: the distance orders the results, it is no probability, and there is no answer to whether "
-            "the person is here. `unveil gallery calibrate` changes that."
-        )
-    elif not match:
-        notes.append(f"No match: nothing is near enough. {model.about()}")
-    else:
-        notes.append(model.about())
-    return tuple(notes)
-
-
-def _protocol(query: Query, info: GalleryInfo, where: Filter, coarse: str) -> dict[str, str]:
-    shown = {f.name: getattr(where, f.name) for f in fields(where)}
-    filters = [f"{name} {_shown(value)}" for name, value in shown.items() if value not in (None, (), False)]
-    judged = f", {len(query.confirmed)} confirmed and {len(query.rejected)} rejected rows"
-    return {
-        "gallery": f"{info.name}, revision {info.revision}, {info.crops} crops and {info.tracklets} tracklets",
-        "model": str(info.space.identity),
-        "query": f"{query.hash}: {len(query.positives)} crops, {len(query.negatives or ())} of others{judged}",
-        "filters": "; ".join(filters) or "none",
-        "clothes": {"same": "the same", "changed": "may have changed"}[query.mode],
-        "distance": f"{info.space.metric}, mean over {len(info.space.names)} vectors weighted by visibility",
-        "stages": f"coarse by {coarse}, then the nearest {max(query.rescore, query.top)} exactly, {query.top} shown",
-        "order": f"k-reciprocal re-ranking, {reranking.SETTINGS}" if query.rerank else "by distance",
-    }
-
-
-def _shown(value: object) -> str:
-    if isinstance(value, tuple):
-        return ", ".join(map(str, value[:10])) + (f" and {len(value) - 10} more" if len(value) > 10 else "")
-    return str(value)

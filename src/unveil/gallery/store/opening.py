@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 from unveil.errors import DataError
-from unveil.gallery.store import own_server
-from unveil.gallery.store.milvus import MilvusStore
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.milvus.store import MilvusStore
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.store import PostgresStore
 from unveil.gallery.store.protocol import Store
 from unveil.gallery.store.read_only import PREFIX, ReadOnlyStore
 
@@ -18,7 +18,7 @@ def open_store(address: str | None = None, folder: Path | None = None) -> Store:
 
     Args:
         address: ``read-only:PATH`` opens a copy of a backup or of a folder of galleries, which must not change;
-            ``postgresql://...``; with ``+milvus=http://...`` appended coarse search runs on Milvus. ``None``:
+            ``postgresql://...``; with ``+milvus=http://...`` appended first-stage search runs on Milvus. ``None``:
             ``$UNVEIL_STORE``, else an own PostgreSQL under ``folder``.
         folder: where the own server keeps its data; ``unveil/galleries`` in the user's data folder by default.
 

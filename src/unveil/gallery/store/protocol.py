@@ -10,12 +10,13 @@ import numpy as np
 
 from unveil.attributes.records import Attributes
 from unveil.gallery import audit
-from unveil.gallery.records import Block, DerivedModel, EmbeddingSpace, Filter, GalleryInfo, Item, Kind, Mode, Standby
-from unveil.gallery.store.backup import Manifest
-from unveil.gallery.store.desk.alert_tables import AlertTables
-from unveil.gallery.store.desk.cases import Cases
-from unveil.gallery.store.desk.group_tables import GroupTables
-from unveil.gallery.store.desk.plan_tables import PlanTables
+from unveil.gallery.records import Block, DerivedModel, EmbeddingSpace, Filter, GalleryInfo, Item, Kind, Standby
+from unveil.gallery.store.postgresql.backup import Manifest
+from unveil.gallery.store.postgresql.desk.alert_tables import AlertTables
+from unveil.gallery.store.postgresql.desk.cases import Cases
+from unveil.gallery.store.postgresql.desk.feedback_tables import FeedbackTables
+from unveil.gallery.store.postgresql.desk.group_tables import GroupTables
+from unveil.gallery.store.postgresql.desk.plan_tables import PlanTables
 from unveil.records import Embedding
 
 PAGE = 500  # rows read at a time
@@ -30,6 +31,7 @@ class Store(Protocol):
 
     cases: Cases
     alerts: AlertTables
+    feedback: FeedbackTables
     groups: GroupTables
     plans: PlanTables
 
@@ -41,7 +43,7 @@ class Store(Protocol):
     def galleries(self) -> list[GalleryInfo]:
         """Return all galleries, by name."""
 
-    def create(self, name: str, space: EmbeddingSpace, keep: float | None = None) -> GalleryInfo:
+    def create(self, name: str, space: EmbeddingSpace, retention_seconds: float | None = None) -> GalleryInfo:
         """Make an empty gallery; DataError when the name is taken by another space or is no name."""
 
     def info(self, name: str) -> GalleryInfo:
@@ -50,7 +52,7 @@ class Store(Protocol):
     def drop(self, name: str) -> int:
         """Remove a gallery with everything in it but its audit log; return how many rows it had."""
 
-    def set_keep(self, name: str, keep: float | None) -> None:
+    def set_retention(self, name: str, retention_seconds: float | None) -> None:
         """Set after how many seconds rows expire."""
 
     def set_calibration(self, name: str, calibration: Mapping[str, Any] | None) -> None:
@@ -77,7 +79,7 @@ class Store(Protocol):
             name: the gallery.
             items: the rows; those whose key the gallery has are left out.
             embedding: ``(N, E, D)`` numpy embedding, in order.
-            job: name of a long work that goes on after a kill.
+            job: name of a long work that resumes after a kill.
             done: its state (JSON); `job_state` returns it.
             fingerprint: of the model that embedded them; the gallery may have been switched to another one meanwhile.
 
@@ -107,18 +109,18 @@ class Store(Protocol):
         """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
 
     def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
-        """Return the coarse vectors of the rows with an id greater than ``after``, block after block, ascending.
+        """Return the first-stage vectors of the rows with an id greater than ``after``, block after block, ascending.
 
         What was added since the greatest id in memory has greater ids; what was removed is found by `ids`.
         """
 
     def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the ids and cosine distances of the rows nearest to a coarse vector ``(C,)``, found by the engine."""
+        """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``, by the engine."""
 
     def index(self, name: str, least: int = 300_000) -> bool:
         """Build the index behind `nearest`, if the gallery has at least so many rows; return whether it has one.
 
-        By default from the size on at which it is worth it. It may take hours; others read and write meanwhile, and
+        By default from the size on at which it is faster. It may take hours; others read and write meanwhile, and
         rows added later join it. Without one `nearest` reads all rows.
         """
 
@@ -128,16 +130,16 @@ class Store(Protocol):
         """Return rows, those first of which the attributes that a filter asks for are surest, then the earliest."""
 
     def count_without_attributes(self, name: str) -> int:
-        """Return at how many rows nobody looked for attributes."""
+        """Return how many rows have no attributes yet."""
 
     def missing_attributes(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
-        """Return ids of rows of a kind, greater than ``after``, at which nobody looked for attributes, ascending."""
+        """Return ids of rows of a kind, greater than ``after``, that have no attributes yet, ascending."""
 
     def fill_attributes(self, name: str, found: Mapping[int, Attributes]) -> int:
         """Keep the attributes of rows, by id; rows that are gone are left out; return how many were kept."""
 
     def forget_attributes(self, name: str) -> int:
-        """Take the attributes of all rows away, so that they are looked at anew; return of how many."""
+        """Take the attributes of all rows away, so that they are estimated anew; return of how many."""
 
     # The vectors of a second model: made while the first answers, then switched, and kept so that it can be undone
 
@@ -168,7 +170,7 @@ class Store(Protocol):
     # Removal: the bytes of vectors, thumbnails and derived rows are gone afterwards
 
     def delete(self, name: str, where: Filter) -> int:
-        """Remove rows and judgements on them; return how many rows went.
+        """Remove rows and the feedback on them; return how many rows went.
 
         A tracklet takes its crops with it. A crop takes its tracklet, which was made of it; the other crops stay.
         """
@@ -179,30 +181,7 @@ class Store(Protocol):
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
 
-    # Judgements of people on results, and the audit log
-
-    def judge(
-        self, name: str, query: str, item: int, same: bool, who: str, *, distances: Mapping[Mode, float] | None = None
-    ) -> None:
-        """Keep that ``item`` shows (or does not show) the person of a query; a later word replaces an earlier one.
-
-        Args:
-            name: of the gallery.
-            query: hash of the query.
-            item: number of the row.
-            same: whether both are one person.
-            who: says so.
-            distances: of the row from the query, in each mode; what is not given is not known.
-
-        Raises:
-            DataError: there is no such row.
-        """
-
-    def judgements(self, name: str) -> list[tuple[str, int, bool]]:
-        """Return all judgements: query hash, row, same person."""
-
-    def judged_distances(self, name: str, mode: Mode) -> list[tuple[str, bool, float]]:
-        """Return the judgements whose distance from the query is known in a mode: query hash, same person, distance."""
+    # The audit log
 
     def log(self, entry: Mapping[str, Any]) -> str:
         """Append to the hash-chained audit log, whatever gallery it is about; return the hash of the entry.

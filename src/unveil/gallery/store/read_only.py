@@ -2,7 +2,7 @@
 
 PostgreSQL writes into its folder when it only reads. So what is opened is a copy in a temporary folder, which goes when
 the process ends, however it ends. Nothing can be changed in it; what is done with it is written into a journal, with
-the chain of the audit log going on.
+continuing the chain of the audit log.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from typing import Any
 
 from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit
-from unveil.gallery.store import own_server
-from unveil.gallery.store.backup import read_manifest, restore_backup
-from unveil.gallery.store.connections import Connections
-from unveil.gallery.store.migrate import migrate
-from unveil.gallery.store.postgres import PostgresStore
+from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql.backup import read_manifest, restore_backup
+from unveil.gallery.store.postgresql.connections import Connections
+from unveil.gallery.store.postgresql.migrate import migrate
+from unveil.gallery.store.postgresql.store import PostgresStore
 
 PREFIX = "read-only:"
 JOURNAL = "unveil-journal.jsonl"

@@ -24,7 +24,7 @@ class WatchList:
     Args:
         entries: at least one, of one model.
         threshold: distance up to which an alert is raised.
-        mode: whether the clothes are those of the pictures or may have changed.
+        mode: whether the clothes are those of the images or may have changed.
 
     Raises:
         DataError: there is no entry, or more than `MAX_ENTRIES`, or two of one name.

@@ -12,7 +12,7 @@ import numpy as np
 from unveil.gallery.alert_records import Alert
 from unveil.gallery.ingest.adding import mean_embedding, thumbnail
 from unveil.gallery.ingest.best_crops import Candidate, OpenTrack
-from unveil.gallery.ingest.quality import without_hidden
+from unveil.gallery.ingest.quality import without_occluded
 from unveil.gallery.scoring.calibration import Calibration
 from unveil.gallery.watching.watch_list import WatchList
 from unveil.inference.engine import Engine
@@ -36,9 +36,9 @@ class WatchSettings:
 
     Args:
         camera: label of its camera.
-        fps: frames a second that are looked at, at most.
+        fps: frames per second that are sampled, at most.
         cool_down: seconds after an alert in which the same entry raises no other.
-        real_time: play a video as fast as it was filmed, not as fast as it can be looked at.
+        real_time: play a video as fast as it was filmed, not as fast as it can be processed.
         seconds: stop after that much video.
     """
 
@@ -75,7 +75,7 @@ class Watcher:
         watch_list: whom to look for.
         engine: embeds who passes; its model must be that of the list.
         detector: finds people.
-        parser: says which parts are hidden.
+        parser: says which parts are occluded.
         settings: see `WatchSettings`.
         calibration: gives alerts a probability.
         raise_alert: called with each alert; what it raises ends the watch.
@@ -154,7 +154,7 @@ class Watcher:
         return fresh and now - seen.compared_at >= LOOK_AGAIN
 
     def _end(self, alive: set[str], video: Video, began: float) -> None:
-        """Compare the tracks that no longer go on a last time, and let them go."""
+        """Compare the tracks that have ended a last time, and let them go."""
         over = [self._seen.pop(name) for name in [name for name in self._seen if name not in alive]]
         whole = [seen for seen in over if seen.track.boxes >= MIN_BOXES]
         self.counts.people += len(whole)
@@ -163,14 +163,14 @@ class Watcher:
     def _compare(self, seen: list[_Seen], video: Video, began: float, now: float) -> None:
         if not seen:
             return
-        crops = [sorted(s.track.pool, key=lambda c: -c.worth)[:CROPS] for s in seen]
+        crops = [sorted(s.track.pool, key=lambda c: -c.quality)[:CROPS] for s in seen]
         images = [crop.image for found in crops for crop in found]
         cameras = [self._settings.camera] * len(images)
-        embedding = without_hidden(self._engine.embed(images, cameras=cameras), images, self._parser)
+        embedding = without_occluded(self._engine.embed(images, cameras=cameras), images, self._parser)
         rows, start = [], 0
         for found in crops:
-            worth = np.array([crop.worth for crop in found])
-            rows.append(mean_embedding(embedding.select(slice(start, start + len(found))), worth))
+            quality = np.array([crop.quality for crop in found])
+            rows.append(mean_embedding(embedding.select(slice(start, start + len(found))), quality))
             start += len(found)
         matches = self._list.matches(Embedding.concatenate(rows))
         for one, found, near in zip(seen, crops, matches, strict=True):
@@ -183,17 +183,17 @@ class Watcher:
         if number in seen.raised:
             return
         seen.raised.add(number)
-        moment = seen.track.end
-        if moment - self._last_alert.get(number, -np.inf) < self._settings.cool_down:
+        timestamp = seen.track.end
+        if timestamp - self._last_alert.get(number, -np.inf) < self._settings.cool_down:
             self.counts.held_back += 1
             return
-        self._last_alert[number] = moment
+        self._last_alert[number] = timestamp
         self.counts.alerts += 1
         entry = self._list.entries[number]
         sure = None if self._calibration is None else self._calibration.probability(distance)
         self._raise(
             Alert(
                 entry.name, entry.hash, distance, self._list.threshold, sure, self._settings.camera, video.source,
-                began + moment if video.live else moment, crop.frame, crop.box, thumbnail(crop.image),
+                began + timestamp if video.live else timestamp, crop.frame, crop.box, thumbnail(crop.image),
             )
         )  # fmt: skip

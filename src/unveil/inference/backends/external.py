@@ -14,8 +14,8 @@ from unveil.errors import CheckpointError
 from unveil.export.metadata import SpaceInfo
 from unveil.inference.engine import Engine
 from unveil.inference.steps import StepChoice, SteppedRunner
-from unveil.models.camera_centres import CameraCentres, unit
-from unveil.models.reid_card import ReidCard, fingerprint, read_centres, read_reid_card
+from unveil.models.foreign.camera_centres import CameraCentres, unit
+from unveil.models.foreign.reid_card import ReidCard, fingerprint, read_centres, read_reid_card
 from unveil.models.summary import ModelSummary
 from unveil.runtime.card import card_path
 from unveil.runtime.graph import Port

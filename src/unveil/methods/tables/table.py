@@ -19,7 +19,7 @@ class Row:
         label: as the paper names it.
         settings: settings of the method that differ from its defaults.
         figures: the paper's figures in percent, one for each column of the table, ``None`` where one cannot be read;
-            empty where the paper shows the row only in a picture, or not at all.
+            empty where the paper shows the row only in an image, or not at all.
         overrides: changes of the recipe beyond the method's settings, for example
             ``("backbone.name=resnet50_ibn_a",)``.
     """

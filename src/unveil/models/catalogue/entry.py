@@ -38,7 +38,7 @@ class KnownModel:
         task: what it does.
         about: the same in a few words.
         files: the model first, then its weights where it has them in a file of their own.
-        card: how it is fed, as values of its card; see `unveil.models.reid_card.ReidCard` and
+        card: how it is fed, as values of its card; see `unveil.models.foreign.reid_card.ReidCard` and
             `unveil.video.card.DetectorCard`.
         licence: of the weights.
         source: page of the publisher.

@@ -29,7 +29,7 @@ Progress = Callable[[int, int | None], None]
 
 
 class CutError(Exception):
-    """The transfer ended early; what came is kept and the next request goes on from there."""
+    """The transfer ended early; what came is kept and the next request resumes there."""
 
 
 class UnreachableError(Exception):

@@ -33,7 +33,7 @@ class Backbone(nn.Module):
     """A network from images ``(B, 3, H, W)`` to a map ``(B, C, h, w)``.
 
     Subclasses set ``stages`` (low to high) and implement ``forward``. A hook is a function from map to map that is
-    called on the output of the stage or block of that address and whose result goes on; so a method adds attention
+    called on the output of the stage or block of that address and whose result is passed on; so a method adds attention
     where it wants without the backbone knowing, and the keys of the state dict stay those of the field's checkpoints.
     """
 

@@ -13,7 +13,7 @@ Region = Literal["columns", "square"]
 class CentreFocus(nn.Module):
     """Softmax over the positions of the centre, multiplied with the map and added to it.
 
-    The paper shows the module in a picture only; region and scale are free choices. With ``rescale`` the mean weight
+    The paper shows the module in an image only; region and scale are free choices. With ``rescale`` the mean weight
     in the region is 1; without it weights are about one over the number of positions and vanish beside the sum.
 
     Args:

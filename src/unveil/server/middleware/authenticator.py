@@ -12,9 +12,9 @@ from typing import Annotated
 from fastapi import HTTPException, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from unveil.server.access.tokens import Caller, Role, Tokens
 from unveil.server.middleware.rate_limiter import RateLimiter, retry_after
 from unveil.server.settings import Limits
-from unveil.server.tokens import Caller, Role, Tokens
 
 LOCAL = Caller("local", "admin")
 _bearer = HTTPBearer(auto_error=False, description="A token made by `unveil serve --new-token`.")

@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from unveil.server.middleware.errors import request_id, send_error
 from unveil.server.settings import Limits
 
-UPLOADS = re.compile(r"/api/v1/(pictures|galleries/[^/]+/(items|plan|uploads/[^/]+))")
+UPLOADS = re.compile(r"/api/v1/(images|galleries/[^/]+/(items|plan|uploads/[^/]+))")
 RETRY_SECONDS = 5
 
 
@@ -38,7 +38,7 @@ class BodyLimitMiddleware:
         if length.isdigit() and int(length) > most:
             await send_error(send, 413, message=_too_large(most), request=request_id(scope))
             return
-        until = asyncio.get_running_loop().time() + self._limits.upload_seconds
+        deadline = asyncio.get_running_loop().time() + self._limits.upload_seconds
         seen, complete = 0, False
 
         async def counted() -> Message:
@@ -46,7 +46,7 @@ class BodyLimitMiddleware:
             if complete:  # what follows is the word that the client has gone, however late
                 return await receive()
             try:
-                async with asyncio.timeout_at(until):
+                async with asyncio.timeout_at(deadline):
                     message = await receive()
             except TimeoutError:
                 said = f"the body did not arrive within {self._limits.upload_seconds:g} seconds"

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Query, Request, Response
 from pydantic import BaseModel
 
-from unveil.gallery.store.desk.alert_tables import StoredAlert
+from unveil.gallery.store.postgresql.desk.alert_tables import StoredAlert
 from unveil.server.routes.names import ERRORS, Admin, GalleryName, Reads, TheService
 from unveil.server.schemas.rows import DeletedOut
 
@@ -16,7 +16,7 @@ AlertNumber = Annotated[int, Path(ge=1, le=2**62, description="Number of an aler
 
 
 class AlertOut(BaseModel):
-    """An alert; its picture is at ``.../{id}/picture``. ``time`` counts from the epoch, or since the video began."""
+    """An alert; its image is at ``.../{id}/image``. ``time`` counts from the epoch, or since the video began."""
 
     id: int
     raised: float
@@ -58,18 +58,18 @@ def list_alerts(
 
 
 @router.get(
-    "/{alert}/picture",
+    "/{alert}/image",
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def show_alert(gallery: GalleryName, alert: AlertNumber, caller: Reads, service: TheService) -> Response:
-    """Return the picture of an alert (JPEG)."""
+    """Return the image of an alert (JPEG)."""
     name = service.gallery(gallery, caller).name
     found = service.store.alerts.newest(name, 1, after=alert - 1, up_to=alert)
     if not found:
         raise HTTPException(404, f"no alert {alert} in gallery {gallery!r}")
     service.views.seen(caller, name, what="alerts", rows=[])
-    return Response(found[0].alert.picture, media_type="image/jpeg")
+    return Response(found[0].alert.image, media_type="image/jpeg")
 
 
 @router.delete("")

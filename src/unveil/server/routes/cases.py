@@ -14,15 +14,14 @@ from PIL import Image
 from starlette.background import BackgroundTask
 
 from unveil.atomic_io import sha256
-from unveil.gallery.case_records import Case, NewQuery, QueryPicture
+from unveil.gallery.case_records import Case, NewQuery, QueryImage
 from unveil.gallery.cases.log import case_entries
 from unveil.gallery.cases.package import write_package
 from unveil.gallery.records import EmbeddingSpace, Item
-from unveil.gallery.search.searcher import Query as GalleryQuery
+from unveil.gallery.search.records import Query as GalleryQuery
 from unveil.models.card import Card
-from unveil.models.reid_card import ReidCard
-from unveil.server.case_access import is_owner
-from unveil.server.queries import QueryItems
+from unveil.models.foreign.reid_card import ReidCard
+from unveil.server.access.cases import is_owner
 from unveil.server.routes.names import ERRORS, GalleryName, Reader, Reads, RowNumber, TheService
 from unveil.server.schemas.case import (
     AddedBookmarkOut,
@@ -37,13 +36,14 @@ from unveil.server.schemas.case import (
     QueryKeptOut,
     VersionOut,
 )
+from unveil.server.search.queries import QueryItems
 from unveil.server.service import Service
 
 router = APIRouter(prefix="/cases", tags=["cases"], responses=ERRORS)
 MAX_CLIPS = 40  # of a package that a page waits for
 CaseNumber = Annotated[int, Path(ge=1, le=2**62, description="Number of a case.")]
 QueryNumber = Annotated[int, Path(ge=1, le=2**62, description="Number of a search of the case.")]
-PictureNumber = Annotated[int, Path(ge=0, le=1000, description="Which of the pictures of the search, from 0.")]
+ImageNumber = Annotated[int, Path(ge=0, le=1000, description="Which of the images of the search, from 0.")]
 
 
 @router.get("")
@@ -129,7 +129,7 @@ def remove_bookmark(
 
 @router.post("/{case}/queries", status_code=201)
 def keep_query(case: CaseNumber, body: CaseQueryIn, caller: Reader, service: TheService) -> QueryKeptOut:
-    """Keep a search with its pictures, filters and judgements, so that it can be asked again."""
+    """Keep a search with its images, filters and feedback, so that it can be asked again."""
     service.cases.find(case, caller)
     gallery = service.gallery(body.gallery, caller).name
     others = tuple(service.gallery(name, caller).name for name in body.others)
@@ -137,11 +137,11 @@ def keep_query(case: CaseNumber, body: CaseQueryIn, caller: Reader, service: The
     pieces = (*asked.positives, *asked.negatives)
     if max(len(asked.positives), len(asked.negatives)) > service.settings.limits.pieces:
         raise HTTPException(422, f"a search has at most {service.settings.limits.pieces} pieces of a kind")
-    items = QueryItems(pieces, caller, pictures=service.pictures, decoder=service.decoder)
+    items = QueryItems(pieces, caller, images=service.images, decoder=service.decoder)
     positives = service.queries.embed(items, asked.positives, gallery=gallery)
     assert positives is not None  # there is at least one piece
-    pictures = [
-        QueryPicture(_png(crop), negative)
+    images = [
+        QueryImage(_png(crop), negative)
         for negative, side in ((False, asked.positives), (True, asked.negatives))
         for _, _, crop in items.places(side)
     ]
@@ -153,7 +153,7 @@ def keep_query(case: CaseNumber, body: CaseQueryIn, caller: Reader, service: The
             exclude_defaults=True,
         ),
         hash=GalleryQuery(positives, service.engine.fingerprint).hash,
-        pictures=tuple(pictures),
+        images=tuple(images),
         positives=tuple(piece.item for piece in asked.positives if piece.item is not None),
         negatives=tuple(piece.item for piece in asked.negatives if piece.item is not None),
         confirmed=asked.confirmed,
@@ -166,7 +166,7 @@ def keep_query(case: CaseNumber, body: CaseQueryIn, caller: Reader, service: The
 
 @router.delete("/{case}/queries/{query}", status_code=204)
 def remove_query(case: CaseNumber, query: QueryNumber, caller: Reader, service: TheService) -> None:
-    """Remove a search with its pictures."""
+    """Remove a search with its images."""
     found, _ = service.cases.find(case, caller)
     _check_query(found, query)
     service.cases.log(case, caller, "remove search", details={"search": query})
@@ -174,21 +174,21 @@ def remove_query(case: CaseNumber, query: QueryNumber, caller: Reader, service: 
 
 
 @router.get(
-    "/{case}/queries/{query}/pictures/{number}",
+    "/{case}/queries/{query}/images/{number}",
     response_class=Response,
     responses={200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-def show_picture(
-    case: CaseNumber, query: QueryNumber, number: PictureNumber, caller: Reads, service: TheService
+def show_image(
+    case: CaseNumber, query: QueryNumber, number: ImageNumber, caller: Reads, service: TheService
 ) -> Response:
-    """Return a picture that a search was made with (PNG)."""
+    """Return an image that a search was made with (PNG)."""
     found, _ = service.cases.find(case, caller)
     _check_query(found, query)
     service.cases.opened(found, caller)
-    pictures = service.store.cases.pictures(case, query)
-    if number >= len(pictures):
-        raise HTTPException(404, f"search {query} has {len(pictures)} pictures")
-    return Response(pictures[number].data, media_type="image/png")
+    images = service.store.cases.images(case, query)
+    if number >= len(images):
+        raise HTTPException(404, f"search {query} has {len(images)} images")
+    return Response(images[number].data, media_type="image/png")
 
 
 @router.post(
@@ -200,6 +200,7 @@ def export_case(
     case: CaseNumber,
     caller: Reader,
     service: TheService,
+    *,
     blur: Annotated[bool, Query(description="blur faces; readers cannot switch it off")] = True,
     clips: Annotated[bool, Query(description="cut clips around sightings, where faces may be seen")] = True,
 ) -> Response:

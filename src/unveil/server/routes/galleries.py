@@ -1,4 +1,4 @@
-"""Galleries and their rows: what there is, pictures of rows, adding a picture, removing rows."""
+"""Galleries and their rows: what there is, images of rows, adding an image, removing rows."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from unveil.errors import DataError
 from unveil.gallery.derived import touched
-from unveil.gallery.ingest.images import PictureSettings, add_pictures
+from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.records import Sample
+from unveil.server.access.tokens import Caller
 from unveil.server.routes.names import (
     ERRORS,
     Admin,
@@ -20,12 +21,11 @@ from unveil.server.routes.names import (
     Reads,
     RowNumber,
     TheService,
-    body_of_a_picture,
+    body_of_an_image,
 )
 from unveil.server.schemas.base import Label, Number
 from unveil.server.schemas.rows import AddedOut, DeletedOut, DeletionIn, FilterIn, GalleryOut, ItemOut, ItemsOut
 from unveil.server.service import Service
-from unveil.server.tokens import Caller
 
 router = APIRouter(prefix="/galleries", tags=["galleries"], responses=ERRORS)
 PAGE = 200
@@ -85,13 +85,13 @@ def describe_item(gallery: GalleryName, item: RowNumber, caller: Reads, service:
     responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def show_thumbnail(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> Response:
-    """Return the picture of a row (JPEG)."""
+    """Return the image of a row (JPEG)."""
     found = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="thumbnails", rows=[item])
     return Response(found.thumbnail, media_type="image/jpeg")
 
 
-@router.post("/{gallery}/items", status_code=201, openapi_extra=body_of_a_picture())
+@router.post("/{gallery}/items", status_code=201, openapi_extra=body_of_an_image())
 async def add_item(
     gallery: GalleryName,
     request: Request,
@@ -136,8 +136,8 @@ def _add(
         service.audited(caller, request, "add", gallery=info.name, details=details) as outcome,
         service.queries.parsing,
     ):
-        added = add_pictures(
-            service.store, info.name, service.engine, [sample], settings=PictureSettings(tags=tags),
+        added = add_images(
+            service.store, info.name, service.engine, [sample], settings=ImageSettings(tags=tags),
             parser=service.queries.parser,
         )  # fmt: skip
         outcome |= {"crops": added.crops, "known": added.known}

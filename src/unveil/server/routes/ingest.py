@@ -8,8 +8,8 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from unveil.gallery.sources.roots import Missing, SourceMissingError
-from unveil.server.ingest_jobs import LIVE
-from unveil.server.routes.names import ERRORS, GalleryName, Operator, TheService, body_of_a_picture
+from unveil.server.ingest.jobs import LIVE
+from unveil.server.routes.names import ERRORS, GalleryName, Operator, TheService, body_of_an_image
 from unveil.server.schemas.ingest import (
     EntryOut,
     IngestIn,
@@ -57,7 +57,7 @@ def begin_upload(gallery: GalleryName, body: UploadIn, caller: Operator, service
     return UploadOut(upload=token, piece=service.settings.limits.upload)
 
 
-@router.post("/uploads/{upload}", openapi_extra=body_of_a_picture())
+@router.post("/uploads/{upload}", openapi_extra=body_of_an_image())
 async def send_piece(
     gallery: GalleryName,
     upload: UploadName,

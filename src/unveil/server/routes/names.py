@@ -6,10 +6,10 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Path
 
+from unveil.server.access.tokens import Caller
 from unveil.server.middleware.authenticator import require
 from unveil.server.schemas.base import ErrorOut
 from unveil.server.service import Service, service_of
-from unveil.server.tokens import Caller
 
 READ = 0.05  # a page of results reads some dozens of thumbnails
 
@@ -17,7 +17,7 @@ GalleryName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{1,63}$", description=
 RowNumber = Annotated[int, Path(ge=1, le=2**63 - 1, description="Id of a row.")]
 SearchName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$", description="Name that a search was given.")]
 ClipName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$", description="Name that a clip was given.")]
-PictureName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$", description="Name that a picture was given.")]
+ImageName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$", description="Name that an image was given.")]
 TheService = Annotated[Service, Depends(service_of)]
 Reads = Annotated[Caller, Depends(require("reader", READ))]
 Reader = Annotated[Caller, Depends(require("reader"))]
@@ -36,8 +36,8 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def body_of_a_picture() -> dict[str, Any]:
-    """Return how OpenAPI says that the body is a picture."""
+def body_of_an_image() -> dict[str, Any]:
+    """Return how OpenAPI says that the body is an image."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     types = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
     return {"requestBody": {"required": True, "content": dict.fromkeys(types, binary)}}

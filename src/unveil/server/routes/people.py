@@ -10,7 +10,7 @@ from unveil.errors import DataError
 from unveil.gallery.grouping.group import group_gallery
 from unveil.gallery.records import GalleryInfo
 from unveil.gallery.scoring import calibration
-from unveil.gallery.store.desk.group_tables import Order
+from unveil.gallery.store.postgresql.desk.group_tables import Order
 from unveil.server.routes.names import ERRORS, GalleryName, Operator, Reads, TheService
 from unveil.server.schemas.group import (
     GroupedRowOut,
@@ -48,7 +48,7 @@ def list_people(
     state = service.store.groups.state(name)
     found = [] if state is None else service.store.groups.people(name, limit, offset=offset, order=order, least=least)
     if found:
-        shown = [row for person in found for row in person.pictures]
+        shown = [row for person in found for row in person.images]
         service.views.seen(caller, name, what="people", rows=shown)
     return ProbablePeopleOut(
         grouping=None if state is None else GroupingOut.of(state),

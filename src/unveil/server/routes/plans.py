@@ -1,4 +1,4 @@
-"""The floor plan of a gallery: an admin sends a picture and places the cameras, everybody sees it."""
+"""The floor plan of a gallery: an admin sends an image and places the cameras, everybody sees it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from PIL import Image
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import shrunk
 from unveil.gallery.plan_records import LARGEST
-from unveil.server.routes.names import ERRORS, Admin, GalleryName, Reads, TheService, body_of_a_picture
+from unveil.server.access.tokens import Caller
+from unveil.server.routes.names import ERRORS, Admin, GalleryName, Reads, TheService, body_of_an_image
 from unveil.server.schemas.plan import FloorPlanOut, PlanIn
 from unveil.server.service import Service
-from unveil.server.tokens import Caller
 
 router = APIRouter(prefix="/galleries/{gallery}/plan", tags=["plans"], responses=ERRORS)
 QUALITY = 90
@@ -28,21 +28,21 @@ def show_plan(gallery: GalleryName, caller: Reads, service: TheService) -> Floor
 
 
 @router.get(
-    "/picture",
+    "/image",
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-def show_picture(gallery: GalleryName, caller: Reads, service: TheService) -> Response:
-    """Return the picture of the plan (JPEG)."""
-    picture = service.store.plans.picture(service.gallery(gallery, caller).name)
-    if picture is None:
+def show_image(gallery: GalleryName, caller: Reads, service: TheService) -> Response:
+    """Return the image of the plan (JPEG)."""
+    image = service.store.plans.image(service.gallery(gallery, caller).name)
+    if image is None:
         raise HTTPException(404, f"gallery {gallery!r} has no plan")
-    return Response(picture, media_type="image/jpeg")
+    return Response(image, media_type="image/jpeg")
 
 
-@router.post("", status_code=201, openapi_extra=body_of_a_picture())
+@router.post("", status_code=201, openapi_extra=body_of_an_image())
 async def send_plan(gallery: GalleryName, request: Request, caller: Admin, service: TheService) -> FloorPlanOut:
-    """Send the picture of a plan (the body is the file); cameras that stood on another one are placed anew."""
+    """Send the image of a plan (the body is the file); cameras that stood on another one are placed anew."""
     data = await request.body()
     return await run_in_threadpool(_keep, gallery, data, request, caller, service)
 
@@ -65,7 +65,7 @@ def place_cameras(
 
 @router.delete("", status_code=204)
 def remove_plan(gallery: GalleryName, request: Request, caller: Admin, service: TheService) -> None:
-    """Remove the plan, with the bytes of its picture."""
+    """Remove the plan, with the bytes of its image."""
     name = service.gallery(gallery, caller).name
     if service.store.plans.get(name) is None:
         raise HTTPException(404, f"gallery {gallery!r} has no plan")
@@ -74,14 +74,14 @@ def remove_plan(gallery: GalleryName, request: Request, caller: Admin, service: 
 
 
 def _keep(gallery: str, data: bytes, request: Request, caller: Caller, service: Service) -> FloorPlanOut:
-    """Keep the pixels of a picture, written anew: nothing else of a file that somebody sent is given to others."""
+    """Keep the pixels of an image, written anew: nothing else of a file that somebody sent is given to others."""
     name = service.gallery(gallery, caller).name
     with service.decoder.decoded(data, longest_side=LARGEST) as image:
         small = shrunk(image, LARGEST)
         out = io.BytesIO()
         Image.fromarray(small).save(out, "JPEG", quality=QUALITY, subsampling=0)
     height, width = small.shape[:2]
-    details = {"what": "picture", "width": width, "height": height}
+    details = {"what": "image", "width": width, "height": height}
     with service.audited(caller, request, "floor plan", gallery=name, details=details):
         plan = service.store.plans.put(name, out.getvalue(), width=width, height=height, who=caller.name)
     return FloorPlanOut.of(plan)

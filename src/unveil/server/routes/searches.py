@@ -1,4 +1,4 @@
-"""Searching, and what can be done with a search: heat maps, judgements, export."""
+"""Searching, and what can be done with a search: heat maps, feedback, export."""
 
 from __future__ import annotations
 
@@ -14,10 +14,8 @@ from PIL import Image, ImageFilter
 from unveil.data.images import read_image
 from unveil.gallery.output.heat_map import heat_map
 from unveil.gallery.output.report import write_report
-from unveil.gallery.search.searcher import Hit, SearchResult
-from unveil.gallery.search.searcher import Query as GalleryQuery
-from unveil.server.held_searches import Search
-from unveil.server.queries import QueryItems
+from unveil.gallery.search.records import Hit, SearchResult
+from unveil.gallery.search.records import Query as GalleryQuery
 from unveil.server.routes.names import (
     ERRORS,
     GalleryName,
@@ -29,6 +27,8 @@ from unveil.server.routes.names import (
 from unveil.server.schemas.base import finite
 from unveil.server.schemas.rows import ItemOut
 from unveil.server.schemas.search import FeedbackIn, HitOut, ModelOut, SearchIn, SearchOut
+from unveil.server.search.held_searches import Search
+from unveil.server.search.queries import QueryItems
 
 router = APIRouter(prefix="/galleries/{gallery}/searches", tags=["searches"], responses=ERRORS)
 TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "json": "application/json"}
@@ -36,7 +36,7 @@ TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "
 
 @router.post("", status_code=201)
 def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reader, service: TheService) -> SearchOut:
-    """Ask where else a person is, by pictures, boxes on them, or rows of the gallery; the audit log keeps who asked."""
+    """Ask where else a person is, by images, boxes on them, or rows of the gallery; the audit log keeps who asked."""
     limits = service.settings.limits
     info = service.gallery(gallery, caller)
     searcher = service.searcher(info)
@@ -47,7 +47,7 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
     for name, pieces in (("positives", body.positives), ("negatives", body.negatives)):
         if len(pieces) > limits.pieces:
             raise HTTPException(422, f"{name}: expected at most {limits.pieces}, got {len(pieces)}")
-    items = QueryItems((*body.positives, *body.negatives), caller, pictures=service.pictures, decoder=service.decoder)
+    items = QueryItems((*body.positives, *body.negatives), caller, images=service.images, decoder=service.decoder)
     if not body.skip_person_check:
         service.queries.check_people(items, body.positives)
     positives = service.queries.embed(items, body.positives, gallery=info.name)
@@ -78,10 +78,10 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
         mode=body.mode,
         results=_ids(found),
     )
-    pictures = service.queries.shown(items, body.positives, gallery=info.name)
-    held = sum(len(hit.item.thumbnail) for hit in found.hits) + sum(picture.nbytes for picture in pictures)
+    images = service.queries.shown(items, body.positives, gallery=info.name)
+    held = sum(len(hit.item.thumbnail) for hit in found.hits) + sum(one.nbytes for one in images)
     name = service.searches.put(
-        caller.name, Search(info.name, positives, pictures, found, (*query.own, *query.confirmed)), size=held
+        caller.name, Search(info.name, positives, images, found, (*query.own, *query.confirmed)), size=held
     )
     service.metrics.searches.labels(info.name).inc()
     return SearchOut(
@@ -101,7 +101,7 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
 def show_heat(
     gallery: GalleryName, search: SearchName, item: RowNumber, caller: Reader, service: TheService
 ) -> Response:
-    """Return where on a hit's picture the likeness comes from: a see-through layer of the same shape (PNG)."""
+    """Return where on a hit's image the likeness comes from: a see-through layer of the same shape (PNG)."""
     held = service.search(caller, service.gallery(gallery, caller).name, search)
     image = read_image(_hit_of(held, item).item.thumbnail, name=f"row {item}")
     service.views.seen(caller, gallery, what="heat maps", rows=[item])
@@ -111,7 +111,7 @@ def show_heat(
 
 
 @router.post("/{search}/feedback", status_code=204)
-def judge(
+def give_feedback(
     gallery: GalleryName,
     search: SearchName,
     body: FeedbackIn,
@@ -119,13 +119,13 @@ def judge(
     caller: Reader,
     service: TheService,
 ) -> None:
-    """Keep a judgement: this hit is, or is not, the person; search again with it among positives or negatives."""
+    """Keep feedback: this hit is, or is not, the person; search again with it among positives or negatives."""
     info = service.gallery(gallery, caller)
     searcher = service.searcher(info)
     held = service.search(caller, info.name, search)
     _hit_of(held, body.item)
     query = held.found.query_hash
-    service.log(caller, request, "judge", gallery, query=query, results=[body.item], same=body.same)
+    service.log(caller, request, "feedback", gallery, query=query, results=[body.item], same=body.same)
     searcher.keep_feedback(held.positives, query, body.item, same=body.same, who=caller.name)
 
 
@@ -140,6 +140,7 @@ def export(
     request: Request,
     caller: Reader,
     service: TheService,
+    *,
     format: Annotated[Literal["html", "csv", "json"], Query()] = "html",
     blur: Annotated[bool, Query(description="blur faces; readers cannot switch it off")] = True,
 ) -> Response:
@@ -151,7 +152,7 @@ def export(
     service.log(caller, request, "export", gallery, query=query, results=_ids(held.found), format=format, blur=blur)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"report.{format}"
-        write_report(held.found, held.pictures, path, blur_faces=blur, distances=service.distances(held.gallery))
+        write_report(held.found, held.images, path, blur_faces=blur, distances=service.distances(held.gallery))
         data = path.read_bytes()
     name = f"unveil-{gallery}-{query[:12]}.{format}"
     return Response(data, media_type=TYPES[format], headers={"Content-Disposition": f'attachment; filename="{name}"'})

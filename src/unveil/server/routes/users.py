@@ -8,11 +8,11 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path, Request
 from pydantic import BaseModel, Field, StringConstraints
 
+from unveil.server.access.tokens import NAME, Caller, Role, TokenInfo, list_tokens, new_token, revoke_token
 from unveil.server.routes.names import ERRORS, Admin, TheService
 from unveil.server.schemas.base import In
 from unveil.server.schemas.case import GalleryIn, Member
 from unveil.server.service import Service
-from unveil.server.tokens import NAME, Caller, Role, TokenInfo, list_tokens, new_token, revoke_token
 
 router = APIRouter(prefix="/users", tags=["users"], responses=ERRORS)
 LONGEST = 10 * 366 * 86_400.0  # seconds that a token may be good for

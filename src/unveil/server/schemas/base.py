@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from unveil.server.tokens import Role
+from unveil.server.access.tokens import Role
 
 Label = Annotated[str, StringConstraints(min_length=1, max_length=300, pattern=r"^[^\x00]*$")]
 Labels = Annotated[tuple[Label, ...], Field(max_length=200)]
@@ -37,7 +37,7 @@ class ErrorOut(BaseModel):
     request: str
     conflict: ConflictOut | None = Field(None, description="the text that was not overwritten")
     skip_person_check: bool = Field(
-        False, description="whether the same search is answered with its field `skip_person_check` set"
+        default=False, description="whether the same search is answered with its field `skip_person_check` set"
     )
 
 

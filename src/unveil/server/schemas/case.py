@@ -9,10 +9,10 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from unveil.gallery.case_records import MAX_MEMBERS, MAX_NAME, MAX_NOTE, MAX_TEXT, Case, CaseQuery, CaseSummary
 from unveil.gallery.records import Item
+from unveil.server.access.tokens import NAME as MEMBER
 from unveil.server.schemas.base import In, RowId
 from unveil.server.schemas.rows import ItemOut
 from unveil.server.schemas.search import SearchIn
-from unveil.server.tokens import NAME as MEMBER
 
 GalleryIn = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,63}$")]
 CaseName = Annotated[str, StringConstraints(min_length=1, max_length=MAX_NAME, pattern=r"^[^\x00]*$")]
@@ -57,7 +57,7 @@ class BookmarkNoteIn(In):
 
 
 class CaseQueryIn(In):
-    """A search to be kept in a case; pictures of it are kept too, as crops."""
+    """A search to be kept in a case; images of it are kept too, as crops."""
 
     name: CaseName
     gallery: GalleryIn
@@ -87,7 +87,7 @@ class CaseSummaryOut(BaseModel):
 
 
 class CaseQueryOut(BaseModel):
-    """A search of a case; its pictures are at ``.../queries/{id}/pictures/{n}``, true for who is not meant."""
+    """A search of a case; its images are at ``.../queries/{id}/images/{n}``, true for who is not meant."""
 
     id: int
     gallery: str
@@ -95,7 +95,7 @@ class CaseQueryOut(BaseModel):
     name: str
     settings: dict[str, Any]
     hash: str
-    pictures: list[bool]
+    images: list[bool]
     positives: list[int]
     negatives: list[int]
     confirmed: list[int]
@@ -108,7 +108,7 @@ class CaseQueryOut(BaseModel):
         """Describe a search of a case."""
         return CaseQueryOut(
             id=query.id, gallery=query.gallery, others=list(query.others), name=query.name,
-            settings=dict(query.settings), hash=query.hash, pictures=list(query.pictures),
+            settings=dict(query.settings), hash=query.hash, images=list(query.images),
             positives=list(query.positives), negatives=list(query.negatives), confirmed=list(query.confirmed),
             rejected=list(query.rejected), who=query.who, time=query.time,
         )  # fmt: skip

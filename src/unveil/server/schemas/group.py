@@ -73,7 +73,7 @@ class ProbablePersonOut(BaseModel):
     cameras: list[str]
     start: float | None
     end: float | None
-    pictures: list[int] = Field(description="rows with the best pictures, at most four")
+    images: list[int] = Field(description="rows with the best images, at most four")
     by_hand: bool = Field(description="whether somebody split or merged it")
 
     @staticmethod
@@ -81,7 +81,7 @@ class ProbablePersonOut(BaseModel):
         """Describe a probable person."""
         return ProbablePersonOut(
             person=person.number, rows=person.rows, cameras=list(person.cameras), start=person.start, end=person.end,
-            pictures=list(person.pictures), by_hand=person.by_hand > 0,
+            images=list(person.images), by_hand=person.by_hand > 0,
         )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field, StringConstraints
 
-from unveil.server.ingest_records import IngestSettings, Job, State
+from unveil.server.ingest.records import IngestSettings, Job, State
 from unveil.server.schemas.base import In, Label, Number
 
 Source = Annotated[str, StringConstraints(min_length=1, max_length=1000, pattern=r"^[^\x00]*$")]
@@ -19,8 +19,8 @@ class IngestIn(In):
     camera: Label | None = None
     start: Number | None = Field(None, description="of the first frame, seconds since the epoch")
     tags: Annotated[tuple[Label, ...], Field(max_length=50)] = ()
-    fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(None, description="frames a second of videos, at most")
-    scenes: bool = Field(False, description="find people on images; else each image is the crop of one person")
+    fps: Annotated[float, Field(gt=0, le=1000)] | None = Field(None, description="frames per second of videos, at most")
+    scenes: bool = Field(default=False, description="find people on images; else each image is the crop of one person")
 
     def to_settings(self) -> IngestSettings:
         """Return what the jobs take."""

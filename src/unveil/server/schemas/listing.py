@@ -1,4 +1,4 @@
-"""Rows by what people wear and carry alone, without a picture: what is asked, and the answer."""
+"""Rows by what people wear and carry alone, without an image: what is asked, and the answer."""
 
 from __future__ import annotations
 

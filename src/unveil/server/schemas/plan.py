@@ -1,4 +1,4 @@
-"""What the API takes and gives of floor plans; points are in pixels of the plan's picture."""
+"""What the API takes and gives of floor plans; points are in pixels of the plan's image."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class ScaleOut(BaseModel):
 
 
 class FloorPlanOut(BaseModel):
-    """A floor plan; its picture is at ``.../plan/picture``."""
+    """A floor plan; its image is at ``.../plan/image``."""
 
     width: int
     height: int

@@ -28,7 +28,7 @@ class FilterIn(In):
     attributes: Asked = Field(
         (), description="what is worn, as upper-colour=blue: any value of one, and all of several"
     )
-    include_unseen: bool = Field(False, description="also rows on which such an attribute cannot be seen")
+    include_unseen: bool = Field(default=False, description="also rows on which such an attribute cannot be seen")
 
     @model_validator(mode="after")
     def _order(self) -> FilterIn:
@@ -78,9 +78,9 @@ class GalleryOut(BaseModel):
     calibrated: bool
     searchable: bool = Field(description="whether its rows were embedded by this server's model")
     parts: list[str]
-    keep: float | None = Field(description="seconds after which rows expire")
+    retention_seconds: float | None = Field(description="seconds after which rows expire")
     distances: list[DistanceOut] = Field(description="between its cameras, as far as they are known")
-    max_speed: float = Field(MAX_SPEED, description="metres a second that people go between cameras at most")
+    max_speed: float = Field(MAX_SPEED, description="metres per second that people go between cameras at most")
     clock_seconds: float = Field(CLOCK_SECONDS, description="that clocks of two cameras may differ by")
 
     @staticmethod
@@ -91,13 +91,14 @@ class GalleryOut(BaseModel):
         return GalleryOut(
             name=info.name, crops=info.crops, tracklets=info.tracklets, cameras=list(info.cameras),
             start=info.start, end=info.end, calibrated=info.calibration is not None and not out_of_date(info),
-            searchable=info.space.fingerprint == fingerprint, parts=list(info.space.names), keep=info.keep,
+            searchable=info.space.fingerprint == fingerprint, parts=list(info.space.names),
+            retention_seconds=info.retention_seconds,
             distances=[DistanceOut(cameras=(one, other), metres=metres) for (one, other), metres in sorted(apart)],
         )  # fmt: skip
 
 
 class ItemOut(BaseModel):
-    """A row of a gallery; its picture is at ``.../items/{id}/thumbnail``."""
+    """A row of a gallery; its image is at ``.../items/{id}/thumbnail``."""
 
     id: int
     kind: Literal["crop", "tracklet"]
@@ -127,7 +128,7 @@ class ItemOut(BaseModel):
         )  # fmt: skip
 
 
-class MomentOut(BaseModel):
+class SourceOut(BaseModel):
     """Where a row comes from: a whole frame of an image or a video, where its source is there and may be shown."""
 
     state: Literal["there", "off", "live", "outside", "gone", "changed", "unreadable"]
@@ -135,7 +136,7 @@ class MomentOut(BaseModel):
     width: int | None = Field(None, description="of the frame, pixels")
     height: int | None = None
     box: list[int] | None = Field(None, description="x, y, width, height of the person in the frame")
-    video: bool = Field(False, description="whether there is something to play")
+    video: bool = Field(default=False, description="whether there is something to play")
     crops: list[ItemOut] = Field(description="all stored crops of the row's tracklet, in order of time")
 
 
@@ -148,7 +149,7 @@ class ClipOut(BaseModel):
     start: float
     end: float
     at: float = Field(description="seconds after the start of the clip at which the row's own frame is")
-    copied: bool = Field(description="whether it holds the video's own pictures, not encoded anew")
+    copied: bool = Field(description="whether it holds the video's own images, not encoded anew")
 
 
 class ItemsOut(BaseModel):
@@ -159,7 +160,7 @@ class ItemsOut(BaseModel):
 
 
 class AddedOut(BaseModel):
-    """What became of a picture that was sent to be indexed."""
+    """What became of an image that was sent to be indexed."""
 
     added: int
     known: int

@@ -13,7 +13,7 @@ MAX_PIECES = 200
 
 
 class BoxIn(In):
-    """A box in pixels of a picture that was turned as its EXIF data says; what lies outside is cut off."""
+    """A box in pixels of an image that was turned as its EXIF data says; what lies outside is cut off."""
 
     x: int = Field(ge=0, le=10**6)
     y: int = Field(ge=0, le=10**6)
@@ -22,18 +22,18 @@ class BoxIn(In):
 
 
 class QueryItem(In):
-    """A part of a query: a picture that was sent before, whole or a box of it, or a row of the gallery."""
+    """A part of a query: an image that was sent before, whole or a box of it, or a row of the gallery."""
 
-    picture: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{10,40}$")] | None = None
+    image: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{10,40}$")] | None = None
     box: BoxIn | None = None
     item: RowId | None = None
 
     @model_validator(mode="after")
     def _one(self) -> QueryItem:
-        if (self.picture is None) == (self.item is None):
-            raise ValueError("expected either a picture or an item")
-        if self.box and self.picture is None:
-            raise ValueError("a box needs a picture")
+        if (self.image is None) == (self.item is None):
+            raise ValueError("expected either an image or an item")
+        if self.box and self.image is None:
+            raise ValueError("a box needs an image")
         return self
 
 
@@ -48,31 +48,33 @@ class SearchIn(In):
     rows: Literal["tracklet", "crop"] = "tracklet"
     mode: Literal["same", "changed"] = Field("same", description="clothes are the same, or may have changed")
     top: int = Field(20, ge=1, le=10_000)
-    rescore: int = Field(500, ge=1, le=10_000, description="rows that are scored by parts after the coarse stage")
-    rerank: bool = Field(False, description="order the rows that were scored by parts by k-reciprocal re-ranking")
+    rescore: int = Field(500, ge=1, le=10_000, description="rows that are scored by parts after the first stage")
+    rerank: bool = Field(
+        default=False, description="order the rows that were scored by parts by k-reciprocal re-ranking"
+    )
     why: Why = Field("", description="reason of the search, for the audit log")
     skip_person_check: bool = Field(
-        False, description="search also when no person is seen on a picture of the positives"
+        default=False, description="search also when no person is seen on an image of the positives"
     )
 
 
 class FeedbackIn(In):
-    """A person's judgement on a hit."""
+    """A person's feedback on a hit."""
 
     item: RowId
     same: bool = Field(description="whether the hit shows the person that was searched for")
 
 
-class PictureOut(BaseModel):
-    """A picture that is held for searches; its size is that after turning it as its EXIF data says."""
+class ImageOut(BaseModel):
+    """An image that is held for searches; its size is that after turning it as its EXIF data says."""
 
-    picture: str
+    image: str
     width: int
     height: int
 
 
 class PersonOut(BaseModel):
-    """A person found on a picture; pixels, and how sure the detector is in [0, 1]."""
+    """A person found on an image; pixels, and how sure the detector is in [0, 1]."""
 
     x: int
     y: int
@@ -82,7 +84,7 @@ class PersonOut(BaseModel):
 
 
 class PeopleOut(BaseModel):
-    """The people of a picture, surest first."""
+    """The people of an image, surest first."""
 
     people: list[PersonOut]
 

@@ -1,7 +1,7 @@
 // Adding films and images: named in the operator's folders or sent, as jobs that run on whatever the page does.
 import { ask, askJson } from "./api.js";
 import { byId, el, icon } from "./dom.js";
-import { isDate, moment, seconds } from "./format.js";
+import { isDate, timeText, seconds } from "./format.js";
 import { t, tn } from "./words.js";
 
 const LOOK_EVERY = 1500; // milliseconds between two looks at jobs that run
@@ -150,7 +150,7 @@ export function createAdding(on) {
     const facts = [
       t(`add.state.${job.state}`), running && job.parts > 1 ? t("add.part", { part: job.part, parts: job.parts, what: job.what }) : "",
       job.tracklets ? tn("count.track", job.tracklets) : "", job.crops ? tn("count.crop", job.crops) : "", job.known ? t("add.known", { n: job.known }) : "",
-      job.began ? moment(job.began) : "", job.who,
+      job.began ? timeText(job.began) : "", job.who,
     ].filter(Boolean).join(" · ");
     return el("li", { "data-job": job.id, "data-state": job.state },
       el("div", { class: "job-words" }, el("strong", {}, job.source.split("/").slice(-2).join("/")), el("p", { class: "quiet" }, facts),

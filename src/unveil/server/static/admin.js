@@ -1,7 +1,7 @@
 // For admins: users and their tokens, and the audit log of a gallery or of all.
 import { ask, askJson } from "./api.js";
 import { byId, el, say } from "./dom.js";
-import { moment } from "./format.js";
+import { timeText } from "./format.js";
 import { t } from "./words.js";
 
 const PAGE = 100;
@@ -30,7 +30,7 @@ export function createAdmin(on) {
     const head = ["name", "role", "galleries", "expires", "used"].map((name) => el("th", { scope: "col" }, t(`admin.${name}`)));
     const rows = found.map((user) => el("tr", { "data-user": user.name },
       el("th", { scope: "row" }, user.name), el("td", {}, t(`role.${user.role}`)), el("td", {}, user.galleries.join(", ") || t("admin.all")),
-      el("td", {}, user.expires === null ? t("admin.never") : moment(user.expires)), el("td", {}, user.used === null ? t("admin.not-known") : moment(user.used)),
+      el("td", {}, user.expires === null ? t("admin.never") : timeText(user.expires)), el("td", {}, user.used === null ? t("admin.not-known") : timeText(user.used)),
       el("td", {}, user.name === on.me() ? null : el("button", { type: "button", class: "plain danger", click: () => on.run(remove(user.name)) }, t("admin.revoke", { name: user.name })))));
     byId("users").replaceChildren(el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("admin.users") }, el("table", { class: "list" }, el("thead", {}, el("tr", {}, ...head, el("td", {}))), el("tbody", {}, ...rows))), adding());
   }
@@ -73,7 +73,7 @@ export function createAdmin(on) {
     } }, el("option", { value: "" }, t("admin.all")), ...on.galleries().map((name) => el("option", { value: name }, name)));
     pick.value = gallery;
     const head = ["number", "time", "who", "action", "gallery", "why", "details"].map((name) => el("th", { scope: "col" }, t(`admin.${name}`)));
-    const rows = entries.map((entry) => el("tr", {}, el("td", {}, String(entry.number)), el("td", {}, moment(entry.time)), el("td", {}, entry.who),
+    const rows = entries.map((entry) => el("tr", {}, el("td", {}, String(entry.number)), el("td", {}, timeText(entry.time)), el("td", {}, entry.who),
       el("td", {}, entry.action), el("td", {}, entry.gallery ?? ""), el("td", {}, entry.why ?? ""),
       el("td", { class: "quiet" }, JSON.stringify(entry.details ?? {}).slice(0, 200))));
     byId("log").replaceChildren(el("label", {}, t("admin.gallery"), pick),

@@ -1,4 +1,4 @@
-// Asking the server: the token, errors in words, pictures of rows.
+// Asking the server: the token, errors in words, images of rows.
 
 import { t } from "./words.js";
 
@@ -66,24 +66,24 @@ async function refusalOf(response) {
   return new Refused(response.status, words, more);
 }
 
-const pictures = new Map();
-const MOST = 400;
+const images = new Map();
+const MAX_HELD = 400;
 
-/** Return an address of a row's picture, kept for the next time. */
+/** Return an address of a row's image, kept for the next time. */
 export function thumbnail(gallery, id) {
   const path = `/galleries/${gallery}/items/${id}/thumbnail`;
-  if (!pictures.has(path)) {
-    pictures.set(path, blobOf(path).catch((error) => {
-      pictures.delete(path);
+  if (!images.has(path)) {
+    images.set(path, blobOf(path).catch((error) => {
+      images.delete(path);
       throw error;
     }));
-    if (pictures.size > MOST) {
-      const [oldest, address] = pictures.entries().next().value;
-      pictures.delete(oldest);
+    if (images.size > MAX_HELD) {
+      const [oldest, address] = images.entries().next().value;
+      images.delete(oldest);
       address.then(URL.revokeObjectURL, () => {});
     }
   }
-  return pictures.get(path);
+  return images.get(path);
 }
 
 /** Fetch something binary; return an address of it that images and links can use. */

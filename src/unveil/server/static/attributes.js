@@ -45,7 +45,7 @@ export function looks(item, { full = false } = {}) {
   }).join(" · ");
 }
 
-/** Return rows by attributes alone in the shape of a search's answer: no query, so nothing to judge or to export. */
+/** Return rows by attributes alone in the shape of a search's answer: no query, so nothing to confirm or to export. */
 export function asAnswer({ sightings, candidates, unseen, notes }) {
   const hits = sightings.map(({ item, sureness }, n) => ({ rank: n + 1, item, distance: null, probability: sureness, sureness, parts: {}, reason: looks(item) }));
   return { hits, candidates, unseen, notes, search: null, model: null, calibrated: false, match: null, threshold: null, rescored: 0, milliseconds: 0, query_hash: "" };

@@ -2,15 +2,15 @@
 import { ask, askJson, blobOf, Refused, thumbnail } from "./api.js";
 import { go, where } from "./address.js";
 import { byId, el, icon, say } from "./dom.js";
-import { moment, place } from "./format.js";
+import { timeText, place } from "./format.js";
 import { sharedText } from "./texts.js";
 import { t, tn } from "./words.js";
 
-const MOST_NAME = 120;
-const MOST_NOTES = 20000;
-const MOST_NOTE = 2000;
+const MAX_NAME = 120;
+const MAX_NOTES = 20000;
+const MAX_NOTE = 2000;
 
-/** `on` has run(promise), failed(error), asked() (the search as it was asked last), renew() (its pictures), repeat(query), changed(). */
+/** `on` has run(promise), failed(error), asked() (the search as it was asked last), renew() (its images), repeat(query), changed(). */
 export function createCases(on) {
   let open = null; // the case that is open, as the server told it last
   let session = null;
@@ -64,7 +64,7 @@ export function createCases(on) {
     // The list may be told anew while somebody types the name of a case.
     const typed = document.querySelector("#case-name");
     const focused = typed !== null && document.activeElement === typed;
-    const field = el("input", { id: "case-name", maxlength: MOST_NAME, autocomplete: "off", required: true });
+    const field = el("input", { id: "case-name", maxlength: MAX_NAME, autocomplete: "off", required: true });
     if (typed) field.value = typed.value;
     const begin = el("form", { class: "begin", submit: (event) => {
       event.preventDefault();
@@ -73,7 +73,7 @@ export function createCases(on) {
     const rows = cases.map((one) => el("li", {},
       el("button", { type: "button", class: "case-row", "data-case": one.id, click: () => go({ case: one.id }) },
         el("strong", {}, one.name),
-        el("span", { class: "quiet" }, [tn("case.bookmarks", one.bookmarks), tn("case.searches", one.queries), t("case.by", { who: one.creator }), moment(one.changed)].join(" · ")))));
+        el("span", { class: "quiet" }, [tn("case.bookmarks", one.bookmarks), tn("case.searches", one.queries), t("case.by", { who: one.creator }), timeText(one.changed)].join(" · ")))));
     byId("cases-body").replaceChildren(el("h2", { id: "cases-title", tabindex: "-1" }, t("case.cases")), begin,
       rows.length ? el("ul", { class: "case-list" }, ...rows) : el("p", { class: "quiet" }, t("case.none")));
     if (focused) field.focus();
@@ -113,14 +113,14 @@ export function createCases(on) {
     const heading = el("div", { class: "case-head" },
       el("button", { type: "button", class: "plain", click: () => go({ case: null }) }, icon("left"), t("case.all")),
       el("h2", { id: "cases-title", tabindex: "-1" }, open.name),
-      el("p", { class: "quiet" }, [t("case.by", { who: open.creator }), moment(open.created), t("case.number", { n: open.id })].join(" · ")));
-    const lost = open.removals.map((one) => el("p", {}, t("case.removed", { when: moment(one.time), gallery: one.gallery, bookmarks: one.bookmarks, rows: one.rows, searches: one.queries })));
+      el("p", { class: "quiet" }, [t("case.by", { who: open.creator }), timeText(open.created), t("case.number", { n: open.id })].join(" · ")));
+    const lost = open.removals.map((one) => el("p", {}, t("case.removed", { when: timeText(one.time), gallery: one.gallery, bookmarks: one.bookmarks, rows: one.rows, searches: one.queries })));
     if (open.hidden) lost.unshift(el("p", {}, tn("case.hidden", open.hidden)));
     byId("cases-body").replaceChildren(heading,
       ...(lost.length ? [el("div", { class: "verdict none", id: "case-lost" }, ...lost)] : []),
       el("div", { class: "case-texts" },
-        sharedText({ ...text, label: t("case.name"), text: open.name, most: MOST_NAME, save: rename }),
-        sharedText({ ...text, label: t("case.notes"), text: open.notes, most: MOST_NOTES, rows: 5, save: note })),
+        sharedText({ ...text, label: t("case.name"), text: open.name, most: MAX_NAME, save: rename }),
+        sharedText({ ...text, label: t("case.notes"), text: open.notes, most: MAX_NOTES, rows: 5, save: note })),
       el("section", { "aria-labelledby": "case-sightings" }, el("h3", { id: "case-sightings" }, t("case.sightings")),
         open.bookmarks.length ? el("ol", { class: "bookmarks" }, ...open.bookmarks.map(bookmark)) : el("p", { class: "quiet" }, t("case.no-bookmarks"))),
       el("section", { "aria-labelledby": "case-searches" }, el("h3", { id: "case-searches" }, t("case.searches-title")),
@@ -130,30 +130,30 @@ export function createCases(on) {
 
   function bookmark(mark) {
     const path = `/cases/${open.id}/bookmarks/${mark.gallery}/${mark.item.id}`;
-    const image = el("img", { alt: t("case.row-picture", { row: mark.item.id }) });
+    const image = el("img", { alt: t("case.row-image", { row: mark.item.id }) });
     thumbnail(mark.gallery, mark.item.id).then((url) => { image.src = url; }, () => {});
     return el("li", { class: "bookmark", "data-item": mark.item.id }, image, el("div", {},
       el("p", {}, el("strong", {}, place(mark.item) || mark.item.source)),
       el("p", { class: "quiet" }, t("case.row-of", { row: mark.item.id, gallery: mark.gallery, who: mark.who })),
-      sharedText({ label: t("case.note"), text: mark.note, version: mark.version, most: MOST_NOTE, rows: 2, failed: on.failed,
+      sharedText({ label: t("case.note"), text: mark.note, version: mark.version, most: MAX_NOTE, rows: 2, failed: on.failed,
         save: async (note, version) => (await askJson(path, { json: { note, version }, method: "PUT" })).version }),
       el("button", { type: "button", class: "plain", click: () => on.run(ask(path, { method: "DELETE" }).then(reload)) }, t("case.remove-bookmark", { row: mark.item.id }))));
   }
 
   function kind(query) {
-    const shown = el("div", { class: "kept-pictures" });
-    query.pictures.forEach((negative, n) => {
-      const image = el("img", { alt: negative ? t("query.not") : t("case.query-picture"), class: negative ? "not" : "" });
-      blobOf(`/cases/${open.id}/queries/${query.id}/pictures/${n}`).then((url) => { image.src = url; }, () => {});
+    const shown = el("div", { class: "kept-images" });
+    query.images.forEach((negative, n) => {
+      const image = el("img", { alt: negative ? t("query.not") : t("case.query-image"), class: negative ? "not" : "" });
+      blobOf(`/cases/${open.id}/queries/${query.id}/images/${n}`).then((url) => { image.src = url; }, () => {});
       shown.append(image);
     });
     for (const row of query.positives) {
-      const image = el("img", { alt: t("case.row-picture", { row }) });
+      const image = el("img", { alt: t("case.row-image", { row }) });
       thumbnail(query.gallery, row).then((url) => { image.src = url; }, () => {});
       shown.append(image);
     }
-    const judged = query.confirmed.length + query.rejected.length;
-    const words = [[query.gallery, ...query.others].join(", "), judged ? tn("case.judged", judged) : "", t("case.by", { who: query.who }), moment(query.time)];
+    const feedback = query.confirmed.length + query.rejected.length;
+    const words = [[query.gallery, ...query.others].join(", "), feedback ? tn("case.feedback", feedback) : "", t("case.by", { who: query.who }), timeText(query.time)];
     return el("li", { "data-query": query.id }, shown,
       el("div", {}, el("strong", {}, query.name), el("p", { class: "quiet" }, words.filter(Boolean).join(" · "))),
       el("div", { class: "row" },
@@ -162,11 +162,11 @@ export function createCases(on) {
   }
 
   async function again(query) {
-    const pictures = await Promise.all(query.pictures.map(async (negative, n) => ({
-      negative, file: await (await ask(`/cases/${open.id}/queries/${query.id}/pictures/${n}`)).blob(),
+    const images = await Promise.all(query.images.map(async (negative, n) => ({
+      negative, file: await (await ask(`/cases/${open.id}/queries/${query.id}/images/${n}`)).blob(),
     })));
     go({ view: "search" });
-    await on.repeat({ ...query, pictures });
+    await on.repeat({ ...query, images });
   }
 
   function members(path) {

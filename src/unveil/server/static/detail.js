@@ -2,7 +2,7 @@
 import { askJson, blobOf, thumbnail } from "./api.js";
 import { looks } from "./attributes.js";
 import { byId, el, icon } from "./dom.js";
-import { moment, place, score } from "./format.js";
+import { timeText, place, score } from "./format.js";
 import { framed, heat, parts } from "./hits.js";
 import { t, tn } from "./words.js";
 
@@ -18,8 +18,8 @@ export function openDetail(hit, context, on, { order, named }) {
   const close = (then) => () => { dialog.close(); then?.(); };
   const viewer = createViewer(hit, context, on, dialog);
   const facts = [
-    [t("detail.camera"), item.camera], [t("detail.first"), item.time === null ? null : moment(item.time)],
-    [t("detail.last"), item.end === null ? null : moment(item.end)], [t("detail.label"), item.person],
+    [t("detail.camera"), item.camera], [t("detail.first"), item.time === null ? null : timeText(item.time)],
+    [t("detail.last"), item.end === null ? null : timeText(item.end)], [t("detail.label"), item.person],
     [t("looks.of"), looks(item, { full: true })],
     [t("detail.tags"), item.tags.join(", ")], [t("detail.visible"), item.visible === null ? null : `${Math.round(100 * item.visible)} %`],
     [t("detail.crops"), item.kind === "tracklet" ? String(item.crops) : null], [t("detail.frame"), item.frame === null ? null : String(item.frame)],
@@ -64,7 +64,7 @@ function createViewer(hit, context, on, dialog) {
   shown?.stop();
   shown = me;
   let row = hit.item;
-  let there = null; // what the server says of the row's moment
+  let there = null; // what the server says of the row's source frame
   const stage = el("div", { class: "view-stage" });
   const words = el("p", { class: "quiet view-words", role: "status" });
   const strip = el("div", { class: "strip", role: "group", "aria-label": t("detail.strip") });
@@ -127,7 +127,7 @@ function createViewer(hit, context, on, dialog) {
     await show("crop");
     let said;
     try {
-      said = await askJson(`${path()}/moment`);
+      said = await askJson(`${path()}/source`);
     } catch (error) {
       failed(error);
       return;
@@ -148,7 +148,7 @@ function createViewer(hit, context, on, dialog) {
       const image = el("img", { alt: "" });
       thumbnail(context.gallery, crop.id).then((url) => { image.src = url; }, () => {});
       const own = hit.item.frame === crop.frame && String(hit.item.box) === String(crop.box);
-      return el("button", { type: "button", "data-item": crop.id, "aria-current": String(crop.id === row.id || own), "aria-label": `${t("detail.crop-of", { n: n + 1, all: crops.length })}${crop.time === null ? "" : `, ${moment(crop.time, true)}`}`, click: () => look(crop) }, image);
+      return el("button", { type: "button", "data-item": crop.id, "aria-current": String(crop.id === row.id || own), "aria-label": `${t("detail.crop-of", { n: n + 1, all: crops.length })}${crop.time === null ? "" : `, ${timeText(crop.time, true)}`}`, click: () => look(crop) }, image);
     }));
     strip.before(el("p", { class: "quiet strip-title" }, tn("detail.of-track", crops.length)));
   }

@@ -1,7 +1,7 @@
 // Which rows take part: cameras, times, tags, visibility; how many; whether the clothes are the same.
 import { readLooks, writeLooks } from "./attributes.js";
 import { byId, el } from "./dom.js";
-import { isDate, moment, seconds, written } from "./format.js";
+import { isDate, timeText, seconds, written } from "./format.js";
 import { t } from "./words.js";
 
 /** Show the cameras and the times of a gallery. */
@@ -15,7 +15,7 @@ export function offerFilters(gallery) {
     field.value = "";
     field.type = dates ? "datetime-local" : "text";
     field.step = dates ? "1" : "";
-    field.placeholder = value === null ? t("query.not-known") : dates ? "" : moment(value);
+    field.placeholder = value === null ? t("query.not-known") : dates ? "" : timeText(value);
     field.disabled = value === null;
   }
 }

@@ -22,13 +22,13 @@ export function setTimeZone(name) {
   localStorage.setItem(KEY, zone);
 }
 
-/** Seconds by which the zone is behind UTC at a moment. */
+/** Seconds by which the zone is behind UTC at a time. */
 export const behind = (seconds) => (zone === "UTC" ? 0 : new Date(seconds * 1000).getTimezoneOffset() * 60);
 
 const two = (n) => String(n).padStart(2, "0");
 
 /** 83.4 -> "1:23", 3723 -> "1:02:03"; dates in the reader's language. */
-export function moment(seconds, short = false) {
+export function timeText(seconds, short = false) {
   if (seconds === null || seconds === undefined) return "";
   if (isDate(seconds)) {
     const date = new Date(seconds * 1000);
@@ -41,8 +41,8 @@ export function moment(seconds, short = false) {
 }
 
 export function span(start, end) {
-  if (end === null || end === undefined || Math.abs(end - start) < 1) return moment(start);
-  return `${moment(start)} – ${moment(end, true)}`;
+  if (end === null || end === undefined || Math.abs(end - start) < 1) return timeText(start);
+  return `${timeText(start)} – ${timeText(end, true)}`;
 }
 
 export function duration(seconds) {
@@ -62,9 +62,9 @@ export function seconds(text) {
   return Date.parse(zone === "UTC" ? `${clean}Z` : clean) / 1000;
 }
 
-/** The reverse of `seconds`: a moment as the fields for times take it. */
+/** The reverse of `seconds`: a timestamp as the fields for times take it. */
 export function written(time) {
-  if (!isDate(time)) return moment(time);
+  if (!isDate(time)) return timeText(time);
   return new Date((time - behind(time)) * 1000).toISOString().slice(0, 19);
 }
 

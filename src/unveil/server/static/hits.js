@@ -1,4 +1,4 @@
-// One result as a card: score, parts, reason, heat map, judgement.
+// One result as a card: score, parts, reason, heat map, feedback.
 import { blobOf, thumbnail } from "./api.js";
 import { el, icon } from "./dom.js";
 import { place, score } from "./format.js";
@@ -7,7 +7,7 @@ import { t, tn } from "./words.js";
 const ON_CARD = 4;
 
 /**
- * `context`: gallery (name), parts (names of all vectors), search (its name), calibrated; `on` has judge(hit, same),
+ * `context`: gallery (name), parts (names of all vectors), search (its name), calibrated; `on` has give(hit, same),
  * open(hit) for the detail, and heat failures as failed(error).
  */
 export function card(hit, context, on) {
@@ -15,19 +15,19 @@ export function card(hit, context, on) {
   const warm = el("button", { type: "button", class: "warm", "aria-pressed": "false", "aria-label": t("hit.heat", { n: hit.rank }), title: t("hit.heat-words") }, icon("heat"));
   warm.addEventListener("click", () => heat(frame, warm, hit, context, on));
   warm.hidden = context.search === null; // found without a query: there is nothing to be like
-  const judge = (same, name, words) => el("button", {
-    type: "button", hidden: context.search === null, class: same ? "yes" : "no", "aria-pressed": "false", title: words, "aria-label": t("hit.judge-words", { words, n: hit.rank }),
-    click: () => on.judge(hit, same),
+  const give = (same, name, words) => el("button", {
+    type: "button", hidden: context.search === null, class: same ? "yes" : "no", "aria-pressed": "false", title: words, "aria-label": t("hit.feedback-words", { words, n: hit.rank }),
+    click: () => on.give(hit, same),
   }, icon(name));
   return el("li", { class: "hit", id: `hit-${hit.item.id}`, "data-item": hit.item.id, "data-rank": hit.rank },
-    el("button", { type: "button", class: "picture", "aria-label": t("hit.in-detail", { n: hit.rank, place: place(hit.item) || t("hit.no-place") }), click: () => on.open(hit) },
+    el("button", { type: "button", class: "image", "aria-label": t("hit.in-detail", { n: hit.rank, place: place(hit.item) || t("hit.no-place") }), click: () => on.open(hit) },
       frame, el("span", { class: "rank", "aria-hidden": "true" }, String(hit.rank))),
     el("div", { class: "words" },
       el("p", { class: "score" }, el("b", {}, score(hit)), el("span", {}, scoreName(hit))),
       el("p", { class: "place" }, place(hit.item) || hit.item.source),
       hit.reason ? el("p", { class: "reason" }, hit.reason) : null,
       parts(hit, context)),
-    el("div", { class: "judge", role: "group", "aria-label": t("hit.judge", { n: hit.rank }) }, judge(true, "check", t("hit.yes")), judge(false, "cross", t("query.not")), warm, keeper(hit, context, on)));
+    el("div", { class: "feedback", role: "group", "aria-label": t("hit.feedback", { n: hit.rank }) }, give(true, "check", t("hit.yes")), give(false, "cross", t("query.not")), warm, keeper(hit, context, on)));
 }
 
 /** Return the button that keeps a result in the open case; it is shown where one is open. */
@@ -40,7 +40,7 @@ function keeper(hit, context, on) {
 
 const scoreName = (hit) => (hit.sureness !== undefined ? t("looks.sure") : hit.probability === null ? t("hit.distance") : t("hit.distance-is", { d: hit.distance === null ? "–" : hit.distance.toFixed(3) }));
 
-/** Return the picture of a row. */
+/** Return the image of a row. */
 export function framed(item, context) {
   const image = el("img", { alt: "", loading: "lazy" });
   thumbnail(context.gallery, item.id).then((url) => { image.src = url; }, () => { image.alt = t("hit.gone"); });
@@ -67,7 +67,7 @@ export function parts(hit, context, all = false) {
   return list;
 }
 
-/** Lay the heat map of a result over its picture, or take it away. */
+/** Lay the heat map of a result over its image, or take it away. */
 export async function heat(frame, button, hit, context, on) {
   const shown = frame.querySelector(".heat");
   if (shown) {

@@ -8,7 +8,7 @@ import { asAnswer, asksLooks } from "./attributes.js";
 import { createAlerts } from "./alerts.js";
 import { createCases } from "./cases.js";
 import { offerFilters, readFilters, writeFilters } from "./filters.js";
-import { isDate, LOCAL, moment, setTimeZone, timeZone } from "./format.js";
+import { isDate, LOCAL, timeText, setTimeZone, timeZone } from "./format.js";
 import { createPeople } from "./people.js";
 import { createPlanEditor } from "./plan_editor.js";
 import { createQuery } from "./query.js";
@@ -24,9 +24,9 @@ let session = null;
 let under = 0;
 let searching = null;
 let asked = null; // the search that the results are of: {gallery, others, search}
-let anyway = false; // search although nobody is seen on the picture
+let anyway = false; // search although nobody is seen on the image
 
-const cases = createCases({ run, failed, asked: () => asked && { ...asked, search: { ...asked.search, ...results.judged } }, renew, repeat, changed: markKept });
+const cases = createCases({ run, failed, asked: () => asked && { ...asked, search: { ...asked.search, ...results.feedback } }, renew, repeat, changed: markKept });
 const adding = createAdding({ run, failed, gallery: () => gallery?.name, changed: refresh });
 const admin = createAdmin({ run, galleries: () => galleries.map((one) => one.name), me: () => session.name });
 const several = createSeveral({
@@ -125,7 +125,7 @@ async function begin() {
   if (first) byId("gallery").value = first.name;
   cases.session = session;
   document.querySelector("nav [data-view=adding]").hidden = session.role === "reader";
-  // A picture may have been chosen before the galleries were known: it stays.
+  // An image may have been chosen before the galleries were known: it stays.
   pick();
   await alerts.begin();
   await plan.begin();
@@ -170,7 +170,7 @@ function markKept() {
   }
 }
 
-/** Send the pictures of the search again that the server let go of. */
+/** Send the images of the search again that the server let go of. */
 async function renew() {
   await query.renew();
   asked = { ...asked, search: { ...asked.search, ...query.pieces } };
@@ -209,7 +209,7 @@ function describe() {
   }
   const counts = [[gallery.tracklets, "count.track"], [gallery.crops, "count.crop"], [gallery.cameras.length, "count.camera"]];
   const rows = counts.filter(([n]) => n > 0).map(([n, key]) => tn(key, n));
-  const times = gallery.start === null ? [] : [t("page.from-to", { start: moment(gallery.start), end: moment(gallery.end) })];
+  const times = gallery.start === null ? [] : [t("page.from-to", { start: timeText(gallery.start), end: timeText(gallery.end) })];
   byId("about").textContent = [...rows, ...times, t(gallery.calibrated ? "page.calibrated" : "page.not-calibrated")].join(" · ");
 }
 
@@ -217,7 +217,7 @@ async function search() {
   complain("");
   const alone = query.empty && asksLooks();
   if (query.empty && !alone) {
-    complain(t("query.no-picture"));
+    complain(t("query.choose-first"));
     byId("file").focus();
     return;
   }
@@ -242,7 +242,7 @@ async function search() {
     const found = await run(alone ? listing(form, mine.signal) : attempt(form, mine.signal));
     if (mine !== searching) return;
     if (found) {
-      asked = alone ? null : { gallery: gallery.name, others: [], search: { ...form, ...query.pieces, ...results.judged } };
+      asked = alone ? null : { gallery: gallery.name, others: [], search: { ...form, ...query.pieces, ...results.feedback } };
       results.show(found, gallery);
       cases.searched();
     }
@@ -258,11 +258,11 @@ async function listing({ where: filters, rows, top, why }, signal) {
 }
 
 async function attempt(form, signal, again = true) {
-  const json = { ...form, ...query.pieces, ...results.judged };
+  const json = { ...form, ...query.pieces, ...results.feedback };
   try {
     return await askJson(`/galleries/${gallery.name}/searches`, { json, signal });
   } catch (error) {
-    // The server forgets pictures after a while, or when it starts anew.
+    // The server forgets images after a while, or when it starts anew.
     if (error.status !== 410 || !again) throw error;
     await query.renew();
     return attempt(form, signal, false);

@@ -2,7 +2,7 @@
 import { askJson, thumbnail } from "./api.js";
 import { go, where } from "./address.js";
 import { byId, el, icon, paragraph, say } from "./dom.js";
-import { moment, place, span } from "./format.js";
+import { timeText, place, span } from "./format.js";
 import { t, tn } from "./words.js";
 
 const PAGE = 60;
@@ -51,7 +51,7 @@ export function createPeople(on) {
   }
 
   function facts(state) {
-    const told = [tn("people.people", state.people), tn("count.sighting", state.rows), t("people.made", { when: moment(state.made) })];
+    const told = [tn("people.people", state.people), tn("count.sighting", state.rows), t("people.made", { when: timeText(state.made) })];
     const said = [
       state.calibrated ? "" : t("people.not-calibrated", { d: state.threshold.toFixed(3) }),
       state.other_model ? t("people.other-model") : "", state.recalibrated ? t("people.recalibrated") : "",
@@ -76,11 +76,11 @@ export function createPeople(on) {
   }
 
   function group(person) {
-    const pictures = el("span", { class: "people-pictures" }, ...person.pictures.map((row) => picture(row)));
+    const images = el("span", { class: "people-images" }, ...person.images.map((row) => thumb(row)));
     const words = [tn("count.sighting", person.rows), tn("count.camera", person.cameras.length)];
     const when = person.start === null ? "" : span(person.start, person.end);
     return el("li", { class: "person", "data-person": person.person },
-      el("button", { type: "button", class: "person-open", "aria-label": t("people.open", { n: person.person, words: [...words, when].filter(Boolean).join(", ") }), click: () => go({ person: person.person }) }, pictures),
+      el("button", { type: "button", class: "person-open", "aria-label": t("people.open", { n: person.person, words: [...words, when].filter(Boolean).join(", ") }), click: () => go({ person: person.person }) }, images),
       el("div", { class: "person-words" },
         el("p", {}, el("strong", {}, person.rows > 1 ? t("people.same") : t("people.once"))),
         el("p", { class: "quiet" }, words.join(" · ")), when ? el("p", { class: "quiet" }, when) : null,
@@ -89,7 +89,7 @@ export function createPeople(on) {
         on.may() ? chooser(person.person, t("people.select", { n: person.person })) : null));
   }
 
-  function picture(row) {
+  function thumb(row) {
     const image = el("img", { alt: "", loading: "lazy" });
     thumbnail(on.gallery(), row).then((url) => { image.src = url; }, () => {});
     return image;
@@ -146,7 +146,7 @@ export function createPeople(on) {
         el("h2", { id: "people-title", tabindex: "-1" }, t("people.person", { n: told.person })),
         el("p", {}, told.rows > 1 ? t("people.same") : t("people.once")),
         el("p", { class: "quiet" }, words.filter(Boolean).join(" · ")),
-        el("button", { type: "button", id: "people-search", click: () => on.search(told.pictures) }, t("people.search-best"))),
+        el("button", { type: "button", id: "people-search", click: () => on.search(told.images) }, t("people.search-best"))),
       on.may() && told.rows > 1 ? el("div", { class: "row people-tools" }, el("span", { class: "quiet" }, t("people.split-words")),
         el("button", { type: "button", id: "people-split", "data-rows": told.rows, disabled: true, click: () => on.run(split(told.person)) }, t("people.split"))) : "",
       list, more);
@@ -156,7 +156,7 @@ export function createPeople(on) {
   function sighting({ item, distance, probability }, person) {
     const likely = probability !== null ? t("people.likely", { p: Math.round(100 * probability) }) : distance !== null ? t("people.distance", { d: distance.toFixed(3) }) : "";
     const named = place(item) || item.source;
-    return el("li", { class: "person", "data-item": item.id }, el("span", { class: "people-pictures" }, picture(item.id)),
+    return el("li", { class: "person", "data-item": item.id }, el("span", { class: "people-images" }, thumb(item.id)),
       el("div", { class: "person-words" }, el("p", {}, named), likely ? el("p", { class: "quiet" }, likely) : null,
         on.may() && person.rows > 1 ? chooser(item.id, t("people.select-row", { place: named })) : null,
         el("button", { type: "button", class: "plain", "aria-label": t("people.search-row", { place: named }), click: () => on.search([item.id]) }, t("people.search"))));

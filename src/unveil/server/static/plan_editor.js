@@ -1,8 +1,8 @@
-// The floor plan of a gallery: everybody sees where the cameras stand; an admin sends its picture and places them.
+// The floor plan of a gallery: everybody sees where the cameras stand; an admin sends its image and places them.
 import { ask, askJson, blobOf } from "./api.js";
 import { byId, el, say, svg } from "./dom.js";
 import { pin, planDrawing } from "./plan.js";
-import { moment } from "./format.js";
+import { timeText } from "./format.js";
 import { t } from "./words.js";
 
 const ENDS = ["scale:start", "scale:end"];
@@ -21,13 +21,13 @@ export function createPlanEditor(on) {
   /** Read the plan of the gallery that is shown. */
   async function begin() {
     take(on.gallery() ? await askJson(path()) : null);
-    if (plan) plan.picture = await blobOf(`${path()}/picture`);
+    if (plan) plan.image = await blobOf(`${path()}/image`);
     document.querySelector("nav [data-view=plan]").hidden = !plan && !(on.admin() && on.gallery());
     on.found(plan);
   }
 
   function take(found) {
-    if (plan?.picture) URL.revokeObjectURL(plan.picture);
+    if (plan?.image) URL.revokeObjectURL(plan.image);
     plan = found;
     points = new Map((found?.cameras ?? []).map(({ camera, x, y }) => [camera, { x, y }]));
     if (found?.scale) ENDS.forEach((end) => points.set(end, found.scale[end.split(":")[1]]));
@@ -50,8 +50,8 @@ export function createPlanEditor(on) {
 
   function sender() {
     const file = el("input", { id: "plan-file", type: "file", accept: "image/*", change: () => {
-      const [picture] = file.files;
-      if (picture && (!plan || confirm(t("plan.replace")))) on.run(ask(path(), { body: picture }).then(begin).then(show));
+      const [image] = file.files;
+      if (image && (!plan || confirm(t("plan.replace")))) on.run(ask(path(), { body: image }).then(begin).then(show));
       file.value = "";
     } });
     return el("div", { class: "begin" }, el("label", {}, t(plan ? "plan.another" : "plan.send"), file),
@@ -60,7 +60,7 @@ export function createPlanEditor(on) {
       } }, t("plan.remove")) : null);
   }
 
-  const facts = () => el("p", { class: "quiet" }, t("plan.changed", { who: plan.who, when: moment(plan.changed) }));
+  const facts = () => el("p", { class: "quiet" }, t("plan.changed", { who: plan.who, when: timeText(plan.changed) }));
 
   function tools() {
     const names = [...new Set([...on.gallery().cameras, ...plan.cameras.map((one) => one.camera)])];
@@ -137,12 +137,12 @@ export function createPlanEditor(on) {
     mark.setAttribute("data-point", name);
     mark.setAttribute("aria-label", t("plan.mark", { name: named(name) }));
     mark.addEventListener("keydown", (event) => {
-      const way = NUDGES[event.key];
-      if (!way) return;
+      const direction = NUDGES[event.key];
+      if (!direction) return;
       event.preventDefault();
       const step = event.shiftKey ? unit / 5 : unit;
       const { x, y } = points.get(name);
-      put(name, { x: x + step * way[0], y: y + step * way[1] });
+      put(name, { x: x + step * direction[0], y: y + step * direction[1] });
       paint();
       byId("plan-map").querySelector(`[data-point="${CSS.escape(name)}"]`).focus();
       say(t("plan.at", { name: named(name), x: Math.round(points.get(name).x), y: Math.round(points.get(name).y) }));
@@ -162,9 +162,9 @@ export function createPlanEditor(on) {
     if (!byId("plan-error").hidden) return;
     const cameras = [...points].filter(([name]) => !ENDS.includes(name)).map(([camera, place]) => ({ camera, ...place }));
     const saved = await askJson(path(), { json: { cameras, scale: scaled ? { start, end, metres: length } : null, version: plan.version }, method: "PUT" });
-    const { picture } = plan;
-    plan = null; // its picture is used on
-    take({ ...saved, picture });
+    const { image } = plan;
+    plan = null; // its image is used on
+    take({ ...saved, image });
     on.found(plan);
     await on.changed();
     show();

@@ -1,14 +1,14 @@
-// Who is searched for: pictures, boxes on them, rows of the gallery, and people that it is not.
+// Who is searched for: images, boxes on them, rows of the gallery, and people that it is not.
 import { askJson, thumbnail } from "./api.js";
 import { byId, el, icon } from "./dom.js";
 import { createStage, cut } from "./stage.js";
 import { t } from "./words.js";
 
-const MOST_FILES = 8;
+const MAX_FILES = 8;
 
 /** `listeners.busy(promise)` shows that something is under way, `listeners.failed(error)` shows an error. */
 export function createQuery(listeners) {
-  let positives = []; // {picture, box} or {item}, each with url
+  let positives = []; // {image, box} or {item}, each with url
   let negatives = []; // {item} with url
   let live = null; // the piece that the stage shows
   let detector = true;
@@ -50,16 +50,16 @@ export function createQuery(listeners) {
   }
 
   async function take(files) {
-    const chosen = [...files].filter((file) => file.type.startsWith("image/") || file.type === "").slice(0, MOST_FILES);
+    const chosen = [...files].filter((file) => file.type.startsWith("image/") || file.type === "").slice(0, MAX_FILES);
     if (!chosen.length) throw new Error(t("query.no-image"));
     const mine = ++turn;
     const fresh = [];
     for (const file of chosen) {
-      const held = { ...(await askJson("/pictures", { body: file })), url: URL.createObjectURL(file) };
+      const held = { ...(await askJson("/images", { body: file })), url: URL.createObjectURL(file) };
       if (mine !== turn) return;
-      fresh.push({ picture: held.picture, held, file, box: null, url: held.url, name: file.name || t("query.the-picture") });
+      fresh.push({ image: held.image, held, file, box: null, url: held.url, name: file.name || t("query.the-image") });
     }
-    // Another picture is another search, unless several were chosen together.
+    // Another image is another search, unless several were chosen together.
     listeners.fresh();
     positives = fresh;
     negatives = [];
@@ -78,7 +78,7 @@ export function createQuery(listeners) {
     byId("hint").textContent = t("query.looking");
     let people = [];
     try {
-      people = (await askJson(`/pictures/${piece.picture}/people`)).people;
+      people = (await askJson(`/images/${piece.image}/people`)).people;
     } catch (error) {
       if (mine === turn) byId("hint").textContent = error.message;
       return;
@@ -96,7 +96,7 @@ export function createQuery(listeners) {
     }
   }
 
-  const idOf = (piece) => (piece.item ? { item: piece.item } : { picture: piece.picture, ...(piece.box ? { box: piece.box } : {}) });
+  const idOf = (piece) => (piece.item ? { item: piece.item } : { image: piece.image, ...(piece.box ? { box: piece.box } : {}) });
 
   return {
     stage,
@@ -104,10 +104,10 @@ export function createQuery(listeners) {
     set detector(on) { detector = on; },
     get empty() { return positives.length === 0; },
     get pieces() { return { positives: positives.map(idOf), negatives: negatives.map(idOf) }; },
-    /** Send pictures again that the server let go of. */
+    /** Send images again that the server let go of. */
     async renew() {
-      for (const piece of [...positives, ...negatives].filter((p) => p.picture)) {
-        piece.picture = (await askJson("/pictures", { body: piece.file })).picture;
+      for (const piece of [...positives, ...negatives].filter((p) => p.image)) {
+        piece.image = (await askJson("/images", { body: piece.file })).image;
       }
     },
     /** Search with a row alone. */
@@ -128,12 +128,12 @@ export function createQuery(listeners) {
       else positives.push(piece);
       paint();
     },
-    /** Search with what was kept before: pictures, each {file, negative}, and rows. */
-    async restore(gallery, { pictures, positives: rows, negatives: others }) {
+    /** Search with what was kept before: images, each {file, negative}, and rows. */
+    async restore(gallery, { images, positives: rows, negatives: others }) {
       const mine = ++turn;
-      const sent = await Promise.all(pictures.map(async ({ file, negative }) => {
-        const held = { ...(await askJson("/pictures", { body: file })), url: URL.createObjectURL(file) };
-        return { negative, piece: { picture: held.picture, held, file, box: null, url: held.url, name: t("case.query-picture") } };
+      const sent = await Promise.all(images.map(async ({ file, negative }) => {
+        const held = { ...(await askJson("/images", { body: file })), url: URL.createObjectURL(file) };
+        return { negative, piece: { image: held.image, held, file, box: null, url: held.url, name: t("case.query-image") } };
       }));
       const stored = (items) => Promise.all(items.map(async (item) => ({ item, url: await thumbnail(gallery, item) })));
       const [mean, not] = await Promise.all([stored(rows), stored(others)]);

@@ -1,4 +1,4 @@
-// The answer to a search: summary, verdict, sightings, cards, and judgements that refine the next search.
+// The answer to a search: summary, verdict, sightings, cards, and feedback that refines the next search.
 import { ask, blobOf } from "./api.js";
 import { openDetail } from "./detail.js";
 import { byId, el, paragraph, say } from "./dom.js";
@@ -7,7 +7,7 @@ import { drawPlan } from "./plan.js";
 import { drawTimeline, findImpossible } from "./timeline.js";
 import { t, tn } from "./words.js";
 
-const MOST = 64;
+const MAX_ROWS = 64;
 
 function modelText({ name, fingerprint, licence }) {
   return t("result.model", { model: name ? `${name} (${fingerprint})` : fingerprint, licence: licence ?? t("result.not-stated") });
@@ -26,10 +26,10 @@ function whatChanged(before, hits) {
 export function createResults(on) {
   let answer = null;
   let gallery = null;
-  const judged = new Map(); // row -> same
-  let repeated = false; // the search is the last one, with what was judged since
+  const feedback = new Map(); // row -> same
+  let repeated = false; // the search is the last one, with the feedback since
   let changed = ""; // what that brought
-  let plan = null; // the gallery's floor plan, with the address of its picture
+  let plan = null; // the gallery's floor plan, with the address of its image
 
   function state(name) {
     for (const id of ["empty", "failure", "skeleton", "answer"]) byId(id).hidden = id !== name;
@@ -63,10 +63,10 @@ export function createResults(on) {
     document.querySelector(".exports").hidden = found.search === null;
     verdict();
     const context = { gallery: info.name, parts: info.parts, search: found.search, farthest: Math.max(1, ...found.hits.flatMap((hit) => Object.values(hit.parts))) };
-    byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, judge, open: (one) => openDetail(one, context, { ...on, judge }, steps(one)) })));
+    byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, give, open: (one) => openDetail(one, context, { ...on, give }, steps(one)) })));
     byId("sightings").hidden = found.hits.length === 0;
     byId("sighted").querySelector("[value=matches]").disabled = !found.calibrated;
-    const known = found.hits.some((hit) => judged.get(hit.item.id) === true);
+    const known = found.hits.some((hit) => feedback.get(hit.item.id) === true);
     if (!quietly) byId("sighted").value = found.calibrated && found.match ? "matches" : known ? "confirmed" : "all";
     found.hits.forEach((hit) => mark(hit.item.id));
     on.shown();
@@ -99,7 +99,7 @@ export function createResults(on) {
   function sighted() {
     const which = byId("sighted").value;
     return answer.hits.filter((hit) => {
-      const same = judged.get(hit.item.id);
+      const same = feedback.get(hit.item.id);
       if (which === "confirmed") return same === true;
       return same !== false && (which === "all" || same === true || matches(hit));
     });
@@ -114,30 +114,30 @@ export function createResults(on) {
   function sightings() {
     const joined = byId("sighted").value !== "all";
     const seen = sighted().filter((hit) => hit.item.time !== null).sort((a, b) => a.item.time - b.item.time);
-    byId("way").replaceChildren(...(joined && plan && seen.length ? [drawPlan(plan, seen, findImpossible(seen, gallery))] : []));
+    byId("path").replaceChildren(...(joined && plan && seen.length ? [drawPlan(plan, seen, findImpossible(seen, gallery))] : []));
     drawTimeline(sighted(), {
       joined,
       limits: gallery,
       lit: (item, yes) => byId(`hit-${item.id}`)?.classList.toggle("lit", yes),
       open: (item) => {
         byId(`hit-${item.id}`).scrollIntoView({ block: "center" });
-        byId(`hit-${item.id}`).querySelector(".picture").focus();
+        byId(`hit-${item.id}`).querySelector(".image").focus();
       },
     });
   }
 
-  async function judge(hit, same) {
+  async function give(hit, same) {
     const id = hit.item.id;
-    if (judged.get(id) === same) judged.delete(id);
-    else judged.set(id, same);
+    if (feedback.get(id) === same) feedback.delete(id);
+    else feedback.set(id, same);
     mark(id);
     sightings();
     refine();
-    if (!judged.has(id)) return;
+    if (!feedback.has(id)) return;
     try {
       await ask(`/galleries/${gallery.name}/searches/${answer.search}/feedback`, { json: { item: id, same } });
     } catch (error) {
-      judged.delete(id);
+      feedback.delete(id);
       mark(id);
       refine();
       on.failed(error);
@@ -147,7 +147,7 @@ export function createResults(on) {
   function mark(id) {
     const node = byId(`hit-${id}`);
     if (!node) return;
-    const same = judged.get(id);
+    const same = feedback.get(id);
     node.classList.toggle("confirmed", same === true);
     node.classList.toggle("rejected", same === false);
     node.querySelector(".yes").setAttribute("aria-pressed", String(same === true));
@@ -155,9 +155,9 @@ export function createResults(on) {
   }
 
   function refine() {
-    const yes = [...judged.values()].filter(Boolean).length;
-    const no = judged.size - yes;
-    byId("refine").hidden = judged.size === 0 || !answer;
+    const yes = [...feedback.values()].filter(Boolean).length;
+    const no = feedback.size - yes;
+    byId("refine").hidden = feedback.size === 0 || !answer;
     byId("refine-text").textContent = [yes ? tn("result.confirmed", yes) : "", no ? tn("result.rejected", no) : ""].filter(Boolean).join(", ");
   }
 
@@ -184,15 +184,15 @@ export function createResults(on) {
     wait,
     fail,
     show,
-    /** Forget judgements: another person is searched for. */
+    /** Forget feedback: another person is searched for. */
     forget() {
       repeated = false;
-      judged.clear();
+      feedback.clear();
       refine();
     },
     clear() {
       answer = null;
-      judged.clear();
+      feedback.clear();
       refine();
       state("empty");
     },
@@ -202,7 +202,7 @@ export function createResults(on) {
       gallery = info;
       if (answer && !byId("answer").hidden) sightings();
     },
-    /** Draw the ways of people on this plan from now on; null for none. */
+    /** Draw the paths of people on this plan from now on; null for none. */
     setPlan(found) {
       plan = found;
       if (answer && !byId("answer").hidden) sightings();
@@ -211,17 +211,17 @@ export function createResults(on) {
     repaint() {
       if (answer && !byId("answer").hidden) show(answer, gallery, { quietly: true });
     },
-    /** Take up what was judged before. */
+    /** Take up feedback from before. */
     remember({ confirmed, rejected }) {
-      for (const id of confirmed) judged.set(id, true);
-      for (const id of rejected) judged.set(id, false);
+      for (const id of confirmed) feedback.set(id, true);
+      for (const id of rejected) feedback.set(id, false);
     },
     settle() {
       state(answer ? "answer" : "empty");
     },
-    /** Rows that were judged, to search with; the server takes some dozens of each, the latest count. */
-    get judged() {
-      const rows = (same) => [...judged].filter(([, value]) => value === same).map(([item]) => item).slice(-MOST);
+    /** Rows with feedback, to search with; the server takes some dozens of each, the latest count. */
+    get feedback() {
+      const rows = (same) => [...feedback].filter(([, value]) => value === same).map(([item]) => item).slice(-MAX_ROWS);
       return { confirmed: rows(true), rejected: rows(false) };
     },
   };

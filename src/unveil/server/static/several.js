@@ -1,10 +1,10 @@
-// Several at once: each picture is a search of its own, in one gallery or in several of one model; one table of answers.
+// Several at once: each image is a search of its own, in one gallery or in several of one model; one table of answers.
 import { askJson, thumbnail } from "./api.js";
 import { byId, el } from "./dom.js";
 import { isDate, place, score } from "./format.js";
 import { t } from "./words.js";
 
-const MOST_PICTURES = 200;
+const MAX_IMAGES = 200;
 const TOPS = ["1", "3", "5", "10"];
 const FORMULA = /^[=+\-@\t\r]/; // what a spreadsheet would take for one
 
@@ -21,7 +21,7 @@ export function createSeveral(on) {
       el("form", { id: "several-form", class: "add-form", submit: begin },
         el("fieldset", { class: "cameras" }, el("legend", {}, t("admin.galleries")), ...boxes),
         el("div", { class: "add-words" },
-          el("label", {}, t("several.pictures"), el("input", { id: "several-files", type: "file", accept: "image/*", multiple: true, required: true })),
+          el("label", {}, t("several.images"), el("input", { id: "several-files", type: "file", accept: "image/*", multiple: true, required: true })),
           el("label", {}, t("several.top"), el("select", { id: "several-top" }, ...TOPS.map((n) => el("option", { selected: n === "3" }, n)))),
           el("label", {}, t("query.clothes"), el("select", { id: "several-mode" }, el("option", { value: "same" }, t("query.same")), el("option", { value: "changed" }, t("query.changed")))),
           el("label", {}, t("query.reason"), el("input", { id: "several-why", maxlength: 500, autocomplete: "off", required: on.why() }))),
@@ -39,7 +39,7 @@ export function createSeveral(on) {
     event.preventDefault();
     const mine = ++turn;
     const galleries = [...document.querySelectorAll("[name=several-gallery]:checked")].map((box) => box.value);
-    const files = [...byId("several-files").files].slice(0, MOST_PICTURES);
+    const files = [...byId("several-files").files].slice(0, MAX_IMAGES);
     complain(galleries.length ? "" : t("several.no-gallery"));
     if (!galleries.length) return;
     const asked = { mode: byId("several-mode").value, top: Number(byId("several-top").value), why: byId("several-why").value.trim(), skip_person_check: true };
@@ -52,13 +52,13 @@ export function createSeveral(on) {
     }
   }
 
-  /** Search with one picture in all galleries, nearest first: their distances are of one model. */
+  /** Search with one image in all galleries, nearest first: their distances are of one model. */
   async function answered(answer, galleries, asked) {
     try {
-      const { picture } = await askJson("/pictures", { body: answer.file });
+      const { image } = await askJson("/images", { body: answer.file });
       const found = [];
       for (const gallery of galleries) {
-        const { hits } = await askJson(`/galleries/${gallery}/searches`, { json: { ...asked, positives: [{ picture }] } });
+        const { hits } = await askJson(`/galleries/${gallery}/searches`, { json: { ...asked, positives: [{ image }] } });
         found.push(...hits.map((hit) => ({ gallery, hit })));
       }
       answer.hits = found.sort((a, b) => (a.hit.distance ?? Infinity) - (b.hit.distance ?? Infinity)).slice(0, asked.top);
@@ -78,7 +78,7 @@ export function createSeveral(on) {
       el("td", {}, answer.error ? el("p", { class: "error" }, answer.error) : answer.hits ? el("ol", { class: "several-hits" }, ...answer.hits.map(drawn)) : t("several.waiting")));
     });
     byId("several-answers").replaceChildren(
-      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("several.answers") }, el("table", { class: "list several" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("several.picture")), el("th", { scope: "col" }, t("several.answers")))), el("tbody", {}, ...rows))),
+      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("several.answers") }, el("table", { class: "list several" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("several.image")), el("th", { scope: "col" }, t("several.answers")))), el("tbody", {}, ...rows))),
       done === answers.length ? el("button", { type: "button", id: "several-csv", click: save }, t("several.csv")) : "");
   }
 
@@ -96,7 +96,7 @@ export function createSeveral(on) {
       const safe = typeof value === "string" && FORMULA.test(text) ? `'${text}` : text;
       return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
     };
-    const lines = [["picture", "rank", "gallery", "row", "camera", "time", "time_iso", "distance", "probability", "error"]];
+    const lines = [["image", "rank", "gallery", "row", "camera", "time", "time_iso", "distance", "probability", "error"]];
     for (const { file, hits, error } of answers) {
       if (!hits.length) lines.push([file.name, "", "", "", "", "", "", "", "", error]);
       hits.forEach(({ gallery, hit }, n) => lines.push([file.name, n + 1, gallery, hit.item.id, hit.item.camera, hit.item.time, iso(hit.item.time), hit.distance, hit.probability, ""]));

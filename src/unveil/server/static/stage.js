@@ -1,26 +1,26 @@
-// The query picture with the people on it: choose a box by click or key, or draw one by mouse, finger or keys.
+// The query image with the people on it: choose a box by click or key, or draw one by mouse, finger or keys.
 import { el, say } from "./dom.js";
 import { t } from "./words.js";
 
 const DRAG = 6; // pixels of the screen before a press becomes a box
-const LEAST = 8; // pixels of the picture, as the server asks
+const MIN_SIDE = 8; // pixels of the image, as the server asks
 
 /**
- * Show a picture in `root`; `changed(box)` is called with {x, y, width, height}, or null for the whole picture.
+ * Show an image in `root`; `changed(box)` is called with {x, y, width, height}, or null for the whole image.
  */
 export function createStage(root, changed) {
-  let picture = null; // {width, height, url}
+  let image = null; // {width, height, url}
   let boxes = []; // {x, y, width, height, score?, drawn?}
   let chosen = -1;
   let drawing = false;
   let surface = null;
 
   function show(next) {
-    picture = next;
+    image = next;
     boxes = [];
     chosen = -1;
-    const image = el("img", { src: next.url, alt: t("stage.picture"), draggable: "false" });
-    surface = el("div", { class: "surface", pointerdown: press }, image);
+    const shown = el("img", { src: next.url, alt: t("stage.image"), draggable: "false" });
+    surface = el("div", { class: "surface", pointerdown: press }, shown);
     root.replaceChildren(surface);
     root.hidden = false;
   }
@@ -59,10 +59,10 @@ export function createStage(root, changed) {
   }
 
   function lay(node, box) {
-    node.style.left = `${(100 * box.x) / picture.width}%`;
-    node.style.top = `${(100 * box.y) / picture.height}%`;
-    node.style.width = `${(100 * box.width) / picture.width}%`;
-    node.style.height = `${(100 * box.height) / picture.height}%`;
+    node.style.left = `${(100 * box.x) / image.width}%`;
+    node.style.top = `${(100 * box.y) / image.height}%`;
+    node.style.width = `${(100 * box.width) / image.width}%`;
+    node.style.height = `${(100 * box.height) / image.height}%`;
   }
 
   function keep(box) {
@@ -71,20 +71,20 @@ export function createStage(root, changed) {
   }
 
   function clamp(box) {
-    const width = Math.round(Math.min(Math.max(box.width, LEAST), picture.width));
-    const height = Math.round(Math.min(Math.max(box.height, LEAST), picture.height));
-    const x = Math.round(Math.min(Math.max(box.x, 0), picture.width - width));
-    const y = Math.round(Math.min(Math.max(box.y, 0), picture.height - height));
+    const width = Math.round(Math.min(Math.max(box.width, MIN_SIDE), image.width));
+    const height = Math.round(Math.min(Math.max(box.height, MIN_SIDE), image.height));
+    const x = Math.round(Math.min(Math.max(box.x, 0), image.width - width));
+    const y = Math.round(Math.min(Math.max(box.y, 0), image.height - height));
     return { x, y, width, height };
   }
 
   function nudge(event, index) {
     const box = boxes[index];
-    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
-    if (!box.drawn || !way) return;
+    const direction = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!box.drawn || !direction) return;
     event.preventDefault();
-    const step = Math.max(1, Math.round(Math.max(picture.width, picture.height) / 100));
-    const [dx, dy] = way.map((d) => d * step);
+    const step = Math.max(1, Math.round(Math.max(image.width, image.height) / 100));
+    const [dx, dy] = direction.map((d) => d * step);
     const next = event.shiftKey
       ? { ...box, width: box.width + dx, height: box.height + dy }
       : { ...box, x: box.x + dx, y: box.y + dy };
@@ -118,7 +118,7 @@ export function createStage(root, changed) {
       // The press may have begun on a box: its click must not undo the drawing.
       addEventListener("click", (click) => { click.stopPropagation(); click.preventDefault(); }, { capture: true, once: true });
       setTimeout(() => document.body.dispatchEvent(new MouseEvent("click")), 0);
-      if (sketch.box.width >= LEAST && sketch.box.height >= LEAST) keep(clamp(sketch.box));
+      if (sketch.box.width >= MIN_SIDE && sketch.box.height >= MIN_SIDE) keep(clamp(sketch.box));
       else say(t("stage.small"));
     };
     addEventListener("pointermove", move);
@@ -130,8 +130,8 @@ export function createStage(root, changed) {
     const area = surface.getBoundingClientRect();
     const inside = (value, most) => Math.min(Math.max(value, 0), most);
     return {
-      x: inside(((event.clientX - area.left) / area.width) * picture.width, picture.width),
-      y: inside(((event.clientY - area.top) / area.height) * picture.height, picture.height),
+      x: inside(((event.clientX - area.left) / area.width) * image.width, image.width),
+      y: inside(((event.clientY - area.top) / area.height) * image.height, image.height),
     };
   }
 
@@ -146,27 +146,27 @@ export function createStage(root, changed) {
     },
     /** Put a box in the middle, for the keyboard to move. */
     place() {
-      keep(clamp({ x: picture.width * 0.4, y: picture.height * 0.2, width: picture.width * 0.2, height: picture.height * 0.6 }));
+      keep(clamp({ x: image.width * 0.4, y: image.height * 0.2, width: image.width * 0.2, height: image.height * 0.6 }));
       choose(boxes.length - 1, true);
     },
-    get picture() {
-      return picture;
+    get image() {
+      return image;
     },
   };
 }
 
-/** Cut a box out of a picture; return an address of the cut. */
-export async function cut(picture, box) {
-  const image = new Image();
-  image.src = picture.url;
-  await image.decode();
-  // What the browser shows and what the server measured are the same picture at, perhaps, another scale.
-  const scale = image.naturalWidth / picture.width;
-  const { x, y, width, height } = box ?? { x: 0, y: 0, width: picture.width, height: picture.height };
+/** Cut a box out of an image; return an address of the cut. */
+export async function cut(image, box) {
+  const shown = new Image();
+  shown.src = image.url;
+  await shown.decode();
+  // What the browser shows and what the server measured are the same image at, perhaps, another scale.
+  const scale = shown.naturalWidth / image.width;
+  const { x, y, width, height } = box ?? { x: 0, y: 0, width: image.width, height: image.height };
   const canvas = el("canvas");
   const shrink = Math.min(1, 240 / Math.max(width, height));
   canvas.width = Math.max(1, Math.round(width * shrink));
   canvas.height = Math.max(1, Math.round(height * shrink));
-  canvas.getContext("2d").drawImage(image, x * scale, y * scale, width * scale, height * scale, 0, 0, canvas.width, canvas.height);
+  canvas.getContext("2d").drawImage(shown, x * scale, y * scale, width * scale, height * scale, 0, 0, canvas.width, canvas.height);
   return new Promise((done) => { canvas.toBlob((blob) => done(URL.createObjectURL(blob)), "image/jpeg", 0.85); });
 }

@@ -1,6 +1,6 @@
 // Sightings over time, a lane a camera; of one person the path, its transitions, and what cannot be one person.
 import { byId, el, svg } from "./dom.js";
-import { behind, duration, isDate, moment, place } from "./format.js";
+import { behind, duration, isDate, timeText, place } from "./format.js";
 import { t, tn } from "./words.js";
 
 const LANE = 30;
@@ -36,11 +36,11 @@ export function drawTimeline(hits, { lit, open, joined, limits }) {
     drawing.append(svg("text", { x: 0, y: y(camera) + 4 }, camera.length > 11 ? `${camera.slice(0, 10)}…` : camera));
   }
   for (const time of ticks(first, last, width)) {
-    drawing.append(svg("text", { x: x(time), y: height - 6, "text-anchor": "middle" }, isDate(first) && long > 86400 ? moment(time).split(",")[0] : moment(time, true)));
+    drawing.append(svg("text", { x: x(time), y: height - 6, "text-anchor": "middle" }, isDate(first) && long > 86400 ? timeText(time).split(",")[0] : timeText(time, true)));
   }
   const wrong = joined ? findImpossible(seen, limits) : [];
   const flagged = new Set(wrong.flatMap(({ first, second }) => [first, second]));
-  if (joined) drawing.append(svg("polyline", { class: "way", points: seen.map((hit) => `${x(hit.item.time)},${y(hit.item.camera)}`).join(" ") }));
+  if (joined) drawing.append(svg("polyline", { class: "path", points: seen.map((hit) => `${x(hit.item.time)},${y(hit.item.camera)}`).join(" ") }));
   for (const hit of seen) {
     const begin = x(hit.item.time);
     const end = x(hit.item.end ?? hit.item.time);
@@ -69,14 +69,14 @@ function ticks(first, last, width) {
 
 /** How often one sighting follows another at another camera, with the times between. */
 export function countTransitions(seen) {
-  const ways = new Map();
+  const transitions = new Map();
   for (let n = 1; n < seen.length; n += 1) {
     const [before, after] = [seen[n - 1].item, seen[n].item];
     if (before.camera === null || after.camera === null || before.camera === after.camera) continue;
     const name = `${before.camera} → ${after.camera}`;
-    ways.set(name, [...(ways.get(name) ?? []), Math.max(0, after.time - (before.end ?? before.time))]);
+    transitions.set(name, [...(transitions.get(name) ?? []), Math.max(0, after.time - (before.end ?? before.time))]);
   }
-  return [...ways].map(([name, times]) => ({ name, times: times.sort((a, b) => a - b) })).sort((a, b) => b.times.length - a.times.length);
+  return [...transitions].map(([name, times]) => ({ name, times: times.sort((a, b) => a - b) })).sort((a, b) => b.times.length - a.times.length);
 }
 
 /**
@@ -106,8 +106,8 @@ function warnings(wrong) {
 }
 
 function transitions(seen) {
-  const ways = countTransitions(seen).slice(0, 6);
-  if (!ways.length) return [];
-  const rows = ways.map(({ name, times }) => el("tr", {}, el("td", {}, name), el("td", {}, String(times.length)), el("td", {}, duration(times[0]))));
+  const transitions = countTransitions(seen).slice(0, 6);
+  if (!transitions.length) return [];
+  const rows = transitions.map(({ name, times }) => el("tr", {}, el("td", {}, name), el("td", {}, String(times.length)), el("td", {}, duration(times[0]))));
   return [el("table", {}, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("timeline.between")), el("th", { scope: "col" }, t("timeline.times")), el("th", { scope: "col" }, t("timeline.fastest")))), el("tbody", {}, ...rows))];
 }

@@ -29,7 +29,7 @@ COPIED = {"h264": "mp4", "vp8": "webm", "vp9": "webm"}  # codecs that browsers p
 PLAYABLE = ("yuv420p", "yuvj420p")
 TYPES = {"mp4": "video/mp4", "webm": "video/webm"}
 SIDE = 1280  # longest side of what is encoded, pixels
-RATE = 30.0  # frames a second of what is encoded, at most
+RATE = 30.0  # frames per second of what is encoded, at most
 TICK = Fraction(1, 90_000)
 SECONDS = 45.0  # that encoding may take
 
@@ -43,7 +43,7 @@ class Clip:
         media_type: "video/mp4" or "video/webm".
         start: where it begins in the video, seconds since the first frame.
         end: where it ends.
-        copied: whether it holds the video's own pictures, not encoded anew.
+        copied: whether it holds the video's own images, not encoded anew.
     """
 
     data: bytes
@@ -58,8 +58,8 @@ def cut_clip(video: Video | ImageSequence, start: float, end: float) -> Clip:
 
     Args:
         video: an opened file, or a folder of numbered images.
-        start: first moment, seconds since the first frame; the clip may begin up to `MAX_EARLY` before it.
-        end: last moment.
+        start: first timestamp, seconds since the first frame; the clip may begin up to `MAX_EARLY` before it.
+        end: last timestamp.
 
     Raises:
         DataError: nothing can be decoded there, or it takes too long.
@@ -90,14 +90,14 @@ def _copied(video: Video, start: float, end: float, folder: Path) -> Clip | None
             for packet in packets_from(video, start):
                 if not packet.size or packet.pts is None or packet.dts is None:
                     continue
-                moment = float(packet.pts * packet.time_base) - zero
+                timestamp = float(packet.pts * packet.time_base) - zero
                 if first is None:
                     if not packet.is_keyframe:
                         continue
-                    if moment < start - MAX_EARLY:
+                    if timestamp < start - MAX_EARLY:
                         return None
                     # Of the packet, not of the video: going to its beginning may have opened it anew.
-                    first, began, copy = packet.pts, moment, out.add_stream_from_template(packet.stream)
+                    first, began, copy = packet.pts, timestamp, out.add_stream_from_template(packet.stream)
                 if packet.pts < first:  # shown before the key frame, and made from what is not in the clip
                     continue
                 if float(packet.dts * packet.time_base) - zero > end:
@@ -105,7 +105,7 @@ def _copied(video: Video, start: float, end: float, folder: Path) -> Clip | None
                 size += packet.size
                 if size > MAX_BYTES:
                     return None
-                last = max(last, moment)
+                last = max(last, timestamp)
                 packet.pts, packet.dts, packet.stream = packet.pts - first, packet.dts - first, copy
                 out.mux(packet)
     except (errors, OSError, ValueError):
@@ -126,15 +126,15 @@ def _encoded(video: Video | ImageSequence, start: float, end: float, folder: Pat
     import av
 
     path = folder / "encoded.mp4"
-    until = time.monotonic() + SECONDS
+    deadline = time.monotonic() + SECONDS
     began: float | None = None
     last = start
     out: Any = None
     try:
-        for moment, image in _images(video, start, end):
-            if time.monotonic() > until:
+        for timestamp, image in _images(video, start, end):
+            if time.monotonic() > deadline:
                 raise DataError(f"{video.source}: encoding {end - start:.0f} s takes longer than {SECONDS:.0f} s")
-            if began is not None and moment - last < 1 / RATE - 1e-3:
+            if began is not None and timestamp - last < 1 / RATE - 1e-3:
                 continue
             small = _even(image)
             if out is None:
@@ -143,11 +143,11 @@ def _encoded(video: Video | ImageSequence, start: float, end: float, folder: Pat
                 stream = out.add_stream("libx264", rate=int(RATE), options=options)
                 stream.width, stream.height, stream.pix_fmt = small.width, small.height, "yuv420p"
                 stream.codec_context.time_base = TICK
-                began = moment
+                began = timestamp
             frame = av.VideoFrame.from_image(small)
-            frame.pts, frame.time_base = round((moment - (began or 0.0)) / TICK), TICK
+            frame.pts, frame.time_base = round((timestamp - (began or 0.0)) / TICK), TICK
             out.mux(stream.encode(frame))
-            last = moment
+            last = timestamp
         if out is None or began is None:
             raise DataError(f"{video.source}: no frame can be read from {start:.1f} to {end:.1f} s")
         out.mux(stream.encode(None))
@@ -159,8 +159,8 @@ def _encoded(video: Video | ImageSequence, start: float, end: float, folder: Pat
 
 def _images(video: Video | ImageSequence, start: float, end: float) -> Iterator[tuple[float, Image]]:
     if isinstance(video, Video):
-        for moment, frame in frames_between(video, start, end):
-            yield moment, video.pixels(frame)
+        for timestamp, frame in frames_between(video, start, end):
+            yield timestamp, video.pixels(frame)
     else:
         for shown in video.frames(first=max(0, round(start * video.rate))):
             if shown.time > end:

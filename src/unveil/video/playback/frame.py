@@ -17,7 +17,8 @@ def find_frame(
 ) -> tuple[Frame, float] | None:
     """Return the frame of a video that looks most like what was seen on frame ``number``.
 
-    At a constant rate the number tells the moment. Where what is found there looks different, the frames are counted.
+    At a constant rate the number tells the timestamp. Where what is found there looks different, the frames are
+    counted.
 
     Args:
         video: an opened file.
@@ -40,9 +41,11 @@ def find_frame(
     return found
 
 
-def _best(video: Video, number: int, moment: float, difference: Callable[[Image], float]) -> tuple[Frame, float] | None:
+def _best(
+    video: Video, number: int, timestamp: float, difference: Callable[[Image], float]
+) -> tuple[Frame, float] | None:
     best: tuple[Frame, float] | None = None
-    for time, frame in frames_between(video, moment - AROUND, moment + AROUND):
+    for time, frame in frames_between(video, timestamp - AROUND, timestamp + AROUND):
         image: Any = video.pixels(frame)
         distance = difference(image)
         if best is None or distance < best[1]:

@@ -1,4 +1,4 @@
-"""Decoded frames between two moments of a video, without decoding what lies before."""
+"""Decoded frames between two timestamps of a video, without decoding what lies before."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from unveil.errors import DataError
 from unveil.video.decode import Video
 
 DEADLINE = 20.0  # seconds that reading may take
-EARLIER = (0.0, 3.0, 12.0, 60.0)  # seconds before a moment at which it is tried to go to it
+EARLIER = (0.0, 3.0, 12.0, 60.0)  # seconds before a timestamp, from which it is tried to seek to it
 SLACK = 1e-3  # seconds by which stamps are rounded
 
 
 def frames_between(
     video: Video, start: float, end: float, *, deadline: float = DEADLINE
 ) -> Iterator[tuple[float, Any]]:
-    """Yield decoded frames of a file with their moment, in order.
+    """Yield decoded frames of a file with their timestamp, in order.
 
     Args:
         video: an opened file.
-        start: first moment, seconds since the first frame.
-        end: last moment.
+        start: first timestamp, seconds since the first frame.
+        end: last timestamp.
         deadline: seconds after which reading is given up, as in files without an index.
 
     Yields:
@@ -31,28 +31,28 @@ def frames_between(
     Raises:
         DataError: reading takes too long.
     """
-    until = time.monotonic() + deadline
+    deadline = time.monotonic() + deadline
     for packet in packets_from(video, start):
-        if time.monotonic() > until:
+        if time.monotonic() > deadline:
             raise DataError(f"{video.source}: going to {start:.0f} s takes longer than {deadline:.0f} s")
         for frame in _decoded(video, packet):
-            moment = moment_of(video, frame)
-            if moment is None or moment < start - SLACK:
+            timestamp = timestamp_of(video, frame)
+            if timestamp is None or timestamp < start - SLACK:
                 continue
-            if moment > end + SLACK:
+            if timestamp > end + SLACK:
                 return
-            yield moment, frame
+            yield timestamp, frame
 
 
 def packets_from(video: Video, start: float) -> Iterator[Any]:
-    """Yield the packets of a video's pictures from a key frame at or before a moment on, seconds."""
+    """Yield the packets of a video's images from a key frame at or before a timestamp on, seconds."""
     errors = video.opened[2]
     # Containers without an index (MPEG-TS) are gone to by guessing, and the guess may be late.
     for earlier in (*EARLIER, float("inf")):
         packets = _sought(video, start - earlier)
         try:
             first = next((packet for packet in packets if packet.size and packet.is_keyframe), None)
-            if first is None or not (_moment(video, first) <= start + SLACK or start - earlier <= 0):
+            if first is None or not (_timestamp(video, first) <= start + SLACK or start - earlier <= 0):
                 continue
             yield first
             yield from packets
@@ -75,29 +75,29 @@ def _sought(video: Video, start: float) -> Iterator[Any]:
     return packets
 
 
-def _moment(video: Video, packet: Any) -> float:
-    """Return the moment of a packet, seconds since the first frame; 0 where it has none."""
+def _timestamp(video: Video, packet: Any) -> float:
+    """Return the timestamp of a packet, seconds since the first frame; 0 where it has none."""
     stamp = packet.dts if video.decode_order or packet.pts is None else packet.pts
     return 0.0 if stamp is None else float(stamp * packet.time_base) - zero_of(video)
 
 
 def frame_times(video: Video, *, deadline: float = DEADLINE) -> list[float]:
-    """Return the moments of all frames in order of presentation, seconds since the first; nothing is decoded.
+    """Return the timestamps of all frames in order of presentation, seconds since the first; nothing is decoded.
 
     Raises:
         DataError: it takes too long.
     """
-    until = time.monotonic() + deadline
-    moments = []
+    deadline = time.monotonic() + deadline
+    timestamps = []
     for packet in packets_from(video, 0.0):
         if packet.size:
-            moments.append(_moment(video, packet))
-        if time.monotonic() > until:
+            timestamps.append(_timestamp(video, packet))
+        if time.monotonic() > deadline:
             raise DataError(f"{video.source}: counting its frames takes longer than {deadline:.0f} s")
-    return sorted(moments)
+    return sorted(timestamps)
 
 
-def moment_of(video: Video, frame: Any) -> float | None:
+def timestamp_of(video: Video, frame: Any) -> float | None:
     """Return when a decoded frame is shown, seconds since the first frame; ``None`` where the video does not say."""
     if video.decode_order:
         return None if frame.dts is None else float(frame.dts * frame.time_base) - zero_of(video)

@@ -1,4 +1,4 @@
-"""Where people walk before a camera: paths in view, hidden or not as wished, with others around."""
+"""Where people walk before a camera: paths in view, occluded or not as wished, with others around."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from unveil.world.arrays import Floats
+from unveil.world.capture.placed import StagedScene
 from unveil.world.capture.plate import FAR_MM, MILLIMETRES, SUPERSAMPLE
-from unveil.world.capture.shot import Stage
 from unveil.world.people.pose import Action, Gait
 from unveil.world.scenes.scene import FRAME
 
@@ -22,7 +22,7 @@ MARGIN = 12  # pixels between a person and the frame
 
 
 @dataclass(frozen=True)
-class Step:
+class PathPoint:
     """One frame of a path: seconds since its beginning, place, direction and phase of the walk."""
 
     seconds: float
@@ -32,15 +32,15 @@ class Step:
 
 
 def speed_of(gait: Gait, action: Action, *, height: float) -> float:
-    """Return metres a second."""
+    """Return metres per second."""
     if action in ("stand", "sit", "phone"):
         return 0.0
     return gait.stride * gait.cadence * 0.40 * height * (1.9 if action == "run" else 1.0)
 
 
 def find_path(
-    stage: Stage, height: float, *, gait: Gait, action: Action, frames: int, wish: str, rng: np.random.Generator
-) -> list[Step] | None:
+    stage: StagedScene, height: float, *, gait: Gait, action: Action, frames: int, wish: str, rng: np.random.Generator
+) -> list[PathPoint] | None:
     """Return a walk of some frames that fits a wish, or ``None`` when this camera has no place for it.
 
     Args:
@@ -62,7 +62,7 @@ def find_path(
         facing, seconds, phase = float(rng.uniform(0, 2 * math.pi)), 0.0, float(rng.random())
         steps = []
         for _ in range(frames):
-            steps.append(Step(seconds, (x, z), facing, phase))
+            steps.append(PathPoint(seconds, (x, z), facing, phase))
             wait = float(rng.uniform(0.3, 0.9))
             seconds, phase = seconds + wait, phase + wait * gait.cadence / 2
             facing += float(rng.normal(0, 0.12)) + (float(rng.normal(0, 0.9)) if pace == 0 else 0)
@@ -89,7 +89,7 @@ def find_path(
     return best
 
 
-def visible_share(stage: Stage, position: tuple[float, float], *, height: float) -> float:
+def visible_share(stage: StagedScene, position: tuple[float, float], *, height: float) -> float:
     """Return roughly how much of a person the scene leaves visible; 0 when they are not within the frame."""
     camera = stage.scene.camera
     at = np.array([position[0], 0, position[1]], np.float32)
@@ -112,13 +112,13 @@ def visible_share(stage: Stage, position: tuple[float, float], *, height: float)
     return float(((scene_depth == FAR_MM) | (scene_depth / MILLIMETRES > 1 / screen[:, 2] - 0.12)).mean())
 
 
-def is_free(stage: Stage, position: tuple[float, float]) -> bool:
+def is_free(stage: StagedScene, position: tuple[float, float]) -> bool:
     """Return whether a person can stand at a place."""
     return all(f.distance(*position) > SHOULDER for f in stage.scene.footprints)
 
 
 def beside(
-    stage: Stage, position: tuple[float, float], *, before: bool, rng: np.random.Generator
+    stage: StagedScene, position: tuple[float, float], *, before: bool, rng: np.random.Generator
 ) -> tuple[float, float] | None:
     """Return a free place for another person, between the camera and a position or near it; ``None``: there is none."""
     camera = stage.scene.camera.position[[0, 2]]

@@ -15,17 +15,18 @@ import numpy as np
 from unveil.errors import UnveilError
 from unveil.world import labels
 from unveil.world.arrays import Ints
-from unveil.world.capture.casting import Step, beside, find_path
+from unveil.world.capture.casting import PathPoint, beside, find_path
 from unveil.world.capture.detector import Detection, detect
+from unveil.world.capture.placed import Actor, PixelBox, Placed, StagedScene, place
 from unveil.world.capture.plate import SUPERSAMPLE
 from unveil.world.capture.sensor import at_visit, develop, to_jpeg, to_png
-from unveil.world.capture.shot import Actor, Box, Placed, Shot, Stage, place, shoot
+from unveil.world.capture.shot import Shot, shoot
 from unveil.world.config import KEPT_ABOVE, World
+from unveil.world.people.clothes.outfit import Outfit, attributes, draw_outfit
 from unveil.world.people.figure import build_figure
 from unveil.world.people.identity import Identity, describe, draw_identity
 from unveil.world.people.mesh import Figure
-from unveil.world.people.outfit import Outfit, attributes, draw_outfit
-from unveil.world.people.pose import Action, moment
+from unveil.world.people.pose import Action, pose_at
 from unveil.world.people.shaped import Shaped
 
 PASSERS_BY = 24  # people without a label who fill the scenes
@@ -44,7 +45,7 @@ class Crop:
 
     Args:
         name: path below the world's folder, without suffix.
-        jpeg: the picture.
+        jpeg: the image.
         parsing: PNG of world labels, and of LIP-20.
         row: what the manifest says about it.
     """
@@ -70,7 +71,7 @@ def wardrobe(world: World, person: int, *, identity: Identity) -> list[tuple[str
     return found
 
 
-def person_crops(world: World, person: int, *, stage_of: Callable[[int], Stage]) -> Iterator[Crop]:
+def person_crops(world: World, person: int, *, stage_of: Callable[[int], StagedScene]) -> Iterator[Crop]:
     """Yield every crop of a person, in order.
 
     Args:
@@ -104,7 +105,7 @@ def person_crops(world: World, person: int, *, stage_of: Callable[[int], Stage])
 
 def _visit(
     world: World, person: int, *, identity: Identity, figure: Figure, outfit: Outfit, k: int, visit: int, cameras: Ints,
-    about: dict[str, str], stage_of: Callable[[int], Stage],
+    about: dict[str, str], stage_of: Callable[[int], StagedScene],
 ) -> Iterator[Crop]:  # fmt: skip
     for camera, attempt in product(cameras, range(TRIES)):
         stage = stage_of(int(camera))
@@ -122,8 +123,8 @@ def _visit(
     for f, (step, shot, found, occluder) in enumerate(done):
         crop_rng = np.random.default_rng([59, world.seed, person, k, visit, f])
         name = f"crops/p{person:05d}/o{k}_{stage.scene.camera.name}_t{visit}_f{f}.jpg"
-        picture, parsing = _cut(shot, found.box)
-        developed = develop(picture, camera_then, rng=crop_rng)
+        image, parsing = _cut(shot, found.box)
+        developed = develop(image, camera_then, rng=crop_rng)
         row = {
             "person": f"p{person:05d}",
             "camera": stage.scene.camera.name,
@@ -152,10 +153,10 @@ def _try(
     *,
     figure: Figure,
     outfit: Outfit,
-    stage: Stage,
+    stage: StagedScene,
     wish: str,
     rng: np.random.Generator,
-) -> list[tuple[Step, Shot, Detection, str]]:
+) -> list[tuple[PathPoint, Shot, Detection, str]]:
     """Return the frames of a visit, or nothing when one of them does not turn out."""
     action = _action(identity, outfit, rng=rng)
     path = find_path(stage, figure.height, gait=identity.gait, action=action, frames=world.frames, wish=wish, rng=rng)
@@ -169,7 +170,7 @@ def _try(
     for i, step in enumerate(path):
         target = place(
             stage,
-            Actor(figure, moment(identity.gait, action, phase=step.phase, rng=rng), step.position, step.facing, fold),
+            Actor(figure, pose_at(identity.gait, action, phase=step.phase, rng=rng), step.position, step.facing, fold),
         )
         if target is None:
             return []
@@ -212,19 +213,19 @@ def passer_by(seed: int, number: int) -> tuple[Identity, Figure]:
 
 
 def _other(
-    world: World, stage: Stage, *, step: Step, before: bool, number: int, rng: np.random.Generator
+    world: World, stage: StagedScene, *, step: PathPoint, before: bool, number: int, rng: np.random.Generator
 ) -> list[Placed]:
     at = beside(stage, step.position, before=before, rng=rng)
     if at is None:
         return []
     identity, figure = passer_by(world.seed, number)
-    pose = moment(identity.gait, "walk", phase=float(rng.random()), rng=rng)
+    pose = pose_at(identity.gait, "walk", phase=float(rng.random()), rng=rng)
     placed = place(stage, Actor(figure, pose, at, float(rng.uniform(0, 2 * np.pi)), (number * 31.0, number * 17.0)))
     return [placed] if placed else []
 
 
 def _occluder(shot: Shot) -> str:
-    """Return what hides most of the person: "thing", "person" or "none"."""
+    """Return what occludes most of the person: "thing", "person" or "none"."""
     own = shot.whole > 0
     things = int((own & shot.scene_before & (shot.actor <= 0)).sum())
     others = int((own & (shot.actor > 0)).sum())
@@ -233,7 +234,7 @@ def _occluder(shot: Shot) -> str:
     return "thing" if things >= others else "person"
 
 
-def _cut(shot: Shot, box: Box) -> tuple[np.ndarray, Ints]:
+def _cut(shot: Shot, box: PixelBox) -> tuple[np.ndarray, Ints]:
     """Return the light and the world labels of a box within a shot, one label a pixel."""
     x, y = box.x - shot.box.x, box.y - shot.box.y
     light = shot.light[y : y + box.height, x : x + box.width]
@@ -241,7 +242,7 @@ def _cut(shot: Shot, box: Box) -> tuple[np.ndarray, Ints]:
 
 
 def truth(shot: Shot) -> Ints:
-    """Return the world labels of the first person ``(h, w)``: seen, hidden by a thing, or other people."""
+    """Return the world labels of the first person ``(h, w)``: seen, occluded by a thing, or other people."""
     pick = (slice(None, None, SUPERSAMPLE), slice(None, None, SUPERSAMPLE))
     actor, whole = shot.actor[pick], shot.whole[pick]
     found = np.where(actor == 0, shot.labels[pick], labels.BACKGROUND)

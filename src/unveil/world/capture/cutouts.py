@@ -1,4 +1,4 @@
-"""The things that stand in the world's scenes, one by one with transparency: what occluders for other pictures need."""
+"""The things that stand in the world's scenes, one by one with transparency: what occluders for other images need."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def cutouts_folder(count: int = COUNT, seed: int = 0) -> Path:
 
 
 def write_cutouts(folder: Path, count: int = COUNT, *, seed: int = 0) -> None:
-    """Write cut-outs as RGBA pictures ``<number>_<thing>.png``; kinds take turns, at most `TALLEST` pixels high.
+    """Write cut-outs as RGBA images ``<number>_<thing>.png``; kinds take turns, at most `TALLEST` pixels high.
 
     Raises:
         DataError: ``count`` is not in 1 to `MAX_COUNT`.
@@ -83,8 +83,8 @@ def write_cutouts(folder: Path, count: int = COUNT, *, seed: int = 0) -> None:
     names = list(THINGS)
     for number in track(range(count), "rendering cut-outs"):
         name = names[number % len(names)]
-        picture = render_thing(name, np.random.default_rng([41, seed, number]))
-        done, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGBA2BGRA))
+        image = render_thing(name, np.random.default_rng([41, seed, number]))
+        done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))
         assert done
         write_bytes(folder / f"{number:04d}_{name.replace(' ', '-')}.png", bytes(data))
 
@@ -134,8 +134,8 @@ def _developed(plate: Plate) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     alpha = (plate.depth < FAR_MM).astype(np.float32)
     light = (plate.ambient.astype(np.float32) ** 2 + plate.direct.astype(np.float32) ** 2) * (LIGHT_MAX / 255**2)
     light *= EXPOSURE
-    picture = np.clip(light / (1 + np.maximum(light - KNEE, 0) * 0.55), 0, 1) ** np.float32(1 / GAMMA)
-    return picture * alpha[..., None], alpha
+    image = np.clip(light / (1 + np.maximum(light - KNEE, 0) * 0.55), 0, 1) ** np.float32(1 / GAMMA)
+    return image * alpha[..., None], alpha
 
 
 def _shrunk(colour: NDArray[np.float32], alpha: NDArray[np.float32]) -> NDArray[np.uint8]:

@@ -8,8 +8,9 @@ import numpy as np
 
 from unveil.world import labels
 from unveil.world.arrays import Ints
+from unveil.world.capture.placed import PixelBox
 from unveil.world.capture.plate import SUPERSAMPLE
-from unveil.world.capture.shot import Box, Shot
+from unveil.world.capture.shot import Shot
 
 LOOSE, SHIFTED, TRUNCATED = 0.15, 0.12, 0.08  # rates of the three faults
 JITTER = 0.015  # of the size, on every side
@@ -28,15 +29,15 @@ class Detection:
         parts: the same for each part of the body that the pose shows at all.
     """
 
-    box: Box
+    box: PixelBox
     fault: str
     visible: float = 0.0
     parts: dict[str, float] = field(default_factory=dict)
 
-    def measured(self, shot: Shot, whole: Box, *, rng: np.random.Generator) -> Detection | None:
+    def measured(self, shot: Shot, whole: PixelBox, *, rng: np.random.Generator) -> Detection | None:
         """Return the detection with its visible fractions; ``None`` when nothing of the person is in view.
 
-        A detector sees what is visible: when the lower part is hidden, half of the boxes end where the person does.
+        A detector sees what is visible: when the lower part is occluded, half of the boxes end where the person does.
         """
         own = shot.whole > 0
         seen = own & (shot.actor == 0)
@@ -66,14 +67,14 @@ def _areas(of: Ints) -> Ints:
     return np.bincount(labels.part_of(of), minlength=len(labels.PARTS))
 
 
-def _outside(whole: Box, own: np.ndarray, *, shot: Shot) -> int:
+def _outside(whole: PixelBox, own: np.ndarray, *, shot: Shot) -> int:
     """Return roughly the supersamples of the person that lie outside the frame, by the share of the box there."""
     inside = whole.clipped()
     share = max(1, inside.width) * max(1, inside.height) / (whole.width * whole.height)
     return int(own.sum() * (1 / max(share, 0.2) - 1)) if share < 1 else 0
 
 
-def detect(whole: Box, rng: np.random.Generator) -> Detection:
+def detect(whole: PixelBox, rng: np.random.Generator) -> Detection:
     """Return a detector's box, clipped to the frame, for a person's true box."""
     w, h = whole.width, whole.height
     left, right, top, bottom = (rng.normal(0.02, JITTER, 4)) * np.array([w, w, h, h])
@@ -99,5 +100,5 @@ def detect(whole: Box, rng: np.random.Generator) -> Detection:
     tall = y1 - y0
     wide = np.clip(x1 - x0, MIN_ASPECT * tall, MAX_ASPECT * tall)
     middle = (x0 + x1) / 2
-    box = Box(round(middle - wide / 2), round(y0), max(8, round(wide)), max(16, round(tall)))
+    box = PixelBox(round(middle - wide / 2), round(y0), max(8, round(wide)), max(16, round(tall)))
     return Detection(box.clipped(), fault)

@@ -1,4 +1,4 @@
-"""The empty picture of a camera at twice its resolution: light without and with the sun, depth, and shadow map."""
+"""The empty image of a camera at twice its resolution: light without and with the sun, depth, and shadow map."""
 
 from __future__ import annotations
 

@@ -17,34 +17,34 @@ KNEE = 0.6  # linear light above which the tone curve flattens
 
 
 def develop(light: Floats, camera: Camera, *, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return the picture ``(h, w, 3)`` RGB uint8 of linear light."""
-    picture: NDArray[Any] = light * (camera.exposure * rng.uniform(0.92, 1.08))
-    picture *= np.array(camera.gain, np.float32)
-    grey = picture @ np.array([0.3, 0.59, 0.11], np.float32)
-    picture *= camera.saturation
-    picture += grey[..., None] * (1 - camera.saturation)
-    picture *= 1 - camera.haze
-    picture += camera.haze
-    np.maximum(picture, 0, out=picture)
-    bend = picture - KNEE
+    """Return the image ``(h, w, 3)`` RGB uint8 of linear light."""
+    image: NDArray[Any] = light * (camera.exposure * rng.uniform(0.92, 1.08))
+    image *= np.array(camera.gain, np.float32)
+    grey = image @ np.array([0.3, 0.59, 0.11], np.float32)
+    image *= camera.saturation
+    image += grey[..., None] * (1 - camera.saturation)
+    image *= 1 - camera.haze
+    image += camera.haze
+    np.maximum(image, 0, out=image)
+    bend = image - KNEE
     np.maximum(bend, 0, out=bend)
     bend *= 0.55
     bend += 1
-    picture /= bend
-    np.clip(picture, 0, 1, out=picture)
-    picture **= np.float32(1 / camera.gamma)
+    image /= bend
+    np.clip(image, 0, 1, out=image)
+    image **= np.float32(1 / camera.gamma)
     if camera.blur > 0.2:
-        picture = cv2.GaussianBlur(picture, (0, 0), camera.blur * rng.uniform(0.6, 1.2))
+        image = cv2.GaussianBlur(image, (0, 0), camera.blur * rng.uniform(0.6, 1.2))
     if rng.random() < 0.1:  # motion
         length = int(rng.integers(3, 6))
-        picture = cv2.blur(picture, (length, 1))
-    noise = rng.standard_normal(picture.shape, dtype=np.float32)
+        image = cv2.blur(image, (length, 1))
+    noise = rng.standard_normal(image.shape, dtype=np.float32)
     noise *= camera.noise * rng.uniform(0.7, 1.3)
-    noise *= 1.25 - 0.5 * picture
-    picture += noise
-    np.clip(picture, 0, 1, out=picture)
-    picture *= 255
-    return picture.astype(np.uint8)
+    noise *= 1.25 - 0.5 * image
+    image += noise
+    np.clip(image, 0, 1, out=image)
+    image *= 255
+    return image.astype(np.uint8)
 
 
 def at_visit(camera: Camera, rng: np.random.Generator) -> Camera:
@@ -60,7 +60,7 @@ def at_visit(camera: Camera, rng: np.random.Generator) -> Camera:
 
 
 def worn(camera: Camera) -> Camera:
-    """Return an old camera in the place of another: blue, pale and dim pictures, soft and full of noise."""
+    """Return an old camera in the place of another: blue, pale and dim images, soft and full of noise."""
     red, green, blue = camera.gain
     return dataclasses.replace(
         camera,
@@ -73,10 +73,10 @@ def worn(camera: Camera) -> Camera:
     )
 
 
-def to_jpeg(picture: NDArray[np.uint8], camera: Camera, *, rng: np.random.Generator) -> bytes:
+def to_jpeg(image: NDArray[np.uint8], camera: Camera, *, rng: np.random.Generator) -> bytes:
     """Return a JPEG at the camera's quality."""
     quality = int(np.clip(camera.jpeg + rng.normal(0, 5), 35, 96))
-    done, data = cv2.imencode(".jpg", picture[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    done, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     assert done
     return bytes(data)
 

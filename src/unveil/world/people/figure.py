@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from unveil.world.arrays import Floats
-from unveil.world.people.accessories import accessory_pieces
+from unveil.world.people.accessories.attach import accessory_pieces
 from unveil.world.people.body import load_pack
-from unveil.world.people.garments import Dresser
-from unveil.world.people.hair import hair_pieces
-from unveil.world.people.hanging import give_way
+from unveil.world.people.clothes.garments import Dresser
+from unveil.world.people.clothes.hanging import give_way
+from unveil.world.people.clothes.outfit import Outfit
+from unveil.world.people.head.hair import hair_pieces
 from unveil.world.people.mesh import Figure, Material, join
-from unveil.world.people.outfit import Outfit
 from unveil.world.people.pose import Pose
 from unveil.world.people.shaped import Shaped
 from unveil.world.people.skeleton import bone_matrices

@@ -165,10 +165,10 @@ def draw_identity(seed: tuple[int, ...]) -> Identity:
     macro = Macro(
         sex=float(0.85 + 0.15 * rng.random() if male else 0.15 * rng.random()),
         age=rng.uniform(low, high),
-        muscle=_spread(rng, 0.5 - 0.18 * build, deviation=0.22),
-        weight=_spread(rng, 0.5 + 0.35 * build, deviation=0.1),
-        height=_spread(rng, 0.25 if group == "child" else 0.5, deviation=0.11, low=0.05, high=0.72),
-        proportions=_spread(rng, 0.5, deviation=0.3),
+        muscle=_spread(rng, 0.5 - 0.18 * build, std=0.22),
+        weight=_spread(rng, 0.5 + 0.35 * build, std=0.1),
+        height=_spread(rng, 0.25 if group == "child" else 0.5, std=0.11, low=0.05, high=0.72),
+        proportions=_spread(rng, 0.5, std=0.3),
         ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
     )
     local = {name: float(np.clip(rng.normal(0, s), -1, 1)) for name, s in LOCAL_SPREAD.items()}
@@ -224,8 +224,8 @@ def describe(identity: Identity) -> dict[str, str]:
     }
 
 
-def _spread(rng: np.random.Generator, mean: float, *, deviation: float, low: float = 0.02, high: float = 0.98) -> float:
-    return float(np.clip(rng.normal(mean, deviation), low, high))
+def _spread(rng: np.random.Generator, mean: float, *, std: float, low: float = 0.02, high: float = 0.98) -> float:
+    return float(np.clip(rng.normal(mean, std), low, high))
 
 
 def _skin(rng: np.random.Generator, ancestry: np.ndarray) -> RGB:

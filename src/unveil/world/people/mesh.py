@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from unveil.world.arrays import Floats, Ints
 from unveil.world.people.anatomy import CREASES
-from unveil.world.people.hanging import Hanging, hanging
+from unveil.world.people.clothes.hanging import Hanging, hanging
 from unveil.world.people.skeleton import Skeleton
 from unveil.world.render.kernels import vertex_normals
 

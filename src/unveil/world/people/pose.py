@@ -1,4 +1,4 @@
-"""Gait and posture: joint angles of a moment, kept within the limits of the joints."""
+"""Gait and posture: joint angles at one time, kept within the limits of the joints."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Gait:
 
     Args:
         stride: scale of the leg's swing; 1 is average.
-        cadence: steps a second.
+        cadence: steps per second.
         arm_swing: scale of the arm's swing.
         elbow: degrees of bend of a hanging arm.
         arms_out: degrees that the arms stand off.
@@ -90,7 +90,7 @@ class Limb:
 
 @dataclass(frozen=True)
 class Pose:
-    """A moment: angles in degrees.
+    """A pose: angles in degrees.
 
     Args:
         left, right: limbs.
@@ -147,7 +147,7 @@ def cycle(curve: tuple[float, ...], phase: float) -> float:
     return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)))
 
 
-def moment(gait: Gait, action: Action, *, phase: float, rng: np.random.Generator) -> Pose:
+def pose_at(gait: Gait, action: Action, *, phase: float, rng: np.random.Generator) -> Pose:
     """Return the pose of a person at a phase (turns) of their walk, with the small unsteadiness of a living body."""
     still = action in ("stand", "sit", "phone")
     swing = 0.0 if still else gait.stride * (1.35 if action == "run" else 1.0)

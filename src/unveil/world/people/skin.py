@@ -10,7 +10,7 @@ from unveil.world.arrays import Floats, Ints
 from unveil.world.labels import CLASSES, FIRST, PARTS, code, codes
 from unveil.world.people.anatomy import anatomy, ramp
 from unveil.world.people.body import load_pack
-from unveil.world.people.garments import HIDDEN
+from unveil.world.people.clothes.garments import HIDDEN
 from unveil.world.people.mesh import Material, Piece
 from unveil.world.people.shaped import Shaped, Subset, subset
 from unveil.world.render.fabric import linear

@@ -39,7 +39,7 @@ class Camera:
         axes: rows right, up, forward ``(3, 3)``.
         focal: pixels.
         gain: per channel.
-        exposure, gamma, saturation, haze: of the picture.
+        exposure, gamma, saturation, haze: of the image.
         noise: standard deviation in [0, 1].
         blur: Gaussian, pixels.
         jpeg: quality.
@@ -126,7 +126,7 @@ def _camera(rng: np.random.Generator, number: int, *, kind: str, indoor: bool) -
     target = np.array([rng.normal(0, 0.8), 0.9, rng.uniform(5.5, 8.5)])
     forward = target - position
     forward /= np.linalg.norm(forward)
-    # Right-handed with y up: looking along +z, the right of the picture is -x.
+    # Right-handed with y up: looking along +z, the right of the image is -x.
     right = np.cross(forward, [0, 1, 0])
     right /= np.linalg.norm(right)
     axes = np.stack([right, np.cross(right, forward), forward])

@@ -16,7 +16,7 @@ def command(
 
     **Example:** `unveil models join runs/full/models/bot/0 bot.safetensors`
     """
-    from unveil.models.shards import join_shards
+    from unveil.models.packing.shards import join_shards
 
     model = join_shards(folder, file)
     typer.echo(f"model {model.card.fingerprint} of {model.recipe.method.name} in {file}")

@@ -22,7 +22,7 @@ RENDERED = "rendered people"
 
 def command(
     speed: Annotated[
-        bool, typer.Option("--speed", help="Measure crops a second of the ReID models that are here, now.")
+        bool, typer.Option("--speed", help="Measure crops per second of the ReID models that are here, now.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel=help_panels.OUTPUT)] = False,
 ) -> None:

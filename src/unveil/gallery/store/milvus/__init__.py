@@ -1,0 +1,1 @@
+"""Vectors of large galleries in Milvus; PostgreSQL keeps everything else."""

@@ -1,0 +1,1 @@
+"""Rows of galleries and their vectors, between records and SQL."""

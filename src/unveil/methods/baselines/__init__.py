@@ -1,0 +1,1 @@
+"""Methods that the others are compared with, one a file."""

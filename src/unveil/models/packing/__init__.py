@@ -1,0 +1,1 @@
+"""Small files of a trained model, to ship it."""

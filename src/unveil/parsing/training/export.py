@@ -1,0 +1,92 @@
+"""Writes a trained network as it is shipped: one ONNX file with 16-bit weights, and its card."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+
+from unveil.atomic_io import write_bytes, write_text
+from unveil.errors import MissingExtraError
+from unveil.parsing.training.network import LabelNet, ParsingNet
+
+MODEL, CARD = "parser.onnx", "parser.json"
+OPSET = 17
+MIN_PACKED = 256  # numbers; smaller tensors stay in 32 bits
+
+
+def export(
+    network: ParsingNet,
+    folder: Path,
+    *,
+    plain: int,
+    size: tuple[int, int],
+    tables: Mapping[str, Sequence[int]],
+    shares: Sequence[str],
+    scheme: str = "lip20",
+    about: str = "",
+) -> Path:
+    """Write model and card; return the card's path.
+
+    Args:
+        network: trained.
+        folder: where both files go.
+        plain: number of first classes that have no body part; see `LabelNet`.
+        size: input height and width.
+        tables: label of each class number, for each label set.
+        shares: names of the visible shares.
+        scheme: label set by default.
+        about: where the weights come from.
+
+    Raises:
+        MissingExtraError: the package ``onnx`` is not installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("writing an ONNX model", "export") from None
+    whole = LabelNet(copy.deepcopy(network).to(memory_format=torch.contiguous_format), plain).eval()  # type: ignore[call-overload]
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():  # the new exporter would need one more package
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            whole, (torch.zeros(1, 3, *size),), cast(Any, buffer), dynamo=False, opset_version=OPSET,
+            input_names=["images"], output_names=["labels", "shares"],
+            dynamic_axes={name: {0: "n"} for name in ("images", "labels", "shares")},
+        )  # fmt: skip
+    model = onnx.load_from_string(buffer.getvalue())
+    _pack_weights(model.graph)
+    onnx.checker.check_model(model)
+    card = {
+        "model": MODEL, "scheme": scheme, "height": size[0], "width": size[1], "scale": 1 / 127.5,
+        "mean": [1, 1, 1], "std": [1, 1, 1], "output": "labels",
+        "tables": {name: list(table) for name, table in tables.items()},
+        "visibility": {"output": "shares", "parts": list(shares)}, "about": about, "licence": "Apache-2.0",
+    }  # fmt: skip
+    write_bytes(folder / MODEL, model.SerializeToString())
+    write_text(folder / CARD, json.dumps(card) + "\n")
+    return folder / CARD
+
+
+def _pack_weights(graph: Any) -> None:
+    """Store large weights in 16 bits; they are widened once, when the model is loaded."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    widen = []
+    for tensor in graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < MIN_PACKED:
+            continue
+        name = tensor.name
+        packed = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}.f16")
+        tensor.CopyFrom(packed)
+        widen.append(helper.make_node("Cast", [packed.name], [name], to=TensorProto.FLOAT))
+    nodes = [*widen, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)

@@ -1,0 +1,1 @@
+"""What is carried or put on: bags, hats, scarves and mobility aids, as simple rounded solids and shells."""

@@ -1,0 +1,1 @@
+"""Hair, and the skull that it lies on."""
