@@ -19,7 +19,8 @@ from unveil.nn.person_detector import PersonDetector
 from unveil.parsing.export import OPSET, pack_weights
 
 MODEL, CARD = "detector.onnx", "detector.json"
-OVERLAP = 0.6  # of two boxes with more, the better stays
+OVERLAP = 0.45  # of two boxes with more, the better stays
+SCORE = 0.4  # boxes below it are left out: most are nobody's
 
 
 class _Rows(nn.Module):
@@ -67,7 +68,7 @@ def export_detector(
     onnx.checker.check_model(model)
     card = {
         "model": MODEL, "decoder": "yolov8", "height": size[0], "width": size[1], "scale": 1 / 127.5,
-        "mean": [1, 1, 1], "std": [1, 1, 1], "overlap": OVERLAP, "about": about, "licence": "Apache-2.0",
+        "mean": [1, 1, 1], "std": [1, 1, 1], "score": SCORE, "overlap": OVERLAP, "about": about, "licence": "Apache-2.0",
     }  # fmt: skip
     write_bytes(folder / MODEL, model.SerializeToString())
     write_text(folder / CARD, json.dumps(card) + "\n")
