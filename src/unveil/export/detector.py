@@ -68,7 +68,8 @@ def export_detector(
     onnx.checker.check_model(model)
     card = {
         "model": MODEL, "decoder": "yolov8", "height": size[0], "width": size[1], "scale": 1 / 127.5,
-        "mean": [1, 1, 1], "std": [1, 1, 1], "score": SCORE, "overlap": OVERLAP, "about": about, "licence": "Apache-2.0",
+        "mean": [1, 1, 1], "std": [1, 1, 1], "score": SCORE, "overlap": OVERLAP, "about": about,
+        "licence": "Apache-2.0",
     }  # fmt: skip
     write_bytes(folder / MODEL, model.SerializeToString())
     write_text(folder / CARD, json.dumps(card) + "\n")
