@@ -3,10 +3,11 @@
     python benchmarks/detectors.py --video vtest=vtest.avi --video intel=one-by-one-person-detection.mp4 hog yolox-nano
         [DETECTOR ...] [--out benchmarks/results/detectors.csv]
 
-A DETECTOR is ``hog``, a card or model file, or the name of an installed one. The boxes of the people are in
-``benchmarks/truth/people.json``; the videos are fetched by whoever runs this. A box is right when its intersection
-over union with somebody who has no better box yet is 0.5 or more, best scores first. Boxes on people of whom less than
-half is seen count neither for nor against. Two rows a detector: boxes that may begin a track, and all that it gives.
+A DETECTOR is ``hog``, ``unveil:detector`` (the package's own), a card or model file, or the name of an installed one.
+The boxes of the people are in ``benchmarks/truth/people.json``; the videos are fetched by whoever runs this. A box is
+right when its intersection over union with somebody who has no better box yet is 0.5 or more, best scores first. Boxes
+on people of whom less than half is seen count neither for nor against. Two rows a detector: boxes that may begin a
+track, and all that it gives.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def main() -> None:
             raise SystemExit(f"{file} is not the {name} that was counted: its SHA-256 is not {truth['sha256']}")
         frames = list(sampled(Path(file), truth["frames"]))
         for wanted in args.detectors:
-            detector = load_detector(None if wanted == "hog" else named_detector(wanted), 1)
+            detector = load_detector(named_detector(wanted), 1)
             detector.detect(frames[0][0])  # the first run builds what the others use
             found, seconds = [], 0.0
             for image, _, _ in frames:

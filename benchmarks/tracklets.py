@@ -89,7 +89,7 @@ def main() -> None:
         if sha256(Path(file)) != wanted_hash:
             raise SystemExit(f"{file} is not the {name} that was counted: its SHA-256 is not {wanted_hash}")
         for wanted in args.detectors:
-            detector = load_detector(None if wanted == "hog" else named_detector(wanted), 1)
+            detector = load_detector(named_detector(wanted), 1)
             tracklets.clear()
             settings = VideoSettings(fps=DEFAULT_FPS)
             start = time.process_time()

@@ -201,7 +201,7 @@ def test_a_query_of_another_model_is_refused(unveil, gallery, manifest, tmp_path
 
 def test_doctor_and_methods_speak_json(unveil):
     code, out, _ = unveil("doctor", "--json")
-    assert code == 0 and json.loads(out)["versions"]["torch"]
+    assert code == 0 and json.loads(out)["versions"]["torch"] and json.loads(out)["models"]["best detector"]
     code, out, _ = unveil("methods", "--backbone", "resnet18", "--height", 64, "--width", 32, "--json")
     rows = {row["method"]: row for row in json.loads(out)}
     assert {"bot", "oc4", "ssgr", "pab", "cre", "ocnet", "cal", "sbs", "pcb"} <= set(rows)

@@ -19,6 +19,7 @@ from unveil.runtime.preprocessing import to_input
 from unveil.video.card import FAMILIES, DetectorCard
 from unveil.video.detectors import detr, ssd, yolov8, yolox
 from unveil.video.detectors import postprocessed as ready
+from unveil.video.detectors.default import DEFAULT_CARD
 from unveil.video.detectors.detect import load_detector
 
 SIDE = 64
@@ -214,6 +215,22 @@ def test_the_hog_finds_most_rendered_people_and_nobody_in_an_empty_room():
                 whole += 1
                 found += any(_iou((x, y, w, h), box) > 0.5 for box in boxes)
     assert whole > 20 and found >= whole / 2
+
+
+def test_the_packages_own_finds_most_rendered_people_and_is_sure_of_nobody_in_an_empty_room():
+    from unveil.world.capture.frames import scene_frames
+
+    detector = load_detector(DEFAULT_CARD, 1)
+    for empty in (np.full((270, 480, 3), 127), np.random.default_rng(3).integers(0, 256, (270, 480, 3))):
+        assert not [box for box in detector.detect(empty.astype(np.uint8)) if box.score >= detector.high]
+    found = whole = 0
+    for frame in scene_frames(90, 7, shots=2):
+        boxes = [box for box in detector.detect(frame.picture) if box.score >= detector.high]
+        for (left, top, right, bottom), visible in zip(frame.boxes.tolist(), frame.visible, strict=True):
+            if visible > 0.9 and bottom - top > 60:
+                whole += 1
+                found += any(_iou((left, top, right - left, bottom - top), box) > 0.5 for box in boxes)
+    assert whole >= 3 and found >= whole / 2
 
 
 def _iou(a, b) -> float:

@@ -57,6 +57,7 @@ def examine() -> dict[str, dict[str, Any]]:
 
     from unveil import __version__
     from unveil.atomic_io import cache_dir
+    from unveil.models.catalogue.detectors import best_name
     from unveil.models.catalogue.installed import installed, models_folder
     from unveil.nn.backbones.choice import BACKBONES
     from unveil.pretrained import shipped_names
@@ -77,7 +78,7 @@ def examine() -> dict[str, dict[str, Any]]:
             "cache": str(cache_dir()),
             "backbones": ", ".join(BACKBONES),
         },
-        "models": {"folder": str(models_folder()), "shipped": ", ".join(shipped_names())}
+        "models": {"folder": str(models_folder()), "shipped": ", ".join(shipped_names()), "best detector": best_name()}
         | {model.name: model.kind for model in installed()},
         "extras": {name: _extra(modules, gives, name) for name, (modules, gives) in EXTRAS.items()},
     }

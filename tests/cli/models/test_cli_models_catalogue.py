@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from pathlib import Path
 
+import pytest
 from onnx import TensorProto, helper
 
 from command_line import refused, run
@@ -51,11 +53,12 @@ def test_what_ships_is_listed_with_what_it_does_its_licence_and_our_figures():
     viper = next(f for f in load_model(DEFAULT_MODEL).card.figures if f["data"] == "viper")
     rows = {row["name"]: row for row in json.loads(run("models", "list", "--json").stdout)}
     assert f"Rank-1 {viper['rank1']}, mAP {viper['map']}" in rows[DEFAULT_MODEL]["measured"]
-    for name in (DEFAULT_MODEL, "parser"):
+    for name in (DEFAULT_MODEL, "parser", "unveil:detector"):
         row = rows[name]
         assert (row["state"], row["licence"], row["trained_on"]) == ("ships", "Apache-2.0", "rendered people")
         assert row["bytes"] > 1e6
     assert rows["parser"]["about"].startswith("parser") and json.loads(run("models", "card", "parser").stdout)["scheme"]
+    assert json.loads(run("models", "card", "unveil:detector").stdout)["decoder"] == "yolov8"
 
 
 def test_speed_is_measured_for_models_that_are_here_and_for_no_others(published, monkeypatch):
@@ -155,21 +158,32 @@ def test_add_refuses_what_is_no_reid_model_and_writes_nothing(tmp_path):
     assert "KEY=VALUE" in refused("models", "add", path, "--like", "osnet", "--set", "bgr")
 
 
-def test_the_best_installed_detector_is_taken(folder):
-    assert detectors.best_detector() is None
+def test_the_best_installed_detector_is_taken_and_the_packages_own_where_none_is(folder):
+    assert detectors.best_detector() == detectors.named_detector(detectors.OWN)
+    assert detectors.best_name() == "unveil:detector"
     for name in ("yolox-nano", "person-detection-0203", "person-detection-0200"):
         (folder / name).mkdir(parents=True)
         (folder / name / f"{name}.json").write_text(json.dumps({"decoder": "yolox"}))
     assert detectors.best_detector() == folder / "person-detection-0203/person-detection-0203.json"
     assert detectors.named_detector("yolox-nano") == folder / "yolox-nano/yolox-nano.json"
+    assert detectors.best_name() == "person-detection-0203"
     assert str(detectors.named_detector("other.onnx")) == "other.onnx"
 
 
-def test_without_a_detector_opencvs_is_used_and_a_line_says_how_to_get_a_better_one(capsys):
+def test_without_a_detector_the_packages_own_is_used_and_a_line_says_how_to_get_a_better_one(folder, capsys):
     from unveil.cli.gallery.add import _finder
 
-    assert _finder(None, None).name == "opencv-hog"
+    pytest.importorskip("onnxruntime", reason="ONNX Runtime (extra 'onnx') is not installed")
+    assert _finder(None, None).name.startswith("detector.onnx@")
     assert "`unveil models get yolox-s` fetches a better one" in capsys.readouterr().err
+    assert _finder(Path("hog"), None).name == "opencv-hog" and not capsys.readouterr().err
+
+
+def test_opencvs_is_used_where_nothing_runs_models(folder, monkeypatch):
+    monkeypatch.setattr(detectors, "RUNTIMES", ("no_such_runtime",))
+    card, about = detectors.chosen_detector(None)
+    assert card is None and "the extra 'onnx' brings what runs the package's own detector" in about
+    assert detectors.best_name() == "hog"
 
 
 def test_unknown_names_get_the_nearest():

@@ -46,7 +46,8 @@ def command(
     detector: Annotated[
         Path | None,
         typer.Option(
-            help="Detector: card or model file, or name of an installed one; the best installed, else HOG, by default.",
+            help="Detector: card or model file, or a name: of an installed one, unveil:detector (the "
+            "package's own) or hog (OpenCV's); the best installed, else the package's own, by default.",
             rich_help_panel=help_panels.VIDEO,
         ),
     ] = None,
@@ -208,17 +209,15 @@ def command(
 
 
 def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
-    from unveil.models.catalogue.detectors import HINT, best_detector, named_detector
+    from unveil.models.catalogue.detectors import chosen_detector
     from unveil.video.detectors.detect import load_detector
     from unveil.video.detectors.precomputed import GivenBoxes
 
     if boxes is not None:
         return GivenBoxes(boxes)
-    chosen = best_detector() if detector is None else named_detector(detector)
-    if chosen is None:
-        typer.echo(f"OpenCV's HOG finds upright and wholly visible people only; {HINT}", err=True)
-    elif detector is None:
-        typer.echo(f"detector: {chosen.stem}, the best installed one", err=True)
+    chosen, about = chosen_detector(detector)
+    if about:
+        typer.echo(about, err=True)
     return load_detector(chosen)
 
 

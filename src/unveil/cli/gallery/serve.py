@@ -27,7 +27,8 @@ def command(
     detector: Annotated[
         Path | None,
         typer.Option(
-            help="Detector: path or name of an installed one; the best installed, else OpenCV's HOG, by default."
+            help="Detector: path, or name of an installed one, unveil:detector or hog; the best installed, else the "
+            "package's own, by default."
         ),
     ] = None,
     engine: Annotated[
@@ -143,7 +144,7 @@ def command(
     from unveil.gallery.ingest.quality import find_parser
     from unveil.gallery.output.distances import read_distances
     from unveil.inference.load import load_engine
-    from unveil.models.catalogue.detectors import best_detector, named_detector
+    from unveil.models.catalogue.detectors import chosen_detector
     from unveil.video.detectors.detect import load_detector
 
     limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
@@ -154,7 +155,7 @@ def command(
     )  # fmt: skip
     listener = listen(host, port)
     with opened(store, folder) as found:
-        finder = load_detector(best_detector() if detector is None else named_detector(detector))
+        finder = load_detector(chosen_detector(detector)[0])
         service = Service(found, load_engine(model, engine), finder, settings, find_parser())
         for name in settings.galleries:
             service.searcher(found.info(name))

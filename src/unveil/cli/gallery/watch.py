@@ -71,7 +71,10 @@ def command(
     ] = None,
     detector: Annotated[
         Path | None,
-        typer.Option(help="Detector; the best installed, else HOG, by default.", rich_help_panel=help_panels.VIDEO),
+        typer.Option(
+            help="Detector; the best installed, else the package's own, by default.",
+            rich_help_panel=help_panels.VIDEO,
+        ),
     ] = None,
     skip_person_check: Annotated[
         bool,
@@ -107,7 +110,7 @@ def command(
     from unveil.gallery.watching.watcher import Watcher, WatchSettings
     from unveil.gallery.watching.webhook import Webhook
     from unveil.inference.load import load_engine
-    from unveil.models.catalogue.detectors import best_detector, named_detector
+    from unveil.models.catalogue.detectors import chosen_detector
     from unveil.video.decode import DAY_OF_WAITS, Video
     from unveil.video.detectors.detect import load_detector
 
@@ -132,7 +135,7 @@ def command(
             typer.echo(f"{len(entries)} entries; {expected}. {fitted.about()}", err=True)
         if dry_run:
             return
-        finder = load_detector(best_detector() if detector is None else named_detector(detector))
+        finder = load_detector(chosen_detector(detector)[0])
         hook = None if webhook is None else Webhook(webhook, lambda words: _say("webhook failed", {"words": words}))
         who = user()
 

@@ -22,13 +22,14 @@ SMALLEST = 0.22  # of the height, for crops of low resolution
 JPEG_BLOCK = 8
 
 
-def sensor(images: Tensor, strength: float, *, generator: torch.Generator) -> Tensor:
+def sensor(images: Tensor, strength: float, *, generator: torch.Generator, smallest: float = SMALLEST) -> Tensor:
     """Change a batch as street cameras would.
 
     Args:
         images: ``(B, 3, H, W)`` float in [0, 1].
         strength: 0 changes nothing, 1 is a poor street camera; scales the spread of every change and its probability.
         generator: on the device of the images.
+        smallest: share of the size to which images of low resolution are brought at most.
 
     Returns:
         The images ``(B, 3, H, W)`` in [0, 1].
@@ -40,7 +41,7 @@ def sensor(images: Tensor, strength: float, *, generator: torch.Generator) -> Te
     x = _tone(x, draw)
     x = _colour(x, draw)
     x = _optics(x, draw)
-    x = _resolution(x, draw)
+    x = _resolution(x, draw, smallest=smallest)
     x = _noise(x, draw)
     return _compression(x, draw).clamp_(0, 1)
 
@@ -119,7 +120,7 @@ def _optics(x: Tensor, draw: _Draw) -> Tensor:
     return _changed(x, draw.chosen(MOTION_P), change=moved)
 
 
-def _resolution(x: Tensor, draw: _Draw) -> Tensor:
+def _resolution(x: Tensor, draw: _Draw, *, smallest: float) -> Tensor:
     """Far away: few pixels, enlarged; the chosen images share one of three sizes a batch."""
     height, width = x.shape[2:]
     chosen = draw.chosen(SMALL_P)
@@ -127,7 +128,7 @@ def _resolution(x: Tensor, draw: _Draw) -> Tensor:
     out = x
     for group in range(3):
         rows = torch.nonzero(chosen & (which == group)).flatten()
-        share = draw.number(SMALLEST, 0.8)
+        share = draw.number(smallest, 0.8)
         if len(rows):
             size = (max(8, round(height * share)), max(4, round(width * share)))
             small = F.interpolate(x[rows], size, mode="bilinear", antialias=True)

@@ -62,7 +62,7 @@ def export(
             dynamic_axes={name: {0: "n"} for name in ("images", "labels", "shares")},
         )  # fmt: skip
     model = onnx.load_from_string(buffer.getvalue())
-    _pack_weights(model.graph)
+    pack_weights(model.graph)
     onnx.checker.check_model(model)
     card = {
         "model": MODEL, "scheme": scheme, "height": size[0], "width": size[1], "scale": 1 / 127.5,
@@ -75,8 +75,8 @@ def export(
     return folder / CARD
 
 
-def _pack_weights(graph: Any) -> None:
-    """Store large weights in 16 bits; they are widened once, when the model is loaded."""
+def pack_weights(graph: Any) -> None:
+    """Store the large weights of an ONNX graph in 16 bits; they are widened once, when the model is loaded."""
     from onnx import TensorProto, helper, numpy_helper
 
     widen = []

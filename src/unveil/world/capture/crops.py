@@ -158,7 +158,7 @@ def _try(
     rng: np.random.Generator,
 ) -> list[tuple[PathPoint, Shot, Detection, str]]:
     """Return the frames of a visit, or nothing when one of them does not turn out."""
-    action = _action(identity, outfit, rng=rng)
+    action = draw_action(identity, outfit, rng=rng)
     path = find_path(stage, figure.height, gait=identity.gait, action=action, frames=world.frames, wish=wish, rng=rng)
     if path is None:
         return []
@@ -192,7 +192,8 @@ def _try(
     return done
 
 
-def _action(identity: Identity, outfit: Outfit, *, rng: np.random.Generator) -> Action:
+def draw_action(identity: Identity, outfit: Outfit, *, rng: np.random.Generator) -> Action:
+    """Return what a person does at a visit, as their aid, their bag and chance would have it."""
     if identity.aid == "walker":
         return "push"
     if identity.aid == "cane":

@@ -58,13 +58,16 @@ def card(name: Annotated[str, typer.Argument(help="Name of an installed, publish
 
     **Example:** `unveil models card person-detection-0202`
     """
+    from unveil.models.catalogue.detectors import OWN
     from unveil.models.catalogue.installed import installed_path
     from unveil.models.catalogue.known import find_known
     from unveil.parsing.default import DEFAULT_CARD
     from unveil.pretrained import PREFIX, weights_path
+    from unveil.video.detectors import default
 
-    if name == PARSER:
-        typer.echo(DEFAULT_CARD.read_text(encoding="utf-8").rstrip())
+    if name in (PARSER, OWN):
+        shipped = DEFAULT_CARD if name == PARSER else default.DEFAULT_CARD
+        typer.echo(shipped.read_text(encoding="utf-8").rstrip())
     elif name.startswith(PREFIX):
         typer.echo(weights_path(name).with_suffix(".json").read_text(encoding="utf-8").rstrip())
     elif installed_path(name) is not None:

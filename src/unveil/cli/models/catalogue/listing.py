@@ -54,18 +54,21 @@ def command(
 
 
 def _rows() -> list[dict[str, Any]]:
+    from unveil.models.catalogue.detectors import OWN
     from unveil.models.catalogue.installed import installed
     from unveil.models.catalogue.known import KNOWN
     from unveil.models.catalogue.starts import STARTS
     from unveil.parsing.default import PARSER_FILE
     from unveil.pretrained import PREFIX, shipped_names
     from unveil.runtime.card import read_json
+    from unveil.video.detectors.default import DETECTOR_FILE
 
     there = {model.name: model for model in installed()}
     rows = [_shipped_row(f"{PREFIX}{name}") for name in shipped_names()]
     rows.append(
         _row(PARSER, "ships", "parser: body parts and clothes", PARSER_FILE.stat().st_size, "Apache-2.0", RENDERED)
     )
+    rows.append(_row(OWN, "ships", "detector: people in frames", DETECTOR_FILE.stat().st_size, "Apache-2.0", RENDERED))
     for known in KNOWN.values():
         state = "installed" if known.name in there else "known"
         licence = known.licence + (" (not for every use)" if known.restriction else "")
