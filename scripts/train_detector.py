@@ -137,10 +137,10 @@ def sure_score(
     marks: list[tuple[float, float]] = []  # score, and 1: somebody's, 0: nobody's
     people = 0
     for frame in track(frames, "choosing the score"):
-        picture = frame.picture()
-        factor = min(width / picture.shape[1], height / picture.shape[0])
+        image = frame.image()
+        factor = min(width / image.shape[1], height / image.shape[0])
         canvas = np.full((height, width, 3), GREY, np.uint8)
-        small = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
         canvas[: small.shape[0], : small.shape[1]] = small
         boxes, scores = network(torch.from_numpy(canvas).permute(2, 0, 1)[None].float() / 127.5 - 1)
         corners, score = to_corners(boxes)[0], scores[0].sigmoid()
@@ -213,12 +213,12 @@ def main() -> None:
         "--held-out", type=int, default=8, help="so many more, to choose the score from which to be sure"
     )
     parser.add_argument("--steps", type=int, default=720)
-    parser.add_argument("--small-steps", type=int, default=500, help="so many first steps on small pictures")
+    parser.add_argument("--small-steps", type=int, default=500, help="so many first steps on small images")
     parser.add_argument("--stop-after", type=int, help="stop after this step; a later run goes on")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--sizes", type=int, nargs=2, default=(256, 320), help="of small and large pictures")
+    parser.add_argument("--sizes", type=int, nargs=2, default=(256, 320), help="of small and large images")
     parser.add_argument("--input", type=int, nargs=2, default=(320, 512), help="height and width of the model's input")
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -238,7 +238,7 @@ def main() -> None:
     size = tuple(args.input)
     sure, recall, precision = sure_score(network, held_out, size=size)
     about = (
-        f"{ABOUT} {settings.steps} steps of {settings.batch} pictures from {len(read)} frames, seed {settings.seed}. "
+        f"{ABOUT} {settings.steps} steps of {settings.batch} images from {len(read)} frames, seed {settings.seed}. "
         f"On {len(held_out)} rendered frames of other scenes: recall {recall:.3f}, precision {precision:.3f}."
     )
     card = export_detector(network, args.out or args.run, size=size, sure=sure, about=about)

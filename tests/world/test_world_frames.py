@@ -22,7 +22,7 @@ def test_files_hold_what_is_rendered_and_are_left_alone_when_there(folder):
     assert len(frames) == len(read) == 4 and any(len(frame.people) for frame in frames)
     for one, other in zip(frames, read, strict=True):
         assert np.array_equal(one.owner, other.owner()) and np.allclose(one.boxes, other.boxes)
-        assert np.abs(one.picture.astype(float) - other.picture()).mean() < 10  # JPEG of a noisy picture
+        assert np.abs(one.image.astype(float) - other.image()).mean() < 10  # JPEG of a noisy image
     before = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
     write_frames(folder, range(2, 3), seed=5, shots=2)
     assert before == {path: path.stat().st_mtime_ns for path in folder.iterdir()}

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from unveil.atomic_io import write_bytes, write_text
 from unveil.errors import MissingExtraError
 from unveil.nn.person_detector import PersonDetector
-from unveil.parsing.export import OPSET, pack_weights
+from unveil.parsing.training.export import OPSET, pack_weights
 
 MODEL, CARD = "detector.onnx", "detector.json"
 OVERLAP = 0.45  # of two boxes with more, the better stays

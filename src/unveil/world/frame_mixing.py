@@ -1,4 +1,4 @@
-"""Training pictures of a detector made from rendered frames: other sizes, places, backgrounds and things in front."""
+"""Training images of a detector made from rendered frames: other sizes, places, backgrounds and things in front."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unveil.parsing.no_people import without_people
+from unveil.parsing.training.no_people import without_people
 from unveil.world.arrays import Floats
 from unveil.world.frames import FrameFile
 
@@ -19,14 +19,14 @@ SMALLEST, LARGEST = 18.0, 420.0  # pixels of the height of people, drawn evenly 
 MOSAIC_P, PASTE_P, SCENE_P, REPLACE_P, COLOUR_P, THINGS_P, PAD_P, MIRROR_P = 0.4, 0.4, 0.06, 0.15, 0.5, 0.5, 0.15, 0.5
 PASTED, THINGS = 4, 6  # at most
 SURE, SEEN = 0.35, 0.9  # visible share from which a person counts, and from which they are pasted elsewhere
-LEAST = (4, 10)  # pixels in width and height of a person who counts
+MIN_SIZE = (4, 10)  # pixels in width and height of a person who counts
 GREY = 114  # of the border where a frame does not fill the input
 ZOOM = (0.3, 2.2)
 
 
 @dataclass(frozen=True, eq=False)
 class Mixed:
-    """A training picture.
+    """A training image.
 
     Args:
         image: ``(S, S, 3)`` RGB uint8.
@@ -40,12 +40,12 @@ class Mixed:
 
 
 class FrameMixer:
-    """Makes training pictures of one size.
+    """Makes training images of one size.
 
     Args:
         frames: rendered frames.
-        size: height and width of a picture in pixels.
-        textures: how many pictures without people stand for walls, signs and things.
+        size: height and width of an image in pixels.
+        textures: how many images without people stand for walls, signs and things.
         seed: of the textures.
     """
 
@@ -54,7 +54,7 @@ class FrameMixer:
         self.textures = [without_people(number, seed)[1] for number in range(textures)]
 
     def __call__(self, first: int, rng: np.random.Generator) -> Mixed:
-        """Return a picture that begins with a frame by number; what else comes into it is drawn."""
+        """Return an image that begins with a frame by number; what else comes into it is drawn."""
         canvas = _Canvas(self.size)
         if rng.random() < MOSAIC_P:
             x, y = (int(v) for v in rng.uniform(0.3, 0.7, 2) * self.size)
@@ -87,7 +87,7 @@ class FrameMixer:
         """Put a window of a frame into a rectangle; a drawn person has a drawn height in it."""
         left, top, right, bottom = tile
         across, down = right - left, bottom - top
-        picture, owner = frame.picture(), frame.owner()
+        image, owner = frame.image(), frame.owner()
         height, width = owner.shape
         middle = rng.uniform(0, 1, 2) * (width, height)
         zoom = math.exp(rng.uniform(math.log(0.3), math.log(1.2)))
@@ -104,9 +104,9 @@ class FrameMixer:
         x = float(np.clip(middle[0] - wide / 2, 0, width - wide))
         y = float(np.clip(middle[1] - high / 2, 0, height - high))
         where = np.array([[across / wide, 0, -x * across / wide], [0, down / high, -y * down / high]])
-        if zoom < 0.6:  # each pixel of the small picture sees several of the large one
-            picture = np.asarray(cv2.GaussianBlur(picture, (0, 0), 0.4 / zoom), np.uint8)
-        small = np.asarray(cv2.warpAffine(picture, where, (across, down), borderMode=cv2.BORDER_REFLECT))
+        if zoom < 0.6:  # each pixel of the small image sees several of the large one
+            image = np.asarray(cv2.GaussianBlur(image, (0, 0), 0.4 / zoom), np.uint8)
+        small = np.asarray(cv2.warpAffine(image, where, (across, down), borderMode=cv2.BORDER_REFLECT))
         if rng.random() < SCENE_P:
             small = small[:, :, ::-1]
         owners = cv2.warpAffine(owner, where, (across, down), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT)
@@ -139,17 +139,17 @@ class FrameMixer:
         )
 
     def _paste(self, canvas: _Canvas, donor: FrameFile, *, rng: np.random.Generator) -> None:
-        """Put people of another frame into the picture, at drawn sizes and places."""
+        """Put people of another frame into the image, at drawn sizes and places."""
         able = np.flatnonzero(donor.visible > SEEN)
         if not len(able):
             return
-        picture, owner = donor.picture(), donor.owner()
+        image, owner = donor.image(), donor.owner()
         near: tuple[float, float] | None = None
         for _ in range(int(rng.integers(1, PASTED + 1))):
             k = int(rng.choice(able))
             left, top, right, bottom = (int(v) for v in donor.boxes[k])
             left, top = max(0, left - 1), max(0, top - 1)
-            cut, mask = picture[top : bottom + 1, left : right + 1], owner[top : bottom + 1, left : right + 1]
+            cut, mask = image[top : bottom + 1, left : right + 1], owner[top : bottom + 1, left : right + 1]
             mask = (mask == donor.people[k]).astype(np.float32)
             tall = math.exp(rng.uniform(math.log(SMALLEST), math.log(self.size * 0.9)))
             zoom = min(tall / mask.shape[0], 1.6)
@@ -167,7 +167,7 @@ class FrameMixer:
 
 
 class _Canvas:
-    """A picture in the making, with the owner of each pixel and the whole area of every person."""
+    """An image in the making, with the owner of each pixel and the whole area of every person."""
 
     def __init__(self, size: int) -> None:
         self.image = np.zeros((size, size, 3), np.float32)
@@ -225,7 +225,7 @@ class _Canvas:
             self.owner[where] = 0
 
     def done(self, *, mirror: bool) -> Mixed:
-        """Return the picture with the boxes of what is left of everybody."""
+        """Return the image with the boxes of what is left of everybody."""
         if mirror:
             self.image, self.owner = self.image[:, ::-1], self.owner[:, ::-1]
         people: list[list[int]] = []
@@ -236,7 +236,7 @@ class _Canvas:
             seen = self.owner == number
             rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
             box = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
-            large = box[2] - box[0] >= LEAST[0] and box[3] - box[1] >= LEAST[1]
+            large = box[2] - box[0] >= MIN_SIZE[0] and box[3] - box[1] >= MIN_SIZE[1]
             sure = seen.sum() >= SURE * self.whole[int(number)] or box[3] - box[1] > 0.5 * len(seen)
             (people if sure and large else ignored).append(box)
         shaped = (np.array(boxes, np.float32).reshape(-1, 4) for boxes in (people, ignored))
@@ -245,7 +245,7 @@ class _Canvas:
     def _cut(
         self, paint: np.ndarray, alpha: np.ndarray, *, corner: tuple[int, int]
     ) -> tuple[tuple[slice, slice], np.ndarray, np.ndarray] | None:
-        """Return where a patch lies in the picture and the part of it that does."""
+        """Return where a patch lies in the image and the part of it that does."""
         x, y = corner
         size, (tall, wide) = len(self.owner), alpha.shape
         left, top, right, bottom = max(0, x), max(0, y), min(size, x + wide), min(size, y + tall)
@@ -256,7 +256,7 @@ class _Canvas:
 
 
 def _wholes(frame: FrameFile, owner: NDArray[np.uint8], *, area: float) -> dict[int, float]:
-    """Return the pixels that each person of a frame would cover in the picture if nothing hid them."""
+    """Return the pixels that each person of a frame would cover in the image if nothing hid them."""
     counts = np.bincount(owner.ravel(), minlength=256)
     known = {int(n): float(counts[n] / max(v, 0.02) * area) for n, v in zip(frame.people, frame.visible, strict=True)}
     return {int(n): known.get(int(n), math.inf) for n in np.flatnonzero(counts) if n}

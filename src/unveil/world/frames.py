@@ -1,4 +1,4 @@
-"""Frames of many scenes on disk: pictures, who is where in them, and boxes; what a detector is trained from."""
+"""Frames of many scenes on disk: images, who is where in them, and boxes; what a detector is trained from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ QUALITY = 95  # of JPEG
 
 @dataclass(frozen=True, eq=False)
 class FrameFile:
-    """A frame on disk, its picture and owners still encoded; see `unveil.world.capture.frames.Frame`."""
+    """A frame on disk, its image and owners still encoded; see `unveil.world.capture.frames.Frame`."""
 
     jpeg: bytes
     png: bytes
@@ -29,8 +29,8 @@ class FrameFile:
     boxes: Floats
     visible: Floats
 
-    def picture(self) -> NDArray[np.uint8]:
-        """Return the picture ``(H, W, 3)`` RGB."""
+    def image(self) -> NDArray[np.uint8]:
+        """Return the image ``(H, W, 3)`` RGB."""
         found = np.asarray(cv2.imdecode(np.frombuffer(self.jpeg, np.uint8), cv2.IMREAD_COLOR), np.uint8)
         return np.ascontiguousarray(found[:, :, ::-1])
 
@@ -51,7 +51,7 @@ def write_frames(folder: Path, scenes: range, *, seed: int, shots: int = SHOTS) 
         rows = []
         for k, frame in enumerate(scene_frames(number, seed, shots=shots)):
             stem = f"s{number:05d}_f{k}"
-            bgr = np.ascontiguousarray(frame.picture[:, :, ::-1])
+            bgr = np.ascontiguousarray(frame.image[:, :, ::-1])
             jpeg = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])[1]
             write_bytes(folder / f"{stem}.jpg", bytes(jpeg))
             write_bytes(folder / f"{stem}.png", bytes(cv2.imencode(".png", frame.owner)[1]))

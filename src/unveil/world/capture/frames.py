@@ -12,14 +12,15 @@ from numpy.typing import NDArray
 from unveil.world.arrays import Floats, Ints
 from unveil.world.capture.casting import is_free
 from unveil.world.capture.crops import draw_action
+from unveil.world.capture.placed import Actor, PixelBox, Placed, StagedScene, place
 from unveil.world.capture.plate import SUPERSAMPLE, render_plate
 from unveil.world.capture.sensor import at_visit, develop
-from unveil.world.capture.shot import Actor, Box, Placed, Stage, place, shoot
+from unveil.world.capture.shot import shoot
+from unveil.world.people.clothes.outfit import Outfit, draw_outfit
 from unveil.world.people.figure import build_figure
 from unveil.world.people.identity import Identity, draw_identity
 from unveil.world.people.mesh import Figure
-from unveil.world.people.outfit import Outfit, draw_outfit
-from unveil.world.people.pose import moment
+from unveil.world.people.pose import pose_at
 from unveil.world.people.shaped import Shaped
 from unveil.world.scenes.scene import FRAME, Camera, Scene, make_scene
 
@@ -27,7 +28,7 @@ CAST = 8  # people of a scene
 CAMERAS = 2  # that look at a scene
 SHOTS = 5  # frames of a camera, unless it is told
 EMPTY = 0.08  # share of frames without anybody
-MOST = 12  # people of a frame
+MAX_PEOPLE = 12  # people of a frame
 TOGETHER = 0.4  # share of people who stand beside the one before
 MIN_SEEN = 40  # supersamples of a person below which they have no box
 FARTHEST, ASIDE = 38.0, 14.0  # metres from the camera, and from the middle of the scene
@@ -39,17 +40,17 @@ HEIGHT_SHARES = (0.2, 0.35, 0.45)
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """A picture of a scene and everybody who is seen in it.
+    """An image of a scene and everybody who is seen in it.
 
     Args:
-        picture: ``(H, W, 3)`` RGB uint8.
+        image: ``(H, W, 3)`` RGB uint8.
         owner: ``(H, W)`` uint8, the number of the person whom a pixel shows, from 1; 0 is the scene.
         people: ``(N,)`` those numbers.
         boxes: ``(N, 4)`` left, top, right, bottom in pixels, around what is seen of each.
         visible: ``(N,)`` seen share of the whole person, in [0, 1].
     """
 
-    picture: NDArray[np.uint8]
+    image: NDArray[np.uint8]
     owner: NDArray[np.uint8]
     people: Ints
     boxes: Floats
@@ -69,7 +70,7 @@ def scene_frames(number: int, seed: int, *, shots: int = SHOTS) -> Iterator[Fram
     cast = [_dressed(np.random.default_rng([89, seed, number, k]), (seed, 2, number, k)) for k in range(CAST)]
     for _ in range(CAMERAS):
         seen_by = replace(scene, camera=_camera(scene, rng))
-        stage = Stage(seen_by, render_plate(seen_by))
+        stage = StagedScene(seen_by, render_plate(seen_by))
         for _ in range(shots):
             yield _frame(stage, cast, rng=rng)
 
@@ -101,8 +102,8 @@ def _camera(scene: Scene, rng: np.random.Generator) -> Camera:
     )  # fmt: skip
 
 
-def _frame(stage: Stage, cast: list[tuple[Identity, Outfit, Figure]], *, rng: np.random.Generator) -> Frame:
-    count = 0 if rng.random() < EMPTY else int(1 + MOST * rng.beta(1.1, 2.0))
+def _frame(stage: StagedScene, cast: list[tuple[Identity, Outfit, Figure]], *, rng: np.random.Generator) -> Frame:
+    count = 0 if rng.random() < EMPTY else int(1 + MAX_PEOPLE * rng.beta(1.1, 2.0))
     placed: list[Placed] = []
     order = [int(k) for k in np.concatenate([rng.permutation(len(cast)) for _ in range(2)])][:count]
     at, facing = None, 0.0
@@ -114,14 +115,14 @@ def _frame(stage: Stage, cast: list[tuple[Identity, Outfit, Figure]], *, rng: np
             continue
         if beside is None or rng.random() < 0.3:
             facing = float(rng.uniform(0, 2 * math.pi))
-        pose = moment(identity.gait, draw_action(identity, outfit, rng=rng), phase=float(rng.random()), rng=rng)
+        pose = pose_at(identity.gait, draw_action(identity, outfit, rng=rng), phase=float(rng.random()), rng=rng)
         fold = (float(rng.uniform(0, 256)), float(rng.uniform(0, 256)))
         found = place(stage, Actor(figure, pose, at, facing, fold))
         if found is not None and min(found.box.clipped().width, found.box.clipped().height) > 0:
             placed.append(found)
     sun = float(rng.uniform(0.15, 1.0)) if rng.random() < 0.5 else 1.0
-    shot = shoot(stage, placed, box=Box(0, 0, *FRAME), sun=sun)
-    picture = develop(shot.light, stage.scene.camera, rng=rng)
+    shot = shoot(stage, placed, box=PixelBox(0, 0, *FRAME), sun=sun)
+    image = develop(shot.light, stage.scene.camera, rng=rng)
     people, boxes, visible = [], [], []
     for number, person in enumerate(placed):
         seen = shot.actor == number
@@ -134,12 +135,14 @@ def _frame(stage: Stage, cast: list[tuple[Identity, Outfit, Figure]], *, rng: np
         visible.append(min(1.0, area / max(1, person.silhouette())))
     owner = (shot.actor[::SUPERSAMPLE, ::SUPERSAMPLE] + 1).astype(np.uint8)
     return Frame(
-        picture, owner, np.array(people, np.int32), np.array(boxes, np.float32).reshape(-1, 4),
+        image, owner, np.array(people, np.int32), np.array(boxes, np.float32).reshape(-1, 4),
         np.array(visible, np.float32),
     )  # fmt: skip
 
 
-def _place(stage: Stage, rng: np.random.Generator, *, beside: tuple[float, float] | None) -> tuple[float, float] | None:
+def _place(
+    stage: StagedScene, rng: np.random.Generator, *, beside: tuple[float, float] | None
+) -> tuple[float, float] | None:
     """Return free ground that the camera sees, or next to somebody; ``None``: none was found."""
     camera = stage.scene.camera
     for _ in range(PLACES):
@@ -151,11 +154,11 @@ def _place(stage: Stage, rng: np.random.Generator, *, beside: tuple[float, float
             lowest = 0.6 if rng.random() < 0.5 else 1.5
             at = rng.uniform(-0.05, 1.05) * FRAME[0], rng.uniform(0.0, lowest) * FRAME[1]
             across, down = ((p - n / 2) / camera.focal for p, n in zip(at, FRAME, strict=True))
-            way = camera.axes.T @ np.array([across, -down, 1.0])
-            if way[1] > -1e-3:
+            ray = camera.axes.T @ np.array([across, -down, 1.0])
+            if ray[1] > -1e-3:
                 continue
-            far = -camera.position[1] / way[1]
-            x, z = (float(camera.position[k] + far * way[k]) for k in (0, 2))
+            far = -camera.position[1] / ray[1]
+            x, z = (float(camera.position[k] + far * ray[k]) for k in (0, 2))
         distance = math.hypot(x - camera.position[0], z - camera.position[2])
         if distance < FARTHEST and abs(x) < ASIDE and z < stage.scene.depth + 12 and is_free(stage, (x, z)):
             return x, z
