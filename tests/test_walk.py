@@ -48,7 +48,7 @@ def _in(galleries, surroundings):
 
 
 def shown() -> set[str]:
-    return set(re.findall(r"\(pictures/(walk-[a-z]+\.jpg)\)", WALK.read_text()))
+    return set(re.findall(r"\(pictures/(walk-[a-z-]+\.jpg)\)", WALK.read_text()))
 
 
 def test_the_pictures_are_there_and_small():

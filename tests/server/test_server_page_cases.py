@@ -53,6 +53,7 @@ def test_a_case_survives_reload_and_restart(open_page, store, own_gallery, live)
     expect(page.locator("textarea").first).to_have_value("black frame")
     expect(page.locator(".bookmark")).to_have_count(1)
     assert page.locator(".bookmark").get_attribute("data-item") == str(rows[0])
+    expect(page.locator(".bookmark img")).to_have_attribute("src", re.compile("^blob:"))
     assert page.locator(".bookmark img").evaluate("image => image.decode().then(() => image.naturalHeight)") == 128
     with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
         page.locator(".kept").get_by_role("button", name="Search again").click()

@@ -87,7 +87,7 @@ def test_names_outside_the_filename_pattern_are_all_listed_and_never_guessed(tmp
     report = check_dataset(reader(name)(root))
     assert keys(reader(name)(root)) == whole
     ((note, files),) = report.listed.items()
-    assert "31 of" in note and "do not follow" in note
+    assert "31 of" in note and "do not match" in note
     assert sorted(files) == sorted((root / file).as_posix() for file in added)
     assert not report.clean
 
