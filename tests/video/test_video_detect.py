@@ -225,7 +225,7 @@ def test_the_packages_own_finds_most_rendered_people_and_is_sure_of_nobody_in_an
         assert not [box for box in detector.detect(empty.astype(np.uint8)) if box.score >= detector.high]
     found = whole = 0
     for frame in scene_frames(90, 7, shots=2):
-        boxes = [box for box in detector.detect(frame.picture) if box.score >= detector.high]
+        boxes = [box for box in detector.detect(frame.image) if box.score >= detector.high]
         for (left, top, right, bottom), visible in zip(frame.boxes.tolist(), frame.visible, strict=True):
             if visible > 0.9 and bottom - top > 60:
                 whole += 1

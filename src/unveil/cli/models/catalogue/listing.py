@@ -88,12 +88,13 @@ def _measure(rows: list[dict[str, Any]]) -> None:
     from unveil.inference.load import load_engine
     from unveil.inference.speed import crops_per_second
     from unveil.models.catalogue.installed import REID, TRAINED, installed
-    from unveil.pretrained import PREFIX
+    from unveil.pretrained import PREFIX, shipped_names
 
     here = {model.name for model in installed() if model.kind in (REID, TRAINED)}
+    here |= {f"{PREFIX}{name}" for name in shipped_names()}
     for row in rows:
         row |= {"crops_per_second": None, "engine": None}
-        if row["name"].startswith(PREFIX) or row["name"] in here:
+        if row["name"] in here:
             engine = load_engine(row["name"])
             row |= {"crops_per_second": round(crops_per_second(engine), 1), "engine": engine.kind}
 
