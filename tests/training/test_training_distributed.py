@@ -190,7 +190,8 @@ def test_torchrun_starts_the_processes_too(manifest, tmp_path):
     process = start([*launcher, *words])
     text, _ = process.communicate(timeout=120)
     assert process.returncode == 0, text
-    assert text.count("model ") == 1 and "2 x cpu" in text
+    told = [line for line in text.splitlines() if line.startswith("model ")]
+    assert len(told) == 1 and "2 x cpu" in text, text
     assert len(read_metrics(out / "metrics.jsonl")) > 1  # epoch and figures, once
 
 
