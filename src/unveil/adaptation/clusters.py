@@ -23,7 +23,7 @@ from unveil.adaptation.proxies import Proxies
 from unveil.adaptation.pseudo_labels import Links, mean_of_units, pseudo_labels
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.statistics import take_statistics
-from unveil.adaptation.surest_pairs import Groups, group_surest
+from unveil.adaptation.surest_pairs import Groups, group_surest, with_own_groups
 from unveil.data.augment.pipeline import augment
 from unveil.data.samplers import pk_unique
 from unveil.errors import CheckpointError, DataError, UnveilError
@@ -160,9 +160,7 @@ def _groups(run: _Run, epoch: int, means: Embedding, units: np.ndarray, cameras:
         camera_of[units] = cameras
         pairs = round(settings.pairs * len(means) * (epoch + 1) / settings.epochs) if joins else 0
         groups = group_surest(means, camera_of, run.links, pairs=pairs)
-    alone = np.flatnonzero(tracklets & (groups.labels < 0))
-    groups.labels[alone] = int(groups.labels.max(initial=-1)) + 1 + np.arange(len(alone))
-    return groups
+    return Groups(with_own_groups(groups.labels, tracklets), groups.undecided)
 
 
 def _train_epoch(run: _Run, epoch: int, labels: np.ndarray, proxies: Proxies, *, by_camera: bool) -> float:

@@ -36,6 +36,14 @@ class Groups(NamedTuple):
     undecided: np.ndarray
 
 
+def with_own_groups(labels: np.ndarray, tracklets: np.ndarray) -> np.ndarray:
+    """Return group labels ``(U,)`` in which each tracklet ``(U,)`` bool without a group is one of its own."""
+    alone = np.flatnonzero(tracklets & (labels < 0))
+    found = labels.copy()
+    found[alone] = int(labels.max(initial=-1)) + 1 + np.arange(len(alone))
+    return found
+
+
 def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: int, across: bool = False) -> Groups:
     """Join the surest pairs of units; two that cannot be one person are never in one group.
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unveil.adaptation.pseudo_labels import Links, mean_of_units
-from unveil.adaptation.surest_pairs import group_surest
+from unveil.adaptation.surest_pairs import group_surest, with_own_groups
 from unveil.models.foreign.camera_centres import CameraCentres, take_centres, unit
 from unveil.records import Embedding
 
@@ -65,9 +65,7 @@ def take_whitening(
     camera_of = np.full(len(codes), -1)
     camera_of[unit_of] = [-1 if camera is None else labels[camera] for camera in cameras]
     found = group_surest(means, camera_of, links.among(codes), pairs=round(pairs * len(codes)), across=True)
-    groups = found.labels
-    alone = np.flatnonzero((groups < 0) & (np.bincount(unit_of) > 1))  # tracklets that are joined with no other
-    groups[alone] = int(groups.max(initial=-1)) + 1 + np.arange(len(alone))
+    groups = with_own_groups(found.labels, np.bincount(unit_of) > 1)
     centred = embedding.vectors - np.stack([centres.of(camera) for camera in cameras])
     vectors = unit(centred) if directions else centred
     count = int(groups.max(initial=-1)) + 1

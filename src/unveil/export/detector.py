@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import copy
-import io
 import json
 import math
-import warnings
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
 from unveil.atomic_io import write_bytes, write_text
-from unveil.errors import MissingExtraError
 from unveil.nn.person_detector import PersonDetector
-from unveil.parsing.training.export import OPSET, pack_weights
+from unveil.parsing.training.export import packed_onnx
 
 MODEL, CARD = "detector.onnx", "detector.json"
 OVERLAP = 0.45  # of two boxes with more, the better stays
@@ -51,26 +47,13 @@ def export_detector(
     Raises:
         MissingExtraError: the package ``onnx`` is not installed.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtraError("writing an ONNX model", "export") from None
-    whole = _Rows(copy.deepcopy(network).to(memory_format=torch.contiguous_format), sure).eval()  # type: ignore[call-overload]
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():  # the new exporter would need one more package
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            whole, (torch.zeros(1, 3, *size),), cast(Any, buffer), dynamo=False, opset_version=OPSET,
-            input_names=["images"], output_names=["rows"],
-        )  # fmt: skip
-    model = onnx.load_from_string(buffer.getvalue())
-    pack_weights(model.graph)
-    onnx.checker.check_model(model)
+    whole = _Rows(copy.deepcopy(network).to(memory_format=torch.contiguous_format), sure)  # type: ignore[call-overload]
+    content = packed_onnx(whole, size, outputs=("rows",), any_batch=False)
     card = {
         "model": MODEL, "decoder": "yolov8", "height": size[0], "width": size[1], "scale": 1 / 127.5,
         "mean": [1, 1, 1], "std": [1, 1, 1], "score": SCORE, "overlap": OVERLAP, "about": about,
         "licence": "Apache-2.0",
     }  # fmt: skip
-    write_bytes(folder / MODEL, model.SerializeToString())
+    write_bytes(folder / MODEL, content)
     write_text(folder / CARD, json.dumps(card) + "\n")
     return folder / CARD

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
+from torch import nn
 
 from unveil.atomic_io import write_bytes, write_text
 from unveil.errors import MissingExtraError
@@ -48,31 +49,47 @@ def export(
     Raises:
         MissingExtraError: the package ``onnx`` is not installed.
     """
-    try:
-        import onnx
-    except ImportError:
-        raise MissingExtraError("writing an ONNX model", "export") from None
-    whole = LabelNet(copy.deepcopy(network).to(memory_format=torch.contiguous_format), plain).eval()  # type: ignore[call-overload]
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():  # the new exporter would need one more package
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            whole, (torch.zeros(1, 3, *size),), cast(Any, buffer), dynamo=False, opset_version=OPSET,
-            input_names=["images"], output_names=["labels", "shares"],
-            dynamic_axes={name: {0: "n"} for name in ("images", "labels", "shares")},
-        )  # fmt: skip
-    model = onnx.load_from_string(buffer.getvalue())
-    pack_weights(model.graph)
-    onnx.checker.check_model(model)
+    whole = LabelNet(copy.deepcopy(network).to(memory_format=torch.contiguous_format), plain)  # type: ignore[call-overload]
+    content = packed_onnx(whole, size, outputs=("labels", "shares"), any_batch=True)
     card = {
         "model": MODEL, "scheme": scheme, "height": size[0], "width": size[1], "scale": 1 / 127.5,
         "mean": [1, 1, 1], "std": [1, 1, 1], "output": "labels",
         "tables": {name: list(table) for name, table in tables.items()},
         "visibility": {"output": "shares", "parts": list(shares)}, "about": about, "licence": "Apache-2.0",
     }  # fmt: skip
-    write_bytes(folder / MODEL, model.SerializeToString())
+    write_bytes(folder / MODEL, content)
     write_text(folder / CARD, json.dumps(card) + "\n")
     return folder / CARD
+
+
+def packed_onnx(whole: nn.Module, size: tuple[int, int], *, outputs: Sequence[str], any_batch: bool) -> bytes:
+    """Return a network as an ONNX file with 16-bit weights, checked; its input is called "images".
+
+    Args:
+        whole: takes ``(B, 3, H, W)`` float32.
+        size: H and W.
+        outputs: names of what it answers with.
+        any_batch: whether B is free; else it is 1.
+
+    Raises:
+        MissingExtraError: the package ``onnx`` is not installed.
+    """
+    try:
+        import onnx
+    except ImportError:
+        raise MissingExtraError("writing an ONNX model", "export") from None
+    buffer = io.BytesIO()
+    with warnings.catch_warnings():  # the new exporter would need one more package
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            whole.eval(), (torch.zeros(1, 3, *size),), cast(Any, buffer), dynamo=False, opset_version=OPSET,
+            input_names=["images"], output_names=list(outputs),
+            dynamic_axes={name: {0: "n"} for name in ("images", *outputs)} if any_batch else None,
+        )  # fmt: skip
+    model = onnx.load_from_string(buffer.getvalue())
+    pack_weights(model.graph)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
 
 
 def pack_weights(graph: Any) -> None:
