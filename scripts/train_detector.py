@@ -20,9 +20,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
+from run_state import restore, save, update
 from torch import Tensor
 
-from unveil.atomic_io import atomic_path
 from unveil.data.augment.sensor import sensor
 from unveil.errors import UnveilError
 from unveil.export.detector import OVERLAP, export_detector
@@ -170,35 +170,6 @@ def rate_at(step: int, settings: Settings) -> float:
     warm = min(60, settings.steps // 10 + 1)
     left = (settings.steps - step) / max(1.0, SETTLE * settings.steps)
     return settings.rate * min((step + 1) / warm, 1.0, max(left, 0.01))
-
-
-@torch.no_grad()
-def update(average: PersonDetector, network: PersonDetector, decay: float) -> None:
-    """Move the averaged weights and statistics a little towards the network's."""
-    for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def save(run: Path, settings: Settings, step: int, *parts: torch.nn.Module | torch.optim.Optimizer) -> None:
-    """Write the state of a run."""
-    state = {"settings": repr(settings), "step": step, "parts": [part.state_dict() for part in parts]}
-    with atomic_path(run / "state.pt") as temporary:
-        torch.save(state, temporary)
-
-
-def restore(run: Path, settings: Settings, *parts: torch.nn.Module | torch.optim.Optimizer) -> int:
-    """Load the state of a run, if there is one; return the step to go on with."""
-    if not (run / "state.pt").is_file():
-        return 0
-    state = torch.load(run / "state.pt", weights_only=True)
-    if state["settings"] != repr(settings):
-        raise UnveilError(f"{run} holds a run of {state['settings']}, not of {settings}; choose another --run")
-    for part, values in zip(parts, state["parts"], strict=True):
-        part.load_state_dict(values)
-    return int(state["step"])
 
 
 def main() -> None:

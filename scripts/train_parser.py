@@ -19,10 +19,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from run_state import restore, save, update
 from torch import Tensor
 from torch.nn import functional as F
 
-from unveil.atomic_io import atomic_path, write_text
+from unveil.atomic_io import write_text
 from unveil.data.images import read_labels, read_sample
 from unveil.datasets import load_dataset
 from unveil.errors import UnveilError
@@ -165,35 +166,6 @@ def rate_at(step: int, settings: Settings) -> float:
     warm = min(200, settings.steps // 10 + 1)
     left = (settings.steps - step) / max(1.0, SETTLE * settings.steps)
     return settings.rate * min((step + 1) / warm, 1.0, max(left, 0.002))
-
-
-@torch.no_grad()
-def update(average: ParsingNet, network: ParsingNet, decay: float) -> None:
-    """Move the averaged weights and statistics a little towards the network's."""
-    for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
-        if mean.is_floating_point():
-            mean.lerp_(value, 1 - decay)
-        else:
-            mean.copy_(value)
-
-
-def save(run: Path, settings: Settings, step: int, *parts: torch.nn.Module | torch.optim.Optimizer) -> None:
-    """Write the state of a run."""
-    state = {"settings": repr(settings), "step": step, "parts": [part.state_dict() for part in parts]}
-    with atomic_path(run / "state.pt") as temporary:
-        torch.save(state, temporary)
-
-
-def restore(run: Path, settings: Settings, *parts: torch.nn.Module | torch.optim.Optimizer) -> int:
-    """Load the state of a run, if there is one; return the step to resume at."""
-    if not (run / "state.pt").is_file():
-        return 0
-    state = torch.load(run / "state.pt", weights_only=True)
-    if state["settings"] != repr(settings):
-        raise UnveilError(f"{run} holds a run of {state['settings']}, not of {settings}; choose another --run")
-    for part, values in zip(parts, state["parts"], strict=True):
-        part.load_state_dict(values)
-    return int(state["step"])
 
 
 def main() -> None:

@@ -1,0 +1,40 @@
+"""The state of a training by one of the scripts here, and the average of its weights; each run is of one settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from unveil.atomic_io import atomic_path
+from unveil.errors import UnveilError
+
+
+@torch.no_grad()
+def update(average: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move the averaged weights and statistics a little towards the network's."""
+    for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+        if mean.is_floating_point():
+            mean.lerp_(value, 1 - decay)
+        else:
+            mean.copy_(value)
+
+
+def save(run: Path, settings: object, step: int, *parts: nn.Module | torch.optim.Optimizer) -> None:
+    """Write the state of a run."""
+    state = {"settings": repr(settings), "step": step, "parts": [part.state_dict() for part in parts]}
+    with atomic_path(run / "state.pt") as temporary:
+        torch.save(state, temporary)
+
+
+def restore(run: Path, settings: object, *parts: nn.Module | torch.optim.Optimizer) -> int:
+    """Load the state of a run, if there is one; return the step to resume at."""
+    if not (run / "state.pt").is_file():
+        return 0
+    state = torch.load(run / "state.pt", weights_only=True)
+    if state["settings"] != repr(settings):
+        raise UnveilError(f"{run} holds a run of {state['settings']}, not of {settings}; choose another --run")
+    for part, values in zip(parts, state["parts"], strict=True):
+        part.load_state_dict(values)
+    return int(state["step"])
