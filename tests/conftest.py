@@ -13,6 +13,7 @@ from generated import write_crops
 from miniatures import MINIATURES
 from unveil.progress import show_progress
 
+pytest.register_assert_rewrite("browsing", "callers")
 pytest_plugins = ["own_postgres"]
 Crops = Callable[[Path, Iterable[str] | str], Path]
 PEOPLE = {"people": 4, "outfits": 2, "visits": 2, "frames": 2, "cameras": 4, "seed": 5}

@@ -155,6 +155,34 @@ def test_an_image_that_is_chosen_before_the_words_have_come_is_taken(open_page, 
     expect(page.locator("#hint")).to_have_text(re.compile("found|whole image|No person"))
 
 
+def test_what_is_pressed_before_the_galleries_are_known_waits_for_them(open_page, gallery):
+    page = open_page(galleries=(gallery,))
+    held = []
+    page.route("**/api/v1/session", lambda route: held.append(route))
+    page.reload()
+    choose(page, person(4))
+    page.click("#search")
+    page.get_by_role("button", name="People", exact=True).click()
+    page.get_by_role("button", name="Search", exact=True).first.click()
+    page.wait_for_timeout(200)
+    assert held
+    held.pop().continue_()
+    assert results(page)
+
+
+def test_a_form_that_is_sent_before_the_words_have_come_keeps_what_is_in_it(open_page, gallery):
+    page = open_page(galleries=(gallery,))
+    held = []
+    page.route("**/page/words.json", lambda route: held.append(route))
+    page.reload(wait_until="load")
+    page.fill("#why", "early")
+    page.press("#why", "Enter")
+    page.wait_for_timeout(200)
+    held.pop().continue_()
+    expect(page.locator("#about")).to_contain_text("crops")
+    expect(page.locator("#why")).to_have_value("early")
+
+
 def test_the_reason_is_never_under_the_bar(open_page, gallery):
     page = open_page(viewport={"width": 1280, "height": 600}, galleries=(gallery,))
     expect(page.locator("#about")).to_contain_text("crops")

@@ -21,6 +21,7 @@ translate();
 let galleries = [];
 let gallery = null;
 let session = null;
+let ready = null; // settles when session and galleries are known
 let under = 0;
 let searching = null;
 let asked = null; // the search that the results are of: {gallery, others, search}
@@ -109,7 +110,13 @@ function complain(text, offer = false) {
   byId("anyway").hidden = !offer;
 }
 
-async function begin() {
+/** Ask who is signed in and what there is, then show it; what is asked for meanwhile waits. */
+function begin() {
+  ready = learn();
+  run(ready.then(alerts.begin).then(plan.begin).then(move));
+}
+
+async function learn() {
   session = await askJson("/session");
   galleries = await askJson("/galleries");
   several.forget();
@@ -127,9 +134,6 @@ async function begin() {
   document.querySelector("nav [data-view=adding]").hidden = session.role === "reader";
   // An image may have been chosen before the galleries were known: it stays.
   pick();
-  await alerts.begin();
-  await plan.begin();
-  await move();
 }
 
 /** Show the view that the address names. */
@@ -215,6 +219,8 @@ function describe() {
 
 async function search() {
   complain("");
+  await ready.catch(() => {}); // why not was shown
+  if (!session) return;
   const alone = query.empty && asksLooks();
   if (query.empty && !alone) {
     complain(t("query.choose-first"));
@@ -314,7 +320,7 @@ byId("session").addEventListener("click", () => {
 byId("sign-in").querySelector("form").addEventListener("submit", () => {
   signIn(byId("token").value);
   byId("token").value = "";
-  run(begin());
+  begin();
 });
 
 byId("draw").addEventListener("click", (event) => {
@@ -352,7 +358,8 @@ addEventListener("paste", (event) => {
 });
 
 for (const button of document.querySelectorAll("nav [data-view]")) button.addEventListener("click", () => go({ view: button.dataset.view, person: null }));
-onMove(() => run(move()));
-// The form can be used before the words are there: what was chosen meanwhile told nobody.
+onMove(() => run(ready.then(move)));
+// The form can be filled before the words are there: what was chosen meanwhile told nobody.
 takeChosen();
-run(begin());
+byId("search").disabled = false;
+begin();
