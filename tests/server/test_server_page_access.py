@@ -142,6 +142,19 @@ def test_every_language_fits_and_is_kept(open_page, own_gallery, language):
     assert page.evaluate(NAMES) == []
 
 
+@pytest.mark.parametrize("width", [920, 1280, 1600])
+def test_the_bar_leaves_room_for_the_page_whatever_it_says(open_page, filled, width):
+    settings, token, _ = filled
+    page = open_page({"width": width, "height": 800}, **settings)
+    signed_in(page, token)
+    for language in WORDS:
+        page.select_option("#language", language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        expect(page.locator("#about")).not_to_be_empty()
+        bar = page.locator(".top").bounding_box()
+        assert bar["height"] <= 160 and no_overflow(page), (language, bar)
+
+
 def test_an_admin_makes_and_takes_back_a_token(open_page, filled, own_gallery, store, live):
     settings, token, _ = filled
     page = open_page(**settings)
