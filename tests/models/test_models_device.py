@@ -8,7 +8,7 @@ from unveil.models.device import peak_memory
 
 def test_the_most_memory_grows_with_what_is_held_and_never_shrinks():
     def read() -> float:
-        found = re.fullmatch(r"(\d+\.\d) GiB of memory at most", peak_memory(torch.device("cpu")))
+        found = re.fullmatch(r"(\d+\.\d) GiB of resident memory at most", peak_memory(torch.device("cpu")))
         assert found
         return float(found[1])
 

@@ -31,16 +31,27 @@ def use_bf16(precision: str, device: torch.device) -> bool:
     return precision == "bf16" or (precision == "auto" and native)
 
 
-def peak_memory(device: torch.device) -> str:
-    """Return the most memory that this process has had so far, in words; of a GPU, what PyTorch had there.
+def peak_bytes(device: torch.device) -> dict[str, int]:
+    """Return the most memory that this process has had since it started, by what was measured.
 
-    Empty where the system does not tell.
+    Args:
+        device: what it computes on.
+
+    Returns:
+        ``gpu``: the tensors that PyTorch had there, without its cache and what CUDA itself takes. Else ``resident``:
+        main memory of the whole process, its libraries included. Empty where the system does not tell.
     """
     if device.type == "cuda":
-        return f"{torch.cuda.max_memory_allocated(device) / 2**30:.1f} GiB of GPU memory at most"
+        return {"gpu": torch.cuda.max_memory_allocated(device)}
     try:
         import resource
     except ImportError:  # not on Windows
-        return ""
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    return f"{used / 2**30:.1f} GiB of memory at most"
+        return {}
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"resident": used * (1 if sys.platform == "darwin" else 1024)}
+
+
+def peak_memory(device: torch.device) -> str:
+    """Return `peak_bytes` in words; empty where the system does not tell."""
+    names = {"gpu": "GPU memory", "resident": "resident memory"}
+    return "".join(f"{used / 2**30:.1f} GiB of {names[kind]} at most" for kind, used in peak_bytes(device).items())

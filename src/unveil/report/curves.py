@@ -13,7 +13,7 @@ from unveil.evaluation.evaluate import Result
 
 COLOURS = ("#2b6cb0", "#d9822b", "#2f855a", "#b83280", "#6b46c1", "#718096", "#975a16", "#0e7490")
 # Not losses: what else a record of an epoch holds.
-BESIDES = frozenset({"iteration", "epoch", "lr", "images_per_second"})
+BESIDES = frozenset({"iteration", "epoch", "lr", "images_per_second", "peak_gpu_bytes", "peak_resident_bytes"})
 
 
 def cmc_curve(results: Sequence[Result], path: Path) -> None:

@@ -68,6 +68,15 @@ class Backbone(nn.Module):
         """
         raise NotImplementedError(f"{type(self).__name__} does not run its frozen stages apart")
 
+    def checkpointable(self) -> list[nn.Module]:
+        """Return the blocks of the stages, and stages without blocks, as far as they are modules of their own."""
+        return self._addressed(self)
+
+    def _addressed(self, root: nn.Module) -> list[nn.Module]:
+        modules = dict(root.named_modules())
+        addresses = [address for stage in self.stages for address in stage.blocks or (stage.name,)]
+        return [modules[address] for address in addresses if address in modules]
+
     def is_head(self, module: str) -> bool:
         """Whether a module outside of the stages comes after them."""
         return False

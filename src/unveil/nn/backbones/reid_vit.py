@@ -147,6 +147,11 @@ class ReidVit(Backbone):
         out = torch.cat(vectors, dim=1)[:, :, None, None]
         return hooks["features"](out) if "features" in hooks else out
 
+    def checkpointable(self) -> list[nn.Module]:
+        """Return the blocks of the transformer, with the two branches of the jigsaw patch module."""
+        blocks = self.model.get_submodule("blocks").children()
+        return [*blocks, *(branch for branch in (self.whole, self.parts) if branch is not None)]
+
 
 def jigsaw(tokens: Tensor) -> list[Tensor]:
     """Return the class token with each of `PARTS` parts of the shifted and shuffled patches (section 3.2).

@@ -70,6 +70,10 @@ class TimmBackbone(Backbone):
             out = self._as_map(self.model.forward_features(images), images)[0]  # type: ignore[operator]
         return hooks["features"](out) if "features" in hooks else out
 
+    def checkpointable(self) -> list[nn.Module]:
+        """Return the blocks of timm's stages; none where only ``features`` is known of the model."""
+        return self._addressed(self.model)
+
     def _hooked(self, hook: FeatureHook, images: Tensor) -> Callable[[nn.Module, Any, Tensor], Tensor]:
         def forward_hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor:
             x, restore = self._as_map(output, images)
