@@ -177,11 +177,17 @@ class ScheduleSettings(_Strict):
 
 
 class TrainSettings(_Strict):
-    """Length, precision and rhythm of a run."""
+    """Length, precision, memory and rhythm of a run; iterations are optimiser steps, also with ``accumulate``."""
 
     epochs: int = Field(120, ge=1)
     frozen_engine: Literal["pytorch", "openvino"] = "pytorch"
     average: float = Field(0.0, ge=0, lt=1, description="decay of the running average of the weights; 0: none")
+    accumulate: int = Field(
+        1, ge=1, description="batches of the sampler that make one optimiser step; each is mined by itself"
+    )
+    activation_checkpointing: bool = Field(
+        default=False, description="compute the backbone's blocks again going backward: less memory, more time"
+    )
     seed: int = 0
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16"] = "auto"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import distributed, nn
 
 from training.two_processes import train_all
 from unveil.errors import RecipeError, UnveilError
@@ -37,11 +38,11 @@ SMALL = [
     "train.eval_every=0",
 ]
 # What reaches across crops: the triplet; erasing, BED and a running mean; a sum over the batch and the adversary of the
-# clothes; nearly everything; crops of which one process classifies more than the other.
+# clothes, accumulated and recomputed; nearly everything; crops of which one process classifies more than the other.
 CHANGES = {
     "bot": ["train.epochs=2"],
     "ssgr": [],
-    "aim": ["method.clothes_start_epoch=0"],
+    "aim": ["method.clothes_start_epoch=0", "train.accumulate=2", "train.activation_checkpointing=true"],
     "combined": [
         *(
             f"method.{switch}=true"
@@ -93,7 +94,7 @@ def assert_same_run(first: Path, second: Path) -> None:
     assert [r["iteration"] for r in logs[0]] == [r["iteration"] for r in logs[1]]
     for one, other in zip(*logs, strict=True):
         assert one.keys() == other.keys()
-        for term in one.keys() - {"images_per_second"}:
+        for term in one.keys() - {"images_per_second", "peak_resident_bytes"}:
             assert other[term] == pytest.approx(one[term], abs=TOLERANCE), term
     states = [torch.load(folder / STATE, weights_only=True) for folder in (first, second)]
     assert torch.equal(states[0]["generator"], states[1]["generator"])
@@ -206,6 +207,28 @@ def test_what_cannot_be_shared_is_refused_in_one_sentence():
         launch(print, devices=2, device="cuda:1")
     with pytest.raises(UnveilError, match="expected 2 or more"):
         launch(print, devices=1)
+
+
+def test_gradients_are_averaged_behind_the_last_micro_batch_alone():
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    try:
+        module = nn.parallel.DistributedDataParallel(nn.Linear(2, 1))
+        sent = []
+
+        def count(_state, bucket):
+            sent.append(bucket.buffer().clone())
+            done = torch.futures.Future()
+            done.set_result(bucket.buffer())
+            return done
+
+        module.register_comm_hook(None, count)
+        for last in (False, False, True):
+            with ManyProcesses.accumulate(None, module, last=last):
+                module(torch.ones(1, 2)).sum().backward()
+            assert len(sent) == last
+        assert sent[0].tolist() == [3, 3, 3]
+    finally:
+        distributed.destroy_process_group()
 
 
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "x", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4"}

@@ -46,7 +46,8 @@ class Step:
     Args:
         epoch: 0-based.
         iteration: 0-based, over the whole run.
-        auxiliary_step: takes a scalar loss, steps the optimiser of `Method.auxiliary_parameters` on it at once.
+        auxiliary_step: takes a scalar loss, steps the optimiser of `Method.auxiliary_parameters` on it at once; where
+            gradients of several batches make a step, in the last of them. Call it in all batches of an epoch or none.
     """
 
     epoch: int = 0

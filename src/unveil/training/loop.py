@@ -17,9 +17,11 @@ from unveil.errors import InterruptedRunError, RecipeError
 from unveil.methods import method_settings
 from unveil.methods.method import LabelSpace, Method
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, new_model
-from unveil.models.device import peak_memory
+from unveil.models.device import peak_bytes, peak_memory
 from unveil.models.evaluate import test_set
 from unveil.models.parsing_maps import open_training_set, training_set_for
+from unveil.nn.backbones.activation_checkpointing import checkpoint_activations
+from unveil.nn.backbones.backbone import Backbone
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.average import WeightAverage
@@ -91,6 +93,8 @@ def train_with(
         metrics = MetricsLog(out, run.state.iteration)
     try:
         _train_epochs(run, metrics, minutes=minutes)
+        if metrics is not None and peak_memory(run.device):
+            log.info("peak memory, evaluations included: %s", peak_memory(run.device))
     finally:
         if metrics is not None:
             metrics.close()
@@ -133,10 +137,17 @@ def _prepare(processes: OneProcess, recipe: Recipe, *, out: Path, cache: Path | 
         start = start_of_run(recipe, out, resume=resume)
         method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits), weights=start.weights)
         _check_requirements(method, data)
-        epoch_batches(
+        batches = epoch_batches(
             data, recipe.sampler, seed=recipe.train.seed, epoch=0, max_per_person=recipe.data.max_per_person
         )  # refuses too few people
+        if recipe.train.accumulate > max(len(batches), 1):
+            raise RecipeError(
+                f"train.accumulate={recipe.train.accumulate}: an epoch has only {len(batches)} batches, so no step "
+                "would have as many"
+            )
         data = training_set_for(data, method.requirements, size=recipe.input)
+    if recipe.train.activation_checkpointing:
+        _checkpoint_activations(recipe, method)
     method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     log.info(
         "%s on %d crops of %d people, %d parameters, %s%s",
@@ -170,37 +181,52 @@ def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog | None, stopping: 
     batches = epoch_batches(
         run.data, recipe.sampler, seed=recipe.train.seed, epoch=epoch, max_per_person=recipe.data.max_per_person
     )
-    todo = batches[state.batch :]
+    # The last step of an epoch takes the batches that are left, and the mean over as many.
+    steps = [batches[i : i + recipe.train.accumulate] for i in range(0, len(batches), recipe.train.accumulate)]
+    todo = steps[state.batch :]
     sums = state.sums
     started = time.monotonic()
     run.method.train()
-    for indices in track(todo, f"epoch {epoch + 1}/{recipe.train.epochs}"):
+    for micro_batches in track(todo, f"epoch {epoch + 1}/{recipe.train.epochs}"):
         if stopping():
             run.save()
             run.processes.wait()  # none ends before the state is there: the first to end may end the others
             raise InterruptedRunError(
                 f"stopped in epoch {epoch + 1}; the state is saved: the same command goes on (train: with --resume)"
             )
-        position = epoch + state.batch / len(batches)
+        position = epoch + state.batch / len(steps)
         rate = learning_rate(
             recipe.optim.lr, recipe.schedule, epoch=position, iteration=state.iteration, epochs=recipe.train.epochs
         )
-        for name, value in train_step(run, indices, epoch=epoch, rate=rate).items():
+        for name, value in train_step(run, micro_batches, epoch=epoch, rate=rate).items():
             sums[name] = sums.get(name, 0.0) + value
         state.iteration += 1
         state.batch += 1
     if todo and metrics:
         seconds = (time.monotonic() - started) / len(todo)
-        means = {name: total / len(batches) for name, total in sums.items()}
-        speed = sum(map(len, todo)) / len(todo) / seconds
-        left = (recipe.train.epochs - epoch - 1) * len(batches) * seconds
+        means = {name: total / len(steps) for name, total in sums.items()}
+        speed = sum(len(indices) for micro_batches in todo for indices in micro_batches) / len(todo) / seconds
+        left = (recipe.train.epochs - epoch - 1) * len(steps) * seconds
         text = "  ".join(f"{name} {value:.3f}" for name, value in means.items())
         rest = (f"lr {rate:.2g}", f"{speed:.0f} images/s", peak_memory(run.device))
         text = "  ".join((text, *filter(None, rest), *([f"{left / 60:.0f} min left"] if left > 30 else [])))
         log.info("epoch %d/%d  %s", epoch + 1, recipe.train.epochs, text)
-        metrics.write(state.iteration - 1, epoch=epoch, lr=rate, images_per_second=speed, **means)
+        memory = {f"peak_{kind}_bytes": used for kind, used in peak_bytes(run.device).items()}
+        metrics.write(state.iteration - 1, epoch=epoch, lr=rate, images_per_second=speed, **memory, **means)
     if todo:
         state.sums = {}
+
+
+def _checkpoint_activations(recipe: Recipe, method: Method) -> None:
+    if not method.has_backbone:
+        raise RecipeError(f"train.activation_checkpointing: method {recipe.method.name} has no backbone to checkpoint")
+    for backbone in [part for part in method.modules() if isinstance(part, Backbone)]:
+        try:
+            checkpoint_activations(backbone)
+        except ValueError as e:
+            raise RecipeError(
+                f"train.activation_checkpointing: backbone {recipe.backbone.name} cannot be checkpointed: {e}"
+            ) from None
 
 
 def _check_requirements(method: Method, data: TrainingSet) -> None:

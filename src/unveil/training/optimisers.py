@@ -32,21 +32,34 @@ def build_auxiliary_optimiser(method: Method, settings: OptimSettings) -> Optimi
 
 
 def auxiliary_update(
-    optimiser: Optimizer | None, *, average: Callable[[Iterable[nn.Parameter]], None] = lambda parameters: None
+    optimiser: Optimizer | None,
+    *,
+    average: Callable[[Iterable[nn.Parameter]], None] = lambda parameters: None,
+    micro_batches: int = 1,
 ) -> Callable[[Tensor], None]:
-    """Return the function that a method calls with a loss of its auxiliary parameters.
+    """Return the function that a method calls with a loss of its auxiliary parameters, for one step of training.
 
     Args:
         optimiser: of these parameters.
         average: sets their gradients to the mean over processes that train together.
+        micro_batches: calls that make one step of the optimiser, on the mean of their gradients: like the main one it
+            steps once, and losses against the stepped parameters are those of the last micro-batch.
     """
+    parameters = [parameter for group in optimiser.param_groups for parameter in group["params"]] if optimiser else []
+    # Apart from `grad`, to which losses of the main optimiser may add between two calls.
+    found: list[tuple[Tensor | None, ...]] = []
 
     def update(loss: Tensor) -> None:
         if optimiser is None:
             raise ValueError("the method updates auxiliary parameters but names none in auxiliary_parameters()")
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        average(parameter for group in optimiser.param_groups for parameter in group["params"])
+        found.append(torch.autograd.grad(loss / micro_batches, parameters, allow_unused=True))
+        if len(found) < micro_batches:
+            return
+        for parameter, gradients in zip(parameters, zip(*found, strict=True), strict=True):
+            there = [gradient for gradient in gradients if gradient is not None]
+            parameter.grad = torch.stack(there).sum(0) if there else None
+        found.clear()
+        average(parameters)
         optimiser.step()
 
     return update

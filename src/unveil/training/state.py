@@ -25,7 +25,8 @@ NAME = "resume.pt"
 
 @dataclass
 class TrainState:
-    """Place in a run: what comes next (batch within epoch, iteration over all), sums of losses, best figure."""
+    """Place in a run: what comes next (``batch``, a step within the epoch; ``iteration``, over all), sums of losses,
+    best figure."""
 
     epoch: int = 0
     batch: int = 0

@@ -1,9 +1,12 @@
-"""One step of training: batch, augmentation, losses, gradients, optimisers."""
+"""One step of training: batches, augmentation, losses, gradients, optimisers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from torch import Tensor
 
 from unveil.data.augment.pipeline import augment, shrink
 from unveil.methods.method import Step
@@ -14,12 +17,18 @@ from unveil.training.optimisers import auxiliary_update, set_frozen
 from unveil.training.run import Run
 
 
-def train_step(run: Run, indices: np.ndarray, *, epoch: int, rate: float) -> dict[str, float]:
-    """Take a step and return the losses of the whole batch, by name; ``loss`` is their sum.
+def train_step(run: Run, micro_batches: Sequence[np.ndarray], *, epoch: int, rate: float) -> dict[str, float]:
+    """Take one optimiser step and return its losses, by name; ``loss`` is their sum.
+
+    Gradients and losses are the means over the micro-batches, so that the learning rate stays right for any number of
+    them. Whatever compares crops sees one micro-batch at a time, as in other ReID toolkits: triplets are mined in it,
+    batch norms take their statistics from it, memories and running means move with each. N of them are therefore not
+    one batch N times as large, whose triplets would be harder. Clipping, the optimisers and the average of the weights
+    count steps.
 
     Args:
         run: moves on by a step.
-        indices: rows of the whole batch.
+        micro_batches: rows of each; every process takes its part of each of them.
         epoch: from 0.
         rate: learning rate.
 
@@ -31,22 +40,20 @@ def train_step(run: Run, indices: np.ndarray, *, epoch: int, rate: float) -> dic
         group["lr"] = rate
     if iteration <= recipe.optim.freeze_iterations and recipe.optim.freeze_iterations:
         set_frozen(method.frozen_modules(), frozen=iteration < recipe.optim.freeze_iterations)
-    batch = _batch(run, indices, epoch=epoch)
-    step = Step(epoch, iteration, auxiliary_update(run.auxiliary, average=run.processes.average_gradients))
-    bf16 = use_bf16(recipe.train.precision, run.device)
-    with (
-        run.processes.forward(seed=recipe.train.seed, iteration=iteration, device=run.device),
-        torch.autocast(run.device.type, torch.bfloat16, enabled=bf16),
-    ):
-        terms = run.losses(batch, step)
-    parts = torch.stack([term.float() for term in terms.values()])
-    loss = parts.sum()
+    auxiliary = auxiliary_update(
+        run.auxiliary, average=run.processes.average_gradients, micro_batches=len(micro_batches)
+    )
+    step = Step(epoch, iteration, auxiliary)
     run.optimiser.zero_grad(set_to_none=True)
-    loss.backward()
+    terms: dict[str, Tensor] = {}
+    for number in range(len(micro_batches)):
+        for name, share in _add_gradients(run, micro_batches, number=number, step=step).items():
+            terms[name] = terms[name] + share if name in terms else share
     trained = [p for group in run.optimiser.param_groups for p in group["params"] if p.grad is not None]
     norm = torch.nn.utils.get_total_norm([p.grad for p in trained])
+    parts = torch.stack(list(terms.values()))
     # Read together, once a step: each reading waits for the device.
-    seen = run.processes.average(torch.cat([loss.detach()[None], parts.detach(), norm.detach()[None]]))
+    seen = run.processes.average(torch.cat([parts.sum()[None], parts, norm.detach()[None]]))
     *read, gradient = seen.tolist()
     shown = dict(zip(terms, read[1:], strict=True))
     values = {"loss": read[0], **shown}
@@ -58,6 +65,24 @@ def train_step(run: Run, indices: np.ndarray, *, epoch: int, rate: float) -> dic
     if run.average:
         run.average.update(method, iteration)
     return values
+
+
+def _add_gradients(run: Run, micro_batches: Sequence[np.ndarray], *, number: int, step: Step) -> dict[str, Tensor]:
+    """Add the share of one micro-batch to the gradients of a step, and return its share of the losses."""
+    recipe, count = run.recipe, len(micro_batches)
+    batch = _batch(run, micro_batches[number], epoch=step.epoch)
+    bf16 = use_bf16(recipe.train.precision, run.device)
+    with run.processes.accumulate(run.losses, last=number == count - 1):
+        with (
+            run.processes.forward(
+                seed=recipe.train.seed, iteration=step.iteration, micro_batch=number, device=run.device
+            ),
+            torch.autocast(run.device.type, torch.bfloat16, enabled=bf16),
+        ):
+            terms = run.losses(batch, step)
+        parts = torch.stack([term.float() for term in terms.values()]) / count
+        parts.sum().backward()
+    return dict(zip(terms, parts.detach(), strict=True))
 
 
 def _batch(run: Run, indices: np.ndarray, *, epoch: int) -> Batch:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor, distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from unveil.errors import RecipeError
 from unveil.methods.method import Method
@@ -72,9 +73,16 @@ class ManyProcesses(OneProcess):
         return batch.map(lambda tensor: tensor[self.rank * rows : (self.rank + 1) * rows])
 
     @contextmanager
-    def forward(self, *, seed: int, iteration: int, device: torch.device) -> Iterator[None]:
+    def accumulate(self, losses: Callable[..., dict[str, Tensor]], *, last: bool) -> Iterator[None]:
+        """Add gradients within a block; DDP averages the sums of a step over processes, once."""
+        assert isinstance(losses, DistributedDataParallel)
+        with nullcontext() if last else losses.no_sync():
+            yield
+
+    @contextmanager
+    def forward(self, *, seed: int, iteration: int, micro_batch: int, device: torch.device) -> Iterator[None]:
         """Compute losses within a block; what is drawn in it (dropout) differs between processes, and only there."""
-        own = int(np.random.SeedSequence([seed, iteration, self.rank]).generate_state(1)[0])
+        own = int(np.random.SeedSequence([seed, iteration, self.rank, micro_batch]).generate_state(1)[0])
         with torch.random.fork_rng([device] if device.type == "cuda" else []), global_batch():
             torch.manual_seed(own)
             yield

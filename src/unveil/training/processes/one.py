@@ -47,8 +47,18 @@ class OneProcess:
         return batch
 
     @contextmanager
-    def forward(self, *, seed: int, iteration: int, device: torch.device) -> Iterator[None]:
-        """Compute losses within a block."""
+    def accumulate(self, losses: Callable[..., dict[str, Tensor]], *, last: bool) -> Iterator[None]:
+        """Add the gradients of a micro-batch within a block.
+
+        Args:
+            losses: what `share` returned.
+            last: whether it is the last micro-batch of a step, behind which all processes hold the same gradients.
+        """
+        yield
+
+    @contextmanager
+    def forward(self, *, seed: int, iteration: int, micro_batch: int, device: torch.device) -> Iterator[None]:
+        """Compute the losses of a micro-batch within a block."""
         yield
 
     def average(self, values: Tensor) -> Tensor:
