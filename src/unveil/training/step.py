@@ -20,11 +20,10 @@ from unveil.training.run import Run
 def train_step(run: Run, micro_batches: Sequence[np.ndarray], *, epoch: int, rate: float) -> dict[str, float]:
     """Take one optimiser step and return its losses, by name; ``loss`` is their sum.
 
-    Gradients and losses are the means over the micro-batches, so that the learning rate stays right for any number of
-    them. Whatever compares crops sees one micro-batch at a time, as in other ReID toolkits: triplets are mined in it,
-    batch norms take their statistics from it, memories and running means move with each. N of them are therefore not
-    one batch N times as large, whose triplets would be harder. Clipping, the optimisers and the average of the weights
-    count steps.
+    Gradients and losses are the means over the micro-batches. Whatever compares crops sees one micro-batch at a time:
+    triplets are mined in it, batch norms take their statistics from it, memories and running means move with each. N
+    of them are therefore not one batch N times as large, whose triplets would be harder. Clipping, both optimisers and
+    the average of the weights take one step.
 
     Args:
         run: moves on by a step.
