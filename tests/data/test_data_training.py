@@ -103,3 +103,18 @@ def test_what_cannot_be_trained_on_is_refused(make, tmp_path):
 def test_crops_of_unknown_persons_are_left_out_and_said(make, tmp_path):
     data = TrainingSet.open([make("a", [*A, (None, "c1", None)])], SIZE, cache=tmp_path / "c")
     assert len(data) == 4 and "1 crops of unknown persons" in " ".join(data.notes)
+
+
+def test_crops_that_are_kept_on_a_device_come_as_the_same_batches(make, tmp_path):
+    sets = [make("a", A, "lip20"), make("bb", [(str(n % 7), "c1", f"{n % 7}_a") for n in range(1200)], "lip20")]
+    data = TrainingSet.open(sets, SIZE, cache=tmp_path / "cache")
+    kept = data.kept_on(torch.device("cpu"))
+    assert data.pixel_bytes == len(data) * SIZE.height * SIZE.width * 4
+    for rows in ([0], [1203, 3, 3, 4, 900]):
+        batch, expected = kept.batch(rows, "cpu"), data.batch(rows, "cpu")
+        for name in ("images", "persons", "cameras", "clothes", "parsing"):
+            assert torch.equal(getattr(batch, name), getattr(expected, name))
+        assert batch.erased is None
+        assert batch.images.is_contiguous(memory_format=torch.channels_last)
+        batch.images.zero_()  # what is done to a batch leaves the set as it is
+    assert torch.equal(kept.batch([0]).images, data.batch([0]).images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import logging
 from collections.abc import Hashable, Iterable, Sequence
@@ -45,6 +46,7 @@ class TrainingSet:
         sources: the datasets.
         content_hash: hash of pixels and labels.
         notes: what a user should know of this set.
+        kept: all crops on a device; see `kept_on`.
     """
 
     stores: tuple[ImageStore, ...]
@@ -58,6 +60,7 @@ class TrainingSet:
     sources: tuple[DatasetSummary, ...]
     content_hash: str
     notes: tuple[str, ...]
+    kept: Batch | None = None
 
     def __len__(self) -> int:
         return len(self.person_codes)
@@ -122,6 +125,9 @@ class TrainingSet:
             device: where the batch goes; the CPU by default.
         """
         rows = np.asarray(indices, dtype=np.int64)
+        if self.kept is not None:
+            there = torch.from_numpy(rows).to(self.kept.images.device)
+            return _moved(self.kept.map(lambda tensor: tensor[there]), device)
         images = self._gather([store.images for store in self.stores], rows)
         parsing = None
         if self.parsing_scheme is not None:
@@ -140,7 +146,26 @@ class TrainingSet:
             None if parsing is None else torch.from_numpy(parsing),
             None if erased is None else torch.from_numpy(erased).permute(0, 3, 1, 2),
         )
-        return batch if device is None else batch.map(lambda tensor: tensor.to(device))
+        return _moved(batch, device)
+
+    def kept_on(self, device: torch.device) -> TrainingSet:
+        """Return this set with all its crops on a device, where batches are then drawn, with the same bits.
+
+        While this runs they are there twice.
+        """
+        parts = [self.batch(rows, device) for rows in np.array_split(np.arange(len(self)), len(self) // 1024 + 1)]
+        whole = {
+            field.name: torch.cat([getattr(part, field.name) for part in parts])
+            for field in dataclasses.fields(Batch)
+            if getattr(parts[0], field.name) is not None
+        }
+        return dataclasses.replace(self, kept=Batch(**whole))
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Size of all decoded crops, with their maps and their copies without clothes."""
+        arrays = [(store.images, store.parsing, store.erased) for store in self.stores]
+        return sum(array.nbytes for kinds in arrays for array in kinds if array is not None)
 
     def _gather(self, arrays: Sequence[np.ndarray], rows: np.ndarray) -> np.ndarray:
         if len(arrays) == 1:
@@ -151,6 +176,10 @@ class TrainingSet:
         for number in np.unique(part):
             out[part == number] = arrays[number][rows[part == number] - starts[number]]
         return out
+
+
+def _moved(batch: Batch, device: torch.device | str | None) -> Batch:
+    return batch if device is None else batch.map(lambda tensor: tensor.to(device))
 
 
 def _to_train_on(dataset: Dataset, notes: list[str]) -> tuple[Sample, ...]:

@@ -38,6 +38,7 @@ from unveil.training.state import refuse_overwriting
 from unveil.training.step import train_step
 
 log = logging.getLogger(__name__)
+KEPT_AT_MOST = 0.2  # of a GPU's free memory for crops, so that no step waits for the copy of its batch
 
 
 def train(
@@ -149,6 +150,8 @@ def _prepare(processes: OneProcess, recipe: Recipe, *, out: Path, cache: Path | 
     if recipe.train.activation_checkpointing:
         _checkpoint_activations(recipe, method)
     method = method.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if device.type == "cuda" and data.pixel_bytes < KEPT_AT_MOST * torch.cuda.mem_get_info(device)[0]:
+        data = data.kept_on(device)
     log.info(
         "%s on %d crops of %d people, %d parameters, %s%s",
         recipe.method.name,
