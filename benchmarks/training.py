@@ -6,8 +6,8 @@
 Both train BoT, its losses included, from random weights on the same batches of crops of 256 x 128. The loop decodes
 with Pillow and changes crops with torchvision's transforms in the workers of a DataLoader (16 where there are as many
 cores), and takes Adam and PyTorch in eager float32; ``loop tf32`` and ``loop amp`` are its faster variants (AMP: fp16
-with a scaler on a GPU, bf16 on processors). ``unveil`` is the loop of ``unveil train``; ``unveil fp32`` is the same
-without the bf16 that "auto" may take.
+with a scaler on a GPU, bf16 on processors). ``unveil`` is the loop of ``unveil train``; ``unveil bf16`` is the same
+with ``train.precision=bf16``, which "auto" takes on GPUs alone.
 
 Every way is a process of its own; after a warm-up they train some steps in turn, and whoever waits, its workers too, is
 stopped as it is, its queues filled. Ratios are of the medians over rounds; ``times_loop_cpu`` is the same of processor
@@ -40,7 +40,7 @@ from unveil.models.device import pick_device
 BACKBONES = ("resnet50", "efficientnet_lite0")
 WAYS = {
     "cuda": ("loop", "loop tf32", "loop amp", "unveil"),
-    "cpu": ("loop", "loop amp", "unveil", "unveil fp32"),
+    "cpu": ("loop", "loop amp", "unveil", "unveil bf16"),
 }
 
 

@@ -53,7 +53,7 @@ class Settings(NamedTuple):
             "method.name=bot", f"backbone.name={self.backbone}", "backbone.init=random", "input.height=256",
             "input.width=128", f"data.train={self.data}", f"sampler.persons={self.persons}",
             f"sampler.images={self.images}", "train.epochs=1000000", "train.eval_every=0",
-            "train.checkpoint_every=1000000", f"train.precision={'fp32' if 'fp32' in self.way else 'auto'}",
+            "train.checkpoint_every=1000000", f"train.precision={'bf16' if 'bf16' in self.way else 'auto'}",
             f"train.device={self.device}",
         ]  # fmt: skip
         return load_recipe(None, changes)
