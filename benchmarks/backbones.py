@@ -31,7 +31,7 @@ from unveil.atomic_io import atomic_path
 from unveil.methods import build_method
 from unveil.methods.method import LabelSpace, Method, Step
 from unveil.methods.summary import describe
-from unveil.models.device import pick_device
+from unveil.models.device import has_bf16, pick_device
 from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice, InputSettings
 from unveil.records import Batch
@@ -55,13 +55,6 @@ class Candidate:
     batch: Batch
     training: list[float] = field(default_factory=list)
     embedding: list[float] = field(default_factory=list)
-
-
-def has_bf16(device: torch.device) -> bool:
-    """Whether the device computes in bf16, rather than only storing it."""
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
 
 
 def candidate(name: str, size: tuple[int, int], precision: str, device: torch.device, batch: int) -> Candidate:

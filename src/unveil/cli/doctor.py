@@ -59,6 +59,7 @@ def examine() -> dict[str, dict[str, Any]]:
     from unveil.atomic_io import cache_dir
     from unveil.models.catalogue.detectors import best_name
     from unveil.models.catalogue.installed import installed, models_folder
+    from unveil.models.device import has_bf16, pick_device
     from unveil.nn.backbones.choice import BACKBONES
     from unveil.pretrained import shipped_names
 
@@ -72,7 +73,7 @@ def examine() -> dict[str, dict[str, Any]]:
         "machine": {
             "system": f"{platform.system()} {platform.machine()}",
             "gpus": gpus or "none",
-            "bf16": bool(gpus) and torch.cuda.is_bf16_supported(),
+            "bf16": has_bf16(pick_device("auto")),
             "cores": os.cpu_count(),
             "torch threads": torch.get_num_threads(),
             "cache": str(cache_dir()),

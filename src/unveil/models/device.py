@@ -25,10 +25,16 @@ def pick_device(name: str) -> torch.device:
     return device
 
 
+def has_bf16(device: torch.device) -> bool:
+    """Whether the device computes in bf16, rather than only storing it or emulating it."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
 def use_bf16(precision: str, device: torch.device) -> bool:
     """Whether to compute in bf16: where asked for, or where "auto" finds a GPU that has it."""
-    native = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return precision == "bf16" or (precision == "auto" and native)
+    return precision == "bf16" or (precision == "auto" and device.type == "cuda" and has_bf16(device))
 
 
 def peak_bytes(device: torch.device) -> dict[str, int]:
