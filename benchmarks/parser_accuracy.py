@@ -81,7 +81,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="CSV to write")
     args = parser.parse_args()
     show_progress()
-    data = load_dataset(DataSource.model_validate(f"{args.data}?scheme=world"))
+    name, _, options = args.data.partition("?")
+    data = load_dataset(DataSource.model_validate(f"{name}?{'&'.join(filter(None, (options, 'scheme=world')))}"))
     test = data.query + data.gallery
     samples = tuple(test[round(i)] for i in np.linspace(0, len(test) - 1, min(args.crops, len(test))))
     used = OnnxParser(args.card, args.threads)

@@ -21,8 +21,8 @@ import numpy as np
 import torch
 
 from unveil.atomic_io import atomic_path
+from unveil.nn.parsing_network import LabelNet, ParsingNet
 from unveil.parsing.default import DEFAULT_CARD, default_parser
-from unveil.parsing.training.network import LabelNet, ParsingNet
 from unveil.world import labels as world
 from unveil.world.shares import SHARES
 

@@ -18,15 +18,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import onnx
+import torch
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from unveil.atomic_io import write_bytes, write_text
+from unveil.data.augment.sensor import sensor
 from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
 from unveil.parsing.card import read_card
 from unveil.parsing.default import DEFAULT_CARD
-from unveil.parsing.training.degrade import Odds, degrade
 from unveil.parsing.training.no_people import without_people
 from unveil.parsing.training.person_check import FEATURES, OUTPUT, with_features, with_rule
 from unveil.runtime.preprocessing import to_input
@@ -38,6 +39,7 @@ SEED = 0  # of drawn textures; the benchmark's is another
 RIDGE = 0.3  # strong: the rule has to hold on real cameras, which are not in the fit
 MARGIN = 0.05  # of the spread of people's numbers, above the highest of what is none
 SCENES, PARTS = 4, 50  # rendered scenes without people, and crops of each
+SENSOR = 0.6  # how poor the cameras are
 BATCH = 16
 
 Image = NDArray[np.uint8]
@@ -50,7 +52,7 @@ def main() -> None:
     asked.add_argument("--count", type=int, default=700, help="people, and half as many again of textures")
     asked.add_argument("--folder", type=Path, default=DEFAULT_CARD.parent, help="folder of parser.onnx and its card")
     options = asked.parse_args()
-    rng = np.random.default_rng(SEED)
+    rng, generator = np.random.default_rng(SEED), torch.Generator().manual_seed(SEED)
     path = options.folder / DEFAULT_CARD.name
     model_path = options.folder / json.loads(path.read_text())["model"]
     model = onnx.load(str(model_path))
@@ -60,9 +62,9 @@ def main() -> None:
     textures = [without_people(n, SEED)[1] for n in range(3 * options.count // 2)]
     kinds = {
         "people": look(people),
-        "people, degraded": look([degrade(smaller(image, rng), Odds(), rng=rng) for image in people]),
+        "people, degraded": look([degraded(smaller(image, rng), generator) for image in people]),
         "textures": look(textures),
-        "textures, degraded": look([degrade(image, Odds(), rng=rng) for image in textures[: options.count // 3]]),
+        "textures, degraded": look([degraded(image, generator) for image in textures[: options.count // 3]]),
         "scenes": look(list(scenes(rng))),
     }
     positive = np.concatenate([kinds["people"], kinds["people, degraded"]])
@@ -114,6 +116,13 @@ def smaller(image: Image, rng: np.random.Generator) -> Image:
     height = int(rng.integers(60, 200))
     width = max(20, int(height * rng.uniform(0.33, 0.5)))
     return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def degraded(image: Image, generator: torch.Generator) -> Image:
+    """Return an image as a street camera would show it."""
+    pixels = torch.from_numpy(image).permute(2, 0, 1)[None].float().div_(255)
+    changed = sensor(pixels, SENSOR, generator=generator)[0].permute(1, 2, 0)
+    return np.asarray(changed.mul(255).round_().numpy(), np.uint8)
 
 
 def scenes(rng: np.random.Generator) -> Iterator[Image]:

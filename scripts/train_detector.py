@@ -28,7 +28,6 @@ from unveil.errors import UnveilError
 from unveil.export.detector import OVERLAP, export_detector
 from unveil.losses.person_detection import Cells, detection_losses, pairwise_overlap, to_corners
 from unveil.models.starts import get_start
-from unveil.nn.backbones.weights import load_weights
 from unveil.nn.person_detector import PersonDetector
 from unveil.progress import show_progress, track
 from unveil.world.capture.frames import SHOTS
@@ -72,19 +71,11 @@ def batch_at(step: int, mixer: FrameMixer, settings: Settings) -> tuple[Tensor, 
     return sensor(pixels, SENSOR, generator=generator, smallest=LOW_RESOLUTION).mul_(2).sub_(1), mixed
 
 
-def build(start: Path | None) -> PersonDetector:
-    """Return a network with the published weights of its backbone, or with random ones."""
-    network = PersonDetector()
-    if start is not None:
-        load_weights(network.backbone, start)
-    network.trim()
-    return network
-
-
 def train(mixers: tuple[FrameMixer, FrameMixer], settings: Settings, run: Path, end: int) -> PersonDetector:
     """Train, or go on, until the step ``end``; return the averaged network."""
     torch.manual_seed(settings.seed)
-    network = build(get_start("efficientnet_lite0")).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = PersonDetector(start=get_start("efficientnet_lite0"))
+    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     groups = [
         {"params": [p for p in network.backbone.parameters() if p.requires_grad], "share": BACKBONE},

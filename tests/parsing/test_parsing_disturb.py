@@ -3,12 +3,10 @@
 import dataclasses
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unveil.parsing.training.degrade import Odds, degrade
-from unveil.parsing.training.disturb import Codes, Crop, Disturber, cover, mirror, move
+from unveil.parsing.training.disturb import Codes, Crop, Disturber, Odds, cover, mirror, move
 
 # Labels: 0 nobody, 1 a thing, 2 another person, 3 head, 4 left arm, 5 right arm.
 PART = np.full(256, -1)
@@ -75,17 +73,3 @@ def test_any_draw_gives_the_size_known_labels_and_shares_that_never_grow(seed):
     known = one.shares[np.isfinite(one.shares)]
     assert len(known) == 3 and (known >= 0).all() and one.shares[-1] <= 0.8 + 1e-6
     assert one.shares[0] <= 1 + 1e-6 and np.nanmax(one.shares[1:3]) <= 0.5 + 1e-6
-
-
-def test_odds_of_nothing_leave_the_pixels_alone():
-    never = Odds(**{f.name: 0.0 for f in dataclasses.fields(Odds)})
-    assert (degrade(crop().image, never, rng=np.random.default_rng(0)) == crop().image).all()
-    always = dataclasses.replace(never, shrink=1.0)
-    assert degrade(crop().image, always, rng=np.random.default_rng(0)).shape == (40, 20, 3)
-
-
-@pytest.mark.parametrize("name", ["colour", "grey", "blur", "noise", "jpeg"])
-def test_each_fault_changes_the_pixels(name):
-    odds = Odds(**{f.name: float(f.name == name) for f in dataclasses.fields(Odds)})
-    changed = degrade(crop().image, odds, rng=np.random.default_rng(1))
-    assert changed.shape == (40, 20, 3) and changed.dtype == np.uint8 and (changed != crop().image).any()

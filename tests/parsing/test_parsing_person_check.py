@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from unveil.data.images import read_image, read_sample
+from unveil.datasets.sources import crops_of
 from unveil.errors import CheckpointError
 from unveil.gallery.search.query import NoPersonDetectedError, check_people
 from unveil.parsing.default import DEFAULT_CARD
@@ -35,11 +39,25 @@ def test_noise_is_nobody(parser):
 def test_no_texture_and_nearly_all_people_pass(parser, rendered):
     textures = [without_people(number, seed=3)[1] for number in range(2 * len(KINDS))]
     assert not parser.people(textures).any()
-    from unveil.data.images import read_image
-
     people = [read_image(path) for path in sorted((rendered / "crops").rglob("*.jpg"))]
     assert parser.people(people).mean() >= 0.9
     assert parser.people([]).shape == (0,)
+
+
+@pytest.mark.parametrize("kind", ["uniform noise", "bricks", "foliage"])
+def test_noise_walls_and_foliage_are_nobody(parser, kind):
+    number = sorted(KINDS).index(kind)
+    drawn = [without_people(number + k * len(KINDS), seed=4) for k in range(20)]
+    assert {name for name, _ in drawn} == {kind}
+    assert not parser.people([image for _, image in drawn]).any()
+
+
+@pytest.mark.real
+@pytest.mark.skipif("UNVEIL_REAL_DATA" not in os.environ, reason="UNVEIL_REAL_DATA names no folder of real crops")
+def test_nearly_all_of_viper_are_people(parser):
+    samples = crops_of(str(Path(os.environ["UNVEIL_REAL_DATA"]) / "viper")).samples
+    chosen = np.random.default_rng(7).permutation(len(samples))[:100]
+    assert parser.people([read_sample(samples[k]) for k in chosen]).sum() >= 98
 
 
 def test_a_card_names_an_output_that_is_there_or_none(tmp_path, parser):

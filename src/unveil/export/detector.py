@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from unveil.atomic_io import write_bytes, write_text
+from unveil.export.packed import packed_onnx
 from unveil.nn.person_detector import PersonDetector
-from unveil.parsing.training.export import packed_onnx
 
 MODEL, CARD = "detector.onnx", "detector.json"
 OVERLAP = 0.45  # of two boxes with more, the better stays

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unveil.nn.backbones.efficientnet_lite import BN_EPS, EfficientNetLite
+from unveil.nn.backbones.efficientnet_lite import BN_EPS
+from unveil.nn.lite_encoder import LiteEncoder
 
 STRIDES = (8, 16, 32)
-TAPS = ("blocks.2", "blocks.4", "blocks.5")  # stages whose maps have those strides
-LAST_STAGE, LAST_BLOCKS = 5, 3  # its number, and how many of its blocks stay; what comes after is left out
+TAPS = (2, 4, 5)  # stages whose maps have those strides
+LAST_BLOCKS = 3  # of the last stage
 PRIOR = (1.5, 4.0)  # width and height in strides of a person before anything is learned
 RARE = 0.01  # score of a cell before anything is learned
 
@@ -22,40 +24,22 @@ class PersonDetector(nn.Module):
 
     Args:
         channels: of the pyramid.
-        frozen: first stages of the backbone that are not trained; batch norms of the backbone never are, so that its
-            statistics stay those of photographs.
+        frozen: first stages of the backbone that are not trained.
+        start: file of the backbone's published weights; random ones without.
     """
 
-    def __init__(self, channels: int = 96, *, frozen: int = 2) -> None:
+    def __init__(self, channels: int = 96, *, frozen: int = 2, start: Path | None = None) -> None:
         super().__init__()
-        self.backbone = EfficientNetLite(0, last_stride=2)
-        widths = {stage.name: stage.channels for stage in self.backbone.stages}
-        self.frozen = frozen
-        self.lateral = nn.ModuleList(_conv(widths[name], channels) for name in TAPS)
+        self.backbone = LiteEncoder(TAPS, last_blocks=LAST_BLOCKS, frozen=frozen, start=start)
+        self.lateral = nn.ModuleList(_conv(width, channels) for width in self.backbone.channels)
         self.merged = nn.ModuleList(_separable(channels) for _ in TAPS[:-1])
         self.towers = nn.ModuleList(nn.Sequential(_separable(channels), _separable(channels)) for _ in TAPS)
         self.heads = nn.ModuleList(nn.Conv2d(channels, 5, 1) for _ in TAPS)
         for head in self.heads:
             assert isinstance(head, nn.Conv2d) and head.bias is not None
             nn.init.normal_(head.weight, std=0.01)
-            start = [0.0, 0.0, *map(math.log, PRIOR), math.log(RARE / (1 - RARE))]
-            head.bias.data.copy_(torch.tensor(start))
-
-    def trim(self) -> None:
-        """Drop what is not used of the backbone, once its published weights have been loaded."""
-        net = self.backbone
-        last = net.blocks[LAST_STAGE]
-        assert isinstance(last, nn.Sequential)
-        net.blocks = nn.Sequential(*list(net.blocks)[:LAST_STAGE], last[:LAST_BLOCKS])
-        del net.conv_head, net.bn2
-        for module in (net.conv_stem, net.bn1, *list(net.blocks)[: self.frozen]):
-            module.requires_grad_(requires_grad=False)
-
-    def train(self, mode: bool = True) -> PersonDetector:
-        """Set the mode of what is trained; batch norms of the backbone stay in evaluation mode."""
-        super().train(mode)
-        self.backbone.eval()
-        return self
+            unlearned = [0.0, 0.0, *map(math.log, PRIOR), math.log(RARE / (1 - RARE))]
+            head.bias.data.copy_(torch.tensor(unlearned))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Return boxes and scores of every cell, the finest stride first.
@@ -66,7 +50,7 @@ class PersonDetector(nn.Module):
         Returns:
             ``(B, N, 4)`` centre x, centre y, width and height in pixels; ``(B, N)`` scores as logits.
         """
-        maps = self._maps(images)
+        maps = self.backbone(images)
         top = self.lateral[-1](maps[-1])
         levels = [top]
         for k in range(len(TAPS) - 2, -1, -1):
@@ -81,15 +65,6 @@ class PersonDetector(nn.Module):
             boxes.append(torch.cat([centre, size], -1))
             scores.append(found[..., 4])
         return torch.cat(boxes, 1), torch.cat(scores, 1)
-
-    def _maps(self, images: Tensor) -> list[Tensor]:
-        net, found = self.backbone, []
-        x = net.act(net.bn1(net.conv_stem(images)))
-        for k, block in enumerate(net.blocks):
-            x = block(x)
-            if f"blocks.{k}" in TAPS:
-                found.append(x)
-        return found
 
 
 def grid(height: int, width: int, *, device: torch.device) -> Tensor:

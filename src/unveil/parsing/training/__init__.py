@@ -1,1 +1,1 @@
-"""What only training the parser needs: network, changed crops, images without people, and the file that ships."""
+"""What only training the parser needs: changed crops, images without people, and the check of people."""

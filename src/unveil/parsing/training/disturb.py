@@ -12,11 +12,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unveil.parsing.training.degrade import Image, Odds, Random, degrade
-
+Image = NDArray[np.uint8]
+Random = np.random.Generator
 Labels = NDArray[np.uint8]
 Floats = NDArray[np.float32]
 Points = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Odds:
+    """How often each disturbance happens, in [0, 1]."""
+
+    mirror: float = 0.5
+    turn: float = 0.3
+    truncate: float = 0.2
+    backdrop: float = 0.15
+    person: float = 0.12
+    thing: float = 0.3
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ class Disturber:
             crop = _paste_thing(crop, lender, codes=self.codes, rng=rng)
         if rng.random() < odds.mirror:
             crop = mirror(crop, self.codes, parts=self.mirrored_parts)
-        return Crop(degrade(crop.image, odds, rng=rng), crop.labels, crop.shares)
+        return crop
 
     def _framed(self, crop: Crop, rng: Random) -> Crop:
         """Cut a random window, turn it a little, and bring it to the size."""

@@ -26,7 +26,7 @@ def with_features(model: Any) -> None:
         model: of the package ``onnx``; it is changed.
 
     Raises:
-        ValueError: the graph is not that of `unveil.parsing.training.network.ParsingNet`.
+        ValueError: the graph is not that of `unveil.nn.parsing_network.ParsingNet`.
     """
     from onnx import TensorProto, helper, numpy_helper
 
