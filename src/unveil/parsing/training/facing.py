@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-SHOWN = 0.001  # share of a crop's pixels from which a limb is seen
+MIN_SHARE = 0.001  # share of a crop's pixels from which a limb is seen
 
 
 def left_from_right(parts: NDArray[np.int64], sides: Sequence[int]) -> NDArray[np.float32]:
@@ -26,5 +26,5 @@ def left_from_right(parts: NDArray[np.int64], sides: Sequence[int]) -> NDArray[n
         one, other = parts == left, parts == left + 1
         seen = np.minimum(one.sum((1, 2)), other.sum((1, 2)))
         where, opposite = ((limb * x).sum((1, 2)) / np.maximum(limb.sum((1, 2)), 1) for limb in (one, other))
-        total += np.where(seen > SHOWN * parts[0].size, (where - opposite) * seen, 0)
+        total += np.where(seen > MIN_SHARE * parts[0].size, (where - opposite) * seen, 0)
     return (total / parts[0].size).astype(np.float32)
