@@ -38,7 +38,7 @@ def runners(threads: int) -> dict[str, Callable[[], object]]:
     height, width = parser.card.height, parser.card.width
     tensor = rng.standard_normal((BATCH, 3, height, width), dtype=np.float32)
     session = parser._session
-    network = ParsingNet(world.FIRST + len(world.CLASSES), len(world.PARTS), shares=len(SHARES))
+    network = ParsingNet(world.FIRST + len(world.CLASSES), world.SIDES, shares=len(SHARES))
     eager = LabelNet(network, world.FIRST).eval().to(memory_format=torch.channels_last)
     last = torch.from_numpy(tensor).to(memory_format=torch.channels_last)
 

@@ -39,7 +39,6 @@ from unveil.records import Dataset, Sample
 from unveil.world import labels as world
 from unveil.world.shares import SHARES, pab_shares, world_shares
 
-SIDES = tuple({"left": 1, "right": -1}.get(part.partition("-")[0], 0) for part in world.PARTS)
 SIZE = (256, 128)
 EMA, CLIP, DECAY = 0.995, 5.0, 0.02
 BACKBONE = 0.3  # of the learning rate
@@ -152,7 +151,7 @@ def losses(
     truth = torch.from_numpy(pab_shares(shares))
     known = torch.isfinite(truth)
     kind = torch.from_numpy(class_numbers(at_half, plain))
-    across = torch.from_numpy(left_from_right(world.part_of(labels), SIDES))
+    across = torch.from_numpy(left_from_right(world.part_of(labels), world.SIDES))
     sure = across.abs().clamp(max=SURE) / SURE
     turned = F.binary_cross_entropy_with_logits(facing.float(), (across > 0).float(), reduction="none")
     return {
@@ -168,9 +167,7 @@ def train(data: Data, settings: Settings, run: Path, end: int) -> tuple[ParsingN
     torch.manual_seed(settings.seed)
     plain, meaning = world.FIRST, codes()
     start_file = get_start("efficientnet_lite0")
-    network = ParsingNet(
-        plain + len(world.CLASSES), len(world.PARTS), shares=len(SHARES), sides=SIDES, start=start_file
-    )
+    network = ParsingNet(plain + len(world.CLASSES), world.SIDES, shares=len(SHARES), start=start_file)
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     groups = [

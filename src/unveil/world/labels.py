@@ -30,6 +30,8 @@ PARTS = (
     "left-foot",
     "right-foot",
 )
+# 1 for the person's left, -1 for the right, which follows its left, 0 for neither.
+SIDES = tuple({"left": 1, "right": -1}.get(part.partition("-")[0], 0) for part in PARTS)
 CLASSES = (
     "hair",
     "hat",
