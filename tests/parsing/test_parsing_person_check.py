@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from unveil.data.images import read_image, read_sample
-from unveil.datasets.sources import crops_of
+from unveil.data.images import read_image
 from unveil.errors import CheckpointError
 from unveil.gallery.search.query import NoPersonDetectedError, check_people
 from unveil.parsing.default import DEFAULT_CARD
@@ -50,14 +47,6 @@ def test_noise_walls_and_foliage_are_nobody(parser, kind):
     drawn = [without_people(number + k * len(KINDS), seed=4) for k in range(20)]
     assert {name for name, _ in drawn} == {kind}
     assert not parser.people([image for _, image in drawn]).any()
-
-
-@pytest.mark.real
-@pytest.mark.skipif("UNVEIL_REAL_DATA" not in os.environ, reason="UNVEIL_REAL_DATA names no folder of real crops")
-def test_nearly_all_of_viper_are_people(parser):
-    samples = crops_of(str(Path(os.environ["UNVEIL_REAL_DATA"]) / "viper")).samples
-    chosen = np.random.default_rng(7).permutation(len(samples))[:100]
-    assert parser.people([read_sample(samples[k]) for k in chosen]).sum() >= 98
 
 
 def test_a_card_names_an_output_that_is_there_or_none(tmp_path, parser):
