@@ -12,6 +12,7 @@ from unveil.errors import CheckpointError, MissingExtraError, RecipeError
 from unveil.nn.backbones import timm_backbone
 from unveil.nn.backbones.choice import build_backbone
 from unveil.nn.backbones.timm_backbone import TimmBackbone
+from unveil.nn.backbones.torchvision_guard import guard_torchvision
 from unveil.recipe import BackboneChoice
 
 needs_timm = pytest.mark.skipif(importlib.util.find_spec("timm") is None, reason="timm is not installed")
@@ -63,6 +64,7 @@ def test_the_resnet_of_timm_is_ours(backbones, tmp_path):
 
 @needs_timm
 def test_weights_of_another_layout_are_converted_by_timm_and_those_of_another_model_are_refused(tmp_path):
+    guard_torchvision()  # the first of its worker to import timm, as it may be
     import timm
 
     torch.manual_seed(3)
