@@ -9,13 +9,13 @@ other half among those of all tracks. Also told: how far the vectors of what is 
 from __future__ import annotations
 
 import argparse
-import csv
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from csv_rows import write_rows
 from unveil.cli.allocator import keep_freed_memory
 from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
@@ -102,11 +102,7 @@ def main() -> None:
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with args.out.open("w", newline="") as f:
-        writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(args.out, rows)
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ the interval is that of their difference over the splits (mean and 1.96 standard
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 from pathlib import Path
 
 import numpy as np
 
+from csv_rows import write_rows
 from unveil.adaptation.pseudo_labels import Links
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.whitening import take_whitening
@@ -62,11 +62,7 @@ def main() -> None:
             print(row, flush=True)
             rows.append(row)
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows)
 
 
 def unit(embedding: Embedding) -> np.ndarray:

@@ -10,7 +10,6 @@ what it held with the features in place, and with them. The naive one sorts at m
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
 import resource
@@ -21,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from csv_rows import write_rows
 from unveil.evaluation.distances import distance_matrix
 from unveil.evaluation.metrics import average_precision, hits, inverse_negative_penalty
 from unveil.evaluation.protocols import Labels
@@ -157,11 +157,7 @@ def main() -> None:
             print(row, flush=True)
             rows.append(row)
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ is made of the crops in a temporary folder, and the query is one of them.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import platform
 import resource
@@ -19,6 +18,8 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+
+from csv_rows import write_rows
 
 
 def spent(words: list[str]) -> tuple[float, float]:
@@ -77,11 +78,7 @@ def main() -> None:
     for row in rows:
         print(row)
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows)
 
 
 if __name__ == "__main__":

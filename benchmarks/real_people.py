@@ -10,10 +10,10 @@ on its ten splits; in the others the first crop of each person searches all the 
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 from pathlib import Path
 
+from csv_rows import write_rows
 from unveil.cli.allocator import keep_freed_memory
 from unveil.data.readers.manifest import protocols_of
 from unveil.datasets import load_dataset
@@ -50,11 +50,7 @@ def main() -> None:
             )  # fmt: skip
             print(rows[-1], flush=True)
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows)
 
 
 def measured(model: Embedder, data: Path, also: list[str]) -> list[Result]:

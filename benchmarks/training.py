@@ -20,7 +20,6 @@ After ``--minutes`` no new round begins.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -34,6 +33,7 @@ from pathlib import Path
 
 import torch
 
+from csv_rows import write_rows
 from training_ways import Settings
 from unveil.models.device import pick_device
 
@@ -168,11 +168,7 @@ def main() -> None:
     found = [measured(name, args, until=limits[min(n, len(limits) - 1)]) for n, name in enumerate(backbones)]
     rows = [row for rows in found for row in rows]
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ checkpointing does not.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import os
 import platform
@@ -29,6 +28,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from csv_rows import write_rows
 from unveil.models.device import peak_bytes
 from unveil.recipe import load_recipe
 from unveil.training import loop
@@ -121,10 +121,7 @@ def main() -> None:
             )
             print(rows[-1], flush=True)
     if asked.out:
-        with asked.out.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(asked.out, rows)
 
 
 if __name__ == "__main__":

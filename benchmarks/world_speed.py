@@ -11,7 +11,6 @@ and what the CPU time would give on cores of one's own.
 from __future__ import annotations
 
 import argparse
-import csv
 import multiprocessing
 import os
 import resource
@@ -23,6 +22,7 @@ from pathlib import Path
 
 import cv2
 
+from csv_rows import write_rows
 from unveil.world.capture.crops import PASSERS_BY, passer_by
 from unveil.world.config import World
 from unveil.world.generate import PARTS, render_world
@@ -105,10 +105,7 @@ def main() -> None:
     for found in rows:
         print(found)
     if asked.out:
-        with asked.out.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(asked.out, rows)
 
 
 if __name__ == "__main__":

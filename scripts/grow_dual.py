@@ -13,20 +13,19 @@ from __future__ import annotations
 
 import argparse
 import random
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
+from ship_weights import with_settings
 from torch import Tensor
 
 from unveil.datasets import load_dataset
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.methods.dual import PARTS, DualSettings
-from unveil.methods.method import LabelSpace
-from unveil.models.checkpoint import TrainedModel, load_model, new_model
+from unveil.models.checkpoint import load_model
 from unveil.models.embed import embed_samples
-from unveil.recipe import MethodChoice, Recipe
+from unveil.recipe import Recipe
 from unveil.records import Sample
 from unveil.training.state import NAME
 
@@ -69,7 +68,8 @@ def grow(old: str, weights: dict[str, Tensor], recipe: Recipe) -> None:
         draw.sample(by_outfit[outfit], min(2 if i % CHECKED == 0 else 1, len(by_outfit[outfit])))
         for i, outfit in enumerate(outfits)
     ]
-    embedding, _ = embed_samples(uncompacted(model), [sample for crops in drawn for sample in crops])
+    whole = with_settings(model, {"compact_dim": 0}) if model.recipe.method.settings.get("compact_dim") else model
+    embedding, _ = embed_samples(whole, [sample for crops in drawn for sample in crops])
     vectors = torch.as_tensor(embedding.vectors)
     outfit = torch.tensor([i for i, crops in enumerate(drawn) for _ in crops])
     person = torch.tensor([persons.index(outfits[i][0]) for i in outfit])
@@ -104,17 +104,6 @@ def best_length(means: Tensor, features: Tensor, *, classes: Tensor, smoothing: 
     """Return the length of all rows at which other crops have the least loss: that of the training, smoothed labels."""
     likeness = features @ means.T
     return min(LENGTHS, key=lambda length: float(cross_entropy(length * likeness, classes, smoothing=smoothing)))
-
-
-def uncompacted(model: TrainedModel) -> TrainedModel:
-    """Return a model without the projections of its vectors, if it has them."""
-    if not model.recipe.method.settings.get("compact_dim"):
-        return model
-    choice = MethodChoice.model_validate({**model.recipe.method.model_dump(), "compact_dim": 0})
-    recipe = model.recipe.model_copy(update={"method": choice})
-    method = new_model(recipe, LabelSpace(model.card.persons, model.card.clothes, model.card.outfits))
-    method.load_state_dict(model.method.state_dict(), strict=False)
-    return replace(model, method=method.eval(), recipe=recipe)
 
 
 if __name__ == "__main__":

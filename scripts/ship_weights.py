@@ -6,6 +6,7 @@ Only models that were trained on the synthetic world may be shipped.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
 from unveil.datasets import load_dataset
@@ -67,15 +68,19 @@ def with_projections(model: TrainedModel, length: int, source: DataSource, *, mu
     """Return a dual model whose appearance and identity are projected to a length, by crops that it may know."""
     samples = [sample for sample in load_dataset(source).samples if sample.split == "train"]
     embedding, _ = embed_samples(model, samples[:: max(1, len(samples) // CROPS)])
-    changes = {"compact_dim": length} | ({} if mu is None else {"mu": mu})
+    changed = with_settings(model, {"compact_dim": length} | ({} if mu is None else {"mu": mu}))
+    if not isinstance(changed.method, Dual):
+        raise SystemExit(f"--compact is for dual, found {model.recipe.method.name}")
+    changed.method.fit_projections(embedding)
+    return changed
+
+
+def with_settings(model: TrainedModel, changes: Mapping[str, object]) -> TrainedModel:
+    """Return a model of the same weights, as far as it has them, under other settings of its method."""
     choice = MethodChoice.model_validate({**model.recipe.method.model_dump(), **changes})
-    recipe = model.recipe.model_copy(update={"method": choice})
-    card = model.card
+    recipe, card = model.recipe.model_copy(update={"method": choice}), model.card
     method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
-    if not isinstance(method, Dual):
-        raise SystemExit(f"--compact is for dual, found {recipe.method.name}")
     method.load_state_dict(model.method.state_dict(), strict=False)
-    method.fit_projections(embedding)
     return TrainedModel(method.eval(), recipe, card.model_copy(update={"recipe": recipe.model_dump(mode="json")}))
 
 

@@ -113,7 +113,14 @@ function complain(text, offer = false) {
 /** Ask who is signed in and what there is, then show it; what is asked for meanwhile waits. */
 function begin() {
   ready = learn();
-  run(ready.then(alerts.begin).then(plan.begin).then(move));
+  run(ready.then(unfold));
+}
+
+/** Show what belongs to the gallery that is picked, then the view. */
+async function unfold() {
+  await alerts.begin();
+  await plan.begin();
+  await move();
 }
 
 async function learn() {
@@ -300,7 +307,7 @@ byId("gallery").addEventListener("change", () => {
   query.clear();
   go({ person: null });
   pick();
-  run(alerts.begin().then(plan.begin).then(move));
+  run(unfold());
 });
 byId("language").replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => el("option", { value: code, lang: code }, name)));
 byId("language").value = language;
