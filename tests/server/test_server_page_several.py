@@ -22,6 +22,7 @@ def test_a_folder_of_images_gives_a_table_of_answers_from_all_galleries(open_pag
     page = open_page(PHONE, galleries=(own_gallery, other), limits=FREE)
     page.get_by_role("button", name="Several").click()
     boxes = page.locator("[name=several-gallery]")
+    expect(boxes).to_have_count(2)  # the view comes once the galleries are known
     assert [box.get_attribute("value") for box in boxes.all()] == sorted((own_gallery, other))
     for box in boxes.all():
         box.check(force=True)
