@@ -14,7 +14,7 @@ from miniatures import MINIATURES
 from unveil.progress import show_progress
 
 pytest.register_assert_rewrite("browsing", "callers")
-pytest_plugins = ["own_postgres"]
+pytest_plugins = ["crashes", "own_postgres"]
 Crops = Callable[[Path, Iterable[str] | str], Path]
 PEOPLE = {"people": 4, "outfits": 2, "visits": 2, "frames": 2, "cameras": 4, "seed": 5}
 
