@@ -30,6 +30,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=AdaptSettings.epochs)
     parser.add_argument("--grouping", choices=("surest", "jaccard"), default=AdaptSettings.grouping)
     parser.add_argument("--pairs", type=float, default=AdaptSettings.pairs)
+    parser.add_argument("--apart", action="store_true", help="nobody is in two of the sets, which are of other towns")
     parser.add_argument("--crops", type=int, default=1200, help="crops to learn from")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--cache", type=Path)
@@ -87,14 +89,18 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(args.threads)
     model = load_model(args.model)
-    settings = AdaptSettings(epochs=args.epochs, grouping=args.grouping, pairs=args.pairs, held_out=0.0)
+    settings = AdaptSettings(
+        epochs=args.epochs, grouping=args.grouping, pairs=args.pairs, apart=args.apart, held_out=0.0
+    )
     first, _, last = args.splits.rpartition("-")
     splits = range(int(first), int(last) + 1) if first else range(int(last))
     for split in splits:
         task = TESTS[args.test](model, args.data, split, args.crops, args.cache)
         for way in args.ways.split(","):
+            row: dict[str, Any]
             for row in WAYS[way](model, task, settings, args.cache):
                 row |= {"model": model.card.fingerprint, "epochs": args.epochs, "threads": args.threads}
+                row["way"] += ", places apart" if args.apart and row["crops"] else ""
                 print(row, flush=True)
                 if args.out:
                     append(args.out, row)

@@ -9,7 +9,9 @@ import pytest
 from tracked import write_tracklets
 
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.links import seen_together
+from unveil.adaptation.links import seen_together, unit_places
+from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.task import Task
 from unveil.data.fitting import CropSize
 from unveil.datasets.sources import crops_of
 from unveil.errors import DataError
@@ -55,6 +57,35 @@ def test_of_a_benchmark_only_the_training_part_is_taken(dataset, tmp_path):
 def test_duplicates_count_once(dataset, tmp_path):
     copies = tuple(dataclasses.replace(s, key=f"copy/{s.key}") for s in dataset.samples[:10])
     assert len(opened(dataclasses.replace(dataset, samples=dataset.samples + copies), tmp_path)) == 112
+
+
+def test_places_are_told_by_a_column_and_by_the_datasets(tmp_path):
+    table = write_tracklets(tmp_path)
+    head, *rows = table.read_text().splitlines()
+    people = [i // 8 for i in range(len(rows))]
+    told = [f"{row},{'ab'[p % 2] if p % 3 else ''}" for row, p in zip(rows, people, strict=True)]
+    table.write_text("\n".join([f"{head},place", *told]) + "\n")
+    first = crops_of(str(table))
+    crops = opened(first, tmp_path)
+    named = {s.key: s.extra.get("place", "") for s in first.samples}
+    keys = [crops.store.samples[row].key.partition("/")[2] for row in crops.rows]
+    assert {(named[key], place) for key, place in zip(keys, crops.places, strict=True)} == {
+        ("", 0), ("a", 1), ("b", 2)
+    }  # fmt: skip
+    some = crops.select(np.array([5, 3]))
+    assert (some.places == crops.places[[5, 3]]).all()
+
+    other = tuple(dataclasses.replace(s, camera=f"other {s.camera}", extra={}) for s in first.samples[80:])
+    both = [dataclasses.replace(first, samples=first.samples[:80]), Dataset("other", other)]
+    together, apart = (
+        UnlabelledCrops.open(both, SIZE, per_tracklet=8, apart=apart, cache=tmp_path / "cache")
+        for apart in (False, True)
+    )
+    assert len(np.unique(together.places)) == 3 and len(np.unique(apart.places)) == 4
+    units = unit_places(apart)
+    assert (units[apart.units] == apart.places).all()
+    settings = AdaptSettings(apart=True, held_out=0.0)
+    assert (Task.open(both, SIZE, settings, cache=tmp_path / "cache").links.places == units).all()
 
 
 def test_too_few_different_crops_are_refused(dataset, tmp_path):

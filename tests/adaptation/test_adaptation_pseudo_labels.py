@@ -67,6 +67,13 @@ def test_two_who_cannot_be_one_person_are_never_in_one_cluster():
     assert (found[10:] >= 0).all()  # the others are as they were
 
 
+def test_a_cluster_is_of_one_place():
+    units = people()
+    places = np.arange(len(units)) % 2
+    found = labelled(units, Links(*2 * [np.empty((0, 2), np.int64)], places), smallest=2)
+    assert found.max() + 1 == 2 * PEOPLE and all(len(set(places[found == c])) == 1 for c in range(2 * PEOPLE))
+
+
 def test_two_who_must_be_one_person_are_in_one_cluster():
     found = labelled(people(), links(must=[(0, 7), (29, 11)]))
     assert found[0] == found[7] >= 0 and found[29] == found[11] >= 0

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from unveil.adaptation.pseudo_labels import Links
-from unveil.adaptation.surest_pairs import NEAREST, centred, group_surest, surest_pairs
+from unveil.adaptation.surest_pairs import NEAREST, centred, group_surest, seen_by_several, surest_pairs
 from unveil.evaluation.distances import distance_matrix
 from unveil.records import Embedding
 
@@ -80,3 +82,30 @@ def test_few_units_and_cameras_with_one_are_no_error():
     for count in (2, 3, 12):
         few = units.select(slice(0, count))
         assert len(group_surest(few, np.arange(count) % 3 - 1, Links.none(), pairs=5).labels) == count
+
+
+def test_nobody_is_in_two_places():
+    # Two places, each seen by both cameras: the person of unit i is also unit P + i, but every fourth is elsewhere.
+    units, cameras = two_cameras()
+    places = np.zeros(2 * PEOPLE, np.int64)
+    places[[i for i in range(PEOPLE) if i % 4 == 0]] = 1
+    known = Links(*2 * [np.empty((0, 2), np.int64)], places)
+    plain = group_surest(units, cameras, Links.none(), pairs=PEOPLE).labels
+    assert plain[0] == plain[PEOPLE] >= 0
+    groups = group_surest(units, cameras, known, pairs=PEOPLE)
+    assert (places[groups.undecided[:, 0]] == places[groups.undecided[:, 1]]).all() and len(groups.undecided)
+    for group in range(groups.labels.max() + 1):
+        assert len(set(places[groups.labels == group])) == 1
+    assert groups.labels[1] == groups.labels[PEOPLE + 1] >= 0
+    must = dataclasses.replace(known, must=np.array([[0, PEOPLE]]))
+    assert group_surest(units, cameras, must, pairs=PEOPLE).labels[0] >= 0  # what somebody said counts for more
+
+
+def test_who_is_seen_by_several_cameras():
+    cameras = np.array([0, 0, 1, 2, 2, 3])
+    assert seen_by_several(cameras, Links.none()).all()
+    places = np.array([7, 7, 7, 2, 2, 5])
+    known = Links(*2 * [np.empty((0, 2), np.int64)], places)
+    assert seen_by_several(cameras, known).tolist() == [True] * 3 + [False] * 3
+    assert seen_by_several(cameras[1:], known.among(np.arange(1, 6))).tolist() == [True] * 2 + [False] * 3
+    assert not seen_by_several(np.zeros(4, np.int64), Links.none()).any()

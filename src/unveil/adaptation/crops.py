@@ -25,6 +25,7 @@ from unveil.records import Batch, Dataset, Sample
 
 log = logging.getLogger(__name__)
 MIN_CROPS = 20
+PLACE = "place"  # column of a manifest
 PARSED = 64  # crops that are looked at at a time
 
 
@@ -39,6 +40,7 @@ class UnlabelledCrops:
         units: ``(N,)`` int64: crops of one unit are certainly one person. A tracklet is a unit; so is a crop without.
         tracked: ``(N,)`` bool: the crop belongs to a tracklet.
         times: ``(N,)`` seconds, NaN where unknown.
+        places: ``(N,)`` int64: nobody is in two places.
         sources: where they come from.
         unit_of: unit of a crop by ``NUMBER/KEY``, number of its dataset from 0 and key of the sample; crops that a
             tracklet was thinned by have theirs too.
@@ -50,6 +52,7 @@ class UnlabelledCrops:
     units: np.ndarray
     tracked: np.ndarray
     times: np.ndarray
+    places: np.ndarray
     sources: tuple[Source, ...]
     unit_of: Mapping[str, int] = field(default_factory=dict)
 
@@ -79,6 +82,7 @@ class UnlabelledCrops:
             units=self.units[crops],
             tracked=self.tracked[crops],
             times=self.times[crops],
+            places=self.places[crops],
         )
 
     @classmethod
@@ -88,6 +92,7 @@ class UnlabelledCrops:
         size: CropSize,
         *,
         per_tracklet: int,
+        apart: bool = False,
         cache: Path | None = None,
         parser: OnnxParser | None = None,
     ) -> UnlabelledCrops:
@@ -97,6 +102,7 @@ class UnlabelledCrops:
             datasets: at least one.
             size: of the model's input.
             per_tracklet: crops of one tracklet that are kept, evenly spread over it.
+            apart: nobody is in two of the datasets. (The column ``place`` of a manifest tells more.)
             cache: folder of the image stores.
             parser: crops on which it sees nobody are left out; ``None`` takes every crop.
 
@@ -129,6 +135,7 @@ class UnlabelledCrops:
         kept = [store.samples[row] for row in rows]
         names: dict[str, int] = {}
         units = np.array([names.setdefault(s.tracklet or f"crop {s.key}", len(names)) for s in kept])
+        place_of = [(s.key.partition("/")[0] if apart else "", s.extra.get(PLACE, "")) for s in kept]
         unit_of = {key: names[unit] for key, unit in _units(datasets).items() if unit in names}
         return cls(
             store,
@@ -137,6 +144,7 @@ class UnlabelledCrops:
             units,
             np.array([s.tracklet is not None for s in kept]),
             np.array([np.nan if s.time is None else s.time for s in kept]),
+            np.unique(place_of, axis=0, return_inverse=True)[1].reshape(-1),
             tuple(Source(name=d.name, hash=d.hash, images=len(d.train or d.samples), persons=0) for d in datasets),
             unit_of,
         )
@@ -171,7 +179,10 @@ def _thinned(dataset: Dataset, number: int, per_tracklet: int) -> list[Sample]:
     by_tracklet: dict[str, list[Sample]] = {}
     out = []
     for sample in dataset.train or dataset.samples:
-        bare = Sample(f"{number}/{sample.key}", sample.path, sample.data, camera=sample.camera, time=sample.time)
+        place = {PLACE: sample.extra[PLACE]} if sample.extra.get(PLACE) else {}
+        bare = Sample(
+            f"{number}/{sample.key}", sample.path, sample.data, camera=sample.camera, time=sample.time, extra=place
+        )
         if sample.tracklet is None:
             out.append(bare)
         else:

@@ -49,6 +49,13 @@ def feedback_links(crops: UnlabelledCrops, pairs: Sequence[FeedbackPair]) -> Lin
     return Links(must, cannot)
 
 
+def unit_places(crops: UnlabelledCrops) -> np.ndarray:
+    """Return ``(U,)`` int64 place of each unit by its number."""
+    places = np.zeros(int(crops.units.max(initial=-1)) + 1, np.int64)
+    places[crops.units] = crops.places
+    return places
+
+
 def seen_together(crops: UnlabelledCrops) -> np.ndarray:
     """Return pairs of units that are certainly two people: tracklets that overlap in time in one camera.
 

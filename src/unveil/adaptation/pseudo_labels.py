@@ -15,10 +15,17 @@ SURE = 1e-6  # distance of what must be one person; DBSCAN takes stored zeros fo
 
 @dataclass(frozen=True)
 class Links:
-    """Pairs of units, ``(M, 2)`` int64: ``must`` are one person, ``cannot`` are two."""
+    """What is known of units.
+
+    Args:
+        must: ``(M, 2)`` int64 pairs that are one person.
+        cannot: pairs that are two.
+        places: ``(U,)`` int64 place of each unit by its number: nobody is in two of them. ``None``: all are in one.
+    """
 
     must: np.ndarray
     cannot: np.ndarray
+    places: np.ndarray | None = None
 
     @classmethod
     def none(cls) -> Links:
@@ -34,7 +41,11 @@ class Links:
             kept = [(places[int(a)], places[int(b)]) for a, b in pairs if int(a) in places and int(b) in places]
             return np.array(kept, dtype=np.int64).reshape(-1, 2)
 
-        return Links(of(self.must), of(self.cannot))
+        return Links(of(self.must), of(self.cannot), None if self.places is None else self.places[units])
+
+    def places_of(self, count: int) -> np.ndarray:
+        """Return the place of each of ``count`` units."""
+        return np.zeros(count, np.int64) if self.places is None else self.places
 
 
 def mean_of_units(embedding: Embedding, units: np.ndarray) -> Embedding:
@@ -88,7 +99,8 @@ def pseudo_labels(units: Embedding, links: Links, *, radius: float, neighbours: 
     known = _keys(links.must, len(units))
     keys = rows * len(units) + columns
     distances = np.where(np.isin(keys, known), SURE, distances)
-    kept = ~np.isin(keys, apart) & (distances <= radius)
+    places = links.places_of(len(units))
+    kept = ~np.isin(keys, apart) & (distances <= radius) & (places[rows] == places[columns])
     extra = np.setdiff1d(known, keys[kept])
     rows = np.concatenate([rows[kept], extra // len(units)])
     columns = np.concatenate([columns[kept], extra % len(units)])

@@ -36,6 +36,7 @@ class AdaptSettings:
         prior: crops whose weight the statistics of all cameras have in those of one.
         shrinkage: of the covariances that vectors are whitened by, share of a multiple of the identity, in (0, 1].
         share: of the crops' statistics in those that the model gets, beside the ones that it was trained with.
+        apart: nobody is in two of the datasets.
         held_out: share of the tracklets that are not learnt from, to evaluate on, in [0, 0.5]; at least ten, and
             none where fewer than twenty have two crops.
         hold_out_cameras: share of the cameras that are not learnt from, to see what happens on others, in [0, 0.5].
@@ -59,6 +60,7 @@ class AdaptSettings:
     prior: int = 50
     shrinkage: float = 0.7
     share: float = 0.5
+    apart: bool = False
     held_out: float = 0.2
     hold_out_cameras: float = 0.0
     seed: int = 0

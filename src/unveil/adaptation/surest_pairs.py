@@ -50,13 +50,13 @@ def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: 
     Args:
         units: ``(U, E, D)`` numpy embedding; visibility decides which vectors count.
         cameras: ``(U,)`` codes, -1 for unknown, which counts as one camera.
-        links: what is known.
+        links: what is known; units of two places are not joined.
         pairs: how many to join, beside those that must be one person.
-        across: join units of two cameras alone, where there are several, and each with one unit of a camera: fewer
-            wrong pairs, and what they tell is the way from one camera to another.
+        across: join units of two cameras alone, and each with one unit of a camera: fewer wrong pairs, and what they
+            tell is the way from one camera to another.
     """
-    near = surest_pairs(centred(units, cameras), cameras)
-    near = one_of_each_camera(near, cameras) if across and len(np.unique(cameras)) > 1 else near
+    near = surest_pairs(centred(units, cameras), cameras, links.places)
+    near = one_of_each_camera(near, cameras) if across else near
     told = np.sort(np.concatenate([links.must, links.cannot]), axis=1)
     near = near[~np.isin(near @ [len(units), 1], told @ [len(units), 1])]
     groups = joined_along(np.arange(len(units)), near[:pairs], links)
@@ -66,15 +66,16 @@ def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: 
     return Groups(labels, near[pairs:])
 
 
-def surest_pairs(units: Embedding, cameras: np.ndarray) -> np.ndarray:
+def surest_pairs(units: Embedding, cameras: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
     """Return pairs of units that are nearer than the neighbours of both, ``(M, 2)`` int64, the surest first.
 
     Args:
         units: ``(U, E, D)`` numpy embedding.
         cameras: ``(U,)`` codes.
+        places: ``(U,)`` codes; units of two places are no pair.
     """
-    known, place = np.unique(cameras, return_inverse=True)
-    members = [np.flatnonzero(place == c) for c in range(len(known))]
+    known, camera_of = np.unique(cameras, return_inverse=True)
+    members = [np.flatnonzero(camera_of == c) for c in range(len(known))]
     around = np.zeros((len(units), len(known)), np.float32)
     for rows, block in distance_blocks(units, units):
         _hide_self(block, rows)
@@ -86,7 +87,9 @@ def surest_pairs(units: Embedding, cameras: np.ndarray) -> np.ndarray:
     sureness: list[np.ndarray] = []
     for rows, block in distance_blocks(units, units):
         _hide_self(block, rows)
-        own = around[rows][:, place] + around[:, place[rows]].T - 2 * block
+        own = around[rows][:, camera_of] + around[:, camera_of[rows]].T - 2 * block
+        if places is not None:
+            own[places[rows, None] != places] = -np.inf
         best = np.argpartition(-own, min(KEPT, len(units) - 1) - 1, axis=1)[:, :KEPT]
         value = np.take_along_axis(own, best, axis=1)
         row, column = np.nonzero(value > 0)
@@ -97,6 +100,18 @@ def surest_pairs(units: Embedding, cameras: np.ndarray) -> np.ndarray:
     pairs = pairs[order]
     _, first = np.unique(pairs[:, 0] * len(units) + pairs[:, 1], return_index=True)
     return pairs[np.sort(first)].astype(np.int64)
+
+
+def seen_by_several(cameras: np.ndarray, links: Links) -> np.ndarray:
+    """Return ``(U,)`` bool: another camera than the unit's own sees its place.
+
+    Args:
+        cameras: ``(U,)`` codes.
+        links: what is known of units.
+    """
+    places = links.places_of(len(cameras))
+    watching = np.unique(np.stack([places, cameras], axis=1), axis=0)[:, 0]
+    return np.isin(places, watching[:-1][watching[1:] == watching[:-1]])
 
 
 def one_of_each_camera(pairs: np.ndarray, cameras: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import numpy as np
 
 from unveil.adaptation.acceptance import MIN_TRACKLETS, compare, compare_feedback, make_test
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.links import FeedbackPair, feedback_links, hold_out_feedback, seen_together
+from unveil.adaptation.links import FeedbackPair, feedback_links, hold_out_feedback, seen_together, unit_places
 from unveil.adaptation.pseudo_labels import Links, mean_of_units
 from unveil.adaptation.settings import AdaptSettings
 from unveil.atomic_io import write_text
@@ -69,12 +69,12 @@ class Task:
             DataError: there are too few crops, or no camera is left to learn from.
         """
         crops = UnlabelledCrops.open(
-            datasets, size, per_tracklet=settings.crops_per_tracklet, cache=cache, parser=parser
+            datasets, size, per_tracklet=settings.crops_per_tracklet, apart=settings.apart, cache=cache, parser=parser
         )
         learnt, held_out, away = _hold_out(crops, settings)
         said, held_feedback = hold_out_feedback(feedback, settings.held_out, seed=settings.seed)
         told = feedback_links(learnt, said)
-        links = Links(told.must, np.concatenate([seen_together(learnt), told.cannot]))
+        links = Links(told.must, np.concatenate([seen_together(learnt), told.cannot]), unit_places(crops))
         task = cls(crops, learnt, held_out, away, links, held_feedback, tuple(galleries))
         task._say()
         return task

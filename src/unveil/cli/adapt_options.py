@@ -36,6 +36,14 @@ PairsOption = Annotated[
         rich_help_panel=help_panels.ADAPTING,
     ),
 ]
+ApartOption = Annotated[
+    bool,
+    typer.Option(
+        "--apart",
+        help="Nobody is in two of the DATA, such as those of two towns: no pair is looked for across them.",
+        rich_help_panel=help_panels.ADAPTING,
+    ),
+]
 RadiusOption = Annotated[
     float,
     typer.Option(

@@ -11,6 +11,7 @@ import typer
 
 from unveil.cli import help_panels
 from unveil.cli.adapt_options import (
+    ApartOption,
     EpochsOption,
     GroupingOption,
     HeldOutOption,
@@ -43,7 +44,7 @@ def command(
     data: Annotated[
         list[str],
         typer.Argument(
-            help="Crops: a folder, a manifest (.csv) with camera, tracklet and time where known, name:root, or "
+            help="Crops: a folder, a manifest (.csv) with camera, tracklet, time and place where known, name:root, or "
             "gallery:NAME."
         ),
     ],
@@ -54,6 +55,7 @@ def command(
     epochs: EpochsOption = 8,
     grouping: GroupingOption = "surest",
     pairs: PairsOption = 0.4,
+    apart: ApartOption = False,
     radius: RadiusOption = 0.55,
     neighbours: NeighboursOption = 20,
     held_out: HeldOutOption = 0.2,
@@ -94,8 +96,7 @@ def command(
     settings = settings_of(
         base, stages,
         epochs=epochs, grouping=grouping, pairs=pairs, radius=radius, neighbours=neighbours,
-        held_out=held_out, hold_out_cameras=hold_out_cameras,
-        seed=seed,
+        apart=apart, held_out=held_out, hold_out_cameras=hold_out_cameras, seed=seed,
     )  # fmt: skip
     galleries = [source.removeprefix(GALLERY) for source in data if source.startswith(GALLERY)]
     with ExitStack() as open_until_the_end:
