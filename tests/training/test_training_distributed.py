@@ -173,7 +173,7 @@ def test_ctrl_c_saves_a_kill_ends_all_and_both_are_resumed(manifest, tmp_path):
     assert time.monotonic() - began < 25 and not any(p.is_running() for p in both)
     assert process.returncode == 2 and text.count("error:") == 1
     error = text[text.index("error:") :]
-    assert "process 2 of 2 ended by SIGKILL" in error and "--resume goes on" in error
+    assert "process 2 of 2 ended by SIGKILL" in error and "--resume continues" in error
     # Python's own tracker may add what the killed process leaves behind; nothing of ours follows the sentence.
     assert "Traceback" not in error and error.count("unveil") == 0, error
 

@@ -38,7 +38,7 @@ class ManyDouble(_Double, ManyProcesses):
 
 
 def train_all(processes: OneProcess, runs: Iterable[tuple[Recipe, Path]], cache: Path) -> None:
-    """Train recipes one after the other in double precision; a run that is there goes on."""
+    """Train recipes one after the other in double precision; a run that is there is resumed."""
     double = ManyDouble(processes.fabric) if isinstance(processes, ManyProcesses) else OneDouble()
     for recipe, out in runs:
         train_with(double, recipe, out=out, cache=cache, resume=out.exists())

@@ -1,4 +1,4 @@
-"""The detector's training script on two scenes: it learns, goes on to the bit, and writes a detector that runs."""
+"""The detector's training script on two scenes: it learns, resumes bit-exactly, and writes a detector that runs."""
 
 import json
 import shutil

@@ -65,7 +65,7 @@ def train_with(
         recipe: the run.
         out: folder of the run; gets ``recipe.yaml``, ``start.json``, ``metrics.jsonl``, ``model.safetensors`` (last
             epoch), ``best.safetensors`` (best mAP under the first protocol of the first test set) and ``resume.pt``.
-        resume: go on with the run in ``out``; on one device the result is the same to the bit. ``train.epochs`` may be
+        resume: continue the run in ``out``; on one device the result is bit-exactly the same. ``train.epochs`` may be
             larger than before: the run is then trained on, along the new schedule. The number of processes may differ.
         cache: folder of the image stores.
         minutes: stop as Ctrl-C does after so much training; evaluations run to their end. No bound for ``None``.
@@ -121,7 +121,7 @@ def _train_epochs(run: Run, metrics: MetricsLog | None, *, minutes: float | None
 
 
 def _go_on(run: Run, changed: tuple[str, ...]) -> None:
-    """Say what a change of the recipe means for a run that goes on."""
+    """Say what a change of the recipe means for a run that is resumed."""
     if "train.epochs" in changed and run.recipe.schedule.kind == "cosine":
         log.warning("the cosine now ends at epoch %d: the learning rate rises again", run.recipe.train.epochs)
     if any(key.startswith("data.") for key in changed):
@@ -195,7 +195,7 @@ def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog | None, stopping: 
             run.save()
             run.processes.wait()  # none ends before the state is there: the first to end may end the others
             raise InterruptedRunError(
-                f"stopped in epoch {epoch + 1}; the state is saved: the same command goes on (train: with --resume)"
+                f"stopped in epoch {epoch + 1}; the state is saved: the same command resumes (train: with --resume)"
             )
         position = epoch + state.batch / len(steps)
         rate = learning_rate(

@@ -24,11 +24,11 @@ def start_of_run(recipe: Recipe, out: Path, *, resume: bool) -> FoundStart:
     Args:
         recipe: the run.
         out: folder of the run, whose ``start.json`` is read when it is resumed.
-        resume: whether the run in the folder goes on.
+        resume: whether the run in the folder is resumed.
 
     Raises:
         RecipeError: the recipe does not say what to start from, or would keep layers fixed that hold random weights.
-        CheckpointError: the weights, or the note of a run that goes on, are damaged.
+        CheckpointError: the weights, or the note of a run that is resumed, are damaged.
         DownloadError: the weights are not here and cannot be fetched.
     """
     note = out / NAME

@@ -134,4 +134,4 @@ def refuse_overwriting(folder: Path, *, resume: bool) -> None:
         UnveilError: the folder holds a run and ``resume`` is off.
     """
     if not resume and any((folder / name).exists() for name in (NAME, MODEL)):
-        raise UnveilError(f"{folder} already holds a run: go on with --resume, or choose another --out")
+        raise UnveilError(f"{folder} already holds a run: resume it with --resume, or choose another --out")

@@ -24,7 +24,7 @@ from unveil.errors import InterruptedRunError, UnveilError
 GRACE = 10.0  # seconds for the others to end by themselves when one has failed; as many again between TERM and KILL
 INTERRUPTED = 130
 GONE = ("gloo", "Connection closed by peer", "Connection reset by peer", "Broken pipe")
-GO_ON = "what was saved is intact, and the same command with --resume goes on"
+GO_ON = "what was saved is intact, and the same command with --resume continues"
 
 
 class LostProcessError(UnveilError):
