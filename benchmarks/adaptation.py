@@ -165,7 +165,9 @@ def timed(
     """Return the adapted model, how many seconds it took, and how many crops there were."""
     with tempfile.TemporaryDirectory() as folder:
         began = time.monotonic()
-        adapted = adapt(model, task.datasets, Path(folder), settings, feedback=feedback, cache=cache, keep_worse=True)
+        adapted = adapt(
+            model, task.datasets, out=Path(folder), settings=settings, feedback=feedback, cache=cache, keep_worse=True
+        )
         seconds = time.monotonic() - began
     told = adapted.card.adaptation
     return adapted, seconds, sum(source.images for source in told.data) if told else 0

@@ -92,7 +92,7 @@ def whitened(vectors: np.ndarray, cameras: np.ndarray, measured: np.ndarray) -> 
     some = Embedding(vectors[measured][:, None], np.ones((measured.sum(), 1), np.float32), ("global",))
     settings = AdaptSettings()
     found = take_whitening(
-        some, cameras[measured].tolist(), np.arange(len(some)), Links.none(), pairs=settings.pairs,
+        some, cameras[measured].tolist(), units=np.arange(len(some)), links=Links.none(), pairs=settings.pairs,
         shrinkage=settings.shrinkage, prior=settings.prior,
     )  # fmt: skip
     centres = dataclasses.replace(found.centres, matrix=found.matrix)

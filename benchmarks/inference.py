@@ -168,7 +168,7 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
             alone = "" if way == "loop" else f"{milliseconds_alone(engines[way], pictures):.1f}"
             lost = ""
             if args.evaluate and "int8" in way and name.startswith(PREFIX):
-                losses = measure_loss(model, engines[way], [DataSource.of(args.evaluate)], max_loss=100)
+                losses = measure_loss(model, engines[way], sources=[DataSource.of(args.evaluate)], max_loss=100)
                 lost = f"{max(loss.points for loss in losses):.2f}"
             rows.append(
                 {

@@ -151,8 +151,8 @@ class Work:
     def _adapt(self, store: Store, told: IO[str]) -> None:
         own = self._engine(store)
         label, other = next((name, e) for name, e in self.models.items() if e.fingerprint != own.fingerprint)
-        embed_anew(store, NAME, other, model=label, parser=None)
-        switch(store, NAME, other, model=label, parser=None)
+        embed_anew(store, NAME, engine=other, model=label, parser=None)
+        switch(store, NAME, engine=other, model=label, parser=None)
 
     def _backup(self, store: Store, told: IO[str]) -> None:
         store.backup(self.folder / f"{self.number}.unveil")

@@ -57,7 +57,7 @@ class Job:
     def known(self, keys: list[str]) -> set[str]:
         return set()
 
-    def state(self, *values: Any) -> dict[str, Any]:
+    def state(self, *values: Any, **named: Any) -> dict[str, Any]:
         return {}
 
     def write(self, items: list[Any], *rest: Any, **named: Any) -> int:

@@ -98,7 +98,7 @@ class Features:
         name = self._session.get_inputs()[0].name
         batches = (images[first : first + BATCH] for first in range(0, len(images), BATCH))
         found = [
-            self._session.run([FEATURES], {name: to_input(batch, self._card, np.dtype(np.float32))})[0]
+            self._session.run([FEATURES], {name: to_input(batch, self._card, dtype=np.dtype(np.float32))})[0]
             for batch in batches
         ]
         return np.concatenate(found).astype(np.float64)

@@ -48,7 +48,7 @@ def model(tmp_path):
 
 
 def test_an_adapted_model_says_what_it_is_derived_from(model, dataset, tmp_path):
-    adapted = adapt(model, [dataset], tmp_path / "out", SHORT, cache=tmp_path / "cache", keep_worse=True)
+    adapted = adapt(model, [dataset], out=tmp_path / "out", settings=SHORT, cache=tmp_path / "cache", keep_worse=True)
     done = adapted.card.adaptation
     assert done.base == model.card.fingerprint != adapted.card.fingerprint
     assert done.cameras == adapted.cameras == ("c0", "c1") and done.stages == AdaptSettings.stages
@@ -61,13 +61,15 @@ def test_an_adapted_model_says_what_it_is_derived_from(model, dataset, tmp_path)
 
 def test_the_model_given_is_not_changed(model, dataset, tmp_path):
     before = {name: tensor.clone() for name, tensor in model.method.state_dict().items()}
-    adapt(model, [dataset], tmp_path / "out", SHORT, cache=tmp_path / "cache", keep_worse=True)
+    adapt(model, [dataset], out=tmp_path / "out", settings=SHORT, cache=tmp_path / "cache", keep_worse=True)
     assert all(bool((before[name] == tensor).all()) for name, tensor in model.method.state_dict().items())
 
 
 def test_statistics_alone_leave_the_weights(model, dataset, tmp_path):
     settings = dataclasses.replace(SHORT, stages=("statistics",))
-    adapted = adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache", keep_worse=True)
+    adapted = adapt(
+        model, [dataset], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache", keep_worse=True
+    )
     own = dict(adapted.method.named_parameters())
     assert all(bool((own[name] == p).all()) for name, p in model.method.named_parameters())
     assert adapted.cameras == ("c0", "c1")
@@ -75,31 +77,33 @@ def test_statistics_alone_leave_the_weights(model, dataset, tmp_path):
 
 def test_clusters_alone_keep_no_statistics_of_cameras(model, dataset, tmp_path):
     settings = dataclasses.replace(SHORT, stages=("clusters",))
-    adapted = adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache", keep_worse=True)
+    adapted = adapt(
+        model, [dataset], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache", keep_worse=True
+    )
     assert adapted.cameras == ()
 
 
 def test_tracklets_alone_are_groups_of_their_own(model, dataset, tmp_path):
     settings = dataclasses.replace(SHORT, stages=("tracklets",), held_out=0.0)
-    adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache")
+    adapt(model, [dataset], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache")
     epochs = json.loads((tmp_path / "out" / REPORT).read_text())["epochs"]
     assert [epoch["clusters"] for epoch in epochs] == [2 * PEOPLE] * 2 and not any(e["outliers"] for e in epochs)
     bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
     with pytest.raises(DataError, match="0 clusters were found"):
-        adapt(model, [bare], tmp_path / "none", settings, cache=tmp_path / "cache")
+        adapt(model, [bare], out=tmp_path / "none", settings=settings, cache=tmp_path / "cache")
 
 
 def test_more_pairs_are_joined_from_epoch_to_epoch(model, dataset, tmp_path):
     bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
     settings = dataclasses.replace(SHORT, epochs=3, pairs=1.5, lr=1e-8, share=0.0)
-    adapt(model, [bare], tmp_path / "out", settings, cache=tmp_path / "cache")
+    adapt(model, [bare], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache")
     shares = [epoch["outliers"] for epoch in json.loads((tmp_path / "out" / REPORT).read_text())["epochs"]]
     assert shares[0] > shares[1] > shares[2]
 
 
 def test_without_tracklets_nothing_is_evaluated(model, dataset, tmp_path):
     bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
-    adapted = adapt(model, [bare], tmp_path / "out", SHORT, cache=tmp_path / "cache")
+    adapted = adapt(model, [bare], out=tmp_path / "out", settings=SHORT, cache=tmp_path / "cache")
     assert adapted.card.adaptation.evaluation == {}
 
 
@@ -118,11 +122,11 @@ def test_a_worse_model_is_not_written_unless_asked_for(model, dataset, tmp_path,
     monkeypatch.setattr(module, "embed_as_used", blind_after)
     settings = dataclasses.replace(SHORT, stages=("statistics",))
     with pytest.raises(WorseModelError, match="keep it all the same with --keep-worse"):
-        adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache")
+        adapt(model, [dataset], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache")
     assert not (tmp_path / "out" / "model.safetensors").exists()
     evaluation = json.loads((tmp_path / "out" / REPORT).read_text())["evaluation"]["mrr"]
     assert evaluation["after"] < evaluation["before"]
-    adapt(model, [dataset], tmp_path / "out", settings, cache=tmp_path / "cache", keep_worse=True)
+    adapt(model, [dataset], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache", keep_worse=True)
     assert (tmp_path / "out" / "model.safetensors").exists()
 
 
@@ -156,10 +160,10 @@ def test_a_state_of_other_settings_is_refused(model, dataset, tmp_path):
     out.mkdir()
     torch.save({"identity": "0" * 16, "epoch": 1, "steps": 1}, out / STATE)
     with pytest.raises(CheckpointError, match="belongs to another model, other crops or other settings"):
-        adapt(model, [dataset], out, SHORT, cache=tmp_path / "cache")
+        adapt(model, [dataset], out=out, settings=SHORT, cache=tmp_path / "cache")
     (out / STATE).write_bytes(b"half a file")
     with pytest.raises(CheckpointError, match="is damaged"):
-        adapt(model, [dataset], out, SHORT, cache=tmp_path / "cache")
+        adapt(model, [dataset], out=out, settings=SHORT, cache=tmp_path / "cache")
 
 
 def test_crops_of_one_person_are_too_few_clusters(model, dataset, tmp_path):
@@ -169,12 +173,12 @@ def test_crops_of_one_person_are_too_few_clusters(model, dataset, tmp_path):
     single = dataclasses.replace(dataset, samples=one)
     settings = dataclasses.replace(SHORT, crops_per_tracklet=40, held_out=0.0)
     with pytest.raises(DataError, match="1 clusters were found among 1 tracklets"):
-        adapt(model, [single], tmp_path / "out", settings, cache=tmp_path / "cache")
+        adapt(model, [single], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache")
 
 
 def test_a_folder_with_a_model_is_not_written_over(model, dataset, tmp_path):
     with pytest.raises(UnveilError, match="already holds a model"):
-        adapt(model, [dataset], tmp_path / "base", SHORT)
+        adapt(model, [dataset], out=tmp_path / "base", settings=SHORT)
 
 
 @pytest.mark.parametrize(
@@ -204,7 +208,7 @@ def test_the_test_counts_ranks_among_rivals(dataset, tmp_path):
     codes = np.eye(2 * PEOPLE, dtype=np.float32)[test.halves // 2]
     right = Embedding(codes[:, None], np.ones((len(codes), 1), np.float32))
     alike = dataclasses.replace(right, vectors=np.ones_like(right.vectors))
-    figures = compare(test, alike, right)
+    figures = compare(test, alike, after=right)
     assert figures["rank1"]["before"] == 0 and figures["rank1"]["after"] == 100
     assert figures["mrr"]["before"] == pytest.approx(66.67) and not is_worse(figures)
-    assert is_worse(compare(test, right, alike))
+    assert is_worse(compare(test, right, after=alike))

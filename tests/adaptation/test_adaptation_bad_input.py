@@ -67,13 +67,13 @@ def changed(dataset, **fields):
 def test_one_camera_has_statistics_and_nothing_is_said_of_others(model, dataset, cache, tmp_path, caplog):
     one = Dataset("one", tuple(s for s in dataset.samples if s.camera == "c0"))
     with caplog.at_level(logging.INFO):
-        adapted = adapt(model, [one], tmp_path / "out", STATISTICS, cache=cache, keep_worse=True)
+        adapted = adapt(model, [one], out=tmp_path / "out", settings=STATISTICS, cache=cache, keep_worse=True)
     assert adapted.cameras == ("c0",) and "one camera only" in caplog.text
     assert adapted.card.adaptation.evaluation["tracklets"] == round(0.4 * PEOPLE)
 
 
 def test_without_tracklets_it_is_adapted_and_said_to_be_not_evaluated(model, dataset, cache, tmp_path, caplog):
-    adapted = adapt(model, [changed(dataset, tracklet=None)], tmp_path / "out", STATISTICS, cache=cache)
+    adapted = adapt(model, [changed(dataset, tracklet=None)], out=tmp_path / "out", settings=STATISTICS, cache=cache)
     assert adapted.card.adaptation.evaluation == {} and "cannot be evaluated" in caplog.text
 
 
@@ -87,11 +87,13 @@ def test_enough_tracklets_are_held_out_or_none_is_lost_for_it(share, tracklets, 
 def test_one_tracklet_for_everything_is_too_few_crops(model, dataset, cache, tmp_path):
     one = changed(dataset, tracklet="t", camera="c0")
     with pytest.raises(DataError, match=r"8 different crops are too few .*of a tracklet at most 8 count"):
-        adapt(model, [one], tmp_path / "out", STATISTICS, cache=cache)
+        adapt(model, [one], out=tmp_path / "out", settings=STATISTICS, cache=cache)
 
 
 def test_without_times_a_half_searches_among_all_tracklets(model, dataset, cache, tmp_path):
-    adapted = adapt(model, [changed(dataset, time=None)], tmp_path / "out", STATISTICS, cache=cache, keep_worse=True)
+    adapted = adapt(
+        model, [changed(dataset, time=None)], out=tmp_path / "out", settings=STATISTICS, cache=cache, keep_worse=True
+    )
     assert adapted.card.adaptation.evaluation["among"] == "all other held-out tracklets"
 
 
@@ -105,7 +107,7 @@ def test_crops_of_one_person_in_many_tracklets_are_too_few_clusters(model, datas
         samples.append(dataclasses.replace(sample, path=path, camera="c0", tracklet=f"t{number // 4}", time=None))
     settings = dataclasses.replace(SHORT, stages=("clusters",), grouping="jaccard", neighbours=40, held_out=0.0)
     with pytest.raises(DataError, match=r"[0-3] clusters were found .* adapt the statistics alone"):
-        adapt(model, [Dataset("one", tuple(samples))], tmp_path / "out", settings, cache=cache)
+        adapt(model, [Dataset("one", tuple(samples))], out=tmp_path / "out", settings=settings, cache=cache)
 
 
 def test_crops_without_a_person_are_left_out(tmp_path, caplog):
@@ -130,14 +132,14 @@ def test_crops_without_a_person_are_left_out(tmp_path, caplog):
 
 def test_cameras_that_are_held_out_are_not_learnt_and_evaluated_apart(model, dataset, cache, tmp_path):
     settings = dataclasses.replace(STATISTICS, hold_out_cameras=0.5)
-    adapted = adapt(model, [dataset], tmp_path / "out", settings, cache=cache, keep_worse=True)
+    adapted = adapt(model, [dataset], out=tmp_path / "out", settings=settings, cache=cache, keep_worse=True)
     assert len(adapted.cameras) == 1
     evaluation = adapted.card.adaptation.evaluation
     assert evaluation["tracklets"] == round(0.4 * PEOPLE) and evaluation["new_cameras"]["tracklets"] == PEOPLE
     assert {"before", "after", "difference"} == set(evaluation["new_cameras"]["rank1"])
     one = Dataset("one", tuple(s for s in dataset.samples if s.camera == "c0"))
     with pytest.raises(DataError, match="needs at least two cameras, the crops have 1"):
-        adapt(model, [one], tmp_path / "one", settings, cache=cache)
+        adapt(model, [one], out=tmp_path / "one", settings=settings, cache=cache)
 
 
 @pytest.mark.parametrize("grouping", ["surest", "jaccard"])
@@ -164,7 +166,7 @@ def test_outfits_that_feedback_joins_stay_together_in_every_epoch(
 
     monkeypatch.setattr(clusters_module, name, spied)
     settings = dataclasses.replace(SHORT, stages=("statistics", "clusters"), grouping=grouping, held_out=0.0)
-    adapt(model, [dataset], tmp_path / "out", settings, feedback=feedback, cache=cache)
+    adapt(model, [dataset], out=tmp_path / "out", settings=settings, feedback=feedback, cache=cache)
     assert len(seen) == 2
     for labels, links in seen:
         assert len(links.must) == 2 and len(links.cannot) == PEOPLE // 2 * 2 + 1
@@ -189,11 +191,11 @@ def test_held_out_feedback_is_evaluated_by_how_many_rejected_pairs_are_farther()
     units = Embedding(vectors, np.ones((8, 1), np.float32))
     must = np.array([[0, 1], [0, 2], [0, 6], [1, 2], [1, 6]])
     cannot = np.array([[0, 3], [0, 4], [0, 5], [0, 7], [1, 7]])
-    told = compare_feedback(Links(must, cannot), units, units)
+    told = compare_feedback(Links(must, cannot), units, after=units)
     assert (told["auc"]["before"], told["auc"]["after"], told["confirmed"], told["rejected"]) == (100, 100, 5, 5)
     blind = dataclasses.replace(units, vectors=np.ones_like(units.vectors))
-    assert compare_feedback(Links(must, cannot), units, blind)["auc"]["after"] == 50
-    assert compare_feedback(Links(must[:4], cannot), units, units) is None
+    assert compare_feedback(Links(must, cannot), units, after=blind)["auc"]["after"] == 50
+    assert compare_feedback(Links(must[:4], cannot), units, after=units) is None
 
 
 def test_feedback_of_one_search_is_learnt_or_held_out_together():
@@ -207,12 +209,12 @@ def test_feedback_of_one_search_is_learnt_or_held_out_together():
 def test_time_and_memory_are_estimated_before_it_begins(model, dataset, cache, tmp_path, caplog):
     crops = UnlabelledCrops.open([dataset], model.crop_size, per_tracklet=8, cache=cache)
     before = {name: tensor.clone() for name, tensor in model.method.state_dict().items()}
-    few, many = (estimate(model, crops, dataclasses.replace(SHORT, epochs=n)) for n in (1, 400))
+    few, many = (estimate(model, crops, settings=dataclasses.replace(SHORT, epochs=n)) for n in (1, 400))
     weights = sum(t.numel() * t.element_size() for t in before.values())
     assert many.seconds > 20 * few.seconds > 0 and many.bytes == few.bytes > 7 * weights
     assert all(bool((before[name] == tensor).all()) for name, tensor in model.method.state_dict().items())
     with caplog.at_level(logging.INFO):
-        adapt(model, [dataset], tmp_path / "out", STATISTICS, cache=cache, keep_worse=True)
+        adapt(model, [dataset], out=tmp_path / "out", settings=STATISTICS, cache=cache, keep_worse=True)
     assert "estimate: about " in caplog.text and " GiB of memory" in caplog.text
 
 

@@ -34,7 +34,7 @@ def model(tmp_path_factory):
 def test_vectors_of_a_camera_lose_its_mean_and_those_of_no_camera_that_of_all(model, manifest, tmp_path):
     everything = AdaptSettings(stages=("statistics",), held_out=0.0, prior=0)
     crops = crops_of(str(manifest))
-    adapt_external(model, [crops], tmp_path / "out", everything, cache=tmp_path / "cache")
+    adapt_external(model, [crops], out=tmp_path / "out", settings=everything, cache=tmp_path / "cache")
     before, after = load_engine(model), load_engine(tmp_path / "out")
     assert after.cameras == ("c0", "c1") and after.fingerprint != before.fingerprint
     samples = crops.samples
@@ -82,22 +82,24 @@ def test_what_cannot_be_adapted_is_refused(model, manifest, tmp_path):
     crops = [crops_of(str(manifest))]
     cache = tmp_path / "cache"
     with pytest.raises(UnveilError, match="--stages statistics,whitening is all that can be adapted"):
-        adapt_external(model, crops, tmp_path / "out", AdaptSettings(), cache=cache)
+        adapt_external(model, crops, out=tmp_path / "out", settings=AdaptSettings(), cache=cache)
     folder = [crops_of(str(manifest.parent / "images"))]
     with pytest.raises(DataError, match="the crops name none"):
-        adapt_external(model, folder, tmp_path / "out", STATISTICS, cache=cache)
+        adapt_external(model, folder, out=tmp_path / "out", settings=STATISTICS, cache=cache)
     assert not (tmp_path / "out" / "model.json").exists()
-    adapt_external(model, crops, tmp_path / "out", STATISTICS, cache=cache, keep_worse=True)
+    adapt_external(model, crops, out=tmp_path / "out", settings=STATISTICS, cache=cache, keep_worse=True)
     with pytest.raises(UnveilError, match="already holds a model"):
-        adapt_external(model, crops, tmp_path / "out", STATISTICS, cache=cache)
+        adapt_external(model, crops, out=tmp_path / "out", settings=STATISTICS, cache=cache)
     with pytest.raises(UnveilError, match="is adapted already"):
-        adapt_external(tmp_path / "out" / "model.json", crops, tmp_path / "again", STATISTICS, cache=cache)
+        adapt_external(tmp_path / "out" / "model.json", crops, out=tmp_path / "again", settings=STATISTICS, cache=cache)
 
 
 @pytest.mark.parametrize("what", ["missing", "damaged", "other"])
 def test_means_that_are_not_those_of_the_card_are_refused(model, manifest, tmp_path, what):
     out = tmp_path / "out"
-    adapt_external(model, [crops_of(str(manifest))], out, STATISTICS, cache=tmp_path / "cache", keep_worse=True)
+    adapt_external(
+        model, [crops_of(str(manifest))], out=out, settings=STATISTICS, cache=tmp_path / "cache", keep_worse=True
+    )
     path = out / CENTRES
     if what == "missing":
         path.unlink()

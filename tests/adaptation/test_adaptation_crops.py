@@ -85,7 +85,7 @@ def test_places_are_told_by_a_column_and_by_the_datasets(tmp_path):
     units = unit_places(apart)
     assert (units[apart.units] == apart.places).all()
     settings = AdaptSettings(apart=True, held_out=0.0)
-    assert (Task.open(both, SIZE, settings, cache=tmp_path / "cache").links.places == units).all()
+    assert (Task.open(both, SIZE, settings=settings, cache=tmp_path / "cache").links.places == units).all()
 
 
 def test_too_few_different_crops_are_refused(dataset, tmp_path):

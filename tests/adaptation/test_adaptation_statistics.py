@@ -38,7 +38,7 @@ def crops(dataset, model, tmp_path):
 def test_the_first_batch_norm_gets_mean_and_variance_of_what_it_sees(model, crops):
     first, seen = batch_norms(model.method)[0], []
     handle = first.register_forward_pre_hook(lambda module, args: seen.append(args[0].detach()))
-    take_statistics(model.method, crops, model.input, prior=0, share=1, seed=0)
+    take_statistics(model.method, crops, size=model.input, prior=0, share=1, seed=0)
     handle.remove()
     own = torch.cat(seen[:2])  # 112 crops are two batches
     assert len(own) == len(crops)
@@ -51,7 +51,7 @@ def test_a_method_keeps_its_mode_and_its_weights(model, crops):
     model.method.train()
     momentum = [norm.momentum for norm in batch_norms(model.method)]
     weights = {name: p.clone() for name, p in model.method.named_parameters()}
-    take_statistics(model.method, crops, model.input, prior=0, share=1, seed=0)
+    take_statistics(model.method, crops, size=model.input, prior=0, share=1, seed=0)
     assert all(
         norm.training and norm.momentum == m for norm, m in zip(batch_norms(model.method), momentum, strict=True)
     )
@@ -66,7 +66,7 @@ def test_a_camera_with_few_crops_leans_on_the_others(model, dataset, tmp_path):
     crops = UnlabelledCrops.open(
         [dataclasses.replace(dataset, samples=few)], model.crop_size, per_tracklet=8, cache=tmp_path / "cache"
     )
-    statistics = take_statistics(model.method, crops, model.input, prior=50, share=1, seed=0)
+    statistics = take_statistics(model.method, crops, size=model.input, prior=50, share=1, seed=0)
     assert statistics.cameras == ("c0", "rare")
     torch.testing.assert_close(statistics.mean[1], read_statistics(model.method)[0])
     assert not torch.allclose(statistics.mean[0], statistics.mean[1])
@@ -76,12 +76,12 @@ def test_crops_without_cameras_have_statistics_together(model, dataset, tmp_path
     bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, camera=None) for s in dataset.samples))
     crops = UnlabelledCrops.open([bare], model.crop_size, per_tracklet=8, cache=tmp_path / "cache")
     before = read_statistics(model.method)[0]
-    statistics = take_statistics(model.method, crops, model.input, prior=50, share=1, seed=0)
+    statistics = take_statistics(model.method, crops, size=model.input, prior=50, share=1, seed=0)
     assert statistics.cameras == () and not torch.allclose(before, read_statistics(model.method)[0])
 
 
 def saved(model, crops, folder):
-    statistics = take_statistics(model.method, crops, model.input, prior=0, share=1, seed=0)
+    statistics = take_statistics(model.method, crops, size=model.input, prior=0, share=1, seed=0)
     adaptation = Adaptation(
         base="0" * 16, data=(Source(name="x", hash="0", images=1, persons=0),), cameras=statistics.cameras,
         stages=("statistics",),
@@ -116,7 +116,7 @@ def test_the_statistics_of_all_come_back_after_a_camera(model, crops, tmp_path):
 
 
 def test_statistics_that_do_not_fit_the_card_are_refused(model, crops, tmp_path):
-    statistics = take_statistics(model.method, crops, model.input, prior=0, share=1, seed=0)
+    statistics = take_statistics(model.method, crops, size=model.input, prior=0, share=1, seed=0)
     short = dataclasses.replace(statistics, mean=statistics.mean[:1])
     adaptation = Adaptation(base="0" * 16, data=(), cameras=statistics.cameras, stages=("statistics",))
     path = tmp_path / "short" / "model.safetensors"
@@ -128,12 +128,12 @@ def test_statistics_that_do_not_fit_the_card_are_refused(model, crops, tmp_path)
 @pytest.mark.parametrize("given", [False, True])
 def test_what_a_network_was_trained_with_keeps_its_share(model, crops, given):
     before = tuple(tensor.clone() for tensor in read_statistics(model.method))
-    pure = take_statistics(model.method, crops, model.input, prior=0, share=1, seed=0)
+    pure = take_statistics(model.method, crops, size=model.input, prior=0, share=1, seed=0)
     together = read_statistics(model.method)
     if not given:  # back to its own
         model = load_model(make_model(crops.store.path.parent / "again", height=64, width=32))
     mixed = take_statistics(
-        model.method, crops, model.input, prior=0, share=0.25, seed=0, before=before if given else None
+        model.method, crops, size=model.input, prior=0, share=0.25, seed=0, before=before if given else None
     )
     torch.testing.assert_close(read_statistics(model.method)[0], before[0].lerp(together[0], 0.25))
     torch.testing.assert_close(mixed.variance, before[1].lerp(pure.variance, 0.25))

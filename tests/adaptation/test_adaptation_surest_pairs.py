@@ -57,13 +57,13 @@ def test_sureness_is_that_of_the_definition():
 def test_groups_hold_what_is_known_and_the_rest_is_undecided():
     units, cameras = two_cameras()
     must, cannot = [(0, 5), (3, PEOPLE + 4)], [(7, PEOPLE + 7), (0, PEOPLE)]
-    labels, undecided = group_surest(units, cameras, links(must, cannot), pairs=40)
+    labels, undecided = group_surest(units, cameras, links=links(must, cannot), pairs=40)
     assert labels[0] == labels[5] >= 0 and labels[3] == labels[PEOPLE + 4] >= 0
     assert labels[7] != labels[PEOPLE + 7] or labels[7] < 0
     assert labels[0] != labels[PEOPLE]
     joined = {tuple(pair) for pair in undecided.tolist()}
     assert joined and not joined & {(7, PEOPLE + 7), (0, PEOPLE), (0, 5), (3, PEOPLE + 4)}
-    none, everything = group_surest(units, cameras, Links.none(), pairs=0)
+    none, everything = group_surest(units, cameras, links=Links.none(), pairs=0)
     assert (none == -1).all() and len(everything) > 40
 
 
@@ -72,8 +72,8 @@ def test_a_hidden_vector_does_not_count():
     blind = np.concatenate([units.vectors, np.random.default_rng(1).standard_normal(units.vectors.shape)], axis=1)
     shown = np.stack([np.ones(2 * PEOPLE), np.zeros(2 * PEOPLE)], axis=1).astype(np.float32)
     both = Embedding(blind.astype(np.float32), shown, ("a", "b"), weights=(1.0, 1.0))
-    assert (group_surest(both, cameras, Links.none(), pairs=40).labels == group_surest(
-        units, cameras, Links.none(), pairs=40
+    assert (group_surest(both, cameras, links=Links.none(), pairs=40).labels == group_surest(
+        units, cameras, links=Links.none(), pairs=40
     ).labels).all()  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_few_units_and_cameras_with_one_are_no_error():
     units, _ = two_cameras()
     for count in (2, 3, 12):
         few = units.select(slice(0, count))
-        assert len(group_surest(few, np.arange(count) % 3 - 1, Links.none(), pairs=5).labels) == count
+        assert len(group_surest(few, np.arange(count) % 3 - 1, links=Links.none(), pairs=5).labels) == count
 
 
 def test_nobody_is_in_two_places():
@@ -90,15 +90,15 @@ def test_nobody_is_in_two_places():
     places = np.zeros(2 * PEOPLE, np.int64)
     places[[i for i in range(PEOPLE) if i % 4 == 0]] = 1
     known = Links(*2 * [np.empty((0, 2), np.int64)], places)
-    plain = group_surest(units, cameras, Links.none(), pairs=PEOPLE).labels
+    plain = group_surest(units, cameras, links=Links.none(), pairs=PEOPLE).labels
     assert plain[0] == plain[PEOPLE] >= 0
-    groups = group_surest(units, cameras, known, pairs=PEOPLE)
+    groups = group_surest(units, cameras, links=known, pairs=PEOPLE)
     assert (places[groups.undecided[:, 0]] == places[groups.undecided[:, 1]]).all() and len(groups.undecided)
     for group in range(groups.labels.max() + 1):
         assert len(set(places[groups.labels == group])) == 1
     assert groups.labels[1] == groups.labels[PEOPLE + 1] >= 0
     must = dataclasses.replace(known, must=np.array([[0, PEOPLE]]))
-    assert group_surest(units, cameras, must, pairs=PEOPLE).labels[0] >= 0  # what somebody said counts for more
+    assert group_surest(units, cameras, links=must, pairs=PEOPLE).labels[0] >= 0  # what somebody said counts for more
 
 
 def test_who_is_seen_by_several_cameras():

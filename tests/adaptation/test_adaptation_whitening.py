@@ -81,7 +81,7 @@ def test_people_are_found_whose_vectors_moved_and_nobody_was_named():
     learnt, cameras = people(rng, 150)
     tested, _ = people(rng, 100)
     found = take_whitening(
-        learnt, cameras, np.arange(300), Links.none(), pairs=0.4, shrinkage=0.3, prior=20
+        learnt, cameras, units=np.arange(300), links=Links.none(), pairs=0.4, shrinkage=0.3, prior=20
     )  # fmt: skip
     labels = ["a"] * 100 + ["b"] * 100
     moved = [
@@ -95,7 +95,7 @@ def test_people_are_found_whose_vectors_moved_and_nobody_was_named():
 
 def test_few_groups_leave_the_vectors_centred(caplog):
     learnt, cameras = people(np.random.default_rng(2), 6)
-    found = take_whitening(learnt, cameras, np.arange(12), Links.none(), pairs=0.4, shrinkage=0.5, prior=20)
+    found = take_whitening(learnt, cameras, units=np.arange(12), links=Links.none(), pairs=0.4, shrinkage=0.5, prior=20)
     assert np.array_equal(found.matrix, np.eye(24)[None]) and found.centres.cameras == ("a", "b")
     assert "too few to whiten" in caplog.text and MIN_GROUPS > 6
 
@@ -107,7 +107,7 @@ def crops(tmp_path_factory):
 
 def test_a_models_file_keeps_the_whitening(crops, tmp_path):
     model = load_model(make_model(tmp_path / "base", height=64, width=32))
-    adapted = adapt(model, [crops], tmp_path / "out", WHITENING, cache=tmp_path / "cache", keep_worse=True)
+    adapted = adapt(model, [crops], out=tmp_path / "out", settings=WHITENING, cache=tmp_path / "cache", keep_worse=True)
     again = load_model(tmp_path / "out")
     assert again.cameras == ("c0", "c1") and model.method.whitening is None
     assert again.card.fingerprint == adapted.card.fingerprint != model.card.fingerprint
@@ -123,23 +123,25 @@ def test_a_models_file_keeps_the_whitening(crops, tmp_path):
         found, _ = Graph(again)(torch.from_numpy(images))
     assert np.allclose(found, again.embed_crops(images).vectors, atol=1e-5)
     # Adapted again it begins from the network, not from whitened vectors.
-    twice = adapt(again, [crops], tmp_path / "twice", WHITENING, cache=tmp_path / "cache", keep_worse=True)
+    twice = adapt(again, [crops], out=tmp_path / "twice", settings=WHITENING, cache=tmp_path / "cache", keep_worse=True)
     assert np.allclose(twice.method.whitening.matrix, whitening.matrix, atol=1e-4)
 
 
 def test_crops_that_name_no_camera_are_whitened_all_the_same(crops, tmp_path):
     bare = dataclasses.replace(crops, samples=tuple(dataclasses.replace(s, camera=None) for s in crops.samples))
     model = load_model(make_model(tmp_path / "base", height=64, width=32))
-    adapted = adapt(model, [bare], tmp_path / "out", WHITENING, cache=tmp_path / "cache", keep_worse=True)
+    adapted = adapt(model, [bare], out=tmp_path / "out", settings=WHITENING, cache=tmp_path / "cache", keep_worse=True)
     assert adapted.cameras == () and load_model(tmp_path / "out").method.whitening is not None
     path = write_external(tmp_path, name="other")
-    assert adapt_external(path, [bare], tmp_path / "own", WHITENING, cache=tmp_path / "cache", keep_worse=True)
+    assert adapt_external(
+        path, [bare], out=tmp_path / "own", settings=WHITENING, cache=tmp_path / "cache", keep_worse=True
+    )
 
 
 def test_models_of_others_are_whitened_and_a_file_that_does_not_fit_is_refused(crops, tmp_path):
     path = write_external(tmp_path, name="other")
     out = tmp_path / "out"
-    adapt_external(path, [crops], out, WHITENING, cache=tmp_path / "cache", keep_worse=True)
+    adapt_external(path, [crops], out=out, settings=WHITENING, cache=tmp_path / "cache", keep_worse=True)
     stored = load_file(out / CENTRES)
     first = [crops.samples[0].path]
     plain = unit(load_engine(path).embed(first).vectors)

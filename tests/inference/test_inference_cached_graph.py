@@ -61,7 +61,7 @@ def remember(weights, **entries):
 
 
 def of(weights, kind="auto", **more):
-    return cached_engine(locate(weights), kind, default_threads(), **more)
+    return cached_engine(locate(weights), kind, threads=default_threads(), **more)
 
 
 def test_the_choice_is_kept_and_few_crops_take_what_opens_sooner(run):
@@ -81,7 +81,9 @@ def test_a_search_imports_no_pytorch(run):
 
 def test_pytorch_is_asked_wherever_something_is_not_known(run, monkeypatch):
     folder = folder_of(load_model(run).card.fingerprint)
-    assert cached_engine(locate(run), "auto", default_threads() + 1) is None  # never measured with so many threads
+    assert (
+        cached_engine(locate(run), "auto", threads=default_threads() + 1) is None
+    )  # never measured with so many threads
     graph = folder / graph_name()
     content = graph.read_bytes()
     graph.write_bytes(content)  # written again: it has to be compared again

@@ -59,7 +59,7 @@ def test_the_graph_normalises_and_sees_the_mirrored_crop_as_evaluation_does(tmp_
 
 def test_openvinos_files_hold_the_card_and_stand_alone(trained, tmp_path, images):
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
-    metadata, found = export_model(trained, tmp_path / "m.xml", "openvino")
+    metadata, found = export_model(trained, tmp_path / "m.xml", kind="openvino")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.bin", "m.xml"]
     engine = openvino_engine(tmp_path / "m.xml")
     assert engine.metadata == metadata
@@ -85,7 +85,7 @@ def test_another_models_graph_is_no_match(trained, tmp_path):
 
 def test_a_wrong_ending_is_refused(trained, tmp_path):
     with pytest.raises(UnveilError, match=r"ends in \.onnx"):
-        export_model(trained, tmp_path / "m.bin", "onnx")
+        export_model(trained, tmp_path / "m.bin", kind="onnx")
 
 
 def test_foreign_newer_and_damaged_files_are_refused(trained, tmp_path):

@@ -54,7 +54,7 @@ def test_half_precision_is_half_the_size_and_a_model_of_its_own(trained, tmp_pat
     assert "float16" in metadata.notes[-1]
     vino = pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
     assert vino
-    export_model(trained, tmp_path / "half.xml", "openvino", variant=Variant(precision="float16"))
+    export_model(trained, tmp_path / "half.xml", kind="openvino", variant=Variant(precision="float16"))
     assert (tmp_path / "half.bin").stat().st_size < 0.6 * plain.stat().st_size
     assert load_engine(tmp_path / "half.xml").fingerprint == metadata.fingerprint
 
@@ -75,9 +75,9 @@ def test_eight_bits_are_calibrated_on_crops_and_compared_on_others(trained, tmp_
 
 def test_eight_bits_for_openvino_are_a_quarter_of_the_size_and_agree(trained, tmp_path):
     pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
-    export_model(trained, tmp_path / "plain.xml", "openvino")
+    export_model(trained, tmp_path / "plain.xml", kind="openvino")
     metadata, found = export_model(
-        trained, tmp_path / "m.xml", "openvino", variant=Variant(precision="int8"), crops=people(32)
+        trained, tmp_path / "m.xml", kind="openvino", variant=Variant(precision="int8"), crops=people(32)
     )
     assert 1e-3 < found.vectors <= TOLERANCES["int8"]
     assert 'type="FakeQuantize"' in (tmp_path / "m.xml").read_text()
@@ -87,7 +87,14 @@ def test_eight_bits_for_openvino_are_a_quarter_of_the_size_and_agree(trained, tm
     unseen = [figure(90 + n, 0, n, 128, 64) for n in range(6)]
     assert difference(torch_engine(trained).embed(unseen), engine.embed(unseen)).vectors <= TOLERANCES["int8"]
     with pytest.raises(CheckpointError, match="does not agree with PyTorch"):
-        export_model(trained, tmp_path / "n.xml", "openvino", 1e-4, variant=Variant(precision="int8"), crops=people(16))
+        export_model(
+            trained,
+            tmp_path / "n.xml",
+            kind="openvino",
+            tolerance=1e-4,
+            variant=Variant(precision="int8"),
+            crops=people(16),
+        )
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.bin", "m.xml", "plain.bin", "plain.xml"]
 
 

@@ -68,36 +68,36 @@ def test_the_step_is_found_out_on_the_work_and_remembered(tmp_path, crops):
     engine.embed_crops(crops[: max(STEPS)])
     ((key, step),) = json.loads(remembered.read_text()).items()
     assert key.startswith(f"{engine.kind}-") and step in STEPS
-    assert StepChoice(engine.fingerprint, engine.kind, 1).best == step
-    assert StepChoice(engine.fingerprint, engine.kind, 2).best is None
+    assert StepChoice(engine.fingerprint, engine.kind, threads=1).best == step
+    assert StepChoice(engine.fingerprint, engine.kind, threads=2).best is None
 
 
 def test_the_fastest_step_wins_and_a_damaged_memory_is_measured_anew(cache):
-    choice = StepChoice("ab12", "onnx", 1)
+    choice = StepChoice("ab12", "onnx", threads=1)
     seconds = {8: 3.0, 4: 2.0, 1: 5.0, 32: 4.0}
     tried = []
     while choice.best is None:
         tried.append(choice.next())
         choice.took(tried[-1], seconds[tried[-1]])
     assert choice.best == 4 and tried == list(STEPS) * ROUNDS
-    assert StepChoice("ab12", "onnx", 1).best == 4
+    assert StepChoice("ab12", "onnx", threads=1).best == 4
     file = cache / "engines" / "ab12" / "steps.json"
     for text in ("{", "[]", file.read_text().replace("4", "5")):
         file.write_text(text)
-        assert StepChoice("ab12", "onnx", 1).best is None
+        assert StepChoice("ab12", "onnx", threads=1).best is None
 
 
 def test_a_cache_that_cannot_be_written_costs_time_alone(tmp_path, crops, monkeypatch, caplog):
     (tmp_path / "file").touch()
     monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path / "file" / "cache"))
-    choice = StepChoice("ab12", "onnx", 1)
+    choice = StepChoice("ab12", "onnx", threads=1)
     for step in STEPS * ROUNDS:
         choice.took(step, 1.0)
     assert choice.best == STEPS[0] and "cannot be remembered" in caplog.text
 
 
 def test_a_fingerprint_from_a_file_leads_nowhere_else(cache):
-    choice = StepChoice("../../outside", "onnx", 1)
+    choice = StepChoice("../../outside", "onnx", threads=1)
     for step in STEPS * ROUNDS:
         choice.took(step, 1.0)
     assert [path.parent.parent for path in cache.rglob("steps.json")] == [cache / "engines"]
@@ -111,4 +111,4 @@ def test_a_fingerprint_from_a_file_leads_nowhere_else(cache):
     ],
 )  # fmt: skip
 def test_all_streams_have_something_to_do_and_little_is_filled_up(count, step, streams, sizes):
-    assert sizes_of(count, step, streams) == sizes
+    assert sizes_of(count, step, streams=streams) == sizes

@@ -40,7 +40,7 @@ def test_mean_and_std_are_in_the_order_of_the_channels():
     ],
 )
 def test_the_type_is_the_models(dtype, changes, expected):
-    found = to_tensor(RED, card(**changes), dtype)
+    found = to_tensor(RED, card(**changes), dtype=dtype)
     assert found.dtype == dtype and found[0, 0, 0, 0] == expected
 
 

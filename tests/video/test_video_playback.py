@@ -55,7 +55,7 @@ def test_frames_are_counted_in_order_of_presentation(tmp_path):
 def test_a_clip_holds_the_films_own_images_where_browsers_play_them(tmp_path):
     path = write_film(tmp_path / "a.mp4")
     with Video(path) as video:
-        clip = cut_clip(video, 2.3, 4.0)
+        clip = cut_clip(video, 2.3, end=4.0)
     assert (clip.copied, clip.media_type) == (True, "video/mp4")
     assert 2.3 - MAX_EARLY <= clip.start <= 2.3 and clip.end >= 3.9
     frames = decoded(clip)
@@ -73,7 +73,7 @@ def test_what_browsers_do_not_play_is_encoded_anew(tmp_path, name, codec):
     else:
         _write(path, codec)
     with Video(path) as video:
-        clip = cut_clip(video, 5.0, 5.5)
+        clip = cut_clip(video, 5.0, end=5.5)
     assert not clip.copied and clip.media_type == "video/mp4"
     frames = decoded(clip)
     assert clip.start == pytest.approx(5.0, abs=0.05) and len(frames) in (5, 6)
@@ -88,7 +88,7 @@ def test_numbered_images_are_played_too(tmp_path):
     folder.mkdir()
     for number in range(50):
         Image.fromarray(walk_frame(number, 2)).save(folder / f"{number:06}.png")
-    clip = cut_clip(ImageSequence(folder), 0.4, 1.2)
+    clip = cut_clip(ImageSequence(folder), 0.4, end=1.2)
     frames = decoded(clip)
     assert not clip.copied and clip.start == pytest.approx(0.4) and len(frames) == 21
     assert like(10)(frames[0][1]) < 8.0
@@ -97,9 +97,9 @@ def test_numbered_images_are_played_too(tmp_path):
 def test_nothing_and_too_much_are_refused(tmp_path):
     path = write_film(tmp_path / "a.mp4", codec="libx264")
     with Video(path) as video, pytest.raises(DataError, match="up to 60 s"):
-        cut_clip(video, 0, 61)
+        cut_clip(video, 0, end=61)
     with Video(path) as video, pytest.raises(DataError, match="no frame can be read"):
-        cut_clip(video, 100, 101)
+        cut_clip(video, 100, end=101)
 
 
 def _write(path, codec):

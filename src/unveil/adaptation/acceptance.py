@@ -88,7 +88,7 @@ def make_test(crops: UnlabelledCrops) -> Test | None:
     return Test(np.concatenate(chosen), np.concatenate(halves), rivals, about)
 
 
-def compare(test: Test, before: Embedding, after: Embedding) -> dict[str, Any]:
+def compare(test: Test, before: Embedding, *, after: Embedding) -> dict[str, Any]:
     """Return Rank-1 and mean reciprocal rank before and after, in percent, and the interval of their difference."""
     figures: dict[str, Any] = {"tracklets": len(test), "among": test.about}
     first, second = test.answers(before), test.answers(after)
@@ -97,7 +97,7 @@ def compare(test: Test, before: Embedding, after: Embedding) -> dict[str, Any]:
     return figures
 
 
-def compare_feedback(links: Links, before: Embedding, after: Embedding) -> dict[str, Any] | None:
+def compare_feedback(links: Links, before: Embedding, *, after: Embedding) -> dict[str, Any] | None:
     """Return how many rejected pairs are farther apart than a confirmed one, before and after, in percent.
 
     That is the area under the ROC curve; one half, 50 %, is chance.

@@ -34,9 +34,9 @@ log = logging.getLogger(__name__)
 def adapt(
     model: TrainedModel,
     datasets: Sequence[Dataset],
+    *,
     out: Path,
     settings: AdaptSettings | None = None,
-    *,
     feedback: Sequence[FeedbackPair] = (),
     galleries: Sequence[str] = (),
     cache: Path | None = None,
@@ -66,27 +66,30 @@ def adapt(
     settings = settings or AdaptSettings()
     _check(model, out)
     task = Task.open(
-        datasets, model.crop_size, settings, feedback=feedback, galleries=galleries, cache=cache, parser=parser
+        datasets, model.crop_size, settings=settings, feedback=feedback, galleries=galleries, cache=cache, parser=parser
     )
-    log.info("estimate: %s", estimate(model, task.learnt, settings, tested=len(task.held_out) + len(task.new_cameras)))
+    log.info(
+        "estimate: %s",
+        estimate(model, task.learnt, settings=settings, tested=len(task.held_out) + len(task.new_cameras)),
+    )
     adapted = dataclasses.replace(copy.deepcopy(model), camera_statistics=None)
     adapted.method.whitening = None
     history: list[dict[str, float]] = []
     if settings.trains:
-        identity = _identity(model, task, settings)
+        identity = _identity(model, task, settings=settings)
         history = train_on_clusters(
-            adapted, task.learnt, settings, task.links, folder=out, identity=identity, restart=restart
+            adapted, task.learnt, settings=settings, links=task.links, folder=out, identity=identity, restart=restart
         )
-    adapted = _with_statistics(adapted, task, settings, before=read_statistics(model.method))
+    adapted = _with_statistics(adapted, task, settings=settings, before=read_statistics(model.method))
     if "whitening" in settings.stages:
-        adapted = _with_whitening(adapted, task, settings)
+        adapted = _with_whitening(adapted, task, settings=settings)
     statistics = adapted.camera_statistics
     figures = task.evaluate(model, adapted)
-    task.report(out, figures, history)
+    task.report(out, figures, epochs=history)
     refuse_worse(figures, keep_worse=keep_worse)
     card = model.card.model_copy(
         update={
-            "adaptation": task.record(model.card.fingerprint, settings, figures, adapted.cameras),
+            "adaptation": task.record(model.card.fingerprint, settings, figures=figures, cameras=adapted.cameras),
             "figures": (),
             "format": type(model.card).model_fields["format"].default,
         }
@@ -97,24 +100,24 @@ def adapt(
 
 
 def _with_statistics(
-    model: TrainedModel, task: Task, settings: AdaptSettings, *, before: tuple[Tensor, Tensor]
+    model: TrainedModel, task: Task, *, settings: AdaptSettings, before: tuple[Tensor, Tensor]
 ) -> TrainedModel:
     """Return the model with statistics of each camera, where they are asked for; those of all after a training."""
     by_camera = "statistics" in settings.stages
     if not by_camera and not settings.trains:
         return model
     statistics = take_statistics(
-        model.method, task.learnt, model.input, prior=settings.prior, share=settings.share, seed=settings.seed,
+        model.method, task.learnt, size=model.input, prior=settings.prior, share=settings.share, seed=settings.seed,
         before=before, by_camera=by_camera,
     )  # fmt: skip
     return dataclasses.replace(model, camera_statistics=statistics)
 
 
-def _with_whitening(model: TrainedModel, task: Task, settings: AdaptSettings) -> TrainedModel:
+def _with_whitening(model: TrainedModel, task: Task, *, settings: AdaptSettings) -> TrainedModel:
     """Return the model with its vectors centred by camera and whitened."""
     learnt = task.learnt
     found = take_whitening(
-        embed_as_used(model, learnt), learnt.cameras, learnt.units, task.links, pairs=settings.pairs,
+        embed_as_used(model, learnt), learnt.cameras, units=learnt.units, links=task.links, pairs=settings.pairs,
         shrinkage=settings.shrinkage, prior=settings.prior,
     )  # fmt: skip
     own = model.camera_statistics
@@ -137,7 +140,7 @@ def _check(model: TrainedModel, out: Path) -> None:
         raise UnveilError(f"{out} already holds a model: choose another --out")
 
 
-def _identity(model: TrainedModel, task: Task, settings: AdaptSettings) -> str:
+def _identity(model: TrainedModel, task: Task, *, settings: AdaptSettings) -> str:
     """Return a hash of all that the state of a run follows from."""
     known = [task.links.must.tolist(), task.links.cannot.tolist()]
     crops = task.crops

@@ -92,8 +92,8 @@ class Base:
         self,
         datasets: Sequence[Dataset],
         out: Path,
-        settings: AdaptSettings,
         *,
+        settings: AdaptSettings,
         feedback: Sequence[FeedbackPair] = (),
         galleries: Sequence[str] = (),
         cache: Path | None = None,
@@ -104,14 +104,14 @@ class Base:
         """Adapt it and write the adapted model; see `unveil.adaptation.adapt.adapt` and `adapt_external`."""
         if self.trained:
             found: TrainedModel | Engine = adapt(
-                self.trained, datasets, out, settings, feedback=feedback, galleries=galleries, cache=cache,
+                self.trained, datasets, out=out, settings=settings, feedback=feedback, galleries=galleries, cache=cache,
                 parser=parser, keep_worse=keep_worse, restart=restart,
             )  # fmt: skip
         else:
             assert self.external is not None
             found = adapt_external(
-                self.external, datasets, out, settings, feedback=feedback, galleries=galleries, cache=cache,
-                parser=parser, keep_worse=keep_worse,
+                self.external, datasets, out=out, settings=settings, feedback=feedback, galleries=galleries,
+                cache=cache, parser=parser, keep_worse=keep_worse,
             )  # fmt: skip
         return self._told(found, self.path_in(out))
 

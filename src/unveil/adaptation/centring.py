@@ -31,9 +31,9 @@ EXTERNAL_STAGES: tuple[Stage, ...] = ("statistics", "whitening")
 def adapt_external(
     model: Path,
     datasets: Sequence[Dataset],
+    *,
     out: Path,
     settings: AdaptSettings,
-    *,
     feedback: Sequence[FeedbackPair] = (),
     galleries: Sequence[str] = (),
     cache: Path | None = None,
@@ -72,14 +72,20 @@ def adapt_external(
         raise UnveilError(f"{out} already holds a model: choose another --out")
     before = external_engine(model)
     task = Task.open(
-        datasets, before.crop_size, settings, feedback=feedback, galleries=galleries, cache=cache, parser=parser
+        datasets,
+        before.crop_size,
+        settings=settings,
+        feedback=feedback,
+        galleries=galleries,
+        cache=cache,
+        parser=parser,
     )
     if not task.learnt.known_cameras and "whitening" not in settings.stages:
         raise DataError(f"{file.name} can be centred by camera alone, and the crops name none")
     embedding = embed_as_used(before, task.learnt)
     if card.compares_directions:
         embedding = dataclasses.replace(embedding, vectors=unit(embedding.vectors))
-    centres = _measured(embedding, task, settings)
+    centres = _measured(embedding, task, settings=settings)
     copies = [out / f"{Path(EXTERNAL_NAME).stem}{part.suffix}" for part in model_files(file)]
     for part, copy in zip(model_files(file), copies, strict=True):
         with atomic_path(copy) as temporary:
@@ -96,18 +102,18 @@ def adapt_external(
         draft.unlink()
     task.report(out, figures)
     refuse_worse(figures, keep_worse=keep_worse)
-    told = task.record(before.fingerprint, settings, figures, centres.cameras)
+    told = task.record(before.fingerprint, settings, figures=figures, cameras=centres.cameras)
     card = card.model_copy(update={"adaptation": told})
     write_text(out / EXTERNAL_NAME, json.dumps(card.model_dump(mode="json"), indent=2) + "\n")
     return external_engine(out / EXTERNAL_NAME)
 
 
-def _measured(embedding: Embedding, task: Task, settings: AdaptSettings) -> CameraCentres:
+def _measured(embedding: Embedding, task: Task, *, settings: AdaptSettings) -> CameraCentres:
     learnt = task.learnt
     if "whitening" not in settings.stages:
         return take_centres(embedding, learnt.cameras, prior=settings.prior)
     found = take_whitening(
-        embedding, learnt.cameras, learnt.units, task.links, pairs=settings.pairs, shrinkage=settings.shrinkage,
-        prior=settings.prior,
+        embedding, learnt.cameras, units=learnt.units, links=task.links, pairs=settings.pairs,
+        shrinkage=settings.shrinkage, prior=settings.prior,
     )  # fmt: skip
     return dataclasses.replace(found.centres, matrix=found.matrix)

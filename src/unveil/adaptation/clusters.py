@@ -61,9 +61,9 @@ class _Run:
 def train_on_clusters(
     model: TrainedModel,
     crops: UnlabelledCrops,
+    *,
     settings: AdaptSettings,
     links: Links,
-    *,
     folder: Path,
     identity: str,
     restart: bool = False,
@@ -93,7 +93,7 @@ def train_on_clusters(
 
     def statistics_of(*, by_camera: bool, seed: int) -> CameraStatistics:
         return take_statistics(
-            model.method, crops, model.input, prior=settings.prior, share=settings.share, seed=seed, before=before,
+            model.method, crops, size=model.input, prior=settings.prior, share=settings.share, seed=seed, before=before,
             by_camera=by_camera, quick=True,
         )  # fmt: skip
 
@@ -103,13 +103,15 @@ def train_on_clusters(
         build_optimiser(model.method, OptimSettings(name="adamw", lr=settings.lr, weight_decay=5e-4)),
         WeightAverage(model.method, settings.teacher),
     )  # fmt: skip
-    history = _load(run, folder, identity, restart=restart)
+    history = _load(run, folder, identity=identity, restart=restart)
     for epoch in range(run.epoch, settings.epochs):
         torch.manual_seed(settings.seed * 1000 + epoch)
         with run.teacher.applied(model.method):
             statistics = statistics_of(by_camera=True, seed=settings.seed + epoch)
             embedding = embed_crops(dataclasses.replace(model, camera_statistics=statistics), crops)
-        clusters, undecided = _groups(run, epoch, mean_of_units(embedding, units), units, camera_codes)
+        clusters, undecided = _groups(
+            run, epoch, means=mean_of_units(embedding, units), units=units, cameras=camera_codes
+        )
         found = int(clusters.max()) + 1
         if found < MIN_CLUSTERS:
             raise DataError(
@@ -119,9 +121,9 @@ def train_on_clusters(
         labels = clusters[units]
         between = clusters[undecided]
         proxies = Proxies.of(
-            embedding, labels, camera_codes, undecided=between[(between >= 0).all(axis=1)], device=model.device
+            embedding, labels, cameras=camera_codes, undecided=between[(between >= 0).all(axis=1)], device=model.device
         )
-        loss = _train_epoch(run, epoch, labels, proxies, by_camera=len(cameras) > 1)
+        loss = _train_epoch(run, epoch, labels=labels, proxies=proxies, by_camera=len(cameras) > 1)
         said = {"clusters": found, "outliers": round(float((clusters < 0).mean()), 4), "loss": round(loss, 4)}
         log.info(
             "epoch %d/%d  %d clusters, %.0f %% outliers, loss %.3f",
@@ -129,7 +131,7 @@ def train_on_clusters(
         )  # fmt: skip
         history.append(said)
         run.epoch = epoch + 1
-        _save(run, history, folder, identity)
+        _save(run, history, folder=folder, identity=identity)
     model.method.load_state_dict(run.teacher.state)
     return history
 
@@ -138,12 +140,12 @@ def embed_crops(model: TrainedModel, crops: UnlabelledCrops) -> Embedding:
     """Return the numpy embedding of crops in order, not mirrored, each by the statistics of its camera."""
 
     def embed(rows: list[int]) -> Embedding:
-        return embed_batches(model.method, [crops.batch(np.array(rows), model.input, model.device)], flip=False)
+        return embed_batches(model.method, [crops.batch(np.array(rows), model.input, device=model.device)], flip=False)
 
     return embed_by_camera(model, crops.cameras, embed=embed, size=BATCH, what=f"embedding {len(crops)} crops")
 
 
-def _groups(run: _Run, epoch: int, means: Embedding, units: np.ndarray, cameras: np.ndarray) -> Groups:
+def _groups(run: _Run, epoch: int, *, means: Embedding, units: np.ndarray, cameras: np.ndarray) -> Groups:
     """Return the group of each unit code; -1 for those of which nothing is learnt."""
     settings = run.settings
     counts = np.bincount(units, minlength=len(means))
@@ -159,11 +161,11 @@ def _groups(run: _Run, epoch: int, means: Embedding, units: np.ndarray, cameras:
         camera_of = np.full(len(means), -1)
         camera_of[units] = cameras
         pairs = round(settings.pairs * len(means) * (epoch + 1) / settings.epochs) if joins else 0
-        groups = group_surest(means, camera_of, run.links, pairs=pairs)
+        groups = group_surest(means, camera_of, links=run.links, pairs=pairs)
     return Groups(with_own_groups(groups.labels, tracklets), groups.undecided)
 
 
-def _train_epoch(run: _Run, epoch: int, labels: np.ndarray, proxies: Proxies, *, by_camera: bool) -> float:
+def _train_epoch(run: _Run, epoch: int, *, labels: np.ndarray, proxies: Proxies, by_camera: bool) -> float:
     settings, method, device = run.settings, run.model.method, run.model.device
     inside = np.flatnonzero(labels >= 0)
     persons = min(settings.persons, int(labels.max()) + 1)
@@ -197,14 +199,14 @@ def _train_epoch(run: _Run, epoch: int, labels: np.ndarray, proxies: Proxies, *,
         torch.nn.utils.clip_grad_norm_(method.parameters(), 10.0)
         run.optimiser.step()
         run.teacher.update(method, run.steps)
-        proxies.move(embedding, own, torch.from_numpy(crops).to(device), settings.momentum)
+        proxies.move(embedding, own, crops=torch.from_numpy(crops).to(device), momentum=settings.momentum)
         run.steps += 1
         total += loss.item()
     method.eval()
     return total / len(batches)
 
 
-def _save(run: _Run, history: list[dict[str, float]], folder: Path, identity: str) -> None:
+def _save(run: _Run, history: list[dict[str, float]], *, folder: Path, identity: str) -> None:
     state = {
         "identity": identity, "epoch": run.epoch, "steps": run.steps, "history": history,
         "student": run.model.method.state_dict(), "teacher": run.teacher.state,
@@ -213,7 +215,7 @@ def _save(run: _Run, history: list[dict[str, float]], folder: Path, identity: st
     write_state(folder / STATE, state)
 
 
-def _load(run: _Run, folder: Path, identity: str, *, restart: bool) -> list[dict[str, float]]:
+def _load(run: _Run, folder: Path, *, identity: str, restart: bool) -> list[dict[str, float]]:
     path = folder / STATE
     if not path.is_file():
         return []

@@ -68,7 +68,7 @@ class UnlabelledCrops:
         """Return the pixels ``(B, H, W, 3)`` uint8 of crops by number."""
         return np.asarray(self.store.images[self.rows[crops]])
 
-    def batch(self, crops: np.ndarray, size: InputSettings, device: torch.device) -> Batch:
+    def batch(self, crops: np.ndarray, size: InputSettings, *, device: torch.device) -> Batch:
         """Return crops by number as a normalised batch without labels."""
         images = torch.from_numpy(self.images(crops)).permute(0, 3, 1, 2).to(device)
         return normalise(Batch(images, torch.full((len(crops),), -1, device=device)), size)
@@ -111,7 +111,9 @@ class UnlabelledCrops:
         """
         _refuse_shared_cameras(datasets)
         samples = [
-            sample for number, dataset in enumerate(datasets) for sample in _thinned(dataset, number, per_tracklet)
+            sample
+            for number, dataset in enumerate(datasets)
+            for sample in _thinned(dataset, number, per_tracklet=per_tracklet)
         ]
         store = open_store(samples, size, cache=cache)
         for bad in store.bad:
@@ -124,7 +126,7 @@ class UnlabelledCrops:
             log.info("%d crops are exact duplicates of others and left out", len(store) - len(rows))
         different = len(rows)
         if parser is not None:
-            rows = rows[_with_person(store, rows, parser)]
+            rows = rows[_with_person(store, rows, parser=parser)]
         if len(rows) < different:
             log.warning("%d crops without a person are left out", different - len(rows))
         if len(rows) < MIN_CROPS:
@@ -150,7 +152,7 @@ class UnlabelledCrops:
         )
 
 
-def _with_person(store: ImageStore, rows: np.ndarray, parser: OnnxParser) -> np.ndarray:
+def _with_person(store: ImageStore, rows: np.ndarray, *, parser: OnnxParser) -> np.ndarray:
     batches = [rows[start : start + PARSED] for start in range(0, len(rows), PARSED)]
     shown = track(batches, f"looking for people on {len(rows)} crops")
     return np.concatenate([people_on(list(np.asarray(store.images[batch])), parser) for batch in shown])
@@ -174,7 +176,7 @@ def _tracklet(number: int, sample: Sample) -> str:
     return f"{number}/{sample.camera}/{sample.tracklet}"
 
 
-def _thinned(dataset: Dataset, number: int, per_tracklet: int) -> list[Sample]:
+def _thinned(dataset: Dataset, number: int, *, per_tracklet: int) -> list[Sample]:
     """Return the crops of a dataset without labels of people, the longest tracklets thinned out."""
     by_tracklet: dict[str, list[Sample]] = {}
     out = []

@@ -36,7 +36,7 @@ class Estimate:
         return f"about {lasts} and {self.bytes / 2**30:.1f} GiB of memory"
 
 
-def estimate(model: TrainedModel, learnt: UnlabelledCrops, settings: AdaptSettings, *, tested: int = 0) -> Estimate:
+def estimate(model: TrainedModel, learnt: UnlabelledCrops, *, settings: AdaptSettings, tested: int = 0) -> Estimate:
     """Try one batch forward and, where there is training, backward, and count how many there are to come.
 
     Args:
@@ -48,7 +48,7 @@ def estimate(model: TrainedModel, learnt: UnlabelledCrops, settings: AdaptSettin
     trains = settings.trains
     step = min(settings.persons * settings.images, len(learnt))
     method = copy.deepcopy(model.method)
-    batch = learnt.batch(np.arange(step), model.input, model.device)
+    batch = learnt.batch(np.arange(step), model.input, device=model.device)
     with torch.no_grad():
         method.eval()
         began = time.perf_counter()
@@ -84,9 +84,9 @@ def _embed_counting(method: Method, batch: Batch) -> tuple[Tensor, int]:
     """Return the vectors of a batch, and how many numbers all layers put out on the way: training keeps them."""
     sizes: list[int] = []
 
-    def note(module: nn.Module, inputs: object, output: object) -> None:
-        if isinstance(output, Tensor):
-            sizes.append(output.numel())
+    def note(_: nn.Module, *inputs_and_output: object) -> None:
+        if isinstance(inputs_and_output[-1], Tensor):
+            sizes.append(inputs_and_output[-1].numel())
 
     handles = [m.register_forward_hook(note) for m in method.modules() if not list(m.children())]
     try:

@@ -58,7 +58,7 @@ def gallery_crops(
         raise DataError(f"gallery {name!r} has no crop to adapt to")
     rows: list[Item] = []
     crop_of: dict[str, int] = {}  # a crop of each tracklet: what is said of a tracklet is said of its crops
-    for item in _drawn(store, name, ids, limit, seed):
+    for item in _drawn(store, name, ids=ids, limit=limit, seed=seed):
         if item.tracklet is not None:
             crop_of.setdefault(item.tracklet, item.id or 0)
         if item.visible is None or item.visible > 0:
@@ -71,11 +71,11 @@ def gallery_crops(
     if not samples:
         raise DataError(f"gallery {name!r} has no crop on which the parser saw somebody")
     return GalleryCrops(
-        name, Dataset(f"gallery {name}", samples), _feedback(store, name, crop_of, number), int(ids[-1])
+        name, Dataset(f"gallery {name}", samples), _feedback(store, name, crop_of=crop_of, number=number), int(ids[-1])
     )
 
 
-def _drawn(store: Store, name: str, ids: np.ndarray, limit: int, seed: int) -> Iterator[Item]:
+def _drawn(store: Store, name: str, *, ids: np.ndarray, limit: int, seed: int) -> Iterator[Item]:
     """Yield crops by ascending id, page by page, so that those of a tracklet, which are neighbours, stay together."""
     pages = [ids[start : start + PAGE] for start in range(0, len(ids), PAGE)]
     drawn = np.random.default_rng([seed, 5]).permutation(len(pages))[: -(-limit // PAGE)]
@@ -105,7 +105,7 @@ def _times(rows: list[Item]) -> list[float | None]:
     return times
 
 
-def _feedback(store: Store, name: str, crop_of: dict[str, int], number: int) -> tuple[FeedbackPair, ...]:
+def _feedback(store: Store, name: str, *, crop_of: dict[str, int], number: int) -> tuple[FeedbackPair, ...]:
     said = feedback_rows(store, name)
     wanted = sorted({row for a, b, _, _ in said for row in (a, b)})
     shown = {item.id: item for item in store.items(name, wanted)}

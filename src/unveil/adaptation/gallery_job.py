@@ -39,7 +39,7 @@ ROUNDS = 100  # of embedding what was added during the round before
 
 
 def adapt_to_gallery(
-    store: Store, name: str, model: Base, out: Path, settings: AdaptSettings, *, keep_worse: bool = False
+    store: Store, name: str, *, model: Base, out: Path, settings: AdaptSettings, keep_worse: bool = False
 ) -> tuple[Adapted, DerivedModel]:
     """Adapt the model of a gallery to its rows, and note in the gallery that it is derived from them.
 
@@ -65,9 +65,9 @@ def adapt_to_gallery(
     info = store.info(name)
     space = info.space
     if (done := model.finished(out)) is not None:
-        _check_finished(done, name, model)
-        found = gallery_crops(store, name, last=_begun(out, name, model.fingerprint), seed=settings.seed)
-        return done, note_derived(store, found, done)
+        _check_finished(done, name, base=model)
+        found = gallery_crops(store, name, last=_begun(out, name, base=model.fingerprint), seed=settings.seed)
+        return done, note_derived(store, found, model=done)
     if info.standby is not None and info.standby.kept:
         raise DataError(
             f"gallery {name!r} keeps the vectors of model {info.standby.space.fingerprint}, so that the switch can be "
@@ -78,16 +78,16 @@ def adapt_to_gallery(
             f"gallery {name!r} is embedded by model {space.identity}, not by {model.fingerprint}: name its own "
             "weights with --model"
         )
-    last = _begun(out, name, space.fingerprint)
+    last = _begun(out, name, base=space.fingerprint)
     found = gallery_crops(store, name, last=last, seed=settings.seed)
     if last is None:
         write_text(out / SNAPSHOT, json.dumps({"gallery": name, "base": space.fingerprint, "last": found.last}) + "\n")
     with decoded_images(out, None, of_gallery=True) as images:
         done = model.adapt(
-            [found.dataset], out, settings, feedback=found.feedback, galleries=[name], cache=images,
+            [found.dataset], out, settings=settings, feedback=found.feedback, galleries=[name], cache=images,
             keep_worse=keep_worse, restart=True,
         )  # fmt: skip
-    return done, note_derived(store, found, done)
+    return done, note_derived(store, found, model=done)
 
 
 @contextmanager
@@ -104,7 +104,7 @@ def decoded_images(out: Path, cache: Path | None, *, of_gallery: bool) -> Iterat
         shutil.rmtree(images, ignore_errors=True)
 
 
-def note_derived(store: Store, found: GalleryCrops, model: Adapted) -> DerivedModel:
+def note_derived(store: Store, found: GalleryCrops, *, model: Adapted) -> DerivedModel:
     """Note in a gallery that a model learnt from its crops, of which some may have been removed since."""
     told = model.adaptation
     crops = next((d.images for d in told.data if d.name == found.dataset.name), 0) if told else 0
@@ -113,7 +113,7 @@ def note_derived(store: Store, found: GalleryCrops, model: Adapted) -> DerivedMo
     return record
 
 
-def embed_anew(store: Store, name: str, engine: Engine, *, model: str, own: str = "", parser: OnnxParser | None) -> int:
+def embed_anew(store: Store, name: str, *, engine: Engine, model: str, own: str = "", parser: OnnxParser | None) -> int:
     """Give every row a vector of another model beside the one that answers; a call that was killed resumes.
 
     Rows are embedded from the images that the gallery keeps of them. A tracklet gets the mean of its crops, as when
@@ -131,12 +131,20 @@ def embed_anew(store: Store, name: str, engine: Engine, *, model: str, own: str 
         How many vectors were made.
     """
     store.begin_standby(name, space_of(engine), model, own=own)
-    crops = _fill(store, name, "crop", lambda rows: _embedded(store, name, rows, engine, parser), engine.fingerprint)
-    whole = _fill(store, name, "tracklet", lambda rows: _means(store, name, rows), engine.fingerprint)
+    crops = _fill(
+        store,
+        name,
+        kind="crop",
+        embed=lambda rows: _embedded(store, name, rows=rows, engine=engine, parser=parser),
+        fingerprint=engine.fingerprint,
+    )
+    whole = _fill(
+        store, name, kind="tracklet", embed=lambda rows: _means(store, name, rows=rows), fingerprint=engine.fingerprint
+    )
     return crops + whole
 
 
-def switch(store: Store, name: str, engine: Engine, *, model: str, parser: OnnxParser | None) -> int:
+def switch(store: Store, name: str, *, engine: Engine, model: str, parser: OnnxParser | None) -> int:
     """Let the vectors of `embed_anew` answer, in one transaction, once rows added meanwhile have theirs too.
 
     Returns:
@@ -149,11 +157,11 @@ def switch(store: Store, name: str, engine: Engine, *, model: str, parser: OnnxP
     for _ in range(ROUNDS):
         if store.switch_model(name):
             return late
-        late += embed_anew(store, name, engine, model=model, parser=parser)
+        late += embed_anew(store, name, engine=engine, model=model, parser=parser)
     raise UnveilError(f"rows are added to {name!r} faster than they are embedded: stop adding and repeat the command")
 
 
-def undo(store: Store, name: str, load: Callable[[str], Engine], *, parser: OnnxParser | None) -> int:
+def undo(store: Store, name: str, *, load: Callable[[str], Engine], parser: OnnxParser | None) -> int:
     """Let the vectors of the model before answer again, those of rows added since made first.
 
     Args:
@@ -179,17 +187,17 @@ def undo(store: Store, name: str, load: Callable[[str], Engine], *, parser: Onnx
             f"rows were added since the switch and need model {before.space.fingerprint}; {before.model} is "
             f"{engine.fingerprint} now: name the right weights with --model"
         )
-    return switch(store, name, engine, model=before.model, parser=parser)
+    return switch(store, name, engine=engine, model=before.model, parser=parser)
 
 
-def _check_finished(done: Adapted, name: str, base: Base) -> None:
+def _check_finished(done: Adapted, name: str, *, base: Base) -> None:
     told = done.adaptation
     if told is None or told.base != base.fingerprint or name not in told.galleries:
         raise CheckpointError(f"{done.path} was not adapted from the model of gallery {name!r}: choose another --out")
     log.info("the adapted model is there: %s", done.path)
 
 
-def _begun(out: Path, name: str, base: str) -> int | None:
+def _begun(out: Path, name: str, *, base: str) -> int | None:
     """Return the greatest row of the snapshot that a killed run was working on; ``None`` where there is none."""
     path = out / SNAPSHOT
     if not path.is_file():
@@ -206,7 +214,7 @@ def _begun(out: Path, name: str, base: str) -> int | None:
 
 
 def _fill(
-    store: Store, name: str, kind: Kind, embed: Callable[[list[int]], tuple[list[int], Embedding]], fingerprint: str
+    store: Store, name: str, *, kind: Kind, embed: Callable[[list[int]], tuple[list[int], Embedding]], fingerprint: str
 ) -> int:
     made, after = 0, 0
     total = len(store.ids(name, Filter())) // BATCH + 1
@@ -225,7 +233,7 @@ def _fill(
 
 
 def _embedded(
-    store: Store, name: str, rows: list[int], engine: Engine, parser: OnnxParser | None
+    store: Store, name: str, *, rows: list[int], engine: Engine, parser: OnnxParser | None
 ) -> tuple[list[int], Embedding]:
     """Return the rows that are still there, and their vectors."""
     items = store.items(name, rows)
@@ -242,7 +250,7 @@ def _embedded(
     return [item.id or 0 for item in items], embedding
 
 
-def _means(store: Store, name: str, rows: list[int]) -> tuple[list[int], Embedding]:
+def _means(store: Store, name: str, *, rows: list[int]) -> tuple[list[int], Embedding]:
     """Return the tracklets whose crops are there, and the means of the crops' new vectors."""
     ids, means = [], []
     for row in rows:

@@ -36,8 +36,8 @@ class Proxies:
         cls,
         embedding: Embedding,
         labels: np.ndarray,
-        cameras: np.ndarray,
         *,
+        cameras: np.ndarray,
         undecided: np.ndarray,
         device: torch.device | str = "cpu",
     ) -> Proxies:
@@ -50,9 +50,9 @@ class Proxies:
             undecided: ``(M, 2)`` pairs of clusters that may be one person.
             device: where training runs.
         """
-        apart = np.zeros((int(labels.max()) + 1,) * 2, bool)
+        apart = np.zeros((int(labels.max()) + 1,) * 2, dtype=bool)
         apart[undecided[:, 0], undecided[:, 1]] = apart[undecided[:, 1], undecided[:, 0]] = True
-        np.fill_diagonal(apart, False)
+        np.fill_diagonal(apart, val=False)
         inside = labels >= 0
         pairs, place = np.unique(np.stack([labels[inside], cameras[inside]], axis=1), axis=0, return_inverse=True)
         of_crop = np.full(len(labels), -1)
@@ -99,7 +99,7 @@ class Proxies:
         return total
 
     @torch.no_grad()
-    def move(self, embedding: Embedding, labels: Tensor, crops: Tensor, momentum: float) -> None:
+    def move(self, embedding: Embedding, labels: Tensor, *, crops: Tensor, momentum: float) -> None:
         """Move the proxies of a batch's crops towards its vectors (Cluster Contrast, eq. 4).
 
         Args:

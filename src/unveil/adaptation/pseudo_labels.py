@@ -110,7 +110,7 @@ def pseudo_labels(units: Embedding, links: Links, *, radius: float, neighbours: 
     labels = DBSCAN(eps=radius, min_samples=smallest, metric="precomputed").fit(graph).labels_.astype(np.int64)
     order = np.argsort(distances, kind="stable")
     edges = np.stack([rows[order], columns[order]], axis=1)
-    return _numbered(_without_conflicts(_joined(labels, links.must), edges, links), smallest)
+    return _numbered(_without_conflicts(_joined(labels, links.must), edges, links=links), smallest)
 
 
 def _keys(pairs: np.ndarray, count: int) -> np.ndarray:
@@ -131,7 +131,7 @@ def _joined(labels: np.ndarray, must: np.ndarray) -> np.ndarray:
     return labels
 
 
-def _without_conflicts(labels: np.ndarray, edges: np.ndarray, links: Links) -> np.ndarray:
+def _without_conflicts(labels: np.ndarray, edges: np.ndarray, *, links: Links) -> np.ndarray:
     """Split clusters in which two units cannot be one person, by joining their units anew, nearest first."""
     if not len(links.cannot):
         return labels
@@ -140,14 +140,14 @@ def _without_conflicts(labels: np.ndarray, edges: np.ndarray, links: Links) -> n
     out, following = labels.copy(), int(labels.max()) + 1
     for cluster in torn:
         members = np.flatnonzero(labels == cluster)
-        groups = joined_along(members, edges, links)
+        groups = joined_along(members, edges, links=links)
         for group in groups[1:]:
             out[group] = following
             following += 1
     return out
 
 
-def joined_along(members: np.ndarray, edges: np.ndarray, links: Links) -> list[list[int]]:
+def joined_along(members: np.ndarray, edges: np.ndarray, *, links: Links) -> list[list[int]]:
     """Join members along edges, nearest first, unless the groups hold two that cannot be one person.
 
     Args:

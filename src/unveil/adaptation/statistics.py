@@ -29,8 +29,8 @@ MIN_CROPS = 16  # crops in a batch whose variance means something
 def take_statistics(
     method: Method,
     crops: UnlabelledCrops,
-    size: InputSettings,
     *,
+    size: InputSettings,
     prior: int,
     share: float,
     seed: int,
@@ -57,7 +57,11 @@ def take_statistics(
     divisor = 2 if quick else 1
     rng = np.random.default_rng([seed, 1])
     together = _measured(
-        method, crops, rng.permutation(len(crops))[: MAX_TOGETHER // divisor], size, "statistics of all cameras"
+        method,
+        crops,
+        order=rng.permutation(len(crops))[: MAX_TOGETHER // divisor],
+        size=size,
+        what="statistics of all cameras",
     )
     own = before or read_statistics(method)
     together = own[0].lerp(together[0], share), own[1].lerp(together[1], share)
@@ -68,7 +72,7 @@ def take_statistics(
         weight = len(crops_of) / (len(crops_of) + prior) if len(crops_of) >= MIN_CROPS else 0.0
         if weight:
             drawn = rng.permutation(crops_of)[: MAX_OF_CAMERA // divisor]
-            mean, variance = _measured(method, crops, drawn, size, f"statistics of camera {camera}")
+            mean, variance = _measured(method, crops, order=drawn, size=size, what=f"statistics of camera {camera}")
             mean, variance = own[0].lerp(mean, share), own[1].lerp(variance, share)
         else:
             log.warning(
@@ -95,7 +99,7 @@ def measured_crops(crops: UnlabelledCrops, *, by_camera: bool = True) -> int:
 
 @torch.no_grad()
 def _measured(
-    method: Method, crops: UnlabelledCrops, order: np.ndarray, size: InputSettings, what: str
+    method: Method, crops: UnlabelledCrops, *, order: np.ndarray, size: InputSettings, what: str
 ) -> tuple[Tensor, Tensor]:
     """Return the means of the statistics of batches ``(S,)``; the method is left as it was."""
     norms = batch_norms(method)
@@ -110,7 +114,7 @@ def _measured(
             norm.train()
             norm.momentum = None  # the mean over all batches
         for rows in track(_batches(order), f"{what}, {len(order)} crops"):
-            method.embed(crops.batch(rows, size, device))
+            method.embed(crops.batch(rows, size, device=device))
         found = read_statistics(method)
         return found[0].clone(), found[1].clone()
     finally:

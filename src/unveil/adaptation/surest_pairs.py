@@ -44,7 +44,7 @@ def with_own_groups(labels: np.ndarray, tracklets: np.ndarray) -> np.ndarray:
     return found
 
 
-def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: int, across: bool = False) -> Groups:
+def group_surest(units: Embedding, cameras: np.ndarray, *, links: Links, pairs: int, across: bool = False) -> Groups:
     """Join the surest pairs of units; two that cannot be one person are never in one group.
 
     Args:
@@ -55,18 +55,18 @@ def group_surest(units: Embedding, cameras: np.ndarray, links: Links, *, pairs: 
         across: join units of two cameras alone, and each with one unit of a camera: fewer wrong pairs, and what they
             tell is the way from one camera to another.
     """
-    near = surest_pairs(centred(units, cameras), cameras, links.places)
+    near = surest_pairs(centred(units, cameras), cameras, places=links.places)
     near = one_of_each_camera(near, cameras) if across else near
     told = np.sort(np.concatenate([links.must, links.cannot]), axis=1)
     near = near[~np.isin(near @ [len(units), 1], told @ [len(units), 1])]
-    groups = joined_along(np.arange(len(units)), near[:pairs], links)
+    groups = joined_along(np.arange(len(units)), near[:pairs], links=links)
     labels = np.full(len(units), -1)
     for number, group in enumerate(group for group in groups if len(group) > 1):
         labels[group] = number
     return Groups(labels, near[pairs:])
 
 
-def surest_pairs(units: Embedding, cameras: np.ndarray, places: np.ndarray | None = None) -> np.ndarray:
+def surest_pairs(units: Embedding, cameras: np.ndarray, *, places: np.ndarray | None = None) -> np.ndarray:
     """Return pairs of units that are nearer than the neighbours of both, ``(M, 2)`` int64, the surest first.
 
     Args:

@@ -56,8 +56,8 @@ class Task:
         cls,
         datasets: Sequence[Dataset],
         size: CropSize,
-        settings: AdaptSettings,
         *,
+        settings: AdaptSettings,
         feedback: Sequence[FeedbackPair] = (),
         galleries: Sequence[str] = (),
         cache: Path | None = None,
@@ -81,8 +81,8 @@ class Task:
 
     def evaluate(self, before: Embedder, after: Embedder) -> dict[str, Any]:
         """Return figures of both models on what was held out; none where nothing was."""
-        figures = _evaluated(before, after, self.held_out)
-        if new := _evaluated(before, after, self.new_cameras):
+        figures = _evaluated(before, after, crops=self.held_out)
+        if new := _evaluated(before, after, crops=self.new_cameras):
             figures["new_cameras"] = new
         pairs = feedback_links(self.crops, self.held_feedback)
         asked = np.unique(np.concatenate([pairs.must, pairs.cannot]))
@@ -90,11 +90,13 @@ class Task:
             rows = np.flatnonzero(np.isin(self.crops.units, asked))
             some, units = self.crops.select(rows), np.searchsorted(asked, self.crops.units[rows])
             was, now = (mean_of_units(embed_as_used(model, some), units) for model in (before, after))
-            told = compare_feedback(Links(*(np.searchsorted(asked, p) for p in (pairs.must, pairs.cannot))), was, now)
+            told = compare_feedback(
+                Links(*(np.searchsorted(asked, p) for p in (pairs.must, pairs.cannot))), was, after=now
+            )
             figures |= {"feedback": told} if told else {}
         return figures
 
-    def report(self, out: Path, figures: dict[str, Any], epochs: Sequence[dict[str, float]] = ()) -> None:
+    def report(self, out: Path, figures: dict[str, Any], *, epochs: Sequence[dict[str, float]] = ()) -> None:
         """Write ``adaptation.json``: what each epoch did, and the figures before and after."""
         told = {
             "crops": len(self.crops), "cameras": list(self.crops.known_cameras), "epochs": list(epochs),
@@ -103,7 +105,7 @@ class Task:
         write_text(out / REPORT, json.dumps(told, indent=2) + "\n")
 
     def record(
-        self, base: str, settings: AdaptSettings, figures: dict[str, Any], cameras: tuple[str, ...]
+        self, base: str, settings: AdaptSettings, *, figures: dict[str, Any], cameras: tuple[str, ...]
     ) -> Adaptation:
         """Return what the card of the adapted model says of it."""
         return Adaptation(
@@ -166,9 +168,9 @@ def _hold_out(
     return learnt, held_out, new
 
 
-def _evaluated(before: Embedder, after: Embedder, crops: UnlabelledCrops) -> dict[str, Any]:
+def _evaluated(before: Embedder, after: Embedder, *, crops: UnlabelledCrops) -> dict[str, Any]:
     test = make_test(crops) if len(crops) else None
     if test is None:
         return {}
     tested = crops.select(test.crops)
-    return compare(test, embed_as_used(before, tested), embed_as_used(after, tested))
+    return compare(test, embed_as_used(before, tested), after=embed_as_used(after, tested))

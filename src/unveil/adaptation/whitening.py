@@ -38,9 +38,9 @@ class VectorWhitening(NamedTuple):
 def take_whitening(
     embedding: Embedding,
     cameras: Sequence[str | None],
+    *,
     units: np.ndarray,
     links: Links,
-    *,
     pairs: float,
     shrinkage: float,
     prior: int,
@@ -67,7 +67,7 @@ def take_whitening(
     links = links.among(codes)
     across = seen_by_several(camera_of, links)
     joined = across.sum() if across.any() else len(codes)
-    found = group_surest(means, camera_of, links, pairs=round(pairs * joined), across=bool(across.any()))
+    found = group_surest(means, camera_of, links=links, pairs=round(pairs * joined), across=bool(across.any()))
     groups = with_own_groups(found.labels, np.bincount(unit_of) > 1)
     centred = embedding.vectors - np.stack([centres.of(camera) for camera in cameras])
     vectors = unit(centred) if directions else centred

@@ -143,7 +143,7 @@ def feedback_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
         )
     searches = {query for query, *_ in store.feedback.all(name)}
     source = f"feedback on {len(searches)} searches"
-    rows = _pairs(store, name, mode, pairs, source)
+    rows = _pairs(store, name, mode=mode, pairs=pairs, source=source)
     return Pairs(
         np.concatenate([[distance for *_, distance in asked], rows.distances]),
         np.concatenate([np.array([same for _, same, _ in asked], bool), rows.same]),
@@ -199,7 +199,7 @@ def listed_pairs(store: Store, name: str, path: Path, mode: Mode = "same") -> Pa
         pairs.append((sides[0], sides[1], answer in _YES, str(sides[0])))
     if not pairs:
         raise DataError(f"{path}: no pair is for mode {mode!r}")
-    return _pairs(store, name, mode, pairs, f"{path.name}")
+    return _pairs(store, name, mode=mode, pairs=pairs, source=f"{path.name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ _DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
 
 
 def cached_engine(
-    found: Located, kind: Literal["auto", "onnx", "openvino"], threads: int, *, few: bool = False
+    found: Located, kind: Literal["auto", "onnx", "openvino"], *, threads: int, few: bool = False
 ) -> Engine | None:
     """Return an engine on the graph in the cache; ``None`` where PyTorch has to be asked first.
 

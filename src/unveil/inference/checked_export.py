@@ -28,9 +28,9 @@ MAX_COMPARED = 64
 def export_model(
     model: TrainedModel,
     target: Path,
+    *,
     kind: Format = "onnx",
     tolerance: float | None = None,
-    *,
     variant: Variant = PLAIN,
     crops: Sequence[np.ndarray] = (),
     check: Callable[[Engine], None] | None = None,
@@ -60,7 +60,7 @@ def export_model(
         UnveilError: the method cannot be written as a graph, or the file cannot be written.
         DataError: an "int8" graph is asked for with too few crops, or another one with crops.
     """
-    calibration, shown = _calibration(model, variant, crops)
+    calibration, shown = _calibration(model, variant, crops=crops)
     tolerance = variant.tolerance if tolerance is None else tolerance
     if target.suffix != SUFFIXES[kind]:
         raise UnveilError(f"{target}: a file for {kind} ends in {SUFFIXES[kind]}")
@@ -87,7 +87,7 @@ def export_model(
 
 
 def _calibration(
-    model: TrainedModel, variant: Variant, crops: Sequence[np.ndarray]
+    model: TrainedModel, variant: Variant, *, crops: Sequence[np.ndarray]
 ) -> tuple[np.ndarray | None, list[np.ndarray]]:
     """Return crops to take ranges from, and others to compare on; none where nothing is rounded to 8 bits."""
     if variant.precision != "int8":

@@ -32,7 +32,7 @@ _RUNNERS = {"onnx": onnx_engine, "openvino": openvino_engine}
 
 
 def chosen_engine(
-    model: TrainedModel, kind: Literal["auto", "onnx", "openvino"] = "auto", threads: int | None = None
+    model: TrainedModel, kind: Literal["auto", "onnx", "openvino"] = "auto", *, threads: int | None = None
 ) -> Engine:
     """Return an engine for a model on the CPU; its exported file is made when the cache has none.
 
@@ -53,35 +53,35 @@ def chosen_engine(
         known = remembered.read(file)
         if kind != "auto":
             _require(kind)
-            return _checked(model, kind, threads, folder, known)[0]
+            return _checked(model, kind, threads=threads, folder=folder, known=known)[0]
         key = auto_key(threads)
         best = known.get(key)
         if best == "torch":
             return torch_engine(model, threads)
         if best in _RUNNERS:
             try:
-                return _checked(model, best, threads, folder, known)[0]
+                return _checked(model, best, threads=threads, folder=folder, known=known)[0]
             except UnveilError as e:
                 log.warning("%s, chosen before, cannot be used any more: %s", best, e)
-        best, engine = _fastest(model, threads, folder, known)
+        best, engine = _fastest(model, threads, folder=folder, known=known)
         known[key] = best
         remembered.keep(file, known)
         return engine
 
 
-def pays(model: TrainedModel, crops: int, threads: int | None = None) -> bool:
+def pays(model: TrainedModel, crops: int, *, threads: int | None = None) -> bool:
     """Return whether `chosen_engine` saves time on so many crops: making a graph takes some."""
     known = remembered.read(remembered.folder_of(model.card.fingerprint) / "engines.json")
     made = auto_key(threads or default_threads()) in known
     return crops >= (MIN_CROPS_WHEN_MADE if made else MIN_CROPS)
 
 
-def _fastest(model: TrainedModel, threads: int, folder: Path, known: dict[str, Any]) -> tuple[Kind, Engine]:
+def _fastest(model: TrainedModel, threads: int, *, folder: Path, known: dict[str, Any]) -> tuple[Kind, Engine]:
     engines: dict[Kind, Engine] = {"torch": torch_engine(model, threads)}
     for kind in ("openvino", "onnx"):
         try:
             _require(kind)
-            engines[kind] = _checked(model, kind, threads, folder, known)[0]
+            engines[kind] = _checked(model, kind, threads=threads, folder=folder, known=known)[0]
         except MissingExtraError:
             continue
         except UnveilError as e:
@@ -104,7 +104,7 @@ def _fastest(model: TrainedModel, threads: int, folder: Path, known: dict[str, A
 
 
 def _checked(
-    model: TrainedModel, kind: Literal["onnx", "openvino"], threads: int, folder: Path, known: dict[str, Any]
+    model: TrainedModel, kind: Literal["onnx", "openvino"], *, threads: int, folder: Path, known: dict[str, Any]
 ) -> tuple[Engine, float]:
     """Return an engine on the cached export, made when there is none, that has once agreed with PyTorch here."""
     file = folder / graph_name()

@@ -18,7 +18,7 @@ FEW = 64  # crops: OpenVINO compiles a graph for longer than it is faster on the
 
 
 def load_engine(
-    model: Path | str, kind: str = "auto", threads: int | None = None, *, crops: int | None = None
+    model: Path | str, kind: str = "auto", *, threads: int | None = None, crops: int | None = None
 ) -> Engine:
     """Load a model to embed with.
 
@@ -40,8 +40,10 @@ def load_engine(
     found = locate(model)
     few = crops is not None and crops <= FEW
     if found.kind != "trained":
-        return _file_engine(found, kind, threads, few=few)
-    if kind != "torch" and (ready := cached_engine(found, cast(Any, kind), threads or default_threads(), few=few)):
+        return _file_engine(found, kind, threads=threads, few=few)
+    if kind != "torch" and (
+        ready := cached_engine(found, cast(Any, kind), threads=threads or default_threads(), few=few)
+    ):
         return ready
     from unveil.inference.backends.pytorch import torch_engine
     from unveil.inference.choice import chosen_engine
@@ -59,7 +61,9 @@ def load_engine(
             "%s has statistics of %d cameras, which %s does not tell apart: it embeds every crop with those of all of "
             "them together", trained.name, len(trained.cameras), kind,
         )  # fmt: skip
-    return chosen_engine(load_model(found.source) if device.type != "cpu" else trained, cast(Any, kind), threads)
+    return chosen_engine(
+        load_model(found.source) if device.type != "cpu" else trained, cast(Any, kind), threads=threads
+    )
 
 
 def load_embedder(
@@ -93,12 +97,12 @@ def load_embedder(
         if kind == "auto" and trained.device.type == "cpu" and trained.test_parsing is None and not trained.cameras:
             from unveil.inference.choice import chosen_engine, pays
 
-            if pays(trained, crops, threads):
-                return chosen_engine(trained, "auto", threads)
+            if pays(trained, crops, threads=threads):
+                return chosen_engine(trained, "auto", threads=threads)
         return trained
     if device not in ("auto", "cpu"):
         raise RecipeError(f"device {device!r}: {model} is run by ONNX Runtime or OpenVINO, on the CPU")
-    return load_engine(model, kind, threads, crops=crops or None)
+    return load_engine(model, kind, threads=threads, crops=crops or None)
 
 
 def _check(kind: str) -> None:
@@ -106,7 +110,7 @@ def _check(kind: str) -> None:
         raise RecipeError(f"unknown engine {kind!r}; known: auto, {', '.join(get_args(Kind))}")
 
 
-def _file_engine(found: Located, kind: str, threads: int | None, *, few: bool = False) -> Engine:
+def _file_engine(found: Located, kind: str, *, threads: int | None, few: bool = False) -> Engine:
     path = found.path
     if kind == "torch" or (kind == "onnx" and path.suffix.lower() == ".xml"):
         raise RecipeError(f"{path} cannot be run by {kind}: name the model itself (.safetensors), or another engine")

@@ -33,7 +33,7 @@ class Loss:
 
 
 def measure_loss(
-    model: TrainedModel, exported: Engine, sources: Sequence[DataSource], *, max_loss: float = MAX_LOSS
+    model: TrainedModel, exported: Engine, *, sources: Sequence[DataSource], max_loss: float = MAX_LOSS
 ) -> list[Loss]:
     """Evaluate a model and its graph on the same crops.
 

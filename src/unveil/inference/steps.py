@@ -55,7 +55,7 @@ class StepChoice:
         threads: that it is run with.
     """
 
-    def __init__(self, fingerprint: str, kind: str, threads: int) -> None:
+    def __init__(self, fingerprint: str, kind: str, *, threads: int) -> None:
         self._file = remembered.folder_of(fingerprint) / "steps.json"
         self._key = f"{kind}-{version(PACKAGES[kind])}-{threads}-{platform.node()}"
         found = remembered.read(self._file).get(self._key)
@@ -129,7 +129,7 @@ class SteppedRunner:
         if start < len(crops):
             step = self.choice.best if self.choice is not None else None
             rest = crops[start:]
-            parts.append(self._run(rest, sizes_of(len(rest), step or STEPS[0], self._graph.streams)))
+            parts.append(self._run(rest, sizes_of(len(rest), step or STEPS[0], streams=self._graph.streams)))
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def _tried(self, crops: np.ndarray, choice: StepChoice) -> list[np.ndarray]:
@@ -167,7 +167,7 @@ class SteppedRunner:
         return [np.concatenate(outputs) for outputs in zip(*found, strict=True)]
 
 
-def sizes_of(count: int, step: int, streams: int) -> list[int]:
+def sizes_of(count: int, step: int, *, streams: int) -> list[int]:
     """Return how many crops each run has: full steps, and the rest one by one, or as another step that is filled up.
 
     Args:

@@ -148,7 +148,7 @@ class OnnxParser:
         step = fixed or CHUNK
         for start in range(0, len(images), step):
             chunk = list(images[start : start + step])
-            batch = to_input(chunk, self.card, self._input.dtype)
+            batch = to_input(chunk, self.card, dtype=self._input.dtype)
             # A model of a fixed batch gets its last batch filled up.
             yield chunk, np.concatenate([batch, *[batch[-1:]] * (fixed - len(batch))]) if len(batch) < fixed else batch
 

@@ -114,7 +114,7 @@ def read_model_card(
     if not card.is_file():
         raise CheckpointError(f"{path}: {what} needs a card, and {card} does not exist; {example}")
     found = read_json(card)
-    _same_kind(card, found, kind, what)
+    _same_kind(card, found, kind=kind, what=what)
     try:
         read = kind.model_validate(dict(defaults(found)) | found)
     except ValidationError as e:
@@ -165,7 +165,7 @@ def checked_model(card: Path, read: ModelCard) -> Path:
     return model
 
 
-def _same_kind(card: Path, found: Mapping[str, Any], kind: type[ModelCard], what: str) -> None:
+def _same_kind(card: Path, found: Mapping[str, Any], *, kind: type[ModelCard], what: str) -> None:
     other = kind_of(found)
     own = next((name for key, name in KINDS.items() if key in kind.model_fields), None)
     if other is not None and own is not None and other != own:

@@ -19,7 +19,7 @@ def crop_size(card: ModelCard) -> CropSize:
     return CropSize(card.height, card.width, card.interpolation, card.fit, card.pad)
 
 
-def to_tensor(images: Image, card: ModelCard, dtype: np.dtype[Any] | type = np.float32) -> NDArray[Any]:
+def to_tensor(images: Image, card: ModelCard, *, dtype: np.dtype[Any] | type = np.float32) -> NDArray[Any]:
     """Return ``(n, height, width, 3)`` uint8 RGB images of the right size as the numbers that the model takes.
 
     Whole-numbered inputs (of quantised models) get the nearest number in their range.
@@ -43,7 +43,7 @@ def to_tensor(images: Image, card: ModelCard, dtype: np.dtype[Any] | type = np.f
     return np.ascontiguousarray(tensor, wanted)
 
 
-def to_input(images: Sequence[Image], card: ModelCard, dtype: np.dtype[Any] | type = np.float32) -> NDArray[Any]:
+def to_input(images: Sequence[Image], card: ModelCard, *, dtype: np.dtype[Any] | type = np.float32) -> NDArray[Any]:
     """Return ``(h, w, 3)`` uint8 RGB images of any sizes as one input of the model; see `to_tensor`."""
     size = crop_size(card)
-    return to_tensor(np.stack([fit_image(image, size) for image in images]), card, dtype)
+    return to_tensor(np.stack([fit_image(image, size) for image in images]), card, dtype=dtype)

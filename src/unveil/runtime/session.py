@@ -26,7 +26,7 @@ class Session:
         threads: threads of one run.
     """
 
-    def __init__(self, path: Path, runtime: Runtime, graph: Graph, threads: int) -> None:
+    def __init__(self, path: Path, runtime: Runtime, *, graph: Graph, threads: int) -> None:
         self.path = path
         self.runtime = runtime
         self.inputs = graph.inputs
@@ -92,7 +92,7 @@ class Session:
         Raises:
             CheckpointError: there is none of that name.
         """
-        return self._port(self.outputs, name, "output")
+        return self._port(self.outputs, name, what="output")
 
     def input(self, name: str | None) -> Port:
         """Return an input by name; the first one for ``None``.
@@ -100,9 +100,9 @@ class Session:
         Raises:
             CheckpointError: there is none of that name.
         """
-        return self._port(self.inputs, name, "input")
+        return self._port(self.inputs, name, what="input")
 
-    def _port(self, ports: Sequence[Port], name: str | None, what: str) -> Port:
+    def _port(self, ports: Sequence[Port], name: str | None, *, what: str) -> Port:
         for port in ports:
             if name is None or port.name == name:
                 return port
@@ -164,9 +164,9 @@ def open_fastest(path: Path, threads: int = 0, *, runtime: str = "auto", any_bat
 
 def _with_onnx(path: Path, threads: int) -> Session:
     threads = threads or default_threads()
-    return Session(path, "onnx", OnnxGraph(path, threads), threads)
+    return Session(path, "onnx", graph=OnnxGraph(path, threads), threads=threads)
 
 
 def _with_openvino(path: Path, threads: int, *, any_batch: bool) -> Session:
     threads = threads or default_threads()
-    return Session(path, "openvino", OpenVinoGraph(path, threads, any_batch=any_batch), threads)
+    return Session(path, "openvino", graph=OpenVinoGraph(path, threads, any_batch=any_batch), threads=threads)

@@ -23,7 +23,7 @@ class Completeness:
         rate: frames per second.
     """
 
-    def __init__(self, container: Any, stream: Any, rate: float) -> None:
+    def __init__(self, container: Any, stream: Any, *, rate: float) -> None:
         self._stream = stream.index
         self._step = 1 / rate
         avi = container.format.name == "avi"

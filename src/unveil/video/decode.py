@@ -64,8 +64,8 @@ class Video:
         self,
         source: str | Path,
         max_pixels: int = MAX_PIXELS,
-        waits: Sequence[float] = WAITS,
         *,
+        waits: Sequence[float] = WAITS,
         broke: Callable[[str, float], None] = lambda words, wait: None,
     ) -> None:
         try:
@@ -93,14 +93,14 @@ class Video:
         length = self._container.duration
         self.seconds: float | None = length / av.time_base if length and length > 0 else None
         self.live = address and not length
-        self._completeness = Completeness(self._container, self._stream, self.rate)
+        self._completeness = Completeness(self._container, self._stream, rate=self.rate)
         self.unreadable = 0
         self.broken_off: str | None = None
         self.decoded = 0
         self.reopened = 0
         self._over = False  # nothing is left to read; where reading was stopped, nothing is missing
 
-    def frames(self, every: int = 1, fps: float | None = None, first: int = 0) -> Iterator[Frame]:
+    def frames(self, every: int = 1, fps: float | None = None, *, first: int = 0) -> Iterator[Frame]:
         """Yield the frames in order.
 
         Args:
@@ -177,7 +177,7 @@ class Video:
     def __enter__(self) -> Video:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *raised: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
     def _open(self) -> None:

@@ -80,7 +80,7 @@ class ImageSequence:
             return None
         return f"{self.source}: {len(self._bad)} frames cannot be read, for example {self._bad[0]}"
 
-    def frames(self, every: int = 1, fps: float | None = None, first: int = 0) -> Iterator[Frame]:
+    def frames(self, every: int = 1, fps: float | None = None, *, first: int = 0) -> Iterator[Frame]:
         """Yield the frames in order; see `unveil.video.decode.Video.frames`.
 
         Raises:
@@ -110,7 +110,7 @@ class ImageSequence:
     def __enter__(self) -> ImageSequence:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *raised: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.close()
 
 

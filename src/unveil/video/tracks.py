@@ -46,7 +46,7 @@ class _Track:
     speed: tuple[float, float] = (0.0, 0.0)
     boxes: int = 1
 
-    def cost(self, box: Box, look: Look, time: float) -> float:
+    def cost(self, box: Box, look: Look, *, time: float) -> float:
         """Return how little a box looks like the next one of this track; `NEVER` where it cannot be."""
         passed = time - self.time
         ahead = min(passed, COAST)
@@ -59,7 +59,7 @@ class _Track:
         cost = away + grown + COLOUR_WEIGHT * colours / COLOURS
         return cost if cost < MAX_COST else NEVER
 
-    def take(self, box: Box, look: Look, time: float) -> None:
+    def take(self, box: Box, look: Look, *, time: float) -> None:
         """Continue with a box."""
         passed = max(time - self.time, 1e-3)
         x, y = box.x + box.w / 2, box.y + box.h / 2
@@ -108,10 +108,10 @@ class Tracker:
         looks = [look_of(frame.image, box) for box in boxes]
         seen = [(box, look) for box, look in zip(boxes, looks, strict=True) if look is not None]
         sure = [pair for pair in seen if pair[0].score >= self.high]
-        found, rest, new = self._pairs(self._tracks, sure, frame.time)
+        found, rest, new = self._pairs(self._tracks, sure, time=frame.time)
         weak = [pair for pair in seen if pair[0].score < self.high]
         late = [t for t in rest if frame.time - t.time <= WEAK_LOST]
-        found += self._pairs(late, weak, frame.time)[0]
+        found += self._pairs(late, weak, time=frame.time)[0]
         for box, look in new:
             track = _Track(self._names, box.x + box.w / 2, box.y + box.h / 2, box.h, look, frame.time)
             self._tracks.append(track)
@@ -119,16 +119,16 @@ class Tracker:
         return [Tracked(str(track.name), box) for track, box in found]
 
     def _pairs(
-        self, tracks: Sequence[_Track], boxes: Sequence[tuple[Box, Look]], time: float
+        self, tracks: Sequence[_Track], boxes: Sequence[tuple[Box, Look]], *, time: float
     ) -> tuple[list[tuple[_Track, Box]], list[_Track], list[tuple[Box, Look]]]:
         """Continue tracks with boxes; return the pairs, and the tracks and boxes that are left."""
         if not tracks or not boxes:
             return [], list(tracks), list(boxes)
-        costs = np.array([[track.cost(box, look, time) for box, look in boxes] for track in tracks])
+        costs = np.array([[track.cost(box, look, time=time) for box, look in boxes] for track in tracks])
         rows, columns = self._assign(costs)
         pairs = [(int(r), int(c)) for r, c in zip(rows, columns, strict=True) if costs[r, c] < NEVER]
         for row, column in pairs:
-            tracks[row].take(*boxes[column], time)
+            tracks[row].take(*boxes[column], time=time)
         taken, used = {row for row, _ in pairs}, {column for _, column in pairs}
         return (
             [(tracks[row], boxes[column][0]) for row, column in pairs],

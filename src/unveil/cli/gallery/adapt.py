@@ -100,7 +100,7 @@ def command(
             back = {"from": info.space.fingerprint, "to": info.standby and info.standby.space.fingerprint, "undo": True}
             with _entered(found, "switch model", name, why, back) as outcome:
                 outcome["embedded"] = gallery_job.undo(
-                    found, name, lambda kept: load_engine(kept if model == DEFAULT_MODEL else model), parser=parser
+                    found, name, load=lambda kept: load_engine(kept if model == DEFAULT_MODEL else model), parser=parser
                 )
             _tell(as_json, {"gallery": name, **back}, f"{name} answers with model {back['to']} again")
             return
@@ -115,7 +115,7 @@ def command(
             found, "adapt", name, why, {"model": base.fingerprint, "stages": list(settings.stages)}
         ) as outcome:
             learnt, record = gallery_job.adapt_to_gallery(
-                found, name, base, folder_of_model, settings, keep_worse=keep_worse
+                found, name, model=base, out=folder_of_model, settings=settings, keep_worse=keep_worse
             )
             outcome |= {"adapted": record.fingerprint, "crops": record.crops, "weights": str(learnt.path)}
         if record.fingerprint == info.space.fingerprint:
@@ -124,10 +124,10 @@ def command(
             return
         engine = load_engine(learnt.path)
         own = str(Path(model).resolve()) if Path(model).exists() else model
-        made = gallery_job.embed_anew(found, name, engine, model=str(learnt.path), own=own, parser=parser)
+        made = gallery_job.embed_anew(found, name, engine=engine, model=str(learnt.path), own=own, parser=parser)
         change = {"from": base.fingerprint, "to": record.fingerprint}
         with _entered(found, "switch model", name, why, change) as outcome:
-            made += gallery_job.switch(found, name, engine, model=str(learnt.path), parser=parser)
+            made += gallery_job.switch(found, name, engine=engine, model=str(learnt.path), parser=parser)
             outcome["embedded"] = made
         calibrated = found.info(name).calibration is not None
     evaluation = learnt.adaptation.evaluation if learnt.adaptation else {}

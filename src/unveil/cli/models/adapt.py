@@ -121,12 +121,12 @@ def command(
         parser = None if skip_person_check or len(galleries) == len(data) else find_parser()
         with decoded_images(out, cache, of_gallery=bool(galleries)) as images:
             adapted = base.adapt(
-                datasets, out, settings, feedback=feedback, galleries=galleries, cache=images, parser=parser,
+                datasets, out, settings=settings, feedback=feedback, galleries=galleries, cache=images, parser=parser,
                 keep_worse=keep_worse,
             )  # fmt: skip
         for crops in taken:
             assert found is not None
-            note_derived(found, crops, adapted)
+            note_derived(found, crops, model=adapted)
     evaluation = adapted.adaptation.evaluation if adapted.adaptation else {}
     if as_json:
         typer.echo(json.dumps({"model": adapted.fingerprint, "out": str(out), "evaluation": evaluation}))

@@ -126,10 +126,16 @@ def command(
 
     def measure(engine: Engine) -> None:
         sources = [DataSource.of(text) for text in evaluate or ()]
-        losses.extend(measure_loss(trained, engine, sources, max_loss=max_loss))
+        losses.extend(measure_loss(trained, engine, sources=sources, max_loss=max_loss))
 
     head, found = export_model(
-        trained, target, kind.value, tolerance, variant=variant, crops=crops, check=measure if evaluate else None
+        trained,
+        target,
+        kind=kind.value,
+        tolerance=tolerance,
+        variant=variant,
+        crops=crops,
+        check=measure if evaluate else None,
     )
     summary = {
         "file": str(target), "format": kind.value, "fingerprint": head.card.fingerprint,

@@ -70,7 +70,9 @@ def add_video(
         label = without_password(str(source))
         if video.live and settings.start_time is None:
             settings = replace(settings, start_time=time.time())
-        job = VideoJob(store, name, _identity(source, video, settings), _choices(detector, settings), live=video.live)
+        job = VideoJob(
+            store, name, _identity(source, video, settings=settings), _choices(detector, settings), live=video.live
+        )
         if again:
             store.delete(name, Filter(sources=(label,)))
             store.add(name, [], nothing(engine), job.name, None)

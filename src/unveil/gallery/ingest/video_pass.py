@@ -69,7 +69,7 @@ class VideoPass:
         number = first - 1
         stopped = False
         part, away = 0, 0.0
-        frames = ReadAhead(self.video.frames(self.settings.every, self.settings.fps, first), drop=self.video.live)
+        frames = ReadAhead(self.video.frames(self.settings.every, self.settings.fps, first=first), drop=self.video.live)
         try:
             for frame in self._shown(frames, first):
                 started = frame.time if started is None else started

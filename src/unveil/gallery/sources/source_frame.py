@@ -115,7 +115,7 @@ def clip_around(
             if source_frame.path.is_dir()
             else Video(source_frame.path, waits=()) as video
         ):
-            return cut_clip(video, start, stop)
+            return cut_clip(video, start, end=stop)
     except SourceMissingError:
         raise
     except DataError as e:

@@ -41,10 +41,10 @@ def exported_engine(session: Session) -> Engine:
         session, port.name, prepare=lambda crops: as_input(crops, layout), outputs=("vectors", "visibility"),
         fixed=port.shape[0],
     )  # fmt: skip
-    runner.choice = StepChoice(metadata.fingerprint, session.runtime, session.threads)
+    runner.choice = StepChoice(metadata.fingerprint, session.runtime, threads=session.threads)
 
     def run(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         vectors, visibility = runner(crops)
         return vectors, visibility
 
-    return Engine(session.runtime, metadata, run, name=session.path.stem, batch=runner.batch)
+    return Engine(session.runtime, metadata, run=run, name=session.path.stem, batch=runner.batch)

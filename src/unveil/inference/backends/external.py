@@ -63,12 +63,12 @@ def external_engine(path: Path, threads: int | None = None, *, runtime: str = "a
     card, model = read_reid_card(path)
     session = (open_session if few else open_fastest)(model, threads or 0, runtime=runtime, any_batch=True)
     centres = read_centres(card, model)
-    runner = ExternalRunner(session, card, centres)
+    runner = ExternalRunner(session, card, centres=centres)
     metadata = ExternalMetadata(card, runner.space, fingerprint(card, model))
-    runner.stepped.choice = StepChoice(metadata.fingerprint, session.runtime, session.threads)
+    runner.stepped.choice = StepChoice(metadata.fingerprint, session.runtime, threads=session.threads)
     # The card's name is the one that it was installed under; the file keeps that of its publisher.
     return Engine(
-        session.runtime, metadata, runner, name=card_path(path).stem, batch=runner.stepped.batch,
+        session.runtime, metadata, run=runner, name=card_path(path).stem, batch=runner.stepped.batch,
         cameras=centres.cameras if centres else (), of_camera=runner.of_camera,
     )  # fmt: skip
 
@@ -80,17 +80,17 @@ class ExternalRunner:
         CheckpointError: input or output of the model do not fit its card.
     """
 
-    def __init__(self, session: Session, card: ReidCard, centres: CameraCentres | None = None) -> None:
+    def __init__(self, session: Session, card: ReidCard, *, centres: CameraCentres | None = None) -> None:
         self.session, self.card = session, card
         self.centres: CameraCentres | None = None  # not for the crop that only tells the shape
         self.camera: str | None = None
         self.port = session.input(card.input)
-        check_input(session, self.port, card)
+        check_input(session, self.port, card=card)
         self.outputs = [session.output(card.output).name]
         if card.visibility is not None:
             self.outputs.append(session.output(card.visibility).name)
         self.stepped = SteppedRunner(
-            session, self.port.name, prepare=lambda crops: to_tensor(crops, card, self.port.dtype),
+            session, self.port.name, prepare=lambda crops: to_tensor(crops, card, dtype=self.port.dtype),
             outputs=self.outputs, fixed=self.port.shape[0], checked=self._checked,
         )  # fmt: skip
         vectors, _ = self(np.full((1, card.height, card.width, 3), 127, np.uint8))
@@ -158,7 +158,7 @@ class ExternalRunner:
         return [vectors, *map(np.atleast_1d, found[1:])]
 
 
-def check_input(session: Session, port: Port, card: ReidCard) -> None:
+def check_input(session: Session, port: Port, *, card: ReidCard) -> None:
     """Raise CheckpointError unless the input takes crops as the card describes them."""
     sides = (3, card.height, card.width) if card.layout == "nchw" else (card.height, card.width, 3)
     fits = len(port.shape) == 4 and all(n in (None, side) for n, side in zip(port.shape[1:], sides, strict=True))

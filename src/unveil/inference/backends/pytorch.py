@@ -26,7 +26,7 @@ def torch_engine(model: TrainedModel, threads: int | None = None, *, batch: int 
         torch.set_num_threads(threads)
     eager = _Eager(model)
     stepped = SteppedRunner(eager, "images", prepare=lambda crops: crops, outputs=("vectors", "visibility"))
-    stepped.choice = StepChoice(model.card.fingerprint, "torch", torch.get_num_threads())
+    stepped.choice = StepChoice(model.card.fingerprint, "torch", threads=torch.get_num_threads())
     on_cpu = model.device.type == "cpu"
 
     def run(crops: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -34,7 +34,7 @@ def torch_engine(model: TrainedModel, threads: int | None = None, *, batch: int 
         return vectors, visibility
 
     return Engine(
-        "torch", metadata_of(model), run, name=model.name, batch=batch or BATCH, cameras=model.cameras,
+        "torch", metadata_of(model), run=run, name=model.name, batch=batch or BATCH, cameras=model.cameras,
         of_camera=model.of_camera,
     )  # fmt: skip
 

@@ -95,18 +95,18 @@ class ModelDetector:
         """Return the people in an ``(H, W, 3)`` uint8 RGB frame, best first; at most `MAX_BOXES`."""
         height, width = frame.shape[:2]
         where = placement(height, width, size=crop_size(self.card))
-        feed: dict[str, Any] = {self._input.name: to_input([frame], self.card, self._input.dtype)}
+        feed: dict[str, Any] = {self._input.name: to_input([frame], self.card, dtype=self._input.dtype)}
         outputs = self._session.run(feed | self._frame_size(height, width))
         boxes, scores = DECODERS[self.card.decoder](outputs, self.card)
         if self.card.sizes is None:
             boxes = (boxes - np.array((where.left, where.top) * 2)) / np.array((where.across, where.down) * 2)
-        return _keep(boxes, scores, self.card, (width, height))
+        return _keep(boxes, scores, card=self.card, size=(width, height))
 
     def _frame_size(self, height: int, width: int) -> dict[str, np.ndarray]:
         return {} if self.card.sizes is None else {self.card.sizes: np.array([[width, height]], np.int64)}
 
 
-def _keep(boxes: np.ndarray, scores: np.ndarray, card: DetectorCard, size: tuple[int, int]) -> list[Box]:
+def _keep(boxes: np.ndarray, scores: np.ndarray, *, card: DetectorCard, size: tuple[int, int]) -> list[Box]:
     """Return the boxes that are good enough, inside the frame and not another's double."""
     boxes = np.clip(boxes, 0, np.array(size * 2))
     sides = boxes[:, 2:] - boxes[:, :2]

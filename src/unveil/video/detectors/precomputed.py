@@ -43,7 +43,7 @@ class GivenBoxes:
         self._places: dict[str, int] = {}
         people = True
         for line, row in _rows(path):
-            frame, box, track = _parse(path, line, self._numbered(line, row))
+            frame, box, track = _parse(path, line, row=self._numbered(line, row))
             people = people and not row.get("track")
             self._boxes[frame].append(box)
             self._tracks[frame].append(track)
@@ -68,7 +68,7 @@ class GivenBoxes:
             return
         if images is None:
             raise DataError(f"{self.path}: names images ({self._names[0]}), and is to be used for a video")
-        number = {name: _image_of(self.path, name, images) for name in self._names}
+        number = {name: _image_of(self.path, name, images=images) for name in self._names}
         for found in (self._boxes, self._tracks):
             moved = {number[name]: found[n] for n, name in enumerate(self._names) if n in found}
             found.clear()
@@ -96,7 +96,7 @@ class GivenBoxes:
         return self._tracks.get(frame, [])
 
 
-def _image_of(path: Path, name: str, images: Sequence[Path]) -> int:
+def _image_of(path: Path, name: str, *, images: Sequence[Path]) -> int:
     """Return the number of the image whose path ends in a name."""
     parts = PurePosixPath(name).parts
     found = [n for n, image in enumerate(images) if image.parts[-len(parts) :] == parts]
@@ -126,7 +126,7 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
             table = [(n, row) for n, row in enumerate(csv.reader(lines), 1) if row]
         except csv.Error as e:
             raise DataError(f"{path}: not valid CSV: {e}") from None
-        return [(n, _from_mot(path, n, dict(zip(MOT_COLUMNS, row, strict=False)))) for n, row in table]
+        return [(n, _from_mot(path, n, row=dict(zip(MOT_COLUMNS, row, strict=False)))) for n, row in table]
     reader = csv.DictReader(lines, strict=True)
     try:
         there = reader.fieldnames or ()
@@ -138,7 +138,7 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         raise DataError(f"{path}: line {reader.line_num}: not valid CSV: {e}") from None
 
 
-def _from_mot(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
+def _from_mot(path: Path, line: int, *, row: dict[str, Any]) -> dict[str, Any]:
     try:
         row["frame"] = int(float(row["frame"])) - 1
         score = float(row.get("score") or 1)
@@ -147,7 +147,7 @@ def _from_mot(path: Path, line: int, row: dict[str, Any]) -> dict[str, Any]:
     return row | {"track": None if row.get("track") in ("-1", "") else row.get("track"), "score": max(0.0, score)}
 
 
-def _parse(path: Path, line: int, row: Mapping[str, Any]) -> tuple[int, Box, str | None]:
+def _parse(path: Path, line: int, *, row: Mapping[str, Any]) -> tuple[int, Box, str | None]:
     try:
         frame = int(row["frame"])
         values = [float(row[c]) for c in NEEDED[1:]]

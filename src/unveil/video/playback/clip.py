@@ -53,7 +53,7 @@ class Clip:
     copied: bool
 
 
-def cut_clip(video: Video | ImageSequence, start: float, end: float) -> Clip:
+def cut_clip(video: Video | ImageSequence, start: float, *, end: float) -> Clip:
     """Return a piece of a video.
 
     Args:
@@ -69,11 +69,13 @@ def cut_clip(video: Video | ImageSequence, start: float, end: float) -> Clip:
         raise DataError(f"a clip is up to {LONGEST:.0f} s long, got {start:g} to {end:g} s")
     with tempfile.TemporaryDirectory() as folder:
         if isinstance(video, Video):
-            return _copied(video, start, end, Path(folder)) or _encoded(video, start, end, Path(folder))
-        return _encoded(video, start, end, Path(folder))
+            return _copied(video, start, end=end, folder=Path(folder)) or _encoded(
+                video, start, end=end, folder=Path(folder)
+            )
+        return _encoded(video, start, end=end, folder=Path(folder))
 
 
-def _copied(video: Video, start: float, end: float, folder: Path) -> Clip | None:
+def _copied(video: Video, start: float, *, end: float, folder: Path) -> Clip | None:
     """Return a clip with the video's own packets; ``None`` where browsers could not play it or it is too much."""
     import av
 
@@ -117,12 +119,12 @@ def _copied(video: Video, start: float, end: float, folder: Path) -> Clip | None
 
 def _turned(video: Video, start: float) -> bool:
     """Return whether frames are to be turned before they are shown, which not every player does."""
-    for _, frame in frames_between(video, start, start + LONGEST):
+    for _, frame in frames_between(video, start, end=start + LONGEST):
         return matrix_of(frame) is not None
     return False
 
 
-def _encoded(video: Video | ImageSequence, start: float, end: float, folder: Path) -> Clip:
+def _encoded(video: Video | ImageSequence, start: float, *, end: float, folder: Path) -> Clip:
     import av
 
     path = folder / "encoded.mp4"
@@ -131,7 +133,7 @@ def _encoded(video: Video | ImageSequence, start: float, end: float, folder: Pat
     last = start
     out: Any = None
     try:
-        for timestamp, image in _images(video, start, end):
+        for timestamp, image in _images(video, start, end=end):
             if time.monotonic() > deadline:
                 raise DataError(f"{video.source}: encoding {end - start:.0f} s takes longer than {SECONDS:.0f} s")
             if began is not None and timestamp - last < 1 / RATE - 1e-3:
@@ -157,9 +159,9 @@ def _encoded(video: Video | ImageSequence, start: float, end: float, folder: Pat
     return Clip(path.read_bytes(), TYPES["mp4"], began, last, copied=False)
 
 
-def _images(video: Video | ImageSequence, start: float, end: float) -> Iterator[tuple[float, Image]]:
+def _images(video: Video | ImageSequence, start: float, *, end: float) -> Iterator[tuple[float, Image]]:
     if isinstance(video, Video):
-        for timestamp, frame in frames_between(video, start, end):
+        for timestamp, frame in frames_between(video, start, end=end):
             yield timestamp, video.pixels(frame)
     else:
         for shown in video.frames(first=max(0, round(start * video.rate))):

@@ -32,20 +32,20 @@ def find_frame(
     Raises:
         DataError: it takes too long, or the frames are too large.
     """
-    found = _best(video, number, number / video.rate, difference)
+    found = _best(video, number, timestamp=number / video.rate, difference=difference)
     if found is None or found[1] > enough:
         times = frame_times(video)
         if number < len(times):
-            counted = _best(video, number, times[number], difference)
+            counted = _best(video, number, timestamp=times[number], difference=difference)
             found = min((f for f in (found, counted) if f is not None), key=lambda f: f[1], default=None)
     return found
 
 
 def _best(
-    video: Video, number: int, timestamp: float, difference: Callable[[Image], float]
+    video: Video, number: int, *, timestamp: float, difference: Callable[[Image], float]
 ) -> tuple[Frame, float] | None:
     best: tuple[Frame, float] | None = None
-    for time, frame in frames_between(video, timestamp - AROUND, timestamp + AROUND):
+    for time, frame in frames_between(video, timestamp - AROUND, end=timestamp + AROUND):
         image: Any = video.pixels(frame)
         distance = difference(image)
         if best is None or distance < best[1]:

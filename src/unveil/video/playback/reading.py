@@ -15,7 +15,7 @@ SLACK = 1e-3  # seconds by which stamps are rounded
 
 
 def frames_between(
-    video: Video, start: float, end: float, *, deadline: float = DEADLINE
+    video: Video, start: float, *, end: float, deadline: float = DEADLINE
 ) -> Iterator[tuple[float, Any]]:
     """Yield decoded frames of a file with their timestamp, in order.
 
