@@ -282,7 +282,7 @@ class Watch:
 def serving(folder: Path) -> Iterator[Target]:
     """Start a server on a new store with a gallery of a few random rows: no attack is about their number."""
     tokens = folder / "tokens.json"
-    callers = {name: new_token(tokens, name, role) for name, role in ROLES.items()}
+    callers = {name: new_token(tokens, name, role=role) for name, role in ROLES.items()}
     store = open_store(None, folder / "store")
     engine = load_engine(Path(DEFAULT_MODEL), "torch")  # the server chooses among all, which takes it longer
     info = engine.space_info
@@ -293,7 +293,7 @@ def serving(folder: Path) -> Iterator[Target]:
     jpeg = io.BytesIO()
     Image.new("RGB", (64, 128), (90, 60, 40)).save(jpeg, "JPEG")
     items = [Item(f"row {n}", "crop", jpeg.getvalue(), camera=f"c{n % 4}", time=1.7e9 + n) for n in range(count)]
-    store.add(NAME, items, Embedding(vectors, shown, info.names, info.metric, info.weights))
+    store.add(NAME, items, embedding=Embedding(vectors, shown, info.names, info.metric, info.weights))
     command = [sys.executable, "-m", "unveil", "serve", "--folder", str(folder / "store"), "--port", "0", "--rate", "0"]
     server = subprocess.Popen([*command, "--tokens", str(tokens)], stderr=subprocess.PIPE, text=True)
     assert server.stderr is not None

@@ -28,7 +28,7 @@ from unveil.records import Sample
 RESULTS = Path(__file__).parent / "results" / "best_crops.csv"
 RULES: dict[str, Callable[[list[float], Sequence[np.ndarray], int], list[int]]] = {
     "best of each part": lambda quality, views, kept: best_rows(quality, kept),
-    "nearly as good, least alike": lambda quality, views, kept: best_rows(quality, kept, views),
+    "nearly as good, least alike": lambda quality, views, kept: best_rows(quality, kept, views=views),
     "good and far apart, whenever": lambda quality, views, kept: farthest(quality, views, kept),
 }
 

@@ -116,7 +116,7 @@ def fill(store: Store, maker: Maker, crops: int, server: Server) -> tuple[float,
             for n in numbers.tolist()
         ]  # fmt: skip
         start, before = time.perf_counter(), server.seconds()
-        store.add("made", items, embedding)
+        store.add("made", items, embedding=embedding)
         spent, worked = spent + time.perf_counter() - start, worked + server.seconds() - before
     return spent, worked, kept, centres
 
@@ -212,10 +212,10 @@ def measure(arguments: argparse.Namespace, folder: Path, say: Callable[..., None
     exact = [set(best(kept @ vectors[i], TOP) + first) for i in few]
 
     def in_memory(i: int) -> np.ndarray:
-        return searcher.in_memory.nearest(store.info("made"), vectors[i], Filter(), TOP)[0]
+        return searcher.in_memory.nearest(store.info("made"), vectors[i], where=Filter(), top=TOP)[0]
 
     def by_engine(i: int) -> np.ndarray:
-        return store.nearest("made", vectors[i], Filter(), TOP)[0]
+        return store.nearest("made", vectors[i], where=Filter(), top=TOP)[0]
 
     def stage(what: str, search: Callable[[int], np.ndarray]) -> None:
         recall = np.mean([len(exact[i] & set(search(i))) / TOP for i in few])

@@ -68,7 +68,7 @@ def main() -> None:
         try:
             for name, half in zip(("known", "new"), halves, strict=True):
                 fill(store, name, [s for s in samples if s.person in half])
-            items = list(all_items(store, "new", Filter(rows="tracklet")))
+            items = list(all_items(store, "new", where=Filter(rows="tracklet")))
             for mode in ("same", "changed"):
                 for rate in RATES:
                     rows.append(grouped(store, items, mode, rate, feedback=False))
@@ -87,9 +87,11 @@ def main() -> None:
 def fill(store: Store, name: str, samples: Sequence[Sample]) -> None:
     """Add crops to a new gallery, each tagged with the outfit."""
     engine, sees = load_engine(DEFAULT_MODEL), find_parser()
-    open_gallery(store, name, engine)
+    open_gallery(store, name, engine=engine)
     tagged = [replace(s, extra={**s.extra, "tags": str(s.clothes)}) for s in samples]
-    added = add_images(store, name, engine, tagged, settings=ImageSettings(start_time=BEGIN), parser=sees)
+    added = add_images(
+        store, name, engine=engine, samples=tagged, settings=ImageSettings(start_time=BEGIN), parser=sees
+    )
     print(name, added, flush=True)
 
 

@@ -133,13 +133,20 @@ class Work:
         for batch in range(BATCHES):
             items = [row(f"{self.number}-{batch}-{n}", self.number) for n in range(BATCH)]
             images = [np.asarray(Image.open(io.BytesIO(item.thumbnail))) for item in items]
-            store.add(NAME, items, engine.embed(images), f"job {self.number}", batch)
+            store.add(NAME, items, embedding=engine.embed(images), job=f"job {self.number}", done=batch)
             print(json.dumps([item.key for item in items]), file=told, flush=True)
 
     def _video(self, store: Store, told: IO[str]) -> None:
         path = film(self.folder, self.number)
         settings = VideoSettings(camera="gate", start_time=BEGIN + STEP * self.number, shortest=2)
-        add_video(store, NAME, self._engine(store), path, GivenBoxes(path.with_suffix(".csv")), settings)
+        add_video(
+            store,
+            NAME,
+            engine=self._engine(store),
+            source=path,
+            detector=GivenBoxes(path.with_suffix(".csv")),
+            settings=settings,
+        )
 
     def _delete(self, store: Store, told: IO[str]) -> None:
         for label in sources(self.folder, self.target):
@@ -451,7 +458,7 @@ def rows(store: Store) -> dict[int, list[str]]:
     """Return the keys of all rows by the number of their round."""
     found: dict[int, list[str]] = {}
     after = 0
-    while page := store.find(NAME, Filter(), 1000, after):
+    while page := store.find(NAME, Filter(), limit=1000, after=after):
         for item in page:
             number = re.search(r"round (\d+)", item.source)
             assert number is not None

@@ -55,7 +55,7 @@ def passed(images: list[np.ndarray], tool: object) -> int:
     count = 0
     for image in images:
         try:
-            check_people([image], ["it"], tool)  # type: ignore[arg-type]
+            check_people([image], ["it"], parser=tool)  # type: ignore[arg-type]
             count += 1
         except NoPersonDetectedError:
             pass

@@ -58,7 +58,7 @@ def main() -> None:
         engine = load_engine(options.model or untrained(Path(folder) / "model.safetensors"), options.engine)
         store = open_store(None, Path(folder) / "store")
         gallery = fill(store, engine, options.rows)
-        service = Service(store, engine, None, Settings(limits=Limits(rate=0)))
+        service = Service(store, engine, detector=None, settings=Settings(limits=Limits(rate=0)))
         listener = listen("127.0.0.1", 0)
         server = server_of(create_app(service))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -94,7 +94,7 @@ def fill(store: Store, engine: Engine, rows: int) -> Embedding:
         items = [
             Item(f"row{first + k}", "crop", thumbnail, camera=f"c{k % 8}", time=float(first + k)) for k in range(n)
         ]
-        store.add(NAME, items, part)
+        store.add(NAME, items, embedding=part)
         parts.append(part)
     return Embedding.concatenate(parts)
 

@@ -84,7 +84,7 @@ def ranks(work: Path) -> dict[int, int]:
         rows = {}
         for camera in (ASKED, AMONG):
             rows[camera] = [
-                item for item in store.find(GALLERY, Filter(cameras=(camera,)), 10_000) if item.kind == "tracklet"
+                item for item in store.find(GALLERY, Filter(cameras=(camera,)), limit=10_000) if item.kind == "tracklet"
             ]
         queries, found = (store.embeddings(GALLERY, [item.id for item in rows[camera]])[1] for camera in rows)
     finally:

@@ -64,7 +64,7 @@ def main() -> None:
     store = open_store(None, work / "store")
     engine = load_engine(options.model)
     fill(store, engine, films, options.world)
-    service = Service(store, engine, load_detector(options.detector), Settings(galleries=(NAME,)))
+    service = Service(store, engine, detector=load_detector(options.detector), settings=Settings(galleries=(NAME,)))
     listener = listen("127.0.0.1", 0)
     server = server_of(create_app(service))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
@@ -92,13 +92,13 @@ def fill(store: Store, engine: object, films: dict[int, Path], world: str) -> No
     for number, camera in enumerate(CAMERAS):
         settings = VideoSettings(camera=f"c{camera:02d}", start_time=MORNING + 240 * number)
         boxes = GivenBoxes(films[camera].with_suffix(".csv"))
-        print(add_video(store, NAME, engine, films[camera], boxes, settings))  # type: ignore[arg-type]
+        print(add_video(store, NAME, engine=engine, source=films[camera], detector=boxes, settings=settings))  # type: ignore[arg-type]
     samples = [
         dataclasses.replace(sample, time=None if sample.time is None else MORNING + 20 * (sample.time % DAY))
         for sample in crops_of(f"world:{world}").samples
         if sample.split != "query"
     ]
-    print(add_images(store, NAME, engine, samples, world))  # type: ignore[arg-type]
+    print(add_images(store, NAME, engine=engine, samples=samples, source=world))  # type: ignore[arg-type]
 
 
 def query_frame(path: Path) -> bytes:

@@ -78,7 +78,7 @@ class Callers:
 
     def __init__(self, folder: Path, service_with: Callable[..., Service], **settings) -> None:
         self.file = folder / "tokens.json"
-        self.tokens = {role: new_token(self.file, f"the-{role}", role) for role in ("reader", "operator", "admin")}
+        self.tokens = {role: new_token(self.file, f"the-{role}", role=role) for role in ("reader", "operator", "admin")}
         self.app = create_app(service_with(tokens=self.file, **settings))
 
     def client(self, role: str | None = None, token: str | None = None) -> TestClient:

@@ -141,7 +141,7 @@ def test_a_gallery_is_adapted_switched_undone_and_cleared(command, shop, store, 
 
 def expected(store, model, name="shop", kind="torch"):
     """Vectors of the crops of a gallery, by id, made of its thumbnails with the statistics of their cameras."""
-    items = store.find(name, Filter(rows="crop"), 1000)
+    items = store.find(name, Filter(rows="crop"), limit=1000)
     images = [read_image(item.thumbnail) for item in items]
     found = load_engine(model, kind).embed(images, cameras=[item.camera for item in items])
     return dict(zip([item.id for item in items], found.vectors, strict=True))
@@ -152,10 +152,12 @@ def test_rows_are_embedded_with_the_statistics_of_their_cameras(command, shop, s
     command("gallery", "adapt", shop, "--model", base, "--out", out, *SHORT, "--stages", "statistics")
     crops, made = expected(store, out), vectors(store)
     assert alike({n: made[n] for n in crops}, crops)
-    together = load_engine(out).embed([read_image(item.thumbnail) for item in store.find(shop, Filter(rows="crop"), 9)])
+    together = load_engine(out).embed(
+        [read_image(item.thumbnail) for item in store.find(shop, Filter(rows="crop"), limit=9)]
+    )
     assert not np.allclose(together.vectors, [made[n] for n in list(crops)[:9]], atol=2e-3)
-    for item in store.find(shop, Filter(rows="tracklet"), 3):
-        own = [c for c in store.find(shop, Filter(rows="crop"), 1000) if c.tracklet == item.key]
+    for item in store.find(shop, Filter(rows="tracklet"), limit=3):
+        own = [c for c in store.find(shop, Filter(rows="crop"), limit=1000) if c.tracklet == item.key]
         units = np.stack([crops[c.id] / np.linalg.norm(crops[c.id]) for c in own])
         mean = np.average(units, axis=0, weights=[max(c.quality, 1e-3) for c in own])
         np.testing.assert_allclose(made[item.id], mean, atol=2e-3)
@@ -164,7 +166,7 @@ def test_rows_are_embedded_with_the_statistics_of_their_cameras(command, shop, s
 def test_deletion_of_people_is_recorded_against_the_model(command, shop, store, base, tmp_path):
     command("gallery", "adapt", shop, "--model", base, "--out", tmp_path / "out", *SHORT, "--stages", "statistics")
     fingerprint = store.info(shop).space.fingerprint
-    first = store.find(shop, Filter(rows="crop"), 3)
+    first = store.find(shop, Filter(rows="crop"), limit=3)
     _, err = command("gallery", "delete", shop, "--id", first[0].id, "--id", first[1].id, "--yes")
     assert fingerprint in err and "docs/operator.md" in err
     assert [m.removed for m in store.derived(shop)] == [2]
@@ -181,7 +183,7 @@ def test_rows_added_and_deleted_after_the_switch_are_right_after_undo(command, s
     command(
         "gallery", "add", more, "--gallery", shop, "--model", out, "--no-parser", "--start-time", "2026-03-02T08:00"
     )
-    gone = [item.id for item in store.find(shop, Filter(rows="crop"), 2)]
+    gone = [item.id for item in store.find(shop, Filter(rows="crop"), limit=2)]
     store.delete(shop, Filter(ids=tuple(gone)))
     there = set(store.ids(shop, Filter()).tolist())
     command("gallery", "adapt", shop, "--undo")
@@ -231,7 +233,7 @@ def test_killed_while_rows_are_embedded_it_resumes_with_the_rows_that_are_there_
     assert alike(vectors(store), before) and "being made" in command("gallery", "stats", shop, "--json")[0]
     model = (out / "model.safetensors").read_bytes()
     # Meanwhile somebody goes, with vectors made and not, and somebody comes.
-    done = [item.id for item in store.find(shop, Filter(rows="crop"), 1000)]
+    done = [item.id for item in store.find(shop, Filter(rows="crop"), limit=1000)]
     store.delete(shop, Filter(ids=(done[0], done[-1])))
     more = write_tracklets(tmp_path / "more", people=PEOPLE + 2)
     command("gallery", "add", more, "--gallery", shop, "--model", base, "--engine", "torch", "--no-parser")
@@ -277,7 +279,7 @@ def test_killed_while_it_learns_it_resumes_to_the_same_weights_or_begins_anew_wi
     command("gallery", "adapt", shop, "--undo")
     command("gallery", "adapt", shop, "--remove-old")
     killed_after_an_epoch("deleted")
-    gone = store.find(shop, Filter(rows="crop"), 1)[0].id
+    gone = store.find(shop, Filter(rows="crop"), limit=1)[0].id
     store.delete(shop, Filter(ids=(gone,)))
     said = subprocess.run(adapt_command("deleted"), check=True, capture_output=True, text=True)
     assert "it begins anew" in " ".join(said.stderr.split()) and store.info(shop).space.fingerprint != killed
@@ -319,8 +321,8 @@ def test_another_model_than_the_gallerys_is_refused(command, shop, tmp_path):
 
 
 def test_feedback_of_a_gallery_becomes_links_of_crops(command, shop, store):
-    whole = store.find(shop, Filter(rows="tracklet"), 4)
-    crop = store.find(shop, Filter(rows="crop"), 1)[0]
+    whole = store.find(shop, Filter(rows="tracklet"), limit=4)
+    crop = store.find(shop, Filter(rows="crop"), limit=1)[0]
     for item, same in ((whole[0], True), (whole[1], True), (whole[2], False), (crop, True)):
         store.feedback.give(shop, "q" * 16, item=item.id, same=same, who="anna")
     found = gallery_crops(store, shop)
@@ -350,7 +352,7 @@ def test_times_of_two_recordings_do_not_coincide(command, base, store, tmp_path)
 def test_crops_of_a_gallery_on_which_the_parser_saw_nobody_are_left_out(command, shop, store):
     import psycopg
 
-    first = store.find(shop, Filter(rows="crop"), 1)[0].id
+    first = store.find(shop, Filter(rows="crop"), limit=1)[0].id
     with psycopg.connect(store._connections._dsn, options="-c search_path=unveil,public") as connection:
         connection.execute("UPDATE items SET visible = 0 WHERE id = %s", (first,))
     keys = {sample.key for sample in gallery_crops(store, shop).dataset.samples}

@@ -136,7 +136,7 @@ def work(tmp_path_factory, address, rendered) -> Path:
     (folder / "r.yaml").write_text(RECIPE)
     torch.save({"state_dict": {"conv1.weight": torch.zeros(4, 3, 7, 7)}, "epoch": 3}, folder / "c.pth")
     write_shards(load_model(model), folder / "shards")
-    new_token(folder / "tokens.json", "ann", "reader")
+    new_token(folder / "tokens.json", "ann", role="reader")
     write_film(folder / "film.mp4", 12, 1)
     write_boxes(folder / "boxes.csv", 12, 1)
     (folder / "pairs.csv").write_text("a,b,same,mode\n1,2,1,\n3,4,0,same\n")

@@ -25,7 +25,7 @@ def chain(count: int) -> list[audit.Link]:
     links: list[audit.Link] = []
     for n in range(count):
         previous = links[-1].hash if links else audit.START
-        links.append(audit.sealed(audit.checked(entry(n)), n + 1, 1.7e9 + n, previous))
+        links.append(audit.sealed(audit.checked(entry(n)), n + 1, time=1.7e9 + n, previous=previous))
     return links
 
 
@@ -50,7 +50,7 @@ def test_any_tampering_is_found(data, count):
         changed[where] = dataclasses.replace(links[where], text=links[where].text.replace("ann", "bob"))
     elif how == "reseal":  # the forger hashes the changed entry again
         forged = {**entry(where), "who": "bob"}
-        changed[where] = audit.sealed(forged, where + 1, 1.7e9 + where, links[where].previous)
+        changed[where] = audit.sealed(forged, where + 1, time=1.7e9 + where, previous=links[where].previous)
     elif how == "remove":
         del changed[where]
     elif how == "swap":
@@ -67,7 +67,7 @@ def test_any_tampering_is_found(data, count):
 
 def test_a_chain_that_was_forged_as_a_whole_lacks_the_noted_hash():
     links = chain(4)
-    forged = [audit.sealed({"who": "x", "action": "y"}, 1, 0.0, audit.START)]
+    forged = [audit.sealed({"who": "x", "action": "y"}, 1, time=0.0, previous=audit.START)]
     assert audit.wrong(forged, head(forged)) == []
     assert "written anew" in audit.wrong(forged, head(forged), noted=[(None, links[1].hash)])[0]
 
@@ -145,7 +145,7 @@ def test_processes_that_log_at_once_make_one_chain(address):
 def test_a_clock_that_ran_backwards_is_said_and_a_small_step_is_not():
     links, last = [], audit.START
     for number, time in enumerate((1.7e9, 1.7e9 + 60, 1.7e9 + 59.5, 1.7e9 - 3600, 1.7e9 + 61), 1):
-        links.append(audit.sealed(entry(number), number, time, last))
+        links.append(audit.sealed(entry(number), number, time=time, previous=last))
         last = links[-1].hash
     said = audit.wrong(links, head(links))
     assert len(said) == 1 and said[0].startswith("entry 4 ") and "backwards" in said[0]

@@ -30,7 +30,7 @@ def test_noise_is_nobody(parser):
     noise = [rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in ((64, 32), (128, 64), (256, 128), (384, 160))]
     assert not parser.people(noise).any()
     with pytest.raises(NoPersonDetectedError, match="it: no person"):
-        check_people(noise[:1], ["it"], parser)
+        check_people(noise[:1], ["it"], parser=parser)
 
 
 def test_no_texture_and_nearly_all_people_pass(parser, rendered):

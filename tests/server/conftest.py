@@ -69,7 +69,7 @@ def fill(store: Store, engine: Engine) -> Callable[[str], str]:
     """Return what makes a gallery of 8 people, each seen twice by three cameras; person p has the label "p0p"."""
 
     def make(name: str) -> str:
-        open_gallery(store, name, engine)
+        open_gallery(store, name, engine=engine)
         items, images = [], []
         for p, c, s in itertools.product(range(PEOPLE), range(CAMERAS), range(SHOTS)):
             pixels = figure(p, c % 2, s + 3 * c, 128, 64)
@@ -80,7 +80,7 @@ def fill(store: Store, engine: Engine) -> Callable[[str], str]:
                      person=f"p{p:02d}", tags=tags, visible=0.4 + 0.3 * s)
             )  # fmt: skip
             images.append(pixels)
-        store.add(name, items, engine.embed(images))
+        store.add(name, items, embedding=engine.embed(images))
         return name
 
     return make
@@ -105,7 +105,9 @@ def service_with(store: Store, engine: Engine) -> Iterator[Callable[..., Service
 
     def make(parser: OnnxParser | None = None, detector: Detector | None = None, **settings) -> Service:
         finder = detector or load_detector()
-        made.append(Service(store, engine, finder, Settings(**{"limits": FREE, **settings}), parser))
+        made.append(
+            Service(store, engine, detector=finder, settings=Settings(**{"limits": FREE, **settings}), parser=parser)
+        )
         return made[-1]
 
     yield make

@@ -104,7 +104,7 @@ def test_what_is_in_galleries_that_are_not_open_to_a_member_is_hidden_from_him(
 ):
     here, there = fill(f"open{tmp_path.name[-4:]}x"), fill(f"shut{tmp_path.name[-4:]}x")
     callers = Callers(tmp_path, service_with)
-    token = new_token(callers.file, "limited", "operator", galleries=(here,))
+    token = new_token(callers.file, "limited", role="operator", galleries=(here,))
     limited, admin = callers.client(token=token), callers.client("admin")
     case = begin(admin, named())
     rows = {name: int(store.ids(name, Filter())[0]) for name in (here, there)}

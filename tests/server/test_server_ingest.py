@@ -240,9 +240,9 @@ def test_a_stream_is_added_by_its_name_beside_films_until_it_is_cancelled(
         film = begin(client, f"{url}/ingests", "monday/a.mp4")
         assert ended(client, f"{url}/ingests", film)["state"] == "done", "a stream keeps no film waiting"
         deadline = time.monotonic() + 60
-        while not store.find(own_gallery, Filter(cameras=("gate",)), 10) and time.monotonic() < deadline:
+        while not store.find(own_gallery, Filter(cameras=("gate",)), limit=10) and time.monotonic() < deadline:
             time.sleep(0.1)
-        rows = store.find(own_gallery, Filter(cameras=("gate",)), 10)
+        rows = store.find(own_gallery, Filter(cameras=("gate",)), limit=10)
         assert rows and all("secret" not in row.source for row in rows), "the camera is called as the stream is"
         assert client.put(f"{url}/ingests/{number}", json={"action": "cancel"}).status_code == 200
         job = ended(client, f"{url}/ingests", number)

@@ -328,7 +328,7 @@ def test_images_that_the_server_forgot_are_sent_again(open_page, gallery):
 
 def test_signing_in_with_a_token_and_giving_a_reason(open_page, gallery, tmp_path, store):
     file = tmp_path / "tokens.json"
-    token = new_token(file, "eva", "reader")
+    token = new_token(file, "eva", role="reader")
     page = open_page(galleries=(gallery,), tokens=file, require_why=True, limits=FREE)
     expect(page.locator("#sign-in")).to_be_visible()
     page.fill("#token", "unveil_wrong")
@@ -454,7 +454,7 @@ def test_a_label_from_outside_is_text_and_never_markup(open_page, own_gallery, s
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG")
     item = Item("evil", "crop", buffer.getvalue(), evil, evil, 1.7e9, person=evil, tags=(evil,))
-    store.add(own_gallery, [item], engine.embed([pixels]))
+    store.add(own_gallery, [item], embedding=engine.embed([pixels]))
     page = open_page(galleries=(own_gallery,))
     choose(page, pixels)
     page.click("#search")

@@ -36,10 +36,10 @@ def filled(store, own_gallery, tmp_path):
     group_people(store, own_gallery)
     store.alerts.add(own_gallery, Alert("a coat", "h", 0.1, 0.2, 0.9, "gate", "a.mp4", 12.0, 30, (1, 2, 3, 4), image))
     case = store.cases.create(f"Access {tmp_path.name}", "root").id
-    store.cases.bookmark(case, own_gallery, int(store.ids(own_gallery, Filter())[0]), who="root", note="seen")
+    store.cases.bookmark(case, own_gallery, item=int(store.ids(own_gallery, Filter())[0]), who="root", note="seen")
     tokens = tmp_path / "tokens.json"
-    token = new_token(tokens, "root", "admin")
-    new_token(tokens, "eva", "reader")
+    token = new_token(tokens, "root", role="admin")
+    new_token(tokens, "eva", role="reader")
     return {"galleries": (own_gallery,), "ingest": (folder,), "tokens": tokens, "limits": FREE,
             "detector": FigureDetector()}, token, case  # fmt: skip
 

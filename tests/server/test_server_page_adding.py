@@ -73,7 +73,7 @@ def test_a_file_is_sent_and_added_on_a_phone(open_page, store, own_gallery, fold
 
 def test_a_reader_sees_nothing_of_it(open_page, own_gallery, tmp_path):
     file = tmp_path / "tokens.json"
-    token = new_token(file, "eva", "reader")
+    token = new_token(file, "eva", role="reader")
     page = open_page(galleries=(own_gallery,), tokens=file, limits=FREE)
     page.fill("#token", token)
     page.keyboard.press("Enter")

@@ -103,7 +103,9 @@ def test_two_are_merged_and_a_search_begins_from_a_sighting(open_page, store, gr
 
 def test_new_and_deleted_sightings_are_said(open_page, store, engine, grouped):
     pixels = person(30)
-    store.add(grouped, [Item("new", "crop", encoded(pixels, "JPEG"), "x.mp4", "c0", 1.7e9)], engine.embed([pixels]))
+    store.add(
+        grouped, [Item("new", "crop", encoded(pixels, "JPEG"), "x.mp4", "c0", 1.7e9)], embedding=engine.embed([pixels])
+    )
     store.delete(grouped, Filter(persons=("p00",)))
     page = open_page(galleries=(grouped,), limits=FREE)
     people(page)
@@ -122,7 +124,7 @@ def test_a_gallery_that_is_not_grouped_says_what_to_do(open_page, own_gallery):
 
 def test_a_reader_sees_no_way_to_change_anything(open_page, grouped, tmp_path):
     file = tmp_path / "tokens.json"
-    token = new_token(file, "eva", "reader")
+    token = new_token(file, "eva", role="reader")
     page = open_page(galleries=(grouped,), tokens=file, limits=FREE)
     page.fill("#token", token)
     page.keyboard.press("Enter")

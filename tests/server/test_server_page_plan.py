@@ -156,7 +156,7 @@ def test_the_greatest_speed_is_that_of_the_server(open_page, store, planned):
 
 def test_a_reader_sees_the_plan_and_cannot_change_it(open_page, planned, tmp_path):
     file = tmp_path / "tokens.json"
-    token = new_token(file, "eva", "reader")
+    token = new_token(file, "eva", role="reader")
     page = open_page(galleries=(planned,), tokens=file, limits=FREE)
     page.fill("#token", token)
     page.keyboard.press("Enter")

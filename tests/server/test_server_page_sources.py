@@ -25,7 +25,14 @@ def filmed(store, engine, own_gallery, tmp_path):
     folder.mkdir()
     film = write_film(folder / "hall.mp4", frames=120, people=3, codec="libx264")
     boxes = GivenBoxes(write_boxes(tmp_path / "boxes.csv", frames=120, people=3, tracks=True))
-    add_video(store, own_gallery, engine, film, boxes, VideoSettings(camera="hall", start_time=1.7e9, crops=7))
+    add_video(
+        store,
+        own_gallery,
+        engine=engine,
+        source=film,
+        detector=boxes,
+        settings=VideoSettings(camera="hall", start_time=1.7e9, crops=7),
+    )
     return own_gallery, folder
 
 

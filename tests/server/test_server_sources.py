@@ -31,7 +31,7 @@ def filmed(store, engine, own_gallery, film, tmp_path):
     """A gallery with two people of a film, and the row of the first one's tracklet."""
     boxes = GivenBoxes(write_boxes(tmp_path / "boxes.csv", tracks=True))
     settings = VideoSettings(camera="hall", start_time=1_700_000_000.0, crops=7)
-    add_video(store, own_gallery, engine, film, boxes, settings)
+    add_video(store, own_gallery, engine=engine, source=film, detector=boxes, settings=settings)
     rows = [r for r in store.find(own_gallery, Filter(rows="tracklet", cameras=("hall",))) if r.kind == "tracklet"]
     assert len(rows) == 2
     return own_gallery, min(rows, key=lambda row: row.time)
@@ -153,7 +153,7 @@ def test_a_row_from_an_image_has_a_frame_and_nothing_to_play(desk, own_gallery, 
 
     path = film.parent / "someone.png"
     Image.fromarray(walk_frame(20, 1)[10:70, 80:110]).save(path)
-    add_images(store, own_gallery, engine, [Sample("someone", path, camera="door")])
+    add_images(store, own_gallery, engine=engine, samples=[Sample("someone", path, camera="door")])
     row = store.find(own_gallery, Filter(cameras=("door",)))[0]
     said = desk.get(f"{API}/{own_gallery}/items/{row.id}/source").json()
     assert (said["state"], said["box"], said["video"]) == ("there", None, False)

@@ -18,7 +18,7 @@ from unveil.server.middleware.rate_limiter import RateLimiter, retry_after
 
 def test_a_token_is_found_by_its_text_alone_and_never_kept(tmp_path):
     path = tmp_path / "tokens.json"
-    anna, ben = new_token(path, "anna", "operator"), new_token(path, "ben", "reader")
+    anna, ben = new_token(path, "anna", role="operator"), new_token(path, "ben", role="reader")
     tokens = Tokens(path)
     assert tokens.find(anna) == Caller("anna", "operator")
     assert tokens.find(ben) == Caller("ben", "reader")
@@ -32,9 +32,9 @@ def test_a_token_is_found_by_its_text_alone_and_never_kept(tmp_path):
 
 def test_a_running_server_sees_new_and_revoked_tokens(tmp_path):
     path = tmp_path / "tokens.json"
-    anna = new_token(path, "anna", "reader")
+    anna = new_token(path, "anna", role="reader")
     tokens = Tokens(path)
-    ben = new_token(path, "ben", "admin")
+    ben = new_token(path, "ben", role="admin")
     assert tokens.find(ben) == Caller("ben", "admin")
     revoke_token(path, "anna")
     assert tokens.find(anna) is None and tokens.find(ben)
@@ -46,15 +46,15 @@ def test_a_running_server_sees_new_and_revoked_tokens(tmp_path):
 ])  # fmt: skip
 def test_a_wrong_role_or_name_is_refused(tmp_path, name, role, said):
     with pytest.raises(UnveilError, match=said):
-        new_token(tmp_path / "tokens.json", name, role)
+        new_token(tmp_path / "tokens.json", name, role=role)
     assert not (tmp_path / "tokens.json").exists()
 
 
 def test_a_name_is_given_once_and_only_known_names_are_revoked(tmp_path):
     path = tmp_path / "tokens.json"
-    new_token(path, "anna", "reader")
+    new_token(path, "anna", role="reader")
     with pytest.raises(UnveilError, match="already"):
-        new_token(path, "anna", "admin")
+        new_token(path, "anna", role="admin")
     with pytest.raises(UnveilError, match="did you mean 'anna'"):
         revoke_token(path, "ana")
 
@@ -82,7 +82,7 @@ def test_two_that_make_tokens_at_once_lose_none(tmp_path):
 
 def test_a_token_expires_and_its_name_is_free_again(tmp_path):
     path = tmp_path / "tokens.json"
-    anna = new_token(path, "anna", "reader", seconds=3600)
+    anna = new_token(path, "anna", role="reader", seconds=3600)
     now = time.time()
     tokens = Tokens(path, clock=lambda: now)
     assert tokens.find(anna) == Caller("anna", "reader")
@@ -90,17 +90,17 @@ def test_a_token_expires_and_its_name_is_free_again(tmp_path):
     assert tokens.find(anna)
     now += 2
     assert tokens.find(anna) is None
-    ben = new_token(path, "ben", "reader", seconds=-1)
+    ben = new_token(path, "ben", role="reader", seconds=-1)
     assert Tokens(path).find(ben) is None
-    again = new_token(path, "ben", "reader")
+    again = new_token(path, "ben", role="reader")
     assert Tokens(path).find(again) and Tokens(path).find(ben) is None
     assert [token.name for token in list_tokens(path)] == ["anna", "ben"]
 
 
 def test_tokens_are_listed_with_rights_and_last_use(tmp_path):
     path = tmp_path / "tokens.json"
-    anna = new_token(path, "anna", "operator", galleries=("shop", "yard"), seconds=3600)
-    new_token(path, "ben", "reader")
+    anna = new_token(path, "anna", role="operator", galleries=("shop", "yard"), seconds=3600)
+    new_token(path, "ben", role="reader")
     now = 2e9 - 7200
     tokens = Tokens(path, clock=lambda: now)
     assert [token.used for token in list_tokens(path)] == [None, None]
@@ -117,22 +117,22 @@ def test_tokens_are_listed_with_rights_and_last_use(tmp_path):
 
 def test_a_file_of_before_is_read(tmp_path):
     path = tmp_path / "tokens.json"
-    anna = new_token(path, "anna", "reader")
+    anna = new_token(path, "anna", role="reader")
     (token,) = json.loads(path.read_text())["tokens"]
     old = {name: token[name] for name in ("name", "role", "sha256", "created")}
     path.write_text(json.dumps({"format": 1, "tokens": [old]}))
     assert Tokens(path).find(anna) == Caller("anna", "reader")
-    new_token(path, "ben", "reader")
+    new_token(path, "ben", role="reader")
     assert Tokens(path).find(anna)
 
 
 def test_a_token_for_one_gallery_opens_no_other(service_with, fill, store, tmp_path):
     mine, other, path = fill("rights_a"), fill("rights_b"), tmp_path / "tokens.json"
-    token = new_token(path, "ada", "admin", galleries=(mine,))
+    token = new_token(path, "ada", role="admin", galleries=(mine,))
     app = create_app(service_with(tokens=path))
     client = TestClient(app, base_url="http://unveil.example", headers={"Authorization": f"Bearer {token}"})
     assert [info["name"] for info in client.get("/api/v1/galleries").json()] == [mine]
-    row = store.find(other, Filter(), 1)[0].id
+    row = store.find(other, Filter(), limit=1)[0].id
     image = send(client, person(0))
     body = {"positives": [{"image": image}]}
     assert client.post(f"/api/v1/galleries/{mine}/searches", json=body).status_code == 201

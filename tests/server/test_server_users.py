@@ -38,7 +38,7 @@ def test_others_may_not(callers, gallery, client):
     for role in ("reader", "operator"):
         assert callers.client(role).get(URL).status_code == 403
         assert callers.client(role).post(URL, json={"name": "x", "role": "admin"}).status_code == 403
-    some = callers.client(token=new_token(callers.file, "some", "admin", galleries=(gallery,)))
+    some = callers.client(token=new_token(callers.file, "some", role="admin", galleries=(gallery,)))
     assert some.get(URL).status_code == 403 and "users are of all galleries" in some.get(URL).json()["error"]
     assert callers.client("admin").delete(f"{URL}/the-admin").status_code == 422
     assert client.get(URL).status_code == 404 and "without --tokens" in client.get(URL).json()["error"]

@@ -109,7 +109,7 @@ def note_derived(store: Store, found: GalleryCrops, *, model: Adapted) -> Derive
     told = model.adaptation
     crops = next((d.images for d in told.data if d.name == found.dataset.name), 0) if told else 0
     record = DerivedModel(model.fingerprint, str(model.path), found.last, crops)
-    store.note_derived(found.name, record, [int(sample.key) for sample in found.dataset.samples])
+    store.note_derived(found.name, record, learnt=[int(sample.key) for sample in found.dataset.samples])
     return record
 
 
@@ -130,7 +130,7 @@ def embed_anew(store: Store, name: str, *, engine: Engine, model: str, own: str 
     Returns:
         How many vectors were made.
     """
-    store.begin_standby(name, space_of(engine), model, own=own)
+    store.begin_standby(name, space_of(engine), model=model, own=own)
     crops = _fill(
         store,
         name,
@@ -221,14 +221,14 @@ def _fill(
 
     def batches() -> Iterator[list[int]]:
         nonlocal after
-        while len(ids := store.missing_standby(name, kind, BATCH, after)):
+        while len(ids := store.missing_standby(name, kind, limit=BATCH, after=after)):
             yield ids.tolist()
             after = int(ids[-1])
 
     for rows in track(batches(), f"embedding the {kind}s of {name} anew", total=total):
         ids, embedding = embed(rows)
         if ids:
-            made += store.fill_standby(name, ids, embedding, fingerprint=fingerprint)
+            made += store.fill_standby(name, ids, embedding=embedding, fingerprint=fingerprint)
     return made
 
 
@@ -243,7 +243,7 @@ def _embedded(
     embedding = engine.embed(images, cameras=[item.camera for item in items])
     parsed = [place for place, item in enumerate(items) if item.visible is not None]
     if parsed and parser is not None:
-        seen = without_occluded(embedding.select(parsed), [images[place] for place in parsed], parser)
+        seen = without_occluded(embedding.select(parsed), [images[place] for place in parsed], parser=parser)
         visibility = np.array(embedding.visibility)
         visibility[parsed] = seen.visibility
         embedding = replace(embedding, visibility=visibility)

@@ -88,7 +88,15 @@ class Gallery:
         settings = ImageSettings(camera, start_time, tuple(tags))
         entry = {"who": self.who, "action": "add", "gallery": self.name, "details": {"source": dataset.name}}
         with audited(self.store.log, entry) as outcome:
-            added = add_images(self.store, self.name, self.engine, dataset.samples, dataset.name, settings, self.parser)
+            added = add_images(
+                self.store,
+                self.name,
+                engine=self.engine,
+                samples=dataset.samples,
+                source=dataset.name,
+                settings=settings,
+                parser=self.parser,
+            )
             outcome |= {"crops": added.crops, "tracklets": added.tracklets, "known": added.known}
         return added
 

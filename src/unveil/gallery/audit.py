@@ -125,7 +125,7 @@ def checked(entry: Mapping[str, Any]) -> dict[str, Any]:
     return fields
 
 
-def sealed(fields: Mapping[str, Any], number: int, time: float, previous: str) -> Link:
+def sealed(fields: Mapping[str, Any], number: int, *, time: float, previous: str) -> Link:
     """Return an entry as the next link of the chain."""
     text = _text({**fields, "number": number, "time": round(time, 3)})
     return Link(number, text, previous, _hash(previous, text))
@@ -172,7 +172,7 @@ def read_notes(path: Path) -> list[tuple[int | None, str]]:
 
 
 def wrong(
-    links: Iterable[Link], head: tuple[int, str] | None = None, noted: Iterable[tuple[int | None, str]] = ()
+    links: Iterable[Link], head: tuple[int, str] | None = None, *, noted: Iterable[tuple[int | None, str]] = ()
 ) -> list[str]:
     """Return one sentence for every break in the chain; empty when it is whole.
 

@@ -34,6 +34,7 @@ _YES, _NO = ("1", "true", "yes", "same"), ("0", "false", "no", "different")
 def calibrate_gallery(
     store: Store,
     name: str,
+    *,
     source: Source | Path = "labels",
     modes: Sequence[Mode] = ("same", "changed"),
     method: fitting.Method = "auto",
@@ -62,21 +63,21 @@ def calibrate_gallery(
     generation = store.info(name).generation
     for mode in modes:
         if isinstance(source, Path):
-            pairs = listed_pairs(store, name, source, mode)
+            pairs = listed_pairs(store, name, path=source, mode=mode)
         elif source == "labels":
-            pairs = labelled_pairs(store, name, mode, seed)
+            pairs = labelled_pairs(store, name, mode=mode, seed=seed)
         else:
-            pairs = feedback_pairs(store, name, mode)
-        found[mode] = fitting.calibrate(pairs, method, false_alarms, seed)
+            pairs = feedback_pairs(store, name, mode=mode)
+        found[mode] = fitting.calibrate(pairs, method, false_alarms=false_alarms, seed=seed)
     for mode, fitted in found.items():
         info = store.info(name)
         if info.generation != generation:
             raise DataError(f"gallery {name!r} was switched to another model while it was calibrated: calibrate again")
-        store.set_calibration(name, calibration.stored(info, mode, fitted))
+        store.set_calibration(name, calibration.stored(info, mode, calibration=fitted))
     return found
 
 
-def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) -> Pairs:
+def labelled_pairs(store: Store, name: str, *, mode: Mode = "same", seed: int = 0) -> Pairs:
     """Return the pairs that searches with labelled rows would show, and what they would find without the person.
 
     Each drawn row searches among all others. As in the protocols of the field, rows of its person from its own camera
@@ -126,7 +127,7 @@ def labelled_pairs(store: Store, name: str, mode: Mode = "same", seed: int = 0) 
     )  # fmt: skip
 
 
-def feedback_pairs(store: Store, name: str, mode: Mode = "same") -> Pairs:
+def feedback_pairs(store: Store, name: str, *, mode: Mode = "same") -> Pairs:
     """Return the pairs that feedback implies: what was confirmed for one query is one person, what was rejected is not.
 
     A row with feedback pairs with its query, at the distance that it had then, and with the query's confirmed
@@ -165,7 +166,7 @@ def feedback_rows(store: Store, name: str) -> list[tuple[int, int, bool, str]]:
     return pairs[:MAX_PAIRS]
 
 
-def listed_pairs(store: Store, name: str, path: Path, mode: Mode = "same") -> Pairs:
+def listed_pairs(store: Store, name: str, *, path: Path, mode: Mode = "same") -> Pairs:
     """Return the pairs of a CSV file; see `calibrate_gallery`.
 
     Raises:
@@ -194,7 +195,7 @@ def listed_pairs(store: Store, name: str, path: Path, mode: Mode = "same") -> Pa
         for column in ("a", "b"):
             text = (line[column] or "").strip()
             if text not in known:
-                known[text] = _row_named(store, name, text, f"{path}, line {number}")
+                known[text] = _row_named(store, name, text=text, where=f"{path}, line {number}")
             sides.append(known[text])
         pairs.append((sides[0], sides[1], answer in _YES, str(sides[0])))
     if not pairs:
@@ -211,21 +212,21 @@ class _Row:
 
 
 def _labelled(store: Store, name: str) -> list[_Row]:
-    items = all_items(store, name, Filter(rows="tracklet"))
+    items = all_items(store, name, where=Filter(rows="tracklet"))
     labelled = (_Row(i.id or 0, i.person, i.camera, i.tracklet) for i in items if i.person is not None)
     return list(islice(labelled, MAX_LABELLED))
 
 
-def _row_named(store: Store, name: str, text: str, where: str) -> int:
+def _row_named(store: Store, name: str, *, text: str, where: str) -> int:
     found = store.items(name, [int(text)]) if text.isdecimal() and len(text) < 19 else []
-    found = found or (store.find(name, Filter(sources=(text,), rows="crop"), 2) if text else [])
+    found = found or (store.find(name, Filter(sources=(text,), rows="crop"), limit=2) if text else [])
     if len(found) != 1 or found[0].id is None:
         what = "several rows come" if found else "no row is or comes"
         raise DataError(f"{where}: {what} from {text!r} in gallery {name!r}: give the number of a row")
     return found[0].id
 
 
-def _pairs(store: Store, name: str, mode: Mode, pairs: Sequence[tuple[int, int, bool, str]], source: str) -> Pairs:
+def _pairs(store: Store, name: str, *, mode: Mode, pairs: Sequence[tuple[int, int, bool, str]], source: str) -> Pairs:
     if not pairs:
         return Pairs(np.empty(0), np.empty(0, bool), np.empty(0, str), None, source)
     wanted = sorted({row for a, b, *_ in pairs for row in (a, b)})

@@ -97,7 +97,7 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _answer(
-    request: Request, status: int, message: str, *, headers: Any = None, skip_person_check: bool = False
+    request: Request, status: int, *, message: str, headers: Any = None, skip_person_check: bool = False
 ) -> JSONResponse:
     body = error_body(message, request.state.request, skip_person_check=skip_person_check)
     return JSONResponse(body, status, headers)
@@ -105,14 +105,14 @@ def _answer(
 
 async def _refused(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    return _answer(request, error.status_code, str(error.detail), headers=error.headers)
+    return _answer(request, error.status_code, message=str(error.detail), headers=error.headers)
 
 
 async def _invalid(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    return _answer(request, 422, f"{where}: {first['msg']}")
+    return _answer(request, 422, message=f"{where}: {first['msg']}")
 
 
 async def _unusable(request: Request, error: Exception) -> JSONResponse:
@@ -122,6 +122,6 @@ async def _unusable(request: Request, error: Exception) -> JSONResponse:
             conflict = {"who": error.who, "text": error.text, "version": error.version}
             return JSONResponse(error_body(str(error), request.state.request) | {"conflict": conflict}, 409)
         status = 409 if isinstance(error, (OtherModelError, GroupChangedError, PlanChangedError)) else 422
-        return _answer(request, status, str(error), skip_person_check=isinstance(error, NoPersonDetectedError))
+        return _answer(request, status, message=str(error), skip_person_check=isinstance(error, NoPersonDetectedError))
     log.error("request %s: %s", request.state.request, error)
-    return _answer(request, 503, "a part of the server does not answer; its log says which")
+    return _answer(request, 503, message="a part of the server does not answer; its log says which")

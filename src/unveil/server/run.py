@@ -68,7 +68,7 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def server_of(app: FastAPI, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Server:
+def server_of(app: FastAPI, certificate: Path | None = None, *, key: Path | None = None) -> uvicorn.Server:
     """Return a server of an application; it speaks HTTPS when it has a certificate and its key (PEM files)."""
     connections: Connections = app.state.connections
     _allow_files()

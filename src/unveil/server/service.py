@@ -59,6 +59,7 @@ class Service:
         self,
         store: Store,
         engine: Engine,
+        *,
         detector: Detector | None,
         settings: Settings,
         parser: OnnxParser | None = None,
@@ -82,7 +83,7 @@ class Service:
         self.ingests = IngestJobs(
             store,
             engine,
-            self.ingest_roots,
+            roots=self.ingest_roots,
             streams=settings.streams,
             detector=self._detector_of_jobs,
             parser=self._parser_of_jobs,
@@ -168,14 +169,14 @@ class Service:
             raise HTTPException(404, f"no row {number} in gallery {name!r}")
         return found[0]
 
-    def clip(self, caller: Caller, gallery: str, name: str) -> HeldClip:
+    def clip(self, caller: Caller, gallery: str, *, name: str) -> HeldClip:
         """Return a clip that the caller asked for; 410 when it is gone."""
         found = self.clips.get(caller.name, name)
         if found is None or found.gallery != gallery or clip_there(found, self.store) is None:
             raise HTTPException(410, "this clip is not held any more: ask for it again")
         return found
 
-    def search(self, caller: Caller, gallery: str, name: str) -> Search:
+    def search(self, caller: Caller, gallery: str, *, name: str) -> Search:
         """Return a search that the caller made, without rows that were removed since; 410 when it is gone."""
         found = self.searches.get(caller.name, name)
         there = current(found, self.store) if found is not None and found.gallery == gallery else None
@@ -190,6 +191,7 @@ class Service:
         self,
         caller: Caller,
         request: Request,
+        *,
         action: str,
         gallery: str,
         why: str = "",
@@ -217,7 +219,7 @@ class Service:
         )  # fmt: skip
 
     def audited(
-        self, caller: Caller, request: Request, action: str, *, gallery: str, details: dict[str, Any], why: str = ""
+        self, caller: Caller, request: Request, *, action: str, gallery: str, details: dict[str, Any], why: str = ""
     ) -> AbstractContextManager[dict[str, Any]]:
         """Enter into the audit log what is about to be done, and how it ended; see `unveil.gallery.audit.audited`."""
         entry = {

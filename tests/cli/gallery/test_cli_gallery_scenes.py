@@ -23,7 +23,7 @@ NUMBERS = (14, 40)  # frames with one and with two people in sight
 def items(address: str, name: str) -> list[Item]:
     store = open_store(address)
     try:
-        return list(all_items(store, name, Filter()))
+        return list(all_items(store, name, where=Filter()))
     finally:
         store.close()
 

@@ -30,6 +30,6 @@ def test_a_heat_map_needs_no_gradients(tmp_path):
     engine = load_engine(write_external(tmp_path))
     crop = np.full((64, 32, 3), 90, np.uint8)
     crop[16:32, 8:24] = (250, 20, 20)  # what makes it like the query: red
-    found = heat_map(engine, engine.embed([np.full((64, 32, 3), (250, 20, 20), np.uint8)]), crop)
+    found = heat_map(engine, engine.embed([np.full((64, 32, 3), (250, 20, 20), np.uint8)]), image=crop)
     assert found[20:28, 12:20].mean() > 0.8 and found[48:].mean() < 0.1
-    assert heat_map(engine, engine.embed([figure(1, 0, 0)]), figure(1, 0, 1)).shape == (64, 32)
+    assert heat_map(engine, engine.embed([figure(1, 0, 0)]), image=figure(1, 0, 1)).shape == (64, 32)

@@ -53,7 +53,7 @@ def store(server):
 def shop(store, model, manifest):
     """The crops in a gallery."""
     add_images(
-        store, "shop", torch_engine(load_model(model)), read_manifest(manifest).samples,
+        store, "shop", engine=torch_engine(load_model(model)), samples=read_manifest(manifest).samples,
         settings=ImageSettings(start_time=1.7e9),
     )  # fmt: skip
     return "shop"

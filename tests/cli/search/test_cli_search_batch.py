@@ -45,7 +45,7 @@ def galleries(server, model, manifest):
     for name, camera in (("shop", "c0"), ("yard", "c1")):
         crops = [sample for sample in samples if sample.camera == camera]
         settings = ImageSettings(start_time=1.7e9)
-        add_images(with_store, name, torch_engine(load_model(model)), crops, settings=settings)
+        add_images(with_store, name, engine=torch_engine(load_model(model)), samples=crops, settings=settings)
     yield with_store
     with_store.close()
 
@@ -116,7 +116,7 @@ def test_galleries_of_two_models_are_refused_and_so_is_a_page_of_many_answers(ru
     image = np.asarray(Image.open(folder / "p00.png").convert("RGB"))
     from unveil.records import Sample
 
-    add_images(galleries, "other", torch_engine(load_model(other)), [Sample("x", folder / "p00.png")])
+    add_images(galleries, "other", engine=torch_engine(load_model(other)), samples=[Sample("x", folder / "p00.png")])
     assert image.shape == (64, 32, 3)
     assert "cannot be compared" in run(folder / "p00.png", "shop", "--also", "other", code=2)[1]
     assert "--page shows one answer" in run(folder, "shop", "--each", "--page", tmp_path / "x.html", code=2)[1]

@@ -56,14 +56,14 @@ def case(store, film):
             Item(f"k{number}", "crop", thumbnail(crop), str(film), "gate", 1.7e9 + number / 10, frame=number,
                  box=(x, y, w, h))
         )  # fmt: skip
-    store.add("shop", items, embedding(len(items)))
+    store.add("shop", items, embedding=embedding(len(items)))
     rows = store.ids("shop", Filter()).tolist()
     made = store.cases.create("Stolen <bicycle>", "ann").id
     images = (QueryImage(png(walk_frame(20, 2)[10:70, 82:106])), QueryImage(png(walk_frame(1, 2)[:40, :20]), True))
     query = NewQuery("by hand", {"mode": "same", "why": "a theft"}, "b" * 64, images, rejected=(rows[2],))
-    store.cases.add_query(made, "shop", query, who="ann")
+    store.cases.add_query(made, "shop", query=query, who="ann")
     for row, note in zip(rows, ("enters", "", "leaves & waves"), strict=True):
-        store.cases.bookmark(made, "shop", row, who="ann", note=note)
+        store.cases.bookmark(made, "shop", item=row, who="ann", note=note)
     store.cases.write(made, "ann", name="Stolen <bicycle>", notes="black frame", version=1)
     found = store.cases.get(made)
     store.log({"who": "ann", "action": "search", "gallery": "shop", "query": "b" * 64, "results": rows})
@@ -76,7 +76,7 @@ def case(store, film):
 @pytest.fixture
 def package(store, case, film, tmp_path) -> Path:
     out = tmp_path / "case.zip"
-    write_package(store, case, out, sources=SourceRoots([film.parent]), blurred=False)
+    write_package(store, case, out=out, sources=SourceRoots([film.parent]), blurred=False)
     return out
 
 
@@ -123,16 +123,16 @@ def test_a_package_holds_all_of_the_case(package, store, case, film):
 
 def test_the_same_case_gives_the_same_bytes(package, store, case, film, tmp_path):
     again = tmp_path / "again.zip"
-    write_package(store, case, again, sources=SourceRoots([film.parent]), blurred=False)
+    write_package(store, case, out=again, sources=SourceRoots([film.parent]), blurred=False)
     assert again.read_bytes() == package.read_bytes()
-    store.cases.write_note(case.id, "shop", case.bookmarks[0].item, who="bob", note="enters late", version=1)
-    write_package(store, store.cases.get(case.id), again, sources=SourceRoots([film.parent]), blurred=False)
+    store.cases.write_note(case.id, "shop", item=case.bookmarks[0].item, who="bob", note="enters late", version=1)
+    write_package(store, store.cases.get(case.id), out=again, sources=SourceRoots([film.parent]), blurred=False)
     assert again.read_bytes() != package.read_bytes()
 
 
 def test_blurred_there_are_no_clips_and_frames_show_nothing_but_the_person(store, case, film, tmp_path):
     out = tmp_path / "blurred.zip"
-    manifest = write_package(store, case, out, sources=SourceRoots([film.parent]))
+    manifest = write_package(store, case, out=out, sources=SourceRoots([film.parent]))
     assert manifest.faces == "blurred" and not any(name.startswith("clips/") for name in manifest.files)
     assert sum("clips show faces" in sentence for sentence in manifest.left_out) == 3
     with zipfile.ZipFile(out) as archive:
@@ -149,7 +149,7 @@ def test_blurred_there_are_no_clips_and_frames_show_nothing_but_the_person(store
 def test_where_the_source_is_gone_the_rest_is_there_and_it_is_said(store, case, film, tmp_path):
     film.unlink()
     out = tmp_path / "rest.zip"
-    manifest = write_package(store, case, out, sources=SourceRoots([film.parent]), blurred=False)
+    manifest = write_package(store, case, out=out, sources=SourceRoots([film.parent]), blurred=False)
     assert sum("is not there any more" in sentence for sentence in manifest.left_out) == 3
     assert sum(name.startswith("crops/") for name in manifest.files) == 3
     assert not any(name.startswith(("frames/", "clips/")) for name in manifest.files)
@@ -164,7 +164,7 @@ def test_what_cannot_be_written_whole_is_not_there(store, case, film, tmp_path, 
     try:
         for out in (package, tmp_path / "new.zip"):
             with pytest.raises(UnveilError, match="cannot write"):
-                write_package(store, case, out, sources=SourceRoots([film.parent]), blurred=False)
+                write_package(store, case, out=out, sources=SourceRoots([film.parent]), blurred=False)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert package.read_bytes() == before
@@ -225,7 +225,7 @@ def test_a_forged_extract_of_the_log_is_found_though_the_manifest_fits_it(store,
     out = tmp_path / "forged.zip"
     forged = [dataclasses.replace(link, text=link.text.replace('"ann"', '"eve"')) for link in store.links()]
     monkeypatch.setattr(store, "links", lambda: iter(forged))
-    write_package(store, case, out, sources=SourceRoots(()))
+    write_package(store, case, out=out, sources=SourceRoots(()))
     assert verify_package(out)[1] == [f"audit.jsonl: entry {n} was altered: its text has another hash" for n in (1, 3)]
 
 

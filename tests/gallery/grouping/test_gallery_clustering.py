@@ -28,14 +28,14 @@ def free(count: int, *cannot: tuple[int, int]) -> PersonLinks:
 
 
 def test_near_rows_are_joined_and_far_ones_are_not():
-    found = cluster(points(0, 0.1, 5, 5.1, 9), free(5), 1.0)
+    found = cluster(points(0, 0.1, 5, 5.1, 9), free(5), threshold=1.0)
     assert found.labels.tolist() == [0, 0, 1, 1, 2]
     assert found.distances[:4] == pytest.approx([0.1] * 4, abs=1e-5) and np.isnan(found.distances[4])
 
 
 def test_a_chain_of_rows_does_not_become_one_person():
     chain = points(*np.arange(12) * 0.9)
-    labels = cluster(chain, free(12), 1.0).labels
+    labels = cluster(chain, free(12), threshold=1.0).labels
     assert len(set(labels.tolist())) > 3
     for label in set(labels.tolist()):
         own = chain.vectors[labels == label, 0, 0]
@@ -67,35 +67,39 @@ def test_parts_and_updates_give_what_the_definition_gives(seed):
     between = np.linalg.norm(vectors[:, None, 0] - vectors[None, :, 0], axis=2)
     cannot = [tuple(sorted(rng.choice(40, 2, replace=False).tolist())) for _ in range(15)]
     for threshold in (0.5, 1.0, 1.6):
-        labels = cluster(rows, free(40, *cannot), threshold).labels
+        labels = cluster(rows, free(40, *cannot), threshold=threshold).labels
         found = {frozenset(np.flatnonzero(labels == n).tolist()) for n in set(labels.tolist())}
         assert found == {frozenset(group) for group in plain(between, cannot, threshold)}
 
 
 def test_what_must_be_one_person_is_and_what_cannot_is_not():
     rows = points(0, 0.1, 0.2, 30)
-    links = joined(4, [(0, 3)], [(0, 1)], [])
-    labels = cluster(rows, links, 1.0).labels
+    links = joined(4, [(0, 3)], apart_by_hand=[(0, 1)], feedback=[])
+    labels = cluster(rows, links, threshold=1.0).labels
     assert labels[0] == labels[3] != labels[1] and labels[1] == labels[2]
-    assert cluster(rows, free(4, (0, 1), (1, 2), (0, 2)), 1.0).labels.tolist() == [0, 1, 2, 3]
+    assert cluster(rows, free(4, (0, 1), (1, 2), (0, 2)), threshold=1.0).labels.tolist() == [0, 1, 2, 3]
 
 
 def test_rows_without_a_common_part_are_not_joined_by_themselves():
     rows = points(0, 0, 0, visibility=[[1, 0], [0, 1], [1, 1]])
-    apart = cluster(rows.select([0, 1]), free(2), 1.0)
+    apart = cluster(rows.select([0, 1]), free(2), threshold=1.0)
     assert apart.labels.tolist() == [0, 1] and np.isnan(apart.distances).all()
-    assert cluster(rows, free(3), 1.0).labels.tolist() == [0, 0, 0]  # the third shares a part with both
+    assert cluster(rows, free(3), threshold=1.0).labels.tolist() == [0, 0, 0]  # the third shares a part with both
 
 
 def test_what_hangs_together_beyond_memory_is_refused_with_what_to_do(monkeypatch):
     monkeypatch.setattr(clustering, "MAX_TOGETHER", 10)
     with pytest.raises(DataError, match="12 rows hang together, more than 10: calibrate with fewer false alarms"):
-        cluster(points(*np.arange(12) * 0.9), free(12), 1.0)
+        cluster(points(*np.arange(12) * 0.9), free(12), threshold=1.0)
 
 
 def test_words_by_hand_win_over_feedback_and_these_over_who_was_seen_together():
     links = joined(
-        6, [(0, 1)], [(0, 2)], [(0, 1, False), (1, 2, True), (3, 4, True), (4, 5, True)], together=[(3, 4), (0, 5)]
+        6,
+        [(0, 1)],
+        apart_by_hand=[(0, 2)],
+        feedback=[(0, 1, False), (1, 2, True), (3, 4, True), (4, 5, True)],
+        together=[(3, 4), (0, 5)],
     )
     units = links.units.tolist()
     assert units[0] == units[1] != units[2] and units[3] == units[4] == units[5]
@@ -105,7 +109,7 @@ def test_words_by_hand_win_over_feedback_and_these_over_who_was_seen_together():
 
 
 def test_feedback_that_joins_two_sides_of_a_split_through_a_third_row_is_left_out():
-    links = joined(4, [], [(0, 1)], [(0, 2, True), (2, 3, True), (3, 1, True)])
+    links = joined(4, [], apart_by_hand=[(0, 1)], feedback=[(0, 2, True), (2, 3, True), (3, 1, True)])
     units = links.units.tolist()
     assert units[0] == units[2] == units[3] != units[1] and links.contradictions == 1
 
@@ -118,12 +122,12 @@ def test_overlaps_are_of_one_place_and_share_a_moment():
 
 def test_somebody_in_two_outfits_keeps_all_that_look_like_either():
     rows = points(0, 0.1, 0.2, 30, 30.1, 60)
-    links = joined(6, [(0, 3)], [], [])
-    assert cluster(rows, links, 1.0).labels.tolist() == [0, 0, 0, 0, 0, 1]
+    links = joined(6, [(0, 3)], apart_by_hand=[], feedback=[])
+    assert cluster(rows, links, threshold=1.0).labels.tolist() == [0, 0, 0, 0, 0, 1]
 
 
 def test_what_is_another_person_stays_behind_when_groups_are_joined():
     rows = points(0, 0.1, 30, 30.1, 60, 60.1)
-    links = joined(6, [(0, 2), (2, 4)], [(1, 3)], [])
-    labels = cluster(rows, links, 1.0).labels.tolist()
+    links = joined(6, [(0, 2), (2, 4)], apart_by_hand=[(1, 3)], feedback=[])
+    labels = cluster(rows, links, threshold=1.0).labels.tolist()
     assert labels[0] == labels[1] == labels[2] == labels[4] == labels[5] != labels[3]

@@ -46,7 +46,7 @@ def people():
 def rows(store, jpeg, people):
     """Ids of tracklets; row n shows person n % 8."""
     store.create("shop", SPACE)
-    store.add("shop", [tracklet(n, p, jpeg) for n, p in enumerate(people)], vectors(people))
+    store.add("shop", [tracklet(n, p, jpeg) for n, p in enumerate(people)], embedding=vectors(people))
     return [int(number) for number in store.ids("shop", Filter())]
 
 
@@ -93,9 +93,9 @@ def test_a_calibrated_gallery_needs_no_threshold_and_one_that_is_not_is_refused(
 def test_what_was_split_and_merged_by_hand_survives_a_new_grouping(store, rows):
     group_gallery(store, "shop", threshold=NEAR)
     person, other = of(store, rows[0]), of(store, rows[1])
-    made = store.groups.split("shop", person, [rows[0], rows[8]])
+    made = store.groups.split("shop", person, items=[rows[0], rows[8]])
     assert groups(store)[made] == {rows[0], rows[8]} and groups(store)[person] == {rows[16], rows[24]}
-    assert sorted(store.groups.merge("shop", of(store, rows[3]), other)) == rows[1::8]
+    assert sorted(store.groups.merge("shop", of(store, rows[3]), other=other)) == rows[1::8]
     for threshold in (NEAR, 1.9):  # far above what any two people are apart
         group_gallery(store, "shop", threshold=threshold)
         now = groups(store)
@@ -110,12 +110,12 @@ def test_what_was_split_and_merged_by_hand_survives_a_new_grouping(store, rows):
 def test_the_last_word_by_hand_counts(store, rows):
     group_gallery(store, "shop", threshold=NEAR)
     person = of(store, rows[0])
-    made = store.groups.split("shop", person, [rows[0]])
-    store.groups.merge("shop", person, made)
+    made = store.groups.split("shop", person, items=[rows[0]])
+    store.groups.merge("shop", person, other=made)
     group_gallery(store, "shop", threshold=NEAR)
     assert groups(store)[of(store, rows[0])] == set(rows[0::8])
     # Split again, where rows were joined by hand: the rest stays joined, what is taken out is apart.
-    store.groups.split("shop", of(store, rows[8]), [rows[8]])
+    store.groups.split("shop", of(store, rows[8]), items=[rows[8]])
     group_gallery(store, "shop", threshold=1.9)
     left = {of(store, row) for row in rows[0::8] if row != rows[8]}
     assert len(left) == 1 and of(store, rows[8]) not in left
@@ -124,7 +124,7 @@ def test_the_last_word_by_hand_counts(store, rows):
 def test_numbers_stay_with_the_people(store, rows, jpeg):
     group_gallery(store, "shop", threshold=NEAR)
     before = groups(store)
-    store.add("shop", [tracklet(100 + n, n, jpeg) for n in range(3)], vectors(range(3), seed=5))
+    store.add("shop", [tracklet(100 + n, n, jpeg) for n in range(3)], embedding=vectors(range(3), seed=5))
     state = store.groups.state("shop")
     assert (state.people, state.rows, state.ungrouped) == (PEOPLE, 32, 3)
     group_gallery(store, "shop", threshold=NEAR)
@@ -135,7 +135,7 @@ def test_numbers_stay_with_the_people(store, rows, jpeg):
 
 def test_deleted_rows_leave_their_groups_and_it_is_said(store, rows):
     group_gallery(store, "shop", threshold=NEAR)
-    apart = store.groups.split("shop", of(store, rows[0]), [rows[0]])
+    apart = store.groups.split("shop", of(store, rows[0]), items=[rows[0]])
     store.delete("shop", Filter(ids=(rows[0], rows[1])))
     state = store.groups.state("shop")
     assert (state.rows, state.grouping.removed, state.people) == (30, 2, PEOPLE)
@@ -153,7 +153,7 @@ def test_feedback_and_who_was_seen_together_count(store, jpeg):
     items = [tracklet(n, 0, jpeg, camera="gate", time=1.7e9 + 10 * n, end=1.7e9 + 10 * n + 5) for n in range(3)]
     items.append(tracklet(3, 0, jpeg, camera="gate", time=1.7e9 + 2, end=1.7e9 + 4))  # beside row 0
     items += [tracklet(4, 1, jpeg), tracklet(5, 1, jpeg)]
-    store.add("shop", items, vectors([0, 0, 0, 0, 1, 1]))
+    store.add("shop", items, embedding=vectors([0, 0, 0, 0, 1, 1]))
     rows = [int(number) for number in store.ids("shop", Filter())]
     group_gallery(store, "shop", threshold=NEAR)
     assert of(store, rows[0]) != of(store, rows[3]) and of(store, rows[4]) == of(store, rows[5])
@@ -168,7 +168,7 @@ def test_what_is_said_of_a_crop_is_said_of_its_tracklet(store, jpeg):
     store.create("shop", SPACE)
     items = [tracklet(n, n, jpeg) for n in range(2)]
     items += [Item(f"c{n}", "crop", jpeg, "film.mp4", "gate", 1.7e9, tracklet=f"t{n}") for n in range(2)]
-    store.add("shop", items, vectors([0, 1, 0, 1]))
+    store.add("shop", items, embedding=vectors([0, 1, 0, 1]))
     rows = [int(number) for number in store.ids("shop", Filter())]
     for row in rows[2:]:
         store.feedback.give("shop", "a" * 16, item=row, same=True, who="ann")
@@ -180,12 +180,12 @@ def test_another_model_and_a_change_meanwhile_are_noticed(store, rows):
     group_gallery(store, "shop", threshold=NEAR)
     version = store.groups.by_hand("shop").version
     grouping = store.groups.state("shop").grouping
-    store.groups.split("shop", of(store, rows[0]), [rows[0]])
+    store.groups.split("shop", of(store, rows[0]), items=[rows[0]])
     with pytest.raises(GroupChangedError, match="split or merged"):
-        store.groups.replace("shop", grouping, [[GroupedRow(rows[0])]], version=version)
+        store.groups.replace("shop", grouping, groups=[[GroupedRow(rows[0])]], version=version)
     with pytest.raises(DataError, match="switched to another model"):
         other = dataclasses.replace(grouping, fingerprint="f" * 16)
-        store.groups.replace("shop", other, [[GroupedRow(rows[0])]], version=version + 1)
+        store.groups.replace("shop", other, groups=[[GroupedRow(rows[0])]], version=version + 1)
     assert sum(map(len, groups(store).values())) == 32
 
 
@@ -195,7 +195,7 @@ def test_of_two_who_split_one_group_nothing_is_half_done(store, rows):
 
     def split(items):
         try:
-            store.groups.split("shop", person, items)
+            store.groups.split("shop", person, items=items)
         except GroupChangedError as e:
             refusals.append(str(e))
 
@@ -213,9 +213,9 @@ def test_what_makes_no_sense_is_refused_in_words(store, rows):
     person = of(store, rows[0])
     wrong = {
         "has no person 987654": lambda: store.groups.person("shop", 987_654),
-        "name some of them": lambda: store.groups.split("shop", person, rows[0::8]),
-        "not 0": lambda: store.groups.split("shop", person, []),
-        "not with itself": lambda: store.groups.merge("shop", person, person),
+        "name some of them": lambda: store.groups.split("shop", person, items=rows[0::8]),
+        "not 0": lambda: store.groups.split("shop", person, items=[]),
+        "not with itself": lambda: store.groups.merge("shop", person, other=person),
         "no gallery 'yard'": lambda: store.groups.people("yard"),
         "a distance above 0": lambda: group_gallery(store, "shop", threshold=-1.0),
     }
@@ -229,7 +229,7 @@ def test_what_makes_no_sense_is_refused_in_words(store, rows):
 
 def test_a_backup_has_the_groups(store, rows, tmp_path):
     group_gallery(store, "shop", threshold=NEAR)
-    store.groups.split("shop", of(store, rows[0]), [rows[0]])
+    store.groups.split("shop", of(store, rows[0]), items=[rows[0]])
     before, said = groups(store), store.groups.by_hand("shop")
     store.backup(tmp_path / "all.backup")
     folder = new_folder()
@@ -237,7 +237,7 @@ def test_a_backup_has_the_groups(store, rows, tmp_path):
         restored = open_store(folder=folder)
         restored.restore(tmp_path / "all.backup")
         assert groups(restored) == before and restored.groups.by_hand("shop") == said
-        assert restored.groups.split("shop", of(store, rows[1]), [rows[1]]) > max(before)  # numbers continue
+        assert restored.groups.split("shop", of(store, rows[1]), items=[rows[1]]) > max(before)  # numbers continue
         restored.close()
     finally:
         remove(folder)

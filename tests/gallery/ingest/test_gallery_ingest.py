@@ -66,7 +66,7 @@ def write_images(folder: Path, count: int) -> list[Sample]:
 
 def rows(store, name):
     """Everything in a gallery but the numbers that the store gives, by key."""
-    items = store.find(name, Filter(), 100_000)
+    items = store.find(name, Filter(), limit=100_000)
     ids, embedding = store.embeddings(name, [item.id for item in items])
     assert len(ids) == len(items)
     found = {item.key: (replace(item, id=None), embedding.select(slice(i, i + 1))) for i, item in enumerate(items)}
@@ -90,7 +90,7 @@ def test_every_image_is_there_once_with_its_own_vector(store, engine, tmp_path):
     (tmp_path / "a" / "copy.png").write_bytes(samples[3].path.read_bytes())
     samples = [Sample(p.name, p) for p in sorted((tmp_path / "a").iterdir())]
     settings = ImageSettings("gate", 1.7e9, ("night",))
-    added = add_images(store, "shop", engine, samples, "a", settings)
+    added = add_images(store, "shop", engine=engine, samples=samples, source="a", settings=settings)
     assert (added.crops, added.known, added.tracklets, added.bad) == (70, 1, 0, ())
     found = rows(store, "shop")
     for sample in samples[:3]:
@@ -101,10 +101,10 @@ def test_every_image_is_there_once_with_its_own_vector(store, engine, tmp_path):
         assert np.allclose(embedding.vectors, own.vectors, atol=2e-3, rtol=2e-3)
         with Image.open(io.BytesIO(item.thumbnail)) as thumbnail:
             assert thumbnail.size == (32, 64)
-    again = add_images(store, "shop", engine, samples, "a", settings)
+    again = add_images(store, "shop", engine=engine, samples=samples, source="a", settings=settings)
     assert (again.crops, again.known) == (0, 71)
     more = write_images(tmp_path / "a", 75)
-    assert add_images(store, "shop", engine, more, "a", settings).crops == 5
+    assert add_images(store, "shop", engine=engine, samples=more, source="a", settings=settings).crops == 5
 
 
 def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tmp_path):
@@ -116,10 +116,10 @@ def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tm
         new.append(f"{line},{'t' + line.split(',')[1] + camera if number >= 6 else ''},{number},wet; late")
     manifest.write_text("\n".join(new) + "\n")
     samples = read_manifest(manifest).samples
-    added = add_images(store, "shop", engine, samples, settings=ImageSettings(start_time=1.7e9))
+    added = add_images(store, "shop", engine=engine, samples=samples, settings=ImageSettings(start_time=1.7e9))
     assert added.crops == 24 and added.tracklets == 6
-    crops = store.find("shop", Filter(rows="crop"), 100)
-    whole = [i for i in store.find("shop", Filter(rows="tracklet"), 100) if i.kind == "tracklet"]
+    crops = store.find("shop", Filter(rows="crop"), limit=100)
+    whole = [i for i in store.find("shop", Filter(rows="tracklet"), limit=100) if i.kind == "tracklet"]
     assert len(crops) == 24 and len(whole) == 6 and sum(c.tracklet is None for c in crops) == 6
     for item in whole:
         members = [c for c in crops if c.tracklet == item.key]
@@ -132,7 +132,7 @@ def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tm
         _, parts = store.embeddings("shop", [m.id for m in members])
         mean = mean_embedding(parts, np.array([m.quality for m in members]))
         assert np.allclose(own.vectors, mean.vectors, atol=3e-3)
-    again = add_images(store, "shop", engine, samples, settings=ImageSettings(start_time=1.7e9))
+    again = add_images(store, "shop", engine=engine, samples=samples, settings=ImageSettings(start_time=1.7e9))
     assert (again.crops, again.tracklets, again.known) == (0, 0, 24)
 
 
@@ -144,7 +144,7 @@ def test_bad_files_are_named_and_the_rest_is_added(store, engine, tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
     Image.new("1", (20_000, 10_000)).save(tmp_path / "huge.png")  # 200 megapixels in 25 kB
     samples = [*(Sample(p.name, p) for p in sorted(tmp_path.iterdir())), Sample("gone", tmp_path / "gone.jpg")]
-    added = add_images(store, "shop", engine, samples)
+    added = add_images(store, "shop", engine=engine, samples=samples)
     assert added.crops == 5 and len(added.bad) == 5
     for name, reason in (
         ("cut", "truncated"),
@@ -158,10 +158,10 @@ def test_bad_files_are_named_and_the_rest_is_added(store, engine, tmp_path):
 
 def test_another_model_is_refused_before_anything_is_added(store, engine, tmp_path):
     samples = write_images(tmp_path / "p", 2)
-    add_images(store, "shop", engine, samples[:1])
+    add_images(store, "shop", engine=engine, samples=samples[:1])
     other = load_engine(make_model(tmp_path, seed=1, height=64, width=32), "torch")
     with pytest.raises(DataError, match=f"{engine.fingerprint}.*{other.fingerprint}"):
-        add_images(store, "shop", other, samples)
+        add_images(store, "shop", engine=other, samples=samples)
     assert store.info("shop").crops == 1
 
 
@@ -176,10 +176,10 @@ def render_frames(folder: Path, people: int = 3, apart: int = 60, **options) -> 
 def test_each_person_of_a_video_is_one_tracklet_with_its_best_crops(store, engine, tmp_path):
     path, boxes = render_frames(tmp_path)
     settings = VideoSettings("gate", 1.7e9, ("day",), crops=3)
-    added = add_video(store, "shop", engine, path, GivenBoxes(boxes), settings)
+    added = add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes), settings=settings)
     assert (added.tracklets, added.crops, added.bad) == (3, 9, ())
     assert added.frames == 190 and added.footage == pytest.approx(18.9, abs=0.01)
-    found = store.find("shop", Filter(), 100)
+    found = store.find("shop", Filter(), limit=100)
     whole = [i for i in found if i.kind == "tracklet"]
     with Video(path) as video:
         frames = {f.number: f for f in video.frames()}
@@ -198,7 +198,7 @@ def test_each_person_of_a_video_is_one_tracklet_with_its_best_crops(store, engin
             own = engine.embed([frames[crop.frame].image[y : y + h, x : x + w]])
             _, kept = store.embeddings("shop", [crop.id])
             assert np.allclose(kept.vectors, own.vectors, atol=2e-3, rtol=2e-3)
-    again = add_video(store, "shop", engine, path, GivenBoxes(boxes), settings)
+    again = add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes), settings=settings)
     assert (again.crops, again.tracklets, again.known, again.frames) == (0, 0, 3, 0)
     assert store.info("shop").crops == 9
 
@@ -206,20 +206,20 @@ def test_each_person_of_a_video_is_one_tracklet_with_its_best_crops(store, engin
 def test_tracks_and_names_of_a_file_are_taken(store, engine, tmp_path):
     path, boxes = render_frames(tmp_path, tracks=True)
     boxes.write_text(boxes.read_text().replace("track", "person"))
-    add_video(store, "shop", engine, path, GivenBoxes(boxes))
-    whole = [i for i in store.find("shop", Filter(rows="tracklet"), 100) if i.kind == "tracklet"]
+    add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes))
+    whole = [i for i in store.find("shop", Filter(rows="tracklet"), limit=100) if i.kind == "tracklet"]
     assert sorted(i.person for i in whole) == ["p0", "p1", "p2"]
     assert min(i.time for i in whole) == 0, "a track of the file begins with its first box"
 
 
 def test_other_settings_are_refused_until_the_video_is_added_again(store, engine, tmp_path):
     path, boxes = render_frames(tmp_path, 1)
-    add_video(store, "shop", engine, path, GivenBoxes(boxes))
+    add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes))
     other = VideoSettings(every=2)
     with pytest.raises(DataError, match=r"every=1.*every=2.*--again"):
-        add_video(store, "shop", engine, path, GivenBoxes(boxes), other)
+        add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes), settings=other)
     before = set(rows(store, "shop"))
-    add_video(store, "shop", engine, path, GivenBoxes(boxes), other, again=True)
+    add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes), settings=other, again=True)
     after = [i for i, _ in rows(store, "shop").values()]
     assert before != {i.key for i in after} and all(i.frame % 2 == 0 for i in after)
     assert store.info("shop").tracklets == 1
@@ -228,29 +228,31 @@ def test_other_settings_are_refused_until_the_video_is_added_again(store, engine
 def test_stopping_after_some_seconds_and_going_on_later_gives_the_whole(store, engine, tmp_path):
     path, boxes = render_frames(tmp_path)
     # At 5.5 s the first person has left and the second has not come.
-    first = add_video(store, "parts", engine, path, GivenBoxes(boxes), VideoSettings(seconds=5.5))
+    first = add_video(
+        store, "parts", engine=engine, source=path, detector=GivenBoxes(boxes), settings=VideoSettings(seconds=5.5)
+    )
     assert first.tracklets == 1 and first.footage == pytest.approx(5.4, abs=0.01)
     assert first.bad == (), "what was not asked for is not missing"
-    rest = add_video(store, "parts", engine, path, GivenBoxes(boxes))
+    rest = add_video(store, "parts", engine=engine, source=path, detector=GivenBoxes(boxes))
     assert rest.tracklets == 2 and rest.frames == 190 - 55
-    add_video(store, "whole", engine, path, GivenBoxes(boxes))
+    add_video(store, "whole", engine=engine, source=path, detector=GivenBoxes(boxes))
     same(rows(store, "parts"), rows(store, "whole"))
 
 
 def test_a_video_without_people_and_a_damaged_one(store, engine, tmp_path):
     empty = write_film(tmp_path / "empty.mp4", 30, people=0)
-    added = add_video(store, "shop", engine, empty, load_detector(None))
+    added = add_video(store, "shop", engine=engine, source=empty, detector=load_detector(None))
     assert (added.frames, added.boxes, added.tracklets, added.bad) == (30, 0, 0, ())
     assert store.info("shop").crops == 0
     path, boxes = render_frames(tmp_path)
     data = bytearray(path.read_bytes())
     data[len(data) // 2 : len(data) // 2 + 3000] = bytes(3000)
     (tmp_path / "bad.mp4").write_bytes(data)
-    added = add_video(store, "shop", engine, tmp_path / "bad.mp4", GivenBoxes(boxes))
+    added = add_video(store, "shop", engine=engine, source=tmp_path / "bad.mp4", detector=GivenBoxes(boxes))
     assert added.tracklets >= 2 and len(added.bad) == 1 and "bad.mp4" in added.bad[0]
     (tmp_path / "none.mp4").write_bytes(b"none")
     with pytest.raises(DataError, match=r"none\.mp4"):
-        add_video(store, "shop", engine, tmp_path / "none.mp4", GivenBoxes(boxes))
+        add_video(store, "shop", engine=engine, source=tmp_path / "none.mp4", detector=GivenBoxes(boxes))
 
 
 def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, monkeypatch):
@@ -269,12 +271,19 @@ def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, mo
         thread.start()
         before = time.time()
         address = f"tcp://me:secret@127.0.0.1:{server.getsockname()[1]}"
-        added = add_video(store, "shop", engine, address, GivenBoxes(boxes), VideoSettings("gate", waits=()))
+        added = add_video(
+            store,
+            "shop",
+            engine=engine,
+            source=address,
+            detector=GivenBoxes(boxes),
+            settings=VideoSettings("gate", waits=()),
+        )
         thread.join()
         server.close()
         assert (added.tracklets, added.dropped) == (1, 0) and "secret" not in str(added)
         assert store.info("shop").tracklets == turn + 1, "another day is another video"
-    newest = max(store.find("shop", Filter(rows="tracklet"), 10), key=lambda i: i.time)
+    newest = max(store.find("shop", Filter(rows="tracklet"), limit=10), key=lambda i: i.time)
     assert before - 20 < newest.time < time.time() + 10 and "secret" not in newest.source
 
 
@@ -286,13 +295,20 @@ def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_p
     lines = [f"{number},{','.join(map(str, box_at(0, number % 20)))},p0" for number in range(40)]
     boxes.write_text("\n".join(["frame,x,y,width,height,track", *lines]))
     with breaking(stream, 2) as address:
-        added = add_video(store, "shop", engine, address, GivenBoxes(boxes), VideoSettings("gate", waits=(0.05, 0.05)))
+        added = add_video(
+            store,
+            "shop",
+            engine=engine,
+            source=address,
+            detector=GivenBoxes(boxes),
+            settings=VideoSettings("gate", waits=(0.05, 0.05)),
+        )
     assert (added.frames, added.tracklets, added.reopened, added.dropped) == (40, 2, 1, 0)
     assert added.footage == pytest.approx(3.8, abs=0.05), "without the break"
     assert len(added.bad) == 1 and "in vain: 2" in added.bad[0]
     assert "opened again: 1" in str(added)
     first, second = sorted(
-        (i for i in store.find("shop", Filter(rows="tracklet"), 10) if i.kind == "tracklet"), key=lambda i: i.time
+        (i for i in store.find("shop", Filter(rows="tracklet"), limit=10) if i.kind == "tracklet"), key=lambda i: i.time
     )
     assert first.end - first.time == pytest.approx(1.9, abs=0.05) == second.end - second.time
     assert second.time > first.end
@@ -301,7 +317,7 @@ def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_p
 def test_a_long_stay_is_cut_and_every_part_kept(store, engine, tmp_path, monkeypatch):
     monkeypatch.setattr("unveil.gallery.ingest.video_pass.CUT", 2.0)
     path, boxes = render_frames(tmp_path, 1)
-    added = add_video(store, "shop", engine, path, GivenBoxes(boxes))
+    added = add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes))
     assert added.tracklets == 2
     whole = sorted((i for i, _ in rows(store, "shop").values() if i.kind == "tracklet"), key=lambda i: i.time)
     assert whole[0].end <= 2.01 < whole[1].time < 2.3
@@ -345,9 +361,9 @@ def test_killed_and_done_again_is_as_if_nothing_had_happened(store, address, eng
     assert store.info("killed").crops < whole, "it was done before it was killed"
     for name in ("killed", "whole"):
         if what == "images":
-            add_images(store, name, engine, samples)
+            add_images(store, name, engine=engine, samples=samples)
         else:
-            add_video(store, name, engine, source, GivenBoxes(boxes))
+            add_video(store, name, engine=engine, source=source, detector=GivenBoxes(boxes))
     same(rows(store, "killed"), rows(store, "whole"))
     info = store.info("killed")
     assert (info.crops, info.tracklets) == (whole, 0 if what == "images" else 14)
@@ -371,11 +387,11 @@ def test_quality_knows_small_blurred_cut_and_covered_crops():
     small = np.asarray(Image.fromarray(sharp).resize((16, 32), Image.Resampling.BILINEAR))
     assert image_quality(sharp) > image_quality(blurred) and image_quality(sharp) > image_quality(small)
     box = (20, 10, 24, 60)
-    assert framing_quality(box, [], WIDTH, HEIGHT) == 1
-    assert framing_quality((0, 10, 24, 60), [], WIDTH, HEIGHT) == pytest.approx(0.7)
+    assert framing_quality(box, [], width=WIDTH, height=HEIGHT) == 1
+    assert framing_quality((0, 10, 24, 60), [], width=WIDTH, height=HEIGHT) == pytest.approx(0.7)
     before, behind = Box(20, 40, 24, 50), Box(20, 0, 24, 50)
-    assert framing_quality(box, [before], WIDTH, HEIGHT) == pytest.approx(0.5)
-    assert framing_quality(box, [behind], WIDTH, HEIGHT) == 1
+    assert framing_quality(box, [before], width=WIDTH, height=HEIGHT) == pytest.approx(0.5)
+    assert framing_quality(box, [behind], width=WIDTH, height=HEIGHT) == 1
 
 
 @pytest.fixture(scope="module")
@@ -411,13 +427,13 @@ def test_parts_that_the_parser_sees_hidden_do_not_count(half_hidden):
     parser, crops, covered = half_hidden
     n, names = len(crops), ("global", "head", "left-leg", "right-leg")
     embedding = Embedding(np.ones((n, 4, 2), np.float32), np.ones((n, 4), np.float32), names, "cosine", (1.0,) * 4)
-    assert without_occluded(embedding, crops, parser).visibility.mean() > 0.95
-    hidden = without_occluded(embedding, covered, parser).visibility
+    assert without_occluded(embedding, crops, parser=parser).visibility.mean() > 0.95
+    hidden = without_occluded(embedding, covered, parser=parser).visibility
     assert hidden[:, :2].min() == 1 and hidden[:, 2:].mean() < 0.3
     assert embedding.visibility.min() == 1  # the one it was made from stays as it is
-    assert without_occluded(embedding, crops, None) is embedding
+    assert without_occluded(embedding, crops, parser=None) is embedding
     other = replace(embedding, names=("a", "b", "c", "body"))
-    assert without_occluded(other, covered, parser) is other
+    assert without_occluded(other, covered, parser=parser) is other
 
 
 def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():
@@ -427,11 +443,11 @@ def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():
     front, back = (np.full((8, 4, 3), shade, np.float32) for shade in (0.0, 50.0))
     views = [front, front, front, back, back, front]
     # Nearly as good as the best of its time and another side: kept. Far worse: not, whatever it shows.
-    assert best_rows([0.9, 0.8, 0.8, 0.7, 0.7, 0.6], 2, views) == [0, 3]
-    assert best_rows([0.9, 0.8, 0.8, 0.5, 0.5, 0.7], 2, views) == [0, 5]
+    assert best_rows([0.9, 0.8, 0.8, 0.7, 0.7, 0.6], 2, views=views) == [0, 3]
+    assert best_rows([0.9, 0.8, 0.8, 0.5, 0.5, 0.7], 2, views=views) == [0, 5]
     track = OpenTrack(4)
     for number in range(500):
-        track.see(Frame(number, number / 10, walk_frame(5, 1)), Box(22, 10, 24, 60), [])
+        track.see(Frame(number, number / 10, walk_frame(5, 1)), Box(22, 10, 24, 60), others=[])
         assert len(track.pool) <= 8
     times = [c.time for c in track.pool]
     assert track.boxes == 500 and times == sorted(times) and times[-1] - times[0] > 40
@@ -439,5 +455,5 @@ def test_kept_crops_are_the_best_of_each_part_of_a_track_in_bounded_memory():
     track = OpenTrack(1)
     for number in range(20):
         image = walk_frame(5, 1) if number == 7 else np.full((HEIGHT, WIDTH, 3), 120, np.uint8)
-        track.see(Frame(number, number / 10, image), Box(22, 10, 24, 60), [])
+        track.see(Frame(number, number / 10, image), Box(22, 10, 24, 60), others=[])
     assert 7 in [c.frame for c in track.pool]

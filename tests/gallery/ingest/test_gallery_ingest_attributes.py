@@ -58,7 +58,7 @@ def people():
 
 def test_crops_are_looked_at_once_and_tracklets_have_their_vote(store, engine, people):
     parser = Counting()
-    add_images(store, "shop", engine, people, parser=parser)
+    add_images(store, "shop", engine=engine, samples=people, parser=parser)
     assert parser.looks == 1
     crops = store.find("shop", Filter(rows="crop"))
     assert len(crops) == 10 and all(crop.attributes is not None for crop in crops)
@@ -75,14 +75,22 @@ def test_crops_are_looked_at_once_and_tracklets_have_their_vote(store, engine, p
 
 
 def test_without_a_parser_nothing_is_told(store, engine, people):
-    add_images(store, "shop", engine, people)
+    add_images(store, "shop", engine=engine, samples=people)
     assert store.count_without_attributes("shop") == 15
 
 
 def test_tracklets_of_a_film_are_told_too(store, engine, tmp_path):
     path = tmp_path / "film.mp4"
     boxes = save_video(preset("tiny"), path, camera=1, seconds=0.75)
-    add_video(store, "films", engine, path, GivenBoxes(boxes), VideoSettings(camera="gate"), find_parser(1))
+    add_video(
+        store,
+        "films",
+        engine=engine,
+        source=path,
+        detector=GivenBoxes(boxes),
+        settings=VideoSettings(camera="gate"),
+        parser=find_parser(1),
+    )
     items = store.find("films", Filter())
     assert {item.kind for item in items} == {"crop", "tracklet"}
     assert all(item.attributes is not None for item in items)
@@ -92,17 +100,17 @@ def test_tracklets_of_a_film_are_told_too(store, engine, tmp_path):
 
 def test_rows_from_before_are_filled_in_and_a_stop_loses_nothing(store, engine, people, monkeypatch):
     monkeypatch.setattr(filling, "BATCH", 4)
-    add_images(store, "new", engine, people, parser=find_parser(1))
-    add_images(store, "old", engine, people)
+    add_images(store, "new", engine=engine, samples=people, parser=find_parser(1))
+    add_images(store, "old", engine=engine, samples=people)
     with pytest.raises(KeyboardInterrupt):
-        fill_attributes(store, "old", Counting(most=2))
+        fill_attributes(store, "old", parser=Counting(most=2))
     assert store.count_without_attributes("old") == 7
     rest = Counting()
-    done = fill_attributes(store, "old", rest)
+    done = fill_attributes(store, "old", parser=rest)
     assert (done.crops, done.tracklets, done.bad, rest.looks) == (2, 5, (), 1)  # tracklets are a vote, not a look
     for name, told in seen(store, "old").items():
         assert set(told) == set(seen(store, "new")[name])
-    assert fill_attributes(store, "old", Counting()).crops == 0
+    assert fill_attributes(store, "old", parser=Counting()).crops == 0
 
 
 def seen(store, name):
@@ -110,9 +118,9 @@ def seen(store, name):
 
 
 def test_an_image_that_cannot_be_read_is_named_once(store, engine, people):
-    add_images(store, "shop", engine, people[:4])
+    add_images(store, "shop", engine=engine, samples=people[:4])
     with store._connections.transaction() as cursor:
         cursor.execute("UPDATE pictures SET thumbnail = '\\xffd800' WHERE id = (SELECT min(id) FROM items)")
-    done = fill_attributes(store, "shop", find_parser(1))
+    done = fill_attributes(store, "shop", parser=find_parser(1))
     assert len(done.bad) == 1 and "row " in done.bad[0] and done.crops == 4
-    assert fill_attributes(store, "shop", find_parser(1)).bad == ()
+    assert fill_attributes(store, "shop", parser=find_parser(1)).bad == ()

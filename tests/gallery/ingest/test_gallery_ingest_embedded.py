@@ -54,7 +54,7 @@ def shards(dataset, model, tmp_path) -> Path:
 
 
 def rows(store, name):
-    items = store.find(name, Filter(), 1000)
+    items = store.find(name, Filter(), limit=1000)
     _, embedding = store.embeddings(name, [item.id for item in items])
     return {item.key: (replace(item, id=None), embedding.select([row])) for row, item in enumerate(items)}
 

@@ -19,7 +19,7 @@ def walk(colours, begin: float = 0.0, x: float = 20.0, step: float = 5.0, y: int
         left = round(x + step * n)
         image[y : y + 80, left : left + 30] = colour
         frame = Frame(round(10 * begin) + n, begin + n / 6, image)
-        track.see(frame, Box(left, y, 30, 80), [])
+        track.see(frame, Box(left, y, 30, 80), others=[])
     return track
 
 

@@ -51,10 +51,20 @@ def test_a_panel_that_a_detector_takes_for_a_person_is_left_out(store, engine, r
         frame[20:170, 300:360] = noise
         frame[15:185, int(box.x) : int(box.x) + 70] = walker
         Image.fromarray(frame).save(tmp_path / "img1" / f"{number + 1:06d}.png")
-    with_parser = add_video(store, "with", engine, tmp_path / "img1", Known(boxes), VideoSettings(), parser)
+    with_parser = add_video(
+        store,
+        "with",
+        engine=engine,
+        source=tmp_path / "img1",
+        detector=Known(boxes),
+        settings=VideoSettings(),
+        parser=parser,
+    )
     assert with_parser.tracklets == 1
-    assert all(item.box[0] < 200 for item in store.find("with", Filter(rows="crop"), 100))
-    without = add_video(store, "without", engine, tmp_path / "img1", Known(boxes), VideoSettings())
+    assert all(item.box[0] < 200 for item in store.find("with", Filter(rows="crop"), limit=100))
+    without = add_video(
+        store, "without", engine=engine, source=tmp_path / "img1", detector=Known(boxes), settings=VideoSettings()
+    )
     assert without.tracklets == 2, "nothing but the parser tells that it is a panel"
-    sources = {Path(item.source).name for item in store.find("with", Filter(), 100)}
+    sources = {Path(item.source).name for item in store.find("with", Filter(), limit=100)}
     assert sources == {"img1"}

@@ -100,7 +100,7 @@ def test_sightings_at_two_cameras_at_once_or_too_far_apart_are_flagged():
 
 
 def test_a_page_without_sure_sightings_shows_a_scatter_and_no_transitions(tmp_path):
-    write_report(replace(FOUND, threshold=None, calibrated=False, match=None), [], tmp_path / "r.html")
+    write_report(replace(FOUND, threshold=None, calibrated=False, match=None), [], path=tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
     assert "all results, whoever they show" in text and "From camera to camera" not in text
     told = report_dict(replace(FOUND, threshold=None))
@@ -117,16 +117,16 @@ def test_exported_times_are_iso_8601_too_where_they_are_dates(tmp_path):
     assert iso(1.7e9 + 0.25) == "2023-11-14T22:13:20.250+00:00"
     assert iso(65.0) is None and iso(None) is None
     assert datetime.fromisoformat(iso(1.7e9)).timestamp() == 1.7e9
-    write_report(FOUND, [], tmp_path / "r.csv")
+    write_report(FOUND, [], path=tmp_path / "r.csv")
     rows = list(csv.DictReader((tmp_path / "r.csv").open()))
     assert rows[1]["time_iso"] == "2023-11-14T22:13:20.000+00:00" and rows[1]["end_iso"].endswith("22:13:40.000+00:00")
     assert rows[4]["time_iso"] == rows[0]["end_iso"] == ""
-    write_report(FOUND, [], tmp_path / "r.html")
+    write_report(FOUND, [], path=tmp_path / "r.html")
     assert "UTC where they are dates" in (tmp_path / "r.html").read_text()
 
 
 def test_json_has_protocol_hits_and_transitions(tmp_path):
-    write_report(FOUND, [], tmp_path / "r.json")
+    write_report(FOUND, [], path=tmp_path / "r.json")
     told = json.loads((tmp_path / "r.json").read_text())
     assert told == json.loads(json.dumps(report_dict(FOUND)))
     assert told["model"] == {"name": "shop model", "fingerprint": "b" * 16, "licence": "Apache-2.0"}
@@ -138,7 +138,7 @@ def test_json_has_protocol_hits_and_transitions(tmp_path):
 
 
 def test_csv_is_no_formula(tmp_path):
-    write_report(FOUND, [], tmp_path / "r.csv")
+    write_report(FOUND, [], path=tmp_path / "r.csv")
     rows = list(csv.DictReader((tmp_path / "r.csv").open()))
     assert [row["id"] for row in rows] == ["1", "2", "3", "4", "5"]
     assert (rows[2]["source"], rows[2]["tags"], rows[2]["box"]) == ("'=cmd|x", "a;b", "1 2 3 4")
@@ -149,7 +149,7 @@ def test_csv_is_no_formula(tmp_path):
 def test_the_page_says_everything_and_needs_nothing_else(tmp_path):
     pytest.importorskip("jinja2", reason="the extra report is not installed")
     pytest.importorskip("matplotlib", reason="the extra report is not installed")
-    write_report(FOUND, [np.full((128, 64, 3), 90, np.uint8)], tmp_path / "r.html", title="Where")
+    write_report(FOUND, [np.full((128, 64, 3), 90, np.uint8)], path=tmp_path / "r.html", title="Where")
     text = (tmp_path / "r.html").read_text()
     for words in ("First note.", "reason 3", "camera &lt;gate&gt;", "a" * 16, "From camera to camera", "blurred"):
         assert words in text
@@ -157,10 +157,10 @@ def test_the_page_says_everything_and_needs_nothing_else(tmp_path):
     assert text.count("data:image/png") == 1  # the timeline
     assert "http://" not in text and "https://" not in text
     nothing = replace(FOUND, hits=(), match=False, notes=("No row passes the filters.",))
-    write_report(nothing, [], tmp_path / "n.html")
+    write_report(nothing, [], path=tmp_path / "n.html")
     assert "No match" in (tmp_path / "n.html").read_text()
     with pytest.raises(UnveilError, match=r"\.html, \.csv or \.json"):
-        write_report(FOUND, [], tmp_path / "r.pdf")
+        write_report(FOUND, [], path=tmp_path / "r.pdf")
 
 
 def test_a_pages_images_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypatch):
@@ -173,7 +173,7 @@ def test_a_pages_images_are_blurred_unless_it_is_asked_not_to(tmp_path, monkeypa
     shown = replace(FOUND, hits=(replace(HITS[0], item=replace(HITS[0].item, thumbnail=out.getvalue(), time=None)),))
 
     def contrast(blur_faces):
-        write_report(shown, [stripes], tmp_path / "r.html", blur_faces=blur_faces)
+        write_report(shown, [stripes], path=tmp_path / "r.html", blur_faces=blur_faces)
         import base64
         import re
 
@@ -344,7 +344,7 @@ def test_heat_is_where_the_likeness_is(engine):
     query, crop = np.zeros((64, 32, 3), np.uint8), np.zeros((128, 64, 3), np.uint8)
     query[:32], crop[:64] = (200, 30, 30), (200, 30, 30)
     query[32:], crop[64:] = (30, 200, 30), (30, 30, 200)
-    heat = heat_map(engine, engine.embed([query]), crop)
+    heat = heat_map(engine, engine.embed([query]), image=crop)
     assert heat.shape == (128, 64) and heat.dtype == np.float32
     assert heat.max() == 1 and heat.min() == 0
     assert heat[:48].mean() > 20 * heat[80:].mean() + 0.2
@@ -353,9 +353,9 @@ def test_heat_is_where_the_likeness_is(engine):
 def test_heat_of_what_is_hidden_is_nothing(engine):
     query = engine.embed([np.zeros((64, 32, 3), np.uint8)])
     hidden = Embedding(query.vectors, 0 * query.visibility, query.names, query.metric, query.weights)
-    assert not heat_map(engine, hidden, np.zeros((9, 9, 3), np.uint8)).any()
+    assert not heat_map(engine, hidden, image=np.zeros((9, 9, 3), np.uint8)).any()
     with pytest.raises(ValueError, match="at least 3 cells"):
-        heat_map(engine, query, np.zeros((9, 9, 3), np.uint8), (2, 8))
+        heat_map(engine, query, image=np.zeros((9, 9, 3), np.uint8), cells=(2, 8))
 
 
 def test_distances_are_read_from_a_table_and_reach_the_report(tmp_path):
@@ -363,10 +363,10 @@ def test_distances_are_read_from_a_table_and_reach_the_report(tmp_path):
     table.write_text("from,to,metres\nyard,gate,5000\ngate,hall,10.5\n")
     apart = read_distances(table)
     assert apart == {frozenset(("yard", "gate")): 5000.0, frozenset(("gate", "hall")): 10.5}
-    write_report(FOUND, [], tmp_path / "r.json", distances=apart)
+    write_report(FOUND, [], path=tmp_path / "r.json", distances=apart)
     told = json.loads((tmp_path / "r.json").read_text())["impossible"]
     assert [(one["first"], one["second"]) for one in told] == [(2, 1), (2, 3)]
-    write_report(FOUND, [], tmp_path / "r.html", distances=apart)
+    write_report(FOUND, [], path=tmp_path / "r.html", distances=apart)
     assert "Not one person" in (tmp_path / "r.html").read_text()
 
 

@@ -123,11 +123,11 @@ def test_the_threshold_keeps_its_promise():
     rng = np.random.default_rng(1)
     impostors = rng.uniform(0.3, 1, 400)
     for rate in (0.01, 0.05, 0.3):
-        fitted = calibrate(replace(pairs, impostors=impostors), "logistic", rate)
+        fitted = calibrate(replace(pairs, impostors=impostors), "logistic", false_alarms=rate)
         let_through = (impostors <= fitted.threshold).mean()
         assert rate - 0.01 < let_through <= rate
         assert fitted.of == "searches"
-    fitted = calibrate(pairs, "logistic", 0.1)
+    fitted = calibrate(pairs, "logistic", false_alarms=0.1)
     assert (pairs.distances[~pairs.same] <= fitted.threshold).mean() == pytest.approx(0.1, abs=0.01)
     assert fitted.of == "pairs"
 
@@ -138,7 +138,7 @@ def test_the_check_is_on_people_held_out():
     groups = np.repeat(np.arange(40), 10)
     same = np.repeat(rng.random(40) < 0.5, 10)
     held_out, mixed = (
-        fitting._held_out("isotonic", groups * 1.0, same, fitting._folds(apart, 0))
+        fitting._held_out("isotonic", groups * 1.0, same=same, folds=fitting._folds(apart, 0))
         for apart in (groups, np.arange(400))
     )
     assert ((held_out - same) ** 2).mean() > ((mixed - same) ** 2).mean()
@@ -182,7 +182,7 @@ def labelled(store):
     rows.visibility[:] = np.maximum(rows.visibility, 0.1)
     items = [replace(item, person=f"p{who[i]}") for i, item in enumerate(crops(range(n)))]
     store.create("g", SPACE)
-    store.add("g", items, rows)
+    store.add("g", items, embedding=rows)
     return store
 
 
@@ -256,7 +256,7 @@ def test_feedback_implies_pairs(labelled):
     expected = distance_matrix(gallery, gallery)[9, 30]
     np.testing.assert_allclose(pairs.distances[pairs.groups == "q2"], [expected], rtol=1e-5)
     with pytest.raises(DataError, match="at least 40"):
-        calibrate_gallery(labelled, "g", "feedback")
+        calibrate_gallery(labelled, "g", source="feedback")
 
 
 def test_feedback_alone_calibrates_because_a_row_with_feedback_pairs_with_its_query(labelled):
@@ -274,8 +274,8 @@ def test_feedback_alone_calibrates_because_a_row_with_feedback_pairs_with_its_qu
     assert pairs.same.tolist() == [bool(n % 2) for n in range(44)] and len(set(pairs.groups.tolist())) == 44
     np.testing.assert_allclose(pairs.distances, expected, rtol=1e-5)
     changed = {h.item.id: h.distance for h in searcher.search(replace(asked, mode="changed")).hits}
-    assert feedback_pairs(labelled, "g", "changed").distances[-1] == pytest.approx(changed[hit.item.id], rel=1e-5)
-    fitted = calibrate_gallery(labelled, "g", "feedback")
+    assert feedback_pairs(labelled, "g", mode="changed").distances[-1] == pytest.approx(changed[hit.item.id], rel=1e-5)
+    fitted = calibrate_gallery(labelled, "g", source="feedback")
     assert fitted["same"].pairs == fitted["changed"].pairs == 44
     near, far = (fitted["same"].probability(d) for d in np.quantile(pairs.distances, (0.05, 0.95)))
     assert near > 0.5 > far
@@ -295,17 +295,17 @@ def test_a_later_word_replaces_the_distance_too_and_what_was_said_before_has_non
 
 
 def test_a_list_of_pairs_names_rows_by_number_or_source(labelled, tmp_path):
-    labelled.add("g", [replace(crops([900])[0], source="/here/x.jpg")], embedding(1, 5))
+    labelled.add("g", [replace(crops([900])[0], source="/here/x.jpg")], embedding=embedding(1, 5))
     ids = labelled.ids("g", Filter()).tolist()
     path = tmp_path / "pairs.csv"
     path.write_text(f"a,b,same,mode\n{ids[0]},{ids[1]},1,\n{ids[0]},/here/x.jpg,no,changed\n{ids[3]},{ids[4]},0,same\n")
     _, gallery = labelled.embeddings("g", ids)
     matrix = distance_matrix(gallery, gallery)
-    pairs = listed_pairs(labelled, "g", path)
+    pairs = listed_pairs(labelled, "g", path=path)
     np.testing.assert_allclose(pairs.distances, [matrix[0, 1], matrix[3, 4]], rtol=1e-5)
     assert pairs.same.tolist() == [True, False]
     np.testing.assert_allclose(
-        listed_pairs(labelled, "g", path, "changed").distances, [matrix[0, 1], matrix[0, -1]], rtol=1e-5
+        listed_pairs(labelled, "g", path=path, mode="changed").distances, [matrix[0, 1], matrix[0, -1]], rtol=1e-5
     )
     for text, message in (
         ("a,b\n1,2\n", "expected columns a, b and same"),
@@ -316,15 +316,15 @@ def test_a_list_of_pairs_names_rows_by_number_or_source(labelled, tmp_path):
     ):
         path.write_text(text)
         with pytest.raises(DataError, match=message):
-            listed_pairs(labelled, "g", path)
+            listed_pairs(labelled, "g", path=path)
     with pytest.raises(DataError, match="cannot be read as CSV"):
-        listed_pairs(labelled, "g", tmp_path / "none.csv")
+        listed_pairs(labelled, "g", path=tmp_path / "none.csv")
 
 
 def test_a_gallery_without_labels_says_what_to_do(store):
     store.create("g", SPACE)
-    store.add("g", crops(range(9)), embedding(9))
+    store.add("g", crops(range(9)), embedding=embedding(9))
     with pytest.raises(DataError, match="column 'person'"):
         calibrate_gallery(store, "g")
     with pytest.raises(DataError, match="no feedback to calibrate on"):
-        calibrate_gallery(store, "g", "feedback")
+        calibrate_gallery(store, "g", source="feedback")

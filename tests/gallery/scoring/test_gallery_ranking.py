@@ -32,7 +32,7 @@ def test_ranking_is_the_mean_of_the_evaluators_distances(seed, queries, rows, me
         draw(queries, seed, metric=metric, weights=weights),
         draw(rows, seed + 1, metric=metric, weights=weights),
     )
-    found, distances = scoring.rank(query, gallery, rows, np.zeros(queries, int))
+    found, distances = scoring.rank(query, gallery, top=rows, groups=np.zeros(queries, int))
     expected = distance_matrix(query, gallery).mean(axis=0)
     np.testing.assert_allclose(distances[0], expected[found[0]], rtol=1e-6)
     assert sorted(found[0].tolist()) == list(range(rows))
@@ -45,7 +45,7 @@ def test_negatives_push_down_whoever_is_nearer_to_them_and_nobody_else(seed, oth
     query, gallery, negatives = draw(2, seed), draw(rows, seed + 1), draw(others, seed + 2)
     plain = distance_matrix(query, gallery).mean(axis=0)
     against = distance_matrix(negatives, gallery).min(axis=0)
-    found, distances = scoring.rank(query, gallery, rows, np.zeros(2, int), negatives)
+    found, distances = scoring.rank(query, gallery, top=rows, groups=np.zeros(2, int), negatives=negatives)
     pushed = np.empty(rows)
     pushed[found[0]] = distances[0]
     nearer = against < plain
@@ -60,8 +60,8 @@ def test_the_rejected_image_itself_falls_behind_an_equal_one():
     far = twins.select([1])
     far.vectors[0] = 2 * query.vectors[0] - twins.vectors[0]  # as far from the query, on the other side
     gallery = Embedding.concatenate([twins.select([0]), far])
-    assert scoring.rank(query, gallery, 2)[1][0] == pytest.approx([*distance_matrix(query, gallery)[0]], rel=1e-2)
-    order, _ = scoring.rank(query, gallery, 2, negatives=twins.select([1]))
+    assert scoring.rank(query, gallery, top=2)[1][0] == pytest.approx([*distance_matrix(query, gallery)[0]], rel=1e-2)
+    order, _ = scoring.rank(query, gallery, top=2, negatives=twins.select([1]))
     assert order[0].tolist() == [1, 0]
 
 
@@ -82,20 +82,20 @@ def test_parts_that_clothes_cover(names, covered):
 def test_changed_clothes_weigh_clothed_parts_by_the_factor(monkeypatch):
     monkeypatch.setattr(scoring, "CHANGED_CLOTHES", 0.25)
     weights = (2.0, 1.0, 1.0, 1.0, 0.5, 1.0, 1.0)
-    changed = scoring.mode_weights(NAMES, weights, "changed")
+    changed = scoring.mode_weights(NAMES, weights, mode="changed")
     assert changed == (2.0, 1.0, 0.25, 0.25, 0.125, 0.25, 0.25)
-    assert scoring.mode_weights(NAMES, weights, "same") == weights
+    assert scoring.mode_weights(NAMES, weights, mode="same") == weights
     query, gallery = draw(1, 0, weights=weights), draw(9, 1, weights=weights)
-    found, distances = scoring.rank(query, gallery, 9, mode="changed")
+    found, distances = scoring.rank(query, gallery, top=9, mode="changed")
     by_hand = distance_matrix(
         dataclasses.replace(query, weights=changed), dataclasses.replace(gallery, weights=changed)
     )
     np.testing.assert_array_equal(distances[0], by_hand[0, found[0]])
-    assert scoring.mode_weights(("appearance", "identity", "head", "torso"), (1.0, 0.5, 0.1, 0.1), "changed") == (
+    assert scoring.mode_weights(("appearance", "identity", "head", "torso"), (1.0, 0.5, 0.1, 0.1), mode="changed") == (
         0.0, 0.5, 0.1, 0.0,
     )  # fmt: skip
-    assert scoring.mode_weights(("global",), (), "changed") == (1.0,)
-    assert scoring.mode_weights(("stripe2", "stripe3"), (), "changed") == (1.0, 1.0)
+    assert scoring.mode_weights(("global",), (), mode="changed") == (1.0,)
+    assert scoring.mode_weights(("stripe2", "stripe3"), (), mode="changed") == (1.0, 1.0)
 
 
 def test_a_mode_says_honestly_what_it_does():
@@ -114,7 +114,7 @@ def test_the_first_stage_query_of_one_crop_is_its_coarse_row(seed):
 def test_the_first_stage_query_weighs_parts_as_the_mode_does(monkeypatch):
     monkeypatch.setattr(scoring, "CHANGED_CLOTHES", 0.0)
     query, gallery = draw(1, 0, metric="cosine", occluded=0), draw(50, 1, metric="cosine", occluded=0)
-    exact = scoring.rank(query, gallery, 50, mode="changed")[0][0]
+    exact = scoring.rank(query, gallery, top=50, mode="changed")[0][0]
     first_stage = np.argsort(-first_stage_vectors(gallery) @ scoring.first_stage_query(query, "changed"), kind="stable")
     np.testing.assert_array_equal(first_stage, exact)
 
@@ -150,12 +150,12 @@ def test_reasons_in_words():
     parts[:, 5] = np.nan
     parts[1] = [1.01, *[np.nan] * 6]
     parts[2:, 0] = np.linspace(1, 2, 98)  # half of the candidates are nearer than row 0 as a whole
-    said = reasons(NAMES, parts, shown, [0, 1])
+    said = reasons(NAMES, parts, query_visibility=shown, rows=[0, 1])
     assert said[0] == "arms and right leg match; head differs; torso occluded here; left leg occluded in the query"
     assert said[1].startswith("whole figure matches; head, arms, torso and right leg occluded here")
     alone = np.array([[0.1], *[[1.0]] * 49], np.float32)
-    assert reasons(("global",), alone, np.ones((1, 1)), [0]) == [
+    assert reasons(("global",), alone, query_visibility=np.ones((1, 1)), rows=[0]) == [
         "compared as a whole: nearer than 98 % of the 50 candidates"
     ]
-    few = reasons(NAMES, parts[:3], np.ones((1, len(NAMES))), [0])[0]
+    few = reasons(NAMES, parts[:3], query_visibility=np.ones((1, len(NAMES))), rows=[0])[0]
     assert few.startswith("few candidates to compare with, nearest in the left arm")

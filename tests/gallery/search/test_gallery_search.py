@@ -24,7 +24,7 @@ ROWS = 60
 @pytest.fixture
 def filled(store):
     store.create("g", SPACE)
-    store.add("g", crops(range(ROWS)), embedding(ROWS))
+    store.add("g", crops(range(ROWS)), embedding=embedding(ROWS))
     return store
 
 
@@ -69,7 +69,7 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
         info = filled.info("g")
         ids, gallery = rows_of(filled)
         expected = ids[np.argsort(1 - first_stage_vectors(gallery) @ vector, kind="stable")[:12]]
-        got, candidates = in_memory.nearest(info, vector, Filter(), 12)
+        got, candidates = in_memory.nearest(info, vector, where=Filter(), top=12)
         assert candidates == len(ids)
         assert (
             len(set(got.tolist()) & set(expected.tolist())) >= min(12, len(ids)) - 1
@@ -77,7 +77,7 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
         return ids
 
     before = agree()
-    filled.add("g", crops(range(ROWS, ROWS + 25)), embedding(25, 77))
+    filled.add("g", crops(range(ROWS, ROWS + 25)), embedding=embedding(25, 77))
     assert len(agree()) == ROWS + 25
     filled.delete("g", Filter(ids=tuple(before[:40].tolist())))
     assert len(agree()) == ROWS - 15
@@ -85,7 +85,7 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
     assert not set(held.tolist()) & set(before[:40].tolist())  # what was deleted is in no memory either
     filled.drop("g")
     filled.create("g", SPACE)
-    filled.add("g", crops(range(5)), embedding(5, 3))
+    filled.add("g", crops(range(5)), embedding=embedding(5, 3))
     assert len(agree()) == 5
 
 
@@ -98,7 +98,7 @@ def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
     ids, vectors = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "vectors"))
     inside = np.isin(ids, filled.ids("g", where))
     order = np.argsort(1 - vectors[inside] @ vector, kind="stable")[:top]
-    got, candidates = in_memory.nearest(filled.info("g"), vector, where, top)
+    got, candidates = in_memory.nearest(filled.info("g"), vector, where=where, top=top)
     assert candidates == inside.sum()
     np.testing.assert_allclose(
         np.sort(vectors[np.isin(ids, got)] @ vector), np.sort(vectors[inside][order] @ vector), atol=1e-6
@@ -117,7 +117,7 @@ def test_a_gallery_too_large_for_memory_is_left_to_the_engine(filled):
 
 def test_memory_makes_room_for_the_gallery_in_use(filled):
     filled.create("h", SPACE)
-    filled.add("h", crops(range(ROWS)), embedding(ROWS))
+    filled.add("h", crops(range(ROWS)), embedding=embedding(ROWS))
     one = ROWS * 2 * 16 * 4
     in_memory = InMemoryIndex(filled, limit=one + 10)
     for name in ("g", "h", "g"):
@@ -127,10 +127,10 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
 
 def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypatch):
     filled.create("cold", SPACE)
-    filled.add("cold", crops(range(500, 520)), embedding(20))
+    filled.add("cold", crops(range(500, 520)), embedding=embedding(20))
     in_memory, vector = InMemoryIndex(filled), first_stage_query(embedding(1), "same")
     warm, cold = filled.info("g"), filled.info("cold")
-    in_memory.nearest(warm, vector, Filter(), 5)
+    in_memory.nearest(warm, vector, where=Filter(), top=5)
     reading, may_go_on, blocks = threading.Event(), threading.Event(), filled.blocks
 
     def slow(name, **more):
@@ -156,7 +156,7 @@ def test_rejecting_removes_the_row_and_its_like_and_confirming_draws_nearer(fill
     worst, best = first.hits[-1].item.id, first.hits[0].item.id
     ids, gallery = rows_of(filled)
     twin = filled.embeddings("g", [best])[1]
-    filled.add("g", crops([500]), twin)
+    filled.add("g", crops([500]), embedding=twin)
     twin_id = int(filled.ids("g", Filter())[-1])
 
     refined = searcher.give_feedback(asked, best, same=False, who="ann")
@@ -209,7 +209,7 @@ def test_one_row_a_tracklet_unless_crops_are_asked_for(store):
         + items[3:5]
         + [dataclasses.replace(items[5], kind="tracklet", crops=3)]
     )
-    store.add("g", items, embedding(6))
+    store.add("g", items, embedding=embedding(6))
     searcher = Searcher(store, "g")
     keys = {hit.item.key for hit in searcher.search(query(rows="tracklet")).hits}
     assert keys == {"key3", "key4", "key5"}
@@ -269,7 +269,7 @@ def test_threads_share_a_searcher_while_the_gallery_grows(filled):
     with ThreadPoolExecutor(4) as pool:
         searches = [pool.submit(searcher.search, query(seed=n % 5, top=3)) for n in range(20)]
         for n in range(5):
-            filled.add("g", crops([1000 + n]), embedding(1, 50 + n))
+            filled.add("g", crops([1000 + n]), embedding=embedding(1, 50 + n))
         found = [s.result() for s in searches]
     assert all(len(f.hits) == 3 for f in found)
     assert searcher.search(query()).candidates == ROWS + 5

@@ -95,9 +95,9 @@ def test_playback_goes_from_before_a_tracklet_begins_to_after_it_ends(films):
     best = row(path, 30, time=1003.0, tracklet="t")
     whole = Item("t", "tracklet", best.thumbnail, str(path), time=1001.5, end=1004.0, frame=30, box=best.box, crops=1)
     source_frame = find_source_frame(whole, SourceRoots([films]))
-    clip = clip_around(whole, source_frame, [best], before=0.5, after=0.5)
+    clip = clip_around(whole, source_frame, crops=[best], before=0.5, after=0.5)
     assert (
         clip.start == pytest.approx(1.0, abs=0.01) and 4.3 <= clip.end <= 4.9
     )  # key frames each second, a few frames stored out of order
-    alone = clip_around(best, source_frame, [best], before=1, after=0.5)
+    alone = clip_around(best, source_frame, crops=[best], before=1, after=0.5)
     assert alone.start == pytest.approx(2.0, abs=0.01) and 3.4 <= alone.end <= 3.9

@@ -35,7 +35,7 @@ SIX = (
 def shop(store):
     store.create("shop", SPACE)
     items = [replace(item, attributes=told) for item, told in zip(crops(range(6)), SIX, strict=True)]
-    store.add("shop", items, embedding(6))
+    store.add("shop", items, embedding=embedding(6))
     return store
 
 
@@ -73,7 +73,7 @@ def test_a_filter_by_attributes(shop, asked, unseen, expected):
 
 def test_rows_by_attributes_alone_are_the_surest_first_and_say_what_was_left_out(shop):
     where = Filter(attributes=("bag=yes",))
-    found = list_by_attributes(shop, "shop", where, top=10)
+    found = list_by_attributes(shop, "shop", where=where, top=10)
     assert [s.item.key for s in found.sightings] == ["key2", "key0", "key3"]
     assert [s.sureness for s in found.sightings] == [0.95, 0.9, 0.7]
     assert (found.candidates, found.unseen) == (3, 2)
@@ -82,15 +82,15 @@ def test_rows_by_attributes_alone_are_the_surest_first_and_say_what_was_left_out
         "1 rows of this gallery have no attributes yet" in found.notes[1]
         and "unveil gallery attributes shop" in found.notes[1]
     )
-    assert [s.item.key for s in list_by_attributes(shop, "shop", where, top=1).sightings] == ["key2"]
-    every = list_by_attributes(shop, "shop", replace(where, include_unseen=True), top=10)
+    assert [s.item.key for s in list_by_attributes(shop, "shop", where=where, top=1).sightings] == ["key2"]
+    every = list_by_attributes(shop, "shop", where=replace(where, include_unseen=True), top=10)
     assert [s.item.key for s in every.sightings] == ["key2", "key0", "key3", "key4", "key5"] and every.unseen == 0
 
 
 def test_equally_sure_rows_come_by_time(shop):
     same = [replace(item, attributes=looks(bag=0.95)) for item in crops(range(6, 9))]
-    shop.add("shop", [replace(one, time=9e8 - n) for n, one in enumerate(same)], embedding(3, 1))
-    found = list_by_attributes(shop, "shop", Filter(attributes=("bag=yes",)), top=10).sightings
+    shop.add("shop", [replace(one, time=9e8 - n) for n, one in enumerate(same)], embedding=embedding(3, 1))
+    found = list_by_attributes(shop, "shop", where=Filter(attributes=("bag=yes",)), top=10).sightings
     assert [s.item.key for s in found][:4] == ["key8", "key7", "key6", "key2"]
 
 
@@ -103,9 +103,9 @@ def test_the_store_orders_as_the_records_say(shop):
         for _ in range(60)
     ]
     items = [replace(item, attributes=one) for item, one in zip(crops(range(10, 70)), told, strict=True)]
-    shop.add("shop", items, embedding(60, 2))
+    shop.add("shop", items, embedding=embedding(60, 2))
     where = Filter(attributes=("upper-colour=navy", "bag=yes"))
-    found = [s.sureness for s in list_by_attributes(shop, "shop", where, top=100).sightings]
+    found = [s.sureness for s in list_by_attributes(shop, "shop", where=where, top=100).sightings]
     assert found == sorted(found, reverse=True) and len(found) > 5
     colour, bag = where.wanted
     passing = [
@@ -122,7 +122,7 @@ def test_attributes_of_rows_from_before_are_filled_in(shop):
     assert shop.info("shop").revision > before  # filters that were remembered are old
     assert not len(shop.missing_attributes("shop", "crop")) and not shop.count_without_attributes("shop")
     assert shop.forget_attributes("shop") == 6
-    assert len(shop.missing_attributes("shop", "crop", 4)) == 4 and not keys(shop, attributes=("bag=yes",))
+    assert len(shop.missing_attributes("shop", "crop", limit=4)) == 4 and not keys(shop, attributes=("bag=yes",))
 
 
 def test_a_gallery_from_before_gets_the_column(own_database, monkeypatch):
@@ -143,13 +143,13 @@ def test_a_gallery_from_before_gets_the_column(own_database, monkeypatch):
     monkeypatch.setattr(rows, "to_row", lambda *given: whole(*given)[:-1])
     old = open_store(own_database)
     old.create("shop", SPACE)
-    old.add("shop", crops(range(4)), embedding(4))
+    old.add("shop", crops(range(4)), embedding=embedding(4))
     old.close()
     monkeypatch.undo()
     new = open_store(own_database)
     assert [item.attributes for item in new.find("shop", Filter())] == [None] * 4
     assert new.count_without_attributes("shop") == 4
-    new.add("shop", [replace(item, attributes=SIX[0]) for item in crops(range(4, 6))], embedding(2, 1))
+    new.add("shop", [replace(item, attributes=SIX[0]) for item in crops(range(4, 6))], embedding=embedding(2, 1))
     assert keys(new, attributes=("bag=yes",)) == ["key4", "key5"]
     new.close()
     with psycopg.connect(own_database, options="-c search_path=unveil,public") as connection:

@@ -29,12 +29,12 @@ def filled(store):
     """Two galleries with times in several periods, a tracklet, feedback, a job, a calibration and a log."""
     store.create("shop", SPACE, retention_seconds=9e9)
     items = [dataclasses.replace(item, person=f"p{n % 4}") for n, item in enumerate(crops(range(0, 3000, 50)))]
-    store.add("shop", [*items, *crops([7000], time=None)], embedding(61), "job", {"frame": 7})
+    store.add("shop", [*items, *crops([7000], time=None)], embedding=embedding(61), job="job", done={"frame": 7})
     store.create("yard", SPACE)
-    store.add("yard", crops(range(10)), embedding(10, seed=3))
+    store.add("yard", crops(range(10)), embedding=embedding(10, seed=3))
     store.drop("yard")
     store.create("yard", SPACE)
-    store.add("yard", crops(range(5)), embedding(5, seed=4))
+    store.add("yard", crops(range(5)), embedding=embedding(5, seed=4))
     store.feedback.give("shop", "a" * 64, item=store.find("shop", Filter())[3].id, same=True, who="ann")
     store.set_calibration("shop", {"same": {"threshold": 0.5}})
     for n in range(3):
@@ -76,11 +76,11 @@ def test_a_restored_store_is_the_one_that_was_backed_up_and_goes_on(filled, empt
     assert empty.job_state("shop", "job") == {"frame": 7}
     # New rows and galleries have numbers of their own.
     known = set(empty.ids("shop", Filter()).tolist())
-    assert empty.add("shop", crops([9999]), embedding(1)) == 1
-    assert empty.add("shop", crops([50]), embedding(1)) == 0
+    assert empty.add("shop", crops([9999]), embedding=embedding(1)) == 1
+    assert empty.add("shop", crops([50]), embedding=embedding(1)) == 0
     assert known < set(empty.ids("shop", Filter()).tolist())
     empty.create("third", SPACE)
-    assert empty.add("third", crops(range(3)), embedding(3)) == 3
+    assert empty.add("third", crops(range(3)), embedding=embedding(3)) == 3
     assert empty.delete("shop", Filter(persons=("p1",))) == 15 and empty.verify("shop") == []
     empty.log({"who": "ann", "action": "search"})
     assert audit.wrong(empty.links(), empty.head()) == []
@@ -94,7 +94,7 @@ def test_a_backup_is_of_one_moment_while_others_write(filled, empty, tmp_path):
     def write():
         n = 20_000
         while not ended.is_set():
-            filled.add("shop", crops(range(n, n + 5)), embedding(5), "job", n)
+            filled.add("shop", crops(range(n, n + 5)), embedding=embedding(5), job="job", done=n)
             n += 5
 
     writer = threading.Thread(target=write)
@@ -172,7 +172,7 @@ def content(folder: Path) -> dict[str, str]:
 def test_what_must_not_change_is_searched_and_does_not_change(fresh_folder, tmp_path, monkeypatch, kind):
     store = open_store(folder=fresh_folder)
     store.create("shop", SPACE)
-    store.add("shop", crops(range(8)), embedding(8))
+    store.add("shop", crops(range(8)), embedding=embedding(8))
     store.log({"who": "ann", "action": "add", "gallery": "shop"})
     path = fresh_folder
     if kind == "a backup":
@@ -188,7 +188,7 @@ def test_what_must_not_change_is_searched_and_does_not_change(fresh_folder, tmp_
     evidence = open_store(f"read-only:{path}")
     assert evidence.info("shop").crops == 8 and evidence.verify("shop") == []
     for change in (
-        lambda: evidence.add("shop", crops([9]), embedding(1)),
+        lambda: evidence.add("shop", crops([9]), embedding=embedding(1)),
         lambda: evidence.drop("shop"),
         lambda: evidence.set_retention("shop", 5.0),
     ):
@@ -210,7 +210,7 @@ def test_the_commands_back_up_restore_and_open(fresh_folder, tmp_path):
 
     store = open_store(folder=fresh_folder)
     store.create("shop", SPACE)
-    store.add("shop", crops(range(8)), embedding(8))
+    store.add("shop", crops(range(8)), embedding=embedding(8))
     path, other = tmp_path / "all.unveil", new_folder()
     try:
         made = unveil("gallery", "backup", path, "--folder", fresh_folder, "--json")

@@ -26,7 +26,7 @@ def rows(store):
 
     store.create("shop", SPACE)
     items = [dataclasses.replace(item, person=f"p{n % 5}") for n, item in enumerate(crops(range(10)))]
-    store.add("shop", items, embedding(10))
+    store.add("shop", items, embedding=embedding(10))
     return [int(number) for number in store.ids("shop", Filter())]
 
 
@@ -39,10 +39,10 @@ def test_everything_of_a_case_is_there_again_in_another_process(store, address, 
     case = store.cases.create("  Stolen   bicycle ", "ann")
     assert (case.name, case.creator, case.version) == ("Stolen bicycle", "ann", 1)
     number = store.cases.add_query(
-        case.id, "shop", query(negatives=(rows[1],), confirmed=(rows[3], rows[2]), rejected=(rows[4],)), who="ann"
+        case.id, "shop", query=query(negatives=(rows[1],), confirmed=(rows[3], rows[2]), rejected=(rows[4],)), who="ann"
     )
-    assert store.cases.bookmark(case.id, "shop", rows[5], who="ann", note="enters")
-    assert not store.cases.bookmark(case.id, "shop", rows[5], who="bob", note="again")
+    assert store.cases.bookmark(case.id, "shop", item=rows[5], who="ann", note="enters")
+    assert not store.cases.bookmark(case.id, "shop", item=rows[5], who="bob", note="again")
     store.cases.write(case.id, "bob", name="Bicycle", notes="black, \n no bell", version=1)
     store.cases.set_members(case.id, ["bob", "eva", "bob"])
     other = open_store(address)
@@ -70,10 +70,10 @@ def test_of_two_who_write_one_text_the_second_is_told_and_nothing_is_lost(store,
     assert (told.value.text, told.value.version) == ("by ann", 2)
     assert store.cases.get(case.id).notes == "by ann"
     assert store.cases.write(case.id, "bob", name="one", notes="by both", version=2) == 3
-    store.cases.bookmark(case.id, "shop", rows[0], who="ann", note="a")
-    store.cases.write_note(case.id, "shop", rows[0], who="ann", note="b", version=1)
+    store.cases.bookmark(case.id, "shop", item=rows[0], who="ann", note="a")
+    store.cases.write_note(case.id, "shop", item=rows[0], who="ann", note="b", version=1)
     with pytest.raises(CaseChangedError) as told:
-        store.cases.write_note(case.id, "shop", rows[0], who="bob", note="c", version=1)
+        store.cases.write_note(case.id, "shop", item=rows[0], who="bob", note="c", version=1)
     assert (told.value.who, told.value.text, told.value.version) == ("ann", "b", 2)
     assert store.cases.get(case.id).bookmarks[0].note == "b"
 
@@ -84,8 +84,8 @@ def test_what_many_add_at_once_is_there_from_all(store, rows):
 
     def work(item):
         try:
-            store.cases.bookmark(case, "shop", item, who=f"w{item}")
-            store.cases.add_query(case, "shop", query(positives=(item,), images=()), who=f"w{item}")
+            store.cases.bookmark(case, "shop", item=item, who=f"w{item}")
+            store.cases.add_query(case, "shop", query=query(positives=(item,), images=()), who=f"w{item}")
         except UnveilError as e:
             failed.append(e)
 
@@ -103,10 +103,12 @@ def test_what_many_add_at_once_is_there_from_all(store, rows):
 def test_deleting_a_person_takes_him_out_of_cases_and_says_so(store, rows):
     case, other = (store.cases.create(name, "ann").id for name in ("first", "second"))
     for item in rows[:6]:
-        store.cases.bookmark(case, "shop", item, who="ann")
-    only = store.cases.add_query(case, "shop", query(images=(), positives=(rows[0], rows[5])), who="ann")
-    mixed = store.cases.add_query(case, "shop", query(positives=(rows[0],), confirmed=(rows[5], rows[1])), who="ann")
-    store.cases.bookmark(other, "shop", rows[3], who="bob")
+        store.cases.bookmark(case, "shop", item=item, who="ann")
+    only = store.cases.add_query(case, "shop", query=query(images=(), positives=(rows[0], rows[5])), who="ann")
+    mixed = store.cases.add_query(
+        case, "shop", query=query(positives=(rows[0],), confirmed=(rows[5], rows[1])), who="ann"
+    )
+    store.cases.bookmark(other, "shop", item=rows[3], who="bob")
     assert store.delete("shop", Filter(persons=("p0",))) == 2  # rows 0 and 5
     found = store.cases.get(case)
     assert [mark.item for mark in found.bookmarks] == rows[1:5]
@@ -122,12 +124,12 @@ def test_deleting_a_person_takes_him_out_of_cases_and_says_so(store, rows):
 
 def test_a_gallery_that_is_dropped_leaves_its_cases_and_a_word_in_them(store, rows):
     store.create("yard", SPACE)
-    store.add("yard", crops([70, 71]), embedding(2))
+    store.add("yard", crops([70, 71]), embedding=embedding(2))
     there = [int(number) for number in store.ids("yard", Filter())]
     case = store.cases.create("both", "ann").id
-    store.cases.bookmark(case, "shop", rows[0], who="ann")
-    store.cases.bookmark(case, "yard", there[0], who="ann")
-    store.cases.add_query(case, "yard", query(), who="ann")
+    store.cases.bookmark(case, "shop", item=rows[0], who="ann")
+    store.cases.bookmark(case, "yard", item=there[0], who="ann")
+    store.cases.add_query(case, "yard", query=query(), who="ann")
     store.drop("yard")
     found = store.cases.get(case)
     assert found.galleries == ("shop",) and found.queries == ()
@@ -144,8 +146,8 @@ def in_files(folder: Path, address: str, *needles: bytes) -> list[bytes]:
 def test_no_byte_of_a_removed_note_or_image_stays_on_the_disk(store, address, server_folder, rows):
     note, crop = b"a note about a person who goes", b"\x89PNG of the one who goes" * 50
     case = store.cases.create("bytes", "ann").id
-    store.cases.bookmark(case, "shop", rows[0], who="ann", note=note.decode())
-    gone = store.cases.add_query(case, "shop", query(images=(QueryImage(crop),)), who="ann")
+    store.cases.bookmark(case, "shop", item=rows[0], who="ann", note=note.decode())
+    gone = store.cases.add_query(case, "shop", query=query(images=(QueryImage(crop),)), who="ann")
     needles = (note, crop[200:260])
     assert in_files(server_folder, address, *needles) == list(needles)
     store.delete("shop", Filter(ids=(rows[0],)))
@@ -160,8 +162,8 @@ def test_no_byte_of_a_removed_note_or_image_stays_on_the_disk(store, address, se
 
 def test_a_backup_has_the_cases(store, rows, tmp_path):
     case = store.cases.create("kept", "ann").id
-    store.cases.bookmark(case, "shop", rows[2], who="ann", note="hat")
-    number = store.cases.add_query(case, "shop", query(), who="ann")
+    store.cases.bookmark(case, "shop", item=rows[2], who="ann", note="hat")
+    number = store.cases.add_query(case, "shop", query=query(), who="ann")
     store.backup(tmp_path / "all.backup")
     before = store.cases.get(case)
     folder = new_folder()
@@ -178,7 +180,7 @@ def test_a_backup_has_the_cases(store, rows, tmp_path):
     try:
         assert copy.cases.get(case) == before
         with pytest.raises(UnveilError, match="read only"):
-            copy.cases.bookmark(case, "shop", rows[3], who="ann")
+            copy.cases.bookmark(case, "shop", item=rows[3], who="ann")
     finally:
         copy.close()
 
@@ -190,10 +192,10 @@ def test_what_cannot_be_kept_is_refused_in_words(store, rows):
         "1 to 120 letters": lambda: store.cases.create("  \n ", "bob"),
         "there is no case 999999": lambda: store.cases.get(999_999),
         "did you mean 'one'": lambda: store.cases.named("on"),
-        "has no row 12345": lambda: store.cases.bookmark(case, "shop", 12_345, who="ann"),
-        "no gallery 'yard'": lambda: store.cases.bookmark(case, "yard", rows[0], who="ann"),
-        f"at most {MAX_NOTE:,}": lambda: store.cases.bookmark(case, "shop", rows[0], who="a", note="x" * 2_001),
-        "no bookmark of row": lambda: store.cases.write_note(case, "shop", rows[0], who="a", note="x", version=1),
+        "has no row 12345": lambda: store.cases.bookmark(case, "shop", item=12_345, who="ann"),
+        "no gallery 'yard'": lambda: store.cases.bookmark(case, "yard", item=rows[0], who="ann"),
+        f"at most {MAX_NOTE:,}": lambda: store.cases.bookmark(case, "shop", item=rows[0], who="a", note="x" * 2_001),
+        "no bookmark of row": lambda: store.cases.write_note(case, "shop", item=rows[0], who="a", note="x", version=1),
         "at least one image or row": lambda: query(images=(QueryImage(b"x", True),)),
         "has no search 77": lambda: store.cases.remove_query(case, 77),
         "at most 64 members": lambda: store.cases.set_members(case, [f"m{n}" for n in range(65)]),

@@ -82,7 +82,7 @@ def test_a_writer_killed_in_the_middle_leaves_whole_batches(address):
     store = open_store(address)
     done = store.job_state("shop", "job0")["batches"]
     assert done >= acknowledged
-    assert {item.key for item in store.find("shop", Filter(), 10_000)} == {f"key{n}" for n in range(done * 7)}
+    assert {item.key for item in store.find("shop", Filter(), limit=10_000)} == {f"key{n}" for n in range(done * 7)}
     assert store.info("shop").crops == done * 7 and store.verify("shop") == []
     store.close()
 
@@ -101,7 +101,7 @@ def test_a_server_killed_in_the_middle_comes_back_with_what_was_acknowledged(own
     store = open_store(folder=own_folder)
     done = store.job_state(name, "job0")["batches"]
     assert done >= acknowledged
-    assert {item.key for item in store.find(name, Filter(), 10_000)} == {f"key{n}" for n in range(done * 7)}
+    assert {item.key for item in store.find(name, Filter(), limit=10_000)} == {f"key{n}" for n in range(done * 7)}
     assert store.verify(name) == []
     store.close()
 
@@ -110,14 +110,14 @@ def test_a_store_goes_on_after_its_own_server_was_killed(own_folder):
     name = "goes-on"
     store = open_store(folder=own_folder)
     store.create(name, SPACE)
-    store.add(name, crops(range(5)), embedding(5))
+    store.add(name, crops(range(5)), embedding=embedding(5))
     other = open_store(folder=own_folder)
     server = server_of(own_folder)
     parts = server.children()
     server.kill()
     assert all(ends(part, 60) for part in parts)  # until then one may still begin a step that it cannot end
     assert store.info(name).crops == 5
-    assert other.add(name, crops([8]), embedding(1)) == 1
+    assert other.add(name, crops([8]), embedding=embedding(1)) == 1
     assert store.verify(name) == []
     store.close()
     other.close()
@@ -163,14 +163,14 @@ def small_disk(fresh_folder: Path) -> Iterator[Path]:
 def test_a_full_disk_is_one_clear_error_and_loses_nothing(small_disk):
     store = open_store(folder=small_disk)
     store.create("shop", SPACE)
-    assert store.add("shop", crops(range(20)), embedding(20)) == 20
+    assert store.add("shop", crops(range(20)), embedding=embedding(20)) == 20
     free = shutil.disk_usage(small_disk).free
     (small_disk / "ballast").write_bytes(bytes(free - 4_000_000))
     kept, said = 20, ""
     for n in range(20):
         numbers = range(100 + 200 * n, 300 + 200 * n)
         try:
-            kept += store.add("shop", crops(numbers), embedding(200), "job", n)
+            kept += store.add("shop", crops(numbers), embedding=embedding(200), job="job", done=n)
         except UnveilError as e:
             said = str(e)
             break
@@ -178,7 +178,7 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing(small_disk):
     (small_disk / "ballast").unlink()
     assert store.info("shop").crops == kept == len(store.ids("shop", Filter()))
     assert store.verify("shop") == []
-    assert store.add("shop", crops(numbers), embedding(200), "job", n) == 200
+    assert store.add("shop", crops(numbers), embedding=embedding(200), job="job", done=n) == 200
     store.close()
 
 
@@ -214,12 +214,12 @@ def test_a_server_that_stops_answering_is_one_clear_error(own_folder):
             process.suspend()
         began = time.monotonic()
         with pytest.raises(UnveilError, match=r"did not answer within 0\.5 s"):
-            store.add("slow", crops(range(3)), embedding(3))
+            store.add("slow", crops(range(3)), embedding=embedding(3))
         assert time.monotonic() - began < 10
     finally:
         for process in reversed(stopped):
             process.resume()
-    assert store.add("slow", crops(range(3)), embedding(3)) == 3
+    assert store.add("slow", crops(range(3)), embedding=embedding(3)) == 3
     store.close()
 
 
@@ -229,9 +229,9 @@ def test_a_writer_that_waits_too_long_for_another_is_told(address):
     with psycopg.connect(address) as other:
         other.execute("SELECT * FROM unveil.galleries FOR UPDATE")
         with pytest.raises(UnveilError, match=r"did not answer within 0\.5 s"):
-            store.add("shop", crops(range(3)), embedding(3))
+            store.add("shop", crops(range(3)), embedding=embedding(3))
         assert store.info("shop").crops == 0  # readers do not wait
-    assert store.add("shop", crops(range(3)), embedding(3)) == 3
+    assert store.add("shop", crops(range(3)), embedding=embedding(3)) == 3
     store.close()
 
 
@@ -261,7 +261,7 @@ def test_migrations_go_on_from_every_version(own_database, monkeypatch):
         monkeypatch.undo()
         store = open_store(own_database)
         store.create("shop", SPACE)
-        assert store.add("shop", crops(range(3)), embedding(3)) == 3
+        assert store.add("shop", crops(range(3)), embedding=embedding(3)) == 3
         store.close()
 
 
@@ -278,7 +278,7 @@ def test_processes_that_open_an_empty_database_at_once_all_succeed(own_database)
 def test_a_damaged_row_is_found(address):
     store = open_store(address)
     store.create("shop", SPACE)
-    store.add("shop", crops(range(6)), embedding(6))
+    store.add("shop", crops(range(6)), embedding=embedding(6))
     assert store.verify("shop") == []
     damage = {
         "DELETE FROM pictures WHERE id = (SELECT min(id) FROM pictures)": "1 rows without an image",

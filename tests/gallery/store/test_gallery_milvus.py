@@ -74,16 +74,16 @@ def test_the_ranking_is_that_of_postgresql(far, address):
     far.create("shop", SPACE)
     vectors = embedding(80)
     vectors.visibility[7] = 0  # shows nothing: no direction, in no ranking
-    assert far.add("shop", ITEMS, vectors) == 80
+    assert far.add("shop", ITEMS, embedding=vectors) == 80
     near = open_store(address)
     query = first_stage_vectors(embedding(1, seed=4))[0]
     for where in FILTERS:
-        ids, distances = far.nearest("shop", query, where, len(ITEMS))
-        expected, exact = near.nearest("shop", query, where, len(ITEMS))
+        ids, distances = far.nearest("shop", query, where=where, top=len(ITEMS))
+        expected, exact = near.nearest("shop", query, where=where, top=len(ITEMS))
         np.testing.assert_allclose(distances, exact, atol=1e-3)
         assert set(ids) == set(expected), where
     few = near.ids("shop", Filter())[3:9]
-    assert set(far.nearest("shop", query, Filter(ids=tuple(few.tolist())), 15)[0]) == set(few) - {
+    assert set(far.nearest("shop", query, where=Filter(ids=tuple(few.tolist())), top=15)[0]) == set(few) - {
         near.ids("shop", Filter())[7]
     }
     assert far.verify("shop") == []
@@ -92,13 +92,13 @@ def test_the_ranking_is_that_of_postgresql(far, address):
 
 def test_rows_that_only_milvus_has_are_dropped_counted_and_removed(far):
     far.create("shop", SPACE)
-    far.add("shop", ITEMS[:20], embedding(20))
+    far.add("shop", ITEMS[:20], embedding=embedding(20))
     collection, _ = far._collection("shop")
     ghosts = [10**9 + n for n in range(12)]
     query = first_stage_vectors(embedding(1))[0]
     # What a process leaves that is killed before PostgreSQL acknowledges its rows.
-    far._index.insert(collection, ITEMS[:12], ghosts, np.tile(query, (12, 1)))
-    ids, _ = far.nearest("shop", query, Filter(), 10)
+    far._index.insert(collection, ITEMS[:12], ids=ghosts, vectors=np.tile(query, (12, 1)))
+    ids, _ = far.nearest("shop", query, where=Filter(), top=10)
     assert len(ids) == 10 and not set(ids) & set(ghosts)
     assert far.verify("shop") == ["12 first-stage vectors too many in Milvus: expire puts it right"]
     assert far.expire("shop", 0.0) == 0
@@ -107,7 +107,7 @@ def test_rows_that_only_milvus_has_are_dropped_counted_and_removed(far):
 
 def test_rows_that_milvus_lost_are_counted_and_put_back(far):
     far.create("shop", SPACE)
-    far.add("shop", ITEMS[:20], embedding(20))
+    far.add("shop", ITEMS[:20], embedding=embedding(20))
     collection, _ = far._collection("shop")
     lost = far.ids("shop", Filter())[4:9]
     far._index.remove(collection, lost.tolist())
@@ -118,11 +118,11 @@ def test_rows_that_milvus_lost_are_counted_and_put_back(far):
 
 def test_removed_rows_and_galleries_leave_milvus(far):
     far.create("shop", SPACE)
-    far.add("shop", ITEMS[:20], embedding(20))
+    far.add("shop", ITEMS[:20], embedding=embedding(20))
     gone = far.ids("shop", Filter(cameras=("c0",)))
     collection, _ = far._collection("shop")
     assert far.delete("shop", Filter(cameras=("c0",))) == len(gone) == 7
-    assert not set(far._index.between(collection, 0, 2**62, 32)[0]) & set(gone)
+    assert not set(far._index.between(collection, 0, last=2**62, width=32)[0]) & set(gone)
     assert far.verify("shop") == []
     far.drop("shop")
     assert not far._index._client.has_collection(collection)
@@ -130,15 +130,15 @@ def test_removed_rows_and_galleries_leave_milvus(far):
 
 def test_a_milvus_that_is_down_is_one_clear_error_and_nothing_is_kept_by_half(far, address, milvus_server):
     far.create("shop", SPACE)
-    far.add("shop", ITEMS[:20], embedding(20))
+    far.add("shop", ITEMS[:20], embedding=embedding(20))
     far._index._seconds = 2.0
     milvus_server.server_proc.kill()  # its own `stop` gives a busy machine three seconds
     milvus_server.server_proc.wait(60)
     milvus_server.stop()
     with pytest.raises(UnveilError, match=r"Milvus server at 127\.0\.0\.1:\d+ is down"):
-        far.add("shop", ITEMS[20:30], embedding(10))
+        far.add("shop", ITEMS[20:30], embedding=embedding(10))
     with pytest.raises(UnveilError, match="is down"):
-        far.nearest("shop", first_stage_vectors(embedding(1))[0], Filter(), 5)
+        far.nearest("shop", first_stage_vectors(embedding(1))[0], where=Filter(), top=5)
     assert far.info("shop").crops + far.info("shop").tracklets == 20 and len(far.ids("shop", Filter())) == 20
     with pytest.raises(UnveilError, match="is down"):
         open_store(f"{address}+milvus=http://127.0.0.1:{milvus_server.listen_port}")

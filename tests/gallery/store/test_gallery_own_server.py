@@ -48,7 +48,7 @@ def opens(folder: Path, **environment: str) -> subprocess.Popen[str]:
 def test_a_copy_of_a_folder_whose_server_runs_is_refused_and_the_original_is_left_alone(fresh_folder):
     store = open_store(folder=fresh_folder)
     store.create("shop", SPACE)
-    store.add("shop", crops(range(5)), embedding(5))
+    store.add("shop", crops(range(5)), embedding=embedding(5))
     copy = new_folder()
     try:
         shutil.copytree(fresh_folder, copy, dirs_exist_ok=True, symlinks=True)
@@ -92,7 +92,7 @@ def test_a_folder_may_have_any_name(fresh_folder, name):
     try:
         store = open_store(folder=folder)
         store.create("shop", SPACE)
-        assert store.add("shop", crops(range(3)), embedding(3)) == 3
+        assert store.add("shop", crops(range(3)), embedding=embedding(3)) == 3
         store.close()
     finally:
         remove(folder)

@@ -19,7 +19,7 @@ PLACES = {"c0": (10.0, 20.0), "c1": (10.0, 120.0)}
 @pytest.fixture
 def shop(store):
     store.create("shop", SPACE)
-    store.add("shop", crops(range(6)), embedding(6))
+    store.add("shop", crops(range(6)), embedding=embedding(6))
     return "shop"
 
 

@@ -67,7 +67,7 @@ def test_removed_bytes_are_nowhere_in_the_files(store, address, server_folder, h
     for n in gone:
         items[n] = dataclasses.replace(items[n], person="p7", camera="gate", time=DATES + 1.5e6)
     store.create("shop", SPACE)
-    store.add("shop", items, vectors)
+    store.add("shop", items, embedding=vectors)
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("ANALYZE")  # the server does so by itself, some time
         connection.execute("CHECKPOINT")
@@ -86,13 +86,13 @@ def test_removed_bytes_are_nowhere_in_the_files(store, address, server_folder, h
     info = store.info("shop")
     assert info.crops == 57 and info.cameras == ("c0", "c1", "c2") and info.revision > revision
     assert store.verify("shop") == []
-    assert store.add("shop", keyed([7], how), embedding(1)) == 1  # a removed crop may come again
+    assert store.add("shop", keyed([7], how), embedding=embedding(1)) == 1  # a removed crop may come again
 
 
 def test_a_dropped_gallery_leaves_no_bytes(store, address, server_folder):
     vectors = embedding(10, seed=77)
     store.create("dropped", SPACE)
-    store.add("dropped", keyed(range(10), "dropped"), vectors, "job", {"file": "one-to-forget.mp4"})
+    store.add("dropped", keyed(range(10), "dropped"), embedding=vectors, job="job", done={"file": "one-to-forget.mp4"})
     store.log({"who": "ann", "action": "search", "gallery": "dropped"})
     flush(address)
     needles = [*marks(range(10), vectors, "dropped"), b"one-to-forget.mp4"]
@@ -111,7 +111,7 @@ def test_a_tracklet_takes_its_crops_with_it(store):
         *crops([3], tracklet="t2"),
         *crops([4]),
     ]
-    store.add("shop", items, embedding(6))
+    store.add("shop", items, embedding=embedding(6))
     first = store.find("shop", Filter())[0].id
     assert store.delete("shop", Filter(ids=(first,))) == 3
     assert [item.key for item in store.find("shop", Filter())] == ["t2", "key3", "key4"]
@@ -130,12 +130,12 @@ def test_rows_expire_by_their_own_date_or_else_by_when_they_came(store):
         Item("recording", "crop", b"\xff\xd8", time=12.5),  # seconds since a recording began, not 1970
         Item("undated", "crop", b"\xff\xd8"),
     ]
-    store.add("shop", items, embedding(5))
+    store.add("shop", items, embedding=embedding(5))
     added = store.info("shop").created
     assert store.expire("shop", now) == (1 if now - added < 30 * day else 3)
     assert store.expire("shop", max(now, added) + 31 * day) == 4 - (0 if now - added < 30 * day else 2)
     store.set_retention("shop", None)
-    store.add("shop", items[:1], embedding(1))
+    store.add("shop", items[:1], embedding=embedding(1))
     assert store.expire("shop", now * 2) == 0 and store.info("shop").crops == 1
     with pytest.raises(UnveilError, match="more than 0 seconds"):
         store.set_retention("shop", -1.0)
@@ -144,7 +144,7 @@ def test_rows_expire_by_their_own_date_or_else_by_when_they_came(store):
 def test_a_removal_that_was_cut_short_is_finished_by_the_next(store, address, server_folder, monkeypatch):
     vectors = embedding(6, seed=5)
     store.create("shop", SPACE)
-    store.add("shop", keyed(range(6), "cut"), vectors)
+    store.add("shop", keyed(range(6), "cut"), embedding=vectors)
     with monkeypatch.context() as cut:
         cut.setattr(partitions, "purge", lambda *_: None)  # as if killed after the transaction
         assert store.delete("shop", Filter(cameras=("c0",))) == 2
@@ -159,7 +159,7 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next(store, address, se
 def test_a_reader_elsewhere_that_still_sees_the_rows_is_named(address, server_folder):
     store = PostgresStore(lambda: address, seconds=1.0)
     store.create("shop", SPACE)
-    store.add("shop", keyed(range(6), "read"), embedding(6, seed=8))
+    store.add("shop", keyed(range(6), "read"), embedding=embedding(6, seed=8))
     with psycopg.connect(address) as other:
         other.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         other.execute("SELECT 1 FROM pg_class").fetchone()
@@ -182,8 +182,8 @@ def test_the_name_of_a_camera_goes_with_its_last_row(store, address, server_fold
     name = f"camera of {'some' if kept else 'no'} others, dropped: {dropped}"
     store.create("shop", SPACE)
     if kept:
-        store.add("shop", keyed(range(400), "cam"), embedding(400))
-    store.add("shop", keyed(range(400, 800), "cam", camera=name), embedding(400))
+        store.add("shop", keyed(range(400), "cam"), embedding=embedding(400))
+    store.add("shop", keyed(range(400, 800), "cam", camera=name), embedding=embedding(400))
     with psycopg.connect(address, autocommit=True) as connection:
         connection.execute("ANALYZE")
         connection.execute("CHECKPOINT")

@@ -25,16 +25,16 @@ OTHER = dataclasses.replace(SPACE, fingerprint="fedcba9876543210", model="other"
 @pytest.fixture
 def shop(store):
     store.create("shop", SPACE)
-    store.add("shop", crops(range(40)), embedding(40))
+    store.add("shop", crops(range(40)), embedding=embedding(40))
     return store
 
 
 def fill(store, space=OTHER, seed=1, name="shop"):
     """Make the second model's vectors, and return those of all rows by id."""
-    store.begin_standby(name, space, "other.safetensors", own="own.safetensors")
-    ids = store.missing_standby(name, "crop", 1000)
+    store.begin_standby(name, space, model="other.safetensors", own="own.safetensors")
+    ids = store.missing_standby(name, "crop", limit=1000)
     made = embedding(len(ids), seed)
-    store.fill_standby(name, ids, made, fingerprint=space.fingerprint)
+    store.fill_standby(name, ids, embedding=made, fingerprint=space.fingerprint)
     return dict(zip(ids.tolist(), made.vectors, strict=True))
 
 
@@ -108,7 +108,7 @@ def test_a_search_during_which_the_switch_happens_mixes_nothing(shop):
 
 def test_rows_added_meanwhile_hold_the_switch_up_until_they_have_vectors(shop):
     fill(shop)
-    shop.add("shop", crops(range(40, 45)), embedding(5, 7), fingerprint=SPACE.fingerprint)
+    shop.add("shop", crops(range(40, 45)), embedding=embedding(5, 7), fingerprint=SPACE.fingerprint)
     before = vectors(shop)
     assert not shop.switch_model("shop")
     assert_same(vectors(shop), before)
@@ -124,8 +124,8 @@ def test_what_the_model_before_embeds_is_refused_after_the_switch(shop):
     fill(shop)
     shop.switch_model("shop")
     with pytest.raises(DataError, match="embedded by model 0123456789abcdef, the gallery by fedcba9876543210"):
-        shop.add("shop", crops([99]), embedding(1), fingerprint=SPACE.fingerprint)
-    assert shop.add("shop", crops([99]), embedding(1), fingerprint=OTHER.fingerprint) == 1
+        shop.add("shop", crops([99]), embedding=embedding(1), fingerprint=SPACE.fingerprint)
+    assert shop.add("shop", crops([99]), embedding=embedding(1), fingerprint=OTHER.fingerprint) == 1
 
 
 def test_rows_deleted_meanwhile_are_in_neither_and_their_bytes_are_gone(shop, server_folder):
@@ -137,7 +137,7 @@ def test_rows_deleted_meanwhile_are_in_neither_and_their_bytes_are_gone(shop, se
     shop.delete("shop", Filter(ids=(ids[3],)))
     assert not in_files(server_folder, gone[4:])
     # A vector that was under way when its row went is not kept.
-    assert shop.fill_standby("shop", [ids[3]], embedding(1), fingerprint=OTHER.fingerprint) == 0
+    assert shop.fill_standby("shop", [ids[3]], embedding=embedding(1), fingerprint=OTHER.fingerprint) == 0
     assert shop.switch_model("shop") and len(vectors(shop)) == 39 and shop.verify("shop") == []
 
 
@@ -175,29 +175,29 @@ def test_a_calibration_is_out_of_date_after_the_switch_and_back_after_undo(shop)
 def test_another_second_model_replaces_one_that_never_answered_and_no_kept_one(shop):
     fill(shop)
     third = dataclasses.replace(SPACE, fingerprint="1" * 16)
-    shop.begin_standby("shop", third, "third")
-    assert len(shop.missing_standby("shop", "crop", 1000)) == 40
+    shop.begin_standby("shop", third, model="third")
+    assert len(shop.missing_standby("shop", "crop", limit=1000)) == 40
     with pytest.raises(DataError, match="another second model"):
-        shop.fill_standby("shop", [1], embedding(1), fingerprint=OTHER.fingerprint)
+        shop.fill_standby("shop", [1], embedding=embedding(1), fingerprint=OTHER.fingerprint)
     fill(shop, third)
     shop.switch_model("shop")
     with pytest.raises(DataError, match="remove them first"):
-        shop.begin_standby("shop", OTHER, "other")
+        shop.begin_standby("shop", OTHER, model="other")
     wide = dataclasses.replace(OTHER, fingerprint="2" * 16, dimension=99)
     with pytest.raises(DataError, match="gives other vectors"):
-        shop.begin_standby("shop", wide, "wide")
+        shop.begin_standby("shop", wide, model="wide")
 
 
 def test_a_tracklet_is_made_of_the_new_vectors_of_its_crops(store):
     store.create("shop", SPACE)
     items = [dataclasses.replace(item, tracklet="t", quality=0.5) for item in crops(range(3))]
     whole = dataclasses.replace(items[0], key="t", kind="tracklet", tracklet=None, crops=3)
-    store.add("shop", [*items, whole], embedding(4))
-    store.begin_standby("shop", OTHER, "other")
+    store.add("shop", [*items, whole], embedding=embedding(4))
+    store.begin_standby("shop", OTHER, model="other")
     (tracklet,) = store.missing_standby("shop", "tracklet").tolist()
     assert len(store.standby_of_tracklet("shop", tracklet)[1]) == 0
     made = embedding(3, 5)
-    store.fill_standby("shop", store.missing_standby("shop", "crop"), made, fingerprint=OTHER.fingerprint)
+    store.fill_standby("shop", store.missing_standby("shop", "crop"), embedding=made, fingerprint=OTHER.fingerprint)
     quality, found = store.standby_of_tracklet("shop", tracklet)
     np.testing.assert_allclose(found.vectors, made.vectors, atol=2e-3)
     assert quality.tolist() == [0.5] * 3
@@ -207,7 +207,7 @@ def test_a_backup_has_both_models_and_what_was_derived(shop, tmp_path, own_datab
     fill(shop)
     shop.switch_model("shop")
     ids = shop.ids("shop", Filter()).tolist()
-    shop.note_derived("shop", DerivedModel(OTHER.fingerprint, "m", ids[-1], 40), ids)
+    shop.note_derived("shop", DerivedModel(OTHER.fingerprint, "m", ids[-1], 40), learnt=ids)
     shop.backup(tmp_path / "b.unveil")
     copy = open_store(own_database)
     copy.restore(tmp_path / "b.unveil")
@@ -220,8 +220,8 @@ def test_a_backup_has_both_models_and_what_was_derived(shop, tmp_path, own_datab
 def test_deleted_crops_are_counted_against_the_models_that_learnt_from_them(shop):
     ids = shop.ids("shop", Filter()).tolist()
     shop.delete("shop", Filter(ids=(ids[0],)))  # while it learnt
-    shop.note_derived("shop", DerivedModel("a" * 16, "models/a", ids[-1], 40), ids)
-    shop.add("shop", crops([90]), embedding(1))
+    shop.note_derived("shop", DerivedModel("a" * 16, "models/a", ids[-1], 40), learnt=ids)
+    shop.add("shop", crops([90]), embedding=embedding(1))
     before = shop.derived("shop")
     assert [(m.crops, m.removed) for m in before] == [(40, 1)]
     later = int(shop.ids("shop", Filter())[-1])
@@ -259,8 +259,11 @@ def test_tables_of_an_older_version_get_room_for_a_second_model(own_database):
         )
     store = open_store(own_database)
     space = dataclasses.replace(store.info("old").space, fingerprint="fedcba9876543210")
-    store.begin_standby("old", space, "other")
+    store.begin_standby("old", space, model="other")
     new = Embedding(np.array([[[0, 1, 0, 0]]], np.float32), np.ones((1, 1), np.float32), ("global",))
-    assert store.fill_standby("old", store.missing_standby("old", "crop"), new, fingerprint="fedcba9876543210") == 1
+    assert (
+        store.fill_standby("old", store.missing_standby("old", "crop"), embedding=new, fingerprint="fedcba9876543210")
+        == 1
+    )
     assert store.switch_model("old") and vectors(store, "old")[1].tolist() == [[0, 1, 0, 0]]
     store.close()

@@ -17,7 +17,7 @@ from unveil.gallery.store.opening import open_store
 def filled(store, n=60):
     store.create("shop", SPACE)
     items = [dataclasses.replace(item, tags=("hat",) if i % 4 == 0 else ()) for i, item in enumerate(crops(range(n)))]
-    assert store.add("shop", items, embedding(n)) == n
+    assert store.add("shop", items, embedding=embedding(n)) == n
     return items
 
 
@@ -29,7 +29,7 @@ def test_what_goes_in_comes_out(store):
         Item("b", "crop", b"\xff\xd8b"),
     ]
     vectors = embedding(3)
-    assert store.add("shop", items, vectors) == 3
+    assert store.add("shop", items, embedding=vectors) == 3
     ids = store.ids("shop", Filter())
     assert [dataclasses.replace(item, id=None) for item in store.items("shop", ids)] == items
     assert [i.id for i in store.items("shop", [ids[2], 999_999, ids[0]])] == [ids[2], ids[0]]
@@ -47,7 +47,7 @@ def test_a_key_is_kept_once(store):
     items = filled(store, 10)
     before = store.info("shop")
     again = [*crops(range(5, 12)), *crops([11])]
-    assert store.add("shop", again, embedding(8, seed=1)) == 2
+    assert store.add("shop", again, embedding=embedding(8, seed=1)) == 2
     assert store.known("shop", ["key3", "key11", "key12"]) == {"key3", "key11"}
     info = store.info("shop")
     assert info.crops == 12 and info.revision > before.revision
@@ -96,7 +96,7 @@ def test_filters_let_through_what_they_say(mixed, where):
     expected = [item.key for item in items if allowed(item, where)]
     assert [item.key for item in store.find("mixed", where)] == expected
     assert [item.key for item in store.items("mixed", store.ids("mixed", where))] == expected
-    nearest, distances = store.nearest("mixed", first_stage_vectors(embedding(1))[0], where, 1000)
+    nearest, distances = store.nearest("mixed", first_stage_vectors(embedding(1))[0], where=where, top=1000)
     assert sorted(item.key for item in store.items("mixed", nearest)) == sorted(expected)
     assert (np.diff(distances) >= 0).all()
 
@@ -134,7 +134,7 @@ def mixed(store):
                 tags=[(), ("hat",), ("bag", "hat")][r.integers(3)], visible=[None, 0.2, 0.5, 0.9][r.integers(4)],
             )
         )  # fmt: skip
-    store.add("mixed", items, embedding(80))
+    store.add("mixed", items, embedding=embedding(80))
     return store, items
 
 
@@ -154,7 +154,7 @@ def test_blocks_hold_every_row_once_and_later_rows_come_after(store):
     assert ids.tolist() == store.ids("shop", Filter()).tolist()
     vectors = np.concatenate([b.vectors for b in blocks])
     np.testing.assert_allclose(vectors, first_stage_vectors(embedding(50)), atol=3e-4)
-    store.add("shop", crops([90]), embedding(1, seed=5))
+    store.add("shop", crops([90]), embedding=embedding(1, seed=5))
     (later,) = store.blocks("shop", 16, after=int(ids[-1]))
     assert later.ids.tolist() == store.ids("shop", Filter())[50:].tolist()
 
@@ -164,7 +164,7 @@ def test_nearest_is_the_exact_ranking(store):
     rows = first_stage_vectors(embedding(60))
     query = first_stage_vectors(embedding(1, seed=9))[0]
     expected = 1 - rows @ query
-    ids, distances = store.nearest("shop", query, Filter(), 10)
+    ids, distances = store.nearest("shop", query, where=Filter(), top=10)
     np.testing.assert_allclose(distances, np.sort(expected)[:10], atol=1e-3)
     assert set(ids[:3]) == set(store.ids("shop", Filter())[np.argsort(expected)[:3]])
 
@@ -188,7 +188,7 @@ def test_a_row_that_cannot_be_kept_is_refused_whole(store, change, said):
     store.create("shop", SPACE)
     items = [*crops(range(2)), dataclasses.replace(crops([3])[0], **change)]
     with pytest.raises(DataError, match=said):
-        store.add("shop", items, embedding(3))
+        store.add("shop", items, embedding=embedding(3))
     assert store.info("shop").crops == 0
 
 
@@ -197,19 +197,19 @@ def test_vectors_that_cannot_be_kept_are_refused(store):
     bad = embedding(2)
     bad.vectors[1, 0, 3] = np.nan
     with pytest.raises(DataError, match="finite"):
-        store.add("shop", crops(range(2)), bad)
+        store.add("shop", crops(range(2)), embedding=bad)
     with pytest.raises(DataError, match="expected vectors"):
-        store.add("shop", crops(range(2)), dataclasses.replace(embedding(2), names=("global", "legs")))
+        store.add("shop", crops(range(2)), embedding=dataclasses.replace(embedding(2), names=("global", "legs")))
     with pytest.raises(DataError, match="one vector for each"):
-        store.add("shop", crops(range(3)), embedding(2))
+        store.add("shop", crops(range(3)), embedding=embedding(2))
     with pytest.raises(DataError, match="not all zero"):
-        store.nearest("shop", np.zeros(32, np.float32), Filter(), 3)
+        store.nearest("shop", np.zeros(32, np.float32), where=Filter(), top=3)
 
 
 def test_galleries_are_apart_and_their_names_are_checked(store):
     filled(store, 9)
     store.create("bank", dataclasses.replace(SPACE, fingerprint="f" * 16))
-    store.add("bank", crops(range(4)), embedding(4))
+    store.add("bank", crops(range(4)), embedding=embedding(4))
     assert [g.name for g in store.galleries()] == ["bank", "shop"]
     assert len(store.ids("shop", Filter())) == 9 and len(store.ids("bank", Filter())) == 4
     assert store.items("bank", store.ids("shop", Filter())) == []
@@ -230,13 +230,13 @@ def test_galleries_are_apart_and_their_names_are_checked(store):
 def test_a_job_is_kept_with_its_rows_or_not_at_all(store):
     store.create("shop", SPACE)
     assert store.job_state("shop", "video") is None
-    store.add("shop", crops(range(2)), embedding(2), "video", {"frame": 10, "tracks": [1, 2]})
+    store.add("shop", crops(range(2)), embedding=embedding(2), job="video", done={"frame": 10, "tracks": [1, 2]})
     assert store.job_state("shop", "video") == {"frame": 10, "tracks": [1, 2]}
     bad = [dataclasses.replace(crops([5])[0], thumbnail=b"")]
     with pytest.raises(DataError):
-        store.add("shop", bad, embedding(1), "video", {"frame": 20})
+        store.add("shop", bad, embedding=embedding(1), job="video", done={"frame": 20})
     assert store.job_state("shop", "video") == {"frame": 10, "tracks": [1, 2]}
-    store.add("shop", [], embedding(0), "video", {"frame": 30})
+    store.add("shop", [], embedding=embedding(0), job="video", done={"frame": 30})
     assert store.job_state("shop", "video") == {"frame": 30}
 
 
@@ -262,21 +262,21 @@ def test_an_index_finds_what_reading_everything_finds(store, address):
     store.create("shop", SPACE)
     items = [dataclasses.replace(item, thumbnail=b"\xff\xd8") for item in crops(range(n))]  # in several periods
     vectors = embedding(n + 1)
-    store.add("shop", items, vectors.select(slice(n)))
+    store.add("shop", items, embedding=vectors.select(slice(n)))
     queries = first_stage_vectors(embedding(20, seed=7))
     where = (Filter(), Filter(cameras=("c1",), start=1.7e9 + 3600 * 2_000))
-    exact = [store.nearest("shop", query, w, top)[0] for query in queries for w in where]
+    exact = [store.nearest("shop", query, where=w, top=top)[0] for query in queries for w in where]
     assert not store.index("shop")  # too small to be worth it
     assert store.index("shop", least=1) and store.index("shop", least=1)
     # So few rows are read faster than the index is: the server is told to do without.
     pushed = open_store(f"{address}&options=-c%20enable_seqscan%3Doff%20-c%20enable_sort%3Doff")
-    found = [pushed.nearest("shop", query, w, top)[0] for query in queries for w in where]
+    found = [pushed.nearest("shop", query, where=w, top=top)[0] for query in queries for w in where]
     assert np.mean([len(set(a) & set(b)) / top for a, b in zip(found, exact, strict=True)]) >= 0.99
     # By itself the index gives 40 rows of a partition.
-    assert len(pushed.nearest("shop", queries[0], Filter(), 600)[0]) == 600
+    assert len(pushed.nearest("shop", queries[0], where=Filter(), top=600)[0]) == 600
     later = dataclasses.replace(items[0], key="later", time=1.7e9 + 1e8)  # in a period of its own
-    store.add("shop", [later], vectors.select(slice(n, None)))
-    nearest, _ = pushed.nearest("shop", first_stage_vectors(vectors.select(slice(n, None)))[0], Filter(), 1)
+    store.add("shop", [later], embedding=vectors.select(slice(n, None)))
+    nearest, _ = pushed.nearest("shop", first_stage_vectors(vectors.select(slice(n, None)))[0], where=Filter(), top=1)
     assert store.items("shop", nearest)[0].key == "later"
     pushed.close()
     with psycopg.connect(address, options="-c search_path=unveil,public") as connection:

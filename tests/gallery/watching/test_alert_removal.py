@@ -34,7 +34,7 @@ def shop(store):
         dataclasses.replace(stream, kind="tracklet", end=1.7e9 + 20),
         alone,
     ]
-    store.add("shop", rows, embedding(5))
+    store.add("shop", rows, embedding=embedding(5))
     return {item.key: item.id for item in store.find("shop", Filter())}
 
 
@@ -65,7 +65,7 @@ def test_alerts_of_a_search_that_named_a_removed_row_go_with_it(store, shop):
     case = store.cases.create("list", "ann").id
     for hash, rows in (("a" * 16, (shop["key4"],)), ("b" * 16, (shop["key5"],))):
         query = NewQuery(hash, {}, hash, positives=rows)
-        store.cases.add_query(case, "shop", query, who="ann")
+        store.cases.add_query(case, "shop", query=query, who="ann")
     store.alerts.add("shop", alert(20, query="a" * 16, source="yard.mp4"))
     stays = store.alerts.add("shop", alert(21, query="b" * 16, source="yard.mp4"))
     store.delete("shop", Filter(ids=(shop["key4"],)))

@@ -51,7 +51,9 @@ def test_a_list_of_500_finds_for_each_who_passes_the_entries_within_the_threshol
         one = seen.select(slice(column, column + 1))
         wanted = []
         for number, entry in enumerate(listed):
-            distance = float(rank(entry.embedding, one, 1, np.zeros(2, int), None, mode)[1][0, 0])
+            distance = float(
+                rank(entry.embedding, one, top=1, groups=np.zeros(2, int), negatives=None, mode=mode)[1][0, 0]
+            )
             if distance <= 0.4:
                 wanted.append((number, distance))
         assert [n for n, _ in near] == [n for n, _ in sorted(wanted, key=lambda pair: pair[1])]
@@ -80,19 +82,19 @@ def calibrated(false_alarms: float, *, searches: bool):
 
 def test_the_false_alarms_to_expect_follow_from_the_rate_of_the_calibration():
     info = GalleryInfo("shop", SPACE, crops=400, tracklets=100, start=1.7e9, end=1.7e9 + 20 * 3600)
-    pairs = expected_false_alarms(info, calibrated(0.02, searches=False), 500)
+    pairs = expected_false_alarms(info, calibrated(0.02, searches=False), entries=500)
     assert pairs.per_hundred == pytest.approx(100 * 500 * 0.02)
     assert (pairs.people_per_hour, pairs.per_hour) == (pytest.approx(5), pytest.approx(5 * 500 * 0.02))
     assert str(pairs) == (
         "about 1e+03 false alarms for each 100 people who pass and are not on the list; at 5 people an hour, as the "
         "gallery has them, 50 an hour"
     )
-    searches = expected_false_alarms(info, calibrated(0.05, searches=True), 3)
+    searches = expected_false_alarms(info, calibrated(0.05, searches=True), entries=3)
     pair = 1 - 0.95 ** (1 / 100)
     assert searches.of_pair == pytest.approx(pair) and 1 - (1 - pair) ** 100 == pytest.approx(0.05)
     assert searches.per_hour == pytest.approx(5 * 3 * pair)
     recording = GalleryInfo("shop", SPACE, crops=10, start=0.0, end=50.0)
-    untimed = expected_false_alarms(recording, calibrated(0.05, searches=True), 3)
+    untimed = expected_false_alarms(recording, calibrated(0.05, searches=True), entries=3)
     assert untimed.per_hour is None and "an hour" not in str(untimed)
 
 
@@ -123,8 +125,8 @@ def watched(engine, video, listed, **settings):
     alerts: list[Alert] = []
     events: list[tuple[str, dict]] = []
     watcher = Watcher(
-        listed, engine, FigureDetector(), parser=None, settings=WatchSettings("gate", **settings), calibration=None,
-        raise_alert=alerts.append, tell=lambda event, told: events.append((event, told)),
+        listed, engine, detector=FigureDetector(), parser=None, settings=WatchSettings("gate", **settings),
+        calibration=None, raise_alert=alerts.append, tell=lambda event, told: events.append((event, told)),
     )  # fmt: skip
     with video:
         counts = watcher.watch(video)
@@ -219,8 +221,8 @@ def test_a_webhook_is_tried_again_and_then_said_to_have_failed(codes, delivered)
 def watching(store, address, engine, model, tmp_path, monkeypatch):
     """Return what runs `unveil watch` over a film of two people in a calibrated gallery: its result."""
     monkeypatch.setenv("UNVEIL_STORE", address)
-    open_gallery(store, "shop", engine)
-    store.set_calibration("shop", stored(store.info("shop"), "same", calibrated(0.05, searches=True)))
+    open_gallery(store, "shop", engine=engine)
+    store.set_calibration("shop", stored(store.info("shop"), "same", calibration=calibrated(0.05, searches=True)))
     film = write_film(tmp_path / "film.mp4", frames=90, people=2)
     for n in (0, 5):
         Image.fromarray(figure(n, 0, 0, 60, 24)).save(tmp_path / f"p{n}.png")
@@ -258,10 +260,10 @@ def test_the_command_says_what_to_expect_first_then_alerts_and_enters_them(watch
 
 
 def test_alerts_of_a_case_go_when_a_row_that_its_search_names_is_deleted(watching, store, engine, jpeg):
-    store.add("shop", [Item("p0", "crop", jpeg, "elsewhere.mp4")], engine.embed([figure(0, 0, 0, 60, 24)]))
+    store.add("shop", [Item("p0", "crop", jpeg, "elsewhere.mp4")], embedding=engine.embed([figure(0, 0, 0, 60, 24)]))
     [row] = store.ids("shop", Filter()).tolist()
     case = store.cases.create("a theft", "ann").id
-    store.cases.add_query(case, "shop", NewQuery("the coat", {}, "c" * 16, positives=(row,)), who="ann")
+    store.cases.add_query(case, "shop", query=NewQuery("the coat", {}, "c" * 16, positives=(row,)), who="ann")
     watching("--case", "a theft")
     assert {kept.alert.query for kept in store.alerts.newest("shop")} == {"c" * 16}
     store.delete("shop", Filter(ids=(row,)))

@@ -123,7 +123,7 @@ def export(
     with opened(store, folder) as found:
         case = found.cases.named(name)
         manifest = write_package(
-            found, case, out, sources=roots, blurred=not faces, most_clips=MAX_CLIPS if clips else 0
+            found, case, out=out, sources=roots, blurred=not faces, most_clips=MAX_CLIPS if clips else 0
         )
         hash = sha256(out)
         try:

@@ -184,7 +184,16 @@ def command(
             with audited(found.log, entry) as outcome:
                 if work.kind != "images":
                     assert finder is not None
-                    added = add_video(found, gallery, ready, work.source, finder, footage, sees, again=again)
+                    added = add_video(
+                        found,
+                        gallery,
+                        engine=ready,
+                        source=work.source,
+                        detector=finder,
+                        settings=footage,
+                        parser=sees,
+                        again=again,
+                    )
                 elif work.shards:
                     added = add_shards(
                         found, gallery, engine=ready, folder=Path(work.source), settings=images, parser=sees
@@ -192,10 +201,25 @@ def command(
                 elif finds and not work.crops:
                     assert finder is not None
                     added = add_scenes(
-                        found, gallery, ready, work.samples, finder, source=work.source, settings=images, parser=sees
+                        found,
+                        gallery,
+                        engine=ready,
+                        samples=work.samples,
+                        detector=finder,
+                        source=work.source,
+                        settings=images,
+                        parser=sees,
                     )
                 else:
-                    added = add_images(found, gallery, ready, work.samples, work.source, images, sees)
+                    added = add_images(
+                        found,
+                        gallery,
+                        engine=ready,
+                        samples=work.samples,
+                        source=work.source,
+                        settings=images,
+                        parser=sees,
+                    )
                 outcome |= {name: getattr(added, name) for name in ("crops", "tracklets", "known")}
             results.append(added)
             _tell(added, as_json)

@@ -40,7 +40,7 @@ def command(
         with audited(found.log, entry) as outcome:
             if redo:
                 found.forget_attributes(name)
-            filled = fill_attributes(found, name, parser)
+            filled = fill_attributes(found, name, parser=parser)
             outcome |= {"crops": filled.crops, "tracklets": filled.tracklets}
     if as_json:
         typer.echo(json.dumps({"gallery": name, **asdict(filled)}))

@@ -42,7 +42,7 @@ def verify(
         witnessed.append((None, noted))
     with opened(store, folder) as log:
         head = log.head()
-        wrong = audit.wrong(log.links(), head, witnessed)
+        wrong = audit.wrong(log.links(), head, noted=witnessed)
     for sentence in wrong:
         typer.echo(sentence)
     if wrong:

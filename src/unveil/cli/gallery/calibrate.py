@@ -91,7 +91,14 @@ def command(
         with audited(found.log, entry) as outcome:
             for one in (m for m in modes if mode.value in (m, Clothes.both)):
                 try:
-                    fitted |= calibrate_gallery(found, name, pairs or source.value, (one,), curve.value, false_alarms)
+                    fitted |= calibrate_gallery(
+                        found,
+                        name,
+                        source=pairs or source.value,
+                        modes=(one,),
+                        method=curve.value,
+                        false_alarms=false_alarms,
+                    )
                 except CalibrationRefusedError as e:
                     refused[one] = e
             if not fitted:

@@ -193,7 +193,9 @@ def export(
         found.info(name)
         details = {"where": _words(where), "images": images is not None, "faces": faces}
         with _audited(found, "export", name, why=why, details=details) as outcome:
-            count = write_listing(all_items(found, name, where), out, images, _as_it_is if faces else _blurred())
+            count = write_listing(
+                all_items(found, name, where=where), out, images=images, change=_as_it_is if faces else _blurred()
+            )
             outcome["rows"] = count
     typer.echo(json.dumps({"file": str(out), "rows": count}) if as_json else f"{count} rows in {out}")
 

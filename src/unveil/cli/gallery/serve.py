@@ -156,7 +156,7 @@ def command(
     listener = listen(host, port)
     with opened(store, folder) as found:
         finder = load_detector(chosen_detector(detector)[0])
-        service = Service(found, load_engine(model, engine), finder, settings, find_parser())
+        service = Service(found, load_engine(model, engine), detector=finder, settings=settings, parser=find_parser())
         for name in settings.galleries:
             service.searcher(found.info(name))
         scheme = "https" if certificate else "http"
@@ -164,7 +164,7 @@ def command(
         typer.echo(f"serving at {scheme}://{shown}:{listener.getsockname()[1]}/", err=True)
         if tokens and not certificate and not host.startswith("127."):
             typer.echo("tokens and images travel unencrypted: use --certificate, or a proxy that does", err=True)
-        server_of(create_app(service), certificate, key).run(sockets=[listener])
+        server_of(create_app(service), certificate, key=key).run(sockets=[listener])
 
 
 def _revoke(tokens: Path, name: str) -> None:
@@ -177,7 +177,7 @@ def _revoke(tokens: Path, name: str) -> None:
 def _make(tokens: Path, name: str, *, role: str, galleries: tuple[str, ...], seconds: float | None) -> None:
     from unveil.server.access.tokens import new_token
 
-    typer.echo(new_token(tokens, name, role, galleries=galleries, seconds=seconds))
+    typer.echo(new_token(tokens, name, role=role, galleries=galleries, seconds=seconds))
     where = f" in {', '.join(galleries)}" if galleries else ""
     expiry = "" if seconds is None else f" until {_date(time.time() + seconds)}"
     typer.echo(f"{name} may come in as {role}{where}{expiry} with this token; it is not shown again", err=True)

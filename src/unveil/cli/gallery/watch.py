@@ -131,7 +131,7 @@ def command(
                 f"{len(entries)} entries; not calibrated: how many false alarms to expect is not known", err=True
             )
         else:
-            expected = expected_false_alarms(info, fitted, len(entries))
+            expected = expected_false_alarms(info, fitted, entries=len(entries))
             typer.echo(f"{len(entries)} entries; {expected}. {fitted.about()}", err=True)
         if dry_run:
             return
@@ -165,8 +165,8 @@ def command(
                 ) as video,
             ):
                 watcher = Watcher(
-                    listed, ready, finder, parser=parser, settings=settings, calibration=fitted, raise_alert=raised,
-                    tell=_say,
+                    listed, ready, detector=finder, parser=parser, settings=settings, calibration=fitted,
+                    raise_alert=raised, tell=_say,
                 )  # fmt: skip
                 outcome |= asdict(watcher.watch(video))
         finally:
@@ -193,7 +193,10 @@ def _entries(
     found: dict[str, list[Any]] = {}
     for name, path in [*(_listed(watch_list) if watch_list else []), *((path.stem, path) for path in queries or ())]:
         found.setdefault(name, []).append((str(path), read_image(path)))
-    entries = [_entry(name, shown, engine, parser, skip_person_check) for name, shown in found.items()]
+    entries = [
+        _entry(name, shown, engine=engine, parser=parser, skip_person_check=skip_person_check)
+        for name, shown in found.items()
+    ]
     if case is not None:
         entries += _of_case(case, store, engine, parser)
     if not entries:

@@ -81,7 +81,7 @@ def list_rows(asked: GallerySearch, as_json: bool) -> int:
 
     where = filter_of(asked)
     with opened(asked.store, asked.folder) as store:
-        found = list_by_attributes(store, asked.gallery, where, top=asked.top)
+        found = list_by_attributes(store, asked.gallery, where=where, top=asked.top)
         store.log(
             {
                 "who": user(), "action": "search", "why": asked.why, "gallery": asked.gallery,

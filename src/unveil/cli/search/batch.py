@@ -112,7 +112,7 @@ def _queries(asked: GallerySearch, store: Store, bad: list[str]) -> Iterator[Nam
     negatives = negatives_of(asked, engine, parser)
     for sample in samples:
         try:
-            image = cut(read_sample(sample), asked.box, sample.key)
+            image = cut(read_sample(sample), asked.box, name=sample.key)
             one = embed_person(
                 [image], [sample.key], engine=engine, parser=parser, skip_person_check=asked.skip_person_check
             )

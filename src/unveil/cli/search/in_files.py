@@ -106,7 +106,7 @@ def _boxed(sample: Sample, box: Box) -> Sample:
     from PIL import Image
 
     data = io.BytesIO()
-    Image.fromarray(cut(read_sample(sample), box, sample.key)).save(data, "PNG")
+    Image.fromarray(cut(read_sample(sample), box, name=sample.key)).save(data, "PNG")
     return Sample(sample.key, data=data.getvalue(), person=sample.person, camera=sample.camera, time=sample.time)
 
 

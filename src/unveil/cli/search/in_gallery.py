@@ -114,7 +114,7 @@ def _write(
         ranked_sheet([answer_of(found, images, blur_faces=not asked.faces)], sheet, title=f"gallery {asked.gallery}")
     for path in reports:
         if path is not None:
-            write_report(found, images, path, blur_faces=not asked.faces, title=f"Search in {asked.gallery}")
+            write_report(found, images, path=path, blur_faces=not asked.faces, title=f"Search in {asked.gallery}")
     for path in (sheet, *reports):
         if path is not None:
             typer.echo(f"wrote {path}", err=True)
@@ -176,7 +176,7 @@ def query_of(
         _one_person(len(rows), asked)
         return crops.embedding.select(rows), crops.fingerprint, [], negatives, ()
     assert engine is not None
-    images = [cut(read_sample(s), asked.box, s.key) for s in samples]
+    images = [cut(read_sample(s), asked.box, name=s.key) for s in samples]
     keys = [s.key for s in samples]
     positives = embed_person(images, keys, engine=engine, parser=parser, skip_person_check=asked.skip_person_check)
     return positives, engine.fingerprint, images, negatives, ()

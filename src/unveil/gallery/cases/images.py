@@ -53,7 +53,7 @@ class CaseImages:
             return None
         return self._write(f"{name.rpartition('.')[0]}.jpg", _jpeg(blur_faces([image], self._parser)[0]))
 
-    def write_row(self, store: Store, gallery: str, item: Item) -> dict[str, str]:
+    def write_row(self, store: Store, gallery: str, *, item: Item) -> dict[str, str]:
         """Write what there is of a row; return "crop", "frame" and "clip" -> name of the file."""
         label = f"{gallery}-{item.id}"
         found = {"crop": self.write_image(f"crops/{label}.jpg", item.thumbnail)}
@@ -63,10 +63,10 @@ class CaseImages:
             self.left_out.append(f"row {item.id} of {gallery}: no frame and no clip: {e}")
         else:
             found["frame"] = self._write(f"frames/{label}.jpg", _jpeg(self._shown(source_frame)))
-            found["clip"] = self._clip(store, gallery, item, source_frame)
+            found["clip"] = self._clip(store, gallery, item=item, source_frame=source_frame)
         return {what: name for what, name in found.items() if name is not None}
 
-    def _clip(self, store: Store, gallery: str, item: Item, source_frame: SourceFrame) -> str | None:
+    def _clip(self, store: Store, gallery: str, *, item: Item, source_frame: SourceFrame) -> str | None:
         if source_frame.seconds is None:
             return None
         if self._blurred or not self._clips:
@@ -75,7 +75,7 @@ class CaseImages:
             return None
         tracklet = item.key if item.kind == "tracklet" else item.tracklet
         try:
-            clip = clip_around(item, source_frame, [] if tracklet is None else store.crops_of(gallery, tracklet))
+            clip = clip_around(item, source_frame, crops=[] if tracklet is None else store.crops_of(gallery, tracklet))
         except SourceMissingError as e:
             self.left_out.append(f"row {item.id} of {gallery}: no clip: {e}")
             return None

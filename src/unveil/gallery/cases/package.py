@@ -75,8 +75,8 @@ class Manifest(BaseModel):
 def write_package(
     store: Store,
     case: Case,
-    out: Path,
     *,
+    out: Path,
     sources: SourceRoots,
     blurred: bool = True,
     hidden: int = 0,
@@ -106,9 +106,9 @@ def write_package(
         images = CaseImages(folder, sources, blurred=blurred, most_clips=most_clips)
         if hidden:
             images.left_out.append(f"{hidden} searches and bookmarks in galleries that are not open to the writer")
-        told = _case_words(store, case, images)
-        _write_models(store, case, folder, images, card_of)
-        entries = _write_audit(store, case, folder)
+        told = _case_words(store, case, images=images)
+        _write_models(store, case, folder=folder, images=images, card_of=card_of)
+        entries = _write_audit(store, case, folder=folder)
         left_out = tuple(images.left_out)
         faces: Literal["blurred", "as recorded"] = "blurred" if blurred else "as recorded"
         told |= {"faces": faces, "left_out": list(left_out), "audit_entries": entries}
@@ -136,7 +136,7 @@ def is_of_case(entry: dict[str, Any], case: Case) -> bool:
     return (entry.get("gallery"), entry.get("query")) in asked
 
 
-def _case_words(store: Store, case: Case, images: CaseImages) -> dict[str, Any]:
+def _case_words(store: Store, case: Case, *, images: CaseImages) -> dict[str, Any]:
     """Return all of a case as JSON, with names of the files that were written."""
     queries = []
     for query in case.queries:
@@ -156,7 +156,7 @@ def _case_words(store: Store, case: Case, images: CaseImages) -> dict[str, Any]:
             {
                 "gallery": mark.gallery, "row": columns(row), "seen": time_text(row.time), "time_iso": iso(row.time),
                 "end_iso": iso(row.end), "note": mark.note, "who": mark.who, "added_iso": iso(mark.time),
-                "files": images.write_row(store, mark.gallery, row),
+                "files": images.write_row(store, mark.gallery, item=row),
             }
         )  # fmt: skip
     return {
@@ -170,6 +170,7 @@ def _case_words(store: Store, case: Case, images: CaseImages) -> dict[str, Any]:
 def _write_models(
     store: Store,
     case: Case,
+    *,
     folder: Path,
     images: CaseImages,
     card_of: Callable[[EmbeddingSpace], Card | ReidCard | None],
@@ -183,7 +184,7 @@ def _write_models(
         _write_json(folder / "models" / f"{fingerprint}.json", model_words(space, card))
 
 
-def _write_audit(store: Store, case: Case, folder: Path) -> int:
+def _write_audit(store: Store, case: Case, *, folder: Path) -> int:
     """Write the entries about a case as they are stored, so that their hashes can be checked; return how many."""
     lines = [
         json.dumps({"number": link.number, "text": link.text, "previous": link.previous, "hash": link.hash})

@@ -37,7 +37,7 @@ class Clusters(NamedTuple):
     distances: np.ndarray
 
 
-def cluster(rows: Embedding, links: PersonLinks, threshold: float) -> Clusters:
+def cluster(rows: Embedding, links: PersonLinks, *, threshold: float) -> Clusters:
     """Cluster rows.
 
     Only rows that hang together by pairs below the threshold can be joined, so each such part is clustered by itself,
@@ -70,12 +70,12 @@ def cluster(rows: Embedding, links: PersonLinks, threshold: float) -> Clusters:
         else:
             between = _distances(rows.select(members))
             known = np.where(np.isnan(between), np.float32(NEUTRAL * threshold), between)
-            _keep_apart(known, links.units[members], apart)
+            _keep_apart(known, links.units[members], apart=apart)
             own = _merged(known, threshold)
             labels[members] = following + own
             distances[members] = _from_others(between, own)
         following = int(labels[members].max()) + 1
-    _join_units(labels, links.units, apart)
+    _join_units(labels, links.units, apart=apart)
     _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
     return Clusters(np.argsort(np.argsort(first))[codes].astype(np.int64), distances)
 
@@ -119,7 +119,7 @@ def _distances(rows: Embedding) -> np.ndarray:
     return between
 
 
-def _keep_apart(distances: np.ndarray, units: np.ndarray, apart: dict[int, set[int]]) -> None:
+def _keep_apart(distances: np.ndarray, units: np.ndarray, *, apart: dict[int, set[int]]) -> None:
     """Make rows of units that are two people infinitely far from each other."""
     rows: dict[int, list[int]] = {}
     for row, unit in enumerate(units.tolist()):
@@ -158,7 +158,7 @@ def _merged(distances: np.ndarray, threshold: float) -> np.ndarray:
     return np.unique(of, return_inverse=True)[1].astype(np.int64)
 
 
-def _join_units(labels: np.ndarray, units: np.ndarray, apart: dict[int, set[int]]) -> None:
+def _join_units(labels: np.ndarray, units: np.ndarray, *, apart: dict[int, set[int]]) -> None:
     """Put the rows of each unit into one cluster, and with them the clusters that they were in; changes ``labels``.
 
     What of such a cluster is another person than the rest stays behind.

@@ -61,7 +61,7 @@ def group_gallery(store: Store, name: str, *, mode: Mode = "same", threshold: fl
             was switched to another model meanwhile.
     """
     info = store.info(name)
-    grouping = _settings(info, mode, threshold)
+    grouping = _settings(info, mode, threshold=threshold)
     ids = store.ids(name, Filter(rows="tracklet"))
     if not len(ids):
         raise DataError(f"gallery {name!r} has no row to group: add some first")
@@ -72,14 +72,14 @@ def group_gallery(store: Store, name: str, *, mode: Mode = "same", threshold: fl
         )
     for attempt in range(TRIES):
         by_hand = store.groups.by_hand(name)
-        items = list(track(all_items(store, name, Filter(rows="tracklet")), "reading rows", total=len(ids)))
+        items = list(track(all_items(store, name, where=Filter(rows="tracklet")), "reading rows", total=len(ids)))
         there, embedding = store.embeddings(name, [item.id for item in items if item.id is not None])
         known = set(there.tolist())
         items = [item for item in items if item.id in known]
-        links = links_of(store, name, items, by_hand)
-        found = cluster(in_mode(embedding, mode), links, grouping.threshold)
+        links = links_of(store, name, items=items, by_hand=by_hand)
+        found = cluster(in_mode(embedding, mode), links, threshold=grouping.threshold)
         try:
-            people = store.groups.replace(name, grouping, _groups(there, found), version=by_hand.version)
+            people = store.groups.replace(name, grouping, groups=_groups(there, found), version=by_hand.version)
             break
         except GroupChangedError:
             if attempt == TRIES - 1:
@@ -91,7 +91,7 @@ def group_gallery(store: Store, name: str, *, mode: Mode = "same", threshold: fl
     )  # fmt: skip
 
 
-def _settings(info: GalleryInfo, mode: Mode, threshold: float | None) -> Grouping:
+def _settings(info: GalleryInfo, mode: Mode, *, threshold: float | None) -> Grouping:
     if threshold is not None:
         if not 0 < threshold < float("inf"):
             raise DataError(f"a threshold is a distance above 0, got {threshold:g}")

@@ -33,7 +33,7 @@ class PersonLinks(NamedTuple):
     contradictions: int = 0
 
 
-def links_of(store: Store, name: str, items: Sequence[Item], by_hand: ByHand) -> PersonLinks:
+def links_of(store: Store, name: str, *, items: Sequence[Item], by_hand: ByHand) -> PersonLinks:
     """Return what is known of rows of a gallery.
 
     Args:
@@ -57,15 +57,15 @@ def links_of(store: Store, name: str, items: Sequence[Item], by_hand: ByHand) ->
             members.setdefault(label, []).append(place[item])
     apart = [(members[a][0], members[b][0]) for a, b in by_hand.apart if a in members and b in members]
     chains = [(rows[0], other) for rows in members.values() for other in rows[1:]]
-    return joined(len(items), chains, apart, said, together=overlapping(_spans(items)).tolist())
+    return joined(len(items), chains, apart_by_hand=apart, feedback=said, together=overlapping(_spans(items)).tolist())
 
 
 def joined(
     count: int,
     same_by_hand: Iterable[Pair],
+    *,
     apart_by_hand: Iterable[Pair],
     feedback: Sequence[tuple[int, int, bool]],
-    *,
     together: Iterable[Sequence[int]] = (),
 ) -> PersonLinks:
     """Return links of rows 0 .. ``count`` - 1 that contradict nothing.

@@ -75,13 +75,13 @@ class Added:
         )
 
 
-def open_gallery(store: Store, name: str, engine: Engine, retention_seconds: float | None = None) -> GalleryInfo:
+def open_gallery(store: Store, name: str, *, engine: Engine, retention_seconds: float | None = None) -> GalleryInfo:
     """Return the gallery of that name, made for the model of the engine when there is none.
 
     Raises:
         DataError: the gallery was made with another model.
     """
-    return store.create(name, space_of(engine), retention_seconds)
+    return store.create(name, space_of(engine), retention_seconds=retention_seconds)
 
 
 def space_of(engine: Engine) -> EmbeddingSpace:

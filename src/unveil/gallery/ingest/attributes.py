@@ -27,7 +27,7 @@ class Filled:
     bad: tuple[str, ...] = ()
 
 
-def fill_attributes(store: Store, name: str, parser: OnnxParser) -> Filled:
+def fill_attributes(store: Store, name: str, *, parser: OnnxParser) -> Filled:
     """Estimate the attributes of rows without any from their stored images; a call after a kill resumes.
 
     A tracklet gets the vote of its stored crops, or what its own image shows where it has none.
@@ -64,14 +64,14 @@ def fill_attributes(store: Store, name: str, parser: OnnxParser) -> Filled:
                 alone.append(item)
         return found | looks(alone)
 
-    crops = _fill(store, name, "crop", looks)
-    return Filled(crops, _fill(store, name, "tracklet", votes), tuple(bad))
+    crops = _fill(store, name, kind="crop", told=looks)
+    return Filled(crops, _fill(store, name, kind="tracklet", told=votes), tuple(bad))
 
 
-def _fill(store: Store, name: str, kind: Kind, told: Callable[[list[Item]], dict[int, Attributes]]) -> int:
+def _fill(store: Store, name: str, *, kind: Kind, told: Callable[[list[Item]], dict[int, Attributes]]) -> int:
     def batches() -> Iterator[list[Item]]:
         after = 0
-        while len(ids := store.missing_attributes(name, kind, BATCH, after)):
+        while len(ids := store.missing_attributes(name, kind, limit=BATCH, after=after)):
             yield store.items(name, ids.tolist())
             after = int(ids[-1])
 

@@ -67,7 +67,7 @@ class OpenTrack:
     pool: list[Candidate] = field(default_factory=list)
     reasons: tuple[str, ...] = ()
 
-    def see(self, frame: Frame, box: Box, others: list[Box]) -> None:
+    def see(self, frame: Frame, box: Box, *, others: list[Box]) -> None:
         """Take in the box of one frame, with the other boxes of the frame."""
         height, width = frame.image.shape[:2]
         whole = box.whole(width, height)
@@ -81,7 +81,7 @@ class OpenTrack:
             self.steps.append(TrackPoint(frame.number, frame.time, whole, look))
         x, y, w, h = whole
         image = frame.image[y : y + h, x : x + w]
-        quality = image_quality(image) * framing_quality(whole, others, width, height)
+        quality = image_quality(image) * framing_quality(whole, others, width=width, height=height)
         self.pool.append(Candidate(frame.number, frame.time, whole, shrunk(image).copy(), quality))
         if len(self.pool) > POOL * self.limit:
             self._thin()
@@ -89,12 +89,12 @@ class OpenTrack:
     def part(self, first: int, last: int) -> OpenTrack:
         """Return the steps from ``first`` to before ``last`` as a track of their own, with the crops of that time."""
         pool = [c for c in self.pool if self.steps[first].time <= c.time <= self.steps[last - 1].time]
-        return _of_steps(self, self.steps[first:last], pool, self.reasons)
+        return _of_steps(self, self.steps[first:last], pool=pool, reasons=self.reasons)
 
     def followed_by(self, other: OpenTrack, reason: str) -> OpenTrack:
         """Return this track and a later one as one, and why."""
         reasons = (*self.reasons, reason, *other.reasons)
-        joined = _of_steps(self, self.steps + other.steps, self.pool + other.pool, reasons)
+        joined = _of_steps(self, self.steps + other.steps, pool=self.pool + other.pool, reasons=reasons)
         while len(joined.pool) > POOL * self.limit:
             joined._thin()
         return joined
@@ -107,7 +107,9 @@ class OpenTrack:
         del self.pool[worse]
 
 
-def _of_steps(like: OpenTrack, steps: list[TrackPoint], pool: list[Candidate], reasons: tuple[str, ...]) -> OpenTrack:
+def _of_steps(
+    like: OpenTrack, steps: list[TrackPoint], *, pool: list[Candidate], reasons: tuple[str, ...]
+) -> OpenTrack:
     return OpenTrack(
         like.limit,
         boxes=len(steps),
@@ -131,7 +133,7 @@ def view_of(image: Image) -> NDArray[np.float32]:
     return np.asarray(lab.reshape(8, 4, 4, 4, 3).mean(axis=(1, 3)), np.float32)
 
 
-def best_rows(quality: list[float], limit: int, views: Sequence[NDArray[np.float32]] | None = None) -> list[int]:
+def best_rows(quality: list[float], limit: int, *, views: Sequence[NDArray[np.float32]] | None = None) -> list[int]:
     """Return which candidates of a track to keep: one of each of ``limit`` equal parts of its time.
 
     It is the best of its part or, with views, one that is nearly as good and least like those of the other parts: sides

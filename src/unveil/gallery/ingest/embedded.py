@@ -48,13 +48,22 @@ def add_shards(
             f"{folder} was embedded by model {plan.model} ({plan.fingerprint}), not by {space.model} "
             f"({space.fingerprint}): name the model of the shards with --model"
         )
-    open_gallery(store, name, engine, settings.retention_seconds)
+    open_gallery(store, name, engine=engine, retention_seconds=settings.retention_seconds)
     found = Added(str(folder), bad=tuple(line for head in heads for line in head.left_out))
     notes: list[str] = []
     for path in shard_files(folder):
         shard = read_shard(path)
         space.check(shard.embedding, plan.fingerprint)
-        added = add_images(store, name, engine, shard.samples, str(path), settings, parser, shard)
+        added = add_images(
+            store,
+            name,
+            engine=engine,
+            samples=shard.samples,
+            source=str(path),
+            settings=settings,
+            parser=parser,
+            shard=shard,
+        )
         found = replace(
             found,
             crops=found.crops + added.crops,

@@ -76,6 +76,7 @@ class _Crop:
 def add_images(
     store: Store,
     name: str,
+    *,
     engine: Engine,
     samples: Sequence[Sample],
     source: str = "images",
@@ -99,19 +100,19 @@ def add_images(
         DataError: the gallery was made with another model.
     """
     began = time.monotonic()
-    open_gallery(store, name, engine, settings.retention_seconds)
+    open_gallery(store, name, engine=engine, retention_seconds=settings.retention_seconds)
     batches = list(_batches(samples))
     bad: list[str] = []
     wide: list[str] = []
     crops = tracklets = known = 0
     with ThreadPoolExecutor(2) as pool:
-        reading = _ahead(store, name, batches, pool, shard)
+        reading = _ahead(store, name, batches=batches, pool=pool, shard=shard)
         for groups, problems, there in track(reading, f"adding {len(samples)} images", total=len(batches)):
             bad += problems
             known += there
             wide += [str(c.sample.path or c.sample.key) for group in groups for c in group if is_wide(c.image)]
-            items, embedding = _rows(groups, engine, settings, parser, shard)
-            if items and store.add(name, items, embedding, fingerprint=engine.fingerprint):
+            items, embedding = _rows(groups, engine, settings=settings, parser=parser, shard=shard)
+            if items and store.add(name, items, embedding=embedding, fingerprint=engine.fingerprint):
                 made = sum(item.kind == "tracklet" for item in items)
                 crops, tracklets = crops + len(items) - made, tracklets + made
     notes = (WIDE.format(len(wide), wide[0]),) if wide else ()
@@ -143,15 +144,17 @@ Read = tuple[list[list[_Crop]], list[str], int]
 
 
 def _ahead(
-    store: Store, name: str, batches: list[list[list[Sample]]], pool: ThreadPoolExecutor, shard: Shard | None
+    store: Store, name: str, *, batches: list[list[list[Sample]]], pool: ThreadPoolExecutor, shard: Shard | None
 ) -> Iterator[Read]:
     """Read two batches ahead; yield their new crops, what could not be read, and how many were there."""
     seen: set[str] = set()
     rest = iter(batches)
-    waiting: list[Future[Read]] = [pool.submit(_read, store, name, batch, shard) for batch in islice(rest, 2)]
+    waiting: list[Future[Read]] = [
+        pool.submit(_read, store, name, batch=batch, shard=shard) for batch in islice(rest, 2)
+    ]
     while waiting:
         groups, bad, known = waiting.pop(0).result()
-        waiting += [pool.submit(_read, store, name, batch, shard) for batch in islice(rest, 1)]
+        waiting += [pool.submit(_read, store, name, batch=batch, shard=shard) for batch in islice(rest, 1)]
         fresh = []
         for group in groups:
             kept = []
@@ -164,7 +167,7 @@ def _ahead(
         yield [group for group in fresh if group], bad, known
 
 
-def _read(store: Store, name: str, batch: list[list[Sample]], shard: Shard | None) -> Read:
+def _read(store: Store, name: str, *, batch: list[list[Sample]], shard: Shard | None) -> Read:
     bad: list[str] = []
     data: list[list[tuple[str, Sample, bytes]]] = []
     for group in batch:
@@ -218,6 +221,7 @@ def content_of(sample: Sample) -> bytes:
 def _rows(
     groups: list[list[_Crop]],
     engine: Engine,
+    *,
     settings: ImageSettings,
     parser: OnnxParser | None,
     shard: Shard | None,
@@ -230,7 +234,7 @@ def _rows(
     embedded = shard.embedding_of([c.sample for c in crops]) if shard else engine.embed(images, cameras=cameras)
     embedding = without_occluded_parts(embedded, parsed)
     told = zip(crops, measure(images, parsed), attributes_of(images, parsed), strict=True)
-    items = [_item(crop, quality, attributes, settings) for crop, quality, attributes in told]
+    items = [_item(crop, quality, attributes=attributes, settings=settings) for crop, quality, attributes in told]
     extra: list[Embedding] = []
     start = 0
     for group in groups:
@@ -259,7 +263,7 @@ def tags_of(sample: Sample, settings: ImageSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*(tag for tag in own if tag), *settings.tags)))
 
 
-def _item(crop: _Crop, quality: Quality, attributes: Attributes | None, settings: ImageSettings) -> Item:
+def _item(crop: _Crop, quality: Quality, *, attributes: Attributes | None, settings: ImageSettings) -> Item:
     sample = crop.sample
     return Item(
         crop.key,

@@ -42,7 +42,7 @@ def image_quality(image: Image) -> float:
     return float(np.sqrt(size * sharpness / (sharpness + SHARP)))
 
 
-def framing_quality(box: tuple[int, int, int, int], others: Sequence[Box], width: int, height: int) -> float:
+def framing_quality(box: tuple[int, int, int, int], others: Sequence[Box], *, width: int, height: int) -> float:
     """Return the factor in [0, 1] by which its place in the frame lowers the quality score of a crop.
 
     Args:
@@ -74,7 +74,7 @@ def body_shares(parsed: Parsed | None, count: int) -> list[float | None]:
     return [float(share) for share in np.clip(parsed.visibility[:, parsed.parts.index(WHOLE)], 0, 1)]
 
 
-def without_occluded(embedding: Embedding, images: Sequence[Image], parser: OnnxParser | None) -> Embedding:
+def without_occluded(embedding: Embedding, images: Sequence[Image], *, parser: OnnxParser | None) -> Embedding:
     """Return the embedding of crops so that parts which the parser takes for occluded do not count.
 
     Vectors with other names than the parser's parts, and all of them without a parser, stay as visible as they were.

@@ -30,7 +30,7 @@ Named = tuple[str, OpenTrack]
 
 
 def settled(
-    finished: Sequence[Named], going: Collection[OpenTrack], now: float | None
+    finished: Sequence[Named], going: Collection[OpenTrack], *, now: float | None
 ) -> tuple[list[Named], list[Named]]:
     """Split and join tracks that ended; return those that are done, and those that may still continue.
 

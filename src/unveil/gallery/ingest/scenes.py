@@ -47,10 +47,10 @@ class _Person:
 def add_scenes(
     store: Store,
     name: str,
+    *,
     engine: Engine,
     samples: Sequence[Sample],
     detector: Detector | GivenBoxes,
-    *,
     source: str = "images",
     settings: ImageSettings | None = None,
     parser: OnnxParser | None = None,
@@ -76,14 +76,14 @@ def add_scenes(
     settings = settings or ImageSettings()
     if isinstance(detector, GivenBoxes):
         detector.arrange([Path(sample.path or sample.key) for sample in samples])
-    open_gallery(store, name, engine, settings.retention_seconds)
+    open_gallery(store, name, engine=engine, retention_seconds=settings.retention_seconds)
     found = Added(source)
     bad: list[str] = []
     waiting: list[_Person] = []
     seen: set[str] = set()
     for number, sample in enumerate(track(samples, f"finding people on {len(samples)} images")):
         try:
-            people = list(_people(number, sample, detector))
+            people = list(_people(number, sample, detector=detector))
         except ImageError as e:
             bad.append(str(e))
             continue
@@ -91,13 +91,13 @@ def add_scenes(
         waiting += [person for person in people if person.key not in seen]
         seen.update(person.key for person in people)
         if len(waiting) >= BATCH or number == len(samples) - 1:
-            found = _write(store, name, engine, waiting, found, settings, parser)
+            found = _write(store, name, engine=engine, people=waiting, found=found, settings=settings, parser=parser)
             waiting = []
-    found = _write(store, name, engine, waiting, found, settings, parser)
+    found = _write(store, name, engine=engine, people=waiting, found=found, settings=settings, parser=parser)
     return replace(found, bad=tuple(bad), seconds=time.monotonic() - began)
 
 
-def _people(number: int, sample: Sample, detector: Detector | GivenBoxes) -> Iterator[_Person]:
+def _people(number: int, sample: Sample, *, detector: Detector | GivenBoxes) -> Iterator[_Person]:
     content = content_of(sample)
     image = read_image(content, name=str(sample.path or sample.key))
     digest = hashlib.sha256(content).hexdigest()
@@ -112,7 +112,7 @@ def _people(number: int, sample: Sample, detector: Detector | GivenBoxes) -> Ite
         x, y, w, h = whole
         crop = image[y : y + h, x : x + w]
         quality = image_quality(crop) * framing_quality(
-            whole, [other for other in boxes if other is not box], width, height
+            whole, [other for other in boxes if other is not box], width=width, height=height
         )
         yield _Person(key_of("scene", digest, whole), sample, whole, shrunk(crop).copy(), quality, person)
 
@@ -120,6 +120,7 @@ def _people(number: int, sample: Sample, detector: Detector | GivenBoxes) -> Ite
 def _write(
     store: Store,
     name: str,
+    *,
     engine: Engine,
     people: list[_Person],
     found: Added,
@@ -136,11 +137,16 @@ def _write(
     parsed = looked_at(images, parser)
     embedding = without_occluded_parts(engine.embed(images, cameras=cameras), parsed)
     told = zip(people, body_shares(parsed, len(people)), attributes_of(images, parsed), strict=True)
-    items = [_item(person, combined_quality(person.quality, share), looks, settings) for person, share, looks in told]
-    return replace(found, crops=found.crops + store.add(name, items, embedding, fingerprint=engine.fingerprint))
+    items = [
+        _item(person, combined_quality(person.quality, share), attributes=looks, settings=settings)
+        for person, share, looks in told
+    ]
+    return replace(
+        found, crops=found.crops + store.add(name, items, embedding=embedding, fingerprint=engine.fingerprint)
+    )
 
 
-def _item(person: _Person, quality: Quality, attributes: Attributes | None, settings: ImageSettings) -> Item:
+def _item(person: _Person, quality: Quality, *, attributes: Attributes | None, settings: ImageSettings) -> Item:
     sample = person.sample
     return Item(
         person.key,

@@ -36,12 +36,12 @@ from unveil.video.image_sequence import ImageSequence
 def add_video(
     store: Store,
     name: str,
+    *,
     engine: Engine,
     source: str | Path,
     detector: Detector | GivenBoxes,
     settings: VideoSettings | None = None,
     parser: OnnxParser | None = None,
-    *,
     again: bool = False,
 ) -> Added:
     """Add the people of a video to a gallery, which is made when it is not there.
@@ -66,16 +66,20 @@ def add_video(
     with _opened(source, settings) as video:
         if isinstance(detector, GivenBoxes):
             detector.arrange(video.paths if isinstance(video, ImageSequence) else None)
-        open_gallery(store, name, engine, settings.retention_seconds)
+        open_gallery(store, name, engine=engine, retention_seconds=settings.retention_seconds)
         label = without_password(str(source))
         if video.live and settings.start_time is None:
             settings = replace(settings, start_time=time.time())
         job = VideoJob(
-            store, name, _identity(source, video, settings=settings), _choices(detector, settings), live=video.live
+            store,
+            name,
+            video=_identity(source, video, settings=settings),
+            choices=_choices(detector, settings),
+            live=video.live,
         )
         if again:
             store.delete(name, Filter(sources=(label,)))
-            store.add(name, [], nothing(engine), job.name, None)
+            store.add(name, [], embedding=nothing(engine), job=job.name, done=None)
         state = job.begin()
         if state["complete"]:
             return Added(label, known=state["tracklets"], seconds=time.monotonic() - began)
@@ -91,7 +95,7 @@ def _opened(source: str | Path, settings: VideoSettings) -> Video | ImageSequenc
     return Video(source, waits=settings.waits)
 
 
-def _identity(source: str | Path, video: Video | ImageSequence, settings: VideoSettings) -> str:
+def _identity(source: str | Path, video: Video | ImageSequence, *, settings: VideoSettings) -> str:
     """Return what a video is known by: the content of files, the address of a stream with the time it began."""
     if isinstance(video, ImageSequence):
         return key_of("sequence", *(sha256(path) for path in video.paths))

@@ -24,7 +24,7 @@ class VideoJob:
         live: of a live stream no state is kept: what was missed cannot be read again.
     """
 
-    def __init__(self, store: Store, gallery: str, video: str, choices: dict[str, Any], *, live: bool) -> None:
+    def __init__(self, store: Store, gallery: str, *, video: str, choices: dict[str, Any], live: bool) -> None:
         self.store, self.gallery, self.video = store, gallery, video
         self.name = f"video {video}"
         self.choices = choices
@@ -38,7 +38,7 @@ class VideoJob:
         """
         before = None if self.live else self.store.job_state(self.gallery, self.name)
         if before is None:
-            return self.state(0, 0.0, 0)
+            return self.state(0, 0.0, tracklets=0)
         different = [k for k, v in self._kept().items() if before["choices"].get(k) not in (v, self.choices[k])]
         if different:
             was = ", ".join(f"another {k}" if k in LABELS else f"{k}={before['choices'].get(k)}" for k in different)
@@ -49,7 +49,7 @@ class VideoJob:
             )
         return dict(before)
 
-    def state(self, frame: int, timestamp: float, tracklets: int, *, complete: bool = False) -> dict[str, Any]:
+    def state(self, frame: int, timestamp: float, *, tracklets: int, complete: bool = False) -> dict[str, Any]:
         """Return a state: next frame, its time in seconds, tracklets so far, and whether all is done."""
         values = {"frame": frame, "time": timestamp, "tracklets": tracklets, "complete": complete}
         return {"choices": self._kept(), **values}
@@ -63,7 +63,7 @@ class VideoJob:
         return self.store.known(self.gallery, keys) if keys else set()
 
     def write(
-        self, items: list[Item], embedding: Embedding, state: dict[str, Any] | None, *, fingerprint: str | None = None
+        self, items: list[Item], embedding: Embedding, *, state: dict[str, Any] | None, fingerprint: str | None = None
     ) -> int:
         """Add rows, and with them the state, in one transaction; return how many rows are new.
 
@@ -74,4 +74,6 @@ class VideoJob:
         if not items and not saved:
             return 0
         job = self.name if saved else None
-        return self.store.add(self.gallery, items, embedding, job, state if saved else None, fingerprint=fingerprint)
+        return self.store.add(
+            self.gallery, items, embedding=embedding, job=job, done=state if saved else None, fingerprint=fingerprint
+        )

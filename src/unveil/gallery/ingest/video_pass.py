@@ -85,7 +85,7 @@ class VideoPass:
                 boxes = self._boxes(frame)
                 for name, box in tracker.update(frame, boxes):
                     seen = self.open.setdefault(name, OpenTrack(self.settings.crops, remembers=not self._tracked))
-                    seen.see(frame, box, [other for other in boxes if other is not box])
+                    seen.see(frame, box, others=[other for other in boxes if other is not box])
                 self.added = replace(self.added, frames=self.added.frames + 1, boxes=self.added.boxes + len(boxes))
                 self._close(tracker.alive)
                 if not tracker.idle and last - since >= cut:
@@ -152,7 +152,7 @@ class VideoPass:
         if self._tracked:
             ready, self.finished = self.finished, []
         else:
-            ready, self.finished = settled(self.finished, self.open.values(), now)
+            ready, self.finished = settled(self.finished, self.open.values(), now=now)
         self.held = len(self.finished)
         return [(name, track) for name, track in ready if track.boxes >= self.settings.shortest]
 
@@ -193,9 +193,9 @@ class VideoPass:
             for item, (_, ended) in zip(whole, refined, strict=True)
         ]
         self.tracklets += len(whole)
-        state = None if frame is None else self.job.state(frame, timestamp, self.tracklets, complete=complete)
+        state = None if frame is None else self.job.state(frame, timestamp, tracklets=self.tracklets, complete=complete)
         together_with = Embedding.concatenate([*(kept or [embedding]), *means])
-        new = self.job.write([*crops, *whole], together_with, state, fingerprint=self.engine.fingerprint)
+        new = self.job.write([*crops, *whole], together_with, state=state, fingerprint=self.engine.fingerprint)
         if new:
             sum_of = self.added
             self.added = replace(sum_of, crops=sum_of.crops + new - len(whole), tracklets=sum_of.tracklets + len(whole))
@@ -205,7 +205,9 @@ class VideoPass:
         parsed = looked_at([c.image for c in ended.pool], self.parser)
         shown = body_shares(parsed, len(ended.pool))
         quality = [combined_quality(c.quality, share) for c, share in zip(ended.pool, shown, strict=True)]
-        picked = best_rows([q.score for q in quality], self.settings.crops, [view_of(c.image) for c in ended.pool])
+        picked = best_rows(
+            [q.score for q in quality], self.settings.crops, views=[view_of(c.image) for c in ended.pool]
+        )
         images = [ended.pool[row].image for row in picked]
         parsed = None if parsed is None else parsed.select(picked)
         person = name if isinstance(self.detector, GivenBoxes) and self.detector.people else None

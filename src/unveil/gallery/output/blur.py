@@ -81,7 +81,7 @@ def blur_faces(images: Sequence[np.ndarray], parser: OnnxParser | None) -> list[
 def _shown(labels: np.ndarray, parser: OnnxParser) -> _Shown | None:
     """Return what of a crop is shown in smaller blocks; ``None`` where one whole person is not sure to be seen."""
     height = len(labels)
-    heads, torsos = _patches(_mask(labels, HEAD, parser)), _patches(_mask(labels, TORSO, parser))
+    heads, torsos = _patches(_mask(labels, HEAD, parser=parser)), _patches(_mask(labels, TORSO, parser=parser))
     body = max(_patches(labels > 0), key=lambda patch: patch.area, default=None)
     if body is None or not heads or not torsos:
         return None
@@ -99,7 +99,7 @@ def _shown(labels: np.ndarray, parser: OnnxParser) -> _Shown | None:
     return _Shown(min(height, round(lowest) + 1), max(height / BODY_DOWN, tallest / HEAD_DOWN))
 
 
-def _mask(labels: np.ndarray, names: Sequence[str], parser: OnnxParser) -> np.ndarray:
+def _mask(labels: np.ndarray, names: Sequence[str], *, parser: OnnxParser) -> np.ndarray:
     return np.isin(labels, [parser.scheme.index(name) for name in names if name in parser.scheme.labels])
 
 

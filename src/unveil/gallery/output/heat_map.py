@@ -19,7 +19,7 @@ WINDOW = 3
 
 
 def heat_map(
-    engine: Engine, query: Embedding, image: np.ndarray, cells: tuple[int, int] = CELLS, window: int = WINDOW
+    engine: Engine, query: Embedding, *, image: np.ndarray, cells: tuple[int, int] = CELLS, window: int = WINDOW
 ) -> np.ndarray:
     """Return how much each place of a crop brings it nearer to a query.
 

@@ -26,7 +26,7 @@ COLUMNS = (
 TIMES = ("time_iso", "end_iso")
 
 
-def write_listing(items: Iterator[Item], out: Path, images: Path | None, change: Callable[[bytes], bytes]) -> int:
+def write_listing(items: Iterator[Item], out: Path, *, images: Path | None, change: Callable[[bytes], bytes]) -> int:
     """Write rows to a file, and their images to a folder as ``<id>.jpg``.
 
     Args:

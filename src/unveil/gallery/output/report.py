@@ -36,8 +36,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 def write_report(
     found: SearchResult,
     images: Sequence[np.ndarray],
-    path: Path,
     *,
+    path: Path,
     blur_faces: bool = True,
     title: str = "Search",
     distances: Mapping[frozenset[str], float] | None = None,
@@ -57,7 +57,7 @@ def write_report(
         UnveilError: another ending, or the file cannot be written.
     """
     if path.suffix == ".html":
-        _page(found, images, path, blur_faces=blur_faces, title=title, distances=distances)
+        _page(found, images, path=path, blur_faces=blur_faces, title=title, distances=distances)
     elif path.suffix == ".csv":
         write_text(path, _csv(found))
     elif path.suffix == ".json":
@@ -141,8 +141,8 @@ def answer_of(found: SearchResult, images: Sequence[np.ndarray], *, blur_faces: 
 def _page(
     found: SearchResult,
     images: Sequence[np.ndarray],
-    path: Path,
     *,
+    path: Path,
     blur_faces: bool,
     title: str,
     distances: Mapping[frozenset[str], float] | None,

@@ -84,7 +84,7 @@ class Calibration:
 
     def probability(self, distance: float) -> float:
         """Return the probability that a pair at this distance is one person; of one image twice, as good as 1."""
-        fitted = float(apply_curve(self.kind, self.x, self.y, np.array([distance]))[0])
+        fitted = float(apply_curve(self.kind, self.x, y=self.y, distances=np.array([distance]))[0])
         return max(fitted, surest(self.pairs)) if distance <= self.identical else fitted
 
     def about(self) -> str:
@@ -103,7 +103,7 @@ class Calibration:
         return told
 
 
-def stored(info: GalleryInfo, mode: Mode, calibration: Calibration) -> dict[str, Any]:
+def stored(info: GalleryInfo, mode: Mode, *, calibration: Calibration) -> dict[str, Any]:
     """Return what the store keeps: this calibration beside those of other modes, bound to the gallery's model."""
     before = info.calibration if info.calibration and _is_of(info) else {}
     modes = {**before.get("modes", {}), mode: asdict(calibration)}

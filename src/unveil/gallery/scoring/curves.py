@@ -12,7 +12,7 @@ from unveil.errors import MissingExtraError
 EVEN = 0.5  # a hit that is more likely somebody else is no match, however rarely a search for nobody finds one
 
 
-def fit_curve(kind: str, distances: np.ndarray, same: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def fit_curve(kind: str, distances: np.ndarray, *, same: np.ndarray) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Return x and y of a curve fitted to labelled pairs; see `Calibration`.
 
     Args:
@@ -55,7 +55,7 @@ def fit_curve(kind: str, distances: np.ndarray, same: np.ndarray) -> tuple[tuple
     return tuple(levels[keep].tolist()), tuple(y[keep].tolist())
 
 
-def apply_curve(kind: str, x: tuple[float, ...], y: tuple[float, ...], distances: np.ndarray) -> np.ndarray:
+def apply_curve(kind: str, x: tuple[float, ...], *, y: tuple[float, ...], distances: np.ndarray) -> np.ndarray:
     """Return the probability at each distance, ``(N,)``."""
     if kind == "logistic":
         return _sigmoid(x[0] * distances + x[1])
@@ -67,7 +67,7 @@ def surest(pairs: int) -> float:
     return 1 - 1 / (pairs + 2)
 
 
-def even_distance(kind: str, x: tuple[float, ...], y: tuple[float, ...]) -> float:
+def even_distance(kind: str, x: tuple[float, ...], *, y: tuple[float, ...]) -> float:
     """Return the largest distance at which one person is at least as likely as two; -inf when there is none."""
     if kind == "logistic":
         slope, offset = x

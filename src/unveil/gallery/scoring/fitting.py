@@ -46,7 +46,9 @@ class Pairs:
     source: str = "pairs"
 
 
-def calibrate(pairs: Pairs, method: Method = "auto", false_alarms: float = FALSE_ALARMS, seed: int = 0) -> Calibration:
+def calibrate(
+    pairs: Pairs, method: Method = "auto", *, false_alarms: float = FALSE_ALARMS, seed: int = 0
+) -> Calibration:
     """Fit a calibration.
 
     Args:
@@ -73,10 +75,10 @@ def calibrate(pairs: Pairs, method: Method = "auto", false_alarms: float = FALSE
         )
     folds = _folds(pairs.groups, seed)
     kinds: tuple[Literal["isotonic", "logistic"], ...] = ("logistic", "isotonic") if method == "auto" else (method,)
-    held_out = {kind: _held_out(kind, distances, same, folds) for kind in kinds}
+    held_out = {kind: _held_out(kind, distances, same=same, folds=folds) for kind in kinds}
     checks = {kind: _check(held_out[kind], same) for kind in kinds}
     kind = min(kinds, key=lambda k: checks[k].brier)
-    gain, error = _gain(held_out[kind], same, pairs.groups)
+    gain, error = _gain(held_out[kind], same, groups=pairs.groups)
     if gain <= CERTAIN * error:
         raise CalibrationRefusedError(
             f"the calibration is refused: on people held out its Brier score is {checks[kind].brier:.4f}, and that of "
@@ -84,10 +86,10 @@ def calibrate(pairs: Pairs, method: Method = "auto", false_alarms: float = FALSE
             f"The distances of these {len(same):,} pairs ({pairs.source}) do not tell who is one person: label more "
             "people, or use a better model"
         )
-    x, y = fit_curve(kind, distances, same)
+    x, y = fit_curve(kind, distances, same=same)
     others = distances[~same] if pairs.impostors is None else np.asarray(pairs.impostors, np.float64)
     identical = IDENTICAL * float(np.median(distances))
-    threshold = min(_threshold(others, false_alarms), max(even_distance(kind, x, y), identical))
+    threshold = min(_threshold(others, false_alarms), max(even_distance(kind, x, y=y), identical))
     return Calibration(
         kind, x, y, threshold, false_alarms, "pairs" if pairs.impostors is None else "searches", len(same), counts[0],
         checks[kind], pairs.source, identical,
@@ -102,12 +104,13 @@ def _folds(groups: np.ndarray, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).permutation(len(names))[codes] % min(FOLDS, len(names))
 
 
-def _held_out(kind: str, distances: np.ndarray, same: np.ndarray, folds: np.ndarray) -> np.ndarray:
+def _held_out(kind: str, distances: np.ndarray, *, same: np.ndarray, folds: np.ndarray) -> np.ndarray:
     out = np.full(len(same), np.nan)
     for fold in np.unique(folds):
         inside = folds == fold
         if len(np.unique(same[~inside])) == 2:
-            out[inside] = apply_curve(kind, *fit_curve(kind, distances[~inside], same[~inside]), distances[inside])
+            x, y = fit_curve(kind, distances[~inside], same=same[~inside])
+            out[inside] = apply_curve(kind, x, y=y, distances=distances[inside])
     if np.isnan(out).any():
         raise DataError(
             "the labelled pairs are about too few people: label pairs of others, so that some are left to check on"
@@ -128,7 +131,7 @@ def _check(probability: np.ndarray, same: np.ndarray) -> Check:
     return Check(float(error), brier, float(same.mean() * (1 - same.mean())), curve, reliability)
 
 
-def _gain(probability: np.ndarray, same: np.ndarray, groups: np.ndarray) -> tuple[float, float]:
+def _gain(probability: np.ndarray, same: np.ndarray, *, groups: np.ndarray) -> tuple[float, float]:
     """Return by how much the Brier score is better than the constant's, and the standard error of that over groups."""
     gain = (same.mean() - same) ** 2 - (probability - same) ** 2
     names, codes = np.unique(np.asarray(groups).astype(str), return_inverse=True)

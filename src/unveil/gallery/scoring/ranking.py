@@ -35,7 +35,7 @@ def clothed(name: str) -> bool:
     return int(stripe[1]) > 1 if stripe else _CLOTHED.fullmatch(name) is not None
 
 
-def mode_weights(names: Sequence[str], weights: Sequence[float], mode: Mode) -> tuple[float, ...]:
+def mode_weights(names: Sequence[str], weights: Sequence[float], *, mode: Mode) -> tuple[float, ...]:
     """Return the weights of the vectors in a mode; what clothes cover weighs less when they may have changed.
 
     A model whose vectors are all of clothed parts, or none of them, searches alike in both modes.
@@ -56,12 +56,13 @@ def mode_counts(names: Sequence[str]) -> bool:
 
 def in_mode(embedding: Embedding, mode: Mode) -> Embedding:
     """Return the embedding with the weights of a mode."""
-    return replace(embedding, weights=mode_weights(embedding.names, embedding.weights, mode))
+    return replace(embedding, weights=mode_weights(embedding.names, embedding.weights, mode=mode))
 
 
 def rank(
     query: Embedding,
     gallery: Embedding,
+    *,
     top: int,
     groups: Sequence[int] | np.ndarray | None = None,
     negatives: Embedding | None = None,
@@ -104,7 +105,7 @@ def first_stage_query(query: Embedding, mode: Mode) -> np.ndarray:
     """
     query = query.numpy()
     stored = np.sqrt(np.asarray(query.weights, np.float32))
-    wanted = np.asarray(mode_weights(query.names, query.weights, mode), np.float32)
+    wanted = np.asarray(mode_weights(query.names, query.weights, mode=mode), np.float32)
     share = np.divide(wanted, stored, out=np.zeros_like(wanted), where=stored > 0) * np.sqrt(query.visibility)
     sizes = np.maximum(np.linalg.norm(query.vectors, axis=2, keepdims=True), 1e-12)
     rows = (query.vectors / sizes * share[:, :, None]).reshape(len(query), -1)

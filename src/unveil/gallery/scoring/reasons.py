@@ -16,7 +16,7 @@ MIN_SAMPLES = 20
 _PAIRS = ("arm", "leg", "shoe")
 
 
-def reasons(names: Sequence[str], parts: np.ndarray, query_visibility: np.ndarray, rows: Sequence[int]) -> list[str]:
+def reasons(names: Sequence[str], parts: np.ndarray, *, query_visibility: np.ndarray, rows: Sequence[int]) -> list[str]:
     """Return a sentence for some of the rows.
 
     "Matches" means: nearer in this part than nine of ten candidates; "differs": farther than half of them. So a reason
@@ -36,7 +36,7 @@ def reasons(names: Sequence[str], parts: np.ndarray, query_visibility: np.ndarra
         seen = parts[~np.isnan(parts[:, e]), e]
         if len(seen) >= MIN_SAMPLES:
             near[e], far[e] = np.quantile(seen, (MATCHES, DIFFERS))
-    return [_sentence(names, parts[row], shown, near, far) for row in rows]
+    return [_sentence(names, parts[row], shown=shown, near=near, far=far) for row in rows]
 
 
 def mode_note(names: Sequence[str], mode: Mode) -> str:
@@ -61,7 +61,7 @@ def _whole(distances: np.ndarray, row: int) -> str:
     return f"compared as a whole: nearer than {nearer:.0f} % of the {len(seen)} candidates"
 
 
-def _sentence(names: Sequence[str], row: np.ndarray, shown: np.ndarray, near: np.ndarray, far: np.ndarray) -> str:
+def _sentence(names: Sequence[str], row: np.ndarray, *, shown: np.ndarray, near: np.ndarray, far: np.ndarray) -> str:
     occluded = np.isnan(row)
     unranked = np.isnan(near)
     groups = {

@@ -35,7 +35,7 @@ class AttributeListing:
     notes: tuple[str, ...]
 
 
-def list_by_attributes(store: Store, name: str, where: Filter, *, top: int) -> AttributeListing:
+def list_by_attributes(store: Store, name: str, *, where: Filter, top: int) -> AttributeListing:
     """Return the rows of a gallery that a filter with attributes lets through.
 
     Args:
@@ -49,21 +49,21 @@ def list_by_attributes(store: Store, name: str, where: Filter, *, top: int) -> A
     """
     if not where.attributes:
         raise DataError("ask for an attribute at least, for example upper-colour=blue; or search with an image")
-    items = store.surest(name, where, top)
+    items = store.surest(name, where, limit=top)
     candidates = len(store.ids(name, where))
-    unseen = count_unseen(store, name, where, candidates=candidates)
+    unseen = count_unseen(store, name, where=where, candidates=candidates)
     sightings = tuple(Sighting(item, sureness(where.wanted, item.attributes)) for item in items)
-    return AttributeListing(sightings, candidates, unseen, unseen_notes(store, name, where, unseen=unseen))
+    return AttributeListing(sightings, candidates, unseen, unseen_notes(store, name, where=where, unseen=unseen))
 
 
-def count_unseen(store: Store, name: str, where: Filter, *, candidates: int) -> int:
+def count_unseen(store: Store, name: str, *, where: Filter, candidates: int) -> int:
     """Return how many rows a filter leaves out because an attribute that it asks for cannot be seen on them."""
     if not where.attributes or where.include_unseen:
         return 0
     return len(store.ids(name, replace(where, include_unseen=True))) - candidates
 
 
-def unseen_notes(store: Store, name: str, where: Filter, *, unseen: int) -> tuple[str, ...]:
+def unseen_notes(store: Store, name: str, *, where: Filter, unseen: int) -> tuple[str, ...]:
     """Return in words what `count_unseen` counts, and whether some rows have no attributes yet."""
     if not where.attributes:
         return ()

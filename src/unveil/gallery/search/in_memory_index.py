@@ -71,7 +71,7 @@ class InMemoryIndex:
                 self._filters.popitem(last=False)
         return found
 
-    def nearest(self, info: GalleryInfo, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, int]:
+    def nearest(self, info: GalleryInfo, query: np.ndarray, *, where: Filter, top: int) -> tuple[np.ndarray, int]:
         """Return the ids nearest to a first-stage vector, and how many rows the filter let through.
 
         Args:
@@ -87,7 +87,7 @@ class InMemoryIndex:
         if not len(allowed):
             return allowed, 0
         if not self.fits(info):
-            return self.store.nearest(info.name, query, where, top)[0], len(allowed)
+            return self.store.nearest(info.name, query, where=where, top=top)[0], len(allowed)
         copy = self._current(info)
         ids, distances = [], []
         for block in copy.blocks:

@@ -43,7 +43,7 @@ def notes_of(
     return tuple(notes)
 
 
-def protocol_of(query: Query, info: GalleryInfo, where: Filter, *, first_stage: str) -> dict[str, str]:
+def protocol_of(query: Query, info: GalleryInfo, *, where: Filter, first_stage: str) -> dict[str, str]:
     """Return how it was searched, in words, for reports."""
     shown = {f.name: getattr(where, f.name) for f in fields(where)}
     filters = [f"{name} {_shown(value)}" for name, value in shown.items() if value not in (None, (), False)]

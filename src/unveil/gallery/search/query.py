@@ -42,7 +42,7 @@ def read_box(text: str) -> Box:
     return x, y, width, height
 
 
-def cut(image: np.ndarray, box: Box | None, name: str = "the image") -> np.ndarray:
+def cut(image: np.ndarray, box: Box | None, *, name: str = "the image") -> np.ndarray:
     """Return the part of an image ``(H, W, 3)`` that a box covers; the whole for ``None``.
 
     Raises:
@@ -59,7 +59,7 @@ def cut(image: np.ndarray, box: Box | None, name: str = "the image") -> np.ndarr
     return out
 
 
-def check_people(images: Sequence[np.ndarray], names: Sequence[str], parser: OnnxParser) -> None:
+def check_people(images: Sequence[np.ndarray], names: Sequence[str], *, parser: OnnxParser) -> None:
     """Refuse crops on which the parser sees nobody.
 
     Args:
@@ -96,5 +96,5 @@ def embed_person(
         NoPersonDetectedError: no person is detected on a crop; names the first.
     """
     if parser is not None and not skip_person_check:
-        check_people(images, names, parser)
-    return without_occluded(engine.embed(images), images, parser)
+        check_people(images, names, parser=parser)
+    return without_occluded(engine.embed(images), images, parser=parser)

@@ -67,9 +67,19 @@ def rank(
     of_row = np.zeros(len(query.samples), np.int64) if one_person else None
     own = _own_rows(query, gallery)
     extra = max((len({o for row in rows for o in own[row]}) for rows in groups), default=0)
-    found, distances = nearest(query.embedding, gallery.embedding, top + extra, of_row, negatives, mode)
+    found, distances = nearest(
+        query.embedding, gallery.embedding, top=top + extra, groups=of_row, negatives=negatives, mode=mode
+    )
     return [
-        _ranked(rows, query, gallery, found[i], distances[i], {o for row in rows for o in own[row]}, top)
+        _ranked(
+            rows,
+            query,
+            gallery=gallery,
+            found=found[i],
+            distances=distances[i],
+            own={o for row in rows for o in own[row]},
+            top=top,
+        )
         for i, rows in enumerate(groups)
     ]
 
@@ -77,6 +87,7 @@ def rank(
 def _ranked(
     rows: list[int],
     query: EmbeddedCrops,
+    *,
     gallery: EmbeddedCrops,
     found: np.ndarray,
     distances: np.ndarray,

@@ -26,7 +26,7 @@ def reranked_order(positives: Embedding, gallery: Embedding, *, negatives: Embed
         mode: whether the clothes are the same or may have changed.
     """
     one = np.zeros(len(positives), np.int64)
-    plain = _by_row(*rank(positives, gallery, len(gallery), one, None, mode))
+    plain = _by_row(*rank(positives, gallery, top=len(gallery), groups=one, negatives=None, mode=mode))
     total = np.zeros(len(gallery))
     for _, distances in rerank_blocks(
         in_mode(positives.numpy(), mode), in_mode(gallery.numpy(), mode), settings=SETTINGS
@@ -34,7 +34,9 @@ def reranked_order(positives: Embedding, gallery: Embedding, *, negatives: Embed
         total += distances.sum(axis=0)
     total /= len(positives)
     if negatives is not None:
-        total += _by_row(*rank(positives, gallery, len(gallery), one, negatives, mode)) - plain
+        total += (
+            _by_row(*rank(positives, gallery, top=len(gallery), groups=one, negatives=negatives, mode=mode)) - plain
+        )
     # What shares no visible part with the query has no distance, and comes last.
     return np.lexsort((plain, np.where(np.isfinite(total), total, np.inf)))
 

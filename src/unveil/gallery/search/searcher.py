@@ -37,7 +37,7 @@ class Searcher:
     """
 
     def __init__(
-        self, store: Store, name: str, limit: int = LIMIT_BYTES, in_memory: InMemoryIndex | None = None
+        self, store: Store, name: str, *, limit: int = LIMIT_BYTES, in_memory: InMemoryIndex | None = None
     ) -> None:
         self.store = store
         self.name = name
@@ -57,16 +57,22 @@ class Searcher:
         where = query.where if query.where.rows else replace(query.where, rows=query.rows)
         left_out = (*query.rejected, *query.own)
         wanted = max(query.rescore, query.top) + len(left_out)
-        near, candidates = self.in_memory.nearest(info, first_stage_query(positives, query.mode), where, wanted)
+        near, candidates = self.in_memory.nearest(
+            info, first_stage_query(positives, query.mode), where=where, top=wanted
+        )
         near = near[~np.isin(near, np.array(left_out, np.int64))][: max(query.rescore, query.top)]
         ids, gallery = self.store.embeddings(self.name, near.tolist())
-        hits = self._hits(query, info, ids, gallery, positives, negatives) if len(ids) else ()
+        hits = (
+            self._hits(query, info, ids=ids, gallery=gallery, positives=positives, negatives=negatives)
+            if len(ids)
+            else ()
+        )
         if self.store.info(self.name).generation != info.generation:
             return self.search(query)  # switched to another model's vectors in between: some of what was read is new
         model = calibration.of(info, query.mode)
         match = None if model is None else any(hit.distance <= model.threshold for hit in hits)
-        unseen = count_unseen(self.store, self.name, where, candidates=candidates)
-        hidden = unseen_notes(self.store, self.name, where, unseen=unseen)
+        unseen = count_unseen(self.store, self.name, where=where, candidates=candidates)
+        hidden = unseen_notes(self.store, self.name, where=where, unseen=unseen)
         first_stage: Literal["memory", "index"] = "memory" if self.in_memory.fits(info) else "index"
         return SearchResult(
             hits=hits,
@@ -79,7 +85,7 @@ class Searcher:
             first_stage=first_stage,
             notes=(*hidden, *notes_of(query, info, candidates=candidates, model=model, match=match)),
             threshold=None if model is None else model.threshold,
-            protocol=protocol_of(query, info, where, first_stage=first_stage),
+            protocol=protocol_of(query, info, where=where, first_stage=first_stage),
             model=info.space.identity,
             confirmed=query.confirmed,
             unseen=unseen,
@@ -107,10 +113,10 @@ class Searcher:
         Raises:
             DataError: there is no such row.
         """
-        self.keep_feedback(query.positives, query.hash, item, same=same, who=who)
+        self.keep_feedback(query.positives, query.hash, item=item, same=same, who=who)
         return _with(query, item, same=same)
 
-    def keep_feedback(self, positives: Embedding, query: str, item: int, *, same: bool, who: str) -> None:
+    def keep_feedback(self, positives: Embedding, query: str, *, item: int, same: bool, who: str) -> None:
         """Keep what somebody said about a result, with its distance from the query, to calibrate on.
 
         Args:
@@ -128,7 +134,10 @@ class Searcher:
         # Rows that share no visible part with the query have no distance.
         if len(row) and not np.isnan(part_means(positives, row)).all():
             one = np.zeros(len(positives), np.int64)
-            distances = {mode: float(rank(positives, row, 1, one, None, mode)[1][0, 0]) for mode in get_args(Mode)}
+            distances = {
+                mode: float(rank(positives, row, top=1, groups=one, negatives=None, mode=mode)[1][0, 0])
+                for mode in get_args(Mode)
+            }
         self.store.feedback.give(self.name, query, item=item, same=same, who=who, distances=distances)
 
     def with_feedback(self, query: Query) -> Query:
@@ -160,14 +169,16 @@ class Searcher:
         return positives, negatives
 
     def _hits(
-        self, query: Query, info: GalleryInfo, ids: np.ndarray, gallery: Embedding, positives: Embedding,
+        self, query: Query, info: GalleryInfo, *, ids: np.ndarray, gallery: Embedding, positives: Embedding,
         negatives: Embedding | None,
     ) -> tuple[Hit, ...]:  # fmt: skip
         one_person = np.zeros(len(positives), np.int64)
         # Rows of ascending id, so that equal distances are in the order of ids.
         order = np.argsort(ids)
         ids, gallery = ids[order], gallery.select(order)
-        found, distances = rank(positives, gallery, len(ids), one_person, negatives, query.mode)
+        found, distances = rank(
+            positives, gallery, top=len(ids), groups=one_person, negatives=negatives, mode=query.mode
+        )
         if query.rerank and len(ids) > 1:
             places = np.argsort(found[0])
             new = reranking.reranked_order(positives, gallery, negatives=negatives, mode=query.mode)
@@ -179,7 +190,7 @@ class Searcher:
         hits: list[Hit] = []
         for start in range(0, len(ids), query.top):
             rows = found[0][start : start + query.top]
-            said = reasons(info.space.names, parts, positives.visibility, rows.tolist())
+            said = reasons(info.space.names, parts, query_visibility=positives.visibility, rows=rows.tolist())
             items = {item.id: item for item in self.store.items(self.name, ids[rows].tolist())}
             for row, distance, reason in zip(rows, distances[0][start:], said, strict=False):
                 item = items.get(int(ids[row]))  # none when it was deleted while we searched

@@ -57,7 +57,7 @@ def find_source_frame(item: Item, roots: SourceRoots) -> SourceFrame:
     thumbnail = read_image(item.thumbnail, name=f"row {item.id}")
 
     def difference(image: Image) -> float:
-        return _difference(image, item.box, thumbnail)
+        return _difference(image, item.box, thumbnail=thumbnail)
 
     try:
         if item.frame is None and path.is_file():
@@ -86,7 +86,7 @@ def find_source_frame(item: Item, roots: SourceRoots) -> SourceFrame:
 
 
 def clip_around(
-    item: Item, source_frame: SourceFrame, crops: Sequence[Item], *, before: float = BEFORE, after: float = AFTER
+    item: Item, source_frame: SourceFrame, *, crops: Sequence[Item], before: float = BEFORE, after: float = AFTER
 ) -> Clip:
     """Return the part of a video in which a row is seen, with some seconds before and after.
 
@@ -122,7 +122,7 @@ def clip_around(
         raise SourceMissingError("unreadable", f"it cannot be played: {_without_path(e, source_frame.path)}") from None
 
 
-def _difference(image: Image, box: tuple[int, int, int, int] | None, thumbnail: Image) -> float:
+def _difference(image: Image, box: tuple[int, int, int, int] | None, *, thumbnail: Image) -> float:
     """Return the mean difference in grey levels of a place on a frame and an image; infinity where it lies outside."""
     height, width = image.shape[:2]
     x, y, w, h = box or (0, 0, width, height)

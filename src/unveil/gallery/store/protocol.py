@@ -43,7 +43,7 @@ class Store(Protocol):
     def galleries(self) -> list[GalleryInfo]:
         """Return all galleries, by name."""
 
-    def create(self, name: str, space: EmbeddingSpace, retention_seconds: float | None = None) -> GalleryInfo:
+    def create(self, name: str, space: EmbeddingSpace, *, retention_seconds: float | None = None) -> GalleryInfo:
         """Make an empty gallery; DataError when the name is taken by another space or is no name."""
 
     def info(self, name: str) -> GalleryInfo:
@@ -67,10 +67,10 @@ class Store(Protocol):
         self,
         name: str,
         items: Sequence[Item],
+        *,
         embedding: Embedding,
         job: str | None = None,
         done: Any = None,
-        *,
         fingerprint: str | None = None,
     ) -> int:
         """Add rows with their vectors, and the state of the job that made them, in one transaction.
@@ -96,7 +96,7 @@ class Store(Protocol):
     def items(self, name: str, ids: Sequence[int]) -> list[Item]:
         """Return rows in the order asked for; a row that is gone is left out."""
 
-    def find(self, name: str, where: Filter, limit: int = 1000, after: int = 0) -> list[Item]:
+    def find(self, name: str, where: Filter, *, limit: int = 1000, after: int = 0) -> list[Item]:
         """Return rows by ascending id, those with an id greater than ``after``."""
 
     def crops_of(self, name: str, tracklet: str) -> list[Item]:
@@ -108,13 +108,13 @@ class Store(Protocol):
     def ids(self, name: str, where: Filter) -> np.ndarray:
         """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
 
-    def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
+    def blocks(self, name: str, size: int = 20_000, *, after: int = 0) -> Iterator[Block]:
         """Return the first-stage vectors of the rows with an id greater than ``after``, block after block, ascending.
 
         What was added since the greatest id in memory has greater ids; what was removed is found by `ids`.
         """
 
-    def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, name: str, query: np.ndarray, *, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``, by the engine."""
 
     def index(self, name: str, least: int = 300_000) -> bool:
@@ -126,13 +126,13 @@ class Store(Protocol):
 
     # What people of rows wear and carry
 
-    def surest(self, name: str, where: Filter, limit: int) -> list[Item]:
+    def surest(self, name: str, where: Filter, *, limit: int) -> list[Item]:
         """Return rows, those first of which the attributes that a filter asks for are surest, then the earliest."""
 
     def count_without_attributes(self, name: str) -> int:
         """Return how many rows have no attributes yet."""
 
-    def missing_attributes(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
+    def missing_attributes(self, name: str, kind: Kind, *, limit: int = 64, after: int = 0) -> np.ndarray:
         """Return ids of rows of a kind, greater than ``after``, that have no attributes yet, ascending."""
 
     def fill_attributes(self, name: str, found: Mapping[int, Attributes]) -> int:
@@ -143,16 +143,16 @@ class Store(Protocol):
 
     # The vectors of a second model: made while the first answers, then switched, and kept so that it can be undone
 
-    def begin_standby(self, name: str, space: EmbeddingSpace, model: str, *, own: str = "") -> None:
+    def begin_standby(self, name: str, space: EmbeddingSpace, *, model: str, own: str = "") -> None:
         """Say which model a gallery's second vectors are of; those of another one that never answered are removed."""
 
-    def missing_standby(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
+    def missing_standby(self, name: str, kind: Kind, *, limit: int = 64, after: int = 0) -> np.ndarray:
         """Return ids of rows of a kind, greater than ``after``, that have no vector of the second model, ascending."""
 
     def standby_of_tracklet(self, name: str, tracklet: int) -> tuple[np.ndarray, Embedding]:
         """Return the quality, ``(N,)``, and the second model's vectors of the crops of a tracklet's row."""
 
-    def fill_standby(self, name: str, ids: Sequence[int], embedding: Embedding, *, fingerprint: str) -> int:
+    def fill_standby(self, name: str, ids: Sequence[int], *, embedding: Embedding, fingerprint: str) -> int:
         """Keep vectors of the second model; rows that are gone, or have one, are left out; return how many are new."""
 
     def switch_model(self, name: str) -> bool:
@@ -161,7 +161,7 @@ class Store(Protocol):
     def drop_standby(self, name: str) -> Standby | None:
         """Remove the second model's vectors, and their bytes; return what it was."""
 
-    def note_derived(self, name: str, model: DerivedModel, learnt: Sequence[int]) -> None:
+    def note_derived(self, name: str, model: DerivedModel, *, learnt: Sequence[int]) -> None:
         """Keep that a model was adapted to crops of a gallery; those that are removed are counted against it."""
 
     def derived(self, name: str) -> list[DerivedModel]:
@@ -213,9 +213,9 @@ class Store(Protocol):
         """Return everything that is wrong with a gallery (hashes, lengths, missing halves); empty when sound."""
 
 
-def all_items(store: Store, name: str, where: Filter) -> Iterator[Item]:
+def all_items(store: Store, name: str, *, where: Filter) -> Iterator[Item]:
     """Yield the rows that a filter lets through, by ascending id, some at a time."""
     after = 0
-    while page := store.find(name, where, PAGE, after):
+    while page := store.find(name, where, limit=PAGE, after=after):
         yield from page
         after = page[-1].id or 0

@@ -64,7 +64,7 @@ class ReadOnlyStore(PostgresStore):
         """Append to the journal, as the next link of the chain; return the hash of the entry."""
         fields = audit.checked(entry)
         with self._writing:
-            link = audit.sealed(fields, self._last[0] + 1, time.time(), self._last[1])
+            link = audit.sealed(fields, self._last[0] + 1, time=time.time(), previous=self._last[1])
             line = {"number": link.number, "text": link.text, "previous": link.previous, "hash": link.hash}
             try:
                 with self._journal.open("a", encoding="utf-8") as file:

@@ -49,7 +49,7 @@ class WatchList:
         Args:
             seen: ``(N, E, D)`` numpy embedding, one row a person.
         """
-        places, distances = rank(self._crops, seen, len(seen), self._groups, None, self.mode)
+        places, distances = rank(self._crops, seen, top=len(seen), groups=self._groups, negatives=None, mode=self.mode)
         table = np.full((len(self.entries), len(seen)), np.inf)
         np.put_along_axis(table, places, distances, axis=1)
         found = []
@@ -83,7 +83,7 @@ class Expected:
         return f"{told}; at {people}, {self.per_hour:.3g} an hour"
 
 
-def expected_false_alarms(info: GalleryInfo, fitted: Calibration, entries: int) -> Expected:
+def expected_false_alarms(info: GalleryInfo, fitted: Calibration, *, entries: int) -> Expected:
     """Return how many false alarms a list raises, from the rate that the threshold was chosen for.
 
     A rate of searches for people who are not there, in a gallery of R rows, is one of pairs by 1 - (1 - rate)^(1/R).

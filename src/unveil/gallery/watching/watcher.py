@@ -86,8 +86,8 @@ class Watcher:
         self,
         watch_list: WatchList,
         engine: Engine,
-        detector: Detector,
         *,
+        detector: Detector,
         parser: OnnxParser | None,
         settings: WatchSettings,
         calibration: Calibration | None,
@@ -122,21 +122,25 @@ class Watcher:
                 if frame.part != part:  # whoever is there now need not be who was there before the break
                     part = frame.part
                     self.counts.breaks += 1
-                    self._end(set(), video, began)
+                    self._end(set(), video, began=began)
                     tracker = Tracker(self._detector.high)
                     self._tell("reconnected", {"source": video.source, "breaks": self.counts.breaks})
                 self.counts.frames += 1
                 boxes = self._detector.detect(frame.image)
                 for name, box in tracker.update(frame, boxes):
-                    self._seen.setdefault(name, _Seen()).track.see(frame, box, [o for o in boxes if o is not box])
-                self._compare([s for s in self._seen.values() if self._due(s, frame.time)], video, began, frame.time)
-                self._end(tracker.alive, video, began)
+                    self._seen.setdefault(name, _Seen()).track.see(
+                        frame, box, others=[o for o in boxes if o is not box]
+                    )
+                self._compare(
+                    [s for s in self._seen.values() if self._due(s, frame.time)], video, began=began, now=frame.time
+                )
+                self._end(tracker.alive, video, began=began)
         except KeyboardInterrupt:
             pass
         finally:
             video.stop()
             frames.close()
-        self._end(set(), video, began)
+        self._end(set(), video, began=began)
         self._tell("ended", {"source": video.source, "why": video.lost or "it ended, or was stopped"})
         return self.counts
 
@@ -153,20 +157,20 @@ class Watcher:
         fresh = seen.track.boxes >= MIN_BOXES and seen.track.boxes > seen.compared_boxes
         return fresh and now - seen.compared_at >= LOOK_AGAIN
 
-    def _end(self, alive: set[str], video: Video, began: float) -> None:
+    def _end(self, alive: set[str], video: Video, *, began: float) -> None:
         """Compare the tracks that have ended a last time, and let them go."""
         over = [self._seen.pop(name) for name in [name for name in self._seen if name not in alive]]
         whole = [seen for seen in over if seen.track.boxes >= MIN_BOXES]
         self.counts.people += len(whole)
-        self._compare([s for s in whole if s.track.boxes > s.compared_boxes], video, began, np.inf)
+        self._compare([s for s in whole if s.track.boxes > s.compared_boxes], video, began=began, now=np.inf)
 
-    def _compare(self, seen: list[_Seen], video: Video, began: float, now: float) -> None:
+    def _compare(self, seen: list[_Seen], video: Video, *, began: float, now: float) -> None:
         if not seen:
             return
         crops = [sorted(s.track.pool, key=lambda c: -c.quality)[:CROPS] for s in seen]
         images = [crop.image for found in crops for crop in found]
         cameras = [self._settings.camera] * len(images)
-        embedding = without_occluded(self._engine.embed(images, cameras=cameras), images, self._parser)
+        embedding = without_occluded(self._engine.embed(images, cameras=cameras), images, parser=self._parser)
         rows, start = [], 0
         for found in crops:
             quality = np.array([crop.quality for crop in found])
@@ -176,9 +180,9 @@ class Watcher:
         for one, found, near in zip(seen, crops, matches, strict=True):
             one.compared_at, one.compared_boxes = now, one.track.boxes
             for number, distance in near:
-                self._alert(number, distance, one, found[0], video, began)
+                self._alert(number, distance, seen=one, crop=found[0], video=video, began=began)
 
-    def _alert(self, number: int, distance: float, seen: _Seen, crop: Candidate, video: Video, began: float) -> None:
+    def _alert(self, number: int, distance: float, *, seen: _Seen, crop: Candidate, video: Video, began: float) -> None:
         """Raise an alert, once a track and entry, and not within the cool-down of the entry's last one."""
         if number in seen.raised:
             return

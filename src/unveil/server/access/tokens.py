@@ -75,7 +75,7 @@ class _File(BaseModel):
 
 
 def new_token(
-    path: Path, name: str, role: str, *, galleries: tuple[str, ...] = (), seconds: float | None = None
+    path: Path, name: str, *, role: str, galleries: tuple[str, ...] = (), seconds: float | None = None
 ) -> str:
     """Add a token to the file, which is made when it is missing.
 

@@ -66,7 +66,7 @@ class Views:
                 full, view = self._open.pop(key), None
             if view is None:
                 # With the lock: of two first requests one makes the entry, the other waits for it.
-                hash = self._log(_entry(caller, gallery, {"state": "begun"}, ()))
+                hash = self._log(_entry(caller, gallery, details={"state": "begun"}, rows=()))
                 view = self._open[key] = _View(now, now, hash)
             view.last = now
             view.counts[what] += 1
@@ -100,14 +100,16 @@ class Views:
 
     def _end(self, key: tuple[Caller, str], view: _View) -> None:
         details = {**view.counts, "state": "done", "begun": view.entry, "seconds": round(view.last - view.begun)}
-        self._log(_entry(*key, details, view.rows))
+        self._log(_entry(*key, details=details, rows=view.rows))
 
 
 def _idle(view: _View, now: float) -> bool:
     return now - view.last > IDLE_SECONDS
 
 
-def _entry(caller: Caller, gallery: str, details: Mapping[str, Any], rows: Sequence[int] | Mapping[int, None]) -> dict:
+def _entry(
+    caller: Caller, gallery: str, *, details: Mapping[str, Any], rows: Sequence[int] | Mapping[int, None]
+) -> dict:
     return {
         "who": caller.name, "role": caller.role, "action": "view", "gallery": gallery, "results": list(rows),
         "details": dict(details),

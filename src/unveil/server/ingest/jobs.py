@@ -48,8 +48,8 @@ class IngestJobs:
         self,
         store: Store,
         engine: Engine,
-        roots: SourceRoots,
         *,
+        roots: SourceRoots,
         streams: Mapping[str, str],
         detector: Callable[[], Detector],
         parser: Callable[[], OnnxParser | None],
@@ -82,7 +82,7 @@ class IngestJobs:
         with self._news:
             return [running.job for running in reversed(self._jobs.values()) if running.job.gallery == gallery]
 
-    def submit(self, gallery: str, source: str, settings: IngestSettings, *, caller: Caller) -> Job:
+    def submit(self, gallery: str, source: str, *, settings: IngestSettings, caller: Caller) -> Job:
         """Begin a job, or let it wait for those before it.
 
         Raises:
@@ -130,23 +130,25 @@ class IngestJobs:
 
     def pause(self, gallery: str, number: int) -> Job:
         """Let a job wait before its next frame or batch; DataError where it does not run."""
-        return self._steer(gallery, number, ("running",), lambda r: r.resume.clear(), state="paused")
+        return self._steer(gallery, number, states=("running",), change=lambda r: r.resume.clear(), state="paused")
 
     def resume(self, gallery: str, number: int) -> Job:
         """Let a paused job continue."""
-        return self._steer(gallery, number, ("paused",), lambda r: r.resume.set(), state="running")
+        return self._steer(gallery, number, states=("paused",), change=lambda r: r.resume.set(), state="running")
 
     def cancel(self, gallery: str, number: int) -> Job:
         """End a job; what it added stays."""
-        return self._steer(gallery, number, ("waiting", "running", "paused"), RunningJob.cancel, state=None)
+        return self._steer(
+            gallery, number, states=("waiting", "running", "paused"), change=RunningJob.cancel, state=None
+        )
 
     def _steer(
         self,
         gallery: str,
         number: int,
+        *,
         states: tuple[State, ...],
         change: Callable[[RunningJob], None],
-        *,
         state: State | None,
     ) -> Job:
         with self._news:

@@ -83,7 +83,17 @@ class JobRunner:
         footage = VideoSettings(settings.camera, settings.start_time, settings.tags, fps=settings.fps or DEFAULT_FPS)
         if work.kind == "stream":
             detector, parser, footage = self._make_detector(), self._make_parser(), replace(footage, waits=DAY_OF_WAITS)
-            running.count(add_video(self._store, name, self._engine, work.source, detector, footage, parser))
+            running.count(
+                add_video(
+                    self._store,
+                    name,
+                    engine=self._engine,
+                    source=work.source,
+                    detector=detector,
+                    settings=footage,
+                    parser=parser,
+                )
+            )
             return
         try:
             samples = [sample for sample in work.samples if self._inside(running, sample.path or work.source)]
@@ -92,14 +102,30 @@ class JobRunner:
             detector, parser = self._made_tools()
             images = ImageSettings(settings.camera, settings.start_time, settings.tags)
             if work.kind == "video":
-                added = add_video(self._store, name, self._engine, work.source, detector, footage, parser)
+                added = add_video(
+                    self._store,
+                    name,
+                    engine=self._engine,
+                    source=work.source,
+                    detector=detector,
+                    settings=footage,
+                    parser=parser,
+                )
             elif settings.scenes:
                 added = add_scenes(
-                    self._store, name, self._engine, samples, detector, source=work.source, settings=images,
-                    parser=parser,
+                    self._store, name, engine=self._engine, samples=samples, detector=detector, source=work.source,
+                    settings=images, parser=parser,
                 )  # fmt: skip
             else:
-                added = add_images(self._store, name, self._engine, samples, work.source, images, parser)
+                added = add_images(
+                    self._store,
+                    name,
+                    engine=self._engine,
+                    samples=samples,
+                    source=work.source,
+                    settings=images,
+                    parser=parser,
+                )
         except DataError as e:
             running.note([str(e)])
             return

@@ -45,7 +45,7 @@ class RunningJob:
         with self._lock:
             self.job = replace(self.job, **changes)
 
-    def step(self, what: str, done: int, total: int | None) -> None:
+    def step(self, what: str, done: int, total: int | None) -> None:  # noqa: PLR0917 (as progress calls it)
         """Note how far the job is, wait while it is paused, and end it when it is cancelled.
 
         Raises:

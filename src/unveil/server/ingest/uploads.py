@@ -49,7 +49,7 @@ class Uploads:
         self._lock = threading.Lock()
         self._open: dict[str, _Upload] = {}
 
-    def begin(self, caller: Caller, gallery: str, name: str, *, size: int) -> str:
+    def begin(self, caller: Caller, gallery: str, *, name: str, size: int) -> str:
         """Begin a file; return the name to send its pieces to.
 
         Raises:
@@ -83,14 +83,14 @@ class Uploads:
             self._open[token] = _Upload(caller.name, gallery, clean, size, part, self._clock())
         return token
 
-    def take(self, caller: Caller, gallery: str, token: str, *, offset: int, data: bytes) -> tuple[int, Path | None]:
+    def take(self, caller: Caller, gallery: str, *, token: str, offset: int, data: bytes) -> tuple[int, Path | None]:
         """Append a piece; return how many bytes are there, and the path of the file when it is whole.
 
         Raises:
             HTTPException: 409, the piece does not begin where the file ends; 410, no such file is on its way.
         """
         with self._lock:
-            upload = self._of(caller, gallery, token)
+            upload = self._of(caller, gallery, token=token)
             if offset != upload.received or offset + len(data) > upload.size:
                 raise HTTPException(409, f"expected the piece at byte {upload.received} of {upload.size}, got {offset}")
             try:
@@ -108,10 +108,10 @@ class Uploads:
             upload.path.rename(final)
             return upload.received, final
 
-    def forget(self, caller: Caller, gallery: str, token: str) -> None:
+    def forget(self, caller: Caller, gallery: str, *, token: str) -> None:
         """Give a file up that is on its way; 410 where there is none."""
         with self._lock:
-            upload = self._of(caller, gallery, token)
+            upload = self._of(caller, gallery, token=token)
             self._drop(lambda other: other is upload)
 
     def tidy(self) -> None:
@@ -124,7 +124,7 @@ class Uploads:
         with self._lock:
             self._drop(lambda upload: True)
 
-    def _of(self, caller: Caller, gallery: str, token: str) -> _Upload:
+    def _of(self, caller: Caller, gallery: str, *, token: str) -> _Upload:
         upload = self._open.get(token)
         if upload is None or (upload.owner, upload.gallery) != (caller.name, gallery):
             raise HTTPException(410, "this file is not on its way any more: send it again")

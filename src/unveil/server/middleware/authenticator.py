@@ -52,7 +52,7 @@ class Authenticator:
         )
         raise HTTPException(401, message, {"WWW-Authenticate": "Bearer"})
 
-    def slow_down(self, caller: Caller, address: str, cost: float) -> None:
+    def slow_down(self, caller: Caller, address: str, *, cost: float) -> None:
         """Count a request.
 
         Raises:
@@ -78,7 +78,7 @@ def require(role: Role, cost: float = 1.0) -> Callable[..., Awaitable[Caller]]:
         address = request.client.host if request.client else "unknown"
         found = authenticator.caller(address, credentials.credentials if credentials else None)
         request.state.caller = found.name
-        authenticator.slow_down(found, address, cost)
+        authenticator.slow_down(found, address, cost=cost)
         if not found.may(role):
             raise HTTPException(403, f"this needs the role {role}; {found.name} is {found.role}")
         return found

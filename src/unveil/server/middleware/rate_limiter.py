@@ -20,7 +20,7 @@ class RateLimiter:
     """
 
     def __init__(
-        self, per_minute: float, burst: float, names: int = 10_000, clock: Callable[[], float] = time.monotonic
+        self, per_minute: float, burst: float, *, names: int = 10_000, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._gain = per_minute / 60
         self._burst = burst

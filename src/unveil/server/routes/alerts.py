@@ -45,6 +45,7 @@ class AlertOut(BaseModel):
 def list_alerts(
     gallery: GalleryName,
     caller: Reads,
+    *,
     service: TheService,
     after: Annotated[int, Query(ge=0, le=2**62, description="only alerts with a greater number")] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
@@ -62,7 +63,7 @@ def list_alerts(
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-def show_alert(gallery: GalleryName, alert: AlertNumber, caller: Reads, service: TheService) -> Response:
+def show_alert(gallery: GalleryName, alert: AlertNumber, *, caller: Reads, service: TheService) -> Response:
     """Return the image of an alert (JPEG)."""
     name = service.gallery(gallery, caller).name
     found = service.store.alerts.newest(name, 1, after=alert - 1, up_to=alert)
@@ -73,9 +74,9 @@ def show_alert(gallery: GalleryName, alert: AlertNumber, caller: Reads, service:
 
 
 @router.delete("")
-def remove_alerts(gallery: GalleryName, request: Request, caller: Admin, service: TheService) -> DeletedOut:
+def remove_alerts(gallery: GalleryName, request: Request, *, caller: Admin, service: TheService) -> DeletedOut:
     """Remove all alerts of a gallery, and their bytes."""
     name = service.gallery(gallery, caller).name
-    with service.audited(caller, request, "delete", gallery=name, details={"alerts": "all"}) as outcome:
+    with service.audited(caller, request, action="delete", gallery=name, details={"alerts": "all"}) as outcome:
         outcome["deleted"] = gone = service.store.alerts.remove(name)
     return DeletedOut(deleted=gone)

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/galleries/{gallery}/listings", tags=["searches"], re
 
 @router.post("")
 def list_rows(
-    gallery: GalleryName, body: ListingIn, request: Request, caller: Reader, service: TheService
+    gallery: GalleryName, body: ListingIn, *, request: Request, caller: Reader, service: TheService
 ) -> ListingOut:
     """List the rows whose people look like that, the surest first; the audit log keeps who asked."""
     info = service.gallery(gallery, caller)
@@ -22,12 +22,12 @@ def list_rows(
         raise HTTPException(422, "this server wants a reason for each search: give it as 'why'")
     if body.top > service.settings.limits.top:
         raise HTTPException(422, f"top: expected at most {service.settings.limits.top}, got {body.top}")
-    found = list_by_attributes(service.store, info.name, body.where.to_filter(body.rows), top=body.top)
+    found = list_by_attributes(service.store, info.name, where=body.where.to_filter(body.rows), top=body.top)
     service.log(
         caller,
         request,
-        "search",
-        info.name,
+        action="search",
+        gallery=info.name,
         why=body.why,
         where=body.where.model_dump(exclude_defaults=True),
         by="attributes",

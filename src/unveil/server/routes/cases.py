@@ -53,15 +53,15 @@ def list_cases(caller: Reads, service: TheService) -> list[CaseSummaryOut]:
 
 
 @router.post("", status_code=201)
-def open_case(body: NewCaseIn, caller: Reader, service: TheService) -> CaseOut:
+def open_case(body: NewCaseIn, caller: Reader, *, service: TheService) -> CaseOut:
     """Begin a case; whoever does may name its members."""
     made = service.store.cases.create(body.name, caller.name)
-    service.cases.log(made.id, caller, "begin")
+    service.cases.log(made.id, caller, what="begin")
     return CaseOut.of(made, {}, owned=True, hidden=0)
 
 
 @router.get("/{case}")
-def show_case(case: CaseNumber, caller: Reads, service: TheService) -> CaseOut:
+def show_case(case: CaseNumber, caller: Reads, *, service: TheService) -> CaseOut:
     """Show a case: notes, searches, sightings, members, and what went from it with rows that were removed."""
     found, hidden = service.cases.find(case, caller)
     service.cases.opened(found, caller)
@@ -69,66 +69,74 @@ def show_case(case: CaseNumber, caller: Reads, service: TheService) -> CaseOut:
 
 
 @router.delete("/{case}", status_code=204)
-def remove_case(case: CaseNumber, caller: Reader, service: TheService) -> None:
+def remove_case(case: CaseNumber, caller: Reader, *, service: TheService) -> None:
     """Remove a case with everything in it; rows of galleries stay."""
     service.cases.owned(case, caller)
-    service.cases.log(case, caller, "remove")
+    service.cases.log(case, caller, what="remove")
     service.store.cases.delete(case)
 
 
 @router.put("/{case}/texts")
-def write_texts(case: CaseNumber, body: CaseTextIn, caller: Reader, service: TheService) -> VersionOut:
+def write_texts(case: CaseNumber, body: CaseTextIn, *, caller: Reader, service: TheService) -> VersionOut:
     """Change name and notes; 409 with the text as it is now where somebody else changed it since it was read."""
     service.cases.find(case, caller)
     version = service.store.cases.write(case, caller.name, name=body.name, notes=body.notes, version=body.version)
-    service.cases.log(case, caller, "write")
+    service.cases.log(case, caller, what="write")
     return VersionOut(version=version)
 
 
 @router.put("/{case}/members", status_code=204)
-def set_members(case: CaseNumber, body: MembersIn, caller: Reader, service: TheService) -> None:
+def set_members(case: CaseNumber, body: MembersIn, *, caller: Reader, service: TheService) -> None:
     """Say who may open the case beside its creator and admins, by the names of their tokens."""
     service.cases.owned(case, caller)
-    service.cases.log(case, caller, "members", details={"members": sorted(set(body.members))})
+    service.cases.log(case, caller, what="members", details={"members": sorted(set(body.members))})
     service.store.cases.set_members(case, body.members)
 
 
 @router.post("/{case}/bookmarks", status_code=201)
-def add_bookmark(case: CaseNumber, body: NewBookmarkIn, caller: Reader, service: TheService) -> AddedBookmarkOut:
+def add_bookmark(case: CaseNumber, body: NewBookmarkIn, *, caller: Reader, service: TheService) -> AddedBookmarkOut:
     """Add a row of a gallery; one that is there stays as it is."""
     service.cases.find(case, caller)
     gallery = service.gallery(body.gallery, caller).name
-    service.cases.log(case, caller, "add bookmark", gallery=gallery, rows=[body.item])
-    added = service.store.cases.bookmark(case, gallery, body.item, who=caller.name, note=body.note)
+    service.cases.log(case, caller, what="add bookmark", gallery=gallery, rows=[body.item])
+    added = service.store.cases.bookmark(case, gallery, item=body.item, who=caller.name, note=body.note)
     return AddedBookmarkOut(added=added)
 
 
 @router.put("/{case}/bookmarks/{gallery}/{item}")
 def write_note(
-    case: CaseNumber, gallery: GalleryName, item: RowNumber, body: BookmarkNoteIn, caller: Reader, service: TheService
+    case: CaseNumber,
+    gallery: GalleryName,
+    *,
+    item: RowNumber,
+    body: BookmarkNoteIn,
+    caller: Reader,
+    service: TheService,
 ) -> VersionOut:
     """Change the note of a bookmark; 409 with the note as it is now where somebody else changed it since."""
     service.cases.find(case, caller)
     name = service.gallery(gallery, caller).name
-    version = service.store.cases.write_note(case, name, item, who=caller.name, note=body.note, version=body.version)
-    service.cases.log(case, caller, "write note", gallery=name, rows=[item])
+    version = service.store.cases.write_note(
+        case, name, item=item, who=caller.name, note=body.note, version=body.version
+    )
+    service.cases.log(case, caller, what="write note", gallery=name, rows=[item])
     return VersionOut(version=version)
 
 
 @router.delete("/{case}/bookmarks/{gallery}/{item}", status_code=204)
 def remove_bookmark(
-    case: CaseNumber, gallery: GalleryName, item: RowNumber, caller: Reader, service: TheService
+    case: CaseNumber, gallery: GalleryName, *, item: RowNumber, caller: Reader, service: TheService
 ) -> None:
     """Remove a bookmark with its note."""
     service.cases.find(case, caller)
     name = service.gallery(gallery, caller).name
-    service.cases.log(case, caller, "remove bookmark", gallery=name, rows=[item])
-    if not service.store.cases.remove_bookmark(case, name, item):
+    service.cases.log(case, caller, what="remove bookmark", gallery=name, rows=[item])
+    if not service.store.cases.remove_bookmark(case, name, item=item):
         raise HTTPException(404, f"case {case} has no bookmark of row {item} of gallery {name!r}")
 
 
 @router.post("/{case}/queries", status_code=201)
-def keep_query(case: CaseNumber, body: CaseQueryIn, caller: Reader, service: TheService) -> QueryKeptOut:
+def keep_query(case: CaseNumber, body: CaseQueryIn, *, caller: Reader, service: TheService) -> QueryKeptOut:
     """Keep a search with its images, filters and feedback, so that it can be asked again."""
     service.cases.find(case, caller)
     gallery = service.gallery(body.gallery, caller).name
@@ -160,16 +168,16 @@ def keep_query(case: CaseNumber, body: CaseQueryIn, caller: Reader, service: The
         rejected=asked.rejected,
         others=others,
     )
-    service.cases.log(case, caller, "add search", gallery=gallery, details={"query": kept.hash})
-    return QueryKeptOut(query=service.store.cases.add_query(case, gallery, kept, who=caller.name))
+    service.cases.log(case, caller, what="add search", gallery=gallery, details={"query": kept.hash})
+    return QueryKeptOut(query=service.store.cases.add_query(case, gallery, query=kept, who=caller.name))
 
 
 @router.delete("/{case}/queries/{query}", status_code=204)
-def remove_query(case: CaseNumber, query: QueryNumber, caller: Reader, service: TheService) -> None:
+def remove_query(case: CaseNumber, query: QueryNumber, *, caller: Reader, service: TheService) -> None:
     """Remove a search with its images."""
     found, _ = service.cases.find(case, caller)
     _check_query(found, query)
-    service.cases.log(case, caller, "remove search", details={"search": query})
+    service.cases.log(case, caller, what="remove search", details={"search": query})
     service.store.cases.remove_query(case, query)
 
 
@@ -179,7 +187,7 @@ def remove_query(case: CaseNumber, query: QueryNumber, caller: Reader, service: 
     responses={200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def show_image(
-    case: CaseNumber, query: QueryNumber, number: ImageNumber, caller: Reads, service: TheService
+    case: CaseNumber, query: QueryNumber, *, number: ImageNumber, caller: Reads, service: TheService
 ) -> Response:
     """Return an image that a search was made with (PNG)."""
     found, _ = service.cases.find(case, caller)
@@ -199,8 +207,8 @@ def show_image(
 def export_case(
     case: CaseNumber,
     caller: Reader,
-    service: TheService,
     *,
+    service: TheService,
     blur: Annotated[bool, Query(description="blur faces; readers cannot switch it off")] = True,
     clips: Annotated[bool, Query(description="cut clips around sightings, where faces may be seen")] = True,
 ) -> Response:
@@ -215,7 +223,7 @@ def export_case(
             path = FilePath(file.name)
         try:
             manifest = write_package(
-                service.store, found, path, sources=service.sources, blurred=blur, hidden=hidden,
+                service.store, found, out=path, sources=service.sources, blurred=blur, hidden=hidden,
                 most_clips=MAX_CLIPS if clips else 0, card_of=lambda space: _card(space, service),
             )  # fmt: skip
             details = {"sha256": sha256(path), "faces": manifest.faces}

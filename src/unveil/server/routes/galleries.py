@@ -36,22 +36,23 @@ Several = Annotated[list[Label], Query(max_length=200)]
 def list_galleries(caller: Reads, service: TheService) -> list[GalleryOut]:
     """List the galleries of this server."""
     return [
-        GalleryOut.of(info, service.engine.fingerprint, service.distances(info.name))
+        GalleryOut.of(info, service.engine.fingerprint, distances=service.distances(info.name))
         for info in service.galleries(caller)
     ]
 
 
 @router.get("/{gallery}")
-def describe_gallery(gallery: GalleryName, caller: Reads, service: TheService) -> GalleryOut:
+def describe_gallery(gallery: GalleryName, caller: Reads, *, service: TheService) -> GalleryOut:
     """Describe one gallery: rows, cameras, times, calibration."""
     info = service.gallery(gallery, caller)
-    return GalleryOut.of(info, service.engine.fingerprint, service.distances(info.name))
+    return GalleryOut.of(info, service.engine.fingerprint, distances=service.distances(info.name))
 
 
 @router.get("/{gallery}/items")
 def list_items(
     gallery: GalleryName,
     caller: Reads,
+    *,
     service: TheService,
     camera: Several = [],  # noqa: B006 FastAPI copies it
     tag: Several = [],  # noqa: B006
@@ -66,13 +67,13 @@ def list_items(
         where = FilterIn(cameras=tuple(camera), tags=tuple(tag), start=start, end=end).to_filter(rows)
     except ValidationError as e:  # each is in its bounds, but not all together
         raise DataError("; ".join(str(wrong["msg"]) for wrong in e.errors())) from None
-    found = service.store.find(service.gallery(gallery, caller).name, where, limit, after)
+    found = service.store.find(service.gallery(gallery, caller).name, where, limit=limit, after=after)
     service.views.seen(caller, gallery, what="listings", rows=[item.id for item in found if item.id is not None])
     return ItemsOut(items=[ItemOut.of(item) for item in found], next=found[-1].id if len(found) == limit else None)
 
 
 @router.get("/{gallery}/items/{item}")
-def describe_item(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> ItemOut:
+def describe_item(gallery: GalleryName, item: RowNumber, *, caller: Reads, service: TheService) -> ItemOut:
     """Describe one row."""
     found = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="rows", rows=[item])
@@ -84,7 +85,7 @@ def describe_item(gallery: GalleryName, item: RowNumber, caller: Reads, service:
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-def show_thumbnail(gallery: GalleryName, item: RowNumber, caller: Reads, service: TheService) -> Response:
+def show_thumbnail(gallery: GalleryName, item: RowNumber, *, caller: Reads, service: TheService) -> Response:
     """Return the image of a row (JPEG)."""
     found = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="thumbnails", rows=[item])
@@ -95,6 +96,7 @@ def show_thumbnail(gallery: GalleryName, item: RowNumber, caller: Reads, service
 async def add_item(
     gallery: GalleryName,
     request: Request,
+    *,
     caller: Operator,
     service: TheService,
     camera: Annotated[Label | None, Query(description="where it was taken")] = None,
@@ -106,17 +108,19 @@ async def add_item(
     """Add a crop of one person (the body is the file); videos and folders are added on the command line."""
     data = await request.body()
     sample = Sample(source, data=data, camera=camera, time=time, person=person)
-    return await run_in_threadpool(_add, gallery, sample, tuple(tag), request, caller, service)
+    return await run_in_threadpool(
+        _add, gallery, sample, tags=tuple(tag), request=request, caller=caller, service=service
+    )
 
 
 @router.post("/{gallery}/deletions")
 def delete_items(
-    gallery: GalleryName, body: DeletionIn, request: Request, caller: Admin, service: TheService
+    gallery: GalleryName, body: DeletionIn, *, request: Request, caller: Admin, service: TheService
 ) -> DeletedOut:
     """Remove rows for good: vectors, thumbnails and everything made from them."""
     name = service.gallery(gallery, caller).name
     details = {"where": body.where.model_dump(exclude_defaults=True)}
-    with service.audited(caller, request, "delete", gallery=name, why=body.why, details=details) as outcome:
+    with service.audited(caller, request, action="delete", gallery=name, why=body.why, details=details) as outcome:
         learnt = service.store.derived(name)
         outcome["deleted"] = gone = service.store.delete(name, body.where.to_filter())
         against = touched(learnt, service.store.derived(name))
@@ -125,7 +129,7 @@ def delete_items(
 
 
 def _add(
-    gallery: str, sample: Sample, tags: tuple[str, ...], request: Request, caller: Caller, service: Service
+    gallery: str, sample: Sample, *, tags: tuple[str, ...], request: Request, caller: Caller, service: Service
 ) -> AddedOut:
     info = service.gallery(gallery, caller)
     service.searcher(info)  # refuses a gallery of another model
@@ -133,11 +137,11 @@ def _add(
     details = {"source": sample.key, "camera": sample.camera}
     with (
         service.decoder.reserved(sample.data),
-        service.audited(caller, request, "add", gallery=info.name, details=details) as outcome,
+        service.audited(caller, request, action="add", gallery=info.name, details=details) as outcome,
         service.queries.parsing,
     ):
         added = add_images(
-            service.store, info.name, service.engine, [sample], settings=ImageSettings(tags=tags),
+            service.store, info.name, engine=service.engine, samples=[sample], settings=ImageSettings(tags=tags),
             parser=service.queries.parser,
         )  # fmt: skip
         outcome |= {"crops": added.crops, "known": added.known}

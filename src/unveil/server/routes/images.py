@@ -17,7 +17,7 @@ LONGEST_SIDE = 3840  # pixels in which people are looked for: those of a large i
 
 
 @router.post("", status_code=201, openapi_extra=body_of_an_image())
-async def send_image(request: Request, caller: Reader, service: TheService) -> ImageOut:
+async def send_image(request: Request, caller: Reader, *, service: TheService) -> ImageOut:
     """Send an image (the body is the file) to search with; it is held for half an hour after its last use."""
     data = await request.body()
     width, height = await run_in_threadpool(service.decoder.checked_size, data)
@@ -26,11 +26,11 @@ async def send_image(request: Request, caller: Reader, service: TheService) -> I
 
 
 @router.get("/{image}/people")
-def find_people(image: ImageName, caller: Reader, service: TheService) -> PeopleOut:
+def find_people(image: ImageName, caller: Reader, *, service: TheService) -> PeopleOut:
     """Find the people on an image, to choose whom to search for."""
     if service.detector is None:
         raise HTTPException(503, "this server has no detector of people: draw a box instead")
-    held = held_image(service.images, caller, image)
+    held = held_image(service.images, caller, name=image)
     with service.decoder.decoded(held.data, longest_side=LONGEST_SIDE) as pixels, service.detecting:
         small = shrunk(pixels, LONGEST_SIDE)
         found = service.detector.detect(small)

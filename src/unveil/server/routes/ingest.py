@@ -33,6 +33,7 @@ UploadName = Annotated[str, Path(pattern=r"^[A-Za-z0-9_-]{10,40}$", description=
 def list_places(
     gallery: GalleryName,
     caller: Operator,
+    *,
     service: TheService,
     under: Annotated[Source | None, Query(description="a folder of an earlier answer")] = None,
 ) -> PlacesOut:
@@ -50,10 +51,10 @@ def list_places(
 
 
 @router.post("/uploads", status_code=201)
-def begin_upload(gallery: GalleryName, body: UploadIn, caller: Operator, service: TheService) -> UploadOut:
+def begin_upload(gallery: GalleryName, body: UploadIn, *, caller: Operator, service: TheService) -> UploadOut:
     """Begin to send a video or an image in pieces."""
     service.gallery(gallery, caller)
-    token = service.uploads.begin(caller, gallery, body.name, size=body.bytes)
+    token = service.uploads.begin(caller, gallery, name=body.name, size=body.bytes)
     return UploadOut(upload=token, piece=service.settings.limits.upload)
 
 
@@ -61,6 +62,7 @@ def begin_upload(gallery: GalleryName, body: UploadIn, caller: Operator, service
 async def send_piece(
     gallery: GalleryName,
     upload: UploadName,
+    *,
     request: Request,
     caller: Operator,
     service: TheService,
@@ -68,36 +70,38 @@ async def send_piece(
 ) -> ReceivedOut:
     """Send the next piece (the body is the bytes); the last one names the file to be added."""
     data = await request.body()
-    received, path = await run_in_threadpool(service.uploads.take, caller, gallery, upload, offset=offset, data=data)
+    received, path = await run_in_threadpool(
+        service.uploads.take, caller, gallery, token=upload, offset=offset, data=data
+    )
     return ReceivedOut(received=received, source=None if path is None else str(path))
 
 
 @router.delete("/uploads/{upload}", status_code=204)
-def give_up_upload(gallery: GalleryName, upload: UploadName, caller: Operator, service: TheService) -> None:
+def give_up_upload(gallery: GalleryName, upload: UploadName, *, caller: Operator, service: TheService) -> None:
     """Give up a file that is on its way."""
-    service.uploads.forget(caller, gallery, upload)
+    service.uploads.forget(caller, gallery, token=upload)
 
 
 @router.get("/ingests")
-def list_jobs(gallery: GalleryName, caller: Operator, service: TheService) -> list[JobOut]:
+def list_jobs(gallery: GalleryName, caller: Operator, *, service: TheService) -> list[JobOut]:
     """List the jobs of a gallery since the server began, the newest first."""
     return [JobOut.of(job) for job in service.ingests.all(service.gallery(gallery, caller).name)]
 
 
 @router.post("/ingests", status_code=201)
-def begin_job(gallery: GalleryName, body: IngestIn, caller: Operator, service: TheService) -> JobOut:
+def begin_job(gallery: GalleryName, body: IngestIn, *, caller: Operator, service: TheService) -> JobOut:
     """Add a video, an image or a folder, one after the other, or a live stream, beside them."""
     info = service.gallery(gallery, caller)
     service.searcher(info)  # refuses a gallery of another model
     try:
-        job = service.ingests.submit(info.name, body.source, body.to_settings(), caller=caller)
+        job = service.ingests.submit(info.name, body.source, settings=body.to_settings(), caller=caller)
     except SourceMissingError as e:
         raise HTTPException(STATUS[e.state], str(e)) from None
     return JobOut.of(job)
 
 
 @router.put("/ingests/{job}")
-def steer_job(gallery: GalleryName, job: JobNumber, body: SteerIn, caller: Operator, service: TheService) -> JobOut:
+def steer_job(gallery: GalleryName, job: JobNumber, *, body: SteerIn, caller: Operator, service: TheService) -> JobOut:
     """Pause, resume or cancel a job; what it added stays."""
     name = service.gallery(gallery, caller).name
     return JobOut.of(getattr(service.ingests, body.action)(name, job))

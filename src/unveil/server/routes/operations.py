@@ -76,6 +76,7 @@ def session(caller: Reads, service: TheService) -> SessionOut:
 def read_audit(
     caller: Admin,
     service: TheService,
+    *,
     gallery: Annotated[str | None, Query(pattern=r"^[A-Za-z0-9_-]{1,63}$")] = None,
     after: Annotated[int, Query(ge=0, le=2**63 - 1, description="number of the entry after which to begin")] = 0,
     limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES)] = 100,

@@ -37,6 +37,7 @@ Offset = Annotated[int, Query(ge=0, le=10**9)]
 def list_people(
     gallery: GalleryName,
     caller: Reads,
+    *,
     service: TheService,
     order: Annotated[Order, Query(description="most rows first, or first seen first")] = "rows",
     least: Annotated[int, Query(ge=1, le=10**6, description="only people of at least so many rows")] = 1,
@@ -59,7 +60,7 @@ def list_people(
 
 @router.post("/groupings", status_code=201)
 def group_people(
-    gallery: GalleryName, body: GroupIn, request: Request, caller: Operator, service: TheService
+    gallery: GalleryName, body: GroupIn, *, request: Request, caller: Operator, service: TheService
 ) -> GroupingOut:
     """Group the tracklets of a gallery anew; what was split and merged by hand stays."""
     info = service.gallery(gallery, caller)
@@ -73,7 +74,9 @@ def group_people(
     if not service.grouping.acquire(blocking=False):
         raise HTTPException(503, "another gallery is grouped at this time: try again in a moment", {"Retry-After": "5"})
     try:
-        with service.audited(caller, request, "group", gallery=info.name, why=body.why, details=details) as outcome:
+        with service.audited(
+            caller, request, action="group", gallery=info.name, why=body.why, details=details
+        ) as outcome:
             done = group_gallery(service.store, info.name, mode=body.mode, threshold=body.threshold)
             outcome |= {"rows": done.rows, "people": done.people, "distance": done.grouping.threshold}
     finally:
@@ -87,6 +90,7 @@ def group_people(
 def show_person(
     gallery: GalleryName,
     person: Person,
+    *,
     caller: Reads,
     service: TheService,
     offset: Offset = 0,
@@ -117,25 +121,29 @@ def show_person(
 
 @router.post("/{person}/splits", status_code=201)
 def split_person(
-    gallery: GalleryName, person: Person, body: SplitIn, request: Request, caller: Operator, service: TheService
+    gallery: GalleryName, person: Person, *, body: SplitIn, request: Request, caller: Operator, service: TheService
 ) -> PersonNumberOut:
     """Say that some rows of a probable person show somebody else, who becomes a person of their own."""
     name = service.gallery(gallery, caller).name
     details = {"person": person, "rows": list(body.items)}
-    with service.audited(caller, request, "split people", gallery=name, why=body.why, details=details) as outcome:
-        outcome["made"] = made = service.store.groups.split(name, person, body.items)
+    with service.audited(
+        caller, request, action="split people", gallery=name, why=body.why, details=details
+    ) as outcome:
+        outcome["made"] = made = service.store.groups.split(name, person, items=body.items)
     return PersonNumberOut(person=made)
 
 
 @router.post("/{person}/merges")
 def merge_people(
-    gallery: GalleryName, person: Person, body: MergeIn, request: Request, caller: Operator, service: TheService
+    gallery: GalleryName, person: Person, *, body: MergeIn, request: Request, caller: Operator, service: TheService
 ) -> PersonNumberOut:
     """Say that two probable people are one; the first keeps its number."""
     name = service.gallery(gallery, caller).name
     details = {"person": person, "other": body.other}
-    with service.audited(caller, request, "merge people", gallery=name, why=body.why, details=details) as outcome:
-        outcome["rows"] = service.store.groups.merge(name, person, body.other)
+    with service.audited(
+        caller, request, action="merge people", gallery=name, why=body.why, details=details
+    ) as outcome:
+        outcome["rows"] = service.store.groups.merge(name, person, other=body.other)
     return PersonNumberOut(person=person)
 
 

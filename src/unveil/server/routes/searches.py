@@ -35,7 +35,7 @@ TYPES = {"html": "text/html; charset=utf-8", "csv": "text/csv; charset=utf-8", "
 
 
 @router.post("", status_code=201)
-def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reader, service: TheService) -> SearchOut:
+def search(gallery: GalleryName, body: SearchIn, *, request: Request, caller: Reader, service: TheService) -> SearchOut:
     """Ask where else a person is, by images, boxes on them, or rows of the gallery; the audit log keeps who asked."""
     limits = service.settings.limits
     info = service.gallery(gallery, caller)
@@ -70,8 +70,8 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
     service.log(
         caller,
         request,
-        "search",
-        info.name,
+        action="search",
+        gallery=info.name,
         why=body.why,
         query=found.query_hash,
         where=body.where.model_dump(exclude_defaults=True),
@@ -99,14 +99,14 @@ def search(gallery: GalleryName, body: SearchIn, request: Request, caller: Reade
     responses={200: {"content": {"image/png": {"schema": {"type": "string", "format": "binary"}}}}},
 )
 def show_heat(
-    gallery: GalleryName, search: SearchName, item: RowNumber, caller: Reader, service: TheService
+    gallery: GalleryName, search: SearchName, *, item: RowNumber, caller: Reader, service: TheService
 ) -> Response:
     """Return where on a hit's image the likeness comes from: a see-through layer of the same shape (PNG)."""
-    held = service.search(caller, service.gallery(gallery, caller).name, search)
+    held = service.search(caller, service.gallery(gallery, caller).name, name=search)
     image = read_image(_hit_of(held, item).item.thumbnail, name=f"row {item}")
     service.views.seen(caller, gallery, what="heat maps", rows=[item])
     with service.heating:
-        heat = heat_map(service.engine, held.positives, image)
+        heat = heat_map(service.engine, held.positives, image=image)
     return Response(_layer(heat, image.shape[:2]), media_type="image/png")
 
 
@@ -114,6 +114,7 @@ def show_heat(
 def give_feedback(
     gallery: GalleryName,
     search: SearchName,
+    *,
     body: FeedbackIn,
     request: Request,
     caller: Reader,
@@ -122,11 +123,11 @@ def give_feedback(
     """Keep feedback: this hit is, or is not, the person; search again with it among positives or negatives."""
     info = service.gallery(gallery, caller)
     searcher = service.searcher(info)
-    held = service.search(caller, info.name, search)
+    held = service.search(caller, info.name, name=search)
     _hit_of(held, body.item)
     query = held.found.query_hash
-    service.log(caller, request, "feedback", gallery, query=query, results=[body.item], same=body.same)
-    searcher.keep_feedback(held.positives, query, body.item, same=body.same, who=caller.name)
+    service.log(caller, request, action="feedback", gallery=gallery, query=query, results=[body.item], same=body.same)
+    searcher.keep_feedback(held.positives, query, item=body.item, same=body.same, who=caller.name)
 
 
 @router.get(
@@ -137,22 +138,31 @@ def give_feedback(
 def export(
     gallery: GalleryName,
     search: SearchName,
+    *,
     request: Request,
     caller: Reader,
     service: TheService,
-    *,
     format: Annotated[Literal["html", "csv", "json"], Query()] = "html",
     blur: Annotated[bool, Query(description="blur faces; readers cannot switch it off")] = True,
 ) -> Response:
     """Export the results of a search with how they were found."""
-    held = service.search(caller, service.gallery(gallery, caller).name, search)
+    held = service.search(caller, service.gallery(gallery, caller).name, name=search)
     if not blur and not caller.may("operator"):
         raise HTTPException(403, f"exports with faces need the role operator; {caller.name} is {caller.role}")
     query = held.found.query_hash
-    service.log(caller, request, "export", gallery, query=query, results=_ids(held.found), format=format, blur=blur)
+    service.log(
+        caller,
+        request,
+        action="export",
+        gallery=gallery,
+        query=query,
+        results=_ids(held.found),
+        format=format,
+        blur=blur,
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"report.{format}"
-        write_report(held.found, held.images, path, blur_faces=blur, distances=service.distances(held.gallery))
+        write_report(held.found, held.images, path=path, blur_faces=blur, distances=service.distances(held.gallery))
         data = path.read_bytes()
     name = f"unveil-{gallery}-{query[:12]}.{format}"
     return Response(data, media_type=TYPES[format], headers={"Content-Disposition": f'attachment; filename="{name}"'})

@@ -27,10 +27,10 @@ Around = Annotated[float, Query(ge=0, le=15, description="seconds")]
 
 
 @router.get("/items/{item}/source")
-def describe_source(gallery: GalleryName, item: RowNumber, caller: Reader, service: TheService) -> SourceOut:
+def describe_source(gallery: GalleryName, item: RowNumber, *, caller: Reader, service: TheService) -> SourceOut:
     """Say whether the frame of a row can be shown, where the person is on it, and which crops its tracklet has."""
     row = service.item(gallery, item, caller=caller)
-    crops = _crops(row, gallery, service)
+    crops = _crops(row, gallery, service=service)
     service.views.seen(caller, gallery, what="sources", rows=[item, *(c.id for c in crops if c.id is not None)])
     shown = [ItemOut.of(crop) for crop in crops]
     try:
@@ -48,7 +48,7 @@ def describe_source(gallery: GalleryName, item: RowNumber, caller: Reader, servi
     response_class=Response,
     responses={200: {"content": {"image/jpeg": {"schema": {"type": "string", "format": "binary"}}}}},
 )
-def show_frame(gallery: GalleryName, item: RowNumber, caller: Reader, service: TheService) -> Response:
+def show_frame(gallery: GalleryName, item: RowNumber, *, caller: Reader, service: TheService) -> Response:
     """Return the whole frame that a row was cut from (JPEG), made smaller where it is large."""
     row = service.item(gallery, item, caller=caller)
     service.views.seen(caller, gallery, what="frames", rows=[item])
@@ -62,6 +62,7 @@ def show_frame(gallery: GalleryName, item: RowNumber, caller: Reader, service: T
 def make_clip(
     gallery: GalleryName,
     item: RowNumber,
+    *,
     caller: Reader,
     service: TheService,
     before: Around = BEFORE,
@@ -73,7 +74,9 @@ def make_clip(
     source_frame = _found(row, service)
     try:
         with service.cutting:
-            clip = clip_around(row, source_frame, _crops(row, gallery, service), before=before, after=after)
+            clip = clip_around(
+                row, source_frame, crops=_crops(row, gallery, service=service), before=before, after=after
+            )
     except SourceMissingError as e:
         raise HTTPException(STATUS[e.state], str(e)) from None
     held = HeldClip(gallery, item, clip.data, clip.media_type)
@@ -93,9 +96,11 @@ def make_clip(
         416: {"description": "No such part"},
     },
 )
-def play_clip(gallery: GalleryName, clip: ClipName, request: Request, caller: Reads, service: TheService) -> Response:
+def play_clip(
+    gallery: GalleryName, clip: ClipName, *, request: Request, caller: Reads, service: TheService
+) -> Response:
     """Return a clip, or the part of it that the header ``Range`` asks for."""
-    held = service.clip(caller, service.gallery(gallery, caller).name, clip)
+    held = service.clip(caller, service.gallery(gallery, caller).name, name=clip)
     whole = len(held.data)
     headers = {"accept-ranges": "bytes"}
     asked = request.headers.get("range")
@@ -122,7 +127,7 @@ def _found(row: Item, service: Service) -> SourceFrame:
         raise HTTPException(STATUS[e.state], str(e)) from None
 
 
-def _crops(row: Item, gallery: str, service: Service) -> list[Item]:
+def _crops(row: Item, gallery: str, *, service: Service) -> list[Item]:
     """Return all stored crops of the tracklet that a row is, or belongs to, by time; of a crop alone itself."""
     tracklet = row.key if row.kind == "tracklet" else row.tracklet
     crops = [row] if tracklet is None else service.store.crops_of(gallery, tracklet)

@@ -62,24 +62,25 @@ def list_users(caller: Admin, service: TheService) -> list[UserOut]:
 
 
 @router.post("", status_code=201)
-def add_user(body: NewUserIn, request: Request, caller: Admin, service: TheService) -> NewUserOut:
+def add_user(body: NewUserIn, request: Request, *, caller: Admin, service: TheService) -> NewUserOut:
     """Make a token for somebody; it is shown this once."""
     file = _file(caller, service)
     if any(token.name == body.name for token in list_tokens(file)):
         raise HTTPException(409, f"there is a user {body.name!r} already: take the token back first")
-    _log(caller, request, service, "add user", {"user": body.name, "as": body.role, "galleries": list(body.galleries)})
-    return NewUserOut(token=new_token(file, body.name, body.role, galleries=body.galleries, seconds=body.seconds))
+    told: dict[str, object] = {"user": body.name, "as": body.role, "galleries": list(body.galleries)}
+    _log(caller, request, service=service, what="add user", details=told)
+    return NewUserOut(token=new_token(file, body.name, role=body.role, galleries=body.galleries, seconds=body.seconds))
 
 
 @router.delete("/{user}", status_code=204)
-def remove_user(user: UserName, request: Request, caller: Admin, service: TheService) -> None:
+def remove_user(user: UserName, request: Request, *, caller: Admin, service: TheService) -> None:
     """Take a token back; it is refused from the next request on."""
     file = _file(caller, service)
     if user == caller.name:
         raise HTTPException(422, "nobody takes the own token back here: ask another admin")
     if user not in {token.name for token in list_tokens(file)}:
         raise HTTPException(404, f"no user {user!r}")
-    _log(caller, request, service, "remove user", {"user": user})
+    _log(caller, request, service=service, what="remove user", details={"user": user})
     revoke_token(file, user)
 
 
@@ -92,7 +93,7 @@ def _file(caller: Caller, service: Service) -> FilePath:
     return service.settings.tokens
 
 
-def _log(caller: Caller, request: Request, service: Service, what: str, details: dict[str, object]) -> None:
+def _log(caller: Caller, request: Request, *, service: Service, what: str, details: dict[str, object]) -> None:
     service.store.log(
         {
             "who": caller.name, "role": caller.role, "action": "users",

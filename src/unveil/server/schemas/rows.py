@@ -84,7 +84,7 @@ class GalleryOut(BaseModel):
     clock_seconds: float = Field(CLOCK_SECONDS, description="that clocks of two cameras may differ by")
 
     @staticmethod
-    def of(info: GalleryInfo, fingerprint: str, distances: Mapping[frozenset[str], float]) -> GalleryOut:
+    def of(info: GalleryInfo, fingerprint: str, *, distances: Mapping[frozenset[str], float]) -> GalleryOut:
         """Describe a gallery to clients."""
         cameras = set(info.cameras)
         apart = [(sorted(pair), metres) for pair, metres in distances.items() if pair <= cameras]

@@ -38,7 +38,7 @@ class Batcher:
     """
 
     def __init__(
-        self, engine: Embeds, most: int = MAX_TOGETHER, watch: Callable[[int], None] = lambda size: None
+        self, engine: Embeds, most: int = MAX_TOGETHER, *, watch: Callable[[int], None] = lambda size: None
     ) -> None:
         self._engine = engine
         self._most = most

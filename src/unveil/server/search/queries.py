@@ -67,11 +67,11 @@ class QueryItems:
             if piece.image is not None:
                 boxes.setdefault(piece.image, []).append(piece.box)
         for name, of_image in boxes.items():
-            held = self._images[name] = held_image(images, caller, name)
+            held = self._images[name] = held_image(images, caller, name=name)
             with decoder.decoded(held.data) as image:
                 for box in of_image:
                     # As small as the gallery's own crops are, and a copy: the whole image goes when the block ends.
-                    self._crops[name, box] = shrunk(_cut(image, box, held)).copy()
+                    self._crops[name, box] = shrunk(_cut(image, box, held=held)).copy()
 
     def places(self, pieces: Sequence[QueryItem]) -> list[tuple[HeldImage, BoxIn | None, np.ndarray]]:
         """Return image, box and crop of those pieces that are images, in order."""
@@ -109,7 +109,7 @@ class QueryReader:
                 continue
             told = "the image" if len(places) == 1 else f"image {number}"
             with self.parsing:
-                check_people([crop], [f"the box on {told}" if box else told], self.parser)
+                check_people([crop], [f"the box on {told}" if box else told], parser=self.parser)
             _keep(held.peopled, box, value=True)
 
     def embed(self, items: QueryItems, pieces: Sequence[QueryItem], *, gallery: str) -> Embedding | None:
@@ -126,7 +126,7 @@ class QueryReader:
             crops = [crop for _, _, crop in fresh]
             made = self._batcher.embed(crops)
             with self.parsing:
-                made = without_occluded(made, crops, self.parser)
+                made = without_occluded(made, crops, parser=self.parser)
             for n, (held, box, _) in enumerate(fresh):
                 one = made.select(slice(n, n + 1))
                 known[id(held), box] = one
@@ -156,7 +156,7 @@ class QueryReader:
         return tuple(images)
 
 
-def held_image(images: TTLCache[HeldImage], caller: Caller, name: str) -> HeldImage:
+def held_image(images: TTLCache[HeldImage], caller: Caller, *, name: str) -> HeldImage:
     """Return an image that the caller sent; 410 when it is gone."""
     found = images.get(caller.name, name)
     if found is None:
@@ -164,7 +164,7 @@ def held_image(images: TTLCache[HeldImage], caller: Caller, name: str) -> HeldIm
     return found
 
 
-def _cut(image: np.ndarray, box: BoxIn | None, held: HeldImage) -> np.ndarray:
+def _cut(image: np.ndarray, box: BoxIn | None, *, held: HeldImage) -> np.ndarray:
     if box:
         image = image[box.y : box.y + box.height, box.x : box.x + box.width]
     if min(image.shape[:2]) < SMALLEST:

@@ -66,21 +66,56 @@ def _rows() -> list[dict[str, Any]]:
     there = {model.name: model for model in installed()}
     rows = [_shipped_row(f"{PREFIX}{name}") for name in shipped_names()]
     rows.append(
-        _row(PARSER, "ships", "parser: body parts and clothes", PARSER_FILE.stat().st_size, "Apache-2.0", RENDERED)
+        _row(
+            PARSER,
+            "ships",
+            about="parser: body parts and clothes",
+            size=PARSER_FILE.stat().st_size,
+            licence="Apache-2.0",
+            trained_on=RENDERED,
+        )
     )
-    rows.append(_row(OWN, "ships", "detector: people in frames", DETECTOR_FILE.stat().st_size, "Apache-2.0", RENDERED))
+    rows.append(
+        _row(
+            OWN,
+            "ships",
+            about="detector: people in frames",
+            size=DETECTOR_FILE.stat().st_size,
+            licence="Apache-2.0",
+            trained_on=RENDERED,
+        )
+    )
     for known in KNOWN.values():
         state = "installed" if known.name in there else "known"
         licence = known.licence + (" (not for every use)" if known.restriction else "")
         what = f"{known.task}: {known.about}"
-        rows.append(_row(known.name, state, what, known.size, licence, known.trained_on, known.claims))
+        rows.append(
+            _row(
+                known.name,
+                state,
+                about=what,
+                size=known.size,
+                licence=licence,
+                trained_on=known.trained_on,
+                claims=known.claims,
+            )
+        )
         rows[-1]["measured"] = _figures(known.measured)
     rows += [_start_row(backbone, files) for backbone, files in STARTS.items()]
     for name, model in there.items():
         if name not in KNOWN:
             said = read_json(model.card)
             size = sum(path.stat().st_size for path in model.card.parent.iterdir() if path.is_file())
-            rows.append(_row(name, "installed", model.kind, size, said.get("licence", ""), said.get("trained_on", "")))
+            rows.append(
+                _row(
+                    name,
+                    "installed",
+                    about=model.kind,
+                    size=size,
+                    licence=said.get("licence", ""),
+                    trained_on=said.get("trained_on", ""),
+                )
+            )
     return rows
 
 
@@ -114,7 +149,14 @@ def _shipped_row(name: str) -> dict[str, Any]:
 
     file = weights_path(name)
     card = read_json(file.with_suffix(".json"))
-    row = _row(name, "ships", "ReID", file.stat().st_size, card["licence"].partition(";")[0], RENDERED)
+    row = _row(
+        name,
+        "ships",
+        about="ReID",
+        size=file.stat().st_size,
+        licence=card["licence"].partition(";")[0],
+        trained_on=RENDERED,
+    )
     viper = next((figure for figure in card["figures"] if figure["data"] == figure["protocol"] == "viper"), None)
     return row | {"measured": _figures({VIPER: f"Rank-1 {viper['rank1']}, mAP {viper['map']}"} if viper else {})}
 
@@ -130,7 +172,14 @@ def _start_row(backbone: str, files: Sequence[PublishedStart]) -> dict[str, Any]
     start = here[0] if here else files[-1]
     size = here[1].stat().st_size if here else start.size
     state = "installed" if here else "known" if start.digest else "by hand"
-    return _row(f"{START}{backbone}", state, f"start of {backbone}: {start.file}", size, start.licence, "ImageNet-1k")
+    return _row(
+        f"{START}{backbone}",
+        state,
+        about=f"start of {backbone}: {start.file}",
+        size=size,
+        licence=start.licence,
+        trained_on="ImageNet-1k",
+    )
 
 
 def _row(

@@ -50,11 +50,11 @@ class MilvusIndex:
         """Close the connection."""
         self._client.close()
 
-    def insert(self, name: str, items: Sequence[Item], ids: Sequence[int], vectors: np.ndarray) -> None:
+    def insert(self, name: str, items: Sequence[Item], *, ids: Sequence[int], vectors: np.ndarray) -> None:
         """Add rows; those that show nothing have no direction and are left out."""
         self._make(name, vectors.shape[1])
         rows = [
-            _row(item, number, vector)
+            _row(item, number, vector=vector)
             for item, number, vector in zip(items, ids, vectors.astype(np.float32), strict=True)
             if vector.any()
         ]
@@ -80,7 +80,7 @@ class MilvusIndex:
         with self._explained():
             self._client.drop_collection(name, timeout=self._seconds)
 
-    def search(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
+    def search(self, name: str, query: np.ndarray, *, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ids and cosine distances of the nearest rows; what this client added is among them at once."""
         self._make(name, len(query))
         top = min(top, MAX_HITS)
@@ -97,7 +97,7 @@ class MilvusIndex:
         ids = np.array([hit["id"] for hit in hits], np.int64)
         return ids, np.array([1 - hit["distance"] for hit in hits], np.float32)
 
-    def between(self, name: str, first: int, last: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    def between(self, name: str, first: int, *, last: int, width: int) -> tuple[np.ndarray, np.ndarray]:
         """Return ids, ascending, and vectors of the rows from one id to another, both inclusive."""
         self._make(name, width)
         with self._explained():
@@ -151,7 +151,7 @@ class MilvusIndex:
             ) from e
 
 
-def _row(item: Item, number: int, vector: np.ndarray) -> dict[str, Any]:
+def _row(item: Item, number: int, *, vector: np.ndarray) -> dict[str, Any]:
     end = item.time if item.end is None else item.end
     return {
         "id": int(number),

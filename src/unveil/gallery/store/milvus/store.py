@@ -36,7 +36,7 @@ class MilvusStore(PostgresStore):
         seconds: how long a step may take.
     """
 
-    def __init__(self, address: Callable[[], str], url: str, seconds: float = SECONDS_TO_ANSWER) -> None:
+    def __init__(self, address: Callable[[], str], url: str, *, seconds: float = SECONDS_TO_ANSWER) -> None:
         self._index = MilvusIndex(url, seconds)
         super().__init__(address, seconds)
 
@@ -52,15 +52,15 @@ class MilvusStore(PostgresStore):
         self._index.drop(collection)
         return rows
 
-    def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, name: str, query: np.ndarray, *, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``."""
         if where.attributes:  # it knows none of them; PostgreSQL has the vectors too, and compares exactly
-            return super().nearest(name, query, where, top)
+            return super().nearest(name, query, where=where, top=top)
         collection, info = self._collection(name)
         reading.check_query(query, _width(info))
         asked = top
         while True:
-            ids, distances = self._index.search(collection, query, where, asked)
+            ids, distances = self._index.search(collection, query, where=where, top=asked)
             there = np.isin(ids, self.ids(name, Filter(ids=tuple(ids.tolist()))))
             if there.sum() >= top or len(ids) < asked or asked >= MAX_HITS:
                 return ids[there][:top], distances[there][:top]
@@ -91,7 +91,7 @@ class MilvusStore(PostgresStore):
             if len(missing):
                 ids, embedding = self.embeddings(name, missing.tolist())
                 rows = self.items(name, ids.tolist())
-                self._index.insert(collection, rows, ids.tolist(), first_stage_vectors(embedding))
+                self._index.insert(collection, rows, ids=ids.tolist(), vectors=first_stage_vectors(embedding))
 
     def verify(self, name: str) -> list[str]:
         """Return everything that is wrong with a gallery; empty when sound."""
@@ -104,10 +104,10 @@ class MilvusStore(PostgresStore):
         return wrong
 
     def _added(
-        self, cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], ids: Sequence[int], embedding: Embedding
+        self, cursor: psycopg.Cursor, gallery: int, *, items: Sequence[Item], ids: Sequence[int], embedding: Embedding
     ) -> None:
         cursor.execute("SELECT mark FROM galleries WHERE id = %s", (gallery,))
-        self._index.insert(_name(cursor.fetchone()), items, ids, first_stage_vectors(embedding))
+        self._index.insert(_name(cursor.fetchone()), items, ids=ids, vectors=first_stage_vectors(embedding))
 
     def _removed(self, name: str, ids: Sequence[int]) -> None:
         self._index.remove(self._collection(name)[0], ids)
@@ -124,14 +124,14 @@ class MilvusStore(PostgresStore):
         first = 0
         for block in self.blocks(name, ROWS_AT_ONCE):
             last = int(block.ids[-1])
-            ids, vectors = self._index.between(collection, first, last, _width(info))
+            ids, vectors = self._index.between(collection, first, last=last, width=_width(info))
             shown = block.vectors.any(1)  # rows that show nothing are not in Milvus
             expected, stored = block.ids[shown], block.vectors[shown]
             both, here, there = np.intersect1d(expected, ids, return_indices=True)
             same = np.abs(stored[here] - vectors[there]).max(1, initial=0.0) <= HALF_ERROR
             yield np.setdiff1d(ids, expected), np.setdiff1d(expected, both[same])
             first = last + 1
-        yield self._index.between(collection, first, LAST_ID, _width(info))[0], np.zeros(0, np.int64)
+        yield self._index.between(collection, first, last=LAST_ID, width=_width(info))[0], np.zeros(0, np.int64)
 
 
 def _width(info: GalleryInfo) -> int:

@@ -89,7 +89,7 @@ def write_backup(connections: Connections, path: Path) -> Manifest:
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-        tables = {name: _write_table(cursor, archive, name) for name in TABLES}
+        tables = {name: _write_table(cursor, archive, name=name) for name in TABLES}
         cursor.execute("SELECT gallery, array_agg(DISTINCT bucket ORDER BY bucket) FROM keys GROUP BY gallery")
         periods = dict(cursor.fetchall())
         head = cursor.execute("SELECT number, hash FROM audit_head").fetchone()
@@ -141,7 +141,7 @@ def check_hashes(path: Path) -> Manifest:
     manifest = read_manifest(path)
     with zipfile.ZipFile(path) as archive:
         for name in TABLES:
-            for _ in _checked(archive, name, manifest, path):
+            for _ in _checked(archive, name, manifest=manifest, path=path):
                 pass
     return manifest
 
@@ -163,13 +163,13 @@ def restore_backup(connections: Connections, path: Path) -> Manifest:
                 "into an empty one; name another with --folder"
             )
         for name in TABLES:
-            _read_table(cursor, archive, name, manifest, path)
+            _read_table(cursor, archive, name=name, manifest=manifest, path=path)
             if name == "galleries":
                 cursor.execute("SELECT id FROM galleries")
                 for (gallery,) in cursor.fetchall():
                     partitions.make_gallery(cursor, gallery)
                     for period in manifest.periods.get(gallery, ()):
-                        partitions.make_period(cursor, gallery, period)
+                        partitions.make_period(cursor, gallery, period=period)
         cursor.execute("UPDATE audit_head SET number = %s, hash = %s", manifest.head)
         for name, last in manifest.sequences.items():
             if name not in SEQUENCES:
@@ -182,7 +182,7 @@ def restore_backup(connections: Connections, path: Path) -> Manifest:
     return manifest
 
 
-def _write_table(cursor: psycopg.Cursor, archive: zipfile.ZipFile, name: str) -> _Table:
+def _write_table(cursor: psycopg.Cursor, archive: zipfile.ZipFile, *, name: str) -> _Table:
     cursor.execute(
         "SELECT attname FROM pg_attribute WHERE attrelid = %s::regclass AND attnum > 0 AND NOT attisdropped "
         "ORDER BY attnum",
@@ -200,16 +200,16 @@ def _write_table(cursor: psycopg.Cursor, archive: zipfile.ZipFile, name: str) ->
     return _Table(columns=columns, rows=cursor.rowcount, sha256=digest.hexdigest())
 
 
-def _read_table(cursor: psycopg.Cursor, archive: zipfile.ZipFile, name: str, manifest: Manifest, path: Path) -> None:
+def _read_table(cursor: psycopg.Cursor, archive: zipfile.ZipFile, *, name: str, manifest: Manifest, path: Path) -> None:
     table = manifest.tables[name]
     with cursor.copy(f"COPY {name} ({', '.join(table.columns)}) FROM STDIN (FORMAT BINARY)") as copy:
-        for chunk in _checked(archive, name, manifest, path):
+        for chunk in _checked(archive, name, manifest=manifest, path=path):
             copy.write(chunk)
     if cursor.rowcount != table.rows:
         raise DataError(f"{path} is damaged: {name} has {cursor.rowcount} rows, expected {table.rows}")
 
 
-def _checked(archive: zipfile.ZipFile, name: str, manifest: Manifest, path: Path) -> Iterator[bytes]:
+def _checked(archive: zipfile.ZipFile, name: str, *, manifest: Manifest, path: Path) -> Iterator[bytes]:
     digest = hashlib.sha256()
     try:
         with archive.open(_member(name)) as member:

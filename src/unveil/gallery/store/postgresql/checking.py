@@ -28,7 +28,7 @@ HALVES = {
 }
 
 
-def verify(connections: Connections, gallery: int, info: GalleryInfo) -> list[str]:
+def verify(connections: Connections, gallery: int, *, info: GalleryInfo) -> list[str]:
     """Return one sentence for everything that is wrong.
 
     Every image and vector is read, so that the server's page checksums (an own server has them) are tried too.
@@ -59,7 +59,7 @@ def verify(connections: Connections, gallery: int, info: GalleryInfo) -> list[st
         wrong += _some(cursor.fetchone(), "partitions with bytes of removed rows: expire or delete again removes them")
     for read in (_images, _vectors):
         try:
-            wrong += read(connections, gallery, info)
+            wrong += read(connections, gallery, info=info)
         except (UnveilError, ValueError) as e:
             wrong.append(str(e))
     return wrong
@@ -69,7 +69,7 @@ def _some(found: tuple[int] | None, what: str) -> list[str]:
     return [f"{found[0]} {what}"] if found and found[0] else []
 
 
-def _images(connections: Connections, gallery: int, info: GalleryInfo) -> list[str]:
+def _images(connections: Connections, gallery: int, *, info: GalleryInfo) -> list[str]:
     with connections.transaction(3600.0) as cursor:
         cursor.execute(
             "SELECT count(*) FROM pictures WHERE gallery = %s AND "
@@ -79,12 +79,12 @@ def _images(connections: Connections, gallery: int, info: GalleryInfo) -> list[s
         return _some(cursor.fetchone(), "images that are no JPEG")
 
 
-def _vectors(connections: Connections, gallery: int, info: GalleryInfo) -> list[str]:
+def _vectors(connections: Connections, gallery: int, *, info: GalleryInfo) -> list[str]:
     width, after, bad = len(info.space.names) * info.space.dimension, 0, 0
     while True:
         with connections.transaction() as cursor:
-            numbers, stored = reading.block(cursor, gallery, ROWS_AT_ONCE, after, width)
-            there, embedding = reading.embeddings(cursor, gallery, info.space, numbers)
+            numbers, stored = reading.block(cursor, gallery, size=ROWS_AT_ONCE, after=after, width=width)
+            there, embedding = reading.embeddings(cursor, gallery, space=info.space, asked=numbers)
         if not len(numbers):
             return [f"{bad} rows whose first-stage vector is not that of their vectors"] if bad else []
         expected = first_stage_vectors(embedding)

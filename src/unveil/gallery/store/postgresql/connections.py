@@ -83,7 +83,7 @@ class Connections:
         Raises:
             UnveilError: the server is down, too slow, full or refuses; the transaction is kept whole or not at all.
         """
-        with self._connection("BEGIN", {}, seconds or self.seconds) as cursor:
+        with self._connection("BEGIN", {}, seconds=seconds or self.seconds) as cursor:
             yield cursor
             cursor.execute("COMMIT")
 
@@ -94,17 +94,17 @@ class Connections:
         Raises:
             UnveilError: the server is down, too slow or refuses.
         """
-        with self._connection(first, values or {}, self.seconds) as cursor:
+        with self._connection(first, values or {}, seconds=self.seconds) as cursor:
             yield cursor
 
     @contextmanager
     def outside(self) -> Iterator[psycopg.Cursor]:
         """Give a cursor outside any transaction and without a time limit, for what PostgreSQL refuses inside one."""
-        with self._connection("SELECT 1", {}, None) as cursor:
+        with self._connection("SELECT 1", {}, seconds=None) as cursor:
             yield cursor
 
     @contextmanager
-    def _connection(self, first: str, values: Mapping[str, Any], seconds: float | None) -> Iterator[psycopg.Cursor]:
+    def _connection(self, first: str, values: Mapping[str, Any], *, seconds: float | None) -> Iterator[psycopg.Cursor]:
         late = threading.Event()
         if not self._free.acquire(timeout=seconds or SECONDS_TO_ANSWER):
             raise UnveilError(f"the store at {self.where} is too busy: {MAX_CONNECTIONS} connections are in use")
@@ -112,7 +112,7 @@ class Connections:
         try:
             while True:
                 held, used = self._take()
-                with self._watch.deadline(held.connection, seconds, late):
+                with self._watch.deadline(held.connection, seconds, late=late):
                     try:
                         self._set(held, f"{1000 * (seconds or 0):.0f}")
                         cursor = held.connection.cursor()

@@ -26,7 +26,7 @@ WORTH_IT = 300_000  # rows; below it reading all of them takes no longer
 MAX_NUMBERS = 4_000  # of an indexed halfvec
 
 
-def build(connections: Connections, gallery: int, info: GalleryInfo, least: int) -> bool:
+def build(connections: Connections, gallery: int, *, info: GalleryInfo, least: int) -> bool:
     """Build what is missing of a gallery's index; return whether it has one now.
 
     Args:

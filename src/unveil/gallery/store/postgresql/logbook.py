@@ -21,7 +21,7 @@ def append(connections: Connections, entry: Mapping[str, Any]) -> str:
     with connections.transaction() as cursor:
         # Writers queue here, so that no two entries follow the same one.
         number, previous = cursor.execute("SELECT number, hash FROM audit_head FOR UPDATE").fetchone()  # type: ignore[misc]
-        link = audit.sealed(fields, number + 1, time.time(), previous)
+        link = audit.sealed(fields, number + 1, time=time.time(), previous=previous)
         cursor.execute(
             "INSERT INTO audit VALUES (%s, %s, %s, %s, %s)",
             (link.number, fields.get("gallery"), link.text, link.previous, link.hash),
@@ -30,7 +30,7 @@ def append(connections: Connections, entry: Mapping[str, Any]) -> str:
     return link.hash
 
 
-def page(connections: Connections, after: int, limit: int, gallery: str | None = None) -> list[audit.Link]:
+def page(connections: Connections, after: int, *, limit: int, gallery: str | None = None) -> list[audit.Link]:
     """Return the next entries with a number greater than ``after``, of one gallery or whole."""
     with connections.transaction() as cursor:
         cursor.execute(
@@ -45,7 +45,7 @@ def links(connections: Connections) -> Iterator[audit.Link]:
     """Return the log as it is stored, in order."""
     after = 0
     while True:
-        found = page(connections, after, PAGE)
+        found = page(connections, after, limit=PAGE)
         yield from found
         if len(found) < PAGE:
             return

@@ -43,7 +43,7 @@ class StandbyVectors:
 
     _connections: Connections
 
-    def begin_standby(self, name: str, space: EmbeddingSpace, model: str, *, own: str = "") -> None:
+    def begin_standby(self, name: str, space: EmbeddingSpace, *, model: str, own: str = "") -> None:
         """Say which model a gallery's second vectors are of; those of another one that never answered are removed.
 
         Args:
@@ -73,11 +73,11 @@ class StandbyVectors:
                     f"can be undone: remove them first with `unveil gallery adapt {name} --remove-old`"
                 )
             cursor.execute("DELETE FROM standby WHERE gallery = %s", (gallery,))
-            _tell(cursor, gallery, Standby(space, model))
+            _tell(cursor, gallery, standby=Standby(space, model))
             if own:
-                _set_space(cursor, gallery, dataclasses.replace(info.space, source=own))
+                _set_space(cursor, gallery, space=dataclasses.replace(info.space, source=own))
 
-    def missing_standby(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
+    def missing_standby(self, name: str, kind: Kind, *, limit: int = 64, after: int = 0) -> np.ndarray:
         """Return ids of rows of a kind, greater than ``after``, that have no vector of the second model, ascending."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute(
@@ -95,10 +95,10 @@ class StandbyVectors:
                 (gallery, tracklet),
             )
             quality: dict[int, float | None] = dict(cursor.fetchall())
-            ids, embedding = reading.embeddings(cursor, gallery, info.space, list(quality), table="standby")
+            ids, embedding = reading.embeddings(cursor, gallery, space=info.space, asked=list(quality), table="standby")
         return np.array([quality[int(number)] or 0.0 for number in ids]), embedding
 
-    def fill_standby(self, name: str, ids: Sequence[int], embedding: Embedding, *, fingerprint: str) -> int:
+    def fill_standby(self, name: str, ids: Sequence[int], *, embedding: Embedding, fingerprint: str) -> int:
         """Keep vectors of the second model; rows that are gone, or have one, are left out; return how many are new.
 
         Args:
@@ -124,7 +124,13 @@ class StandbyVectors:
             kept = [place for place, number in enumerate(ids) if int(number) in buckets]
             if kept:
                 numbers = [int(ids[place]) for place in kept]
-                _copy(cursor, gallery, numbers, [buckets[n] for n in numbers], embedding.select(kept))
+                _copy(
+                    cursor,
+                    gallery,
+                    ids=numbers,
+                    buckets=[buckets[n] for n in numbers],
+                    embedding=embedding.select(kept),
+                )
         return len(kept)
 
     def switch_model(self, name: str) -> bool:
@@ -143,8 +149,8 @@ class StandbyVectors:
             if cursor.execute(f"SELECT EXISTS (SELECT {_MISSING})", {"gallery": gallery}).fetchone() != (False,):
                 return False
             cursor.execute(_SWAP, {"gallery": gallery})
-            _tell(cursor, gallery, Standby(info.space, info.space.source or info.space.model, kept=True))
-            _set_space(cursor, gallery, dataclasses.replace(info.standby.space, source=info.standby.model))
+            _tell(cursor, gallery, standby=Standby(info.space, info.space.source or info.space.model, kept=True))
+            _set_space(cursor, gallery, space=dataclasses.replace(info.standby.space, source=info.standby.model))
             cursor.execute(
                 "UPDATE galleries SET generation = nextval('revisions'), revision = nextval('revisions') WHERE id = %s",
                 (gallery,),
@@ -161,11 +167,11 @@ class StandbyVectors:
                 "INSERT INTO wipes SELECT DISTINCT gallery, bucket FROM keys WHERE gallery = %s ON CONFLICT DO NOTHING",
                 (gallery,),
             )
-            _tell(cursor, gallery, None)
+            _tell(cursor, gallery, standby=None)
         partitions.purge(self._connections, gallery)
         return info.standby
 
-    def note_derived(self, name: str, model: DerivedModel, learnt: Sequence[int]) -> None:
+    def note_derived(self, name: str, model: DerivedModel, *, learnt: Sequence[int]) -> None:
         """Keep that a model was adapted to crops of a gallery; those that are removed are counted against it.
 
         Args:
@@ -197,16 +203,16 @@ class StandbyVectors:
             return [DerivedModel(*row) for row in cursor.fetchall()]
 
 
-def _set_space(cursor: psycopg.Cursor, gallery: int, space: EmbeddingSpace) -> None:
+def _set_space(cursor: psycopg.Cursor, gallery: int, *, space: EmbeddingSpace) -> None:
     cursor.execute("UPDATE galleries SET space = %s WHERE id = %s", (json.dumps(dataclasses.asdict(space)), gallery))
 
 
-def _tell(cursor: psycopg.Cursor, gallery: int, standby: Standby | None) -> None:
+def _tell(cursor: psycopg.Cursor, gallery: int, *, standby: Standby | None) -> None:
     text = None if standby is None else json.dumps(dataclasses.asdict(standby))
     cursor.execute("UPDATE galleries SET standby = %s WHERE id = %s", (text, gallery))
 
 
-def _copy(cursor: psycopg.Cursor, gallery: int, ids: list[int], buckets: list[int], embedding: Embedding) -> None:
+def _copy(cursor: psycopg.Cursor, gallery: int, *, ids: list[int], buckets: list[int], embedding: Embedding) -> None:
     flat, first = embedding.vectors.reshape(len(embedding), -1), first_stage_vectors(embedding)
     columns: list[binary.Column] = [
         *writing.HEAD, (binary.HALF, flat.shape[1]), (binary.SINGLE, embedding.visibility.shape[1]),
@@ -214,4 +220,4 @@ def _copy(cursor: psycopg.Cursor, gallery: int, ids: list[int], buckets: list[in
     ]  # fmt: skip
     values: list[Any] = [np.array(ids), gallery, np.array(buckets), flat, embedding.visibility, first]
     with cursor.copy("COPY standby (id, gallery, bucket, vectors, visibility, coarse) FROM STDIN (FORMAT BINARY)") as c:
-        c.write(binary.pack(columns, values, len(ids)))
+        c.write(binary.pack(columns, values, rows=len(ids)))

@@ -73,7 +73,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
         with self._connections.reading(f"SELECT {INFO} FROM galleries ORDER BY name") as cursor:
             return [to_info(row)[1] for row in cursor.fetchall()]
 
-    def create(self, name: str, space: EmbeddingSpace, retention_seconds: float | None = None) -> GalleryInfo:
+    def create(self, name: str, space: EmbeddingSpace, *, retention_seconds: float | None = None) -> GalleryInfo:
         """Make an empty gallery; one of the same name and space is returned as it is."""
         with self._connections.transaction() as cursor:
             if (made := insert_gallery(cursor, name, space=space, retention_seconds=retention_seconds)) is not None:
@@ -133,10 +133,10 @@ class PostgresStore(StandbyVectors, AttributeRows):
         self,
         name: str,
         items: Sequence[Item],
+        *,
         embedding: Embedding,
         job: str | None = None,
         done: Any = None,
-        *,
         fingerprint: str | None = None,
     ) -> int:
         """Add rows with their vectors, and the state of the job that made them, in one transaction."""
@@ -149,10 +149,12 @@ class PostgresStore(StandbyVectors, AttributeRows):
         with self._connections.transaction() as cursor:
             gallery, info = find_gallery(cursor, name, lock=True)
             info.space.check(embedding, fingerprint or info.space.fingerprint)
-            new = writing.insert(cursor, gallery, items, embedding) if items else []
+            new = writing.insert(cursor, gallery, items=items, embedding=embedding) if items else []
             if new:
                 places, ids = zip(*new, strict=True)
-                self._added(cursor, gallery, [items[i] for i in places], ids, embedding.select(list(places)))
+                self._added(
+                    cursor, gallery, items=[items[i] for i in places], ids=ids, embedding=embedding.select(list(places))
+                )
             if job is not None:
                 cursor.execute(
                     "INSERT INTO jobs VALUES (%s, %s, %s) "
@@ -171,53 +173,56 @@ class PostgresStore(StandbyVectors, AttributeRows):
         """Return rows in the order asked for; a row that is gone is left out."""
         wanted = rows.numbers(ids)
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
-            found = {i.id: i for i in reading.find(cursor, gallery, Filter(ids=tuple(wanted)), len(wanted), 0)}
+            found = {
+                i.id: i
+                for i in reading.find(cursor, gallery, where=Filter(ids=tuple(wanted)), limit=len(wanted), after=0)
+            }
         return [found[n] for n in wanted if n in found]
 
-    def find(self, name: str, where: Filter, limit: int = 1000, after: int = 0) -> list[Item]:
+    def find(self, name: str, where: Filter, *, limit: int = 1000, after: int = 0) -> list[Item]:
         """Return rows by ascending id, those with an id greater than ``after``."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
-            return reading.find(cursor, gallery, where, limit, after)
+            return reading.find(cursor, gallery, where=where, limit=limit, after=after)
 
     def crops_of(self, name: str, tracklet: str) -> list[Item]:
         """Return the stored crops of a tracklet, which is given by its key, by ascending id."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
-            return reading.crops_of(cursor, gallery, tracklet)
+            return reading.crops_of(cursor, gallery, tracklet=tracklet)
 
     def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
         """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""
         with reading_gallery(self._connections, name) as (cursor, gallery, info):
-            return reading.embeddings(cursor, gallery, info.space, ids)
+            return reading.embeddings(cursor, gallery, space=info.space, asked=ids)
 
     def ids(self, name: str, where: Filter) -> np.ndarray:
         """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
-            return reading.ids(cursor, gallery, where)
+            return reading.ids(cursor, gallery, where=where)
 
-    def blocks(self, name: str, size: int = 20_000, after: int = 0) -> Iterator[Block]:
+    def blocks(self, name: str, size: int = 20_000, *, after: int = 0) -> Iterator[Block]:
         """Return the first-stage vectors of rows with an id greater than ``after``, block after block, ascending."""
         # A transaction for each block: a slow reader blocks neither writers nor removals.
         while True:
             with reading_gallery(self._connections, name) as (cursor, gallery, info):
                 width = len(info.space.names) * info.space.dimension
-                numbers, vectors = reading.block(cursor, gallery, size, after, width)
+                numbers, vectors = reading.block(cursor, gallery, size=size, after=after, width=width)
             if not len(numbers):
                 return
             yield Block(numbers, vectors)
             after = int(numbers[-1])
 
-    def nearest(self, name: str, query: np.ndarray, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
+    def nearest(self, name: str, query: np.ndarray, *, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``."""
         with self._connections.transaction() as cursor:
             gallery, info = find_gallery(cursor, name)
             reading.check_query(query, len(info.space.names) * info.space.dimension)
-            return reading.nearest(cursor, gallery, query, where, top)
+            return reading.nearest(cursor, gallery, query=query, where=where, top=top)
 
     def index(self, name: str, least: int = hnsw.WORTH_IT) -> bool:
         """Build the index of the engine's own search, if a gallery has that many rows; return whether it has one."""
         with reading_gallery(self._connections, name) as (_, gallery, info):
             pass
-        return hnsw.build(self._connections, gallery, info, least)
+        return hnsw.build(self._connections, gallery, info=info, least=least)
 
     # Removal
 
@@ -225,7 +230,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
         """Remove rows, the crops of removed tracklets, and the feedback on them; return how many rows went."""
         with self._connections.transaction(None) as cursor:
             gallery, _ = find_gallery(cursor, name, lock=True)
-            gone = writing.remove(cursor, gallery, where)
+            gone = writing.remove(cursor, gallery, where=where)
         self._removed(name, gone)
         partitions.purge(self._connections, gallery)
         return len(gone)
@@ -234,7 +239,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
         """Return how many rows `expire` would find that are older than the gallery keeps them."""
         with reading_gallery(self._connections, name) as (cursor, gallery, info):
             kept = info.retention_seconds
-            return 0 if kept is None else writing.count_old(cursor, gallery, now - kept)
+            return 0 if kept is None else writing.count_old(cursor, gallery, before=now - kept)
 
     def expire(self, name: str, now: float) -> int:
         """Remove rows older than the gallery keeps them."""
@@ -242,7 +247,7 @@ class PostgresStore(StandbyVectors, AttributeRows):
         with self._connections.transaction() as cursor:
             gallery, info = find_gallery(cursor, name, lock=True)
             if info.retention_seconds is not None:
-                gone = writing.remove_old(cursor, gallery, now - info.retention_seconds)
+                gone = writing.remove_old(cursor, gallery, before=now - info.retention_seconds)
         self._removed(name, gone)
         partitions.purge(self._connections, gallery)
         if info.retention_seconds is not None:
@@ -264,7 +269,10 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def entries_after(self, after: int, limit: int, *, gallery: str | None = None) -> list[dict[str, Any]]:
         """Return at most ``limit`` entries with a number greater than ``after``, in order."""
-        return [{**link.entry(), "hash": link.hash} for link in logbook.page(self._connections, after, limit, gallery)]
+        return [
+            {**link.entry(), "hash": link.hash}
+            for link in logbook.page(self._connections, after, limit=limit, gallery=gallery)
+        ]
 
     def links(self) -> Iterator[audit.Link]:
         """Return the audit log as it is stored, for `unveil.gallery.audit.wrong`."""
@@ -286,10 +294,10 @@ class PostgresStore(StandbyVectors, AttributeRows):
         """Return everything that is wrong with a gallery; empty when sound."""
         with reading_gallery(self._connections, name) as (_, gallery, info):
             pass
-        return checking.verify(self._connections, gallery, info)
+        return checking.verify(self._connections, gallery, info=info)
 
     def _added(
-        self, cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], ids: Sequence[int], embedding: Embedding
+        self, cursor: psycopg.Cursor, gallery: int, *, items: Sequence[Item], ids: Sequence[int], embedding: Embedding
     ) -> None:
         """Tell another engine of rows before they are acknowledged; this one needs none."""
 

@@ -25,7 +25,9 @@ class Watch:
         self._thread: threading.Thread | None = None
 
     @contextmanager
-    def deadline(self, connection: psycopg.Connection, seconds: float | None, late: threading.Event) -> Iterator[None]:
+    def deadline(
+        self, connection: psycopg.Connection, seconds: float | None, *, late: threading.Event
+    ) -> Iterator[None]:
         """Cut the connection when the block takes longer, and set ``late``."""
         if seconds is None:
             yield

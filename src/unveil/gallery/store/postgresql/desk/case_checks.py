@@ -24,7 +24,7 @@ def touch(cursor: psycopg.Cursor, case: int) -> None:
         raise no_such_case(case)
 
 
-def check_room(cursor: psycopg.Cursor, where: str, case: int, most: int, what: str) -> None:
+def check_room(cursor: psycopg.Cursor, where: str, *, case: int, most: int, what: str) -> None:
     """Raise DataError when a case has so many of something that one more does not fit."""
     found = cursor.execute(f"SELECT count(*) FROM {where}", (case,)).fetchone()
     if found and found[0] >= most:
@@ -36,7 +36,7 @@ def gallery_number(cursor: psycopg.Cursor, name: str) -> int:
     return find_gallery(cursor, name)[0]
 
 
-def gallery_with_rows(cursor: psycopg.Cursor, name: str, items: Sequence[int]) -> int:
+def gallery_with_rows(cursor: psycopg.Cursor, name: str, *, items: Sequence[int]) -> int:
     """Return the number of a gallery that has these rows, and keeps them until the transaction ends.
 
     Whoever removes rows locks the gallery, then cases: so does this, or each would wait for the other.

@@ -30,7 +30,7 @@ def forget_rows(cursor: psycopg.Cursor, gallery: int) -> None:
         "WHERE r.query = q.id AND r.kind = 'positive') RETURNING case_id",
         (gallery,),
     )
-    _say(cursor, gallery, lost, [number for (number,) in cursor.fetchall()])
+    _say(cursor, gallery, rows=lost, queries=[number for (number,) in cursor.fetchall()])
 
 
 def forget_gallery(cursor: psycopg.Cursor, gallery: int) -> None:
@@ -38,10 +38,10 @@ def forget_gallery(cursor: psycopg.Cursor, gallery: int) -> None:
     cursor.execute("DELETE FROM case_rows WHERE gallery = %s RETURNING case_id, kind", (gallery,))
     lost = cursor.fetchall()
     cursor.execute("DELETE FROM case_queries WHERE gallery = %s RETURNING case_id", (gallery,))
-    _say(cursor, gallery, lost, [number for (number,) in cursor.fetchall()])
+    _say(cursor, gallery, rows=lost, queries=[number for (number,) in cursor.fetchall()])
 
 
-def _say(cursor: psycopg.Cursor, gallery: int, rows: list[tuple[int, str]], queries: list[int]) -> None:
+def _say(cursor: psycopg.Cursor, gallery: int, *, rows: list[tuple[int, str]], queries: list[int]) -> None:
     now = time.time()
     marks = Counter(case for case, kind in rows if kind == "bookmark")
     others = Counter(case for case, kind in rows if kind != "bookmark")

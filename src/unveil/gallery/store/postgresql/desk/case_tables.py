@@ -151,14 +151,14 @@ class CaseTables:
             for who in dict.fromkeys(members):
                 cursor.execute("INSERT INTO case_members VALUES (%s, %s)", (case, who))
 
-    def add_query(self, case: int, gallery: str, query: NewQuery, *, who: str) -> int:
+    def add_query(self, case: int, gallery: str, *, query: NewQuery, who: str) -> int:
         """Keep a search; return its number."""
         name = checked_name(query.name)
         rows = rows_of(query)
         with self._connections.transaction() as cursor:
-            number = gallery_with_rows(cursor, gallery, [item for _, item in rows])
+            number = gallery_with_rows(cursor, gallery, items=[item for _, item in rows])
             touch(cursor, case)
-            check_room(cursor, "case_queries WHERE case_id = %s", case, MAX_QUERIES, "searches")
+            check_room(cursor, "case_queries WHERE case_id = %s", case=case, most=MAX_QUERIES, what="searches")
             return insert_search(cursor, case, gallery=number, name=name, query=query, rows=rows, who=who)
 
     def remove_query(self, case: int, query: int) -> None:
@@ -179,13 +179,19 @@ class CaseTables:
         ) as cursor:
             return [QueryImage(bytes(data), negative) for data, negative in cursor.fetchall()]
 
-    def bookmark(self, case: int, gallery: str, item: int, *, who: str, note: str = "") -> bool:
+    def bookmark(self, case: int, gallery: str, *, item: int, who: str, note: str = "") -> bool:
         """Add a row; return False when the case has it already, and then change nothing."""
         check_note(note)
         with self._connections.transaction() as cursor:
-            number = gallery_with_rows(cursor, gallery, [item])
+            number = gallery_with_rows(cursor, gallery, items=[item])
             touch(cursor, case)
-            check_room(cursor, "case_rows WHERE query IS NULL AND case_id = %s", case, MAX_BOOKMARKS, "bookmarks")
+            check_room(
+                cursor,
+                "case_rows WHERE query IS NULL AND case_id = %s",
+                case=case,
+                most=MAX_BOOKMARKS,
+                what="bookmarks",
+            )
             cursor.execute(
                 "INSERT INTO case_rows (case_id, gallery, item, kind, note, who, moment) "
                 "VALUES (%s, %s, %s, 'bookmark', %s, %s, %s) ON CONFLICT DO NOTHING",
@@ -193,7 +199,7 @@ class CaseTables:
             )
             return cursor.rowcount > 0
 
-    def write_note(self, case: int, gallery: str, item: int, *, who: str, note: str, version: int) -> int:
+    def write_note(self, case: int, gallery: str, *, item: int, who: str, note: str, version: int) -> int:
         """Change the note of a bookmark; return the new version."""
         check_note(note)
         where = "case_id = %s AND query IS NULL AND gallery = %s AND item = %s"
@@ -211,7 +217,7 @@ class CaseTables:
             )
         return version + 1
 
-    def remove_bookmark(self, case: int, gallery: str, item: int) -> bool:
+    def remove_bookmark(self, case: int, gallery: str, *, item: int) -> bool:
         """Remove a bookmark with its note; return whether there was one."""
         with self._connections.transaction() as cursor:
             touch(cursor, case)

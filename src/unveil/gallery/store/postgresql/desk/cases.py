@@ -47,7 +47,7 @@ class Cases(Protocol):
     def set_members(self, case: int, members: Sequence[str]) -> None:
         """Say who may open a case beside its creator and admins."""
 
-    def add_query(self, case: int, gallery: str, query: NewQuery, *, who: str) -> int:
+    def add_query(self, case: int, gallery: str, *, query: NewQuery, who: str) -> int:
         """Keep a search; return its number.
 
         Raises:
@@ -60,14 +60,14 @@ class Cases(Protocol):
     def images(self, case: int, query: int) -> list[QueryImage]:
         """Return the images of a search, in order."""
 
-    def bookmark(self, case: int, gallery: str, item: int, *, who: str, note: str = "") -> bool:
+    def bookmark(self, case: int, gallery: str, *, item: int, who: str, note: str = "") -> bool:
         """Add a row; return False when the case has it already, and then change nothing.
 
         Raises:
             DataError: the case is full, or the gallery has no such row.
         """
 
-    def write_note(self, case: int, gallery: str, item: int, *, who: str, note: str, version: int) -> int:
+    def write_note(self, case: int, gallery: str, *, item: int, who: str, note: str, version: int) -> int:
         """Change the note of a bookmark; return the new version.
 
         Raises:
@@ -75,5 +75,5 @@ class Cases(Protocol):
             DataError: there is no such bookmark.
         """
 
-    def remove_bookmark(self, case: int, gallery: str, item: int) -> bool:
+    def remove_bookmark(self, case: int, gallery: str, *, item: int) -> bool:
         """Remove a bookmark with its note; return whether there was one."""

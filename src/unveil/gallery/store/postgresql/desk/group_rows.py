@@ -28,7 +28,7 @@ def drop_unused(cursor: psycopg.Cursor, gallery: int) -> None:
     )
 
 
-def relabel(cursor: psycopg.Cursor, gallery: int, items: Sequence[int]) -> int:
+def relabel(cursor: psycopg.Cursor, gallery: int, *, items: Sequence[int]) -> int:
     """Say that rows are one person: give them one new label, apart from whatever an old one of theirs was apart from.
 
     Returns:
@@ -52,7 +52,7 @@ def relabel(cursor: psycopg.Cursor, gallery: int, items: Sequence[int]) -> int:
     return label
 
 
-def set_apart(cursor: psycopg.Cursor, gallery: int, label: int, person: int) -> None:
+def set_apart(cursor: psycopg.Cursor, gallery: int, *, label: int, person: int) -> None:
     """Say that the rows of a label are another person than each row that is left in a group."""
     cursor.execute(
         "UPDATE grouped_rows SET said = coalesce(said, nextval('group_numbers')), distance = NULL "

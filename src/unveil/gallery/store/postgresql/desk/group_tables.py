@@ -80,9 +80,9 @@ class GroupTables:
         """
         with self._connections.transaction() as cursor:
             number, _ = find_gallery(cursor, gallery)
-            return _people(cursor, number, "", {}, f"HAVING count(*) >= %(least)s ORDER BY {_ORDER[order]} "
-                           "LIMIT %(limit)s OFFSET %(offset)s",
-                           least=least, limit=min(limit, MAX_LISTED), offset=offset)  # fmt: skip
+            end = f"HAVING count(*) >= %(least)s ORDER BY {_ORDER[order]} LIMIT %(limit)s OFFSET %(offset)s"
+            values = {"least": least, "limit": min(limit, MAX_LISTED), "offset": offset}
+            return _people(cursor, number, where="", values=values, end=end)
 
     def person(self, gallery: str, person: int) -> tuple[ProbablePerson, list[GroupedRow]]:
         """Return a probable person with the rows, the one that is farthest from the others first.
@@ -92,7 +92,7 @@ class GroupTables:
         """
         with self._connections.transaction() as cursor:
             number, _ = find_gallery(cursor, gallery)
-            found = _people(cursor, number, "AND r.person = %(person)s", {"person": person})
+            found = _people(cursor, number, where="AND r.person = %(person)s", values={"person": person})
             if not found:
                 raise _missing(gallery, person)
             cursor.execute(
@@ -112,7 +112,7 @@ class GroupTables:
             cursor.execute("SELECT a, b FROM people_apart WHERE gallery = %s", (number,))
             return ByHand(version[0] if version else 0, labels, frozenset(cursor.fetchall()))
 
-    def replace(self, gallery: str, grouping: Grouping, groups: Iterable[Sequence[GroupedRow]], *, version: int) -> int:
+    def replace(self, gallery: str, grouping: Grouping, *, groups: Iterable[Sequence[GroupedRow]], version: int) -> int:
         """Put new groups in the place of those before; what was said by hand stays. Return how many people there are.
 
         Args:
@@ -134,7 +134,7 @@ class GroupTables:
                 raise GroupChangedError(f"somebody split or merged people of {gallery!r} while it was grouped")
             cursor.execute("SELECT item, person, said FROM grouped_rows WHERE gallery = %s", (number,))
             before = {item: (person, said) for item, person, said in cursor.fetchall()}
-            numbered = list(_numbered(cursor, groups, {item: person for item, (person, _) in before.items()}))
+            numbered = list(_numbered(cursor, groups, before={item: person for item, (person, _) in before.items()}))
             cursor.execute("DELETE FROM grouped_rows WHERE gallery = %s", (number,))
             rows = [(row.item, person, row.distance, before.get(row.item, (0, None))[1])
                     for person, group in numbered for row in group]  # fmt: skip
@@ -157,7 +157,7 @@ class GroupTables:
             cursor.execute("SELECT count(DISTINCT person) FROM grouped_rows WHERE gallery = %s", (number,))
             return int((cursor.fetchone() or (0,))[0])
 
-    def split(self, gallery: str, person: int, items: Sequence[int]) -> int:
+    def split(self, gallery: str, person: int, *, items: Sequence[int]) -> int:
         """Say that some rows of a probable person are another one; return the number of the new person.
 
         Raises:
@@ -166,7 +166,7 @@ class GroupTables:
         """
         with self._connections.transaction() as cursor:
             number, _ = find_gallery(cursor, gallery, lock=True)
-            there = _members(cursor, gallery, number, person)
+            there = _members(cursor, gallery, gallery=number, person=person)
             wanted = list(dict.fromkeys(items))
             if missing := set(wanted) - set(there):
                 raise GroupChangedError(
@@ -178,15 +178,15 @@ class GroupTables:
                 )
             made = cursor.execute("SELECT nextval('group_numbers')").fetchone()
             assert made is not None
-            label = group_rows.relabel(cursor, number, wanted)
+            label = group_rows.relabel(cursor, number, items=wanted)
             cursor.execute(
                 "UPDATE grouped_rows SET person = %s WHERE gallery = %s AND item = ANY(%s)", (made[0], number, wanted)
             )
-            group_rows.set_apart(cursor, number, label, person)
+            group_rows.set_apart(cursor, number, label=label, person=person)
             _said(cursor, number)
         return int(made[0])
 
-    def merge(self, gallery: str, person: int, other: int) -> list[int]:
+    def merge(self, gallery: str, person: int, *, other: int) -> list[int]:
         """Say that two probable people are one; the first keeps its number. Return the rows of the other.
 
         Raises:
@@ -196,12 +196,12 @@ class GroupTables:
             raise DataError(f"person {person} is merged with another one, not with itself")
         with self._connections.transaction() as cursor:
             number, _ = find_gallery(cursor, gallery, lock=True)
-            kept, joined = (_members(cursor, gallery, number, one) for one in (person, other))
+            kept, joined = (_members(cursor, gallery, gallery=number, person=one) for one in (person, other))
             if len(kept) + len(joined) > MAX_TOGETHER:
                 raise DataError(
                     f"two people of {len(kept):,} and {len(joined):,} rows: at most {MAX_TOGETHER:,} merged"
                 )
-            group_rows.relabel(cursor, number, kept + joined)
+            group_rows.relabel(cursor, number, items=kept + joined)
             cursor.execute(
                 "UPDATE grouped_rows SET person = %s WHERE gallery = %s AND person = %s", (person, number, other)
             )
@@ -224,7 +224,7 @@ class GroupTables:
 
 
 def _people(
-    cursor: psycopg.Cursor, gallery: int, where: str, values: Mapping[str, int], end: str = "", **more: int
+    cursor: psycopg.Cursor, gallery: int, *, where: str, values: Mapping[str, int], end: str = ""
 ) -> list[ProbablePerson]:
     cursor.execute(
         "SELECT r.person, count(*), coalesce(array_agg(DISTINCT i.camera ORDER BY i.camera) "
@@ -232,7 +232,7 @@ def _people(
         "(array_agg(r.item ORDER BY i.quality DESC NULLS LAST, r.item))[1:4], count(r.said) "
         "FROM grouped_rows r JOIN items i ON i.gallery = r.gallery AND i.id = r.item "
         f"WHERE r.gallery = %(gallery)s AND i.gallery = %(gallery)s {where} GROUP BY r.person {end}",
-        {"gallery": gallery, **values, **more},
+        {"gallery": gallery, **values},
     )
     return [
         ProbablePerson(number, rows, tuple(cameras), start, finish, tuple(images), said)
@@ -240,7 +240,7 @@ def _people(
     ]
 
 
-def _members(cursor: psycopg.Cursor, name: str, gallery: int, person: int) -> list[int]:
+def _members(cursor: psycopg.Cursor, name: str, *, gallery: int, person: int) -> list[int]:
     cursor.execute("SELECT item FROM grouped_rows WHERE gallery = %s AND person = %s ORDER BY item", (gallery, person))
     found = [item for (item,) in cursor.fetchall()]
     if not found:
@@ -249,7 +249,7 @@ def _members(cursor: psycopg.Cursor, name: str, gallery: int, person: int) -> li
 
 
 def _numbered(
-    cursor: psycopg.Cursor, groups: Iterable[Sequence[GroupedRow]], before: Mapping[int, int]
+    cursor: psycopg.Cursor, groups: Iterable[Sequence[GroupedRow]], *, before: Mapping[int, int]
 ) -> list[tuple[int, Sequence[GroupedRow]]]:
     """Return groups with numbers: of an old group, the new one with the most of its rows keeps the number."""
     groups = [group for group in groups if group]

@@ -24,10 +24,10 @@ class AttributeRows:
 
     _connections: Connections
 
-    def surest(self, name: str, where: Filter, limit: int) -> list[Item]:
+    def surest(self, name: str, where: Filter, *, limit: int) -> list[Item]:
         """Return rows, those first of which the attributes that a filter asks for are surest, then the earliest."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
-            return reading.surest(cursor, gallery, where, limit)
+            return reading.surest(cursor, gallery, where=where, limit=limit)
 
     def count_without_attributes(self, name: str) -> int:
         """Return how many rows have no attributes yet."""
@@ -36,7 +36,7 @@ class AttributeRows:
             found = cursor.fetchone()
             return int(found[0]) if found else 0
 
-    def missing_attributes(self, name: str, kind: Kind, limit: int = 64, after: int = 0) -> np.ndarray:
+    def missing_attributes(self, name: str, kind: Kind, *, limit: int = 64, after: int = 0) -> np.ndarray:
         """Return ids of rows of a kind, greater than ``after``, that have no attributes yet, ascending."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
             cursor.execute(

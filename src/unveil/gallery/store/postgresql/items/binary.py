@@ -28,7 +28,7 @@ def layout(columns: Iterable[Column]) -> np.dtype:
     return np.dtype(fields)
 
 
-def pack(columns: Iterable[Column], values: Iterable[np.ndarray | int], rows: int) -> bytes:
+def pack(columns: Iterable[Column], values: Iterable[np.ndarray | int], *, rows: int) -> bytes:
     """Return a whole COPY stream.
 
     Args:

@@ -32,9 +32,9 @@ KEEP_IN_PAGE = "WITH (toast_tuple_target = 8160)"
 
 def make_gallery(cursor: psycopg.Cursor, gallery: int) -> None:
     """Make the tables of a new gallery; other galleries can be read and written meanwhile."""
-    _attach(cursor, "keys", f"keys_{gallery}", gallery)
+    _attach(cursor, "keys", name=f"keys_{gallery}", value=gallery)
     for table in BY_TIME:
-        _attach(cursor, table, f"{table}_{gallery}", gallery, "PARTITION BY LIST (bucket)")
+        _attach(cursor, table, name=f"{table}_{gallery}", value=gallery, more="PARTITION BY LIST (bucket)")
 
 
 def drop_gallery(cursor: psycopg.Cursor, gallery: int) -> None:
@@ -43,7 +43,7 @@ def drop_gallery(cursor: psycopg.Cursor, gallery: int) -> None:
         cursor.execute(f"DROP TABLE {table}_{gallery}")
 
 
-def make_periods(cursor: psycopg.Cursor, gallery: int, wanted: Iterable[int]) -> dict[int, int]:
+def make_periods(cursor: psycopg.Cursor, gallery: int, *, wanted: Iterable[int]) -> dict[int, int]:
     """Make the partitions that are missing; return for each wanted period the one to use."""
     cursor.execute(
         "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", (f"items_{gallery}",)
@@ -54,15 +54,15 @@ def make_periods(cursor: psycopg.Cursor, gallery: int, wanted: Iterable[int]) ->
         used[period] = period if period in there or len(there) < MAX_PERIODS else OTHER
         if used[period] not in there:
             there.add(used[period])
-            make_period(cursor, gallery, used[period])
+            make_period(cursor, gallery, period=used[period])
     return used
 
 
-def make_period(cursor: psycopg.Cursor, gallery: int, period: int) -> None:
+def make_period(cursor: psycopg.Cursor, gallery: int, *, period: int) -> None:
     """Make the partitions of one period."""
     for table in BY_TIME:
         storage = KEEP_IN_PAGE if table in ("coarse", "vectors", "standby") else ""
-        _attach(cursor, f"{table}_{gallery}", f"{table}_{gallery}_{_suffix(period)}", period, storage)
+        _attach(cursor, f"{table}_{gallery}", name=f"{table}_{gallery}_{_suffix(period)}", value=period, more=storage)
     hnsw.silence(cursor, f"coarse_{gallery}_{_suffix(period)}")
 
 
@@ -90,12 +90,12 @@ def purge(connections: Connections, gallery: int) -> None:
         # An old version of a gallery's row has the names of cameras that are gone.
         for table in ("judgements", *case_rows.TABLES, *group_rows.TABLES, *alert_rows.TABLES, "galleries"):
             cursor.execute(f"VACUUM (FULL) {table}")
-        _forget_cameras(cursor, gallery, buckets)
+        _forget_cameras(cursor, gallery, buckets=buckets)
         forget_log(cursor)
         cursor.execute("DELETE FROM wipes WHERE gallery = %s AND bucket = ANY(%s)", (gallery, buckets))
 
 
-def _forget_cameras(cursor: psycopg.Cursor, gallery: int, buckets: list[int]) -> None:
+def _forget_cameras(cursor: psycopg.Cursor, gallery: int, *, buckets: list[int]) -> None:
     """Make the statistics of cameras anew: they are samples of the names, and an emptied table keeps them.
 
     The planner needs them: a filter by camera lets through much or little.
@@ -163,7 +163,7 @@ def forget_log(cursor: psycopg.Cursor) -> None:
     cursor.execute("CHECKPOINT")
 
 
-def _attach(cursor: psycopg.Cursor, parent: str, name: str, value: int, more: str = "") -> None:
+def _attach(cursor: psycopg.Cursor, parent: str, *, name: str, value: int, more: str = "") -> None:
     # Attaching blocks nobody who reads or writes the parent; CREATE TABLE ... PARTITION OF would.
     cursor.execute(f"CREATE TABLE {name} (LIKE {parent} INCLUDING DEFAULTS INCLUDING STORAGE) {more}")
     cursor.execute(f"ALTER TABLE {parent} ATTACH PARTITION {name} FOR VALUES IN ({value})")

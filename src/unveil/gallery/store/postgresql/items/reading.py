@@ -21,7 +21,7 @@ MAX_FOUND = 10_000
 MAX_ASKED = 10_000  # rows of the engine's own search
 
 
-def find(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int, after: int) -> list[Item]:
+def find(cursor: psycopg.Cursor, gallery: int, *, where: Filter, limit: int, after: int) -> list[Item]:
     """Return rows by ascending id, those with an id greater than ``after``."""
     sql, values = rows.condition(gallery, where)
     cursor.execute(
@@ -32,7 +32,7 @@ def find(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int, after:
     return [rows.to_item(row) for row in cursor.fetchall()]
 
 
-def surest(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int) -> list[Item]:
+def surest(cursor: psycopg.Cursor, gallery: int, *, where: Filter, limit: int) -> list[Item]:
     """Return rows, those first of which the attributes that the filter asks for are surest, then the earliest."""
     sql, values = rows.condition(gallery, where)
     cursor.execute(
@@ -43,7 +43,7 @@ def surest(cursor: psycopg.Cursor, gallery: int, where: Filter, limit: int) -> l
     return [rows.to_item(row) for row in cursor.fetchall()]
 
 
-def crops_of(cursor: psycopg.Cursor, gallery: int, tracklet: str) -> list[Item]:
+def crops_of(cursor: psycopg.Cursor, gallery: int, *, tracklet: str) -> list[Item]:
     """Return the crops of a tracklet, which is given by its key, by ascending id."""
     cursor.execute(
         f"SELECT {rows.ITEM} FROM items i JOIN pictures p ON p.id = i.id AND p.bucket = i.bucket "
@@ -53,19 +53,19 @@ def crops_of(cursor: psycopg.Cursor, gallery: int, tracklet: str) -> list[Item]:
     return [rows.to_item(row) for row in cursor.fetchall()]
 
 
-def ids(cursor: psycopg.Cursor, gallery: int, where: Filter) -> np.ndarray:
+def ids(cursor: psycopg.Cursor, gallery: int, *, where: Filter) -> np.ndarray:
     """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
     sql, values = rows.condition(gallery, where)
     table = f"SELECT i.id FROM items i WHERE {sql} ORDER BY i.id"
-    return _records(cursor, "int8send(id)", table, values, (ID,))["v0"].astype(np.int64)
+    return _records(cursor, "int8send(id)", table=table, values=values, columns=(ID,))["v0"].astype(np.int64)
 
 
 def embeddings(
     cursor: psycopg.Cursor,
     gallery: int,
+    *,
     space: EmbeddingSpace,
     asked: Sequence[int] | np.ndarray,
-    *,
     table: Literal["vectors", "standby"] = "vectors",
 ) -> tuple[np.ndarray, Embedding]:
     """Return the ids that are there, in the order asked for, and their vectors as float32."""
@@ -74,7 +74,9 @@ def embeddings(
     wanted = np.array(rows.numbers(asked), np.int64)
     fields = "int8send(id) || halfvec_send(vectors) || vector_send(visibility)"
     rows_of = f"SELECT * FROM {table} WHERE gallery = %(gallery)s AND id = ANY(%(ids)s) ORDER BY id"
-    found = _records(cursor, fields, rows_of, {"gallery": gallery, "ids": wanted.tolist()}, columns)
+    found = _records(
+        cursor, fields, table=rows_of, values={"gallery": gallery, "ids": wanted.tolist()}, columns=columns
+    )
     there = found["v0"].astype(np.int64)
     wanted = wanted[np.isin(wanted, there)]
     order = np.searchsorted(there, wanted)
@@ -83,11 +85,13 @@ def embeddings(
     return wanted, Embedding(vectors, visibility, space.names, space.metric, space.weights)
 
 
-def block(cursor: psycopg.Cursor, gallery: int, size: int, after: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+def block(cursor: psycopg.Cursor, gallery: int, *, size: int, after: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Return ids and first-stage vectors of the next rows."""
     table = "SELECT * FROM coarse WHERE gallery = %(gallery)s AND id > %(after)s ORDER BY id LIMIT %(size)s"
     values = {"gallery": gallery, "after": after, "size": size}
-    found = _records(cursor, "int8send(id) || halfvec_send(coarse)", table, values, (ID, (binary.HALF, width)))
+    found = _records(
+        cursor, "int8send(id) || halfvec_send(coarse)", table=table, values=values, columns=(ID, (binary.HALF, width))
+    )
     return found["v0"].astype(np.int64), found["v1"].astype(np.float32)
 
 
@@ -102,7 +106,7 @@ def check_query(query: np.ndarray, width: int) -> None:
 
 
 def nearest(
-    cursor: psycopg.Cursor, gallery: int, query: np.ndarray, where: Filter, top: int
+    cursor: psycopg.Cursor, gallery: int, *, query: np.ndarray, where: Filter, top: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ids and cosine distances of the nearest rows: by the index where there is one, else exactly."""
     query = np.asarray(query, np.float32)
@@ -128,7 +132,7 @@ def nearest(
 
 
 def _records(
-    cursor: psycopg.Cursor, fields: str, table: str, values: dict[str, Any], columns: Sequence[binary.Column]
+    cursor: psycopg.Cursor, fields: str, *, table: str, values: dict[str, Any], columns: Sequence[binary.Column]
 ) -> np.ndarray:
     """Return records of rows of fixed size, sent as one value: a row by itself costs more than its bytes."""
     sql = f"SELECT string_agg({fields}, ''::bytea) FROM ({table}) rows"

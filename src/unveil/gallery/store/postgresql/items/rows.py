@@ -61,7 +61,7 @@ def period(time: float | None, end: float | None = None) -> int:
     return math.floor(time / PERIOD)
 
 
-def to_row(item: Item, number: int, gallery: int, bucket: int, now: float) -> tuple[Any, ...]:
+def to_row(item: Item, number: int, *, gallery: int, bucket: int, now: float) -> tuple[Any, ...]:
     """Return the values of `COLUMNS`."""
     return (
         *(number, gallery, bucket, item.key, item.kind, item.source, item.camera, item.time, item.end, item.person),

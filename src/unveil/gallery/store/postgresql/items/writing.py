@@ -32,10 +32,12 @@ def check_vectors(embedding: Embedding) -> None:
         raise DataError(f"vectors must be finite and at most {LARGEST_HALF:g}, visibility finite")
 
 
-def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embedding: Embedding) -> list[tuple[int, int]]:
+def insert(
+    cursor: psycopg.Cursor, gallery: int, *, items: Sequence[Item], embedding: Embedding
+) -> list[tuple[int, int]]:
     """Insert the rows whose key is new, with images and vectors; return their places in ``items`` and their ids."""
     wanted = [rows.period(item.time, item.end) for item in items]
-    used = partitions.make_periods(cursor, gallery, wanted)
+    used = partitions.make_periods(cursor, gallery, wanted=wanted)
     cursor.execute(
         "INSERT INTO keys (gallery, key, bucket) SELECT %s, * FROM unnest(%s::text[], %s::int[]) "
         "ON CONFLICT DO NOTHING RETURNING key, id",
@@ -53,23 +55,31 @@ def insert(cursor: psycopg.Cursor, gallery: int, items: Sequence[Item], embeddin
     with cursor.copy(f"COPY items ({rows.COLUMNS}) FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(rows.TYPES)
         for item, number, bucket in zip(new, ids, buckets, strict=True):
-            copy.write_row(rows.to_row(item, number, gallery, bucket, now))
+            copy.write_row(rows.to_row(item, number, gallery=gallery, bucket=bucket, now=now))
     with cursor.copy("COPY pictures (id, gallery, bucket, thumbnail) FROM STDIN (FORMAT BINARY)") as copy:
         copy.set_types(("int8", "int4", "int4", "bytea"))
         for item, number, bucket in zip(new, ids, buckets, strict=True):
             copy.write_row((number, gallery, bucket, item.thumbnail))
     kept = embedding.select([i for i, _ in picked])
-    _copy_vectors(cursor, "coarse (id, gallery, bucket, coarse)", gallery, ids, buckets, first_stage_vectors(kept))
+    _copy_vectors(
+        cursor,
+        "coarse (id, gallery, bucket, coarse)",
+        gallery=gallery,
+        ids=ids,
+        buckets=buckets,
+        halves=first_stage_vectors(kept),
+    )
     flat = kept.vectors.reshape(len(kept), -1)
     columns = "vectors (id, gallery, bucket, vectors, visibility)"
-    _copy_vectors(cursor, columns, gallery, ids, buckets, flat, kept.visibility)
-    _count_in(cursor, gallery, new)
+    _copy_vectors(cursor, columns, gallery=gallery, ids=ids, buckets=buckets, halves=flat, singles=kept.visibility)
+    _count_in(cursor, gallery, new=new)
     return picked
 
 
 def _copy_vectors(
     cursor: psycopg.Cursor,
     table: str,
+    *,
     gallery: int,
     ids: list[int],
     buckets: list[int],
@@ -82,10 +92,10 @@ def _copy_vectors(
         columns.append((binary.SINGLE, singles.shape[1]))
         values.append(singles)
     with cursor.copy(f"COPY {table} FROM STDIN (FORMAT BINARY)") as copy:
-        copy.write(binary.pack(columns, values, len(ids)))
+        copy.write(binary.pack(columns, values, rows=len(ids)))
 
 
-def _count_in(cursor: psycopg.Cursor, gallery: int, new: Sequence[Item]) -> None:
+def _count_in(cursor: psycopg.Cursor, gallery: int, *, new: Sequence[Item]) -> None:
     times = [t for item in new for t in (item.time, item.end) if t is not None]
     cursor.execute(
         "UPDATE galleries SET crops = crops + %s, tracklets = tracklets + %s, revision = nextval('revisions'), "
@@ -102,21 +112,23 @@ def _count_in(cursor: psycopg.Cursor, gallery: int, new: Sequence[Item]) -> None
     )
 
 
-def remove(cursor: psycopg.Cursor, gallery: int, where: Filter) -> list[int]:
+def remove(cursor: psycopg.Cursor, gallery: int, *, where: Filter) -> list[int]:
     """Delete rows, crops of deleted tracklets, tracklets of deleted crops, feedback; note what must be rewritten.
 
     Returns:
         Ids of the rows that are gone.
     """
-    return _remove(cursor, gallery, *rows.condition(gallery, where))
+    sql, values = rows.condition(gallery, where)
+    return _remove(cursor, gallery, sql=sql, values=values)
 
 
-def remove_old(cursor: psycopg.Cursor, gallery: int, before: float) -> list[int]:
+def remove_old(cursor: psycopg.Cursor, gallery: int, *, before: float) -> list[int]:
     """Delete rows that ended before a moment, or were added before it when their own time is no date."""
-    return _remove(cursor, gallery, *_old(gallery, before))
+    sql, values = _old(gallery, before)
+    return _remove(cursor, gallery, sql=sql, values=values)
 
 
-def count_old(cursor: psycopg.Cursor, gallery: int, before: float) -> int:
+def count_old(cursor: psycopg.Cursor, gallery: int, *, before: float) -> int:
     """Return how many rows `remove_old` would find."""
     sql, values = _old(gallery, before)
     found = cursor.execute(f"SELECT count(*) FROM items i WHERE {sql}", values).fetchone()
@@ -131,7 +143,7 @@ def _old(gallery: int, before: float) -> tuple[str, dict[str, Any]]:
     return sql, {"gallery": gallery, "before": before, "date": FIRST_DATE}
 
 
-def _remove(cursor: psycopg.Cursor, gallery: int, sql: str, values: Mapping[str, Any]) -> list[int]:
+def _remove(cursor: psycopg.Cursor, gallery: int, *, sql: str, values: Mapping[str, Any]) -> list[int]:
     fields = "i.id, i.bucket, i.key, i.kind"
     cursor.execute(f"CREATE TEMP TABLE gone ON COMMIT DROP AS SELECT {fields} FROM items i WHERE {sql}", values)
     cursor.execute(

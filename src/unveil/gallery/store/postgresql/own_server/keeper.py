@@ -77,7 +77,7 @@ def keep(
     pid = process_of(data) if server is None else server.pid
     mutex = (data.parent / f".{data.name}.lock").open("a")
     users = (data.parent / f".{data.name}.users.lock").open("a+")
-    while pid is not None and _lives(pid, server, SECONDS_BETWEEN_LOOKS):
+    while pid is not None and _lives(pid, server, seconds=SECONDS_BETWEEN_LOOKS):
         # With the first lock nobody is about to start or attach; with the second nobody uses the server.
         with _held(mutex) as alone:
             if not alone:
@@ -96,7 +96,7 @@ def keep(
         shutil.rmtree(data.parent, ignore_errors=True)
 
 
-def _lives(pid: int, server: subprocess.Popen[bytes] | None, seconds: float) -> bool:
+def _lives(pid: int, server: subprocess.Popen[bytes] | None, *, seconds: float) -> bool:
     """Wait for a server to end; return whether it lives after that time."""
     if server is None:
         time.sleep(seconds)
