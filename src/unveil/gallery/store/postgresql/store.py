@@ -152,9 +152,8 @@ class PostgresStore(StandbyVectors, AttributeRows):
             new = writing.insert(cursor, gallery, items=items, embedding=embedding) if items else []
             if new:
                 places, ids = zip(*new, strict=True)
-                self._added(
-                    cursor, gallery, items=[items[i] for i in places], ids=ids, embedding=embedding.select(list(places))
-                )
+                fresh, vectors = [items[i] for i in places], embedding.select(list(places))
+                self._added(cursor, gallery, items=fresh, ids=ids, embedding=vectors)
             if job is not None:
                 cursor.execute(
                     "INSERT INTO jobs VALUES (%s, %s, %s) "
@@ -173,10 +172,8 @@ class PostgresStore(StandbyVectors, AttributeRows):
         """Return rows in the order asked for; a row that is gone is left out."""
         wanted = rows.numbers(ids)
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
-            found = {
-                i.id: i
-                for i in reading.find(cursor, gallery, where=Filter(ids=tuple(wanted)), limit=len(wanted), after=0)
-            }
+            there = reading.find(cursor, gallery, where=Filter(ids=tuple(wanted)), limit=len(wanted), after=0)
+            found = {item.id: item for item in there}
         return [found[n] for n in wanted if n in found]
 
     def find(self, name: str, where: Filter, *, limit: int = 1000, after: int = 0) -> list[Item]:
@@ -269,10 +266,8 @@ class PostgresStore(StandbyVectors, AttributeRows):
 
     def entries_after(self, after: int, limit: int, *, gallery: str | None = None) -> list[dict[str, Any]]:
         """Return at most ``limit`` entries with a number greater than ``after``, in order."""
-        return [
-            {**link.entry(), "hash": link.hash}
-            for link in logbook.page(self._connections, after, limit=limit, gallery=gallery)
-        ]
+        links = logbook.page(self._connections, after, limit=limit, gallery=gallery)
+        return [{**link.entry(), "hash": link.hash} for link in links]
 
     def links(self) -> Iterator[audit.Link]:
         """Return the audit log as it is stored, for `unveil.gallery.audit.wrong`."""
