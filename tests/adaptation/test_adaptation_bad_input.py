@@ -161,7 +161,7 @@ def test_outfits_that_feedback_joins_stay_together_in_every_epoch(
 
     def spied(units, *known, **settings):
         found = real(units, *known, **settings)
-        seen.append((found if grouping == "jaccard" else found.labels, known[-1]))
+        seen.append((found, known[-1]) if grouping == "jaccard" else (found.labels, settings["links"]))
         return found
 
     monkeypatch.setattr(clusters_module, name, spied)
