@@ -140,7 +140,7 @@ def test_a_gallery_from_before_gets_the_column(own_database, monkeypatch):
     silent = {table: tuple(c for c in columns if c != "attributes") for table, columns in partitions.PERSONAL.items()}
     monkeypatch.setattr(partitions, "PERSONAL", silent)
     whole = rows.to_row
-    monkeypatch.setattr(rows, "to_row", lambda *given: whole(*given)[:-1])
+    monkeypatch.setattr(rows, "to_row", lambda *given, **named: whole(*given, **named)[:-1])
     old = open_store(own_database)
     old.create("shop", SPACE)
     old.add("shop", crops(range(4)), embedding=embedding(4))
