@@ -71,7 +71,7 @@ def test_a_damaged_file_lets_nobody_in(tmp_path, content):
 
 def test_two_that_make_tokens_at_once_lose_none(tmp_path):
     path = tmp_path / "tokens.json"
-    threads = [threading.Thread(target=new_token, args=(path, f"n{k}", "reader")) for k in range(12)]
+    threads = [threading.Thread(target=new_token, args=(path, f"n{k}"), kwargs={"role": "reader"}) for k in range(12)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -335,9 +335,9 @@ from unveil.video.detectors.precomputed import GivenBoxes
 what, address, model, name, source, boxes = sys.argv[1:]
 store, engine = open_store(address), load_engine(model, "torch")
 if what == "images":
-    print(add_images(store, name, engine, [Sample(p.name, p) for p in sorted(Path(source).iterdir())]))
+    print(add_images(store, name, engine=engine, samples=[Sample(p.name, p) for p in sorted(Path(source).iterdir())]))
 else:
-    print(add_video(store, name, engine, source, GivenBoxes(Path(boxes))))
+    print(add_video(store, name, engine=engine, source=source, detector=GivenBoxes(Path(boxes))))
 """
 
 

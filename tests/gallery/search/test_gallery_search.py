@@ -140,10 +140,10 @@ def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypat
 
     monkeypatch.setattr(filled, "blocks", slow)
     with ThreadPoolExecutor(3) as pool:
-        both = [pool.submit(in_memory.nearest, cold, vector, Filter(), 5) for _ in range(2)]
+        both = [pool.submit(in_memory.nearest, cold, vector, where=Filter(), top=5) for _ in range(2)]
         assert reading.wait(60)
         try:
-            assert pool.submit(in_memory.nearest, warm, vector, Filter(), 5).result(30)[1] == warm.crops
+            assert pool.submit(in_memory.nearest, warm, vector, where=Filter(), top=5).result(30)[1] == warm.crops
         finally:
             may_go_on.set()
         assert [found.result(60)[1] for found in both] == [20, 20]
