@@ -37,7 +37,9 @@ WRITER = """
     sys.stdin.readline()
     for n in range(batches):
         numbers = range(first + n * size, first + (n + 1) * size)
-        new = store.add(name, crops(numbers), embedding(size, seed=n), f"job{first}", {"batches": n + 1})
+        new = store.add(
+            name, crops(numbers), embedding=embedding(size, seed=n), job=f"job{first}", done={"batches": n + 1}
+        )
         print(n + 1, new, flush=True)
 """
 
