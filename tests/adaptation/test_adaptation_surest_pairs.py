@@ -57,7 +57,7 @@ def test_sureness_is_that_of_the_definition():
 def test_groups_hold_what_is_known_and_the_rest_is_undecided():
     units, cameras = two_cameras()
     must, cannot = [(0, 5), (3, PEOPLE + 4)], [(7, PEOPLE + 7), (0, PEOPLE)]
-    labels, undecided = group_surest(units, cameras, links=links(must, cannot), pairs=40)
+    labels, undecided = group_surest(units, cameras, links=links(must, cannot), pairs=1 / 3)
     assert labels[0] == labels[5] >= 0 and labels[3] == labels[PEOPLE + 4] >= 0
     assert labels[7] != labels[PEOPLE + 7] or labels[7] < 0
     assert labels[0] != labels[PEOPLE]
@@ -72,8 +72,8 @@ def test_a_hidden_vector_does_not_count():
     blind = np.concatenate([units.vectors, np.random.default_rng(1).standard_normal(units.vectors.shape)], axis=1)
     shown = np.stack([np.ones(2 * PEOPLE), np.zeros(2 * PEOPLE)], axis=1).astype(np.float32)
     both = Embedding(blind.astype(np.float32), shown, ("a", "b"), weights=(1.0, 1.0))
-    assert (group_surest(both, cameras, links=Links.none(), pairs=40).labels == group_surest(
-        units, cameras, links=Links.none(), pairs=40
+    assert (group_surest(both, cameras, links=Links.none(), pairs=1 / 3).labels == group_surest(
+        units, cameras, links=Links.none(), pairs=1 / 3
     ).labels).all()  # fmt: skip
 
 
@@ -81,7 +81,7 @@ def test_few_units_and_cameras_with_one_are_no_error():
     units, _ = two_cameras()
     for count in (2, 3, 12):
         few = units.select(slice(0, count))
-        assert len(group_surest(few, np.arange(count) % 3 - 1, links=Links.none(), pairs=5).labels) == count
+        assert len(group_surest(few, np.arange(count) % 3 - 1, links=Links.none(), pairs=0.5).labels) == count
 
 
 def test_nobody_is_in_two_places():
@@ -90,15 +90,28 @@ def test_nobody_is_in_two_places():
     places = np.zeros(2 * PEOPLE, np.int64)
     places[[i for i in range(PEOPLE) if i % 4 == 0]] = 1
     known = Links(*2 * [np.empty((0, 2), np.int64)], places)
-    plain = group_surest(units, cameras, links=Links.none(), pairs=PEOPLE).labels
+    plain = group_surest(units, cameras, links=Links.none(), pairs=0.5).labels
     assert plain[0] == plain[PEOPLE] >= 0
-    groups = group_surest(units, cameras, links=known, pairs=PEOPLE)
-    assert (places[groups.undecided[:, 0]] == places[groups.undecided[:, 1]]).all() and len(groups.undecided)
+    undecided = group_surest(units, cameras, links=known, pairs=0.2).undecided
+    assert (places[undecided[:, 0]] == places[undecided[:, 1]]).all() and len(undecided) > 10
+    groups = group_surest(units, cameras, links=known, pairs=0.5)
     for group in range(groups.labels.max() + 1):
         assert len(set(places[groups.labels == group])) == 1
     assert groups.labels[1] == groups.labels[PEOPLE + 1] >= 0
     must = dataclasses.replace(known, must=np.array([[0, PEOPLE]]))
-    assert group_surest(units, cameras, links=must, pairs=PEOPLE).labels[0] >= 0  # what somebody said counts for more
+    assert group_surest(units, cameras, links=must, pairs=0.5).labels[0] >= 0  # what somebody said counts for more
+
+
+def test_across_cameras_alone_where_several_see_a_place_and_one_unit_of_each():
+    units, cameras = two_cameras(shift=0.0, noise=0.3)
+    twice = Embedding.concatenate([units, units.select(slice(0, PEOPLE))])  # everybody twice in the first camera
+    of_both = np.concatenate([cameras, np.zeros(PEOPLE, np.int64)])
+    found = group_surest(twice, of_both, links=Links.none(), pairs=1.0)
+    for group in range(found.labels.max() + 1):
+        assert sorted(of_both[found.labels == group]) == [0, 1]
+    alone = np.zeros(3 * PEOPLE, np.int64)
+    pairs = group_surest(twice, alone, links=Links.none(), pairs=1 / 3).labels
+    assert (pairs[:PEOPLE] == pairs[2 * PEOPLE :]).mean() > 0.9  # one camera: any two
 
 
 def test_who_is_seen_by_several_cameras():

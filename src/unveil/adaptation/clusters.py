@@ -160,7 +160,7 @@ def _groups(run: _Run, epoch: int, *, means: Embedding, units: np.ndarray, camer
     else:
         camera_of = np.full(len(means), -1)
         camera_of[units] = cameras
-        pairs = round(settings.pairs * len(means) * (epoch + 1) / settings.epochs) if joins else 0
+        pairs = settings.pairs * (epoch + 1) / settings.epochs if joins else 0.0
         groups = group_surest(means, camera_of, links=run.links, pairs=pairs)
     return Groups(with_own_groups(groups.labels, tracklets), groups.undecided)
 

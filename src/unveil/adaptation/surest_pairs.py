@@ -44,26 +44,30 @@ def with_own_groups(labels: np.ndarray, tracklets: np.ndarray) -> np.ndarray:
     return found
 
 
-def group_surest(units: Embedding, cameras: np.ndarray, *, links: Links, pairs: int, across: bool = False) -> Groups:
+def group_surest(units: Embedding, cameras: np.ndarray, *, links: Links, pairs: float) -> Groups:
     """Join the surest pairs of units; two that cannot be one person are never in one group.
+
+    Where a place is seen by several cameras, units of two cameras alone are joined, and each with one unit of a camera:
+    fewer pairs are wrong, and what they tell is the way from one camera to another. Elsewhere any two are.
 
     Args:
         units: ``(U, E, D)`` numpy embedding; visibility decides which vectors count.
         cameras: ``(U,)`` codes, -1 for unknown, which counts as one camera.
         links: what is known; units of two places are not joined.
-        pairs: how many to join, beside those that must be one person.
-        across: join units of two cameras alone, and each with one unit of a camera: fewer wrong pairs, and what they
-            tell is the way from one camera to another.
+        pairs: how many to join for each unit that can be, beside those that must be one person.
     """
     near = surest_pairs(centred(units, cameras), cameras, places=links.places)
-    near = one_of_each_camera(near, cameras) if across else near
+    several = seen_by_several(cameras, links)
+    if several.any():
+        near = one_of_each_camera(near, cameras)
     told = np.sort(np.concatenate([links.must, links.cannot]), axis=1)
     near = near[~np.isin(near @ [len(units), 1], told @ [len(units), 1])]
-    groups = joined_along(np.arange(len(units)), near[:pairs], links=links)
+    count = round(pairs * (int(several.sum()) or len(units)))
+    groups = joined_along(np.arange(len(units)), near[:count], links=links)
     labels = np.full(len(units), -1)
     for number, group in enumerate(group for group in groups if len(group) > 1):
         labels[group] = number
-    return Groups(labels, near[pairs:])
+    return Groups(labels, near[count:])
 
 
 def surest_pairs(units: Embedding, cameras: np.ndarray, *, places: np.ndarray | None = None) -> np.ndarray:

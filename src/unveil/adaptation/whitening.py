@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from unveil.adaptation.pseudo_labels import Links, mean_of_units
-from unveil.adaptation.surest_pairs import group_surest, seen_by_several, with_own_groups
+from unveil.adaptation.surest_pairs import group_surest, with_own_groups
 from unveil.models.foreign.camera_centres import CameraCentres, take_centres, unit
 from unveil.records import Embedding
 
@@ -52,7 +52,7 @@ def take_whitening(
         cameras: label of each crop's camera, ``None`` where it is unknown.
         units: ``(N,)`` numbers of tracklets, or of crops without one.
         links: what is known of units.
-        pairs: surest pairs to join, for each unit whose place several cameras see; where there is none, for each.
+        pairs: surest pairs to join, for each unit that can be.
         shrinkage: share of a multiple of the identity in each covariance, in (0, 1].
         prior: crops whose weight the mean of all cameras has in that of one.
     """
@@ -64,10 +64,7 @@ def take_whitening(
     labels = {camera: i for i, camera in enumerate(centres.cameras)}
     camera_of = np.full(len(codes), -1)
     camera_of[unit_of] = [-1 if camera is None else labels[camera] for camera in cameras]
-    links = links.among(codes)
-    across = seen_by_several(camera_of, links)
-    joined = across.sum() if across.any() else len(codes)
-    found = group_surest(means, camera_of, links=links, pairs=round(pairs * joined), across=bool(across.any()))
+    found = group_surest(means, camera_of, links=links.among(codes), pairs=pairs)
     groups = with_own_groups(found.labels, np.bincount(unit_of) > 1)
     centred = embedding.vectors - np.stack([centres.of(camera) for camera in cameras])
     vectors = unit(centred) if directions else centred
