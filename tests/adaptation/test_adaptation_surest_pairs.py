@@ -109,6 +109,9 @@ def test_across_cameras_alone_where_several_see_a_place_and_one_unit_of_each():
     found = group_surest(twice, of_both, links=Links.none(), pairs=1.0)
     for group in range(found.labels.max() + 1):
         assert sorted(of_both[found.labels == group]) == [0, 1]
+    left = {tuple(pair) for pair in found.undecided.tolist()}
+    same = [(i, 2 * PEOPLE + i) for i in range(PEOPLE)]  # not joined, and not told apart either
+    assert sum(pair in left for pair in same) > 0.9 * PEOPLE
     alone = np.zeros(3 * PEOPLE, np.int64)
     pairs = group_surest(twice, alone, links=Links.none(), pairs=1 / 3).labels
     assert (pairs[:PEOPLE] == pairs[2 * PEOPLE :]).mean() > 0.9  # one camera: any two

@@ -58,16 +58,15 @@ def group_surest(units: Embedding, cameras: np.ndarray, *, links: Links, pairs: 
     """
     near = surest_pairs(centred(units, cameras), cameras, places=links.places)
     several = seen_by_several(cameras, links)
-    if several.any():
-        near = one_of_each_camera(near, cameras)
     told = np.sort(np.concatenate([links.must, links.cannot]), axis=1)
     near = near[~np.isin(near @ [len(units), 1], told @ [len(units), 1])]
     count = round(pairs * (int(several.sum()) or len(units)))
-    groups = joined_along(np.arange(len(units)), near[:count], links=links)
+    joined = one_of_each_camera(near, cameras)[:count] if several.any() else near[:count]
+    groups = joined_along(np.arange(len(units)), joined, links=links)
     labels = np.full(len(units), -1)
     for number, group in enumerate(group for group in groups if len(group) > 1):
         labels[group] = number
-    return Groups(labels, near[count:])
+    return Groups(labels, near[~np.isin(near @ [len(units), 1], joined @ [len(units), 1])])
 
 
 def surest_pairs(units: Embedding, cameras: np.ndarray, *, places: np.ndarray | None = None) -> np.ndarray:
