@@ -79,7 +79,7 @@ def test_the_right_answer_costs_less_than_others_and_ignored_people_teach_nothin
     wrong, _ = cost(PERSON[0] + 12, PERSON)
     assert right["box"].item() < 1e-4 < wrong["box"].item()
     assert right["score"].item() < wrong["score"].item()
-    _, taught = cost(PERSON[0], NOBODY, time=PERSON)
+    _, taught = cost(PERSON[0], NOBODY, PERSON)
     inside = ((cells.centres >= PERSON[0, :2]) & (cells.centres <= PERSON[0, 2:])).all(1)
     assert inside.any() and not taught[inside].any() and taught[~inside].any()
 

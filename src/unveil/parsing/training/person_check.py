@@ -45,22 +45,15 @@ def with_features(model: Any) -> None:
 
     for number, layer in enumerate(LAYERS):
         over = {"axes": [2, 3], "keepdims": 0}
-        mean = add(f"mean{number}", "ReduceMean", embedding=layer, **over)
-        highest = add(f"max{number}", "ReduceMax", embedding=layer, **over)
-        squares = add(
-            f"squares{number}",
-            "ReduceMean",
-            embedding=add(f"square{number}", "Mul", embedding=layer, job=layer),
-            **over,
-        )
-        spread = add(
-            f"spread{number}", "Sub", embedding=squares, job=add(f"squared{number}", "Mul", embedding=mean, job=mean)
-        )
-        std = add(f"std{number}", "Sqrt", embedding=add(f"variance{number}", "Relu", embedding=spread))
+        mean = add(f"mean{number}", "ReduceMean", layer, **over)
+        highest = add(f"max{number}", "ReduceMax", layer, **over)
+        squares = add(f"squares{number}", "ReduceMean", add(f"square{number}", "Mul", layer, layer), **over)
+        spread = add(f"spread{number}", "Sub", squares, add(f"squared{number}", "Mul", mean, mean))
+        std = add(f"std{number}", "Sqrt", add(f"variance{number}", "Relu", spread))
         pooled += [mean, highest, std]
     # All of them are 0 at least: the layers end in a ReLU.
-    shifted = add("shifted", "Add", embedding=add("pooled", "Concat", *pooled, axis=1), job=one.name)
-    add("features", "Log", embedding=shifted)
+    shifted = add("shifted", "Add", add("pooled", "Concat", *pooled, axis=1), one.name)
+    add("features", "Log", shifted)
     graph.output.append(helper.make_tensor_value_info(FEATURES, TensorProto.FLOAT, None))
 
 
