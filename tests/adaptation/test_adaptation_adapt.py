@@ -21,7 +21,7 @@ from unveil.adaptation.acceptance import WorseModelError, compare, is_worse, mak
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.clusters import STATE
 from unveil.adaptation.settings import AdaptSettings
-from unveil.adaptation.task import REPORT
+from unveil.adaptation.task import REPORT, Task
 from unveil.datasets.sources import crops_of
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.models.checkpoint import load_model
@@ -164,6 +164,17 @@ def test_a_state_of_other_settings_is_refused(model, dataset, tmp_path):
     (out / STATE).write_bytes(b"half a file")
     with pytest.raises(CheckpointError, match="is damaged"):
         adapt(model, [dataset], out=out, settings=SHORT, cache=tmp_path / "cache")
+
+
+def test_a_state_knows_the_places_that_it_was_trained_with(model, dataset, tmp_path):
+    import unveil.adaptation.adapt as module
+
+    placed = tuple(dataclasses.replace(s, extra={"place": str(n % 2)}) for n, s in enumerate(dataset.samples))
+    said = [
+        module._identity(model, Task.open([one], model.crop_size, settings=SHORT, cache=tmp_path), settings=SHORT)
+        for one in (dataset, dataset, dataclasses.replace(dataset, samples=placed))
+    ]
+    assert said[0] == said[1] != said[2]
 
 
 def test_crops_of_one_person_are_too_few_clusters(model, dataset, tmp_path):

@@ -142,8 +142,8 @@ def _check(model: TrainedModel, out: Path) -> None:
 
 def _identity(model: TrainedModel, task: Task, *, settings: AdaptSettings) -> str:
     """Return a hash of all that the state of a run follows from."""
-    known = [task.links.must.tolist(), task.links.cannot.tolist()]
     crops = task.crops
+    known = [task.links.must.tolist(), task.links.cannot.tolist(), crops.places.tolist()]
     text = json.dumps(
         [model.card.fingerprint, crops.store.content_hash, crops.rows.tolist(), dataclasses.asdict(settings), known]
     )
