@@ -5,7 +5,9 @@ The workers share the terminal, where what one says at its end is lost among the
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
+import subprocess
 import tempfile
 from pathlib import Path
 from typing import IO, Any
@@ -36,7 +38,10 @@ def pytest_configure_node(node: Any) -> None:
 def pytest_testnodedown(node: Any, error: object) -> None:
     if error:
         process = getattr(getattr(node.gateway, "_io", None), "popen", None)
-        status = process.wait(10) if process else "not known"
+        status = "not known"
+        if process:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its pipe is closed, and it goes on
+                status = process.wait(10)
         ENDED[node.gateway.id] = f"{error}, exit status {status} (a negative one is a signal)"
 
 

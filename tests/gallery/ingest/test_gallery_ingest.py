@@ -23,7 +23,7 @@ from generated import figure, write_crops
 from untrained import make_model
 from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError
-from unveil.gallery.ingest.adding import mean_embedding
+from unveil.gallery.ingest.adding import Added, mean_embedding
 from unveil.gallery.ingest.best_crops import OpenTrack, best_rows
 from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.quality import (
@@ -55,6 +55,12 @@ def model(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def engine(model) -> Engine:
     return load_engine(model, "torch")
+
+
+def add_live(store, engine, *, address: str, boxes: Path, waits: tuple[float, ...]) -> Added:
+    """Add the live stream of a camera at the gate."""
+    settings = VideoSettings("gate", waits=waits)
+    return add_video(store, "shop", engine=engine, source=address, detector=GivenBoxes(boxes), settings=settings)
 
 
 def write_images(folder: Path, count: int) -> list[Sample]:
@@ -271,14 +277,7 @@ def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, mo
         thread.start()
         before = time.time()
         address = f"tcp://me:secret@127.0.0.1:{server.getsockname()[1]}"
-        added = add_video(
-            store,
-            "shop",
-            engine=engine,
-            source=address,
-            detector=GivenBoxes(boxes),
-            settings=VideoSettings("gate", waits=()),
-        )
+        added = add_live(store, engine, address=address, boxes=boxes, waits=())
         thread.join()
         server.close()
         assert (added.tracklets, added.dropped) == (1, 0) and "secret" not in str(added)
@@ -295,14 +294,7 @@ def test_nobody_is_followed_across_a_break_of_a_live_stream(store, engine, tmp_p
     lines = [f"{number},{','.join(map(str, box_at(0, number % 20)))},p0" for number in range(40)]
     boxes.write_text("\n".join(["frame,x,y,width,height,track", *lines]))
     with breaking(stream, 2) as address:
-        added = add_video(
-            store,
-            "shop",
-            engine=engine,
-            source=address,
-            detector=GivenBoxes(boxes),
-            settings=VideoSettings("gate", waits=(0.05, 0.05)),
-        )
+        added = add_live(store, engine, address=address, boxes=boxes, waits=(0.05, 0.05))
     assert (added.frames, added.tracklets, added.reopened, added.dropped) == (40, 2, 1, 0)
     assert added.footage == pytest.approx(3.8, abs=0.05), "without the break"
     assert len(added.bad) == 1 and "in vain: 2" in added.bad[0]
@@ -327,6 +319,7 @@ WORK = """
 import sys
 from pathlib import Path
 from unveil.inference.load import load_engine
+from unveil.gallery.ingest.adding import Added
 from unveil.gallery.ingest.images import add_images
 from unveil.gallery.ingest.video import add_video
 from unveil.gallery.store.opening import open_store

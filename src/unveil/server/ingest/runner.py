@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from unveil.data.walk import is_dir
@@ -81,19 +82,10 @@ class JobRunner:
         """Add one video, a stream, or all images; a video that cannot be read is an error of that file alone."""
         settings, name = running.job.settings, running.job.gallery
         footage = VideoSettings(settings.camera, settings.start_time, settings.tags, fps=settings.fps or DEFAULT_FPS)
+        add_this_video = partial(add_video, self._store, name, engine=self._engine, source=work.source)
         if work.kind == "stream":
             detector, parser, footage = self._make_detector(), self._make_parser(), replace(footage, waits=DAY_OF_WAITS)
-            running.count(
-                add_video(
-                    self._store,
-                    name,
-                    engine=self._engine,
-                    source=work.source,
-                    detector=detector,
-                    settings=footage,
-                    parser=parser,
-                )
-            )
+            running.count(add_this_video(detector=detector, settings=footage, parser=parser))
             return
         try:
             samples = [sample for sample in work.samples if self._inside(running, sample.path or work.source)]
@@ -102,15 +94,7 @@ class JobRunner:
             detector, parser = self._made_tools()
             images = ImageSettings(settings.camera, settings.start_time, settings.tags)
             if work.kind == "video":
-                added = add_video(
-                    self._store,
-                    name,
-                    engine=self._engine,
-                    source=work.source,
-                    detector=detector,
-                    settings=footage,
-                    parser=parser,
-                )
+                added = add_this_video(detector=detector, settings=footage, parser=parser)
             elif settings.scenes:
                 added = add_scenes(
                     self._store, name, engine=self._engine, samples=samples, detector=detector, source=work.source,

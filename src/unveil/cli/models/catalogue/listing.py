@@ -65,26 +65,12 @@ def _rows() -> list[dict[str, Any]]:
 
     there = {model.name: model for model in installed()}
     rows = [_shipped_row(f"{PREFIX}{name}") for name in shipped_names()]
-    rows.append(
-        _row(
-            PARSER,
-            "ships",
-            about="parser: body parts and clothes",
-            size=PARSER_FILE.stat().st_size,
-            licence="Apache-2.0",
-            trained_on=RENDERED,
-        )
-    )
-    rows.append(
-        _row(
-            OWN,
-            "ships",
-            about="detector: people in frames",
-            size=DETECTOR_FILE.stat().st_size,
-            licence="Apache-2.0",
-            trained_on=RENDERED,
-        )
-    )
+    for name, file, about in (
+        (PARSER, PARSER_FILE, "parser: body parts and clothes"),
+        (OWN, DETECTOR_FILE, "detector: people in frames"),
+    ):
+        size = file.stat().st_size
+        rows.append(_row(name, "ships", about=about, size=size, licence="Apache-2.0", trained_on=RENDERED))
     for known in KNOWN.values():
         state = "installed" if known.name in there else "known"
         licence = known.licence + (" (not for every use)" if known.restriction else "")
