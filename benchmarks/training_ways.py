@@ -7,7 +7,8 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from unittest import mock
@@ -27,8 +28,9 @@ from unveil.nn.backbones.torchvision_guard import guard_torchvision
 from unveil.progress import show_progress
 from unveil.recipe import Recipe, load_recipe
 from unveil.records import Batch
+from unveil.training import loop
 from unveil.training import step as step_module
-from unveil.training.loop import train_with
+from unveil.training.feeding import one_ahead
 from unveil.training.processes.one import OneProcess
 
 
@@ -113,13 +115,18 @@ class InTurns(OneProcess):
 
 def train_here(recipe: Recipe, turns: Turns, cache: Path) -> None:
     """Train as ``unveil train`` does."""
+
+    def waited(load: Callable[[Any], Any], steps: Iterable[Any]) -> Iterator[Any]:
+        take = turns.timed("waiting", partial(next, one_ahead(load, steps), None))
+        return iter(take, None)
+
     allocator.keep_freed_memory()
     with (
-        mock.patch.object(TrainingSet, "batch", turns.timed("waiting", TrainingSet.batch)),
+        mock.patch.object(loop, "one_ahead", waited),
         mock.patch.object(step_module, "augment", turns.timed("augmenting", step_module.augment)),
         tempfile.TemporaryDirectory() as out,
     ):
-        train_with(InTurns(turns), recipe, out=Path(out), cache=cache)
+        loop.train_with(InTurns(turns), recipe, out=Path(out), cache=cache)
 
 
 class Crops(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):

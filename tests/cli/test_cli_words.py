@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
 from unveil.cli import TRACEBACK, main
@@ -38,6 +40,15 @@ def test_a_fault_of_the_program_is_one_sentence_with_its_place(monkeypatch, caps
     monkeypatch.setenv(TRACEBACK, "1")
     with pytest.raises(type(error)):
         main()
+
+
+@pytest.mark.parametrize("take", [lambda: torch.empty(2**55), lambda: np.empty(2**55)])
+def test_too_little_memory_is_a_sentence(monkeypatch, capsys, take):
+    monkeypatch.setattr("unveil.cli.application", lambda only: take)
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "memory of this machine, or of its GPU, does not suffice" in " ".join(capsys.readouterr().err.split())
 
 
 def test_what_the_system_refuses_names_the_file(monkeypatch, capsys):

@@ -113,7 +113,7 @@ def test_rates_progress_and_the_sizes_of_steps_count_steps(manifest, tmp_path, m
         loop, "train_step", lambda run, batches, epoch, rate: taken.append((len(batches), rate)) or {"loss": 1.0}
     )
     shown = []
-    monkeypatch.setattr(loop, "track", lambda items, text: shown.append(len(items)) or items)
+    monkeypatch.setattr(loop, "track", lambda items, text, total: shown.append(total) or items)
     data = open_training_set(recipe(manifest))
     batches = len(epoch_batches(data, recipe(manifest).sampler, seed=0, epoch=0))
     warm = recipe(manifest, "optim.lr=1", "schedule.warmup_iterations=10", f"train.accumulate={batches - 1}")

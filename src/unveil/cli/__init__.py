@@ -15,7 +15,7 @@ from unveil import __version__
 from unveil.cli import help_panels
 from unveil.cli.commands import add_commands, called
 from unveil.cli.interrupts import end_as_ctrl_c
-from unveil.errors import InterruptedRunError, UnveilError
+from unveil.errors import InterruptedRunError, UnveilError, is_out_of_memory
 
 TRACEBACK = "UNVEIL_TRACEBACK"
 
@@ -101,8 +101,8 @@ def _unexpected(error: Exception) -> str:
     if isinstance(error, OSError):
         where = f": {error.filename}" if error.filename else ""
         return f"the system refuses{where}: {error.strerror or error}"
-    if isinstance(error, MemoryError):
-        return "the memory of this machine does not suffice"
+    if is_out_of_memory(error):
+        return "the memory of this machine, or of its GPU, does not suffice"
     import traceback
 
     place = traceback.extract_tb(error.__traceback__)[-1]

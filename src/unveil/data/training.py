@@ -179,7 +179,17 @@ class TrainingSet:
 
 
 def _moved(batch: Batch, device: torch.device | str | None) -> Batch:
-    return batch if device is None else batch.map(lambda tensor: tensor.to(device))
+    if device is None:
+        return batch
+    target = torch.device(device)
+
+    def moved(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_cpu and target.type == "cuda":
+            # A copy from pinned memory waits for nothing that the GPU has still to do, and nothing waits for it.
+            return tensor.pin_memory().to(target, non_blocking=True)
+        return tensor.to(target)
+
+    return batch.map(moved)
 
 
 def _to_train_on(dataset: Dataset, notes: list[str]) -> tuple[Sample, ...]:

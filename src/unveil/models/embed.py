@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import numpy as np
 
 from unveil.data.fitting import fit_image
 from unveil.data.store.image_store import ImageStore, open_store
-from unveil.errors import DataError
+from unveil.errors import DataError, is_out_of_memory
 from unveil.models.embedder import Embedder
 from unveil.models.translated_maps import store_in
 from unveil.progress import track
 from unveil.records import Embedding, Sample
+
+log = logging.getLogger(__name__)
 
 
 def embed_samples(
@@ -95,7 +98,7 @@ def embed_by_camera(
         model: any model.
         cameras: label of each crop's camera, ``None`` where it is unknown.
         embed: embeds the crops of some rows, ascending.
-        size: crops at a time.
+        size: crops at a time; half as many, and half of that, once memory is short.
         what: what progress is shown as; none by default.
     """
     known = set(model.cameras)
@@ -105,9 +108,18 @@ def embed_by_camera(
         groups.setdefault(label, []).append(row)
     batches = [(label, rows[i : i + size]) for label, rows in groups.items() for i in range(0, len(rows), size)]
     parts = []
+    most = size
     for label, rows in track(batches, what) if what else batches:
         with model.of_camera(label):
-            parts.append(embed(rows))
+            while rows:
+                try:
+                    parts.append(embed(rows[:most]))
+                    rows = rows[most:]
+                except (RuntimeError, MemoryError) as e:
+                    if not is_out_of_memory(e) or most == 1:
+                        raise
+                    most = (min(most, len(rows)) + 1) // 2
+                    log.warning("the memory does not suffice: %d crops at a time from here on", most)
     order = np.argsort(np.concatenate([rows for _, rows in batches]))
     return Embedding.concatenate(parts).select(order)
 

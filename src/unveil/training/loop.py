@@ -25,8 +25,10 @@ from unveil.nn.backbones.backbone import Backbone
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.average import WeightAverage
+from unveil.training.feeding import one_ahead
 from unveil.training.frozen_prefix import compile_frozen
 from unveil.training.keeping import evaluate_and_keep, is_kept
+from unveil.training.memory import memory_explained
 from unveil.training.metrics import MetricsLog
 from unveil.training.optimisers import build_auxiliary_optimiser, build_optimiser
 from unveil.training.processes.one import OneProcess
@@ -190,7 +192,8 @@ def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog | None, stopping: 
     sums = state.sums
     started = time.monotonic()
     run.method.train()
-    for micro_batches in track(todo, f"epoch {epoch + 1}/{recipe.train.epochs}"):
+    loaded = one_ahead(lambda step: [run.data.batch(indices, run.device) for indices in step], todo)
+    for micro_batches in track(loaded, f"epoch {epoch + 1}/{recipe.train.epochs}", total=len(todo)):
         if stopping():
             run.save()
             run.processes.wait()  # none ends before the state is there: the first to end may end the others
@@ -201,7 +204,9 @@ def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog | None, stopping: 
         rate = learning_rate(
             recipe.optim.lr, recipe.schedule, epoch=position, iteration=state.iteration, epochs=recipe.train.epochs
         )
-        for name, value in train_step(run, micro_batches, epoch=epoch, rate=rate).items():
+        with memory_explained(recipe):
+            values = train_step(run, micro_batches, epoch=epoch, rate=rate)
+        for name, value in values.items():
             sums[name] = sums.get(name, 0.0) + value
         state.iteration += 1
         state.batch += 1

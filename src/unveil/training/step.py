@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -17,7 +16,7 @@ from unveil.training.optimisers import auxiliary_update, set_frozen
 from unveil.training.run import Run
 
 
-def train_step(run: Run, micro_batches: Sequence[np.ndarray], *, epoch: int, rate: float) -> dict[str, float]:
+def train_step(run: Run, micro_batches: Sequence[Batch], *, epoch: int, rate: float) -> dict[str, float]:
     """Take one optimiser step and return its losses, by name; ``loss`` is their sum.
 
     Gradients and losses are the means over the micro-batches. Whatever compares crops sees one micro-batch at a time:
@@ -27,7 +26,7 @@ def train_step(run: Run, micro_batches: Sequence[np.ndarray], *, epoch: int, rat
 
     Args:
         run: moves on by a step.
-        micro_batches: rows of each; every process takes its part of each of them.
+        micro_batches: crops of each, as uint8 on the run's device; every process takes its part of each of them.
         epoch: from 0.
         rate: learning rate.
 
@@ -66,10 +65,10 @@ def train_step(run: Run, micro_batches: Sequence[np.ndarray], *, epoch: int, rat
     return values
 
 
-def _add_gradients(run: Run, micro_batches: Sequence[np.ndarray], *, number: int, step: Step) -> dict[str, Tensor]:
+def _add_gradients(run: Run, micro_batches: Sequence[Batch], *, number: int, step: Step) -> dict[str, Tensor]:
     """Add the share of one micro-batch to the gradients of a step, and return its share of the losses."""
     recipe, count = run.recipe, len(micro_batches)
-    batch = _batch(run, micro_batches[number], epoch=step.epoch)
+    batch = _prepared(run, micro_batches[number], epoch=step.epoch)
     bf16 = use_bf16(recipe.train.precision, run.device)
     with run.processes.accumulate(run.losses, last=number == count - 1):
         with (
@@ -84,10 +83,9 @@ def _add_gradients(run: Run, micro_batches: Sequence[np.ndarray], *, number: int
     return dict(zip(terms, parts.detach(), strict=True))
 
 
-def _batch(run: Run, indices: np.ndarray, *, epoch: int) -> Batch:
+def _prepared(run: Run, batch: Batch, *, epoch: int) -> Batch:
     """Return this process's part of a batch, as the losses see it."""
     recipe = run.recipe
-    batch = run.data.batch(indices, run.device)
     if epoch < recipe.augment.small_epochs:
         batch = shrink(batch, recipe.augment.small_scale)
     batch = run.method.expand_batch(batch)
