@@ -2,21 +2,30 @@
 
     python benchmarks/evaluator.py [--rounds 5] [--rerank] [--out benchmarks/results/evaluator.csv]
     python benchmarks/evaluator.py --queries 10000 --gallery 10000 100000 1000000 --numbers 512 --rounds 1 --out ...
+    python benchmarks/evaluator.py --compiled torchreid=rank_cy.so --compiled fastreid=other/rank_cy.so
 
 Features are drawn at random around one centre a person. Memory is the peak of the process during the evaluation, less
 what it held with the features in place, and with them. The naive one sorts at most 256 MiB of distances.
+
+``--compiled`` names the compiled rankings of torchreid and FastReID, where they were built (Cython; ``make`` in
+``torchreid/metrics/rank_cylib`` and ``fastreid/evaluation/rank_cylib``): each is run in turn with ours, from features
+to figures, with the distances that they need whole from the same function, and must give the same Rank-1 and mAP.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import platform
 import resource
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 
@@ -28,9 +37,11 @@ from unveil.evaluation.ranking import Ranks, rank_blocks, rank_positives
 from unveil.evaluation.rerank import RerankSettings, rerank_blocks, rerank_memory
 from unveil.records import Embedding
 
+T = TypeVar("T")
 QUERIES, GALLERY, NUMBERS, CAMERAS = 3_368, 15_913, 2_048, 6
 CROPS_OF_PERSON = 21  # in the gallery, as in Market-1501
 NAIVE_QUERIES, NAIVE_BYTES = 100, 2**28  # that the naive one computes
+AGREES = 1e-4  # theirs add in float32
 
 
 def features(queries: int, gallery: int, numbers: int, *, seed: int = 0) -> tuple[Embedding, Embedding, Labels]:
@@ -70,8 +81,8 @@ def resident() -> int:
     return pages * resource.getpagesize()
 
 
-def measure(work: Callable[[], Ranks]) -> tuple[Ranks, float, int]:
-    """Run once; return the ranks, seconds, and the peak of memory beyond the start (sampled each millisecond)."""
+def measure(work: Callable[[], T]) -> tuple[T, float, int]:
+    """Run once; return the result, seconds, and the peak of memory beyond the start (sampled each millisecond)."""
     before, peak, done = resident(), [0], threading.Event()
 
     def watch() -> None:
@@ -81,11 +92,11 @@ def measure(work: Callable[[], Ranks]) -> tuple[Ranks, float, int]:
     watcher = threading.Thread(target=watch)
     watcher.start()
     start = time.perf_counter()
-    ranks = work()
+    result = work()
     seconds = time.perf_counter() - start
     done.set()
     watcher.join()
-    return ranks, seconds, max(peak[0] - before, 0)
+    return result, seconds, max(peak[0] - before, 0)
 
 
 def hits1(ranks: Ranks) -> np.ndarray:
@@ -99,7 +110,26 @@ def machine() -> str:
     return f"{os.cpu_count()} cores {model}; numpy {np.__version__}"
 
 
-def measured(queries: int, size: int, numbers: int, *, rounds: int, rerank: bool) -> Iterator[dict[str, object]]:
+def load_compiled(path: str) -> ModuleType:
+    """Return a compiled ranking of torchreid or FastReID; both are called ``rank_cy`` and tried one by one."""
+    spec = importlib.util.spec_from_file_location("rank_cy", path)
+    if spec is None or spec.loader is None:
+        raise SystemExit(f"{path}: not a compiled module of Python")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def ranked_by(module: ModuleType, query: Embedding, gallery: Embedding, labels: Labels) -> tuple[float, float]:
+    """Return Rank-1 and mAP as a compiled ranking has them: a mean (torchreid) or a value for each query (FastReID)."""
+    codes = [side[name] for name in ("person", "camera") for side in (labels.query, labels.gallery)]
+    curve, precision, *_ = module.evaluate_cy(distance_matrix(query, gallery), *codes, 50)
+    return float(curve[0]), float(np.mean(precision))
+
+
+def measured(
+    queries: int, size: int, numbers: int, *, rounds: int, rerank: bool, compiled: dict[str, ModuleType]
+) -> Iterator[dict[str, object]]:
     """Yield a row for each way of evaluating one size."""
     query, gallery, labels = features(queries, size, numbers)
     held = resident()
@@ -116,8 +146,19 @@ def measured(queries: int, size: int, numbers: int, *, rounds: int, rerank: bool
         # Other work on the machine slows all rounds; its share is told, not hidden.
         return row | {"load": f"{os.getloadavg()[0]:.1f}", "machine": machine()}
 
-    runs = [measure(lambda: rank_positives(query, gallery, labels=labels)) for _ in range(rounds)]
+    runs = []
+    theirs: dict[str, list[tuple[tuple[float, float], float, int]]] = {name: [] for name in compiled}
+    for _ in range(rounds):
+        runs.append(measure(lambda: rank_positives(query, gallery, labels=labels)))
+        for name, module in compiled.items():
+            theirs[name].append(measure(partial(ranked_by, module, query, gallery, labels)))
     yield row("unveil", [r[1] for r in runs], max(r[2] for r in runs), runs[0][0])
+    own = (float(np.nanmean(hits1(runs[0][0]))), float(np.nanmean(average_precision(runs[0][0]))))
+    for name, answers in theirs.items():
+        if not np.allclose(answers[0][0], own, atol=AGREES):
+            raise SystemExit(f"{name} has Rank-1 and mAP {answers[0][0]}, ours is {own}")
+        cells = row(f"compiled ranking of {name}", [r[1] for r in answers], max(r[2] for r in answers))
+        yield cells | {"cmc1": f"{answers[0][0][0]:.6f}", "map": f"{answers[0][0][1]:.6f}"}
 
     # The same few queries for both, because the last bits of a product depend on its shape.
     some = slice(min(NAIVE_QUERIES, NAIVE_BYTES // (4 * size)))
@@ -127,8 +168,8 @@ def measured(queries: int, size: int, numbers: int, *, rounds: int, rerank: bool
         start = time.perf_counter()
         reference = naive(query.select(some), gallery, few)
         times.append((time.perf_counter() - start) * queries / some.stop)
-    own = rank_positives(query.select(some), gallery, labels=few)
-    wrong = [i for i, expected in enumerate(reference) if not np.array_equal(own.of(i), expected)]
+    own_few = rank_positives(query.select(some), gallery, labels=few)
+    wrong = [i for i, expected in enumerate(reference) if not np.array_equal(own_few.of(i), expected)]
     if wrong:
         raise SystemExit(f"the naive reference ranks the positives of queries {wrong} otherwise")
     print(f"the naive reference gives the same ranks for {some.stop} queries")
@@ -149,11 +190,15 @@ def main() -> None:
     parser.add_argument("--numbers", type=int, default=NUMBERS, help="of a vector")
     parser.add_argument("--rounds", type=int, default=5, help="best and median of so many are reported")
     parser.add_argument("--rerank", action="store_true", help="also measure k-reciprocal re-ranking, once")
+    parser.add_argument("--compiled", action="append", default=[], metavar="NAME=FILE", help="repeat it")
     parser.add_argument("--out", type=Path, help="CSV to write")
     args = parser.parse_args()
+    compiled = {name: load_compiled(path) for name, _, path in (text.partition("=") for text in args.compiled)}
     rows = []
     for size in args.gallery:
-        for row in measured(args.queries, size, args.numbers, rounds=args.rounds, rerank=args.rerank):
+        for row in measured(
+            args.queries, size, args.numbers, rounds=args.rounds, rerank=args.rerank, compiled=compiled
+        ):
             print(row, flush=True)
             rows.append(row)
     if args.out:

@@ -3,9 +3,9 @@
     python scripts/adapt_pictures.py [--work FOLDER]
 
 Runs every command of the section in order in an empty folder. Just before ``unveil gallery adapt``, and at the end,
-each person whom the old camera saw is searched among those whom the other saw: the labels that come with rendered films
-are read for that alone, adapting does not see them. The images show the person whose rank changed most for the
-better, and the figures how it went for all.
+each crop of the old camera, and each of its tracklets, is searched among the tracklets of the other: the labels that come
+with rendered films are read for that alone, adapting does not see them. The images show the crop whose rank changed
+most for the better, and the figures how it went for all.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from unveil.gallery.store.opening import open_store
 
 PAGE, HEADING = ROOT / "docs" / "adapt.md", "On videos"
 GALLERY, ASKED, AMONG = "hall", "yard", "gate"
+KINDS = ("crop", "tracklet")
 QUALITY = 82
 
 
@@ -47,7 +48,7 @@ def main() -> None:
 def go(work: Path, out: Path) -> str:
     """Run all commands, measure before and after adapting, and write both images; return the figures as text."""
     work.mkdir(parents=True, exist_ok=True)
-    before: dict[int, int] = {}
+    before: dict[str, dict[int, int]] = {}
     sheets = work / "sheets"
     sheets.mkdir(exist_ok=True)
     for command in commands(PAGE, HEADING):
@@ -56,46 +57,47 @@ def go(work: Path, out: Path) -> str:
             continue
         if words[:2] == ["gallery", "adapt"]:
             before = ranks(work)
-            for row in (row for row, rank in before.items() if rank > 1):
+            for row in (row for row, rank in before["crop"].items() if rank > 1):
                 search(work, row, sheets / f"{row}.png")
             adapted = words[words.index("--out") + 1]
         began = time.monotonic()
         said = run(work, words)
         print(f"{time.monotonic() - began:6.1f} s  {command}\n{said}", flush=True)
     after = ranks(work)
-    row = max((row for row, rank in before.items() if rank > 1), key=lambda row: (before[row] - after[row], -row))
+    ranked, then = before["crop"], after["crop"]
+    row = max((row for row, rank in ranked.items() if rank > 1), key=lambda row: (ranked[row] - then[row], -row))
     search(work, row, sheets / "after.png", model=adapted)
     for name, sheet in (("before", sheets / f"{row}.png"), ("after", sheets / "after.png")):
         Image.open(sheet).convert("RGB").save(out / f"adapt-{name}.jpg", quality=QUALITY, optimize=True)
-    figures = [f"row {row}: rank {before[row]} before, {after[row]} after"]
+    figures = [f"row {row}: rank {ranked[row]} before, {then[row]} after"]
     for name, found in (("before", before), ("after", after)):
-        rank = np.array(list(found.values()))
-        figures.append(
-            f"{name}: Rank-1 {100 * (rank == 1).mean():.1f}, mean reciprocal rank {100 * (1 / rank).mean():.1f}, "
-            f"{len(rank)} searches"
-        )
+        for kind in KINDS:
+            rank = np.array(list(found[kind].values()))
+            figures.append(
+                f"{name}, {kind}s: Rank-1 {100 * (rank == 1).mean():.1f}, mean reciprocal rank "
+                f"{100 * (1 / rank).mean():.1f}, {len(rank)} searches"
+            )
     return "\n".join(figures)
 
 
-def ranks(work: Path) -> dict[int, int]:
-    """Return for each tracklet of one camera, by row, where among those of the other the same person comes."""
+def ranks(work: Path) -> dict[str, dict[int, int]]:
+    """Return where the same person comes among the tracklets of the other camera, for each row of a kind of the one."""
     store = open_store(folder=work / "galleries")
     try:
-        rows = {}
-        for camera in (ASKED, AMONG):
-            rows[camera] = [
-                item for item in store.find(GALLERY, Filter(cameras=(camera,)), limit=10_000) if item.kind == "tracklet"
-            ]
-        queries, found = (store.embeddings(GALLERY, [item.id for item in rows[camera]])[1] for camera in rows)
+        rows = {camera: store.find(GALLERY, Filter(cameras=(camera,)), limit=10_000) for camera in (ASKED, AMONG)}
+        vectors = {
+            camera: store.embeddings(GALLERY, [item.id for item in items])[1] for camera, items in rows.items()
+        }
     finally:
         store.close()
-    distances = distance_matrix(queries, found)
-    people = np.array([item.person for item in rows[AMONG]])
-    answer = {}
+    tracklets = [row for row, item in enumerate(rows[AMONG]) if item.kind == "tracklet"]
+    people = np.array([rows[AMONG][row].person for row in tracklets])
+    distances = distance_matrix(vectors[ASKED], vectors[AMONG].select(tracklets))
+    answer: dict[str, dict[int, int]] = {kind: {} for kind in KINDS}
     for line, item in zip(distances, rows[ASKED], strict=True):
         own = people == item.person
         if own.any():
-            answer[int(item.id)] = 1 + int((line[~own] < line[own].min()).sum())
+            answer[item.kind][int(item.id)] = 1 + int((line[~own] < line[own].min()).sum())
     return answer
 
 
