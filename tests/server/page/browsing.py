@@ -17,7 +17,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
 expect = playwright.expect
 expect.set_options(timeout=30_000)
-CONTRAST, NAMES = ((Path(__file__).parent / "server" / name).read_text() for name in ("contrast.js", "names.js"))
+CONTRAST, NAMES = (Path(__file__).with_name(name).read_text() for name in ("contrast.js", "names.js"))
 AXE = (resources.files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8")
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 

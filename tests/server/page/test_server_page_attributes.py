@@ -3,25 +3,12 @@
 import re
 
 import pytest
+from browsing import CONTRAST, NAMES, PHONE, choose, expect, needs_chromium, no_overflow, results, wrong_for_axe
 from dressed import dress
 
-from browsing import (
-    CONTRAST,
-    NAMES,
-    PHONE,
-    browser,
-    choose,
-    expect,
-    needs_chromium,
-    no_overflow,
-    open_page,
-    results,
-    wrong_for_axe,
-)
 from callers import FREE, person
 from unveil.attributes.records import FILTERS, VALUES
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 

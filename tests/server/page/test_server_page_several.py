@@ -3,10 +3,10 @@
 import csv
 import io
 
-from browsing import CONTRAST, NAMES, PHONE, browser, expect, needs_chromium, no_overflow, open_page, results
+from browsing import CONTRAST, NAMES, PHONE, expect, needs_chromium, no_overflow, results
+
 from callers import FREE, encoded, person
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 

@@ -1,31 +1,13 @@
 """The page in a real browser, over the real server: what a person does with mouse, finger and keys."""
 
-import io
-import json
 import re
-from itertools import pairwise
 
 import numpy as np
-import pytest
-from PIL import Image
+from browsing import CONTRAST, NAMES, choose, expect, needs_chromium, results
 
-from browsing import (
-    CONTRAST,
-    NAMES,
-    PHONE,
-    browser,
-    choose,
-    expect,
-    needs_chromium,
-    no_overflow,
-    open_page,
-    results,
-)
-from callers import CAMERAS, FREE, SHOTS, encoded, frame, person
-from unveil.gallery.records import Filter
+from callers import FREE, encoded, frame, person
 from unveil.server.access.tokens import new_token
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 
@@ -123,74 +105,6 @@ def test_feedback_is_kept_and_refine(open_page, store, own_gallery):
     assert {(row, same) for _, row, same in store.feedback.all(own_gallery)} == {(yes, True), (no, False)}
 
 
-def test_times_are_shown_and_read_in_the_zone_that_is_chosen(open_page, gallery):
-    page = open_page(galleries=(gallery,), zone="Asia/Tokyo")
-    expect(page.locator("#zone")).to_have_value("Asia/Tokyo")
-    expect(page.locator("#about")).to_contain_text("Nov 15, 07:13:20")
-    choose(page, person(1))
-    page.click("#search")
-    results(page)
-    page.select_option("#zone", "UTC")
-    expect(page.locator("#about")).to_contain_text("Nov 14, 22:13:20")
-    expect(page.locator("#hits .place").first).to_contain_text("Nov 14, 2")
-    page.fill("#start", "2023-11-14T22:00:00")
-    with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
-        page.click("#search")
-    assert asked.value.post_data_json["where"]["start"] == 1_699_999_200
-    results(page)
-    page.reload()
-    expect(page.locator("#zone")).to_have_value("UTC")
-
-
-def test_an_image_that_is_chosen_before_the_words_have_come_is_taken(open_page, gallery):
-    page = open_page(galleries=(gallery,))
-    held = []
-    page.route("**/page/words.json", lambda route: held.append(route))
-    page.reload(wait_until="load")
-    page.set_input_files("#file", {"name": "early.png", "mimeType": "image/png", "buffer": encoded(person(4))})
-    page.wait_for_timeout(200)
-    assert held
-    assert page.locator("#search").text_content().strip() == ""
-    held.pop().continue_()
-    expect(page.locator("#hint")).to_have_text(re.compile("found|whole image|No person"))
-
-
-def test_what_is_pressed_before_the_galleries_are_known_waits_for_them(open_page, gallery):
-    page = open_page(galleries=(gallery,))
-    held = []
-    page.route("**/api/v1/session", lambda route: held.append(route))
-    page.reload()
-    choose(page, person(4))
-    page.click("#search")
-    page.get_by_role("button", name="People", exact=True).click()
-    page.get_by_role("button", name="Search", exact=True).first.click()
-    page.wait_for_timeout(200)
-    assert held
-    held.pop().continue_()
-    assert results(page)
-
-
-def test_a_form_that_is_sent_before_the_words_have_come_keeps_what_is_in_it(open_page, gallery):
-    page = open_page(galleries=(gallery,))
-    held = []
-    page.route("**/page/words.json", lambda route: held.append(route))
-    page.reload(wait_until="load")
-    page.fill("#why", "early")
-    page.press("#why", "Enter")
-    page.wait_for_timeout(200)
-    held.pop().continue_()
-    expect(page.locator("#about")).to_contain_text("crops")
-    expect(page.locator("#why")).to_have_value("early")
-
-
-def test_the_reason_is_never_under_the_bar(open_page, gallery):
-    page = open_page(viewport={"width": 1280, "height": 600}, galleries=(gallery,))
-    expect(page.locator("#about")).to_contain_text("crops")
-    field = page.locator("#why").bounding_box()
-    at = f"document.elementFromPoint({field['x'] + 9}, {field['y'] + field['height'] / 2}).id"
-    assert page.evaluate(at) == "why"
-
-
 def test_a_row_can_be_searched_from_added_and_ruled_out(open_page, store, gallery):
     page = open_page(galleries=(gallery,))
     choose(page, person(4))
@@ -211,74 +125,6 @@ def test_a_row_can_be_searched_from_added_and_ruled_out(open_page, store, galler
         page.click("#search")
     assert asked.value.post_data_json["negatives"] == [{"item": other}]
     assert asked.value.post_data_json["positives"] == [{"item": third}]
-
-
-def test_heat_map_timeline_and_transitions(open_page, store, gallery):
-    page = open_page(galleries=(gallery,))
-    choose(page, person(7))
-    page.select_option("#top", "10") if page.locator("#top").is_visible() else None
-    page.click("#search")
-    rows = results(page)
-    page.locator(f"#hit-{rows[0]} .warm").click()
-    heat = page.locator(f"#hit-{rows[0]} img.heat")
-    expect(heat).to_be_visible()
-    assert heat.evaluate("image => image.decode().then(() => image.naturalWidth)") == 64
-    page.locator(f"#hit-{rows[0]} .warm").click()
-    expect(heat).to_have_count(0)
-
-    expect(page.locator(".sighting")).to_have_count(20)
-    expect(page.locator("#sighted")).to_have_value("all")
-    expect(page.locator(".path")).to_have_count(0)
-    expect(page.locator("#transitions")).to_contain_text("no path")
-    labels = people(store, gallery, rows)
-    for row in [row for row, label in zip(rows, labels, strict=True) if label == "p07"]:
-        page.locator(f"#hit-{row} .yes").click()
-    page.select_option("#sighted", "confirmed")
-    mine = [item for item in store.items(gallery, rows) if item.person == "p07"]
-    expect(page.locator(".sighting")).to_have_count(len(mine))
-    places = page.locator(".sighting").evaluate_all(
-        "all => all.map(s => [Number(s.dataset.item), Number(s.getAttribute('x'))])"
-    )
-    by_time = [item.id for item in sorted(mine, key=lambda item: item.time)]
-    assert [row for row, _ in sorted(places, key=lambda place: place[1])] == by_time
-    cameras = [item.camera for item in sorted(mine, key=lambda item: item.time)]
-    ways = {f"{a} → {b}" for a, b in pairwise(cameras) if a != b}
-    assert set(page.locator("#transitions tbody td:first-child").all_inner_texts()) == ways and ways
-    expect(page.locator(".path")).to_have_count(1)
-    expect(page.locator(".sighting.impossible")).to_have_count(0)
-
-
-def test_sightings_that_cannot_be_one_person_are_flagged(open_page, store, gallery):
-    page = open_page(galleries=(gallery,), distances={frozenset(("c0", "c1")): 5_000.0})
-    choose(page, person(7))
-    page.click("#search")
-    rows = results(page)
-    mine = [row for row, label in zip(rows, people(store, gallery, rows), strict=True) if label == "p07"]
-    for row in mine:
-        page.locator(f"#hit-{row} .yes").click()
-    page.select_option("#sighted", "confirmed")
-    expect(page.locator(".impossible-words")).to_contain_text(re.compile(r"5000 m from c0 to c1 in \d+ s"))
-    cameras = {item.id: item.camera for item in store.items(gallery, mine)}
-    flagged = page.locator(".sighting.impossible").evaluate_all("all => all.map(s => Number(s.dataset.item))")
-    assert sorted(flagged) == sorted(row for row in mine if cameras[row] in ("c0", "c1"))
-
-
-@pytest.mark.parametrize("kind", ["html", "csv", "json"])
-def test_the_report_is_exported(open_page, gallery, kind):
-    page = open_page(galleries=(gallery,))
-    choose(page, person(2))
-    page.click("#search")
-    first = results(page)[0]
-    with page.expect_download() as download:
-        page.locator(f"[data-export={kind}]").click()
-    assert re.fullmatch(rf"unveil-{gallery}-\w{{12}}\.{kind}", download.value.suggested_filename)
-    text = download.value.path().read_text()
-    if kind == "json":
-        assert json.loads(text)["hits"][0]["id"] == first
-    elif kind == "csv":
-        assert text.splitlines()[1].startswith(f"1,{first},")
-    else:
-        assert text.count("data:image/jpeg") == 21  # the query and its results
 
 
 def test_what_goes_wrong_is_said_and_can_be_put_right(open_page, gallery, service_with, live):
@@ -390,43 +236,6 @@ def test_a_search_by_keys_alone(open_page, store, gallery):
     expect(page.locator("#refine-text")).to_have_text("1 confirmed")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_on_a_phone_nothing_is_wider_than_the_screen(open_page, gallery, scheme):
-    page = open_page(PHONE, scheme, touch=True, galleries=(gallery,))
-    choose(page, frame(1, 4, 6)[0])
-    assert no_overflow(page)
-    page.tap("#search")
-    results(page)
-    assert no_overflow(page)
-    page.locator(".hit .image").first.tap()
-    expect(page.locator("#detail")).to_be_visible()
-    box = page.locator("#detail").bounding_box()
-    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
-    for button in page.locator("#detail button").all():
-        assert button.bounding_box()["height"] >= 32
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_can_be_read_and_everything_has_a_name(open_page, gallery, scheme):
-    page = open_page(scheme=scheme, galleries=(gallery,))
-    expect(page.locator("#about")).to_contain_text("crops")
-    assert page.evaluate(CONTRAST) == []
-    assert page.evaluate(NAMES) == []
-    choose(page, frame(1, 4)[0])
-    page.locator("#more summary").click()
-    page.click("#search")
-    rows = results(page)
-    page.locator(f"#hit-{rows[0]} .yes").click()
-    page.locator(f"#hit-{rows[1]} .no").click()
-    page.locator(f"#hit-{rows[2]} .image").hover()
-    assert page.evaluate(CONTRAST) == []
-    assert page.evaluate(NAMES) == []
-    page.locator(f"#hit-{rows[2]} .image").click()
-    assert page.evaluate(CONTRAST) == []
-    paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert (sum(map(int, re.findall(r"\d+", paper))) < 200) is (scheme == "dark")
-
-
 def test_several_images_of_one_person_and_pasting(open_page, gallery):
     page = open_page(galleries=(gallery,))
     page.set_input_files("#file", [
@@ -444,23 +253,3 @@ def test_several_images_of_one_person_and_pasting(open_page, gallery):
     page.evaluate(paste, list(encoded(person(6))))
     expect(page.locator("#pieces")).to_be_hidden()  # one image is its own preview
     expect(page.locator("#hint")).to_contain_text("whole image")
-
-
-def test_a_label_from_outside_is_text_and_never_markup(open_page, own_gallery, store, engine):
-    from unveil.gallery.records import Item
-
-    pixels = person(40)
-    evil = "<img src=x onerror=document.title='gone'>"
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "JPEG")
-    item = Item("evil", "crop", buffer.getvalue(), evil, evil, 1.7e9, person=evil, tags=(evil,))
-    store.add(own_gallery, [item], embedding=engine.embed([pixels]))
-    page = open_page(galleries=(own_gallery,))
-    choose(page, pixels)
-    page.click("#search")
-    first = results(page)[0]
-    assert store.items(own_gallery, [first])[0].key == "evil"
-    page.locator(f"#hit-{first} .image").click()
-    expect(page.locator("#detail dl")).to_contain_text(evil)
-    assert page.title() == "unveil: find a person again"
-    assert store.ids(own_gallery, Filter()).size == 8 * CAMERAS * SHOTS + 1

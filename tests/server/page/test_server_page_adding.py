@@ -3,14 +3,13 @@
 import threading
 
 import pytest
+from browsing import CONTRAST, NAMES, PHONE, expect, needs_chromium, no_overflow
 
-from browsing import CONTRAST, NAMES, PHONE, browser, expect, needs_chromium, no_overflow, open_page
 from callers import FREE
 from films import FigureDetector, write_film
 from unveil.gallery.records import Filter
 from unveil.server.access.tokens import new_token
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 

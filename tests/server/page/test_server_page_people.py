@@ -3,24 +3,12 @@
 import re
 
 import pytest
+from browsing import CONTRAST, DESK, NAMES, PHONE, expect, needs_chromium, no_overflow, wrong_for_axe
 
-from browsing import (
-    CONTRAST,
-    DESK,
-    NAMES,
-    PHONE,
-    browser,
-    expect,
-    needs_chromium,
-    no_overflow,
-    open_page,
-    wrong_for_axe,
-)
 from callers import FREE, encoded, group_people, person
 from unveil.gallery.records import Filter, Item
 from unveil.server.access.tokens import new_token
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 

@@ -1,28 +1,14 @@
 """Every view of the page by axe-core, by keyboard alone, on a phone, light and dark, in every language."""
 
 import pytest
+from browsing import CONTRAST, DESK, NAMES, PHONE, choose, expect, needs_chromium, no_overflow, results, wrong_for_axe
 
-from browsing import (
-    CONTRAST,
-    DESK,
-    NAMES,
-    PHONE,
-    browser,
-    choose,
-    expect,
-    needs_chromium,
-    no_overflow,
-    open_page,
-    results,
-    wrong_for_axe,
-)
 from callers import FREE, encoded, group_people, person
 from films import FigureDetector, write_film
 from unveil.gallery.alert_records import Alert
 from unveil.gallery.records import Filter
 from unveil.server.access.tokens import new_token
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 

@@ -3,13 +3,12 @@
 import re
 
 import pytest
+from browsing import CONTRAST, NAMES, PHONE, choose, expect, needs_chromium, no_overflow, results
 
-from browsing import CONTRAST, NAMES, PHONE, browser, choose, expect, needs_chromium, no_overflow, open_page, results
 from callers import FREE, person
 from unveil.gallery.cases.verify import verify_package
 from unveil.gallery.records import Filter
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 

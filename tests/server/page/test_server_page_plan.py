@@ -5,26 +5,12 @@ import re
 from itertools import pairwise
 
 import pytest
+from browsing import CONTRAST, DESK, NAMES, PHONE, choose, expect, needs_chromium, no_overflow, results, wrong_for_axe
 
-from browsing import (
-    CONTRAST,
-    DESK,
-    NAMES,
-    PHONE,
-    browser,
-    choose,
-    expect,
-    needs_chromium,
-    no_overflow,
-    open_page,
-    results,
-    wrong_for_axe,
-)
 from callers import FREE, drawn_plan, encoded, person
 from unveil.gallery.plan_records import PlanScale
 from unveil.server.access.tokens import new_token
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 PLACES = {"c0": (60.0, 50.0), "c1": (60.0, 150.0), "c2": (240.0, 100.0)}
 

@@ -3,8 +3,8 @@
 import re
 
 import pytest
+from browsing import choose, expect, needs_chromium
 
-from browsing import browser, choose, expect, needs_chromium, open_page
 from callers import FREE
 from films import box_at, write_boxes, write_film
 from generated import figure
@@ -13,7 +13,6 @@ from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Filter
 from unveil.video.detectors.precomputed import GivenBoxes
 
-__all__ = ["browser", "open_page"]
 pytestmark = needs_chromium
 
 
