@@ -15,7 +15,12 @@ from unveil.recipe import load_recipe
 def make_model(folder: Path, method: str = "bot", seed: int = 0, height: int = 128, width: int = 64) -> Path:
     """Save a small untrained model whose statistics are no longer those of a fresh batch norm."""
     torch.manual_seed(seed)
-    overrides = [f"method.name={method}", "backbone.name=resnet18", f"input.height={height}", f"input.width={width}"]
+    overrides = [
+        f"method.name={method}",
+        "backbone.name=resnet18_x0_5",
+        f"input.height={height}",
+        f"input.width={width}",
+    ]
     recipe = load_recipe(None, overrides)
     built = new_model(recipe, LabelSpace(5, 10, tuple(n // 2 for n in range(10))))
     for module in built.modules():

@@ -128,7 +128,7 @@ def test_a_worker_that_is_killed_loses_and_doubles_nothing(embed, cluster, plain
     assert len(there) < 80
     summary = ended(running, 1)
     assert summary | {"folder": "", "engine": ""} == {
-        "folder": "", "crops": 239, "left_out": 1, "shape": "239x1x512", "engine": "", "shards": 80, "shards_made": 80
+        "folder": "", "crops": 239, "left_out": 1, "shape": "239x1x256", "engine": "", "shards": 80, "shards_made": 80
     }  # fmt: skip
     same(tmp_path / "shards", plain)
 

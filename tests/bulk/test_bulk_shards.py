@@ -56,7 +56,7 @@ def test_shards_hold_what_one_process_embeds_in_the_order_of_the_source(whole, p
 def test_a_folder_that_is_whole_is_not_made_again_and_answers_searches(shards, model, crops):
     words = ("embed", model, crops, "--ray", "local", "--shard-size", SIZE, "--out", shards, "--json")
     assert json.loads(run(*words, code=1).stdout) == {
-        "folder": str(shards), "crops": 239, "left_out": 1, "shape": "239x1x512", "engine": "torch", "shards": 3,
+        "folder": str(shards), "crops": 239, "left_out": 1, "shape": "239x1x256", "engine": "torch", "shards": 3,
         "shards_made": 0,
     }  # fmt: skip
     query = crops.parent / "images/p00_c0_0.png"
@@ -188,7 +188,7 @@ def test_what_a_worker_cannot_do_comes_back_as_a_sentence(model, crops, tmp_path
     (made,) = make_shards(tmp_path / "bad", Dataset("bad", samples), model, 5)
     assert made == {"number": 0, "crops": 0, "error": ""}
     (head,) = check_folder(tmp_path / "bad")
-    assert (head.rows, head.dimension, len(head.left_out)) == (0, 512, 3)
+    assert (head.rows, head.dimension, len(head.left_out)) == (0, 256, 3)
     with pytest.raises(DataError, match="none could be read"):
         load_shards(tmp_path / "bad")
     (tmp_path / "file").write_bytes(b"")

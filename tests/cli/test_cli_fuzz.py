@@ -31,13 +31,13 @@ ROUNDS = max(INPUTS // 10, 2)
 SLOW = ("bench again", "pretrain", "train again")  # a quarter as often: they load or train a network
 RECIPE = """
 method: {name: bot}
-backbone: {name: resnet18, init: random}
+backbone: {name: resnet18_x0_5, init: random}
 data: {train: "manifest:NONE.csv"}
 train: {epochs: 1}
 """
 TRAINED = """
 method: {name: bot}
-backbone: {name: resnet18, init: random}
+backbone: {name: resnet18_x0_5, init: random}
 input: {height: 64, width: 32}
 sampler: {persons: 2, images: 2}
 train: {epochs: 1}

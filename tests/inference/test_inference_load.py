@@ -46,7 +46,7 @@ def test_auto_is_measured_once_and_remembered(saved, trained, images, caplog):
         assert "crops per second" not in caplog.text
     assert first.kind == second.kind
     assert first.fingerprint == trained.card.fingerprint
-    assert (first.space_info.names, first.space_info.dimension, first.space_info.metric) == (("global",), 512, "cosine")
+    assert (first.space_info.names, first.space_info.dimension, first.space_info.metric) == (("global",), 256, "cosine")
     assert first.space_info.input["height"] == 128
     assert difference(torch_engine(trained).embed(images), second.embed(images)).largest < 1e-4
 
@@ -131,7 +131,7 @@ def test_many_threads_get_their_own_crops(saved, images):
 
 def test_no_images_and_more_than_a_batch(saved, trained, images):
     engine = torch_engine(trained)
-    assert engine.embed([]).vectors.shape == (0, 1, 512)
+    assert engine.embed([]).vectors.shape == (0, 1, 256)
     engine.batch = 2
     np.testing.assert_allclose(engine.embed(images).vectors[2], engine.embed(images[2:]).vectors[0], rtol=1e-5)
 

@@ -15,7 +15,7 @@ NAMES = ("cal", "oc4", "cre", "aim")
 OUTFITS = (0, 0, 1, 1, 2, 2, 3, 3)  # two outfits a person
 
 
-def make(name, backbone="resnet18", **settings):
+def make(name, backbone="resnet18_x0_5", **settings):
     torch.manual_seed(0)
     space = LabelSpace(4, len(OUTFITS), OUTFITS)
     return build_method(name, settings, backbone=build_backbone(BackboneChoice(name=backbone)), space=space)

@@ -19,7 +19,7 @@ SMALL = {
 }
 
 
-def make(name, backbone="resnet18", persons=4, **settings):
+def make(name, backbone="resnet18_x0_5", persons=4, **settings):
     torch.manual_seed(0)
     return build_method(
         name, SMALL[name] | settings, backbone=build_backbone(BackboneChoice(name=backbone)), space=LabelSpace(persons)
@@ -47,7 +47,7 @@ def people(noise_seed):
     generator = torch.Generator().manual_seed(noise_seed)
     images = bands.repeat_interleave(16, dim=2).expand(-1, -1, -1, 32)
     light = torch.randn(16, 3, 1, 1, generator=generator)
-    images = images + 0.8 * light + 0.5 * torch.randn(images.shape, generator=generator)
+    images = images + light + 0.5 * torch.randn(images.shape, generator=generator)
     parsing = torch.tensor([1, 4, 5, 6], dtype=torch.uint8).repeat_interleave(16)[None, :, None].expand(16, 64, 32)
     return Batch(images, torch.arange(16) // 2, parsing=parsing)
 

@@ -11,7 +11,7 @@ from unveil.recipe import BackboneChoice
 from unveil.records import Batch
 
 
-def make(backbone="resnet18", persons=4, **settings):
+def make(backbone="resnet18_x0_5", persons=4, **settings):
     torch.manual_seed(0)
     return build_method(
         "bot", settings, backbone=build_backbone(BackboneChoice(name=backbone)), space=LabelSpace(persons)
@@ -62,7 +62,7 @@ def test_a_wrong_setting_is_named():
 
 
 def test_learns_a_few_crops_by_heart():
-    method = make("osnet_x0_25")
+    method = make()
     optimiser = torch.optim.Adam(method.parameters(), lr=1e-3)
     first = None
     for iteration in range(15):

@@ -21,7 +21,7 @@ def doubled(crops):
 def vivid(**settings):
     """A model whose part maps differ from each other, as those of a trained one do."""
     method = make("bpbreid", **settings).double().eval()
-    torch.nn.init.normal_(method.predictor.logits.weight, std=0.3)
+    torch.nn.init.normal_(method.predictor.logits.weight, std=0.15)
     return method
 
 

@@ -44,7 +44,7 @@ SWITCHES = [
 ROWS = [(title, row) for title, table in ABLATIONS.items() for row in table.rows]
 
 
-def make(backbone="resnet18", space=SPACE, **settings):
+def make(backbone="resnet18_x0_5", space=SPACE, **settings):
     torch.manual_seed(0)
     return build_method(
         "combined", SMALL | settings, backbone=build_backbone(BackboneChoice(name=backbone)), space=space
@@ -96,7 +96,7 @@ def test_every_switch_trains_embeds_alone_as_in_a_batch_and_comes_back_from_a_fi
     assert together.vectors.isfinite().all()
     torch.testing.assert_close(alone.vectors[0], together.vectors[2], atol=1e-5, rtol=1e-4)
     assert torch.equal(alone.visibility[0], together.visibility[2])
-    tree = load_recipe(None, ["backbone.name=resnet18"]).model_dump(mode="json")
+    tree = load_recipe(None, ["backbone.name=resnet18_x0_5"]).model_dump(mode="json")
     card = Card(
         recipe=tree | {"method": {"name": "combined", **SMALL, **settings}}, persons=4, clothes=8, outfits=OUTFITS
     )
@@ -155,7 +155,7 @@ def test_needs_follow_from_the_settings_alone():
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_knows_its_needs_before_it_is_built(name):
     space = LabelSpace(2, 2, (0, 1))
-    built = build_method(name, {}, backbone=build_backbone(BackboneChoice(name="resnet18")), space=space)
+    built = build_method(name, {}, backbone=build_backbone(BackboneChoice(name="resnet18_x0_5")), space=space)
     assert method_requirements(name, {}) == built.requirements
 
 

@@ -12,7 +12,7 @@ from unveil.records import Batch
 def histogram(**settings):
     values = {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0), **settings}
     return build_method(
-        "histogram", values, backbone=build_backbone(BackboneChoice(name="resnet18")), space=LabelSpace(1)
+        "histogram", values, backbone=build_backbone(BackboneChoice(name="resnet18_x0_5")), space=LabelSpace(1)
     ).eval()
 
 

@@ -118,7 +118,7 @@ def test_the_baseline_is_cal():
     torch.testing.assert_close(list(ours.values()), list(theirs.values()))
     with torch.no_grad():
         found, expected = (m.eval().embed(unlabelled()).vectors for m in (oc4, cal))
-    assert torch.equal(found, expected) and expected.shape == (8, 1, 1024)
+    assert torch.equal(found, expected) and expected.shape == (8, 1, 512)
 
 
 def test_the_test_vector_is_that_of_the_screened_stripes():

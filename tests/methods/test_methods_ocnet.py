@@ -70,7 +70,7 @@ def test_embedding_has_two_distances():
     with torch.no_grad():
         embedding = method.embed(unlabelled())
     assert (embedding.names, embedding.metric, embedding.weights) == (("final", "backbone"), "euclidean", (1.0, 0.5))
-    assert embedding.vectors.shape == (8, 2, 512)  # the backbone's is the longer one
+    assert embedding.vectors.shape == (8, 2, 256)  # the backbone's is the longer one
     assert embedding.vectors[:, 0, 64:].abs().max() == 0
     torch.testing.assert_close(embedding.vectors.norm(dim=2), torch.ones(8, 2))
     baseline = make("ocnet", **ABLATIONS["table2"].rows[0].settings).eval().embed(unlabelled())

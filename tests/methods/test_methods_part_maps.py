@@ -27,7 +27,8 @@ class Everywhere(nn.Module):
 def combined():
     torch.manual_seed(0)
     return build_method(
-        "combined", {"dim": 16, "hidden": 16, "parts": True}, backbone=build_backbone(BackboneChoice(name="resnet18")),
+        "combined", {"dim": 16, "hidden": 16, "parts": True},
+        backbone=build_backbone(BackboneChoice(name="resnet18_x0_5")),
         space=LabelSpace(4),
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from unveil.models.summary import ModelIdentity
 from unveil.recipe import load_recipe
 from unveil.records import Batch, Embedding, Sample
 
-RECIPE = load_recipe(None, ["backbone.name=resnet18", "input.height=64", "input.width=32"])
+RECIPE = load_recipe(None, ["backbone.name=resnet18_x0_5", "input.height=64", "input.width=32"])
 
 
 def make(persons=5, recipe=RECIPE, seed=0):

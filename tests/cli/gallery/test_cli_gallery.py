@@ -52,7 +52,7 @@ def test_images_and_a_video_of_one_folder(gallery, model, tmp_path):
     assert (info["name"], info["crops"], info["cameras"], info["calibrated"]) == ("both", 7, ["c1"], False)
     out, _ = gallery("stats", "both", "--json")
     stats = json.loads(out)
-    assert stats["crops_of_camera"] == {"c1": 7} and stats["searched"] == {"c1": 6} and stats["dimension"] == 512
+    assert stats["crops_of_camera"] == {"c1": 7} and stats["searched"] == {"c1": 6} and stats["dimension"] == 256
     out, _ = gallery("verify", "both")
     assert "sound" in out
 
