@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -9,14 +10,15 @@ import pytest
 from PIL import Image
 
 from damage import TRIED
-from generated import write_crops
+from generated import render_kept, write_crops
 from miniatures import MINIATURES
 from unveil.progress import show_progress
+from unveil.world.config import World
 
 pytest.register_assert_rewrite("browsing", "callers")
 pytest_plugins = ["crashes", "own_postgres"]
 Crops = Callable[[Path, Iterable[str] | str], Path]
-PEOPLE = {"people": 4, "outfits": 2, "visits": 2, "frames": 2, "cameras": 4, "seed": 5}
+PEOPLE = World(people=4, outfits=2, visits=2, frames=2, cameras=4, seed=5)
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +30,7 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def rendered(request: pytest.FixtureRequest) -> Path:
     """Folder of a rendered world of 4 people and 32 crops, kept between test runs."""
-    from unveil.world.config import World
-    from unveil.world.generate import render_world
-
-    world = World(**PEOPLE)
-    folder = request.config.cache.mkdir(f"world-{world.hash}") / "world"
-    render_world(world, folder, processes=1)
-    return folder
+    return render_kept(PEOPLE, request.config)
 
 
 @pytest.fixture(scope="session")
@@ -74,11 +70,18 @@ def put(crops: Crops) -> Callable[[str, Path], Path]:
     return write
 
 
+@pytest.fixture(scope="session")
+def cache_of_the_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of caches that all processes of a test run share: a model is exported once, not once a process."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+
+
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _own_cache(cache_of_the_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the caches of tests apart from the user's, and silence what an earlier command switched on."""
     show_progress(on=False)
-    monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+    monkeypatch.setenv("UNVEIL_CACHE", str(cache_of_the_run))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

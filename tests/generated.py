@@ -1,4 +1,4 @@
-"""Writing a small dataset of coloured figures, so that every command can run in seconds."""
+"""Writing a small dataset of coloured figures, so that every command can run in seconds; and rendered people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from unveil.world.config import World
 
 CAMERAS = 2
 SHOTS = 3
@@ -44,3 +47,11 @@ def write_crops(root: Path, people: int = 12, test_people: int = 6) -> Path:
         writer.writeheader()
         writer.writerows(rows)
     return root / "manifest.csv"
+
+
+def render_kept(world: World, config: pytest.Config) -> Path:
+    """Return the folder of a rendered world that is kept between test runs."""
+    from unveil.world.generate import render_world  # compiles
+
+    folder = config.cache.mkdir(f"world-{world.hash}") / "world"
+    return render_world(world, folder, processes=1).parent

@@ -53,6 +53,7 @@ def test_sheet_of_a_folder(rendered: tuple[Path, str], tmp_path: Path) -> None:
 
 def test_sheet_of_a_preset_renders_it_into_the_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(config.PRESETS, "tiny", World(people=2, outfits=1, visits=1, frames=1, cameras=4))
+    monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path / "cache"))
     assert run("sheet", "tiny", "--out", tmp_path / "s.jpg").startswith("2 crops of 2 people on ")
     made = [p.name for p in (cache_dir() / "world").glob("tiny-*") if (p / "card.json").is_file()]
     assert made == [f"tiny-{config.preset('tiny').hash}"]
