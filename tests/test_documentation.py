@@ -18,6 +18,8 @@ from PIL import Image
 
 from generated import write_crops
 from unveil.cli import app
+from unveil.world import config
+from unveil.world.config import World
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -33,7 +35,8 @@ def commands(page: Path) -> list[str]:
 
 @pytest.fixture
 def workplace(tmp_path, monkeypatch) -> Path:
-    """A folder with ``crops/``, ``people/`` and ``query.png``, as the README describes."""
+    """A folder with ``crops/``, ``people/`` and ``query.png``, as the README describes; and worlds of few crops."""
+    monkeypatch.setitem(config.PRESETS, "tiny", World(people=24, outfits=2, visits=2, frames=1, cameras=4))
     manifest = write_crops(tmp_path / "crops")
     for row in csv.DictReader(manifest.open()):
         target = tmp_path / "people" / row["person"] / Path(row["path"]).name

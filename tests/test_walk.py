@@ -1,10 +1,13 @@
 """docs/walk.md: every command and every step on the page, on shorter films, by the script that makes its pictures."""
 
+import contextlib
 import re
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from command_line import run
 
 ROOT = Path(__file__).parents[1]
 WALK = ROOT / "docs" / "walk.md"
@@ -28,6 +31,9 @@ def test_the_whole_way_can_be_gone(script, tmp_path, monkeypatch):
 
     galleries = new_folder()
     monkeypatch.setattr(script, "surroundings", _in(galleries, script.surroundings))
+    monkeypatch.setattr(script, "run", _in_this_process)
+    monkeypatch.setenv("UNVEIL_GALLERIES", str(galleries))
+    monkeypatch.setenv("COLUMNS", "100")
     try:
         printed = script.go(tmp_path / "walk", tmp_path / "pictures", seconds=0.75, looks=("lower-colour=grey",))
     finally:
@@ -40,6 +46,12 @@ def test_the_whole_way_can_be_gone(script, tmp_path, monkeypatch):
     made = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert made == shown()
     assert all((tmp_path / "pictures" / name).stat().st_size <= MAX_BYTES for name in made)
+
+
+def _in_this_process(work, words):
+    """Run a command as the script does, but in no process of its own: only the server needs one."""
+    with contextlib.chdir(work):
+        return run(*words).stdout
 
 
 def _in(galleries, surroundings):

@@ -14,7 +14,8 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 
-from tracked import write_tracklets
+from tracked import PEOPLE
+from typer.testing import CliRunner
 
 from untrained import make_model
 from unveil.adaptation.acceptance import WorseModelError, compare, is_worse, make_test
@@ -22,29 +23,12 @@ from unveil.adaptation.adapt import adapt
 from unveil.adaptation.clusters import STATE
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.task import REPORT, Task
-from unveil.datasets.sources import crops_of
+from unveil.cli import app
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.models.checkpoint import load_model
 from unveil.records import Embedding
 
 SHORT = AdaptSettings(epochs=2, persons=4, neighbours=3, held_out=0.4)
-
-PEOPLE = 24
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
-    return write_tracklets(tmp_path_factory.mktemp("crops"), people=PEOPLE)
-
-
-@pytest.fixture(scope="module")
-def dataset(manifest):
-    return crops_of(str(manifest))
-
-
-@pytest.fixture
-def model(tmp_path):
-    return load_model(make_model(tmp_path / "base", height=64, width=32))
 
 
 def test_an_adapted_model_says_what_it_is_derived_from(model, dataset, tmp_path):
@@ -130,27 +114,28 @@ def test_a_worse_model_is_not_written_unless_asked_for(model, dataset, tmp_path,
     assert (tmp_path / "out" / "model.safetensors").exists()
 
 
-def command(manifest, base, out, cache, epochs=3):
-    options = ["--epochs", str(epochs), "--neighbours", "3", "--held-out", "0.4", "--keep-worse", "--cache", str(cache)]
-    options += ["--skip-person-check"]
-    return [sys.executable, "-m", "unveil", "adapt", str(base), str(manifest), "--out", str(out), *options]
-
-
 def test_a_killed_run_ends_as_an_unbroken_one(manifest, tmp_path):
     base = make_model(tmp_path / "base", height=64, width=32)
-    run = [command(manifest, base, tmp_path / name, tmp_path / "cache") for name in ("whole", "killed")]
-    subprocess.run(run[0], check=True, capture_output=True)
-    process = subprocess.Popen(run[1], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def words(name):
+        options = ["--epochs", 3, "--neighbours", 3, "--held-out", 0.4, "--keep-worse", "--cache", tmp_path / "cache"]
+        return [*map(str, ("adapt", base, manifest, "--out", tmp_path / name, *options)), "--skip-person-check"]
+
+    whole = CliRunner().invoke(app, words("whole"))
+    assert not whole.exit_code, whole.output
+    process = subprocess.Popen(
+        [sys.executable, "-m", "unveil", *words("killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     state, end = tmp_path / "killed" / STATE, time.monotonic() + 300
     while not state.exists() and process.poll() is None and time.monotonic() < end:
         time.sleep(0.02)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert state.exists() and not (tmp_path / "killed" / "model.safetensors").exists()
-    said = subprocess.run(run[1], check=True, capture_output=True, text=True)
-    assert "resuming after epoch" in said.stderr
-    whole, killed = (load_model(tmp_path / name).card.fingerprint for name in ("whole", "killed"))
-    assert whole == killed
+    resumed = CliRunner().invoke(app, words("killed"))
+    assert not resumed.exit_code and "resuming after epoch" in resumed.stderr
+    fingerprints = [load_model(tmp_path / name).card.fingerprint for name in ("whole", "killed")]
+    assert fingerprints[0] == fingerprints[1]
 
 
 def test_a_state_of_other_settings_is_refused(model, dataset, tmp_path):

@@ -15,8 +15,9 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 
-from tracked import write_tracklets
+from tracked import PEOPLE, write_tracklets
 
+from command_line import run
 from generated import figure
 from untrained import make_model
 from unveil.adaptation import clusters as clusters_module
@@ -35,24 +36,8 @@ from unveil.gallery.ingest.quality import find_parser
 from unveil.models.checkpoint import load_model
 from unveil.records import Dataset, Embedding
 
-PEOPLE = 24
 SHORT = AdaptSettings(epochs=2, persons=4, neighbours=3, held_out=0.4)
 STATISTICS = dataclasses.replace(SHORT, stages=("statistics",))
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory):
-    return write_tracklets(tmp_path_factory.mktemp("crops"), people=PEOPLE)
-
-
-@pytest.fixture(scope="module")
-def dataset(manifest):
-    return crops_of(str(manifest))
-
-
-@pytest.fixture
-def model(tmp_path):
-    return load_model(make_model(tmp_path / "base", height=64, width=32))
 
 
 @pytest.fixture(scope="module")
@@ -252,6 +237,6 @@ def test_killed_with_its_statistics_measured_it_gives_the_same_model_when_run_ag
     process.wait()
     assert not (tmp_path / "killed" / "model.safetensors").exists()
     for out in ("killed", "whole"):
-        subprocess.run([sys.executable, "-m", "unveil", *map(str, words(out))], check=True, capture_output=True)
+        run(*words(out))
     killed, whole = (load_model(tmp_path / out).card.fingerprint for out in ("killed", "whole"))
     assert killed == whole

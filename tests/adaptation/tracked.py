@@ -10,6 +10,7 @@ from PIL import Image
 from generated import figure
 
 SECONDS = 100.0
+PEOPLE = 24
 
 
 def write_tracklets(root: Path, people: int = 14, cameras: int = 2, shots: int = 4) -> Path:

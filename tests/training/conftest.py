@@ -1,16 +1,18 @@
+"""A run that several tests look at, copy and resume."""
+
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from small_runs import recipe
+
+from unveil.training.loop import train
 
 
 @pytest.fixture(scope="session")
-def world(request: pytest.FixtureRequest) -> Path:
-    """Folder of a rendered world of 4 people with 32 crops, queries and gallery; kept between test runs."""
-    from unveil.world.config import World
-    from unveil.world.generate import render_world
-
-    plan = World(people=4, outfits=2, visits=2, frames=2, cameras=4, seed=5)
-    folder = request.config.cache.mkdir(f"world-{plan.hash}") / "world"
-    return render_world(plan, folder, processes=1).parent
+def four(manifest, tmp_path_factory) -> Path:
+    """A run of four epochs without interruption."""
+    out = tmp_path_factory.mktemp("four")
+    train(recipe(manifest, "train.epochs=4"), out / "run")
+    return out / "run"

@@ -63,22 +63,22 @@ CHANGES = {
 TOLERANCE = 1e-5
 
 
-def recipe(request: pytest.FixtureRequest, world: Path, name: str, *more: str) -> Recipe:
+def recipe(request: pytest.FixtureRequest, rendered: Path, name: str, *more: str) -> Recipe:
     folder = request.config.rootpath / "src/unveil/recipes"
     path = next(folder / file for file in (f"{name}-world.yaml", f"{name}.yaml") if (folder / file).is_file())
-    data = [f"data.train=world:{world}", "data.test=[]"]
+    data = [f"data.train=world:{rendered}", "data.test=[]"]
     return load_recipe(path, [*SMALL, *data, "train.epochs=1", *CHANGES[name], *more])
 
 
 @pytest.fixture(scope="module")
-def runs(world, request, tmp_path_factory) -> Path:
+def runs(rendered, request, tmp_path_factory) -> Path:
     """Methods trained in double precision by one process and by two.
 
     Beside them BoT, begun by one and by two and brought to a third epoch by the other.
     """
     base, cache = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("cache")
-    recipes = {name: recipe(request, world, name) for name in CHANGES}
-    longer = recipe(request, world, "bot", "train.epochs=3")
+    recipes = {name: recipe(request, rendered, name) for name in CHANGES}
+    longer = recipe(request, rendered, "bot", "train.epochs=3")
     train_all(OneProcess(), [(found, base / "one" / name) for name, found in recipes.items()], cache)
     shutil.copytree(base / "one/bot", base / "one_then_two")
     both = [(found, base / "two" / name) for name, found in recipes.items()]

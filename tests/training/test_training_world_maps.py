@@ -29,11 +29,11 @@ def recipe(name, source, request, *more):
 
 
 @pytest.mark.parametrize(("name", "scheme"), SCHEMES.items())
-def test_a_world_gives_its_maps_in_the_label_set_of_the_method(world, request, tmp_path, name, scheme):
-    data = open_training_set(recipe(name, f"world:{world}", request), tmp_path)
+def test_a_world_gives_its_maps_in_the_label_set_of_the_method(rendered, request, tmp_path, name, scheme):
+    data = open_training_set(recipe(name, f"world:{rendered}", request), tmp_path)
     assert data.parsing_scheme == scheme
     store = data.stores[0]
-    native = read_labels(world, store.samples[0].key)
+    native = read_labels(rendered, store.samples[0].key)
     exact = table(scheme)[native]
     assert set(np.unique(store.parsing[0])) <= set(np.unique(exact))
     # The world's own table, not a guess from the clothes of lip20, which have no arm under a sleeve.
@@ -41,17 +41,19 @@ def test_a_world_gives_its_maps_in_the_label_set_of_the_method(world, request, t
     assert scheme == "cre7" or not np.array_equal(exact, guessed)
 
 
-def test_a_scheme_in_the_recipe_is_left_as_it_is(world, request, tmp_path):
-    assert open_training_set(recipe("pab", f"world:{world}?scheme=lip20", request), tmp_path).parsing_scheme == "lip20"
-    bot = open_training_set(recipe("bot", f"world:{world}", request), tmp_path)
-    assert bot.parsing_scheme == load_dataset(DataSource.model_validate(f"world:{world}")).parsing_scheme
+def test_a_scheme_in_the_recipe_is_left_as_it_is(rendered, request, tmp_path):
+    assert (
+        open_training_set(recipe("pab", f"world:{rendered}?scheme=lip20", request), tmp_path).parsing_scheme == "lip20"
+    )
+    bot = open_training_set(recipe("bot", f"world:{rendered}", request), tmp_path)
+    assert bot.parsing_scheme == load_dataset(DataSource.model_validate(f"world:{rendered}")).parsing_scheme
 
 
 @pytest.mark.parametrize("name", SCHEMES)
-def test_recipes_with_parsing_maps_train_and_measure_on_a_world(world, request, tmp_path, name):
+def test_recipes_with_parsing_maps_train_and_measure_on_a_world(rendered, request, tmp_path, name):
     with warnings.catch_warnings():
         warnings.filterwarnings("error", "crops without parsing maps")  # nothing of a training looks at crops without
-        model = train(recipe(name, f"world:{world}", request), tmp_path / "run", cache=tmp_path / "cache")
+        model = train(recipe(name, f"world:{rendered}", request), tmp_path / "run", cache=tmp_path / "cache")
     assert model.card.parsing_scheme == SCHEMES[name]
     assert {tree["protocol"] for tree in model.card.figures} >= {"world-general", "world-cc"}
     assert model.card.persons == 2 and model.card.clothes == 4

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import chain
 
 import numpy as np
@@ -206,9 +205,9 @@ def test_the_hog_finds_most_rendered_people_and_nobody_in_an_empty_room():
     detector = load_detector(None)
     assert detector.detect(np.full((540, 960, 3), 127, np.uint8)) == []
     assert detector.detect(np.random.default_rng(3).integers(0, 256, (20, 30, 3), np.uint8)) == []
-    world = replace(preset("tiny"))
     found = whole = 0
-    for image, rows in chain.from_iterable(render_frames(world, camera, frames=6) for camera in range(8)):
+    somebody = (1, 2, 5, 6, 7)  # cameras before which somebody is in these frames
+    for image, rows in chain.from_iterable(render_frames(preset("tiny"), camera, frames=6) for camera in somebody):
         boxes = detector.detect(image)
         for _, x, y, w, h, visible in rows:
             if float(visible) > 0.9 and w > 0.3 * h and x > 5:

@@ -1,0 +1,140 @@
+"""A run that was killed, stopped or finished is resumed to the same weights, or refused."""
+
+import shutil
+import signal
+
+import pytest
+import torch
+from small_runs import overrides, read_until, recipe, same_weights, start
+
+from command_line import run
+from unveil.errors import (
+    CheckpointError,
+    InterruptedRunError,
+    UnveilError,
+)
+from unveil.models.checkpoint import load_model, save_model
+from unveil.recipe import load_recipe
+from unveil.training.loop import train
+from unveil.training.metrics import read_metrics
+
+
+def test_two_epochs_kill_and_resume_equal_four(four, manifest, tmp_path):
+    out = tmp_path / "run"
+    process = start(manifest, out, "train.epochs=4")
+    read_until(process, "epoch 3/4")
+    process.kill()
+    process.wait()
+    run("train", *overrides(manifest, "train.epochs=4"), "--out", out, "--resume")
+    assert same_weights(four, out)
+    records = [r for r in read_metrics(out / "metrics.jsonl") if "loss" in r]
+    assert [r["epoch"] for r in records] == [0, 1, 2, 3]
+
+
+def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_resume_equals_an_uninterrupted_run(four, manifest, tmp_path):
+    out = tmp_path / "run"
+    process = start(manifest, out, "train.epochs=4")
+    read_until(process, "epoch 2/4")
+    process.send_signal(signal.SIGINT)
+    text, _ = process.communicate()
+    assert process.returncode == 130 and "--resume" in text
+    run("train", *overrides(manifest, "train.epochs=4"), "--out", out, "--resume")
+    assert same_weights(four, out)
+
+
+def test_a_run_is_neither_overwritten_nor_mixed_with_another(four, manifest, tmp_path):
+    with pytest.raises(UnveilError, match=r"already holds a run.*--resume"):
+        train(recipe(manifest, "train.epochs=4"), four)
+    with pytest.raises(CheckpointError, match=r"another recipe: optim\.lr was 0\.001 and is 0\.0001\. Give the same"):
+        train(recipe(manifest, "train.epochs=4", "optim.lr=1e-4"), four, resume=True)
+    with pytest.raises(CheckpointError, match=r"method\.name was 'bot' and is 'sbs'"):
+        train(recipe(manifest, "train.epochs=4", "method.name=sbs"), four, resume=True)
+    with pytest.raises(CheckpointError, match=r"sampler\.images was 2 and is 3; train\.seed was 0 and is 1"):
+        train(recipe(manifest, "train.epochs=4", "sampler.images=3", "train.seed=1"), four, resume=True)
+    with pytest.raises(CheckpointError, match=r"has 4 epochs behind it, train\.epochs=2"):
+        train(recipe(manifest, "train.epochs=2"), four, resume=True)
+    with pytest.raises(CheckpointError, match="nothing to resume"):
+        train(recipe(manifest), tmp_path / "empty", resume=True)
+
+
+def test_a_state_of_other_crops_is_refused(manifest, tmp_path):
+    other = tmp_path / "other"
+    shutil.copytree(manifest.parent, other)
+    one_epoch = recipe(other / "manifest.csv", "train.epochs=1")
+    train(one_epoch, tmp_path / "run")
+    one, two = sorted((other / "images").glob("p00_*"))[:2]
+    one.write_bytes(two.read_bytes())
+    with pytest.raises(CheckpointError, match="belongs to other data: the training crops have the hash"):
+        train(one_epoch, tmp_path / "run", resume=True)
+
+
+def test_a_finished_run_is_trained_on_and_equals_one_that_was_long_from_the_start(four, manifest, tmp_path):
+    shutil.copytree(four, tmp_path / "run")
+    model = train(recipe(manifest, "train.epochs=6"), tmp_path / "run", resume=True)
+    train(recipe(manifest, "train.epochs=6"), tmp_path / "long")
+    assert model.card.epoch == 6
+    assert same_weights(tmp_path / "run", tmp_path / "long")
+    records = [r for r in read_metrics(tmp_path / "run" / "metrics.jsonl") if "loss" in r]
+    assert [r["epoch"] for r in records] == list(range(6))
+    assert load_recipe(tmp_path / "run" / "recipe.yaml").train.epochs == 6
+
+
+def test_a_damaged_state_is_refused(four, manifest, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "resume.pt").write_bytes((four / "resume.pt").read_bytes()[:5000])
+    with pytest.raises(CheckpointError, match=r"resume\.pt is damaged"):
+        train(recipe(manifest, "train.epochs=4"), tmp_path / "run", resume=True)
+
+
+def test_a_state_with_one_wrong_byte_or_other_optimisers_is_refused(four, manifest, tmp_path):
+    """PyTorch reads tensors whose bytes changed, and its optimisers raise whatever they come across."""
+    out = tmp_path / "run"
+    out.mkdir()
+    sound = (four / "resume.pt").read_bytes()
+    spoiled = bytearray(sound)
+    spoiled[len(sound) // 2] ^= 1
+    state = torch.load(four / "resume.pt", weights_only=True)
+    written = tmp_path / "other.pt"
+    for changes in ({"optimisers": []}, {"optimisers": [{}] * len(state["optimisers"])}, {"torch": torch.zeros(3)}):
+        torch.save(state | changes, written)
+        (out / "resume.pt").write_bytes(written.read_bytes())
+        with pytest.raises(CheckpointError, match=r"resume\.pt is damaged"):
+            train(recipe(manifest, "train.epochs=4"), out, resume=True)
+    (out / "resume.pt").write_bytes(spoiled)
+    with pytest.raises(CheckpointError, match=r"resume\.pt is damaged"):
+        train(recipe(manifest, "train.epochs=4"), out, resume=True)
+
+
+@pytest.mark.parametrize("lost", ["model", "figures"])
+def test_what_a_kill_left_out_after_the_last_epoch_is_made_good(four, manifest, tmp_path, lost):
+    out = tmp_path / "run"
+    shutil.copytree(four, out)
+    if lost == "model":
+        (out / "model.safetensors").unlink()
+    else:
+        model = load_model(out)
+        save_model(out / "model.safetensors", model.method, card=model.card.model_copy(update={"figures": ()}))
+    model = train(recipe(manifest, "train.epochs=4"), out, resume=True)
+    assert same_weights(four, out)
+    assert model.card.figures == load_model(four).card.figures
+
+
+def test_slices_of_time_equal_an_uninterrupted_run(manifest, tmp_path):
+    once, sliced, stops = tmp_path / "once", tmp_path / "sliced", 0
+    train(recipe(manifest, "train.epochs=1"), once)
+    while True:
+        try:  # no time at all: every slice is one step
+            train(recipe(manifest, "train.epochs=1"), sliced, resume=stops > 0, minutes=0)
+            break
+        except InterruptedRunError as e:
+            assert "the state is saved" in str(e)
+            stops += 1
+    assert stops == read_metrics(once / "metrics.jsonl")[0]["iteration"]
+    assert same_weights(once, sliced)
+
+
+def test_a_finished_model_is_never_overwritten_even_without_its_state(four, manifest, tmp_path):
+    shutil.copytree(four, tmp_path / "run")
+    (tmp_path / "run" / "resume.pt").unlink()
+    with pytest.raises(UnveilError, match="already holds a run"):
+        train(recipe(manifest, "train.epochs=4"), tmp_path / "run")
