@@ -46,8 +46,8 @@ def server(new_database: NewDatabase) -> str:
 def command(server, monkeypatch, capsys):
     """Return a function that runs ``unveil`` on the session's server; galleries are gone afterwards."""
 
-    def run(*words: object, code: int = 0, quiet: bool = True) -> tuple[str, str]:
-        monkeypatch.setattr("sys.argv", ["unveil", *["--quiet"] * quiet, *map(str, words), "--store", server])
+    def run(*words: object, code: int = 0) -> tuple[str, str]:
+        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", *map(str, words), "--store", server])
         capsys.readouterr()
         with pytest.raises(SystemExit) as end:
             main()

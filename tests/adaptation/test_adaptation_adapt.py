@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -15,15 +16,14 @@ import pytest
 pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 
 from tracked import PEOPLE
-from typer.testing import CliRunner
 
+from command_line import run
 from untrained import make_model
 from unveil.adaptation.acceptance import WorseModelError, compare, is_worse, make_test
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.clusters import STATE
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.task import REPORT, Task
-from unveil.cli import app
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.models.checkpoint import load_model
 from unveil.records import Embedding
@@ -31,22 +31,31 @@ from unveil.records import Embedding
 SHORT = AdaptSettings(epochs=2, persons=4, neighbours=3, held_out=0.4)
 
 
-def test_an_adapted_model_says_what_it_is_derived_from(model, dataset, tmp_path):
-    adapted = adapt(model, [dataset], out=tmp_path / "out", settings=SHORT, cache=tmp_path / "cache", keep_worse=True)
-    done = adapted.card.adaptation
-    assert done.base == model.card.fingerprint != adapted.card.fingerprint
-    assert done.cameras == adapted.cameras == ("c0", "c1") and done.stages == AdaptSettings.stages
+@pytest.fixture(scope="module")
+def adapted(dataset, tmp_path_factory):
+    """The folder of an adaptation, the model that was given to it, a copy of its weights before, and what came out."""
+    folder = tmp_path_factory.mktemp("adapted")
+    given = load_model(make_model(folder / "base", height=64, width=32))
+    before = {name: tensor.clone() for name, tensor in given.method.state_dict().items()}
+    made = adapt(given, [dataset], out=folder / "out", settings=SHORT, cache=folder / "cache", keep_worse=True)
+    return folder / "out", given, before, made
+
+
+def test_an_adapted_model_says_what_it_is_derived_from(adapted):
+    out, given, _, made = adapted
+    done = made.card.adaptation
+    assert done.base == given.card.fingerprint != made.card.fingerprint
+    assert done.cameras == made.cameras == ("c0", "c1") and done.stages == AdaptSettings.stages
     assert [(s.images, s.persons) for s in done.data] == [(PEOPLE * 8, 0)]
     assert done.evaluation["tracklets"] == round(0.4 * 2 * PEOPLE) and "tracklets" in done.evaluation["among"]
-    report = json.loads((tmp_path / "out" / REPORT).read_text())
+    report = json.loads((out / REPORT).read_text())
     assert len(report["epochs"]) == 2 and report["epochs"][0]["clusters"] >= 4
-    assert not (tmp_path / "out" / STATE).exists()
+    assert not (out / STATE).exists()
 
 
-def test_the_model_given_is_not_changed(model, dataset, tmp_path):
-    before = {name: tensor.clone() for name, tensor in model.method.state_dict().items()}
-    adapt(model, [dataset], out=tmp_path / "out", settings=SHORT, cache=tmp_path / "cache", keep_worse=True)
-    assert all(bool((before[name] == tensor).all()) for name, tensor in model.method.state_dict().items())
+def test_the_model_given_is_not_changed(adapted):
+    _, given, before, _ = adapted
+    assert all(bool((before[name] == tensor).all()) for name, tensor in given.method.state_dict().items())
 
 
 def test_statistics_alone_leave_the_weights(model, dataset, tmp_path):
@@ -77,18 +86,13 @@ def test_tracklets_alone_are_groups_of_their_own(model, dataset, tmp_path):
         adapt(model, [bare], out=tmp_path / "none", settings=settings, cache=tmp_path / "cache")
 
 
-def test_more_pairs_are_joined_from_epoch_to_epoch(model, dataset, tmp_path):
+def test_without_tracklets_more_pairs_are_joined_from_epoch_to_epoch_and_nothing_is_evaluated(model, dataset, tmp_path):
     bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
     settings = dataclasses.replace(SHORT, epochs=3, pairs=0.2, lr=1e-8, share=0.0)
-    adapt(model, [bare], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache")
+    made = adapt(model, [bare], out=tmp_path / "out", settings=settings, cache=tmp_path / "cache")
     shares = [epoch["outliers"] for epoch in json.loads((tmp_path / "out" / REPORT).read_text())["epochs"]]
     assert shares[0] > shares[1] > shares[2]
-
-
-def test_without_tracklets_nothing_is_evaluated(model, dataset, tmp_path):
-    bare = dataclasses.replace(dataset, samples=tuple(dataclasses.replace(s, tracklet=None) for s in dataset.samples))
-    adapted = adapt(model, [bare], out=tmp_path / "out", settings=SHORT, cache=tmp_path / "cache")
-    assert adapted.card.adaptation.evaluation == {}
+    assert made.card.adaptation.evaluation == {}
 
 
 def test_a_worse_model_is_not_written_unless_asked_for(model, dataset, tmp_path, monkeypatch):
@@ -114,15 +118,14 @@ def test_a_worse_model_is_not_written_unless_asked_for(model, dataset, tmp_path,
     assert (tmp_path / "out" / "model.safetensors").exists()
 
 
-def test_a_killed_run_ends_as_an_unbroken_one(manifest, tmp_path):
+def test_a_killed_run_ends_as_an_unbroken_one(manifest, tmp_path, caplog):
     base = make_model(tmp_path / "base", height=64, width=32)
 
     def words(name):
         options = ["--epochs", 3, "--neighbours", 3, "--held-out", 0.4, "--keep-worse", "--cache", tmp_path / "cache"]
         return [*map(str, ("adapt", base, manifest, "--out", tmp_path / name, *options)), "--skip-person-check"]
 
-    whole = CliRunner().invoke(app, words("whole"))
-    assert not whole.exit_code, whole.output
+    run(*words("whole"))
     process = subprocess.Popen(
         [sys.executable, "-m", "unveil", *words("killed")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
@@ -132,8 +135,9 @@ def test_a_killed_run_ends_as_an_unbroken_one(manifest, tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert state.exists() and not (tmp_path / "killed" / "model.safetensors").exists()
-    resumed = CliRunner().invoke(app, words("killed"))
-    assert not resumed.exit_code and "resuming after epoch" in resumed.stderr
+    with caplog.at_level(logging.INFO):
+        run(*words("killed"))
+    assert "resuming after epoch" in caplog.text
     fingerprints = [load_model(tmp_path / name).card.fingerprint for name in ("whole", "killed")]
     assert fingerprints[0] == fingerprints[1]
 
