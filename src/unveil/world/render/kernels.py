@@ -23,8 +23,12 @@ if not os.access(Path(__file__).parent, os.W_OK) and "NUMBA_CACHE_DIR" not in os
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a loop; the machine code is kept beside the package, or in the cache where that cannot be written."""
-    options: dict[str, Any] = {"fastmath": True, "nogil": True, "error_model": "numpy"}
+    """Compile a loop; the machine code is kept beside the package, or in the cache where that cannot be written.
+
+    No loop makes an array, so none counts references to them (``_nrt``): done at each pixel, as numba does it, that took
+    longer than the pixel. What a loop calls becomes a part of it, for the same reason: a group of arrays is slow to pass.
+    """
+    options = {"fastmath": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
     found: Callable[..., Any]
     try:
         found = numba.njit(cache=True, **options)(function)
