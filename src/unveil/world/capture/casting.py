@@ -114,7 +114,8 @@ def visible_share(stage: StagedScene, position: tuple[float, float], *, height: 
 
 def is_free(stage: StagedScene, position: tuple[float, float]) -> bool:
     """Return whether a person can stand at a place."""
-    return all(f.distance(*position) > SHOULDER for f in stage.scene.footprints)
+    x, z = position
+    return not any(f.is_near(x, z, within=SHOULDER) for f in stage.scene.footprints)
 
 
 def beside(

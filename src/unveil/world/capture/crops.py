@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -66,7 +65,7 @@ def wardrobe(world: World, person: int, *, identity: Identity) -> list[tuple[str
             outfit = draw_outfit(np.random.default_rng([43, world.seed, pool]), 0.3)
         else:
             outfit = draw_outfit(rng, identity.feminine)
-        text = json.dumps(dataclasses.asdict(outfit), sort_keys=True)
+        text = json.dumps(vars(outfit), sort_keys=True, default=vars)
         found.append((hashlib.sha256(text.encode()).hexdigest()[:8], outfit))
     return found
 

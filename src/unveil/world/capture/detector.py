@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from unveil.world import labels
-from unveil.world.arrays import Ints
+from unveil.world.arrays import Floats, Ints
 from unveil.world.capture.placed import PixelBox
 from unveil.world.capture.plate import SUPERSAMPLE
 from unveil.world.capture.shot import Shot
@@ -15,6 +15,7 @@ from unveil.world.capture.shot import Shot
 LOOSE, SHIFTED, TRUNCATED = 0.15, 0.12, 0.08  # rates of the three faults
 JITTER = 0.015  # of the size, on every side
 MIN_OF_A_PART = 8  # supersamples below which nothing is said of a part
+_PART_OF = labels.part_of(np.arange(labels.FIRST, 256))
 MIN_ASPECT, MAX_ASPECT = 0.26, 0.75  # width over height
 
 
@@ -62,9 +63,9 @@ class Detection:
         return Detection(box, self.fault, float(seen.sum() / area), parts)
 
 
-def _areas(of: Ints) -> Ints:
+def _areas(of: Ints) -> Floats:
     """Return the supersamples of each part of the body, for world labels of the person."""
-    return np.bincount(labels.part_of(of), minlength=len(labels.PARTS))
+    return np.bincount(_PART_OF, np.bincount(of, minlength=256)[labels.FIRST :], len(labels.PARTS))
 
 
 def _outside(whole: PixelBox, own: np.ndarray, *, shot: Shot) -> int:

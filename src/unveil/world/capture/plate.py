@@ -104,7 +104,9 @@ def render_plate(scene: Scene) -> Plate:
     ambient, direct = np.zeros((2, height, width, 3), np.float32)
     shade_scene(
         seen,
-        Ground(faces, surface_of, surfaces, points, normals, ground_noise(), prints),
+        Ground(
+            faces, surface_of, surfaces, points, normals, ground_noise(), prints, np.empty((len(prints), 2), np.float32)
+        ),
         View(camera.position, camera.axes, np.float32(camera.focal * SUPERSAMPLE), 0, 0, *FRAME),
         Light(light.direction, light.sky, light.ground, light.sun),
         Shadow(frame, shadow),

@@ -20,6 +20,7 @@ from unveil.world.capture.plate import (
 )
 from unveil.world.render.inputs import (
     Cloth,
+    Layers,
     Light,
     Mesh,
     Plates,
@@ -27,7 +28,7 @@ from unveil.world.render.inputs import (
     View,
 )
 from unveil.world.render.kernels import FAR, shadow_depth
-from unveil.world.render.shading import folds, shade, to_linear
+from unveil.world.render.shading import folds, occlude, shade, to_linear
 from unveil.world.scenes.scene import FRAME
 
 PEOPLE_SHADOW, PEOPLE_REACH = 256, 2.6  # texels, metres around the first person
@@ -74,42 +75,37 @@ def shoot(stage: StagedScene, people: list[Placed], *, box: PixelBox, sun: float
     if direct_light.sum() > 0.06:
         for p in people:
             shadow_depth(to_light(frame, p.points), p.actor.figure.faces, p.actor.figure.keep, shadow)
-    window = (slice(box.y * s, box.y * s + h), slice(box.x * s, box.x * s + w))
-    out, depth = np.empty((h, w, 3), np.float32), np.empty((h, w), np.float32)
+    region = (slice(box.y * s, box.y * s + h), slice(box.x * s, box.x * s + w))
+    layers = Layers(
+        light=np.empty((h, w, 3), np.float32),
+        depth=np.empty((h, w), np.float32),
+        labels=np.zeros((h, w), np.int32),
+        owner=np.full((h, w), -1, np.int32),
+        whole=np.zeros((h, w), np.int32),
+        scene_before=np.zeros((h, w), np.bool_),
+        top=0,
+        left=0,
+    )
     feet = np.array([q for p in people for q in _feet(p)], np.float32).reshape(-1, 2)
     backdrop(
-        Plates(*(np.ascontiguousarray(whole[window]) for whole in (plate.ambient, plate.direct, plate.depth))),
+        Plates(*(np.ascontiguousarray(part[region]) for part in (plate.ambient, plate.direct, plate.depth))),
         View(camera.position, camera.axes, np.float32(camera.focal * s), box.x * s, box.y * s, *FRAME),
         Shadow(frame, shadow),
         feet,
         np.float32(sun),
-        out,
-        depth,
+        layers.light,
+        layers.depth,
     )
     lighting = Light(light.direction, light.sky, light.ground, direct_light)
     shadows = Shadow(frame, shadow), Shadow(plate.frame, plate.shadow)
-    labels, owner = np.zeros((h, w), np.int32), np.full((h, w), -1, np.int32)
-    whole, scene_before = np.zeros((h, w), np.int32), np.zeros((h, w), bool)
-    for index, p in enumerate(people):
+    for number, p in enumerate(people):
         own = p.box.common(box)
         if own.width <= 0 or own.height <= 0:
             continue
         figure = p.actor.figure
-        here = (
-            slice((own.y - box.y) * s, (own.y - box.y + own.height) * s),
-            slice((own.x - box.x) * s, (own.x - box.x + own.width) * s),
-        )
-        behind = depth[here]
         buffers = drawn(p, own)
-        near, triangle, _ = buffers
-        if index == 0:
-            whole[here] = np.where(triangle >= 0, figure.labels[triangle], 0)
-            scene_before[here] = (triangle >= 0) & (near >= behind)
-        triangle[near >= behind] = -1
-        seen = triangle >= 0
-        depth[here] = np.where(seen, near, behind)
-        owner[here][seen] = index
-        colour, kinds = np.ascontiguousarray(out[here]), np.ascontiguousarray(labels[here])
+        window = layers._replace(top=(own.y - box.y) * s, left=(own.x - box.x) * s)
+        occlude(buffers, figure.labels, window, number)
         mesh = Mesh(
             figure.faces,
             p.points,
@@ -122,16 +118,16 @@ def shoot(stage: StagedScene, people: list[Placed], *, box: PixelBox, sun: float
             figure.labels,
         )
         cloth = Cloth(figure.materials, figure.textures, to_linear(), folds(), np.array(p.actor.fold, np.float32))
-        shade(buffers, mesh, cloth, camera.position, lighting, shadows, colour, kinds)
-        out[here], labels[here] = colour, kinds
-    if stage.scene.camera.haze > FOGGY:
-        share = (1 - np.exp(-np.minimum(depth, 60) / FOG_METRES))[..., None]
-        out = np.where(owner[..., None] >= 0, out * (1 - share) + share * light.sky * 0.9, out)
+        shade(buffers, mesh, cloth, camera.position, lighting, shadows, window)
+    out = layers.light
+    if camera.haze > FOGGY:
+        share = (1 - np.exp(-np.minimum(layers.depth, 60) / FOG_METRES))[..., None]
+        out = np.where(layers.owner[..., None] >= 0, out * (1 - share) + share * light.sky * 0.9, out)
     mean = out[::s, ::s].copy()
     for i, j in list(product(range(s), repeat=2))[1:]:
         mean += out[i::s, j::s]
     mean /= s * s
-    return Shot(box, mean, labels, owner, whole, scene_before)
+    return Shot(box, mean, layers.labels, layers.owner, layers.whole, layers.scene_before)
 
 
 def _feet(p: Placed) -> Floats:

@@ -151,9 +151,10 @@ def _weave(cloth: Cloth, *, whole: bool) -> NDArray[np.uint8]:
         texture[(down > top) & (down < top + cloth.scale)] = second
     if whole and cloth.print != "none":
         _print(texture, cloth.print, rng=rng)
-    stains = 1 + cloth.wear * 0.5 * _clouds(cloth.seed % 11)[..., None]
-    grain = 1 + 0.05 * (rng.random((TEXTURE, TEXTURE, 1), dtype=np.float32) - 0.5)
-    return np.clip(texture * stains * grain * 255, 3, 250).astype(np.uint8)
+    texture *= 1 + cloth.wear * 0.5 * _clouds(cloth.seed % 11)[..., None]
+    texture *= 1 + 0.05 * (rng.random((TEXTURE, TEXTURE, 1), dtype=np.float32) - 0.5)
+    texture *= 255
+    return np.clip(texture, 3, 250, out=texture).astype(np.uint8)
 
 
 def fade(texture: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:

@@ -23,6 +23,26 @@ class Buffers(NamedTuple):
     bary: Floats
 
 
+class Layers(NamedTuple):
+    """What a shot shows so far, at each supersample of its box, and where in it a figure's buffers lie.
+
+    Args:
+        light: linear RGB ``(H, W, 3)``.
+        depth: ``(H, W)`` metres.
+        labels, owner, whole, scene_before: ``(H, W)``, see `unveil.world.capture.shot.Shot`.
+        top, left: place of the buffers' first supersample.
+    """
+
+    light: Floats
+    depth: Floats
+    labels: Ints
+    owner: Ints
+    whole: Ints
+    scene_before: np.ndarray
+    top: int
+    left: int
+
+
 class Outline(NamedTuple):
     """Triangles with what cuts them.
 
@@ -146,6 +166,7 @@ class Ground(NamedTuple):
         points, normals: ``(n, 3)``.
         noise: see `ground_noise`.
         prints: ``(p, 5)`` footprints of what stands there: x, z, half the sides, turn.
+        turns: ``(p, 2)`` filled by the loop: cosine and sine of each turn.
     """
 
     faces: Ints
@@ -155,6 +176,7 @@ class Ground(NamedTuple):
     normals: Floats
     noise: Floats
     prints: Floats
+    turns: Floats
 
 
 class Plates(NamedTuple):

@@ -25,8 +25,8 @@ if not os.access(Path(__file__).parent, os.W_OK) and "NUMBA_CACHE_DIR" not in os
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a loop; the machine code is kept beside the package, or in the cache where that cannot be written.
 
-    No loop makes an array, so none counts references to them (``_nrt``): done at each pixel, as numba does it, that took
-    longer than the pixel. What a loop calls becomes a part of it, for the same reason: a group of arrays is slow to pass.
+    No loop makes an array, so none counts references to arrays (``_nrt``): numba does it at each pixel, and that took
+    longer than the pixel. What a loop calls becomes part of it, for the same reason: groups of arrays are slow to pass.
     """
     options = {"fastmath": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
     found: Callable[..., Any]

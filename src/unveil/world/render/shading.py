@@ -163,7 +163,35 @@ def _sunlight(point, normal, to_eye, material, light, people, scene):  # type: i
 
 
 @compiled
-def shade(seen, mesh, cloth, eye, light, shadows, out, labels):  # type: ignore[no-untyped-def]
+def occlude(seen, labels, layers, number):  # type: ignore[no-untyped-def]
+    """Put a figure before or behind what is drawn already.
+
+    Args:
+        seen: `Buffers` of the figure; where something is before it, ``triangle`` becomes -1.
+        labels: ``(t,)`` world label of each triangle.
+        layers: `Layers`; all but light and labels are written.
+        number: of the person; of number 0, what is occluded is remembered too.
+    """
+    height, width = seen.triangle.shape
+    for y in range(height):
+        for x in range(width):
+            t = seen.triangle[y, x]
+            if t < 0:
+                continue
+            row, column = layers.top + y, layers.left + x
+            occluded = seen.depth[y, x] >= layers.depth[row, column]
+            if number == 0:
+                layers.whole[row, column] = labels[t]
+                layers.scene_before[row, column] = occluded
+            if occluded:
+                seen.triangle[y, x] = -1
+            else:
+                layers.depth[row, column] = seen.depth[y, x]
+                layers.owner[row, column] = number
+
+
+@compiled
+def shade(seen, mesh, cloth, eye, light, shadows, layers):  # type: ignore[no-untyped-def]
     """Write the colour and the world label of each pixel of a figure.
 
     Args:
@@ -171,8 +199,7 @@ def shade(seen, mesh, cloth, eye, light, shadows, out, labels):  # type: ignore[
         mesh, cloth, light: see `unveil.world.render.inputs`.
         eye: ``(3,)`` metres.
         shadows: `Shadow` of the people, and of the scene.
-        out: ``(H, W, 3)`` linear RGB.
-        labels: ``(H, W)``.
+        layers: `Layers`, whose light and labels are written.
     """
     people, scene = shadows
     sun, sky, ground = light.sun, light.sky, light.ground
@@ -195,10 +222,11 @@ def shade(seen, mesh, cloth, eye, light, shadows, out, labels):  # type: ignore[
             diffuse, shine = _sunlight((px, py, pz), normal, (ex, ey, ez), material, light, people, scene)
             up = 0.5 + 0.5 * normal[1]
             sky_shine = 0.12 * material[6] * (1 + normal[1]) * open_sky
+            row, column = layers.top + y, layers.left + x
             for k in range(3):
-                out[y, x, k] = (
+                layers.light[row, column, k] = (
                     rgb[k] * ((ground[k] * (1 - up) + sky[k] * up) * open_sky + sun[k] * diffuse)
                     + sun[k] * shine
                     + sky[k] * sky_shine * 0.3
                 )
-            labels[y, x] = mesh.labels[t]
+            layers.labels[row, column] = mesh.labels[t]

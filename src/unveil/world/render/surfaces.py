@@ -150,13 +150,14 @@ def _pattern(ground, t, p, q, level):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _open_sky(prints, kind, point, ny):  # type: ignore[no-untyped-def]
+def _open_sky(ground, kind, point, ny):  # type: ignore[no-untyped-def]
     """Return the share of the sky that is open above a point: less at the foot of things and low on walls."""
+    prints, turns = ground.prints, ground.turns
     px, py, pz = point
     open_sky = 1.0
     if ny > 0.6 and py < 0.2:
         for k in range(prints.shape[0]):
-            cosine, sine = math.cos(prints[k, 4]), math.sin(prints[k, 4])
+            cosine, sine = turns[k, 0], turns[k, 1]
             gx, gz = px - prints[k, 0], pz - prints[k, 1]
             ox = max(0.0, abs(gx * cosine - gz * sine) - prints[k, 2])
             oz = max(0.0, abs(gx * sine + gz * cosine) - prints[k, 3])
@@ -187,6 +188,8 @@ def shade_scene(seen, ground, view, light, shadow, ambient, direct):  # type: ig
         ambient, direct: ``(H, W, 3)`` linear RGB.
     """
     axes = view.axes
+    for k in range(ground.prints.shape[0]):
+        ground.turns[k, 0], ground.turns[k, 1] = math.cos(ground.prints[k, 4]), math.sin(ground.prints[k, 4])
     height, width = seen.triangle.shape
     for y in range(height):
         for x in range(width):
@@ -219,7 +222,7 @@ def shade_scene(seen, ground, view, light, shadow, ambient, direct):  # type: ig
             reach = 0.0
             if facing > 0:
                 reach = facing * lit(px + nx * 0.03, py + ny * 0.03, pz + nz * 0.03, shadow.frame, shadow.depth, 0.04)
-            open_sky = _open_sky(ground.prints, kind, point, ny)
+            open_sky = _open_sky(ground, kind, point, ny)
             up = 0.5 + 0.5 * ny
             mirror = surface[6] * (1 - abs(nx * rx + ny * ry + nz * rz) / math.sqrt(rx * rx + ry * ry + rz * rz)) ** 2
             for k in range(3):

@@ -40,6 +40,13 @@ class Footprint(NamedTuple):
         across = abs((x - self.x) * s + (z - self.z) * c) - self.half_z
         return math.hypot(max(0.0, along), max(0.0, across))
 
+    def is_near(self, x: float, z: float, *, within: float) -> bool:
+        """Return whether a point of the ground is at most ``within`` metres from this."""
+        far = self.half_x + self.half_z + 2 * within  # farther along an axis, however this is turned
+        if abs(x - self.x) > far or abs(z - self.z) > far:
+            return False
+        return self.distance(x, z) <= within
+
 
 @dataclass
 class Builder:

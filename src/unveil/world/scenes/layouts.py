@@ -58,7 +58,7 @@ def _spots(b: Builder, depth: float, *, width: float, count: int) -> list[tuple[
     for _ in range(count * 12):
         x, z = float(b.rng.uniform(-width, width)), float(b.rng.uniform(3.0, depth - 1))
         clear = all(math.hypot(x - px, z - pz) > 1.7 for px, pz in found)
-        if clear and all(f.distance(x, z) > 0.9 for f in b.footprints):
+        if clear and not any(f.is_near(x, z, within=0.9) for f in b.footprints):
             found.append((x, z))
         if len(found) == count:
             break

@@ -60,11 +60,13 @@ class Camera:
 
     def project(self, points: Floats) -> Floats:
         """Return x and y in pixels and 1 / depth ``(n, 3)``; a point behind the camera has 1 / depth <= 0."""
-        q = (points - self.position) @ self.axes.T
-        z = np.where(np.abs(q[:, 2]) < 1e-6, 1e-6, q[:, 2])
-        x = FRAME[0] / 2 + self.focal * q[:, 0] / z
-        y = FRAME[1] / 2 - self.focal * q[:, 1] / z
-        return np.ascontiguousarray(np.stack([x, y, np.where(q[:, 2] > 0.05, 1 / z, -1)], 1), dtype=np.float32)
+        across, up, ahead = np.ascontiguousarray(((points - self.position) @ self.axes.T).T)
+        z = np.where(np.abs(ahead) < 1e-6, 1e-6, ahead)
+        screen = np.empty((len(points), 3), np.float32)
+        screen[:, 0] = FRAME[0] / 2 + self.focal * across / z
+        screen[:, 1] = FRAME[1] / 2 - self.focal * up / z
+        screen[:, 2] = np.where(ahead > 0.05, 1 / z, -1)
+        return screen
 
 
 @dataclass(frozen=True)
