@@ -11,12 +11,11 @@ from unveil.world.people.clothes.garments import Dresser
 from unveil.world.people.clothes.hanging import give_way
 from unveil.world.people.clothes.outfit import Outfit
 from unveil.world.people.head.hair import hair_pieces
-from unveil.world.people.mesh import Figure, Material, join
+from unveil.world.people.mesh import Figure, join
 from unveil.world.people.pose import Pose
 from unveil.world.people.shaped import Shaped
 from unveil.world.people.skeleton import bone_matrices
 from unveil.world.people.skin import beard_piece, eye_pieces, glasses_piece, skin_piece
-from unveil.world.render.fabric import TEXTURE
 from unveil.world.render.kernels import skin
 
 DRAPED, FOLDED = 0.55, 0.9  # share of folds that is always there, and share that comes with the bend of a joint
@@ -40,15 +39,9 @@ def build_figure(body: Shaped, outfit: Outfit | None) -> Figure:
     if not (outfit is not None and outfit.hat == "headscarf"):
         hair = hair_pieces(body, hat=hat)
         pieces += hair
-    tint = np.array(body.identity.hair.tint)
-    beard = beard_piece(body, Material(_beard_texture(tint), 1, 1, 0, 0, 0.15, 0.1, flat=True))
+    beard = beard_piece(body)
     pieces += [beard] if beard else []
     return join(pieces, body.skeleton, hung=hung)
-
-
-def _beard_texture(tint: Floats) -> np.ndarray:
-    rng = np.random.default_rng(5)
-    return np.clip(tint * 255 * rng.uniform(0.5, 1.1, (TEXTURE, TEXTURE, 1)), 4, 250).astype(np.uint8)
 
 
 def posed(figure: Figure, pose: Pose, *, position: tuple[float, float], facing: float) -> tuple[Floats, Floats, Floats]:

@@ -13,9 +13,10 @@ from unveil.world.people.body import load_pack
 from unveil.world.people.clothes.garments import HIDDEN
 from unveil.world.people.mesh import Material, Piece
 from unveil.world.people.shaped import Shaped, Subset, subset
-from unveil.world.render.fabric import linear
+from unveil.world.render.fabric import TEXTURE, linear
 
 BEARD_SHADE = {"none": 0.0, "stubble": 0.35, "moustache": 0.0, "goatee": 0.75, "full": 0.85, "long": 0.85}
+BEARD_DEPTH = {"full": 0.010, "long": 0.016, "goatee": 0.007, "moustache": 0.005}  # metres; of the others there is none
 SKIN = Material(wrap=0.28, gloss=0.06)
 EYE = Material(wrap=0.2, gloss=0.2)
 
@@ -111,6 +112,7 @@ def scalp(*, receding: bool = False) -> Floats:
     return np.where(a.head > 0.2, y - line - side, -1.0).astype(np.float32)
 
 
+@cache
 def _beard_area(beard: str) -> Floats:
     """Return where a beard grows, in [0, 1]."""
     a = anatomy()
@@ -127,26 +129,23 @@ def _beard_area(beard: str) -> Floats:
     return np.asarray(np.clip(found, 0, 1) * strength * ~lips, np.float32)
 
 
-def beard_field(beard: str) -> Floats:
-    """Return how far a beard stands off the skin, in metres."""
-    depth = {"full": 0.010, "long": 0.016, "goatee": 0.007, "moustache": 0.005}.get(beard, 0.0)
-    return depth * _beard_area(beard)
-
-
-def beard_piece(body: Shaped, material: Material) -> Piece | None:
+def beard_piece(body: Shaped) -> Piece | None:
     """Return the volume of a beard as a shell of the chin, or ``None``."""
     a, part, beard = anatomy(), body_part(), body.identity.face.beard
-    depth = beard_field(beard)[part.rows]
-    shown = (depth[part.faces].min(1) > 0.001) & (a.head[part.rows][part.faces].min(1) > 0.3)
-    if not shown.any():
+    if beard not in BEARD_DEPTH:
         return None
+    depth = (BEARD_DEPTH[beard] * _beard_area(beard))[part.rows]
+    shown = (depth[part.faces].min(1) > 0.001) & (a.head[part.rows][part.faces].min(1) > 0.3)
     points = body.points[part.rows] + body.body_normals[part.rows] * depth[:, None]
     if beard == "long":
         chin = float(a.eye[1]) - 0.105
         points[:, 1] -= 0.07 * ramp(-a.points[part.rows][:, 1], -chin - 0.02, end=-chin + 0.02) * (depth > 0.004)
+    rng, tint = np.random.default_rng(5), np.array(body.identity.hair.tint)
+    texture = np.clip(tint * 255 * rng.uniform(0.5, 1.1, (TEXTURE, TEXTURE, 1)), 4, 250).astype(np.uint8)
     return body.piece(
         part, points.astype(np.float32), faces=part.faces[shown], labels=codes("hair", np.zeros(int(shown.sum()), int)),
-        material=material, uv=np.stack([a.points[part.rows][:, 0] * 8, depth, np.full(len(depth), 0.3)], 1),
+        material=Material(texture, 1, 1, 0, 0, 0.15, 0.1, flat=True),
+        uv=np.stack([a.points[part.rows][:, 0] * 8, depth, np.full(len(depth), 0.3)], 1),
     )  # fmt: skip
 
 
