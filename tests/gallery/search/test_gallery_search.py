@@ -94,7 +94,7 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
 def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
     where = Filter(cameras=(camera,)) if camera else Filter()
     in_memory, vector = InMemoryIndex(filled), first_stage_query(embedding(1, seed), "same")
-    blocks = list(filled.blocks("g"))
+    blocks = list(filled.blocks("g", filled.ids("g", Filter())))
     ids, vectors = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "vectors"))
     inside = np.isin(ids, filled.ids("g", where))
     order = np.argsort(1 - vectors[inside] @ vector, kind="stable")[:top]
@@ -133,10 +133,10 @@ def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypat
     in_memory.nearest(warm, vector, where=Filter(), top=5)
     reading, may_go_on, blocks = threading.Event(), threading.Event(), filled.blocks
 
-    def slow(name, **more):
+    def slow(name, ids):
         reading.set()
         assert may_go_on.wait(60)
-        return blocks(name, **more)
+        return blocks(name, ids)
 
     monkeypatch.setattr(filled, "blocks", slow)
     with ThreadPoolExecutor(3) as pool:

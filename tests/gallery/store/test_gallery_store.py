@@ -146,19 +146,6 @@ def test_a_filter_by_rows(store):
     assert [i.id for i in store.find("shop", Filter(), limit=3, after=int(ids[4]))] == ids[5:8].tolist()
 
 
-def test_blocks_hold_every_row_once_and_later_rows_come_after(store):
-    filled(store, 50)
-    blocks = list(store.blocks("shop", 16))
-    assert [len(b.ids) for b in blocks] == [16, 16, 16, 2]
-    ids = np.concatenate([b.ids for b in blocks])
-    assert ids.tolist() == store.ids("shop", Filter()).tolist()
-    vectors = np.concatenate([b.vectors for b in blocks])
-    np.testing.assert_allclose(vectors, first_stage_vectors(embedding(50)), atol=3e-4)
-    store.add("shop", crops([90]), embedding=embedding(1, seed=5))
-    (later,) = store.blocks("shop", 16, after=int(ids[-1]))
-    assert later.ids.tolist() == store.ids("shop", Filter())[50:].tolist()
-
-
 def test_nearest_is_the_exact_ranking(store):
     filled(store, 60)
     rows = first_stage_vectors(embedding(60))

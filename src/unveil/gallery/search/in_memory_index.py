@@ -134,9 +134,10 @@ class InMemoryIndex:
             # Dropped, and made again under the same name; or switched to another model's vectors.
             if old is not None and (old.created, old.generation) != (info.created, info.generation):
                 old = None
-            blocks = () if old is None else _without(old.blocks, self.store.ids(info.name, Filter()))
+            there = self.store.ids(info.name, Filter())
+            blocks = () if old is None else _without(old.blocks, there)
             last = int(blocks[-1].ids[-1]) if blocks else 0
-            new = tuple(self.store.blocks(info.name, after=last))
+            new = tuple(self.store.blocks(info.name, there[there > last]))
             copy = _Copy(info.created, info.generation, info.revision, _merged((*blocks, *new)))
             if self.store.info(info.name).generation != info.generation:
                 return copy  # switched while it was read: of this search only, which the searcher does again

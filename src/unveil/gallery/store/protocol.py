@@ -108,10 +108,13 @@ class Store(Protocol):
     def ids(self, name: str, where: Filter) -> np.ndarray:
         """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
 
-    def blocks(self, name: str, size: int = 20_000, *, after: int = 0) -> Iterator[Block]:
-        """Return the first-stage vectors of the rows with an id greater than ``after``, block after block, ascending.
+    def blocks(self, name: str, ids: np.ndarray, *, size: int = 20_000) -> Iterator[Block]:
+        """Return the first-stage vectors of rows, block after block, ascending; a row that is gone is left out.
 
-        What was added since the greatest id in memory has greater ids; what was removed is found by `ids`.
+        Args:
+            name: the gallery.
+            ids: ascending ``(N,)`` int64, from `ids`. What was added since has greater ids.
+            size: rows of a block at most.
         """
 
     def nearest(self, name: str, query: np.ndarray, *, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:

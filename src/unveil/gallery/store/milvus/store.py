@@ -122,7 +122,7 @@ class MilvusStore(PostgresStore):
         """Return, range after range of ids, those that only Milvus has, and those whose vector it lacks."""
         collection, info = self._collection(name)
         first = 0
-        for block in self.blocks(name, ROWS_AT_ONCE):
+        for block in self.blocks(name, self.ids(name, Filter()), size=ROWS_AT_ONCE):
             last = int(block.ids[-1])
             ids, vectors = self._index.between(collection, first, last=last, width=_width(info))
             shown = block.vectors.any(1)  # rows that show nothing are not in Milvus

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from unveil.errors import UnveilError
-from unveil.gallery.records import GalleryInfo, first_stage_vectors
-from unveil.gallery.store.postgresql.items import reading
+from unveil.gallery.records import Filter, GalleryInfo, first_stage_vectors
+from unveil.gallery.store.postgresql.items import first_stage, reading
 
 if TYPE_CHECKING:
     from unveil.gallery.store.postgresql.connections import Connections
@@ -80,13 +80,14 @@ def _images(connections: Connections, gallery: int, *, info: GalleryInfo) -> lis
 
 
 def _vectors(connections: Connections, gallery: int, *, info: GalleryInfo) -> list[str]:
-    width, after, bad = len(info.space.names) * info.space.dimension, 0, 0
-    while True:
+    width, bad = len(info.space.names) * info.space.dimension, 0
+    with connections.transaction() as cursor:
+        ids = reading.ids(cursor, gallery, where=Filter())
+    for start in range(0, len(ids), ROWS_AT_ONCE):
         with connections.transaction() as cursor:
-            numbers, stored = reading.block(cursor, gallery, size=ROWS_AT_ONCE, after=after, width=width)
+            asked = ids[start : start + ROWS_AT_ONCE]
+            numbers, stored = first_stage.block(cursor, gallery, asked=asked, width=width)
             there, embedding = reading.embeddings(cursor, gallery, space=info.space, asked=numbers)
-        if not len(numbers):
-            return [f"{bad} rows whose first-stage vector is not that of their vectors"] if bad else []
         expected = first_stage_vectors(embedding)
         bad += int((np.abs(stored[np.isin(numbers, there)] - expected).max(1) > HALF_ERROR).sum())
-        after = int(numbers[-1])
+    return [f"{bad} rows whose first-stage vector is not that of their vectors"] if bad else []

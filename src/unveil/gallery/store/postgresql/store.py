@@ -31,7 +31,7 @@ from unveil.gallery.store.postgresql.galleries import (
     shape,
     to_info,
 )
-from unveil.gallery.store.postgresql.items import partitions, reading, rows, writing
+from unveil.gallery.store.postgresql.items import first_stage, partitions, reading, rows, writing
 from unveil.gallery.store.postgresql.items.attribute_rows import AttributeRows
 from unveil.gallery.store.postgresql.migrate import migrate
 from unveil.gallery.store.postgresql.standby import StandbyVectors
@@ -196,17 +196,9 @@ class PostgresStore(StandbyVectors, AttributeRows):
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
             return reading.ids(cursor, gallery, where=where)
 
-    def blocks(self, name: str, size: int = 20_000, *, after: int = 0) -> Iterator[Block]:
-        """Return the first-stage vectors of rows with an id greater than ``after``, block after block, ascending."""
-        # A transaction for each block: a slow reader blocks neither writers nor removals.
-        while True:
-            with reading_gallery(self._connections, name) as (cursor, gallery, info):
-                width = len(info.space.names) * info.space.dimension
-                numbers, vectors = reading.block(cursor, gallery, size=size, after=after, width=width)
-            if not len(numbers):
-                return
-            yield Block(numbers, vectors)
-            after = int(numbers[-1])
+    def blocks(self, name: str, ids: np.ndarray, *, size: int = 20_000) -> Iterator[Block]:
+        """Return the first-stage vectors of rows, block after block, ascending."""
+        return first_stage.blocks(self._connections, name, ids=ids, size=size)
 
     def nearest(self, name: str, query: np.ndarray, *, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``."""

@@ -47,18 +47,23 @@ def pack(columns: Iterable[Column], values: Iterable[np.ndarray | int], *, rows:
     return SIGNATURE + records.tobytes() + END
 
 
-def unpack(columns: Iterable[Column], rows: bytes) -> np.ndarray:
-    """Return the records of rows sent by ``int8send``, ``halfvec_send`` and ``vector_send`` one after another.
-
-    Raises:
-        ValueError: they are not made of such rows.
-    """
+def packed(columns: Iterable[Column]) -> np.dtype:
+    """Return the record type of a row sent by ``int8send``, ``halfvec_send`` and ``vector_send`` one after another."""
     fields: list[tuple] = []
     for i, (code, size) in enumerate(columns):
         fields += (
             [(f"dimension{i}", ">i2"), (f"zero{i}", ">i2"), (f"v{i}", code, (size,))] if size else [(f"v{i}", code)]
         )
-    kind = np.dtype(fields)
+    return np.dtype(fields)
+
+
+def unpack(columns: Iterable[Column], rows: bytes) -> np.ndarray:
+    """Return the records of rows of the type `packed`.
+
+    Raises:
+        ValueError: they are not made of such rows.
+    """
+    kind = packed(columns)
     if len(rows) % kind.itemsize:
         raise ValueError(f"expected rows of {kind.itemsize} bytes, got {len(rows)} bytes: a vector has another length")
     return np.frombuffer(rows, kind)

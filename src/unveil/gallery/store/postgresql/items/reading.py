@@ -56,8 +56,10 @@ def crops_of(cursor: psycopg.Cursor, gallery: int, *, tracklet: str) -> list[Ite
 def ids(cursor: psycopg.Cursor, gallery: int, *, where: Filter) -> np.ndarray:
     """Return the ids of the rows that a filter lets through, ascending ``(N,)`` int64."""
     sql, values = rows.condition(gallery, where)
-    table = f"SELECT i.id FROM items i WHERE {sql} ORDER BY i.id"
-    return _records(cursor, "int8send(id)", table=table, values=values, columns=(ID,))["v0"].astype(np.int64)
+    table = f"SELECT i.id FROM items i WHERE {sql}"
+    found = _records(cursor, "int8send(id)", table=table, values=values, columns=(ID,))["v0"]
+    # In the order in which they lie most ascend already, which the server does not know.
+    return np.sort(found.astype(np.int64), kind="stable")
 
 
 def embeddings(
@@ -83,16 +85,6 @@ def embeddings(
     vectors = found["v1"][order].astype(np.float32).reshape(-1, parts, space.dimension)
     visibility = found["v2"][order].astype(np.float32)
     return wanted, Embedding(vectors, visibility, space.names, space.metric, space.weights)
-
-
-def block(cursor: psycopg.Cursor, gallery: int, *, size: int, after: int, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return ids and first-stage vectors of the next rows."""
-    table = "SELECT * FROM coarse WHERE gallery = %(gallery)s AND id > %(after)s ORDER BY id LIMIT %(size)s"
-    values = {"gallery": gallery, "after": after, "size": size}
-    found = _records(
-        cursor, "int8send(id) || halfvec_send(coarse)", table=table, values=values, columns=(ID, (binary.HALF, width))
-    )
-    return found["v0"].astype(np.int64), found["v1"].astype(np.float32)
 
 
 def check_query(query: np.ndarray, width: int) -> None:
