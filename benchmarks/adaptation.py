@@ -22,7 +22,6 @@ with the true people for clusters, without whitening). A row is written as soon 
 from __future__ import annotations
 
 import argparse
-import csv
 import dataclasses
 import tempfile
 import time
@@ -35,6 +34,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from csv_rows import measured_on, read_rows, write_rows
 from unveil.adaptation.acceptance import make_test
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.crops import UnlabelledCrops
@@ -51,6 +51,7 @@ from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample
 
 Measure = Callable[[TrainedModel], dict[str, tuple[float, float]]]  # Rank-1 and mAP in percent, by protocol
+KEY = ("model", "test", "split", "way", "epochs", "threads")  # of a row
 SURE = 0.01  # pairs a crop at which hardly anything is joined but what is known to be one person
 
 
@@ -103,7 +104,7 @@ def main() -> None:
                 row["way"] += ", places apart" if args.apart and row["crops"] else ""
                 print(row, flush=True)
                 if args.out:
-                    append(args.out, row)
+                    write_rows(args.out, [row | measured_on()], key=KEY)
 
 
 def quick(model: TrainedModel, task: Task, settings: AdaptSettings, cache: Path | None) -> Iterator[dict[str, object]]:
@@ -284,20 +285,9 @@ def rows_of(
         }  # fmt: skip
 
 
-def append(path: Path, row: dict[str, object]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.is_file()
-    with path.open("a", newline="") as f:
-        writer = csv.DictWriter(f, list(row), lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(row)
-
-
 def print_table(path: Path) -> None:
     """Print the means over splits as a table in Markdown."""
-    with path.open(newline="") as f:
-        rows = list(csv.DictReader(f))
+    rows = read_rows(path)
     print("| model | test | splits | | Rank-1 | mAP | seconds |\n|---|---|---|---|---|---|---|")
     kinds = ("model", "test", "way")
     for model, test, way in dict.fromkeys(tuple(row[kind] for kind in kinds) for row in rows):

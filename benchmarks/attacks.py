@@ -13,7 +13,6 @@ the run is stopped. All of it takes about three minutes.
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import re
 import secrets
@@ -36,6 +35,7 @@ import numpy as np
 import psutil
 from PIL import Image
 
+from csv_rows import measured_on, write_rows
 from unveil.gallery.records import EmbeddingSpace, Item
 from unveil.gallery.store.opening import open_store
 from unveil.inference.load import load_engine
@@ -335,23 +335,15 @@ def main() -> None:
                     "memory, MiB": watch.memory >> 20,
                     "slowest health check, s": round(watch.slowest, 3), "failed checks": watch.failed,
                     "answers": "; ".join(f"{n} x {status}" for status, n in sorted(target.answers.items())),
-                    "withstood": "yes" if held else "no",
+                    "withstood": "yes" if held else "no", **measured_on(),
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)
-            write(rows, options.out)
-    print("| " + " | ".join(rows[0]) + " |\n|" + "---|" * len(rows[0]))
+            write_rows(options.out, rows)
+    shown = [name for name in rows[0] if name not in measured_on()]
+    print("| " + " | ".join(shown) + " |\n|" + "---|" * len(shown))
     for row in rows:
-        print("| " + " | ".join(map(str, row.values())) + " |")
-
-
-def write(rows: list[dict[str, object]], path: Path) -> None:
-    """Write what was measured so far."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+        print("| " + " | ".join(str(row[name]) for name in shown) + " |")
 
 
 if __name__ == "__main__":

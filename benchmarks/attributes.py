@@ -9,13 +9,13 @@ The rules are fitted on people of one seed and measured on those of another (``b
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from csv_rows import measured_on, write_rows
 from unveil.attributes.colours import NEAR, balanced
 from unveil.attributes.describe import ANSWERS, RULES, describe, measures
 from unveil.attributes.from_parser import maps_of
@@ -57,10 +57,7 @@ def main() -> None:
     rows = [row(name, told, "crop") for name in VALUES]
     tracks = by_tracklet(told)
     rows += [row(name, tracks, "tracklet") for name in VALUES]
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(RESULTS, [line | measured_on() for line in rows])
     for line in rows:
         print(*line.values())
 

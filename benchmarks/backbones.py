@@ -14,12 +14,8 @@ left out; a candidate without a single round is not in the table. bf16 is measur
 from __future__ import annotations
 
 import argparse
-import csv
 import itertools
-import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from unveil.atomic_io import atomic_path
+from csv_rows import measured_on, write_rows
 from unveil.methods import build_method
 from unveil.methods.method import LabelSpace, Method, Step
 from unveil.methods.summary import describe
@@ -110,20 +106,9 @@ def row_of(one: Candidate, device: torch.device, threads: int) -> dict[str, obje
         "train_crops_per_second": f"{cores * count / statistics.median(one.training):.1f}",
         "embed_crops_per_second": f"{cores * count / statistics.median(one.embedding):.1f}",
         "rounds": len(one.training), "batch": count, "threads": threads,
-        "clock": "process" if device.type == "cpu" else "wall", "load": f"{os.getloadavg()[0]:.1f}", **versions(device),
+        "clock": "process" if device.type == "cpu" else "wall",
+        **measured_on(device),
     }  # fmt: skip
-
-
-def versions(device: torch.device) -> dict[str, str]:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    processor = names[0].partition(":")[2].strip() if names else platform.machine()
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} cores {processor}"
-    here = Path(__file__).parent
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=here, capture_output=True, text=True, check=False
-    )
-    return {"machine": machine, "torch": torch.__version__, "commit": commit.stdout.strip() or "unknown"}
 
 
 def measure(found: list[Candidate], device: torch.device, *, rounds: int, minutes: float) -> None:
@@ -167,11 +152,7 @@ def main() -> None:
         if not one.training:
             print(f"{one.backbone} at {one.size} in {one.precision}: not measured, the minutes were over")
     if args.out and rows:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_path(args.out) as temporary, temporary.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows)
 
 
 if __name__ == "__main__":

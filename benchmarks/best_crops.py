@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from csv_rows import write_rows
+from csv_rows import measured_on, write_rows
 from unveil.cli.allocator import keep_freed_memory
 from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
@@ -98,7 +98,7 @@ def main() -> None:
                 {
                     "rule": name, "kept": kept, "tracks": len(whole), "rank1": f"{100 * (rank == 1).mean():.2f}",
                     "mean_reciprocal_rank": f"{100 * (1 / rank).mean():.2f}", "apart": f"{np.mean(spread):.4f}",
-                    "quality": f"{np.mean(value):.3f}", "model": args.model,
+                    "quality": f"{np.mean(value):.3f}", "model": args.model, **measured_on(),
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)

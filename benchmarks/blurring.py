@@ -10,13 +10,13 @@ from. A sheet of other people's faces is no image to publish: only what was coun
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from csv_rows import measured_on, write_rows
 from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
 from unveil.gallery.output.blur import blur_faces, face_parser
@@ -47,8 +47,9 @@ def main() -> None:
             drawn += [(f"{name} {where}", crop) for where, crop in kind(place, int(count), rng, args.detector)]
     blurred = blur_faces([crop for _, crop in drawn], face_parser())
     args.sheets.mkdir(parents=True, exist_ok=True)
-    with (args.sheets / "crops.csv").open("w", newline="") as f:
-        csv.writer(f, lineterminator="\n").writerows((n, where) for n, (where, _) in enumerate(drawn))
+    write_rows(
+        args.sheets / "crops.csv", [{"crop": n, "from": where} | measured_on() for n, (where, _) in enumerate(drawn)]
+    )
     size = COLUMNS * ROWS
     for first in range(0, len(blurred), size):
         sheet = np.full((ROWS * HEIGHT, COLUMNS * WIDTH, 3), 255, np.uint8)

@@ -9,9 +9,7 @@ start. The seconds from the first shard to the last are what a long job would ta
 from __future__ import annotations
 
 import argparse
-import csv
 import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -22,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from unveil.atomic_io import atomic_path
+from csv_rows import measured_on, write_rows
 
 SIZE = (256, 128)  # pixels, height and width
 SHARD = 64  # crops
@@ -88,15 +86,12 @@ def main() -> None:
                         "what": way, "model": args.model, "crops": args.crops, "round": number + 1,
                         "seconds": f"{seconds:.1f}", "crops_per_second": f"{args.crops / seconds:.1f}",
                         "crops_per_second_between_shards": f"{1 / a_crop:.1f}" if a_crop == a_crop else "",
-                        "load": f"{os.getloadavg()[0]:.1f}", "machine": f"{os.cpu_count()} cores {platform.machine()}",
+                        **measured_on(),
                     }
                 )  # fmt: skip
                 print(*rows[-1].values(), sep="  ", flush=True)
     if args.out is not None:
-        with atomic_path(args.out) as path, path.open("w", newline="") as file:
-            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows)
 
 
 if __name__ == "__main__":

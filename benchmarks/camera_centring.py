@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from csv_rows import write_rows
+from csv_rows import measured_on, write_rows
 from unveil.adaptation.pseudo_labels import Links
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.whitening import take_whitening
@@ -57,7 +57,7 @@ def main() -> None:
             row = {
                 "model": Path(name).stem, "vectors": way, "splits": args.splits, "rank1": f"{rank1:.1f}",
                 "map": f"{mean_ap:.1f}", "rank1_gain": f"{gain[:, 0].mean():+.1f} ± {error[0]:.1f}",
-                "map_gain": f"{gain[:, 1].mean():+.1f} ± {error[1]:.1f}",
+                "map_gain": f"{gain[:, 1].mean():+.1f} ± {error[1]:.1f}", **measured_on(),
             }  # fmt: skip
             print(row, flush=True)
             rows.append(row)

@@ -10,10 +10,10 @@ The factor is `unveil.gallery.scoring.ranking.CHANGED_CLOTHES`.
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import replace
 from pathlib import Path
 
+from csv_rows import measured_on, write_rows
 from unveil.evaluation.evaluate import evaluate, evaluation_samples
 from unveil.gallery.scoring.ranking import clothed, mode_counts
 from unveil.models.checkpoint import load_model
@@ -48,18 +48,12 @@ def main() -> None:
                     "method": model.recipe.method.name, "fingerprint": model.card.fingerprint,
                     "trained_on": " ".join(s.name for s in model.card.data), "epochs": model.card.epoch,
                     "data": args.data, "protocol": protocol.name, "factor": factor,
-                    "rank1": f"{100 * result.curve[0]:.2f}", "map": f"{100 * result.mean_ap:.2f}",
+                    "rank1": f"{100 * result.curve[0]:.2f}", "map": f"{100 * result.mean_ap:.2f}", **measured_on(),
                 }
             )  # fmt: skip
             print(rows[-1])
     if args.out:
-        new = not args.out.is_file()
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("a", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows, key=("fingerprint", "data", "protocol", "factor"))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ track, and all that it gives.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from csv_rows import measured_on, write_rows
 from unveil.atomic_io import sha256
 from unveil.models.catalogue.detectors import named_detector
 from unveil.video.decode import Video
@@ -77,13 +77,10 @@ def main() -> None:
                 seconds += time.process_time() - start
             for what, least in (("begins a track", detector.high), ("all", 0.0)):
                 count = counted(found, [f[1:] for f in frames], least=least)
-                rows.append(row(name, wanted, detector, what, count) | {"cpu_seconds": f"{seconds / len(frames):.3f}"})
+                spent = {"cpu_seconds": f"{seconds / len(frames):.3f}"}
+                rows.append(row(name, wanted, detector, what, count) | spent | measured_on())
                 print(rows[-1], flush=True)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with args.out.open("w", newline="") as f:
-        writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(args.out, rows)
 
 
 def sampled(file: Path, truth: dict[str, dict[str, list[list[float]]]]) -> Iterator[tuple[np.ndarray, ...]]:

@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import os
-import platform
 import resource
 import threading
 import time
@@ -29,7 +27,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from csv_rows import write_rows
+from csv_rows import measured_on, write_rows
 from unveil.evaluation.distances import distance_matrix
 from unveil.evaluation.metrics import average_precision, hits, inverse_negative_penalty
 from unveil.evaluation.protocols import Labels
@@ -103,13 +101,6 @@ def hits1(ranks: Ranks) -> np.ndarray:
     return hits(ranks, 1)
 
 
-def machine() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    model = names[0].partition(":")[2].strip() if names else platform.machine()
-    return f"{os.cpu_count()} cores {model}; numpy {np.__version__}"
-
-
 def load_compiled(path: str) -> ModuleType:
     """Return a compiled ranking of torchreid or FastReID; both are called ``rank_cy`` and tried one by one."""
     spec = importlib.util.spec_from_file_location("rank_cy", path)
@@ -144,7 +135,7 @@ def measured(
         for name, values in (("cmc1", hits1), ("map", average_precision), ("minp", inverse_negative_penalty)):
             row[name] = "" if ranks is None else f"{np.nanmean(values(ranks)):.6f}"
         # Other work on the machine slows all rounds; its share is told, not hidden.
-        return row | {"load": f"{os.getloadavg()[0]:.1f}", "machine": machine()}
+        return row | measured_on()
 
     runs = []
     theirs: dict[str, list[tuple[tuple[float, float], float, int]]] = {name: [] for name in compiled}

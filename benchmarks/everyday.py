@@ -10,8 +10,6 @@ is made of the crops in a temporary folder, and the query is one of them.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
 import resource
 import subprocess
 import sys
@@ -19,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from csv_rows import write_rows
+from csv_rows import measured_on, write_rows
 
 
 def spent(words: list[str]) -> tuple[float, float]:
@@ -71,7 +69,7 @@ def main() -> None:
             "what": name, "seconds": f"{min(s for s, _ in times):.3f}",
             "cpu_seconds": f"{min(c for _, c in times):.3f}",
             "times_python": f"{min(c for _, c in times) / empty:.1f}", "rounds": args.rounds, "model": args.model,
-            "load": f"{os.getloadavg()[0]:.1f}", "cores": os.cpu_count(), "python": platform.python_version(),
+            **measured_on(),
         }
         for name, times in found.items()
     ]  # fmt: skip

@@ -12,8 +12,6 @@ those of the processor, which other work on the machine changes little, and of t
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -24,6 +22,7 @@ import cv2
 import numpy as np
 import openvino
 
+from csv_rows import measured_on, write_rows
 from unveil.datasets.sources import crops_of
 from unveil.inference.load import load_engine
 from unveil.inference.steps import ROUNDS as TRIALS
@@ -79,15 +78,11 @@ def main() -> None:
                     "model": load_engine(model, threads=1).name, "way": name, "crops": len(samples), "rounds": ROUNDS,
                     "crops_per_cpu_second": f"{len(samples) / min(way.processor):.1f}",
                     "crops_per_second": f"{len(samples) / min(way.clock):.1f}", "difference": f"{apart.max():.1e}",
-                    "load": f"{os.getloadavg()[0]:.1f}",
+                    **measured_on(),
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with args.out.open("w", newline="") as f:
-        writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(args.out, rows)
 
 
 def through_package(model: str) -> Callable[[Sequence[Sample]], np.ndarray]:

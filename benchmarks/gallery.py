@@ -15,9 +15,7 @@ server) hardly depends on that.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
-import platform
 import resource
 import shutil
 import signal
@@ -32,6 +30,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import psutil
 
+from csv_rows import measured_on, write_rows
 from unveil.gallery.records import EmbeddingSpace, Filter, Item, first_stage_vectors
 from unveil.gallery.search.records import Query
 from unveil.gallery.search.searcher import Searcher
@@ -150,10 +149,11 @@ def main() -> None:
     parser.add_argument("--index", action="store_true", help="build the engine's index and measure it too")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/gallery.csv"))
     arguments = parser.parse_args()
-    rows: list[tuple[str, str]] = []
+    rows: list[dict[str, object]] = []
 
     def say(what: str, value: float, form: str = ".1f") -> None:
-        rows.append((what, format(value, form)))
+        size = {"crops": arguments.crops, "parts": arguments.parts}
+        rows.append({**size, "what": what, "value": format(value, form), **measured_on()})
         print(f"{what}: {value:{form}}", flush=True)
 
     folder = Path(tempfile.mkdtemp(prefix="unveil-benchmark-"))
@@ -161,15 +161,7 @@ def main() -> None:
         measure(arguments, folder, say)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    new = not arguments.out.exists()
-    machine = f"{os.cpu_count()} cores {platform.processor() or platform.machine()}; numpy {np.__version__}"
-    with arguments.out.open("a", newline="") as f:
-        writer = csv.writer(f)
-        if new:
-            writer.writerow(("crops", "parts", "what", "value", "load", "machine"))
-        for what, value in rows:
-            writer.writerow((arguments.crops, arguments.parts, what, value, f"{os.getloadavg()[1]:.1f}", machine))
+    write_rows(arguments.out, rows, key=("crops", "parts", "what"))
 
 
 def measure(arguments: argparse.Namespace, folder: Path, say: Callable[..., None]) -> None:

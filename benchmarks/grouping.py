@@ -17,7 +17,6 @@ belong to the person whom their group shows most.
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import tempfile
 import time
@@ -30,6 +29,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 
+from csv_rows import measured_on, write_rows
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.calibrate import calibrate_gallery
 from unveil.gallery.grouping.group import group_gallery
@@ -77,11 +77,7 @@ def main() -> None:
             rows.append(grouped(store, items, "same", 0.05, feedback=True))
         finally:
             store.close()
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with args.out.open("w", newline="") as f:
-        writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(args.out, rows)
 
 
 def fill(store: Store, name: str, samples: Sequence[Sample]) -> None:
@@ -158,7 +154,7 @@ def figures(items: Sequence[Item], labels: Sequence[int], how: dict[str, object]
         "recall": f"{(together & same).sum() / same.sum():.3f}",
         "recall_in_one_outfit": f"{(together & clothes).sum() / clothes.sum():.3f}",
         "purity": f"{main / len(items):.3f}", "groups_per_person": f"{np.mean(spread):.2f}",
-        "largest_group": int(np.bincount(groups).max()), "cpu_seconds": f"{seconds:.1f}",
+        "largest_group": int(np.bincount(groups).max()), "cpu_seconds": f"{seconds:.1f}", **measured_on(),
     }  # fmt: skip
     print(row, flush=True)
     return row

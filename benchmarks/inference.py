@@ -18,20 +18,18 @@ evaluates a trained model and its 8-bit graph on a dataset, and writes the point
 from __future__ import annotations
 
 import argparse
-import csv
 import os
-import platform
 import tempfile
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
+from csv_rows import measured_on, write_rows
 from unveil.data.fitting import fit_image
 from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
@@ -123,14 +121,6 @@ def settling(args: argparse.Namespace) -> int:
     return -(-trial * len(STEPS) * ROUNDS // args.crops) - 1 if args.crops >= trial else 0
 
 
-def machine() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    model = names[0].partition(":")[2].strip() if names else platform.machine()
-    packages = ", ".join(f"{name} {version(name)}" for name in ("torch", "onnxruntime", "openvino"))
-    return f"{os.cpu_count()} cores {model}; {packages}"
-
-
 def apart(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Return how far vectors are apart, relative to their length."""
     return np.asarray(np.linalg.norm(found - expected, axis=-1) / np.linalg.norm(expected, axis=-1))
@@ -177,8 +167,7 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
                     "times_loop": f"{np.median(np.array(times['loop']) / np.array(times[way])):.2f}",
                     "milliseconds_of_one_crop": alone,
                     "difference": f"{far.mean() if 'int8' in way else far.max():.1e}", "points_of_map_lost": lost,
-                    "evaluated_on": args.evaluate if lost else "", "load": f"{os.getloadavg()[0]:.1f}",
-                    "machine": machine(),
+                    "evaluated_on": args.evaluate if lost else "", **measured_on(),
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)
@@ -202,16 +191,7 @@ def main() -> None:
         os.environ["UNVEIL_CACHE"] = cache
         rows = [row for name in args.model or MODELS for row in measured(name, samples, args)]
     if args.out:
-        same = {(str(row["model"]), str(row["threads"])) for row in rows}
-        kept = []
-        if args.out.is_file():
-            with args.out.open(newline="") as f:
-                kept = [row for row in csv.DictReader(f) if (row["model"], row["threads"]) not in same]
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        with args.out.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows([*kept, *rows])
+        write_rows(args.out, rows, key=("model", "threads"))
 
 
 if __name__ == "__main__":

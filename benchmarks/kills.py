@@ -23,7 +23,6 @@ The folder keeps the store and the counts; the same command resumes where it was
 from __future__ import annotations
 
 import argparse
-import csv
 import io
 import json
 import os
@@ -43,6 +42,7 @@ from typing import IO
 import numpy as np
 from PIL import Image
 
+from csv_rows import measured_on, write_rows
 from unveil.adaptation.gallery_job import embed_anew, switch
 from unveil.atomic_io import write_text
 from unveil.errors import DataError, UnveilError
@@ -441,9 +441,7 @@ class Rounds:
 
     def report(self, path: Path) -> None:
         """Write the counts as CSV."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows([("what", "count"), *self.found()])
+        write_rows(path, [{"what": what, "count": count, **measured_on()} for what, count in self.found()])
 
 
 def model(path: Path, height: int, width: int) -> Engine:

@@ -8,13 +8,12 @@ The shipped file is run by the code that users run, at the crops' own size; no p
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
 
-from unveil.atomic_io import atomic_path
+from csv_rows import measured_on, write_rows
 from unveil.data.images import read_labels, read_sample
 from unveil.datasets import load_dataset
 from unveil.label_sets import LIP20, SCHEMES
@@ -91,11 +90,7 @@ def main() -> None:
     if args.sheet:
         draw(used, samples[:: max(1, len(samples) // 36)][:24], args.sheet)
     if args.out:
-        rows = rows_of(figures, len(samples))
-        with atomic_path(args.out) as temporary, temporary.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, [row | measured_on() for row in rows_of(figures, len(samples))])
 
 
 if __name__ == "__main__":

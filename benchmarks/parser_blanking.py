@@ -8,13 +8,13 @@ around the person is kept, because the parser's borders are coarse. Prints Rank-
 from __future__ import annotations
 
 import argparse
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 
+from csv_rows import measured_on, write_rows
 from unveil.data.fitting import CropSize, fit_image
 from unveil.data.images import read_image, read_sample
 from unveil.datasets.splits import hash_of
@@ -54,7 +54,7 @@ def main() -> None:
     tool = default_parser(1)
     parsed: dict[CropSize, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     label = args.label or DataSource.of(args.data).name
-    rows: list[tuple[object, ...]] = []
+    rows: list[dict[str, object]] = []
     for name in args.models:
         model = load_embedder(name)
         if model.crop_size not in parsed:
@@ -70,16 +70,14 @@ def main() -> None:
                 )
             found = mean_of_splits(results, hash_of(splits))
             rows.append(
-                (label, f"{protocol.name}#{protocol.hash}", model.summary.name, blanked, band,
-                 f"{100 * found.cmc[1]:.1f}", f"{100 * found.mean_ap:.1f}")
+                {
+                    "data": label, "protocol": f"{protocol.name}#{protocol.hash}", "model": model.summary.name,
+                    "blanked": blanked, "band": band, "rank1": f"{100 * found.cmc[1]:.1f}",
+                    "mAP": f"{100 * found.mean_ap:.1f}", "parser": tool.fingerprint, **measured_on(),
+                }
             )  # fmt: skip
-            print(*rows[-1], flush=True)
-    new = not RESULTS.is_file()
-    with RESULTS.open("a", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        if new:
-            writer.writerow(("data", "protocol", "model", "blanked", "band", "rank1", "mAP", "parser"))
-        writer.writerows((*row, tool.fingerprint) for row in rows)
+            print(*rows[-1].values(), flush=True)
+    write_rows(RESULTS, rows, key=("data", "protocol", "model", "blanked", "band", "parser"))
 
 
 def chosen(split: Dataset, protocol: Protocol, people: int | None) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:

@@ -9,9 +9,6 @@ the machine slows all alike; its load is written beside the figures.
 from __future__ import annotations
 
 import argparse
-import csv
-import os
-import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +17,7 @@ import cv2
 import numpy as np
 import torch
 
-from unveil.atomic_io import atomic_path
+from csv_rows import measured_on, write_rows
 from unveil.nn.parsing_network import LabelNet, ParsingNet
 from unveil.parsing.default import DEFAULT_CARD, default_parser
 from unveil.world import labels as world
@@ -63,12 +60,6 @@ def runners(threads: int) -> dict[str, Callable[[], object]]:
     return found
 
 
-def machine() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    return f"{os.cpu_count()} cores {names[0].partition(':')[2].strip() if names else platform.machine()}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2)
@@ -96,18 +87,14 @@ def main() -> None:
             "best_crops_per_second": round(BATCH / min(seconds[name]), 1),
             "median_crops_per_second": round(BATCH / float(np.median(seconds[name])), 1),
             "processor_ms_per_crop": round(1000 * float(np.median(spent[name])) / BATCH, 2),
-            "load": f"{os.getloadavg()[0]:.1f}",
-            "machine": machine(),
+            **measured_on(),
         }
         for name in ways
     ]
     for row in rows:
         print(row)
     if args.out:
-        with atomic_path(args.out) as temporary, temporary.open("w", newline="") as f:
-            writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(rows)
+        write_rows(args.out, rows)
 
 
 if __name__ == "__main__":

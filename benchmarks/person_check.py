@@ -7,11 +7,11 @@
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
 
+from csv_rows import measured_on, write_rows
 from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
 from unveil.gallery.search.query import NoPersonDetectedError, check_people
@@ -29,18 +29,24 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=500, help="textures, and at most so many crops of each source")
     args = parser.parse_args()
     tool = default_parser(1)
-    rows = []
+    found = []
     textures = [without_people(number, TEST_SEED)[1] for number in range(args.count)]
-    rows.append(("noise and textures", args.count, passed(textures, tool)))
+    found.append(("noise and textures", args.count, passed(textures, tool)))
     for source in args.people:
         crops = some(source, args.count)
-        rows.append((Path(source).name if "/" in source else source, len(crops), passed(crops, tool)))
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("crops", "count", "taken for people", "share", "parser"))
-        for name, count, number in rows:
-            writer.writerow((name, count, number, f"{number / count:.4f}", tool.fingerprint))
-            print(f"{name}: {number} of {count} are taken for people ({number / count:.1%})")
+        found.append((Path(source).name if "/" in source else source, len(crops), passed(crops, tool)))
+    for name, count, number in found:
+        print(f"{name}: {number} of {count} are taken for people ({number / count:.1%})")
+    write_rows(
+        RESULTS,
+        [
+            {
+                "crops": name, "count": count, "taken for people": number, "share": f"{number / count:.4f}",
+                "parser": tool.fingerprint, **measured_on(),
+            }
+            for name, count, number in found
+        ],
+    )  # fmt: skip
 
 
 def some(source: str, count: int) -> list[np.ndarray]:

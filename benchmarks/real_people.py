@@ -13,7 +13,7 @@ import argparse
 import dataclasses
 from pathlib import Path
 
-from csv_rows import write_rows
+from csv_rows import measured_on, write_rows
 from unveil.cli.allocator import keep_freed_memory
 from unveil.data.readers.manifest import protocols_of
 from unveil.datasets import load_dataset
@@ -45,7 +45,7 @@ def main() -> None:
                     "model": name, "fingerprint": model.summary.fingerprint, "start": model.summary.start,
                     "data": result.dataset, "protocol": result.protocol, "queries": result.queries,
                     "rank1": f"{100 * result.cmc[1]:.1f}", "map": f"{100 * result.mean_ap:.1f}",
-                    "rank1_std": f"{100 * result.std.get('cmc-1', 0):.1f}",
+                    "rank1_std": f"{100 * result.std.get('cmc-1', 0):.1f}", **measured_on(),
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)

@@ -9,10 +9,7 @@ noise, each another, so that nothing is found in a cache. Numpy embeds the same 
 from __future__ import annotations
 
 import argparse
-import csv
 import io
-import os
-import platform
 import tempfile
 import threading
 import time
@@ -24,6 +21,7 @@ import httpx2 as httpx
 import numpy as np
 from PIL import Image
 
+from csv_rows import measured_on, write_rows
 from unveil.evaluation.distances import distance_matrix
 from unveil.gallery.records import EmbeddingSpace, Item
 from unveil.gallery.store.opening import open_store
@@ -67,11 +65,7 @@ def main() -> None:
         server.should_exit = True
         thread.join()
         store.close()
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    with options.out.open("w", newline="") as f:
-        writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(options.out, rows)
     for row in rows:
         print(row)
 
@@ -161,7 +155,7 @@ def row(what: str, clients: int, measured: tuple[list[float], int, float], **mor
     return {
         "what": what, "clients": clients, "requests": len(taken), "failed": failed, "p50_ms": round(middle, 1),
         "p95_ms": round(late, 1), "per_second": round(len(taken) / total, 1), **more,
-        "load": round(os.getloadavg()[0], 1), "machine": f"{os.cpu_count()} cores; {platform.machine()}",
+        **measured_on(),
     }  # fmt: skip
 
 

@@ -18,11 +18,12 @@ Three questions, each with real vectors or real numbers:
 from __future__ import annotations
 
 import argparse
-import csv
 import math
 from pathlib import Path
 
 import numpy as np
+
+from csv_rows import measured_on, read_rows, write_rows
 
 RESULTS = Path(__file__).parent / "results"
 TOP, DIMENSION, CAMERAS = 100, 64, 200
@@ -40,11 +41,7 @@ def main() -> None:
     args = parser.parse_args()
     rng = np.random.default_rng(0)
     rows = [*merging(args.rows, args.queries, rng), *tail(rng), *loss(rng)]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with args.out.open("w", newline="") as f:
-        writer = csv.DictWriter(f, ["question", "shards", "setting", "what", "value"], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(args.out, [row | measured_on() for row in rows])
     for row in rows:
         print(*row.values(), sep="\t")
 
@@ -106,10 +103,10 @@ def answers(median: float, spread: float, stalls: float, shards: int, rng: np.ra
 
 def one_shard() -> tuple[float, float]:
     """Return the measured median and 95th percentile of a search among a million rows, in milliseconds."""
-    with (RESULTS / "gallery.csv").open(newline="") as f:
-        lines = [
-            x for x in csv.DictReader(f) if x["crops"] == "1000000" and x["what"].startswith("unfiltered top-100 with")
-        ]
+    lines = [
+        line for line in read_rows(RESULTS / "gallery.csv")
+        if line["crops"] == "1000000" and line["what"].startswith("unfiltered top-100 with")
+    ]  # fmt: skip
     values = {line["what"].rpartition(", ")[2]: float(line["value"]) for line in lines}
     return values["p50 ms"], values["p95 ms"]
 

@@ -28,6 +28,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from trackers.eval import compute_hota_metrics, compute_identity_metrics
 
+from csv_rows import measured_on, write_rows
 from unveil.atomic_io import sha256
 from unveil.gallery.ingest.best_crops import OpenTrack
 from unveil.gallery.ingest.quality import find_parser
@@ -100,13 +101,9 @@ def main() -> None:
             found = {str(n): {s.frame: s.box for s in track.steps} for n, track in enumerate(tracklets)}
             minutes = work.added.footage / 60
             rows.append({"video": name, "detector": Path(wanted).stem, **scored(found, read_truth(name)),
-                         "cpu_seconds_per_minute": f"{seconds / minutes:.1f}"})  # fmt: skip
+                         "cpu_seconds_per_minute": f"{seconds / minutes:.1f}", **measured_on()})  # fmt: skip
             print(rows[-1], flush=True)
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    with args.out.open("w", newline="") as f:
-        writer = csv.DictWriter(f, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(args.out, rows)
 
 
 def read_truth(name: str) -> Boxes:

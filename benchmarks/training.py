@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import signal
 import statistics
 import subprocess
@@ -33,7 +32,7 @@ from pathlib import Path
 
 import torch
 
-from csv_rows import write_rows
+from csv_rows import measured_on, write_rows
 from training_ways import Settings
 from unveil.models.device import pick_device
 
@@ -99,10 +98,10 @@ class Way:
 
 def measured(backbone: str, args: argparse.Namespace, *, until: float) -> list[dict[str, object]]:
     """Train with a backbone in all ways; return a row for each."""
-    ways: dict[str, Way] = {}
+    device, ways = pick_device(args.device), dict[str, Way]()
     with tempfile.TemporaryDirectory(prefix="unveil-") as cache:
         try:
-            for name in WAYS[pick_device(args.device).type]:
+            for name in WAYS[device.type]:
                 ways[name] = Way(name, backbone, args, cache)
             for number in range(args.rounds):
                 if number and time.monotonic() > until:
@@ -128,21 +127,11 @@ def measured(backbone: str, args: argparse.Namespace, *, until: float) -> list[d
                 "memory_gib": f"{way.rounds[-1]['memory'] / 2**30:.2f}",
                 "batch": args.persons * args.images, "steps": args.steps, "rounds": len(way.rounds),
                 "threads": args.threads, "workers": args.workers if "loop" in name else 0, "data": args.data,
-                "load": f"{os.getloadavg()[0]:.1f}", **versions(pick_device(args.device)),
+                **measured_on(device),
             }
         )  # fmt: skip
         print(rows[-1], flush=True)
     return rows
-
-
-def versions(device: torch.device) -> dict[str, str]:
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    processor = names[0].partition(":")[2].strip() if names else platform.machine()
-    machine = torch.cuda.get_device_name(device) if device.type == "cuda" else processor
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    commit = subprocess.run(git, cwd=Path(__file__).parent, capture_output=True, text=True, check=False).stdout.strip()
-    return {"device": machine, "cores": str(os.cpu_count()), "torch": torch.__version__, "commit": commit or "unknown"}
 
 
 def main() -> None:

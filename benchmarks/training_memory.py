@@ -15,7 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from csv_rows import write_rows
+from csv_rows import measured_on, write_rows
 from unveil.models.device import peak_bytes
 from unveil.recipe import load_recipe
 from unveil.training import loop
@@ -83,11 +82,6 @@ def measure(folder: Path, out: Path, changes: list[str]) -> dict[str, Any]:
     }
 
 
-def commit() -> str:
-    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return found.stdout.strip()
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=3)
@@ -116,8 +110,7 @@ def main() -> None:
                     f"{key}_ratio": round(found[key] / first[key], 3)
                     for key in ("peak_mib", "mib_for_steps", "cpu_seconds_per_step")
                 }
-                | {"loss": found["loss"], "machine": f"{os.cpu_count()} cores, {platform.machine()}"}
-                | {"load": round(os.getloadavg()[0], 1), "torch": torch.__version__, "commit": commit()}
+                | {"loss": found["loss"], **measured_on()}
             )
             print(rows[-1], flush=True)
     if asked.out:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import resource
 import tempfile
 import time
@@ -22,7 +21,7 @@ from pathlib import Path
 
 import cv2
 
-from csv_rows import write_rows
+from csv_rows import measured_on, write_rows
 from unveil.world.capture.crops import PASSERS_BY, passer_by
 from unveil.world.config import World
 from unveil.world.generate import PARTS, render_world
@@ -39,7 +38,7 @@ def largest() -> float:
     return max(resource.getrusage(w).ru_maxrss for w in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)) / 1024
 
 
-def whole_render(world: World, processes: int) -> dict[str, float | int | str]:
+def whole_render(world: World, processes: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as folder:
         before = used(resource.RUSAGE_SELF) + used(resource.RUSAGE_CHILDREN)
         start = time.perf_counter()
@@ -49,7 +48,7 @@ def whole_render(world: World, processes: int) -> dict[str, float | int | str]:
     return row("whole render", world, processes, world.crops, wall, cpu, largest())
 
 
-def warm_loop(world: World, processes: int) -> dict[str, float | int | str]:
+def warm_loop(world: World, processes: int) -> dict[str, object]:
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         for camera in range(world.cameras):
@@ -77,11 +76,9 @@ def crops_of(world: World, folder: Path, people: range) -> tuple[int, float, flo
 
 def row(
     what: str, world: World, processes: int, crops: int, wall: float, cpu: float, megabytes: float
-) -> dict[str, float | int | str]:
+) -> dict[str, object]:
     return {
         "what": what,
-        "machine": f"{os.cpu_count()} cores",
-        "load": round(os.getloadavg()[0], 1),
         "processes": processes,
         "cameras": world.cameras,
         "crops": crops,
@@ -90,6 +87,7 @@ def row(
         "cpu_ms_per_crop": round(cpu / crops * 1000, 1),
         "crops_per_second_on_free_cores": round(processes * crops / cpu, 1),
         "largest_process_mb": round(megabytes),
+        **measured_on(),
     }
 
 
