@@ -45,7 +45,7 @@ def runners(threads: int) -> dict[str, Callable[[], object]]:
 
     found: dict[str, Callable[[], object]] = {
         "PyTorch eager": torch_eager,
-        "ONNX Runtime": lambda: session.run(None, {"images": tensor}),
+        "ONNX Runtime": lambda: session.run({parser._input.name: tensor}),
         "ONNX Runtime, pixels to maps": lambda: parser(crops),
     }
     try:
