@@ -5,7 +5,7 @@ STAMP := $(VENV)/.ready
 
 EXTRAS := report,tensorboard,distributed,timm,imagenet,adapt,onnx,export,openvino,ray,mat,gallery,milvus,server,video,test,lint,docs
 
-.PHONY: test coverage mutate lint docs demo format clean
+.PHONY: test coverage mutate bench lint docs demo format clean
 $(STAMP): pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
@@ -20,6 +20,9 @@ coverage: $(STAMP)
 
 mutate: $(STAMP)
 	$(VENV)/bin/python scripts/mutate.py --minutes 60
+
+bench: $(STAMP)
+	$(VENV)/bin/python scripts/bench.py
 
 docs: $(STAMP)
 	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/mkdocs build --strict --quiet

@@ -1,5 +1,7 @@
 """Does the package's parser help a model of others? Crops as they are, and with other people and occluders blanked.
 
+    python benchmarks/parser_blanking.py MODEL [MODEL ...] --data NAME:ROOT [--queries OCCLUDED_COPY] [--people 150]
+
 Whatever the parser does not take for the person becomes grey: on the queries alone, or on the gallery too. A band
 around the person is kept, because the parser's borders are coarse. Prints Rank-1 and mAP and writes
 ``benchmarks/results/parser_blanking.csv``.

@@ -1,5 +1,7 @@
 """Measures the person check of the package's parser: drawn noise and textures, and crops of people.
 
+    python benchmarks/person_check.py CROPS [CROPS ...] [--count 500]
+
 ``scripts/fit_person_check.py`` fits its rule, on textures of another seed and on rendered people. Results go to
 ``benchmarks/results/person_check.csv``.
 """

@@ -1,6 +1,6 @@
 """How well models find people whom none of the package's networks has seen: real ones, and rendered ones of a seed.
 
-    python benchmarks/real_people.py DATA unveil:dual [MODEL ...] [--also "world:small?seed=1"] \
+    python benchmarks/real_people.py DATA unveil:dual [MODEL ...] [--also "world:small?seed=1"]
         [--out benchmarks/results/real_people.csv]
 
 DATA is a folder with the manifests ``viper``, ``sarc3d`` and ``3dpes`` (any that are there are used). VIPeR is measured

@@ -110,3 +110,79 @@ def test_csv_rows_alone_writes_csv_and_says_where(script):
         assert "csv.writer" not in text and "csv.DictWriter" not in text
         assert "getloadavg" not in text and "cpuinfo" not in text and "rev-parse" not in text
         assert ("write_rows(" in text) == ("measured_on(" in text)
+
+
+@pytest.fixture
+def benchmarks_page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module("benchmarks_page")
+
+
+def test_the_page_is_drawn_from_the_csvs_that_are_there(tmp_path):
+    drawn = tmp_path / "benchmarks.md"
+    subprocess.run([sys.executable, ROOT / "scripts/benchmarks_page.py", drawn], check=True)
+    committed = (ROOT / "docs/benchmarks.md").read_text()
+    assert drawn.read_text() == committed, "write it again: python scripts/benchmarks_page.py"
+
+
+def test_every_benchmark_and_every_csv_is_on_the_page(benchmarks_page):
+    scripts = {p.stem for p in (ROOT / "benchmarks").glob("*.py") if "ArgumentParser(" in p.read_text()}
+    assert benchmarks_page.BENCHMARKS.keys() == scripts
+    shown = [table.csv for tables in benchmarks_page.BENCHMARKS.values() for table in tables]
+    csvs = sorted(p.stem for p in (ROOT / "benchmarks/results").glob("*.csv"))
+    assert sorted([*shown, *benchmarks_page.ELSEWHERE]) == csvs
+
+
+def test_the_page_tells_old_rows_beside_new_ones_and_means_of_what_is_shown(benchmarks_page):
+    origin = {"machine": "4 cores A", "versions": "python 3", "commit": "abc"}
+    rows = [
+        {"way": "a", "split": "0", "rank1": "1.0", "load": "3.0"},
+        {"way": "a", "split": "1", "rank1": "2.0", "load": "12.5", **origin},
+        {"way": "b", "split": "0", "rank1": "4.0", "load": "", "device": "GPU"},
+    ]
+    table = benchmarks_page.Table("x", ("way", "rank1"), {"way": ["a"]}, means=("rank1",))
+    kept = benchmarks_page.chosen(table, rows)
+    (mean,) = benchmarks_page.averaged(table, kept)
+    assert (mean["way"], mean["rank1"], mean["mean of"]) == ("a", "1.5", "2")
+    silent = "not recorded in 1 of 2 rows."
+    assert benchmarks_page.origin(kept) == (
+        f"Machine: 4 cores A; {silent} Load: 3.0 to 12.5. Versions: python 3; {silent} Commit: abc; {silent}"
+    )
+    assert benchmarks_page.origin(rows[2:]) == "Machine: GPU. Not recorded: load, versions, commit."
+    with pytest.raises(ValueError, match=r"x\.csv has no column mAP"):
+        benchmarks_page.chosen(benchmarks_page.Table("x", ("mAP",)), rows)
+    with pytest.raises(ValueError, match=r"x\.csv has no row whose way is c"):
+        benchmarks_page.chosen(benchmarks_page.Table("x", ("way",), {"way": ["a", "c"]}), rows)
+
+
+def bench(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, ROOT / "scripts/bench.py", *words]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_short_benchmarks_run_and_one_that_fails_is_named_while_others_go_on(tmp_path):
+    (tmp_path / "evaluator.csv").mkdir()  # nothing can be written there
+    found = bench("evaluator", "sharded_search", "--out", tmp_path)
+    assert found.returncode == 1 and found.stderr.strip() == "failed: evaluator"
+    failed, told, _ = found.stdout.splitlines()
+    assert failed.startswith("evaluator ") and f"failed: exit code 1, see {tmp_path / 'evaluator.log'}" in failed
+    assert "cannot write" in (tmp_path / "evaluator.log").read_text()
+    rows = {(r["question"], r["shards"], r["setting"], r["what"]): r for r in read(tmp_path / "sharded_search.csv")}
+    hedged, plain = (rows["tail", "64", setting, "p99 ms"] for setting in ("stalls, hedged", "stalls"))
+    assert hedged["machine"] and hedged["versions"]
+    ratio = float(plain["value"]) / float(hedged["value"])
+    assert f"{float(hedged['value']):g} value, {ratio:.2f} times as good as stalls" in told
+
+
+def test_a_benchmark_that_runs_is_told_without_an_error(tmp_path):
+    (tmp_path / "evaluator.csv").write_text("what\nunveil\n")  # of another time: replaced
+    found = bench("evaluator", "--out", tmp_path)
+    assert found.returncode == 0 and found.stderr == ""
+    assert "unveil: " in found.stdout and "times as good as naive full sort" in found.stdout
+    assert len(read(tmp_path / "evaluator.csv")) == 2
+
+
+def test_an_unknown_benchmark_is_refused_with_those_there_are(tmp_path):
+    found = bench("evaluater", "--out", tmp_path / "none")
+    assert found.returncode == 2 and "evaluater is none of evaluator, " in found.stderr
+    assert not (tmp_path / "none").exists()

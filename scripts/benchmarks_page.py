@@ -1,0 +1,237 @@
+"""Write docs/benchmarks.md from the docstrings of benchmarks/ and the CSVs in benchmarks/results.
+
+Usage: python scripts/benchmarks_page.py [OUT.md]
+"""
+
+from __future__ import annotations
+
+import ast
+import csv
+import statistics
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PAGE = Path("docs/benchmarks.md")
+MAX_ROWS = 12
+HEAD = """# Benchmarks
+
+Each claim has a script in `benchmarks/`, and each script a CSV in `benchmarks/results`. `python
+scripts/benchmarks_page.py` draws this page from both: the main figures alone, the CSVs have the rest. Rows say on which
+machine and under which load they were measured, with which versions, and of which commit (`+`: the tree differed from
+it). Rows from before say less, and nothing is added to them afterwards. Figures of one table can be compared; those of
+two hardly, for the machines and their loads were others.
+
+`make bench` runs short ones at reduced sizes in some minutes, without data or downloads. Each gives a line, with the
+ratio to its alternative where it has one, and a CSV in `build/bench`: run it before and after a change.
+"""
+# CSVs that commands of the package write, and the pages that show them.
+ELSEWHERE = {"ablations": "[Ablations](ablations.md)", "robustness": "[Occluding people](occlusion.md)"}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is shown of a CSV.
+
+    Args:
+        csv: name of the file, without ".csv".
+        columns: in their order.
+        where: values of a column that a row must have; all rows by default.
+        means: columns that are averaged over rows that agree in the others; how many these are is shown.
+        note: sentence before the table.
+    """
+
+    csv: str
+    columns: tuple[str, ...]
+    where: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    means: tuple[str, ...] = ()
+    note: str = ""
+
+
+MILLION = {"crops": ["1000000"], "parts": ["1"]}
+SHARDS = {"shards": ["64"], "setting": ["at random, 6 of each", "by camera, 6 of each", "as measured", "stalls",
+          "stalls, hedged"], "what": ["recall at 100", "p50 ms", "p99 ms"]}  # fmt: skip
+SIZES = ("what", "queries", "gallery", "numbers", "median_seconds", "gib_beyond_features")
+BENCHMARKS: dict[str, tuple[Table, ...]] = {
+    "evaluator": (
+        Table("evaluator", SIZES),
+        Table("evaluator_sizes", SIZES, note="With more crops:"),
+    ),
+    "real_people": (
+        Table("real_people", ("model", "data", "queries", "rank1", "map"), {"data": ["viper", "sarc3d", "3dpes"]}),
+    ),
+    "clothes_mode": (
+        Table("clothes_mode", ("method", "protocol", "factor", "rank1", "map"),
+              {"method": ["dual"], "factor": ["0.0", "0.25", "0.5", "1.0", "1.5"]}),
+    ),
+    "adaptation": (
+        Table("adaptation", ("test", "way", "rank1", "map", "seconds"),
+              {"model": ["ad582ef9a8adb254"], "test": ["viper"],
+               "way": ["zero-shot", "statistics, places apart", "statistics and whitening, places apart",
+                       "all, places apart", "floor: plain pseudo-labels, places apart",
+                       "ceiling: supervised, places apart"]}, means=("rank1", "map", "seconds"),
+              note="Some ways were measured on fewer splits than others:"),
+    ),
+    "camera_centring": (
+        Table("camera_centring", ("model", "vectors", "rank1", "map", "rank1_gain", "map_gain")),
+    ),
+    "backbones": (
+        Table("backbones", ("backbone", "height", "width", "million_multiply_adds", "train_crops_per_second",
+                            "embed_crops_per_second"), {"precision": ["fp32"], "height": ["256"]}),
+    ),
+    "training": (
+        Table("training", ("backbone", "way", "crops_per_second", "times_loop", "times_loop_cpu", "memory_gib")),
+    ),
+    "training_memory": (
+        Table("training_memory", ("row", "mib_for_steps", "mib_for_steps_ratio", "cpu_seconds_per_step_ratio")),
+    ),
+    "inference": (
+        Table("inference_network", ("backbone", "engine", "batch", "median_crops_per_second", "times_torch"),
+              {"method": ["bot"]},
+              note="Networks alone, measured by an earlier version of the script:"),
+    ),
+    "foreign_speed": (
+        Table("foreign_speed", ("model", "way", "crops_per_cpu_second", "crops_per_second", "difference")),
+    ),
+    "bulk": (
+        Table("bulk", ("what", "crops_per_second", "crops_per_second_between_shards"),
+              means=("crops_per_second", "crops_per_second_between_shards")),
+    ),
+    "gallery": (
+        Table("gallery", ("what", "value"), {**MILLION, "what": [
+            "insert, vectors per second", "first search, reads all first-stage vectors, s",
+            "filtered top-100 with re-scoring of 500, p50 ms", "unfiltered top-100 with re-scoring of 500, p50 ms",
+            "unfiltered top-100 with re-scoring of 500, p95 ms",
+            "unfiltered top-100 in numpy, all in memory, no re-scoring, p50 ms",
+            "first stage in memory, recall at 100 against float32", "reopen after kill -9, s",
+            "most memory of this process, GiB", "on the disk, GiB",
+        ]}, note="A million crops:"),
+    ),
+    "sharded_search": (
+        Table("sharded_search", ("question", "setting", "what", "value"), SHARDS, note="64 shards:"),
+    ),
+    "server": (Table("server", ("what", "requests", "failed", "p50_ms", "p95_ms", "per_second")),),
+    "everyday": (),
+    "grouping": (
+        Table("grouping", ("linkage", "mode", "false_alarms", "precision", "recall", "purity", "groups_per_person"),
+              {"feedback": ["False"], "linkage": ["average"]}),
+    ),
+    "attributes": (Table("attributes", ("attribute", "count", "seen", "accuracy", "near", "auc"), {"of": ["crop"]}),),
+    "tracklets": (
+        Table("tracklets", ("video", "detector", "purity", "tracklets_per_person", "recall", "IDF1", "HOTA")),
+    ),
+    "detectors": (
+        Table("detectors", ("video", "detector", "recall", "precision", "boxes_per_frame", "cpu_seconds"),
+              {"boxes": ["begins a track"]}),
+    ),
+    "best_crops": (Table("best_crops", ("rule", "kept", "tracks", "rank1", "mean_reciprocal_rank")),),
+    "parser_accuracy": (
+        Table("parser_accuracy", ("what", "IoU", "mean absolute error", "crops"), {"label": ["mean"]}),
+    ),
+    "parser_speed": (
+        Table("parser_speed", ("what", "threads", "median_crops_per_second", "processor_ms_per_crop")),
+    ),
+    "parser_blanking": (
+        Table("parser_blanking", ("data", "model", "blanked", "band", "rank1", "mAP"), {"data": ["VIPeR 150 people"]}),
+    ),
+    "person_check": (Table("person_check", ("crops", "count", "taken for people", "share")),),
+    "world_speed": (
+        Table("world_speed", ("what", "processes", "crops", "crops_per_second", "cpu_ms_per_crop")),
+    ),
+    "attacks": (Table("attacks", ("attack", "memory, MiB", "slowest health check, s", "failed checks", "withstood")),),
+    "kills": (
+        Table("kills", ("what", "count"), {"what": [
+            "kills in all", *(f"{what} (rows, rounds or findings)" for what in
+                              ("lost", "doubled", "back", "unaudited", "broken"))]}),
+    ),
+    "blurring": (),
+}  # fmt: skip
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a CSV; cells that a row lacks are empty."""
+    with path.open(newline="", encoding="utf-8") as f:
+        return list(csv.DictReader(f, restval=""))
+
+
+def chosen(table: Table, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return the rows of a table.
+
+    Raises:
+        ValueError: a column or a value that is asked for is in no row.
+    """
+    if missing := sorted({*table.columns, *table.where} - rows[0].keys()):
+        raise ValueError(f"{table.csv}.csv has no column {', '.join(missing)}")
+    for name, values in table.where.items():
+        if absent := sorted(set(values) - {row[name] for row in rows}):
+            raise ValueError(f"{table.csv}.csv has no row whose {name} is {', '.join(absent)}")
+    return [row for row in rows if all(row[name] in values for name, values in table.where.items())]
+
+
+def averaged(table: Table, rows: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return a row for those that agree in what is not averaged, with their number as "mean of"."""
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in rows:
+        groups.setdefault(tuple(row[name] for name in table.columns if name not in table.means), []).append(row)
+
+    def mean(group: list[dict[str, str]], name: str) -> str:
+        return f"{statistics.mean(float(row[name]) for row in group):.1f}" if group[0][name] else ""
+
+    return [
+        {**group[0], **{name: mean(group, name) for name in table.means}, "mean of": str(len(group))}
+        for group in groups.values()
+    ]
+
+
+def origin(rows: list[dict[str, str]]) -> str:
+    """Return on what rows were measured, as far as they say."""
+    said, unsaid = [], []
+    for name in ("machine", "load", "versions", "commit"):
+        # Rows of training said the model of their processor in a column of its own.
+        values = [row.get(name) or (row.get("device", "") if name == "machine" else "") for row in rows]
+        distinct = list(dict.fromkeys(filter(None, values)))
+        if not distinct:
+            unsaid.append(name)
+            continue
+        if name == "load" and len(distinct) > 1:
+            distinct = [f"{min(map(float, distinct))} to {max(map(float, distinct))}"]
+        silent = [f"not recorded in {values.count('')} of {len(rows)} rows"] if "" in values else []
+        said.append(f"{name.capitalize()}: {'; '.join([*distinct, *silent])}.")
+    return " ".join([*said, *([f"Not recorded: {', '.join(unsaid)}."] if unsaid else [])])
+
+
+def section(name: str, tables: Sequence[Table], root: Path) -> str:
+    """Return what the page says of a benchmark."""
+    text = ast.get_docstring(ast.parse((root / f"benchmarks/{name}.py").read_text(encoding="utf-8"))) or ""
+    command = "\n".join(line[4:] for line in text.splitlines() if line.startswith("    "))
+    if not command:
+        raise ValueError(f"the docstring of benchmarks/{name}.py has no command")
+    parts = [f"## {name}", text.splitlines()[0], f"```text\n{command}\n```"]
+    if not tables:
+        parts.append("No figures of it are in `benchmarks/results`.")
+    for table in tables:
+        rows = chosen(table, read(root / f"benchmarks/results/{table.csv}.csv"))
+        note = f"{table.note} " if table.note else ""
+        parts.append(f"{note}`benchmarks/results/{table.csv}.csv`. {origin(rows)}")
+        heads = [*table.columns, *(["mean of"] if table.means else [])]
+        rows = averaged(table, rows) if table.means else rows
+        lines = [heads, ["---"] * len(heads), *([row[name] for name in heads] for row in rows[:MAX_ROWS])]
+        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        if len(rows) > MAX_ROWS:
+            parts.append(f"These are the first {MAX_ROWS} of {len(rows)} rows.")
+    return "\n\n".join(parts)
+
+
+def page(root: Path = ROOT) -> str:
+    """Return the page as Markdown."""
+    sections = [section(name, tables, root) for name, tables in BENCHMARKS.items()]
+    links = "\n".join(f"- `benchmarks/results/{name}.csv`: {link}" for name, link in ELSEWHERE.items())
+    last = f"## Written by commands\n\n{links}\n"
+    return "\n\n".join([HEAD.rstrip("\n"), *sections, last])
+
+
+if __name__ == "__main__":
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / PAGE
+    out.write_text(page(), encoding="utf-8")
