@@ -38,7 +38,7 @@ from csv_rows import measured_on, read_rows, write_rows
 from unveil.adaptation.acceptance import make_test
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.links import FeedbackPair
+from unveil.adaptation.groups.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.task import embed_as_used
 from unveil.cli.allocator import keep_freed_memory

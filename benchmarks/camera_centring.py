@@ -4,9 +4,9 @@
 
 DATA is a folder with the manifest ``viper``. Mean and standard deviation of each camera are measured without labels on
 the vectors of VIPeR's training half, as a user would measure them on earlier crops; they are taken from the vectors of
-the test half. "Whitened" is centring and then the whitening of `unveil.adaptation.whitening` with its defaults, from
-the same crops. The test half's camera 1 then searches in camera 2. Rank-1 and mAP are means over splits, in percent;
-the interval is that of their difference over the splits (mean and 1.96 standard errors).
+the test half. "Whitened" is centring and then the whitening of `unveil.adaptation.stages.whitening` with its defaults,
+from the same crops. The test half's camera 1 then searches in camera 2. Rank-1 and mAP are means over splits, in
+percent; the interval is that of their difference over the splits (mean and 1.96 standard errors).
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 
 from csv_rows import measured_on, write_rows
-from unveil.adaptation.pseudo_labels import Links
+from unveil.adaptation.groups.pseudo_labels import Links
 from unveil.adaptation.settings import AdaptSettings
-from unveil.adaptation.whitening import take_whitening
+from unveil.adaptation.stages.whitening import take_whitening
 from unveil.datasets import load_dataset
 from unveil.inference.load import load_embedder
 from unveil.models.embed import embed_samples

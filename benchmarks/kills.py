@@ -43,7 +43,7 @@ import numpy as np
 from PIL import Image
 
 from csv_rows import measured_on, write_rows
-from unveil.adaptation.gallery_job import embed_anew, switch
+from unveil.adaptation.gallery.job import embed_anew, switch
 from unveil.atomic_io import write_text
 from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit

@@ -3,9 +3,9 @@
     python scripts/adapt_pictures.py [--work FOLDER]
 
 Runs every command of the section in order in an empty folder. Just before ``unveil gallery adapt``, and at the end,
-each crop of the old camera, and each of its tracklets, is searched among the tracklets of the other: the labels that come
-with rendered films are read for that alone, adapting does not see them. The images show the crop whose rank changed
-most for the better, and the figures how it went for all.
+each crop of the old camera, and each of its tracklets, is searched among the tracklets of the other: the labels that
+come with rendered films are read for that alone, adapting does not see them. The images show the crop whose rank
+changed most for the better, and the figures how it went for all.
 """
 
 from __future__ import annotations
@@ -85,9 +85,7 @@ def ranks(work: Path) -> dict[str, dict[int, int]]:
     store = open_store(folder=work / "galleries")
     try:
         rows = {camera: store.find(GALLERY, Filter(cameras=(camera,)), limit=10_000) for camera in (ASKED, AMONG)}
-        vectors = {
-            camera: store.embeddings(GALLERY, [item.id for item in items])[1] for camera, items in rows.items()
-        }
+        vectors = {camera: store.embeddings(GALLERY, [item.id for item in items])[1] for camera, items in rows.items()}
     finally:
         store.close()
     tracklets = [row for row, item in enumerate(rows[AMONG]) if item.kind == "tracklet"]

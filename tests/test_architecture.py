@@ -26,7 +26,7 @@ LAZY = {"inference/load.py"}
 FILES = sorted(SOURCE.rglob("*.py"))
 MAX_LINES, MAX_MODULES = 300, 15
 LONG_FILES = {"training/loop.py"}
-FULL_FOLDERS = {"data/readers", "adaptation"}  # the readers are one file a benchmark
+FULL_FOLDERS = {"data/readers"}  # the readers are one file a benchmark
 
 
 def package(path: Path) -> str:

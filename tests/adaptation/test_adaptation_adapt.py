@@ -21,8 +21,8 @@ from command_line import run
 from untrained import make_model
 from unveil.adaptation.acceptance import WorseModelError, compare, is_worse, make_test
 from unveil.adaptation.adapt import adapt
-from unveil.adaptation.clusters import STATE
 from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.stages.clusters import STATE
 from unveil.adaptation.task import REPORT, Task
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.models.checkpoint import load_model

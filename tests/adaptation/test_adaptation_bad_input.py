@@ -20,14 +20,14 @@ from tracked import PEOPLE, write_tracklets
 from command_line import run
 from generated import figure
 from untrained import make_model
-from unveil.adaptation import clusters as clusters_module
 from unveil.adaptation.acceptance import compare_feedback
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.estimate import estimate
-from unveil.adaptation.links import FeedbackPair, hold_out_feedback
-from unveil.adaptation.pseudo_labels import Links
+from unveil.adaptation.groups.links import FeedbackPair, hold_out_feedback
+from unveil.adaptation.groups.pseudo_labels import Links
 from unveil.adaptation.settings import AdaptSettings
+from unveil.adaptation.stages import clusters as clusters_module
 from unveil.adaptation.task import tracklets_to_hold_out
 from unveil.data.fitting import CropSize
 from unveil.datasets.sources import crops_of
@@ -160,7 +160,7 @@ def test_outfits_that_feedback_joins_stay_together_in_every_epoch(
 
 
 def test_feedback_that_contradicts_itself_parts():
-    from unveil.adaptation.pseudo_labels import pseudo_labels
+    from unveil.adaptation.groups.pseudo_labels import pseudo_labels
 
     rng = np.random.default_rng(0)
     vectors = np.repeat(np.eye(4, 16), 6, axis=0) + 0.1 * rng.standard_normal((24, 16))

@@ -9,7 +9,7 @@ import pytest
 from tracked import write_tracklets
 
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.links import seen_together, unit_places
+from unveil.adaptation.groups.links import seen_together, unit_places
 from unveil.adaptation.settings import AdaptSettings
 from unveil.adaptation.task import Task
 from unveil.data.fitting import CropSize

@@ -14,7 +14,7 @@ from tracked import PEOPLE, write_tracklets
 
 from external import write_external
 from untrained import make_model
-from unveil.adaptation.gallery_job import IMAGES
+from unveil.adaptation.gallery.job import IMAGES
 from unveil.data.images import read_image
 from unveil.gallery.records import Filter
 from unveil.inference.load import load_engine

@@ -12,8 +12,8 @@ pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 from shop import SHORT, actions, alike, vectors
 from tracked import PEOPLE
 
-from unveil.adaptation.gallery_crops import gallery_crops
-from unveil.adaptation.gallery_job import IMAGES
+from unveil.adaptation.gallery.crops import gallery_crops
+from unveil.adaptation.gallery.job import IMAGES
 from unveil.gallery.records import Filter
 
 

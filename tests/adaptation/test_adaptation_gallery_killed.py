@@ -17,7 +17,7 @@ pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 from shop import SHORT, actions, alike, vectors
 from tracked import PEOPLE, write_tracklets
 
-from unveil.adaptation.clusters import STATE
+from unveil.adaptation.stages.clusters import STATE
 from unveil.gallery.records import Filter
 
 SLOWLY = """

@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("sklearn", reason="the extra adapt is not installed")
 
-from unveil.adaptation.pseudo_labels import Links, mean_of_units, pseudo_labels
+from unveil.adaptation.groups.pseudo_labels import Links, mean_of_units, pseudo_labels
 from unveil.evaluation.rerank import RerankSettings, jaccard_pairs, rerank_blocks
 from unveil.records import Embedding
 

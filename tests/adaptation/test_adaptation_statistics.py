@@ -11,7 +11,7 @@ from tracked import write_tracklets
 
 from untrained import make_model
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.statistics import take_statistics
+from unveil.adaptation.stages.statistics import take_statistics
 from unveil.datasets.sources import crops_of
 from unveil.errors import CheckpointError
 from unveil.models.camera_statistics import KEYS, batch_norms, read_statistics

@@ -6,8 +6,8 @@ import dataclasses
 
 import numpy as np
 
-from unveil.adaptation.pseudo_labels import Links
-from unveil.adaptation.surest_pairs import NEAREST, centred, group_surest, seen_by_several, surest_pairs
+from unveil.adaptation.groups.pseudo_labels import Links
+from unveil.adaptation.groups.surest_pairs import NEAREST, centred, group_surest, seen_by_several, surest_pairs
 from unveil.evaluation.distances import distance_matrix
 from unveil.records import Embedding
 

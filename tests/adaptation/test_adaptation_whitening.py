@@ -14,9 +14,9 @@ from external import write_external
 from untrained import make_model
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.centring import CENTRES, adapt_external
-from unveil.adaptation.pseudo_labels import Links
+from unveil.adaptation.groups.pseudo_labels import Links
 from unveil.adaptation.settings import AdaptSettings
-from unveil.adaptation.whitening import MIN_GROUPS, take_whitening, within_group_whitening
+from unveil.adaptation.stages.whitening import MIN_GROUPS, take_whitening, within_group_whitening
 from unveil.atomic_io import sha256
 from unveil.datasets.sources import crops_of
 from unveil.errors import CheckpointError

@@ -9,9 +9,8 @@ import pytest
 from unveil.data.images import read_labels, read_sample
 from unveil.errors import CheckpointError, DataError, MissingExtraError, UnveilError
 from unveil.label_sets import SCHEMES
-from unveil.parsing import default_parser
 from unveil.parsing.card import read_card
-from unveil.parsing.default import DEFAULT_CARD
+from unveil.parsing.default import DEFAULT_CARD, default_parser
 from unveil.parsing.measure import class_iou, confusion
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.world import labels as world

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.links import seen_together
-from unveil.adaptation.pseudo_labels import Links, mean_of_units
+from unveil.adaptation.groups.links import seen_together
+from unveil.adaptation.groups.pseudo_labels import Links, mean_of_units
 from unveil.errors import UnveilError
 from unveil.evaluation.bootstrap import intervals
 from unveil.evaluation.distances import distance_matrix

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from unveil.adaptation.acceptance import refuse_worse
-from unveil.adaptation.clusters import STATE, train_on_clusters
 from unveil.adaptation.estimate import estimate
-from unveil.adaptation.links import FeedbackPair
+from unveil.adaptation.groups.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings
-from unveil.adaptation.statistics import take_statistics
+from unveil.adaptation.stages.clusters import STATE, train_on_clusters
+from unveil.adaptation.stages.statistics import take_statistics
+from unveil.adaptation.stages.whitening import take_whitening
 from unveil.adaptation.task import Task, embed_as_used
-from unveil.adaptation.whitening import take_whitening
 from unveil.errors import UnveilError
 from unveil.models.camera_statistics import CameraStatistics, batch_norms, read_statistics
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, save_model

@@ -10,7 +10,7 @@ import torch
 
 from unveil.adaptation.adapt import adapt
 from unveil.adaptation.centring import EXTERNAL_STAGES, adapt_external
-from unveil.adaptation.links import FeedbackPair
+from unveil.adaptation.groups.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings, Stage
 from unveil.errors import UnveilError
 from unveil.inference.backends.external import external_engine

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unveil.adaptation.acceptance import refuse_worse
-from unveil.adaptation.links import FeedbackPair
+from unveil.adaptation.groups.links import FeedbackPair
 from unveil.adaptation.settings import AdaptSettings, Stage
+from unveil.adaptation.stages.whitening import take_whitening
 from unveil.adaptation.task import Task, embed_as_used
-from unveil.adaptation.whitening import take_whitening
 from unveil.atomic_io import atomic_path, sha256, write_text
 from unveil.errors import DataError, UnveilError
 from unveil.inference.backends.external import external_engine

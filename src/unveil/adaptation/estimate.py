@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from unveil.adaptation.crops import UnlabelledCrops
 from unveil.adaptation.settings import AdaptSettings
-from unveil.adaptation.statistics import measured_crops
+from unveil.adaptation.stages.statistics import measured_crops
 from unveil.evaluation.rerank import RerankSettings, rerank_memory
 from unveil.methods.method import Method
 from unveil.models.checkpoint import TrainedModel

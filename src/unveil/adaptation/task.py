@@ -13,8 +13,8 @@ import numpy as np
 
 from unveil.adaptation.acceptance import MIN_TRACKLETS, compare, compare_feedback, make_test
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.links import FeedbackPair, feedback_links, hold_out_feedback, seen_together, unit_places
-from unveil.adaptation.pseudo_labels import Links, mean_of_units
+from unveil.adaptation.groups.links import FeedbackPair, feedback_links, hold_out_feedback, seen_together, unit_places
+from unveil.adaptation.groups.pseudo_labels import Links, mean_of_units
 from unveil.adaptation.settings import AdaptSettings
 from unveil.atomic_io import write_text
 from unveil.data.fitting import CropSize

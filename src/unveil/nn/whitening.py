@@ -15,7 +15,7 @@ class Whitening(nn.Module):
     """Within-class covariance normalisation of vectors (Hatch et al., Interspeech 2006): ``(v - centre) @ matrix``.
 
     Directions in which crops of one person differ shrink, so that distances tell people apart. Nothing is learnt by
-    gradients; `unveil.adaptation.whitening` measures both from crops.
+    gradients; `unveil.adaptation.stages.whitening` measures both from crops.
 
     Args:
         centre: ``(E, D)`` mean vectors.

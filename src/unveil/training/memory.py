@@ -22,10 +22,10 @@ def memory_explained(recipe: Recipe) -> Iterator[None]:
         if not is_out_of_memory(e):
             raise
         size, sampler = recipe.input, recipe.sampler
-        ways = ["a smaller sampler.persons or sampler.images (train.accumulate=2 makes one step of two batches)"]
+        changes = ["a smaller sampler.persons or sampler.images (train.accumulate=2 makes one step of two batches)"]
         if not recipe.train.activation_checkpointing:
-            ways.append("train.activation_checkpointing=true")
+            changes.append("train.activation_checkpointing=true")
         raise TrainingError(
             f"the memory does not suffice for steps of {sampler.persons * sampler.images} crops of "
-            f"{size.height}x{size.width}; less is needed with {', or with '.join(ways)}"
+            f"{size.height}x{size.width}; less is needed with {', or with '.join(changes)}"
         ) from None

@@ -76,8 +76,8 @@ def command(
 
     **Examples:** `unveil gallery adapt station --why "new cameras"`, `unveil gallery adapt station --undo`
     """
-    from unveil.adaptation import gallery_job
     from unveil.adaptation.base import Base
+    from unveil.adaptation.gallery import job
     from unveil.gallery.ingest.quality import find_parser
     from unveil.inference.load import load_engine
     from unveil.models.device import pick_device
@@ -99,7 +99,7 @@ def command(
         if undo:
             back = {"from": info.space.fingerprint, "to": info.standby and info.standby.space.fingerprint, "undo": True}
             with _entered(found, "switch model", name, why, back) as outcome:
-                outcome["embedded"] = gallery_job.undo(
+                outcome["embedded"] = job.undo(
                     found, name, load=lambda kept: load_engine(kept if model == DEFAULT_MODEL else model), parser=parser
                 )
             _tell(as_json, {"gallery": name, **back}, f"{name} answers with model {back['to']} again")
@@ -114,7 +114,7 @@ def command(
         with _entered(
             found, "adapt", name, why, {"model": base.fingerprint, "stages": list(settings.stages)}
         ) as outcome:
-            learnt, record = gallery_job.adapt_to_gallery(
+            learnt, record = job.adapt_to_gallery(
                 found, name, model=base, out=folder_of_model, settings=settings, keep_worse=keep_worse
             )
             outcome |= {"adapted": record.fingerprint, "crops": record.crops, "weights": str(learnt.path)}
@@ -124,10 +124,10 @@ def command(
             return
         engine = load_engine(learnt.path)
         own = str(Path(model).resolve()) if Path(model).exists() else model
-        made = gallery_job.embed_anew(found, name, engine=engine, model=str(learnt.path), own=own, parser=parser)
+        made = job.embed_anew(found, name, engine=engine, model=str(learnt.path), own=own, parser=parser)
         change = {"from": base.fingerprint, "to": record.fingerprint}
         with _entered(found, "switch model", name, why, change) as outcome:
-            made += gallery_job.switch(found, name, engine=engine, model=str(learnt.path), parser=parser)
+            made += job.switch(found, name, engine=engine, model=str(learnt.path), parser=parser)
             outcome["embedded"] = made
         calibrated = found.info(name).calibration is not None
     evaluation = learnt.adaptation.evaluation if learnt.adaptation else {}

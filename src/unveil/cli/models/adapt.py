@@ -27,8 +27,8 @@ from unveil.cli.gallery.stores import FolderOption, StoreOption, opened
 from unveil.gallery.audit import audited, user
 
 if TYPE_CHECKING:
-    from unveil.adaptation.gallery_crops import GalleryCrops
-    from unveil.adaptation.links import FeedbackPair
+    from unveil.adaptation.gallery.crops import GalleryCrops
+    from unveil.adaptation.groups.links import FeedbackPair
     from unveil.records import Dataset
 
 GALLERY = "gallery:"
@@ -86,8 +86,8 @@ def command(
     `unveil adapt unveil:dual gallery:station --out runs/station`
     """
     from unveil.adaptation.base import Base
-    from unveil.adaptation.gallery_crops import gallery_crops
-    from unveil.adaptation.gallery_job import decoded_images, note_derived
+    from unveil.adaptation.gallery.crops import gallery_crops
+    from unveil.adaptation.gallery.job import decoded_images, note_derived
     from unveil.datasets.sources import crops_of
     from unveil.gallery.ingest.quality import find_parser
     from unveil.models.device import pick_device

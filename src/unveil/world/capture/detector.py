@@ -65,7 +65,7 @@ class Detection:
 
 def _areas(of: Ints) -> Floats:
     """Return the supersamples of each part of the body, for world labels of the person."""
-    return np.bincount(_PART_OF, np.bincount(of, minlength=256)[labels.FIRST :], len(labels.PARTS))
+    return np.bincount(_PART_OF, np.bincount(of, minlength=256)[labels.FIRST :], len(labels.PARTS)).astype(np.float64)
 
 
 def _outside(whole: PixelBox, own: np.ndarray, *, shot: Shot) -> int:

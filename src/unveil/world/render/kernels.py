@@ -28,7 +28,9 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     No loop makes an array, so none counts references to arrays (``_nrt``): numba does it at each pixel, and that took
     longer than the pixel. What a loop calls becomes part of it, for the same reason: groups of arrays are slow to pass.
     """
-    options = {"fastmath": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True}
+    options: dict[str, Any] = {
+        "fastmath": True, "nogil": True, "error_model": "numpy", "_nrt": False, "forceinline": True,
+    }  # fmt: skip
     found: Callable[..., Any]
     try:
         found = numba.njit(cache=True, **options)(function)

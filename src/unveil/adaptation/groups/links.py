@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.pseudo_labels import Links
+from unveil.adaptation.groups.pseudo_labels import Links
 from unveil.gallery.grouping.overlaps import Span, overlapping
 
 

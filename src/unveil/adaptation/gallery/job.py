@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from unveil.adaptation.base import Adapted, Base
-from unveil.adaptation.gallery_crops import GalleryCrops, gallery_crops
+from unveil.adaptation.gallery.crops import GalleryCrops, gallery_crops
 from unveil.adaptation.settings import AdaptSettings
 from unveil.atomic_io import write_text
 from unveil.data.images import read_image

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unveil.adaptation.pseudo_labels import Links, joined_along
+from unveil.adaptation.groups.pseudo_labels import Links, joined_along
 from unveil.evaluation.distances import distance_blocks
 from unveil.models.foreign.camera_centres import take_centres, unit
 from unveil.records import Embedding

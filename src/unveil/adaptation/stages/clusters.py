@@ -19,11 +19,11 @@ import torch
 from torch.optim import Optimizer
 
 from unveil.adaptation.crops import UnlabelledCrops
-from unveil.adaptation.proxies import Proxies
-from unveil.adaptation.pseudo_labels import Links, mean_of_units, pseudo_labels
+from unveil.adaptation.groups.pseudo_labels import Links, mean_of_units, pseudo_labels
+from unveil.adaptation.groups.surest_pairs import Groups, group_surest, with_own_groups
 from unveil.adaptation.settings import AdaptSettings
-from unveil.adaptation.statistics import take_statistics
-from unveil.adaptation.surest_pairs import Groups, group_surest, with_own_groups
+from unveil.adaptation.stages.proxies import Proxies
+from unveil.adaptation.stages.statistics import take_statistics
 from unveil.data.augment.pipeline import augment
 from unveil.data.samplers import pk_unique
 from unveil.errors import CheckpointError, DataError, UnveilError

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from unveil.adaptation.links import FeedbackPair
+from unveil.adaptation.groups.links import FeedbackPair
 from unveil.errors import DataError
 from unveil.gallery.calibrate import feedback_rows
 from unveil.gallery.records import FIRST_DATE, Filter, Item

@@ -1,8 +1,8 @@
 """The last stage: vectors are whitened within people, told by tracklets and the surest pairs of them.
 
 Hatch et al., Within-class covariance normalization for SVM-based speaker recognition, Interspeech 2006, with the pairs
-of `unveil.adaptation.surest_pairs` for classes. A wrong pair does little harm here: two who look alike in most ways
-tell as well which directions cameras and poses move.
+of `unveil.adaptation.groups.surest_pairs` for classes. A wrong pair does little harm here: two who look alike in most
+ways tell as well which directions cameras and poses move.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from unveil.adaptation.pseudo_labels import Links, mean_of_units
-from unveil.adaptation.surest_pairs import group_surest, with_own_groups
+from unveil.adaptation.groups.pseudo_labels import Links, mean_of_units
+from unveil.adaptation.groups.surest_pairs import group_surest, with_own_groups
 from unveil.models.foreign.camera_centres import CameraCentres, take_centres, unit
 from unveil.records import Embedding
 

@@ -1,0 +1,1 @@
+"""What adapting does, one stage a file: each can be run alone."""
