@@ -19,7 +19,8 @@ KNEE = 0.6  # linear light above which the tone curve flattens
 def develop(light: Floats, camera: Camera, *, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return the image ``(h, w, 3)`` RGB uint8 of linear light."""
     image: NDArray[Any] = light * (camera.exposure * rng.uniform(0.92, 1.08))
-    image *= np.array(camera.gain, np.float32)
+    rows = image.reshape(len(image), -1)  # NumPy is slow along axes of 3
+    rows *= np.tile(np.array(camera.gain, np.float32), image.shape[1])
     grey = image @ np.array([0.3, 0.59, 0.11], np.float32)
     image *= camera.saturation
     image += grey[..., None] * (1 - camera.saturation)

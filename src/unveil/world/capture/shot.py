@@ -119,15 +119,23 @@ def shoot(stage: StagedScene, people: list[Placed], *, box: PixelBox, sun: float
         )
         cloth = Cloth(figure.materials, figure.textures, to_linear(), folds(), np.array(p.actor.fold, np.float32))
         shade(buffers, mesh, cloth, camera.position, lighting, shadows, window)
-    out = layers.light
     if camera.haze > FOGGY:
-        share = (1 - np.exp(-np.minimum(layers.depth, 60) / FOG_METRES))[..., None]
-        out = np.where(layers.owner[..., None] >= 0, out * (1 - share) + share * light.sky * 0.9, out)
-    mean = out[::s, ::s].copy()
-    for i, j in list(product(range(s), repeat=2))[1:]:
-        mean += out[i::s, j::s]
-    mean /= s * s
-    return Shot(box, mean, layers.labels, layers.owner, layers.whole, layers.scene_before)
+        own = layers.owner >= 0
+        share = (1 - np.exp(-np.minimum(layers.depth[own], 60) / FOG_METRES))[:, None]
+        layers.light[own] = layers.light[own] * (1 - share) + share * light.sky * 0.9
+    return Shot(box, _pixels(layers.light), layers.labels, layers.owner, layers.whole, layers.scene_before)
+
+
+def _pixels(light: Floats) -> Floats:
+    """Return the mean of each pixel's supersamples; a channel at a time, as NumPy is slow along axes of 3."""
+    s = SUPERSAMPLE
+    mean = np.empty((len(light) // s, light.shape[1] // s, 3), np.float32)
+    for channel in range(3):
+        total = light[::s, ::s, channel].copy()
+        for i, j in list(product(range(s), repeat=2))[1:]:
+            total += light[i::s, j::s, channel]
+        mean[..., channel] = total / (s * s)
+    return mean
 
 
 def _feet(p: Placed) -> Floats:
