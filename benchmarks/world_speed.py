@@ -1,17 +1,21 @@
 """Speed and memory of rendering a world.
 
     python benchmarks/world_speed.py [--people 24] [--processes 2] [--out benchmarks/results/world_speed.csv]
+    python benchmarks/world_speed.py --profile [--people 24]
 
 Two kinds of rows. "whole render": all that a render does, starting its processes and preparing its cameras included.
 "warm loop": the crops alone, files written, when cameras, passers-by and machine code are at hand. Compilation is never
-counted. CPU time does not depend much on what else the machine does; crops per second do, so the load is beside them,
-and what the CPU time would give on cores of one's own.
+counted. Crops per second depend on what else the machine does, so the load is beside them, and what the CPU time would
+give on cores of one's own; CPU time rises too, where others use up caches and halves of cores. ``--profile`` shows
+instead where the warm loop's CPU time goes.
 """
 
 from __future__ import annotations
 
 import argparse
+import cProfile
 import multiprocessing
+import pstats
 import resource
 import tempfile
 import time
@@ -60,6 +64,19 @@ def warm_loop(world: World, processes: int) -> dict[str, object]:
     return row("warm loop", world, processes, sum(crops), max(walls), sum(cpus), max(megabytes))
 
 
+def profile(world: World) -> None:
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for camera in range(world.cameras):
+            PARTS["camera"](world, folder, camera)
+        crops_of(world, folder, range(WARMING))
+        profiler = cProfile.Profile(time.process_time)
+        with profiler:
+            for person in range(WARMING, world.people):
+                PARTS["person"](world, folder, person)
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(30).sort_stats("cumtime").print_stats(40)
+
+
 def crops_of(world: World, folder: Path, people: range) -> tuple[int, float, float, float]:
     """Render people in this process; return crops, seconds, CPU seconds and megabytes."""
     cv2.setNumThreads(1)
@@ -95,10 +112,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=24)
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--profile", action="store_true")
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
     whole_render(World(people=2, outfits=1, visits=1, frames=1, cameras=4), 1)  # compiles
     world = World(people=asked.people, cameras=16)
+    if asked.profile:
+        profile(world)
+        return
     rows = [measure(world, n) for measure in (warm_loop, whole_render) for n in sorted({1, asked.processes})]
     for found in rows:
         print(found)

@@ -95,3 +95,10 @@ def test_what_a_worker_says_is_wrong_reaches_the_caller(tmp_path: Path) -> None:
         Workers(1, json.dumps(asdict(TWO)), folder=tmp_path / "w") as workers,
     ):
         list(workers.run("planet", [0]))
+
+
+def test_a_process_of_a_render_loads_no_parser_and_no_network() -> None:
+    script = "import sys, unveil.world.worker; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.split()
+    assert "unveil.world.generate" in loaded
+    assert not {"pydantic", "unveil.recipe", "unveil.parsing.onnx_parser", "torch", "onnxruntime"} & set(loaded)
