@@ -120,9 +120,9 @@ def shoot(stage: StagedScene, people: list[Placed], *, box: PixelBox, sun: float
         cloth = Cloth(figure.materials, figure.textures, to_linear(), folds(), np.array(p.actor.fold, np.float32))
         shade(buffers, mesh, cloth, camera.position, lighting, shadows, window)
     if camera.haze > FOGGY:
-        own = layers.owner >= 0
-        share = (1 - np.exp(-np.minimum(layers.depth[own], 60) / FOG_METRES))[:, None]
-        layers.light[own] = layers.light[own] * (1 - share) + share * light.sky * 0.9
+        of_people = layers.owner >= 0
+        share = (1 - np.exp(-np.minimum(layers.depth[of_people], 60) / FOG_METRES))[:, None]
+        layers.light[of_people] = layers.light[of_people] * (1 - share) + share * light.sky * 0.9
     return Shot(box, _pixels(layers.light), layers.labels, layers.owner, layers.whole, layers.scene_before)
 
 
