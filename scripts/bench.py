@@ -66,7 +66,7 @@ SHORT = {
     ),
     "everyday": Short("{crops} --rounds 2", "times_python", {"what": "unveil search"}, lower=True),
     "inference": Short(
-        "{crops} --model osnet_x0_25 --crops 64 --threads 1 --rounds 2", "crops_per_second", {"way": "onnx"},
+        "{crops} --model resnet18_x0_5 --crops 64 --threads 1 --rounds 2", "crops_per_second", {"way": "onnx"},
         {"way": "loop"},
     ),
     "parser_speed": Short(
@@ -109,7 +109,7 @@ def told(short: Short, path: Path) -> str:
         raise ValueError(f"{path} has no row with {dict(cells)}")
 
     own = value(short.row)
-    text = f"{', '.join(short.row.values())}: {own:g} {short.figure}"
+    text = f"{', '.join(short.row.values())}: {own:g}{'' if short.figure == 'value' else f' {short.figure}'}"
     if not short.against:
         return text
     other = value({**short.row, **short.against})
