@@ -62,7 +62,9 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
     "real_people": (
         Table("real_people", ("model", "data", "queries", "rank1", "map"), {"data": ["viper", "sarc3d", "3dpes"]}),
     ),
-    "people_curve": (),
+    "people_curve": (
+        Table("people_curve", ("people", "epochs", "data", "rank1", "map"), {"data": ["viper", "3dpes"]}),
+    ),
     "clothes_mode": (
         Table("clothes_mode", ("method", "protocol", "factor", "rank1", "map"),
               {"method": ["dual"], "factor": ["0.0", "0.25", "0.5", "1.0", "1.5"]}),
