@@ -180,7 +180,8 @@ def test_damaged_files_are_answered_in_words(name, work, address, tmp_path, monk
             shutil.rmtree(out, ignore_errors=True)
         told = capfd.readouterr()
         said = " ".join(f"{told.out} {told.err}".split())
-        assert codes[-1] in (0, 1, 2), (path.name, codes, said)
+        # What is still a recipe is trained, and "pretrain" stops at the end of its minutes, as after Ctrl-C.
+        assert codes[-1] in ((0, 1, 2, 130) if name == "pretrain" else (0, 1, 2)), (path.name, codes, said)
         assert "Traceback" not in said and "fault of unveil" not in said, (path.name, number, said[-600:])
         assert said or codes[-1] == 0
     assert codes
