@@ -91,6 +91,7 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
         Table("training_memory", ("row", "mib_for_steps", "mib_for_steps_ratio", "cpu_seconds_per_step_ratio")),
     ),
     "inference": (
+        Table("inference", ("model", "way", "crops_per_second", "times_loop", "milliseconds_of_one_crop")),
         Table("inference_network", ("backbone", "engine", "batch", "median_crops_per_second", "times_torch"),
               {"method": ["bot"]},
               note="Networks alone, measured by an earlier version of the script:"),
