@@ -1,7 +1,7 @@
-"""What more people in the training bring: a run for each number of people, each crop seen as often, and a picture.
+"""What more people in the training bring: a run for each number of people, each crop seen as often, and a plot.
 
     python benchmarks/people_curve.py DATA --runs runs/curve [--people 125 250 500 1000] [--epochs 4] [--seeds 1]
-        [--out benchmarks/results/people_curve.csv] [--picture docs/pictures/people-curve.svg]
+        [--out benchmarks/results/people_curve.csv] [--plot docs/pictures/people-curve.svg]
 
 Each run is the recipe ``dual`` at 192 x 96 from ImageNet weights on the first so many people of one world, in four
 outfits each. Measured as in ``benchmarks/real_people.py`` and on ``world:small?seed=1``. A run that was stopped
@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "people_curve.csv")
-    parser.add_argument("--picture", type=Path)
+    parser.add_argument("--plot", type=Path)
     args = parser.parse_args()
     keep_freed_memory()
     torch.set_num_threads(args.threads)
@@ -54,8 +54,8 @@ def main() -> None:
                 out = args.runs / "-".join(map(str, key))
                 found = run(args.data, out, people=people, most=max(args.people), epochs=args.epochs, seed=seed)
                 write_rows(args.out, found, key=(*KEY, "data", "protocol"))
-    if args.picture:
-        draw([row for row in read_rows(args.out) if int(row["epochs"]) == args.epochs], args.picture)
+    if args.plot:
+        draw([row for row in read_rows(args.out) if int(row["epochs"]) == args.epochs], args.plot)
 
 
 def run(data: Path, out: Path, *, people: int, most: int, epochs: int, seed: int) -> list[dict[str, object]]:
