@@ -66,8 +66,8 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
         Table("people_curve", ("people", "epochs", "data", "rank1", "map"), {"data": ["viper", "3dpes"]}),
     ),
     "clothes_mode": (
-        Table("clothes_mode", ("method", "protocol", "factor", "rank1", "map"),
-              {"method": ["dual"], "factor": ["0.0", "0.25", "0.5", "1.0", "1.5"]}),
+        Table("clothes_mode", ("fingerprint", "data", "protocol", "factor", "rank1", "map"),
+              {"method": ["dual"], "factor": ["0.0", "0.25", "1.0"]}),
     ),
     "adaptation": (
         Table("adaptation", ("test", "way", "rank1", "map", "seconds"),
