@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from tracked import PEOPLE, write_tracklets
 
+from command_line import runner_on
 from own_postgres import NewDatabase
 from untrained import make_model
-from unveil.cli import main
 from unveil.datasets.sources import crops_of
 from unveil.gallery.store.opening import open_store
 from unveil.models.checkpoint import TrainedModel, load_model
@@ -45,17 +45,7 @@ def server(new_database: NewDatabase) -> str:
 @pytest.fixture
 def command(server, monkeypatch, capsys):
     """Return a function that runs ``unveil`` on the session's server; galleries are gone afterwards."""
-
-    def run(*words: object, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", *map(str, words), "--store", server])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        assert (end.value.code or 0) == code, out + err
-        return out, err
-
-    yield run
+    yield runner_on(server, monkeypatch, capsys)
     store = open_store(server)
     for info in store.galleries():
         store.drop(info.name)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from small_runs import read_until
 from torch import distributed, nn
 
 from training.two_processes import train_all
@@ -138,16 +139,6 @@ def start(words: list[str]) -> subprocess.Popen:
         text=True,
         env=os.environ | {"COLUMNS": "300"},
     )
-
-
-def read_until(process: subprocess.Popen, text: str) -> None:
-    assert process.stdout is not None
-    seen = []
-    for line in process.stdout:
-        seen.append(line)
-        if text in line:
-            return
-    raise AssertionError(f"{text!r} never appeared in:\n{''.join(seen)}")
 
 
 def trainers(process: subprocess.Popen) -> list:

@@ -2,12 +2,12 @@ import threading
 
 import pytest
 import torch
+from small_runs import recipe
 
 from unveil.data.samplers import epoch_batches
 from unveil.errors import TrainingError
 from unveil.methods.baselines.bot import BoT
 from unveil.models.parsing_maps import open_training_set
-from unveil.recipe import load_recipe
 from unveil.training import loop
 from unveil.training.feeding import one_ahead
 
@@ -57,12 +57,6 @@ def test_who_stops_early_waits_for_no_more_than_what_is_being_loaded():
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("load")]
 
 
-SETTINGS = (
-    "backbone.name=osnet_x0_25", "backbone.init=random", "input.height=64", "input.width=32", "sampler.persons=3",
-    "sampler.images=2", "train.eval_every=0", "train.device=cpu", "train.epochs=2",
-)  # fmt: skip
-
-
 def test_the_loop_takes_the_batches_of_each_epoch_in_order_and_as_many_a_step_as_it_accumulates(
     manifest, tmp_path, monkeypatch
 ):
@@ -75,12 +69,12 @@ def test_the_loop_takes_the_batches_of_each_epoch_in_order_and_as_many_a_step_as
     monkeypatch.setattr(loop, "train_step", train_step)
     monkeypatch.setattr(loop, "evaluate_and_keep", lambda *_: None)
     monkeypatch.setattr(loop, "load_model", lambda *_: None)
-    recipe = load_recipe(None, [*SETTINGS, f"data.train=manifest:{manifest}", "train.accumulate=2"])
-    loop.train(recipe, tmp_path / "run")
-    data = open_training_set(recipe)
+    two = recipe(manifest, "train.epochs=2", "train.accumulate=2")
+    loop.train(two, tmp_path / "run")
+    data = open_training_set(two)
     expected = []
     for epoch in range(2):
-        rows = epoch_batches(data, recipe.sampler, seed=0, epoch=epoch)
+        rows = epoch_batches(data, two.sampler, seed=0, epoch=epoch)
         expected += [[data.batch(row).images for row in rows[i : i + 2]] for i in range(0, len(rows), 2)]
     assert [len(step) for step in steps] == [len(step) for step in expected]
     for found, wanted in zip(steps, expected, strict=True):
@@ -90,6 +84,5 @@ def test_the_loop_takes_the_batches_of_each_epoch_in_order_and_as_many_a_step_as
 def test_a_step_without_enough_memory_says_which_settings_need_less(manifest, tmp_path, monkeypatch):
     # PyTorch's own error: no machine has so much.
     monkeypatch.setattr(BoT, "losses", lambda self, batch, step: {"loss": torch.empty(2**55)})
-    recipe = load_recipe(None, [*SETTINGS, f"data.train=manifest:{manifest}"])
     with pytest.raises(TrainingError, match=r"steps of 6 crops of 64x32.*sampler\.images.*activation_checkpointing"):
-        loop.train(recipe, tmp_path / "run")
+        loop.train(recipe(manifest), tmp_path / "run")

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
+from command_line import runner_on
 from own_postgres import NewDatabase
 from untrained import make_model
-from unveil.cli import main
 
 
 @pytest.fixture(scope="session")
@@ -25,17 +25,7 @@ def model(tmp_path_factory):
 @pytest.fixture
 def command(server, monkeypatch, capsys):
     """Return a function that runs ``unveil`` on the session's server, and gives what it printed."""
-
-    def run(*words: object, code: int = 0) -> tuple[str, str]:
-        monkeypatch.setattr("sys.argv", ["unveil", "--quiet", *map(str, words), "--store", server])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as end:
-            main()
-        out, err = capsys.readouterr()
-        assert (end.value.code or 0) == code, out + err
-        return out, err
-
-    return run
+    return runner_on(server, monkeypatch, capsys)
 
 
 @pytest.fixture

@@ -79,3 +79,11 @@ def results(page):
 
 def no_overflow(page):
     return page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def tab_to(page, selector, most=80):
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.locator(f"{selector}:focus").count():
+            return
+    raise AssertionError(f"{selector} cannot be reached by Tab")

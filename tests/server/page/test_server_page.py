@@ -3,7 +3,7 @@
 import re
 
 import numpy as np
-from browsing import CONTRAST, NAMES, choose, expect, needs_chromium, results
+from browsing import CONTRAST, NAMES, choose, expect, needs_chromium, results, tab_to
 
 from callers import FREE, encoded, frame, person
 from unveil.server.access.tokens import new_token
@@ -203,20 +203,12 @@ def test_a_search_by_keys_alone(open_page, store, gallery):
     wide, _ = frame(2)
     picked = {"name": "frame.png", "mimeType": "image/png", "buffer": encoded(wide)}
     page.on("filechooser", lambda chooser: chooser.set_files(picked))
-
-    def tab_to(selector, most=60):
-        for _ in range(most):
-            page.keyboard.press("Tab")
-            if page.locator(f"{selector}:focus").count():
-                return
-        raise AssertionError(f"{selector} cannot be reached by Tab")
-
-    tab_to("#file")
+    tab_to(page, "#file", most=60)
     ring = page.locator("#drop").evaluate("node => getComputedStyle(node).outlineStyle")
     assert ring == "solid", "the focus must be seen"
     page.keyboard.press("Enter")
     expect(page.locator("#hint")).to_have_text(re.compile("found|whole image"))
-    tab_to("#draw")
+    tab_to(page, "#draw", most=60)
     page.keyboard.press("Enter")
     expect(page.locator(".box.drawn:focus")).to_have_count(1)
     for key, times in (("ArrowLeft", 32), ("Shift+ArrowRight", 0), ("ArrowDown", 3)):
@@ -224,14 +216,14 @@ def test_a_search_by_keys_alone(open_page, store, gallery):
             page.keyboard.press(key)
     for _ in range(4):
         page.keyboard.press("Shift+ArrowUp")
-    tab_to("#search")
+    tab_to(page, "#search", most=60)
     with page.expect_request(lambda request: request.url.endswith("/searches")) as asked:
         page.keyboard.press("Enter")
     assert asked.value.post_data_json["positives"][0]["box"] == {"x": 32, "y": 60, "width": 80, "height": 128}
     rows = results(page)
     assert people(store, gallery, rows[:1]) == ["p02"]
     expect(page.locator("#title:focus")).to_have_count(1)
-    tab_to(f"#hit-{rows[0]} .yes")
+    tab_to(page, f"#hit-{rows[0]} .yes", most=60)
     page.keyboard.press("Space")
     expect(page.locator("#refine-text")).to_have_text("1 confirmed")
 

@@ -1,7 +1,19 @@
 """Every view of the page by axe-core, by keyboard alone, on a phone, light and dark, in every language."""
 
 import pytest
-from browsing import CONTRAST, DESK, NAMES, PHONE, choose, expect, needs_chromium, no_overflow, results, wrong_for_axe
+from browsing import (
+    CONTRAST,
+    DESK,
+    NAMES,
+    PHONE,
+    choose,
+    expect,
+    needs_chromium,
+    no_overflow,
+    results,
+    tab_to,
+    wrong_for_axe,
+)
 
 from callers import FREE, encoded, group_people, person
 from films import FigureDetector, write_film
@@ -59,14 +71,6 @@ def test_axe_finds_nothing_wrong_with_any_view(open_page, filled, viewport, sche
         expect(page.locator(ready).first).to_be_visible()
         assert (view, wrong_for_axe(page), page.evaluate(CONTRAST), page.evaluate(NAMES)) == (view, [], [], [])
         assert no_overflow(page), view
-
-
-def tab_to(page, selector, most=80):
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        if page.locator(f"{selector}:focus").count():
-            return
-    raise AssertionError(f"{selector} cannot be reached by Tab")
 
 
 def test_a_case_by_keys_alone(open_page, own_gallery):

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from browsing import CONTRAST, DESK, NAMES, PHONE, expect, needs_chromium, no_overflow, wrong_for_axe
+from browsing import CONTRAST, DESK, NAMES, PHONE, expect, needs_chromium, no_overflow, tab_to, wrong_for_axe
 
 from callers import FREE, encoded, group_people, person
 from unveil.gallery.records import Filter, Item
@@ -127,21 +127,13 @@ def test_a_reader_sees_no_way_to_change_anything(open_page, grouped, tmp_path):
 def test_a_person_is_split_by_keys_alone(open_page, store, grouped):
     page = open_page(galleries=(grouped,), limits=FREE)
     expect(page.locator("#about")).to_contain_text("crops")
-
-    def tab_to(selector, most=60):
-        for _ in range(most):
-            page.keyboard.press("Tab")
-            if page.locator(f"{selector}:focus").count():
-                return
-        raise AssertionError(f"{selector} cannot be reached by Tab")
-
-    tab_to("[data-view=people]")
+    tab_to(page, "[data-view=people]", most=60)
     page.keyboard.press("Enter")
     expect(page.locator(".person")).to_have_count(8)
-    tab_to(".person-open")
+    tab_to(page, ".person-open", most=60)
     page.keyboard.press("Enter")
     expect(page.locator(".person")).to_have_count(6)
-    tab_to(".person input")
+    tab_to(page, ".person input", most=60)
     page.keyboard.press("Space")
     page.locator("#people-split").focus()
     page.keyboard.press("Enter")

@@ -5,7 +5,19 @@ import re
 from itertools import pairwise
 
 import pytest
-from browsing import CONTRAST, DESK, NAMES, PHONE, choose, expect, needs_chromium, no_overflow, results, wrong_for_axe
+from browsing import (
+    CONTRAST,
+    DESK,
+    NAMES,
+    PHONE,
+    choose,
+    expect,
+    needs_chromium,
+    no_overflow,
+    results,
+    tab_to,
+    wrong_for_axe,
+)
 
 from callers import FREE, drawn_plan, encoded, person
 from unveil.gallery.plan_records import PlanScale
@@ -79,20 +91,12 @@ def test_cameras_are_placed_by_keys_alone(open_page, store, own_gallery):
     store.plans.put(own_gallery, image(), width=300, height=200, who="ann")
     page = open_page(galleries=(own_gallery,), limits=FREE, path="/#view=plan")
     expect(page.locator("#plan-map .plan")).to_be_visible()
-
-    def tab_to(selector, most=80):
-        for _ in range(most):
-            page.keyboard.press("Tab")
-            if page.locator(f"{selector}:focus").count():
-                return
-        raise AssertionError(f"{selector} cannot be reached by Tab")
-
-    tab_to("[data-place=c1]")
+    tab_to(page, "[data-place=c1]")
     page.keyboard.press("Enter")
     expect(page.locator("[data-point=c1]:focus")).to_have_count(1)
     for key in ("ArrowLeft", "ArrowLeft", "ArrowDown", "Shift+ArrowRight"):
         page.keyboard.press(key)
-    tab_to("#plan-save")
+    tab_to(page, "#plan-save")
     page.keyboard.press("Enter")
     expect(page.locator("#plan-state")).to_have_text("Saved")
     assert store.plans.get(own_gallery).cameras == {"c1": pytest.approx((150 - 6 + 0.6, 103))}
