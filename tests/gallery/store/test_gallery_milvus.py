@@ -128,6 +128,24 @@ def test_removed_rows_and_galleries_leave_milvus(far):
     assert not far._index._client.has_collection(collection)
 
 
+def test_indexing_ends_when_the_graph_finds_all_rows(far, address):
+    # Milvus searches new rows by a coarse index of its own, from some 5,000 on: 70 of the nearest 100 are found then.
+    far.create("shop", SPACE)
+    count = 6_000
+    vectors = embedding(count)
+    vectors.visibility[:] = 1
+    far.add("shop", crops(range(count)), embedding=vectors)
+    few = far.ids("shop", Filter())[:3]
+    assert far.delete("shop", Filter(ids=tuple(few.tolist()))) == 3
+    assert far.index("shop")
+    near = open_store(address)
+    for query in first_stage_vectors(embedding(5, seed=4)):
+        ids, _ = far.nearest("shop", query, where=Filter(), top=100)
+        exact, _ = near.nearest("shop", query, where=Filter(), top=100)
+        assert len(set(ids) & set(exact)) >= 97
+    near.close()
+
+
 def test_a_milvus_that_is_down_is_one_clear_error_and_nothing_is_kept_by_half(far, address, milvus_server):
     far.create("shop", SPACE)
     far.add("shop", ITEMS[:20], embedding=embedding(20))

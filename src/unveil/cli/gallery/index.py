@@ -26,8 +26,8 @@ def command(
 
     It pays for a gallery whose vectors do not fit into 4 GiB (two million rows of 512 numbers): smaller ones are
     searched in memory, exactly and without it. It may take hours; others search and add meanwhile, and rows that are
-    added later join it. Stopped, the same command resumes. Milvus makes its own index: there is nothing to
-    build.
+    added later join it. Stopped, the same command resumes. Milvus makes its own index: then this waits until it has
+    all rows, as those just added are found less surely.
 
     **Examples:** `unveil gallery index station`, `unveil gallery index station --least 1`
     """
@@ -40,7 +40,7 @@ def command(
         rows = info.crops + info.tracklets
         needed = WORTH_IT if least is None else least
         elsewhere = isinstance(found, MilvusStore)
-        if rows >= needed and not elsewhere:
+        if rows >= needed or elsewhere:
             typer.echo(f"{name}: indexing {rows} rows; they can be searched meanwhile", err=True)
         indexed = found.index(name, needed)
     seconds = time.monotonic() - began
@@ -48,7 +48,7 @@ def command(
         told = {"gallery": name, "rows": rows, "least": needed, "indexed": indexed, "seconds": round(seconds, 3)}
         typer.echo(json.dumps(told))
     elif elsewhere:
-        typer.echo(f"{name}: Milvus makes its own index; nothing was built")
+        typer.echo(f"{name}: the index of Milvus has all {rows} rows, {seconds:.1f} s")
     elif indexed:
         typer.echo(f"{name}: {rows} rows have an index, {seconds:.1f} s")
     else:

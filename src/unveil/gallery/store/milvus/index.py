@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ MAX_HITS = 16_384  # Milvus' own limit
 BYTES_AT_ONCE = 8_000_000
 GRAPH = {"M": 16, "efConstruction": 200}
 SEARCHED = 400  # ef, at least
+LEAST_INDEXED = 1_024  # rows of a segment; Milvus compares smaller ones one by one
+SECONDS_BETWEEN_LOOKS = 0.5
 
 
 class MilvusIndex:
@@ -112,6 +115,20 @@ class MilvusIndex:
         rows = sorted(rows, key=lambda row: row["id"])
         vectors = np.array([row["coarse"] for row in rows], np.float32).reshape(-1, width)
         return np.array([row["id"] for row in rows], np.int64), vectors
+
+    def complete(self, name: str, width: int) -> None:
+        """Wait until all rows are found by the graph, not by the coarser index that Milvus has for new rows."""
+        self._make(name, width)
+        with self._explained():
+            self._client.flush(name, timeout=self._seconds)
+            while not self._is_complete(name):
+                time.sleep(SECONDS_BETWEEN_LOOKS)
+
+    def _is_complete(self, name: str) -> bool:
+        rows = sum(part.num_rows for part in self._client.list_persistent_segments(name, timeout=self._seconds))
+        searched = self._client.list_loaded_segments(name, timeout=self._seconds)
+        done = [part for part in searched if part.index_name or part.num_rows < LEAST_INDEXED]
+        return len(done) == len(searched) and sum(part.num_rows for part in done) >= rows
 
     def _make(self, name: str, width: int) -> None:
         if name in self._ready:

@@ -67,7 +67,9 @@ class MilvusStore(PostgresStore):
             asked = min(2 * asked, MAX_HITS)
 
     def index(self, name: str, least: int = 0) -> bool:
-        """Milvus makes its own."""
+        """Wait until the graph that Milvus makes of its own has all rows, however many; return ``True``."""
+        collection, info = self._collection(name)
+        self._index.complete(collection, _width(info))
         return True
 
     def switch_model(self, name: str) -> bool:
