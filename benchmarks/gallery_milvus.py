@@ -25,7 +25,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import milvus
 import numpy as np
 import psutil
-from pymilvus import MilvusClient
 
 from csv_rows import measured_on, write_rows
 from gallery import CAMERAS, FINGERPRINT, NUMBERS, TOP, Maker, Server, best, fill, names, timed
@@ -82,40 +81,44 @@ def measure(arguments: argparse.Namespace, folder: Path, server: milvus.MilvusSe
     maker = Maker(1)
     seconds, _, kept, centres = fill(store, maker, arguments.crops, Server(folder))
     say("insert, vectors per second", arguments.crops / seconds, ".0f")
-    start = time.perf_counter()
-    wait_for_graph(server.listen_port, arguments.crops)
-    say("from the last insert to the whole graph, s", time.perf_counter() - start)
-    say("memory of Milvus, GiB", psutil.Process(server.server_proc.pid).memory_info().rss / 2**30, ".2f")
-
     asked = np.random.default_rng(2).integers(0, len(centres), arguments.queries)
     vectors = first_stage_vectors(maker.crops(centres[asked]))
     cameras = np.arange(arguments.crops) % CAMERAS
     first = int(store.ids("made", Filter())[0])
 
-    for what, filtered in (("unfiltered", False), ("filtered", True)):
-
-        def where(i: int, filtered: bool = filtered) -> Filter:
+    def searches(filtered: bool) -> dict[str, Callable[[int], np.ndarray]]:
+        def where(i: int) -> Filter:
             return Filter(cameras=(f"c{i % CAMERAS}",)) if filtered else Filter()
 
-        def by_numpy(i: int, filtered: bool = filtered) -> np.ndarray:
-            rows = np.flatnonzero(cameras == i % CAMERAS) if filtered else slice(None)
-            near = best(kept[rows] @ vectors[i], TOP)
-            return first + (rows[near] if filtered else near)
+        def by_numpy(i: int) -> np.ndarray:
+            rows = np.flatnonzero(cameras == i % CAMERAS) if filtered else np.arange(len(kept))
+            return first + rows[best((kept[rows] if filtered else kept) @ vectors[i], TOP)]
 
-        def by_milvus(i: int) -> np.ndarray:
-            return store.nearest("made", vectors[i], where=where(i), top=TOP)[0]
+        return {
+            "numpy, exact, all in memory": by_numpy,
+            "Milvus": lambda i: store.nearest("made", vectors[i], where=where(i), top=TOP)[0],
+            "PostgreSQL, reading all rows": lambda i: PostgresStore.nearest(
+                store, "made", vectors[i], where=where(i), top=TOP
+            )[0],
+        }
 
-        def by_postgresql(i: int) -> np.ndarray:
-            return PostgresStore.nearest(store, "made", vectors[i], where=where(i), top=TOP)[0]
+    def stage(what: str, engines: dict[str, Callable[[int], np.ndarray]], engine: str, count: int) -> None:
+        exact = engines["numpy, exact, all in memory"]
+        few = range(min(50, count))
+        recall = np.mean([len(set(exact(i)) & set(engines[engine](i))) / TOP for i in few])
+        say(f"{what} first stage by {engine}, recall at {TOP}", recall, ".4f")
+        timed(f"{what} first stage by {engine}", engines[engine], count, say)
 
-        for engine, search, count in (
-            ("Milvus", by_milvus, len(asked)),
-            ("PostgreSQL, reading all rows", by_postgresql, min(20, len(asked))),
-            ("numpy, exact, all in memory", by_numpy, len(asked)),
-        ):
-            recall = np.mean([len(set(by_numpy(i)) & set(search(i))) / TOP for i in range(min(50, count))])
-            say(f"{what} first stage by {engine}, recall at {TOP}", recall, ".4f")
-            timed(f"{what} first stage by {engine}", search, count, say)
+    kinds = {"unfiltered": searches(filtered=False), "filtered": searches(filtered=True)}
+    for what, engines in kinds.items():
+        stage(f"{what}, before the graph is whole,", engines, "Milvus", len(asked))
+    start = time.perf_counter()
+    store.index("made")
+    say("from then to the whole graph, s", time.perf_counter() - start)
+    say("memory of Milvus, GiB", psutil.Process(server.server_proc.pid).memory_info().rss / 2**30, ".2f")
+    for what, engines in kinds.items():
+        for engine in engines:
+            stage(what, engines, engine, min(20, len(asked)) if "PostgreSQL" in engine else len(asked))
 
     say("most memory of this process, GiB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, ".2f")
     restart(store, vectors[0], server, say)
@@ -125,19 +128,6 @@ def measure(arguments: argparse.Namespace, folder: Path, server: milvus.MilvusSe
         size = sum(path.stat().st_size for path in (folder / name).rglob("*") if path.is_file())
         say(f"on the disk, {name}, GiB", size / 2**30, ".2f")
     store.close()
-
-
-def wait_for_graph(port: int, rows: int) -> None:
-    """Wait until all rows are in the graph: until then a search reads those of open segments one by one."""
-    client = MilvusClient(uri=f"http://127.0.0.1:{port}")
-    (collection,) = client.list_collections()
-    client.flush(collection)
-    while True:
-        state = client.describe_index(collection, client.list_indexes(collection)[0])
-        if int(state["indexed_rows"]) >= rows and not int(state["pending_index_rows"]):
-            break
-        time.sleep(0.5)
-    client.close()
 
 
 def restart(store: Store, query: np.ndarray, server: milvus.MilvusServer, say: Say) -> None:

@@ -65,6 +65,9 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
     "people_curve": (
         Table("people_curve", ("people", "epochs", "data", "rank1", "map"), {"data": ["viper", "3dpes"]}),
     ),
+    "vector_shares": (
+        Table("vector_shares", ("data", "vectors", "rank1", "map"), {"data": ["viper"]}),
+    ),
     "clothes_mode": (
         Table("clothes_mode", ("fingerprint", "data", "protocol", "factor", "rank1", "map"),
               {"method": ["dual"], "factor": ["0.0", "0.25", "1.0"]}),
@@ -112,6 +115,17 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
             "first stage in memory, recall at 100 against float32", "reopen after kill -9, s",
             "most memory of this process, GiB", "on the disk, GiB",
         ]}, note="A million crops:"),
+    ),
+    "gallery_milvus": (
+        Table("gallery_milvus", ("crops", "what", "value"), {"what": [
+            "insert without Milvus, vectors per second", "insert, vectors per second",
+            "unfiltered, before the graph is whole, first stage by Milvus, recall at 100",
+            "unfiltered first stage by Milvus, recall at 100", "unfiltered first stage by Milvus, p50 ms",
+            "filtered first stage by Milvus, recall at 100", "filtered first stage by Milvus, p50 ms",
+            "unfiltered first stage by PostgreSQL, reading all rows, p50 ms",
+            "unfiltered first stage by numpy, exact, all in memory, p50 ms",
+            "memory of Milvus, GiB", "Milvus from kill -9 to its first answer, s",
+        ]}),
     ),
     "sharded_search": (
         Table("sharded_search", ("question", "setting", "what", "value"), SHARDS, note="64 shards:"),

@@ -9,16 +9,25 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+import torch
+from torch import Tensor
+
+from unveil.data.augment.pipeline import augment
+from unveil.data.store.image_store import open_store
 from unveil.datasets import load_dataset
-from unveil.methods.dual import Dual
+from unveil.methods.dual import COLOUR, Dual
 from unveil.methods.method import LabelSpace
 from unveil.models.checkpoint import TrainedModel, load_model, new_model, write_model
-from unveil.models.embed import embed_samples
 from unveil.models.packing.without_heads import without_heads
+from unveil.nn.colour_histogram import COLOURS
 from unveil.pretrained import FOLDER
+from unveil.progress import track
 from unveil.recipe import DataSource, MethodChoice
+from unveil.records import Batch
 
-CROPS = 3000  # that the directions of the projections are found on
+BATCH = 64
+PROJECTED = ("appearance", "identity", COLOUR)
 INTENDED_USE = (
     "Sorting crops of people by how alike they look, across cameras, for somebody who then looks and decides; research "
     "on re-identification of occluded people and across clothes; a start for training and for adaptation to cameras."
@@ -37,16 +46,18 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("--trained-on", required=True, help="for its card, for example 'world:default?seed=1'")
     parser.add_argument("--compact", type=int, default=0, help="length to project appearance and identity to (dual)")
-    parser.add_argument("--fit-on", help="world whose training crops the projections are found on")
+    parser.add_argument("--colours", type=int, default=0, help="length of the vector of colours to add (dual)")
+    parser.add_argument("--fit-on", help="world whose training crops the projections and the colours are found on")
     parser.add_argument("--mu", type=float, help="another threshold of visible parts (dual)")
     parser.add_argument("--first", type=Path, help="folder of the run that this one continued, for the start")
     parser.add_argument("--out", type=Path, default=FOLDER)
     asked = parser.parse_args()
     model = load_model(asked.run)
-    if asked.compact and not asked.fit_on:
-        parser.error("--compact finds the projections on crops: name a world with --fit-on")
-    if asked.compact:
-        model = with_projections(model, asked.compact, DataSource.model_validate(asked.fit_on), mu=asked.mu)
+    if (asked.compact or asked.colours) and not asked.fit_on:
+        parser.error("--compact and --colours are found on crops: name a world with --fit-on")
+    if asked.fit_on:
+        source = DataSource.model_validate(asked.fit_on)
+        model = with_projections(model, source, compact=asked.compact, colours=asked.colours, mu=asked.mu)
     tensors, card = without_heads(model)
     if asked.first:
         card = card.model_copy(update={"start": load_model(asked.first).card.start})
@@ -64,14 +75,37 @@ def main() -> None:
     print(f"unveil:{asked.name}, fingerprint {card.fingerprint}")
 
 
-def with_projections(model: TrainedModel, length: int, source: DataSource, *, mu: float | None) -> TrainedModel:
-    """Return a dual model whose appearance and identity are projected to a length, by crops that it may know."""
-    samples = [sample for sample in load_dataset(source).samples if sample.split == "train"]
-    embedding, _ = embed_samples(model, samples[:: max(1, len(samples) // CROPS)])
-    changed = with_settings(model, {"compact_dim": length} | ({} if mu is None else {"mu": mu}))
-    if not isinstance(changed.method, Dual):
-        raise SystemExit(f"--compact is for dual, found {model.recipe.method.name}")
-    changed.method.fit_projections(embedding)
+def with_projections(
+    model: TrainedModel, source: DataSource, *, compact: int, colours: int, mu: float | None
+) -> TrainedModel:
+    """Return a dual model with short vectors, and with colours, by crops of people whom it did not learn."""
+    lengths = {"compact_dim": compact, "colour_dim": colours} | ({} if mu is None else {"mu": mu})
+    whole = with_settings(model, {"compact_dim": 0, "colour_dim": COLOURS if colours else 0})
+    changed = with_settings(model, lengths)
+    if not isinstance(whole.method, Dual) or not isinstance(changed.method, Dual):
+        raise SystemExit(f"--compact and --colours are for dual, found {model.recipe.method.name}")
+    recipe = model.recipe
+    for method in (whole.method, changed.method):
+        method.tell_input(recipe.input)
+    store = open_store([s for s in load_dataset(source).samples if s.split == "train"], model.crop_size)
+    # Everything that a camera does, nothing that hides people or takes them to another place.
+    settings = recipe.augment.model_copy(update={"erase": "none", "background": 0.0})
+    generator = torch.Generator().manual_seed(0)
+    seen: dict[str, list[Tensor]] = {}
+    with torch.inference_mode():
+        for first in track(range(0, len(store.samples), BATCH), f"embedding {len(store.samples)} crops"):
+            images = torch.from_numpy(store.images[first : first + BATCH].copy()).permute(0, 3, 1, 2)
+            batch = Batch(images, torch.full((len(images),), -1))
+            embedding = whole.method.embed(augment(batch, settings, size=recipe.input, generator=generator))
+            for name in sorted(set(PROJECTED) & set(embedding.names)):
+                seen.setdefault(name, []).append(embedding.vectors[:, embedding.names.index(name)].clone())
+    persons, outfits = (
+        torch.from_numpy(np.unique([getattr(sample, what) for sample in store.samples], return_inverse=True)[1])
+        for what in ("person", "clothes")
+    )
+    changed.method.fit_projections(
+        {name: torch.cat(parts) for name, parts in seen.items()}, persons=persons, outfits=outfits
+    )
     return changed
 
 
@@ -80,7 +114,13 @@ def with_settings(model: TrainedModel, changes: Mapping[str, object]) -> Trained
     choice = MethodChoice.model_validate({**model.recipe.method.model_dump(), **changes})
     recipe, card = model.recipe.model_copy(update={"method": choice}), model.card
     method = new_model(recipe, LabelSpace(card.persons, card.clothes, card.outfits))
-    method.load_state_dict(model.method.state_dict(), strict=False)
+    own = method.state_dict()
+    weights = {
+        key: tensor
+        for key, tensor in model.method.state_dict().items()
+        if key in own and own[key].shape == tensor.shape
+    }
+    method.load_state_dict(weights, strict=False)
     return TrainedModel(method.eval(), recipe, card.model_copy(update={"recipe": recipe.model_dump(mode="json")}))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -12,7 +13,9 @@ from unveil.models.checkpoint import new_model, save_model
 from unveil.recipe import load_recipe
 
 
-def make_model(folder: Path, method: str = "bot", seed: int = 0, height: int = 128, width: int = 64) -> Path:
+def make_model(
+    folder: Path, method: str = "bot", seed: int = 0, height: int = 128, width: int = 64, settings: Sequence[str] = ()
+) -> Path:
     """Save a small untrained model whose statistics are no longer those of a fresh batch norm."""
     torch.manual_seed(seed)
     overrides = [
@@ -20,6 +23,7 @@ def make_model(folder: Path, method: str = "bot", seed: int = 0, height: int = 1
         "backbone.name=resnet18_x0_5",
         f"input.height={height}",
         f"input.width={width}",
+        *settings,
     ]
     recipe = load_recipe(None, overrides)
     built = new_model(recipe, LabelSpace(5, 10, tuple(n // 2 for n in range(10))))

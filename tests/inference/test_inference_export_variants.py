@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from generated import figure, write_crops
+from untrained import make_model
 from unveil.cli import app
 from unveil.errors import CheckpointError, DataError, RecipeError
 from unveil.export.parity import difference, test_crops
@@ -16,6 +17,8 @@ from unveil.export.variant import TOLERANCES, Variant
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.inference.checked_export import export_model
 from unveil.inference.load import load_engine
+from unveil.models.checkpoint import load_model
+from unveil.nn.colour_histogram import COLOURS
 
 onnx = pytest.importorskip("onnx", reason="ONNX is not installed (extra export)")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
@@ -40,6 +43,21 @@ def test_a_fixed_batch_of_float_planes_in_an_older_opset(trained, tmp_path, imag
     planes = np.stack(crops[:3]).transpose(0, 3, 1, 2).astype(np.float32)
     expected = torch_engine(trained).embed(crops)
     np.testing.assert_allclose(session.run(["vectors"], {"images": planes})[0], expected.vectors[:3], atol=1e-3)
+    assert difference(expected, load_engine(target).embed(crops)).largest <= TOLERANCES["float32"]
+
+
+@pytest.mark.parametrize("kind", ["onnx", "openvino"])
+def test_colours_are_the_same_in_every_engine(tmp_path, kind):
+    if kind == "openvino":
+        pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    trained = load_model(make_model(tmp_path, "dual", settings=[f"method.colour_dim={COLOURS}"]))
+    target = tmp_path / ("m.onnx" if kind == "onnx" else "m.xml")
+    _, found = export_model(trained, target, kind=kind)
+    assert found.largest <= TOLERANCES["float32"]
+    black, grey = np.zeros((128, 64, 3), np.uint8), np.full((128, 64, 3), 90, np.uint8)
+    crops = [*people(4), black, grey]
+    expected = torch_engine(trained).embed(crops)
+    assert expected.names[2] == "colours" and len({row.tobytes() for row in expected.vectors[:, 2]}) == 6
     assert difference(expected, load_engine(target).embed(crops)).largest <= TOLERANCES["float32"]
 
 

@@ -10,7 +10,8 @@ from unveil.methods import build_method
 from unveil.methods.dual import PARTS
 from unveil.methods.method import LabelSpace, Step
 from unveil.nn.backbones.choice import build_backbone
-from unveil.recipe import BackboneChoice
+from unveil.nn.colour_histogram import COLOURS
+from unveil.recipe import BackboneChoice, InputSettings
 from unveil.records import Batch
 
 SPACE = LabelSpace(persons=2, clothes=4, outfits=(0, 0, 1, 1))
@@ -121,20 +122,54 @@ def test_frozen_stages_stay_as_they_are_while_the_rest_trains():
         build_backbone(BackboneChoice(name="efficientnet_lite0", frozen_stages=8))
 
 
-def test_projected_vectors_keep_the_order_of_the_whole_ones():
-    whole = _method(part_dim=8, identity_dim=16).eval()
-    compact = _method(part_dim=8, identity_dim=16, compact_dim=8).eval()
-    compact.load_state_dict(whole.state_dict(), strict=False)
-    batch = _normalised(_batch(8))
+def _spread(count: int) -> tuple[Batch, torch.Tensor, torch.Tensor]:
+    """Crops of ``count`` people in two outfits of one colour each, two crops an outfit."""
+    generator = torch.Generator().manual_seed(3)
+    outfits = torch.arange(2 * count).repeat_interleave(2)
+    colours = torch.rand(2 * count, 3, 1, 1, generator=generator)
+    images = (colours[outfits] + 0.1 * torch.randn(len(outfits), 3, 64, 32, generator=generator)).clamp(0, 1)
+    return Batch(images, outfits // 2), outfits // 2, outfits
+
+
+def test_projections_are_fitted_to_outfits_people_and_colours():
+    whole = _method(colour_dim=COLOURS).eval()
+    short = _method(compact_dim=8, colour_dim=12).eval()
+    same = {key: tensor for key, tensor in whole.state_dict().items() if not key.endswith(("_projection", "_mean"))}
+    short.load_state_dict(same, strict=False)
+    size = InputSettings(height=64, width=32, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    for method in (whole, short):
+        method.tell_input(size)
+    batch, persons, outfits = _spread(12)
     with torch.inference_mode():
-        before = whole.embed(batch).numpy()
-    compact.fit_projections(before)
+        seen = whole.embed(batch)
+        before = short.embed(batch)
+    vectors = {name: seen.vectors[:, e].clone() for e, name in enumerate(seen.names)}
+    short.fit_projections(vectors, persons=persons, outfits=outfits)
     with torch.inference_mode():
-        after = compact.embed(batch).numpy()
-    assert after.vectors.shape == (8, 8, 8)
-    # Eight crops span eight directions at most, so that nothing is lost.
-    for e, name in enumerate(after.names[:2]):
-        expected = before.vectors[:, e] @ before.vectors[:, e].T
-        assert abs(after.vectors[:, e] @ after.vectors[:, e].T - expected).max() < 1e-3, name
-    with pytest.raises(ValueError, match="at least 8"):
-        compact.fit_projections(before.select(slice(3)))
+        after = short.embed(batch)
+    assert after.names == ("appearance", "identity", "colours", *PARTS) and after.vectors.shape == (48, 9, 12)
+    assert after.weights[2] == 0.5 and (after.visibility[:, 2] == 1).all()
+    assert not torch.allclose(after.vectors[:, :3], before.vectors[:, :3], atol=1e-2)
+    assert torch.allclose(after.vectors[:, 3:], before.vectors[:, 3:])
+    colours = after.vectors[:, 2]
+    likeness = colours @ colours.T - 2 * torch.eye(48)
+    assert (outfits[likeness.argmax(1)] == outfits).float().mean() > 0.9
+    with pytest.raises(ValueError, match="too few"):
+        short.fit_projections(vectors, persons=torch.arange(48), outfits=torch.arange(48))
+
+
+def test_colours_are_those_of_the_image_however_it_was_normalised():
+    batch, *_ = _spread(4)
+    sizes = [InputSettings(height=64, width=32, mean=(m,) * 3, std=(s,) * 3) for m, s in ((0.0, 1.0), (0.4, 0.25))]
+    found = []
+    for size in sizes:
+        method = _method(colour_dim=COLOURS).eval()
+        method.tell_input(size)
+        mean, std = size.mean[0], size.std[0]
+        log_maps = torch.full((len(batch), 7, 4, 2), 1 / 7).log()
+        found.append(method._colours((batch.images - mean) / std, log_maps))
+    torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=0)
+
+
+def test_without_colours_nothing_is_kept_for_them():
+    assert not [name for name in _method().state_dict() if "colour" in name or "input" in name]

@@ -1,13 +1,15 @@
 """One network, two questions: the same clothes, or clothes that may have changed; for people who are partly occluded.
 
 An appearance vector tells outfits apart, an identity vector is the same across them, and six part vectors with their
-visibility come from the same map. What it takes from the five methods: part attention and visibility (PAB-ReID, eq. 1-4
-and 10-11), recoloured and erased clothes with the triplet across clothes (CRE, eq. 1 and 7). Ours: the outfit, not the
-person, is the class of the appearance vector, and the head is pooled apart for the identity vector.
+visibility come from the same map. The colours that a person shows from head to foot may be a further vector. What it
+takes from the five methods: part attention and visibility (PAB-ReID, eq. 1-4 and 10-11), recoloured and erased clothes
+with the triplet across clothes (CRE, eq. 1 and 7). Ours: the outfit, not the person, is the class of the appearance
+vector, the head is pooled apart for the identity vector, and the colours.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -25,8 +27,11 @@ from unveil.methods.method import LabelSpace, Method, Requirements, Step
 from unveil.nn.attention.pixel_attention import PixelAttention
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.clothes_erasure import recolour
+from unveil.nn.colour_histogram import COLOURS, colour_histograms
+from unveil.nn.discriminants import discriminants
 from unveil.nn.neck import bn_neck, linear_classifier
 from unveil.nn.parts.part_pooling import pool_parts
+from unveil.recipe import InputSettings
 from unveil.records import Batch, Embedding
 
 PARTS = PAB6.labels[1:]
@@ -34,6 +39,9 @@ MAPS = len(PAB6.labels)
 HEAD = PARTS.index("head")
 LENGTH = 4.0  # of normalised vectors in the soft-margin triplet, whose gap would else be at most 2
 MAP_STRIDE = 16  # of the map that parts are told on
+COLOUR = "colours"
+VECTOR_SHRINKAGE = 0.8  # of appearance and identity, which training told apart already
+COLOUR_SHRINKAGE = 0.3
 MIN_DRESSED = 2  # crops in their own clothes, of which the norm behind the appearance vectors takes its statistics
 
 
@@ -54,7 +62,9 @@ class DualSettings:
         part_share: weight of the six parts together in a distance, beside 1 for the appearance vector.
         identity_share: weight of the identity vector in a distance when nothing is said about clothes.
         compact_dim: length that appearance and identity are projected to for a test, by what `fit_projections` found
-            after training; 0 leaves them. Galleries keep eight vectors of the longest length a crop.
+            after training; 0 leaves them. Galleries keep all vectors of a crop at the longest length.
+        colour_dim: length of a further vector, ``colours``, by what `fit_projections` found as well; 0: there is none.
+        colour_share: weight of the colours in a distance.
         margin: of the triplets of identity and parts.
         smoothing: eps of the label smoothing.
     """
@@ -68,8 +78,10 @@ class DualSettings:
     identity_weight: float = 0.5
     part_weight: float = 0.5
     part_share: float = 0.5
-    identity_share: float = 0.5
+    identity_share: float = 0.25
     compact_dim: int = 0
+    colour_dim: int = 0
+    colour_share: float = 0.5
     margin: float = 0.3
     smoothing: float = 0.1
 
@@ -102,7 +114,13 @@ class Dual(Method):
         )
         if settings.compact_dim:
             for name, length in (("appearance", channels), ("identity", settings.identity_dim)):
+                self.register_buffer(f"{name}_mean", torch.zeros(length))
                 self.register_buffer(f"{name}_projection", torch.eye(settings.compact_dim, length))
+        if settings.colour_dim:
+            self.register_buffer("colours_mean", torch.zeros(COLOURS))
+            self.register_buffer("colours_projection", torch.eye(settings.colour_dim, COLOURS))
+            self.register_buffer("input_mean", torch.full((3,), 0.5))
+            self.register_buffer("input_std", torch.full((3,), 0.5))
         classes = space.clothes or space.persons
         self.classifiers = nn.ModuleDict(
             {
@@ -171,41 +189,69 @@ class Dual(Method):
         return terms | {"part_attention": settings.gamma * part_attention_loss(log_maps, labels)}
 
     def embed(self, batch: Batch) -> Embedding:
-        """Return ``appearance``, ``identity`` and the six parts, compared by cosine; shorter ones are padded with 0."""
+        """Return ``appearance``, ``identity``, ``colours`` if there are any, and the six parts.
+
+        They are compared by cosine; shorter ones are padded with 0.
+        """
         settings = self.settings
-        seen, _ = self._views(batch.images)
+        seen, log_maps = self._views(batch.images)
         parts = self.necks["parts"](seen["parts"].flatten(1)).view_as(seen["parts"])
         views = {
             "appearance": self._compact("appearance", self.necks["appearance"](seen["pooled"])),
             "identity": self._compact("identity", self.necks["identity"](seen["identity"])),
+            **({COLOUR: self._colours(batch.images, log_maps)} if settings.colour_dim else {}),
             **dict(zip(PARTS, parts.unbind(1), strict=True)),
         }
         longest = max(view.shape[1] for view in views.values())
         vectors = torch.stack([F.pad(F.normalize(v, dim=1), (0, longest - v.shape[1])) for v in views.values()], dim=1)
-        visible = torch.cat([seen["visible"].new_ones(seen["visible"].shape[0], 2), seen["visible"]], dim=1)
-        weights = (1.0, settings.identity_share, *([settings.part_share / len(PARTS)] * len(PARTS)))
+        visible = seen["visible"]
+        visible = torch.cat([visible.new_ones(visible.shape[0], len(views) - len(PARTS)), visible], dim=1)
+        colours = (settings.colour_share,) if settings.colour_dim else ()
+        weights = (1.0, settings.identity_share, *colours, *([settings.part_share / len(PARTS)] * len(PARTS)))
         return Embedding(vectors, visible, tuple(views), "cosine", weights)
 
+    def tell_input(self, size: InputSettings) -> None:
+        """Say how images are normalised, which colours depend on; half and half unless told otherwise."""
+        if self.settings.colour_dim:
+            self.get_buffer("input_mean").copy_(torch.tensor(size.mean))
+            self.get_buffer("input_std").copy_(torch.tensor(size.std))
+
     @torch.no_grad()
-    def fit_projections(self, embedding: Embedding) -> None:
-        """Set the projections to the main directions of vectors that were embedded without any.
+    def fit_projections(self, vectors: Mapping[str, Tensor], *, persons: Tensor, outfits: Tensor) -> None:
+        """Set the projections to what tells outfits apart (appearance, colours), and people (identity).
 
         Args:
-            embedding: of a few thousand training crops, from the same weights with ``compact_dim`` 0, as numpy arrays.
+            vectors: ``(N, C)`` by name, on the CPU, of some thousand crops of people whom it did not learn, as cameras
+                of many kinds see them; from the same weights without projections: ``compact_dim`` 0, ``colour_dim``
+                `COLOURS`.
+            persons: ``(N,)`` codes from 0 on.
+            outfits: likewise.
 
         Raises:
-            ValueError: there are fewer crops than directions.
+            ValueError: there are more directions than values, or no two crops of a class.
         """
-        if len(embedding) < self.settings.compact_dim:
-            raise ValueError(f"expected at least {self.settings.compact_dim} crops, got {len(embedding)}")
-        for name in ("appearance", "identity"):
-            projection = self.get_buffer(f"{name}_projection")
-            vectors = torch.from_numpy(embedding.vectors[:, embedding.names.index(name), : projection.shape[1]])
-            directions = torch.linalg.svd(vectors.double(), full_matrices=False).Vh[: len(projection)]
-            projection.copy_(directions)
+        compact, colours = self.settings.compact_dim, self.settings.colour_dim
+        for name, count, classes, shrinkage in (
+            ("appearance", compact, outfits, VECTOR_SHRINKAGE),
+            ("identity", compact, persons, VECTOR_SHRINKAGE),
+            (COLOUR, colours, outfits, COLOUR_SHRINKAGE),
+        ):
+            if count:
+                mean, directions = (self.get_buffer(f"{name}_{what}") for what in ("mean", "projection"))
+                found = discriminants(vectors[name][:, : len(mean)], classes, count=count, shrinkage=shrinkage)
+                mean.copy_(found[0])
+                directions.copy_(found[1])
+
+    def _colours(self, images: Tensor, log_maps: Tensor) -> Tensor:
+        mean, std = (self.get_buffer(name)[None, :, None, None] for name in ("input_mean", "input_std"))
+        histograms = colour_histograms((images * std + mean).clamp(0, 1), 1 - log_maps[:, :1].exp())
+        return self._project(COLOUR, histograms)
 
     def _compact(self, name: str, vectors: Tensor) -> Tensor:
-        return F.linear(vectors, self.get_buffer(f"{name}_projection")) if self.settings.compact_dim else vectors
+        return self._project(name, F.normalize(vectors, dim=1)) if self.settings.compact_dim else vectors
+
+    def _project(self, name: str, vectors: Tensor) -> Tensor:
+        return F.linear(vectors - self.get_buffer(f"{name}_mean"), self.get_buffer(f"{name}_projection"))
 
     def _views(self, images: Tensor) -> tuple[dict[str, Tensor], Tensor]:
         """Return the vectors before their necks with the visibility of parts, and the logarithms of the part maps."""

@@ -72,7 +72,7 @@ def test_the_rejected_image_itself_falls_behind_an_equal_one():
         (("global", "foreground", "head", "left-arm", "torso", "right-leg"), (False, False, False, True, True, True)),
         (("stripe1", "stripe2", "stripe6"), (False, True, True)),
         (("final", "backbone"), (False, False)),
-        (("appearance", "identity", "head", "torso"), (True, False, False, True)),
+        (("appearance", "identity", "colours", "head", "torso"), (True, False, True, False, True)),
     ],
 )
 def test_parts_that_clothes_cover(names, covered):

@@ -23,13 +23,13 @@ CHANGED_CLOTHES = 0.25
 CHANGED_CLOTHES_BY_IDENTITY = 0.0
 IDENTITY = "identity"
 _CLOTHED = re.compile(
-    r"appearance|(left|right|upper|lower)?-?(arms?|legs?|torso|upper-clothes|tops?|bottoms?|dress|pants|skirt|coat|shoes?|feet|foot)"
+    r"appearance|colours?|(left|right|upper|lower)?-?(arms?|legs?|torso|upper-clothes|tops?|bottoms?|dress|pants|skirt|coat|shoes?|feet|foot)"
 )
 _STRIPE = re.compile(r"stripe(\d+)")
 
 
 def clothed(name: str) -> bool:
-    """Whether clothes decide a vector: appearance, arms, torso, legs, feet, and every stripe below the first."""
+    """Whether clothes decide a vector: appearance, colours, arms, torso, legs, feet, stripes below the first."""
     name = name.replace("_", "-")
     stripe = _STRIPE.fullmatch(name)
     return int(stripe[1]) > 1 if stripe else _CLOTHED.fullmatch(name) is not None
