@@ -171,5 +171,14 @@ def test_colours_are_those_of_the_image_however_it_was_normalised():
     torch.testing.assert_close(found[0], found[1], atol=1e-4, rtol=0)
 
 
+def test_gradients_of_the_vectors_are_finite_with_colours():
+    # Adapting trains through the vectors that are compared; most bins of a histogram are empty.
+    method = _method(colour_dim=12).train()
+    batch, *_ = _spread(4)
+    method.embed(batch).vectors.square().sum(dim=2).sqrt().sum().backward()
+    grown = [p.grad for p in method.parameters() if p.grad is not None]
+    assert grown and all(torch.isfinite(grad).all() for grad in grown)
+
+
 def test_without_colours_nothing_is_kept_for_them():
     assert not [name for name in _method().state_dict() if "colour" in name or "input" in name]

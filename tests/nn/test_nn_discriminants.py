@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from unveil.nn.discriminants import discriminants
+from unveil.nn.projections.discriminants import discriminants
 
 
 def _drawn(classes: int, each: int, *, between: float, within: float) -> tuple[torch.Tensor, torch.Tensor]:

@@ -24,7 +24,7 @@ from unveil.adaptation.task import Task, embed_as_used
 from unveil.errors import UnveilError
 from unveil.models.camera_statistics import CameraStatistics, batch_norms, read_statistics
 from unveil.models.checkpoint import NAME, TrainedModel, load_model, save_model
-from unveil.nn.whitening import Whitening
+from unveil.nn.projections.whitening import Whitening
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Dataset
 

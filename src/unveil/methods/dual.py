@@ -28,9 +28,9 @@ from unveil.nn.attention.pixel_attention import PixelAttention
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.clothes_erasure import recolour
 from unveil.nn.colour_histogram import COLOURS, colour_histograms
-from unveil.nn.discriminants import discriminants
 from unveil.nn.neck import bn_neck, linear_classifier
 from unveil.nn.parts.part_pooling import pool_parts
+from unveil.nn.projections.discriminants import discriminants
 from unveil.recipe import InputSettings
 from unveil.records import Batch, Embedding
 
@@ -244,7 +244,8 @@ class Dual(Method):
 
     def _colours(self, images: Tensor, log_maps: Tensor) -> Tensor:
         mean, std = (self.get_buffer(name)[None, :, None, None] for name in ("input_mean", "input_std"))
-        histograms = colour_histograms((images * std + mean).clamp(0, 1), 1 - log_maps[:, :1].exp())
+        # Detached: the root of an empty bin has no gradient, and colours are not what maps are trained by.
+        histograms = colour_histograms((images * std + mean).clamp(0, 1), 1 - log_maps[:, :1].detach().exp())
         return self._project(COLOUR, histograms)
 
     def _compact(self, name: str, vectors: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from unveil.nn.backbones.backbone import Backbone
-from unveil.nn.whitening import Whitening
+from unveil.nn.projections.whitening import Whitening
 from unveil.records import Batch, Embedding
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from unveil.errors import CheckpointError
-from unveil.nn.whitening import Whitening
+from unveil.nn.projections.whitening import Whitening
 
 MEAN, VARIANCE = "camera_statistics.mean", "camera_statistics.variance"
 CENTRES = "camera_statistics.centres"

@@ -27,7 +27,7 @@ from unveil.models.device import use_bf16
 from unveil.models.locate import NAME, name_of
 from unveil.models.summary import ModelSummary
 from unveil.nn.backbones.choice import build_backbone
-from unveil.nn.whitening import Whitening
+from unveil.nn.projections.whitening import Whitening
 from unveil.pretrained import weights_path
 from unveil.recipe import InputSettings, Recipe, recipe_from
 from unveil.records import Batch, Embedding

@@ -23,7 +23,7 @@ MAX_HITS = 16_384  # Milvus' own limit
 BYTES_AT_ONCE = 8_000_000
 GRAPH = {"M": 16, "efConstruction": 200}
 SEARCHED = 400  # ef, at least
-LEAST_INDEXED = 1_024  # rows of a segment; Milvus compares smaller ones one by one
+MIN_INDEXED = 1_024  # rows of a segment; Milvus compares smaller ones one by one
 SECONDS_BETWEEN_LOOKS = 0.5
 
 
@@ -127,7 +127,7 @@ class MilvusIndex:
     def _is_complete(self, name: str) -> bool:
         rows = sum(part.num_rows for part in self._client.list_persistent_segments(name, timeout=self._seconds))
         searched = self._client.list_loaded_segments(name, timeout=self._seconds)
-        done = [part for part in searched if part.index_name or part.num_rows < LEAST_INDEXED]
+        done = [part for part in searched if part.index_name or part.num_rows < MIN_INDEXED]
         return len(done) == len(searched) and sum(part.num_rows for part in done) >= rows
 
     def _make(self, name: str, width: int) -> None:

@@ -1,0 +1,1 @@
+"""Linear maps of vectors that are found on vectors, not by gradient."""
