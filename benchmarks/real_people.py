@@ -58,14 +58,18 @@ def measured(model: Embedder, data: Path, also: list[str]) -> list[Result]:
     results = []
     if (data / "viper").is_dir():
         results += evaluate_model(model, [DataSource.of(f"viper:{data / 'viper'}?splits={SPLITS}")])
-    for name in ("sarc3d", "3dpes"):
-        if (data / name / "manifest.csv").is_file():
-            dataset = first_searches_rest(load_dataset(DataSource(name="manifest", root=data / name)))
-            embedding, store = embed_samples(model, dataset.samples)
-            results.append(evaluate(embedding, store.samples, protocol=dataset.protocols[0], dataset=dataset))
+    for dataset in sets_of_one_query(data).values():
+        embedding, store = embed_samples(model, dataset.samples)
+        results.append(evaluate(embedding, store.samples, protocol=dataset.protocols[0], dataset=dataset))
     for source in also:
         results += evaluate_model(model, [DataSource.of(source)])
     return results
+
+
+def sets_of_one_query(data: Path) -> dict[str, Dataset]:
+    """Return, of those that are there, the sets in which the first crop of each person searches the rest."""
+    there = [name for name in ("sarc3d", "3dpes") if (data / name / "manifest.csv").is_file()]
+    return {name: first_searches_rest(load_dataset(DataSource(name="manifest", root=data / name))) for name in there}
 
 
 def first_searches_rest(dataset: Dataset) -> Dataset:

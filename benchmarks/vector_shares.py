@@ -15,9 +15,8 @@ from pathlib import Path
 import numpy as np
 
 from csv_rows import measured_on, write_rows
-from real_people import SPLITS, first_searches_rest
+from real_people import SPLITS, sets_of_one_query
 from unveil.cli.allocator import keep_freed_memory
-from unveil.datasets import load_dataset
 from unveil.evaluation.evaluate import evaluate, evaluation_samples
 from unveil.inference.load import load_embedder
 from unveil.methods.dual import PARTS
@@ -68,10 +67,8 @@ def sets(data: Path, also: list[str]) -> dict[str, Questions]:
     if (data / "viper").is_dir():
         splits, protocols = test_set(DataSource.of(f"viper:{data / 'viper'}?splits={SPLITS}"))
         found["viper"] = [(split, protocols[0], tuple(evaluation_samples(split))) for split in splits]
-    for name in ("sarc3d", "3dpes"):
-        if (data / name / "manifest.csv").is_file():
-            dataset = first_searches_rest(load_dataset(DataSource(name="manifest", root=data / name)))
-            found[name] = [(dataset, dataset.protocols[0], dataset.samples)]
+    for name, dataset in sets_of_one_query(data).items():
+        found[name] = [(dataset, dataset.protocols[0], dataset.samples)]
     for source in also:
         (dataset, *_), protocols = test_set(DataSource.of(source))
         samples = tuple(evaluation_samples(dataset))

@@ -117,8 +117,8 @@ class Dual(Method):
                 self.register_buffer(f"{name}_mean", torch.zeros(length))
                 self.register_buffer(f"{name}_projection", torch.eye(settings.compact_dim, length))
         if settings.colour_dim:
-            self.register_buffer("colours_mean", torch.zeros(COLOURS))
-            self.register_buffer("colours_projection", torch.eye(settings.colour_dim, COLOURS))
+            self.register_buffer(f"{COLOUR}_mean", torch.zeros(COLOURS))
+            self.register_buffer(f"{COLOUR}_projection", torch.eye(settings.colour_dim, COLOURS))
             self.register_buffer("input_mean", torch.full((3,), 0.5))
             self.register_buffer("input_std", torch.full((3,), 0.5))
         classes = space.clothes or space.persons

@@ -9,7 +9,7 @@ from torch import Tensor
 HUES, SATURATIONS, VALUES = 8, 4, 4
 STRIPES = 12
 SIZE = (64, 32)  # that images are made small to: colours need no more
-CENTRED = 0.3  # standard deviation, in widths, of the weight that falls from the middle of the crop to its sides
+CENTRED = 0.3  # how many widths from the middle of the crop a pixel counts 1/e
 BRIGHTNESS = 0.4  # that the person is brought to on average, as cameras expose differently
 GAINS = (0.5, 2.5)  # that it may take
 COLOURS = STRIPES * HUES * SATURATIONS * VALUES
