@@ -48,7 +48,8 @@ def folder_of(package: str) -> Path:
 def prepare(package: str) -> Path:
     """Copy the sources and the tests, with the settings of mutmut, and return the folder."""
     folder = folder_of(package)
-    folder.mkdir(parents=True, exist_ok=True)
+    # There before Python starts: a folder of PYTHONPATH that was missing then is not looked at again.
+    (folder / "mutants/src").mkdir(parents=True, exist_ok=True)
     for name in ("src", "tests"):
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -107,10 +108,10 @@ def main() -> int:
         share = (end - time.monotonic()) / (len(packages) - position)
         text, ended = mutmut(prepare(package), "run", "--max-children", str(asked.workers), seconds=max(1.0, share))
         found = results(package)
-        if not found:
-            print(f"{package}: no mutant was tested; the end of {folder_of(package) / 'run.log'} says:\n{text[-2000:]}")
-            failed = 1
         tested = {name: state for name, state in found.items() if state != "not checked"}
+        if not tested:
+            print(f"{package}: no mutant was tested; the end of {folder_of(package) / 'run.log'} says:\n{text[-1000:]}")
+            failed = 1
         rows += [(package, name, state) for name, state in tested.items() if state in NOT_CAUGHT]
         missed = sum(state in NOT_CAUGHT for state in tested.values())
         rest = "" if ended else f"; {len(found) - len(tested)} not yet: run it again to resume"

@@ -29,6 +29,7 @@ from unveil.data.images import read_labels, read_sample
 from unveil.datasets import load_dataset
 from unveil.errors import UnveilError
 from unveil.export.parser import export_parser
+from unveil.models.device import has_bf16
 from unveil.models.starts import get_start
 from unveil.nn.parsing_network import ParsingNet
 from unveil.parsing.training.disturb import Codes, Crop, Disturber
@@ -143,7 +144,7 @@ def losses(
 ) -> dict[str, Tensor]:
     """Return the named losses of a batch."""
     images, labels, shares = batch
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast("cpu", torch.bfloat16, enabled=has_bf16(torch.device("cpu"))):
         kinds, parts, visible, facing = network(images.to(memory_format=torch.channels_last))
     # The scores have half of the size; which of four pixels teaches a score changes from step to step.
     at_half = labels[:, step % 2 :: 2, step // 2 % 2 :: 2]
