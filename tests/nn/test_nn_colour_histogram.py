@@ -24,6 +24,10 @@ def _everywhere(images: torch.Tensor) -> torch.Tensor:
     return torch.ones(len(images), 1, *SIZE)
 
 
+def _histograms(images: torch.Tensor, person: torch.Tensor) -> torch.Tensor:
+    return colour_histograms(images, person, mean=torch.zeros(3), std=torch.ones(3))
+
+
 def _likeness(one: torch.Tensor, other: torch.Tensor) -> float:
     return float((one * other).sum())
 
@@ -62,15 +66,25 @@ def test_it_equals_a_histogram_counted_pixel_by_pixel():
     generator = np.random.default_rng(0)
     image = generator.random((3, *SIZE)).astype(np.float32)
     person = generator.random(SIZE).astype(np.float32)
-    found = colour_histograms(torch.from_numpy(image)[None], torch.from_numpy(person)[None, None])
+    found = _histograms(torch.from_numpy(image)[None], torch.from_numpy(person)[None, None])
     assert found.shape == (1, COLOURS)
     np.testing.assert_allclose(found[0].numpy(), _counted(image, person), atol=2e-4)
     assert float(found.norm()) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.parametrize("size", [(256, 128), (160, 50), (48, 20)])
+def test_images_of_any_size_and_normalisation_are_made_small_by_their_areas(size):
+    images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    mean, std = torch.tensor([0.5, 0.4, 0.3]), torch.tensor([0.2, 0.3, 0.4])
+    normalised = (images - mean[:, None, None]) / std[:, None, None]
+    found = colour_histograms(normalised, _everywhere(images), mean=mean, std=std)
+    expected = _histograms(torch.nn.functional.interpolate(images, SIZE, mode="area"), _everywhere(images))
+    torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
 def test_the_same_clothes_are_alike_and_trousers_and_shirt_may_not_trade_places():
     images = torch.cat([_image(RED, BLUE), _image(RED, BLUE), _image(BLUE, RED), _image(GREEN, GREY)])
-    found = colour_histograms(images, _everywhere(images))
+    found = _histograms(images, _everywhere(images))
     assert _likeness(found[0], found[1]) == pytest.approx(1, abs=1e-4)
     assert _likeness(found[0], found[2]) < 0.2
     assert _likeness(found[0], found[3]) < 0.1
@@ -81,16 +95,16 @@ def test_what_is_not_the_person_does_not_count():
     person[:, :, :, 8:24] = 1
     images = torch.cat([_image(RED, BLUE), _image(RED, BLUE)])
     images[1, :, :, :8], images[1, :, :, 24:] = 0.9, 0.1
-    found = colour_histograms(images, person)
+    found = _histograms(images, person)
     assert _likeness(found[0], found[1]) == pytest.approx(1, abs=1e-4)
-    found = colour_histograms(images, _everywhere(images))
+    found = _histograms(images, _everywhere(images))
     assert _likeness(found[0], found[1]) < 0.9
 
 
 def test_exposure_does_not_count():
     image = _image((0.5, 0.2, 0.2), (0.2, 0.2, 0.3))
     images = torch.cat([image, 0.6 * image])
-    found = colour_histograms(images, _everywhere(images))
+    found = _histograms(images, _everywhere(images))
     assert _likeness(found[0], found[1]) == pytest.approx(1, abs=1e-3)
 
 
@@ -98,4 +112,4 @@ def test_exposure_does_not_count():
 def test_black_white_and_nobody_are_finite(value):
     images = torch.full((1, 3, 256, 128), value)
     for person in (torch.zeros(1, 1, 16, 8), torch.ones(1, 1, 16, 8)):
-        assert torch.isfinite(colour_histograms(images, person)).all()
+        assert torch.isfinite(_histograms(images, person)).all()

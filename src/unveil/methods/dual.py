@@ -243,9 +243,10 @@ class Dual(Method):
                 directions.copy_(found[1])
 
     def _colours(self, images: Tensor, log_maps: Tensor) -> Tensor:
-        mean, std = (self.get_buffer(name)[None, :, None, None] for name in ("input_mean", "input_std"))
+        mean, std = (self.get_buffer(name) for name in ("input_mean", "input_std"))
         # Detached: the root of an empty bin has no gradient, and colours are not what maps are trained by.
-        histograms = colour_histograms((images * std + mean).clamp(0, 1), 1 - log_maps[:, :1].detach().exp())
+        person = 1 - log_maps[:, :1].detach().exp()
+        histograms = colour_histograms(images.detach(), person, mean=mean, std=std)
         return self._project(COLOUR, histograms)
 
     def _compact(self, name: str, vectors: Tensor) -> Tensor:
