@@ -61,6 +61,8 @@ def test_a_missing_kind_of_pair_counts_nothing():
 
 def test_saturation_shows_what_normalisation_prevents():
     z = torch.randn(8, 256, generator=torch.Generator().manual_seed(0)) * 2
+    labels = torch.arange(8) // 2
+    assert bounded_exponential(z, labels).item() == bounded_exponential(z, labels, normalize=True).item()
     assert saturated_share(z, normalize=False) == 1
     assert saturated_share(z) == 0
     line = torch.tensor([[0.0], [1.0], [100.0]])

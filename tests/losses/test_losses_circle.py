@@ -14,6 +14,7 @@ def test_circle_softmax_against_a_loop():
             c = cosines[b, k].item()
             expected = 64 * max(1.35 - c, 0) * (c - 0.65) if k == labels[b] else 64 * max(c + 0.35, 0) * (c - 0.35)
             assert logits[b, k].item() == pytest.approx(expected, abs=1e-9)
+    assert torch.equal(circle_softmax(cosines, labels), logits)  # scale and margin are FastReID's unless told
 
 
 def test_circle_weights_have_no_gradient():

@@ -57,8 +57,22 @@ def test_a_batch_in_which_nobody_has_changed_clothes():
     fallback = cross_clothes_triplet(VECTORS, PERSONS, clothes=PERSONS, without_pairs="batch_hard")
     expected = batch_hard_triplet(VECTORS, PERSONS, margin=0.3, distance="cosine")
     assert fallback.item() == expected.item() > 0
+    summed = cross_clothes_triplet(VECTORS, PERSONS, clothes=PERSONS, without_pairs="batch_hard", reduce="sum")
+    expected = batch_hard_triplet(VECTORS, PERSONS, margin=0.3, distance="cosine", reduce="sum")
+    assert summed.item() == expected.item() > fallback.item()
     changed = cross_clothes_triplet(VECTORS, PERSONS, clothes=CLOTHES, without_pairs="batch_hard")
     assert changed.item() == pytest.approx(0.075)
+
+
+def test_unknown_clothes_are_an_outfit_of_their_own():
+    """Wherever the crop stands in the batch, it is in none of the known outfits and in none of another crop."""
+    vectors = torch.randn(8, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    persons = torch.tensor([0, 0, 0, 0, 1, 1, 1, 1])
+    for clothes in ([-1, -1, 0, 1, 2, -1, 3, -1], [1, 0, -1, -1, -1, 3, 2, -1], [0, 1, 0, -1, 1, 0, -1, 0]):
+        named = [10 + k if outfit < 0 else outfit for k, outfit in enumerate(clothes)]
+        hinges = naive(vectors.tolist(), persons.tolist(), named, 0.5)
+        found = cross_clothes_triplet(vectors, persons, clothes=torch.tensor(clothes), margin=0.5, reduce="sum")
+        assert found.item() == pytest.approx(sum(hinges), abs=1e-9)
 
 
 def test_one_person_alone_gives_zero():

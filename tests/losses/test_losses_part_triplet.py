@@ -60,6 +60,9 @@ def test_against_a_naive_loop(seed):
     per_part = [naive(parts, labels, 0.3, visibility, [k]) for k in range(3)]
     found = part_triplet(parts, labels, margin=0.3, mode="per_part", visibility=visibility).item()
     assert found == pytest.approx(sum(per_part) / 3, abs=1e-9)
+    on_the_sphere = parts / parts.norm(dim=2, keepdim=True)
+    normed = part_triplet(parts, labels, margin=0.3, distance="euclidean_normed").item()
+    assert normed == pytest.approx(naive(on_the_sphere, labels, 0.3), abs=1e-9)
 
 
 def test_full_visibility_changes_nothing():

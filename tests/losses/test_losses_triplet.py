@@ -111,3 +111,10 @@ def test_pairs_that_are_not_valid_are_not_mined():
 def test_shape_is_checked():
     with pytest.raises(ValueError, match=r"expected \(3, 3\), got \(3, 2\)"):
         batch_hard(torch.zeros(3, 2), torch.zeros(3, dtype=torch.long), margin=0.3)
+
+
+def test_a_triplet_is_euclidean_with_a_margin_of_three_tenths_unless_told():
+    features = torch.randn(8, 4, generator=torch.Generator().manual_seed(2))
+    labels = torch.arange(8) // 2
+    told = batch_hard_triplet(features, labels, margin=0.3, distance="euclidean", reduce="mean")
+    assert batch_hard_triplet(features, labels).item() == told.item()
