@@ -67,9 +67,14 @@ def embed_for_search(method: Method, batch: Batch, *, flip: bool | None = None) 
 
 
 def _embed_twice(method: Method, batch: Batch) -> Embedding:
-    """Return the embedding of the crops and of their mirror images together."""
+    """Return the embedding of the crops and of their mirror images together, which go through as one batch."""
+    other = mirror(batch, method.requirements.test_parsing)
+    both = batch.map(lambda tensor: torch.cat([tensor, tensor])).replace(images=torch.cat([batch.images, other.images]))
+    if batch.parsing is not None and other.parsing is not None:
+        both = both.replace(parsing=torch.cat([batch.parsing, other.parsing]))
+    found = method.embed(both)
+    count = batch.images.shape[0]
     # CAL and Simple-ReID add the vectors of the crop and of its mirror image before they normalise.
-    seen, mirrored = method.embed(batch), method.embed(mirror(batch, method.requirements.test_parsing))
-    vectors = F.normalize(seen.vectors.float() + mirrored.vectors.float(), dim=-1)
-    visibility = (seen.visibility + mirrored.visibility) / 2
-    return Embedding(vectors, visibility, seen.names, seen.metric, seen.weights)
+    vectors = F.normalize(found.vectors[:count].float() + found.vectors[count:].float(), dim=-1)
+    visibility = (found.visibility[:count] + found.visibility[count:]) / 2
+    return Embedding(vectors, visibility, found.names, found.metric, found.weights)
