@@ -18,11 +18,12 @@ def naive_distance(x, y, metric):
     return math.dist(x, y)
 
 
-def naive_batch_hard(distances, labels, margin, reduce="mean"):
+def naive_batch_hard(distances, labels, margin, reduce="mean", valid=None):
     terms = []
     for a, label in enumerate(labels):
-        positives = [distances[a][i] for i, other in enumerate(labels) if other == label and i != a]
-        negatives = [distances[a][i] for i, other in enumerate(labels) if other != label]
+        others = [i for i in range(len(labels)) if i != a and (valid is None or valid[a][i])]
+        positives = [distances[a][i] for i in others if labels[i] == label]
+        negatives = [distances[a][i] for i in others if labels[i] != label]
         if positives and negatives:
             gap = max(positives) - min(negatives)
             terms.append(math.log1p(math.exp(gap)) if margin == 0 else max(0.0, gap + margin))
@@ -56,6 +57,8 @@ def test_distances_keep_single_precision_under_autocast():
         inside = pairwise_distance(x, x)
     assert inside.dtype == torch.float32
     torch.testing.assert_close(inside, pairwise_distance(x, x))
+    half = x.bfloat16()
+    assert torch.equal(pairwise_distance(half, half), pairwise_distance(half.float(), half.float()))
 
 
 @pytest.mark.parametrize("reduce", ["mean", "sum"])
@@ -80,11 +83,14 @@ def test_batch_hard_of_any_labels(data):
     row = st.lists(st.floats(0, 4, width=32), min_size=n, max_size=n)
     distances = data.draw(st.lists(row, min_size=n, max_size=n))
     margin = data.draw(st.sampled_from([0.0, 0.5]))
-    matrix = torch.tensor(distances, requires_grad=True)
-    loss = batch_hard(matrix, torch.tensor(labels), margin=margin)
-    assert loss.item() == pytest.approx(naive_batch_hard(distances, labels, margin), abs=1e-5)
-    loss.backward()
-    assert torch.isfinite(matrix.grad).all()
+    some = st.lists(st.lists(st.booleans(), min_size=n, max_size=n), min_size=n, max_size=n)
+    for valid in (None, data.draw(some)):
+        matrix = torch.tensor(distances, requires_grad=True)
+        mask = None if valid is None else torch.tensor(valid)
+        loss = batch_hard(matrix, torch.tensor(labels), margin=margin, valid=mask)
+        assert loss.item() == pytest.approx(naive_batch_hard(distances, labels, margin, valid=valid), abs=1e-5)
+        loss.backward()
+        assert torch.isfinite(matrix.grad).all()
 
 
 def test_part_averaged_triplet_of_the_specified_example():
@@ -97,6 +103,17 @@ def test_part_averaged_triplet_of_the_specified_example():
     assert batch_hard(averaged, labels, margin=0.5).item() == pytest.approx(1.131103, abs=1e-5)
     single = [batch_hard(part, labels, margin=0.5).item() for part in distances]
     assert single == pytest.approx([1.052776, 1.396447], abs=1e-5)
+
+
+def test_an_anchor_alone_is_the_mean_and_one_without_a_valid_negative_is_none():
+    distances, labels = torch.tensor([[0.0, 2.0, 1.0], [2.0, 0.0, 3.0], [1.0, 3.0, 0.0]]), torch.tensor([0, 0, 1])
+    valid = torch.ones(3, 3, dtype=torch.bool)
+    valid[1, 2] = False
+    distances.requires_grad_()
+    loss = batch_hard(distances, labels, margin=0.5, valid=valid)
+    loss.backward()
+    assert loss.item() == pytest.approx(2 - 1 + 0.5)
+    assert distances.grad.tolist() == [[0, 1, -1], [0, 0, 0], [0, 0, 0]]
 
 
 def test_pairs_that_are_not_valid_are_not_mined():
