@@ -70,6 +70,7 @@ def test_masked_distance_of_the_specification() -> None:
 def test_part_distances_explain_the_distance(metric: Metric) -> None:
     query, gallery = (embedding(s, 6, 3, metric, True, (1.0, 2.0, 1.0)) for s in (2, 3))
     parts = part_distances(query, 4, gallery=gallery)
+    assert parts.dtype == np.float32
     shared = np.array(query.weights) * query.visibility[4] * gallery.visibility
     assert (np.isnan(parts) == (query.visibility[4] * gallery.visibility == 0)).all()
     seen = shared.sum(axis=1) > 0

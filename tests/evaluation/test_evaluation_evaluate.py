@@ -15,7 +15,10 @@ from unveil.data.protocols import PROTOCOLS
 from unveil.errors import DataError, ProtocolError
 from unveil.evaluation.bootstrap import intervals
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
-from unveil.evaluation.rerank import RerankSettings
+from unveil.evaluation.metrics import average_precision, hits, inverse_negative_penalty
+from unveil.evaluation.protocols import labels, select
+from unveil.evaluation.ranking import rank_blocks, rank_positives
+from unveil.evaluation.rerank import RerankSettings, rerank_blocks
 from unveil.records import Dataset, Embedding, Protocol, Sample, Where
 
 
@@ -57,7 +60,7 @@ def test_only_crops_of_the_own_camera_means_dropped() -> None:
     result = evaluate(embedding.select(kept), [samples[i] for i in kept], protocol=PROTOCOLS["market"])
     assert result.dropped == 1  # the query of camera 0 has no crop of camera 1 left
     assert "0_c0_0" not in result.per_query and "0_c1_1" in result.per_query
-    with pytest.raises(ProtocolError, match="none of the 12 queries"):
+    with pytest.raises(ProtocolError, match=r"none of the 12 queries .* after junk \(same_camera, other_camera\) is"):
         evaluate(embedding, samples, protocol=Protocol("none", ("same_camera", "other_camera")))
 
 
@@ -66,7 +69,7 @@ def test_no_query_matches_itself() -> None:
     samples, embedding = world(people=2)
     strangers = [dataclasses.replace(s, person=s.key) for s in samples]
     everybody = (Where("split", "in", ("query", "gallery")),)
-    with pytest.raises(ProtocolError, match="none of the 12 queries"):
+    with pytest.raises(ProtocolError, match=r"none of the 12 queries .* after junk \(none\) is removed"):
         evaluate(embedding, strangers, protocol=Protocol("all", (), everybody, everybody))
 
 
@@ -89,6 +92,58 @@ def test_several_draws_are_averaged() -> None:
     assert result.mean_ap == pytest.approx(result.mean_inp)  # one positive: the same figure
     assert "5 draws" in str(result) and "±" in str(result)
     assert np.mean(list(result.per_query.values())) == pytest.approx(result.mean_ap)
+
+
+@pytest.mark.parametrize("draws", [2, 4])
+def test_figures_of_draws_are_means_and_standard_deviations_of_each_alone(draws: int) -> None:
+    """Where the one crop that is drawn is of the camera of a query, that query is dropped."""
+    samples, embedding = world()
+    protocol = Protocol("single", ("same_camera",), shots=1, draws=draws)
+    each, without = [], set()
+    for draw in range(draws):
+        query, gallery = select(samples, protocol, draw=draw)
+        codes = labels(samples, query, gallery=gallery, protocol=protocol)
+        ranks = rank_positives(embedding.select(query), embedding.select(gallery), labels=codes)
+        without |= set(np.flatnonzero(ranks.counts == 0).tolist())
+        each.append(
+            [np.nanmean(v) for v in (hits(ranks, 1), average_precision(ranks), inverse_negative_penalty(ranks))]
+        )
+    result = evaluate(embedding, samples, protocol=protocol)
+    names = ("cmc-1", "mAP", "mINP")
+    assert [result.figures[name] for name in names] == pytest.approx(np.mean(each, axis=0))
+    assert [result.std[name] for name in names] == pytest.approx(np.std(each, axis=0, ddof=1))
+    assert result.dropped == len(without) > 6 >= result.queries // 2
+
+
+def test_a_draw_without_any_positive_is_an_error() -> None:
+    samples = [
+        Sample(key, data=b"", person="a", camera=camera, split=split)
+        for key, camera, split in (("q", "1", "query"), ("g", "1", "gallery"), ("h", "2", "gallery"))
+    ]
+    one = Embedding(np.ones((3, 1, 2), np.float32), np.ones((3, 1), np.float32))
+    with pytest.raises(ProtocolError, match="none of the 1 queries"):
+        evaluate(one, samples, protocol=Protocol("single", ("same_camera",), shots=1, draws=6))
+
+
+def test_figures_of_re_ranking_are_those_of_its_distances() -> None:
+    samples, embedding = world(noise=1.5)
+    protocol = PROTOCOLS["market"]
+    query, gallery = select(samples, protocol)
+    codes = labels(samples, query, gallery=gallery, protocol=protocol)
+    for settings_ in (RerankSettings(3, 2), RerankSettings(6, 1, 0.1), RerankSettings()):
+        blocks = rerank_blocks(embedding.select(query), embedding.select(gallery), settings=settings_)
+        expected = average_precision(rank_blocks(blocks, codes))
+        found = evaluate(embedding, samples, protocol=protocol, rerank=settings_)
+        assert list(found.per_query.values()) == pytest.approx(expected.tolist())
+        assert found.mean_ap != evaluate(embedding, samples, protocol=protocol).mean_ap
+
+
+def test_intervals_are_drawn_with_the_seed_of_the_evaluation() -> None:
+    samples, embedding = world(noise=1.5)
+    seeds = ({}, {"seed": 0}, {"seed": 1})
+    found = [evaluate(embedding, samples, protocol=PROTOCOLS["market"], **seed) for seed in seeds]
+    assert found[0] == found[1] and found[0].intervals["mAP"] != found[2].intervals["mAP"]
+    assert found[0].figures == found[2].figures
 
 
 @given(st.randoms(use_true_random=False))
@@ -139,5 +194,6 @@ def test_intervals_are_seeded_and_leave_out_dropped_queries() -> None:
     with_gaps = np.insert(values, [0, 20, 50], np.nan)
     np.testing.assert_array_equal(intervals(values, seed=4), intervals(with_gaps, seed=4))
     assert not np.array_equal(intervals(values, seed=4), intervals(values, seed=5))
+    np.testing.assert_array_equal(intervals(values), intervals(values, 1000, level=0.95, seed=0))
     assert np.isnan(intervals(np.full(3, np.nan))).all()
     np.testing.assert_array_equal(intervals(np.full(7, 0.1)), [[0.1, 0.1]])

@@ -27,7 +27,9 @@ def split(seed):
 
 
 def test_figures_are_means_and_standard_deviations_over_splits():
-    results = [dataclasses.replace(split(n), unreadable={f"k{n}": "damaged"}) for n in range(10)]
+    results = [
+        dataclasses.replace(split(n), gallery=8 + n, dropped=n, unreadable={f"k{n}": "damaged"}) for n in range(10)
+    ]
     mean = mean_of_splits(results, "abc")
     for name, value in mean.figures.items():
         each = [r.figures[name] for r in results]
@@ -35,7 +37,8 @@ def test_figures_are_means_and_standard_deviations_over_splits():
         assert mean.std[name] == pytest.approx(statistics.stdev(each))
         assert mean.intervals[name][0] == pytest.approx(np.mean([r.intervals[name][0] for r in results]))
     assert mean.curve[0] == pytest.approx(mean.cmc[1]) and len(mean.curve) == 50
-    assert (mean.splits, mean.queries, mean.gallery, mean.dataset_hash) == (10, 80, 8, "abc")
+    assert (mean.splits, mean.queries, mean.gallery, mean.dataset_hash) == (10, 80, 12, "abc")
+    assert mean.dropped == 45
     assert len(mean.unreadable) == 10 and len(mean.per_query) == 80
     assert mean.protocol_hash == PROTOCOL.hash
     assert "mean of 10 splits; 10 crops cannot be read" in str(mean) and " ± " in str(mean)
@@ -45,7 +48,8 @@ def test_figures_are_means_and_standard_deviations_over_splits():
 def test_one_split_is_itself_and_different_rules_have_no_mean():
     one = split(0)
     assert mean_of_splits([one], "abc") is one
-    with pytest.raises(ProtocolError, match="under one protocol"):
+    named = f"viper viper#{PROTOCOL.hash}, viper viper#other"
+    with pytest.raises(ProtocolError, match=f"under one protocol .* found {named}"):
         mean_of_splits([one, dataclasses.replace(one, protocol_hash="other")], "abc")
     with pytest.raises(ProtocolError, match="found none"):
         mean_of_splits([], "abc")
