@@ -34,6 +34,8 @@ pytest_add_cli_args=
     -p
     no:xdist
 pytest_add_cli_args_test_selection=tests/{package}
+also_copy=
+    docs
 process_isolation=forkserver
 use_git_change_detection=False
 on_dependency_change=ignore
@@ -50,7 +52,7 @@ def prepare(package: str) -> Path:
     folder = folder_of(package)
     # There before Python starts: a folder of PYTHONPATH that was missing then is not looked at again.
     (folder / "mutants/src").mkdir(parents=True, exist_ok=True)
-    for name in ("src", "tests"):
+    for name in ("src", "tests", "docs"):  # a test compares the page of methods with them
         shutil.rmtree(folder / name, ignore_errors=True)
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy2(ROOT / "pyproject.toml", folder)

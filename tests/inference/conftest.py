@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from untrained import make_model
+from unveil.export.write import write_graph
 from unveil.models.checkpoint import load_model
 
 
@@ -17,6 +18,15 @@ def saved(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def trained(saved):
     return load_model(saved)
+
+
+@pytest.fixture(scope="session")
+def graph(trained, tmp_path_factory) -> Path:
+    """The model as an ONNX file, written once: that takes the exporter seconds."""
+    pytest.importorskip("onnxscript", reason="the exporter of PyTorch is not installed (extra export)")
+    target = tmp_path_factory.mktemp("graph") / "model.onnx"
+    write_graph(trained, target)
+    return target
 
 
 @pytest.fixture

@@ -76,11 +76,10 @@ def test_a_graph_that_disagrees_is_refused_and_what_was_there_stays(trained, tmp
     assert (tmp_path / "m.onnx").read_bytes() == b"before"
 
 
-def test_another_models_graph_is_no_match(trained, tmp_path):
+def test_another_models_graph_is_no_match(graph, tmp_path):
     other = load_model(make_model(tmp_path, seed=1))
-    write_graph(other, tmp_path / "m.onnx")
     with pytest.raises(CheckpointError, match="does not agree"):
-        check_parity(torch_engine(trained), onnx_engine(tmp_path / "m.onnx"))
+        check_parity(torch_engine(other), onnx_engine(graph))
 
 
 def test_a_wrong_ending_is_refused(trained, tmp_path):
@@ -88,13 +87,12 @@ def test_a_wrong_ending_is_refused(trained, tmp_path):
         export_model(trained, tmp_path / "m.bin", kind="onnx")
 
 
-def test_foreign_newer_and_damaged_files_are_refused(trained, tmp_path):
+def test_foreign_newer_and_damaged_files_are_refused(graph, tmp_path):
     onnx = pytest.importorskip("onnx")
     path = tmp_path / "m.onnx"
     with pytest.raises(CheckpointError, match="unveil export"):
         onnx_engine(path)
-    write_graph(trained, path)
-    whole = path.read_bytes()
+    whole = graph.read_bytes()
     path.write_bytes(whole[:1000])
     with pytest.raises(CheckpointError, match="not a model that ONNX Runtime can load"):
         onnx_engine(path)

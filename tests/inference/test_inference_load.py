@@ -11,7 +11,6 @@ from typer.testing import CliRunner
 from untrained import make_model
 from unveil.errors import CheckpointError, RecipeError
 from unveil.export.parity import difference
-from unveil.export.write import write_graph
 from unveil.inference import choice
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.inference.engine import Engine
@@ -143,13 +142,12 @@ def test_what_is_no_image_is_refused(trained):
             engine.embed([wrong])
 
 
-def test_an_exported_file_runs_alone_and_unknown_kinds_are_named(saved, trained, images, tmp_path):
-    write_graph(trained, tmp_path / "m.onnx")
-    engine = load_engine(tmp_path / "m.onnx")
+def test_an_exported_file_runs_alone_and_unknown_kinds_are_named(saved, trained, graph, images, tmp_path):
+    engine = load_engine(graph)
     assert engine.fingerprint == trained.card.fingerprint
     assert difference(torch_engine(trained).embed(images), engine.embed(images)).largest < 1e-4
     with pytest.raises(RecipeError, match="cannot be run by torch"):
-        load_engine(tmp_path / "m.onnx", "torch")
+        load_engine(graph, "torch")
     with pytest.raises(RecipeError, match="unknown engine 'fast'"):
         load_engine(saved, "fast")
     with pytest.raises(CheckpointError, match="no model at"):

@@ -10,7 +10,6 @@ import pytest
 
 from external import HEIGHT, WIDTH, write_external
 from unveil.atomic_io import cache_dir
-from unveil.export.write import write_graph
 from unveil.inference.backends.external import external_engine
 from unveil.inference.backends.onnx_runtime import onnx_engine
 from unveil.inference.backends.openvino import openvino_engine
@@ -43,9 +42,7 @@ def test_every_number_of_crops_gives_each_its_own_vector(tmp_path, crops, runtim
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_trained_model_embeds_the_same_at_every_step_and_with_every_runtime(tmp_path, trained, step, monkeypatch):
-    graph = tmp_path / "model.onnx"
-    write_graph(trained, graph)
+def test_a_trained_model_embeds_the_same_at_every_step_and_with_every_runtime(graph, trained, step, monkeypatch):
     crops = np.random.default_rng(4).integers(
         0, 256, (35, trained.crop_size.height, trained.crop_size.width, 3), np.uint8
     )

@@ -47,10 +47,16 @@ class Graph(nn.Module):
 
 
 def exportable(graph: Graph) -> Graph:
-    """Return a copy whose modules have names that PyTorch's exporter can write as Python ("global" is none)."""
+    """Return a copy that PyTorch's exporter can write, and writes in a shorter time.
+
+    Modules have names that it can write as Python ("global" is none). It takes ReLU6 apart, which costs a third of its
+    time in a network that has many, and leaves a clamp as it is.
+    """
     graph = copy.deepcopy(graph)
     for module in list(graph.modules()):
         for name, child in module.named_children():
+            if isinstance(child, nn.ReLU6):
+                setattr(module, name, _Clamp())
             if isinstance(child, nn.ModuleDict) and any(keyword.iskeyword(key) for key in child):
                 setattr(module, name, _SafeNames(child))
     return graph
@@ -70,6 +76,13 @@ def metadata_of(model: TrainedModel) -> ModelMetadata:
             "here it embeds without them, as it does for crops that have none"
         )
     return ModelMetadata(model.card, space, tuple(notes))
+
+
+class _Clamp(nn.Module):
+    """ReLU6 as one operation."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(0, 6)
 
 
 class _SafeNames(nn.ModuleDict):
