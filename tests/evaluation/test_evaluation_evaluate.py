@@ -144,6 +144,7 @@ def test_intervals_are_drawn_with_the_seed_of_the_evaluation() -> None:
     found = [evaluate(embedding, samples, protocol=PROTOCOLS["market"], **seed) for seed in seeds]
     assert found[0] == found[1] and found[0].intervals["mAP"] != found[2].intervals["mAP"]
     assert found[0].figures == found[2].figures
+    assert (found[0].dataset, found[0].dataset_hash) == ("", "")
 
 
 @given(st.randoms(use_true_random=False))
