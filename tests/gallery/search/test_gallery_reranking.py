@@ -1,6 +1,9 @@
 """Re-ranking of a shortlist: as the evaluator's own, with negatives, and with what shares no part left for last."""
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 
 from unveil.evaluation.distances import distance_matrix
 from unveil.evaluation.rerank import rerank_blocks
@@ -25,6 +28,24 @@ def test_the_order_is_that_of_the_evaluators_re_ranking():
     order = reranked_order(query, gallery, negatives=None, mode="same")
     assert (np.diff(expected[order]) >= -1e-6).all() and sorted(order) == list(range(40))
     assert (order != np.argsort(distance_matrix(query, gallery).mean(axis=0))).any(), "it changes something"
+
+
+@pytest.mark.parametrize("mode", ["same", "changed"])
+def test_negatives_add_to_re_ranked_distances_what_they_add_to_plain_ones(mode):
+    """In the mode, in which legs weigh less when clothes may have changed, and on average over the query's crops."""
+    rng = np.random.default_rng(8)
+    query, gallery, negatives = (
+        replace(embedding(rng.normal(size=(n, 2, 6))), names=("head", "legs")) for n in (3, 30, 2)
+    )
+    weights = (1.0, 0.25 if mode == "changed" else 1.0)
+    weighted = [replace(one, weights=weights) for one in (query, gallery, negatives)]
+    reranked = np.concatenate([d for _, d in rerank_blocks(*weighted[:2])]).mean(axis=0)
+    plain = distance_matrix(*weighted[:2]).mean(axis=0)
+    pushed = np.maximum(plain - distance_matrix(weighted[2], weighted[1]).min(axis=0), 0)
+    for others, expected in ((None, reranked), (negatives, reranked + pushed)):
+        order = reranked_order(query, gallery, negatives=others, mode=mode)
+        assert (np.diff(expected[order]) >= -1e-6).all() and sorted(order) == list(range(30))
+    assert (np.diff(reranked[order]) < 0).any(), "negatives change something"
 
 
 def test_negatives_push_away_here_too():

@@ -125,6 +125,21 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
         assert list(in_memory._copies) == [name]
 
 
+def test_what_is_forgotten_or_removed_is_in_no_memory(filled):
+    in_memory, vector = InMemoryIndex(filled), first_stage_query(embedding(1), "same")
+    in_memory.forget("g")  # of what is not there nothing is forgotten
+    in_memory.drop_removed(filled.info("g"))
+    assert not in_memory._copies
+    in_memory.nearest(filled.info("g"), vector, where=Filter(), top=5)
+    there = filled.ids("g", Filter()).tolist()
+    filled.delete("g", Filter(ids=tuple(there[::2])))
+    in_memory.drop_removed(filled.info("g"))
+    (block,) = in_memory._copies["g"].blocks
+    assert block.ids.tolist() == there[1::2]
+    in_memory.forget("g")
+    assert not in_memory._copies
+
+
 def test_a_search_does_not_wait_for_another_gallery_to_be_read(filled, monkeypatch):
     filled.create("cold", SPACE)
     filled.add("cold", crops(range(500, 520)), embedding=embedding(20))
