@@ -125,7 +125,7 @@ def test_memory_makes_room_for_the_gallery_in_use(filled):
         assert list(in_memory._copies) == [name]
 
 
-def test_what_is_forgotten_or_removed_is_in_no_memory(filled):
+def test_what_is_forgotten_or_removed_is_in_no_memory(filled, monkeypatch):
     in_memory, vector = InMemoryIndex(filled), first_stage_query(embedding(1), "same")
     in_memory.forget("g")  # of what is not there nothing is forgotten
     in_memory.drop_removed(filled.info("g"))
@@ -133,7 +133,10 @@ def test_what_is_forgotten_or_removed_is_in_no_memory(filled):
     in_memory.nearest(filled.info("g"), vector, where=Filter(), top=5)
     there = filled.ids("g", Filter()).tolist()
     filled.delete("g", Filter(ids=tuple(there[::2])))
+    read, blocks = [], filled.blocks
+    monkeypatch.setattr(filled, "blocks", lambda name, ids: read.extend(ids.tolist()) or blocks(name, ids))
     in_memory.drop_removed(filled.info("g"))
+    assert not read  # what stays is not read again
     (block,) = in_memory._copies["g"].blocks
     assert block.ids.tolist() == there[1::2]
     in_memory.forget("g")
