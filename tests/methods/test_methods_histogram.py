@@ -3,7 +3,7 @@ import colorsys
 import torch
 
 from unveil.methods import build_method
-from unveil.methods.method import LabelSpace
+from unveil.methods.method import LabelSpace, Step
 from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice
 from unveil.records import Batch
@@ -27,6 +27,7 @@ def test_counts_are_those_of_the_standard_conversion():
     images = torch.rand(2, 3, 12, 4, generator=torch.Generator().manual_seed(0))
     embedding = histogram(stripes=3).embed(Batch(images, torch.zeros(2)))
     assert embedding.vectors.shape == (2, 3, 128)
+    assert embedding.names == ("stripe1", "stripe2", "stripe3")
     for image in range(2):
         for stripe in range(3):
             counts = torch.zeros(128)
@@ -34,6 +35,20 @@ def test_counts_are_those_of_the_standard_conversion():
                 for x in range(4):
                     counts[naive_code(*images[image, :, y, x].tolist(), (8, 4, 4))] += 1
             torch.testing.assert_close(embedding.vectors[image, stripe], (counts / 16).sqrt())
+
+
+def test_what_is_darker_than_black_or_brighter_than_white_is_black_or_white():
+    images = 2 * torch.rand(1, 3, 6, 4, generator=torch.Generator().manual_seed(0)) - 0.5
+    found, clipped = (histogram().embed(Batch(x, torch.zeros(1))).vectors for x in (images, images.clamp(0, 1)))
+    torch.testing.assert_close(found, clipped)
+
+
+def test_there_is_nothing_to_learn():
+    method = histogram()
+    terms = method.losses(Batch(torch.rand(1, 3, 6, 4), torch.zeros(1)), Step())
+    assert {name: term.item() for name, term in terms.items()} == {"none": 0}
+    terms["none"].backward()
+    assert [parameter.grad.item() for parameter in method.parameters()] == [0]
 
 
 def test_normalisation_is_undone():

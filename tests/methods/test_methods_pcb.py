@@ -2,6 +2,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from unveil.methods import METHODS, build_method
 from unveil.methods.method import LabelSpace, Step
@@ -30,6 +31,17 @@ def test_one_loss_a_stripe_reaches_every_parameter():
         assert term.item() == pytest.approx(math.log(4), abs=0.05)
     torch.stack(list(terms.values())).sum().backward()
     assert [name for name, p in method.named_parameters() if p.grad is None] == []
+
+
+def test_the_loss_of_a_stripe_is_the_smoothed_cross_entropy_of_its_classifier():
+    method = make(smoothing=0.3)
+    for classifier in method.classifiers:
+        torch.nn.init.normal_(classifier.weight)  # sure of something, so that smoothing matters
+    terms = list(method(batch(), Step()).values())
+    vectors = method._vectors(batch())
+    for term, vector, classifier in zip(terms, vectors, method.classifiers, strict=True):
+        expected = F.cross_entropy(classifier(vector), batch().persons, label_smoothing=0.3)
+        torch.testing.assert_close(term, expected)
 
 
 def test_each_vector_sees_its_own_stripe():
