@@ -55,16 +55,20 @@ class Rules:
             self.take(c)
 
 
+@pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("per_address", [0, 3])
 @pytest.mark.parametrize("seed", range(8))
-def test_connections_give_way_as_the_rules_say(seed, per_address):
-    """Openings, words, ends and sweeps at random; three addresses, one of them with most of the connections."""
-    limits = Limits(connections=6, connections_per_address=per_address, reserve=2, header_seconds=5.0)
-    draw, now, wires = random.Random(seed), 0.0, {}
+def test_connections_give_way_as_the_rules_say(seed, per_address, busy):
+    """Openings, words, ends and sweeps at random; three addresses, one of them with most of the connections.
+
+    Where the server is busy, most requests are whole and wait for their answer; then the reserve is taken.
+    """
+    limits = Limits(connections=6, connections_per_address=per_address, reserve=1, header_seconds=5.0)
+    draw, now, wires, reserved = random.Random(seed), 0.0, {}, 0
     connections, rules = Connections(limits, clock=lambda: now), Rules(limits)
-    for port in range(400):
-        now += draw.random()
-        happens = draw.choice(["open", "open", "open", "word", "word", "end", "abort", "sweep"])
+    for port in range(500):
+        now += draw.choice([0.25, 0.5])  # so that some are exactly as late as is in time
+        happens = draw.choice(["open"] * 4 + ["word"] * (20 if busy else 3) + ["end", "abort", "sweep"])
         if happens == "open":
             peer = (draw.choice("aaabc"), port)
             wires[peer] = Wire()
@@ -77,7 +81,7 @@ def test_connections_give_way_as_the_rules_say(seed, per_address):
             connection = draw.choice(rules.open)
             peer = connection["peer"]
             if happens == "word":
-                phase = draw.choice([*Phase, Phase.WHOLE])
+                phase = Phase.WHOLE if busy else draw.choice([*Phase])
                 connections.at(peer, phase)
                 connection.update(phase=int(phase), since=now)
             elif happens == "abort":
@@ -88,8 +92,9 @@ def test_connections_give_way_as_the_rules_say(seed, per_address):
                 rules.open.remove(connection)
         assert {peer for peer, wire in wires.items() if wire.aborted} == set(rules.cut), happens
         assert len(connections) == len(rules.open)
+        reserved = max(reserved, sum(c["reserve"] for c in rules.open))
         assert all(connections.in_reserve(c["peer"]) == c["reserve"] for c in rules.open)
-    assert rules.cut
+    assert rules.cut and (reserved == limits.reserve or not busy)
 
 
 def test_what_is_not_open_has_no_phase_and_no_place():
