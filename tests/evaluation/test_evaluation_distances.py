@@ -46,7 +46,10 @@ def test_distance_is_the_weighted_mean_over_shared_vectors(
 ) -> None:
     query = embedding(0, 7, len(weights), metric, occlude, weights)
     gallery = embedding(1, 9, len(weights), metric, occlude, weights)
-    np.testing.assert_allclose(distance_matrix(query, gallery), naive(query, gallery), atol=2e-6)
+    found = distance_matrix(query, gallery)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, naive(query, gallery), atol=2e-6)
+    assert distance_matrix(query.select(slice(0)), gallery).shape == (0, 9)
 
 
 def test_blocks_give_the_same_as_one_matrix() -> None:

@@ -105,6 +105,7 @@ def test_shots_are_drawn_per_person_and_differ_between_draws() -> None:
         assert (persons.count("a"), persons.count("b"), persons.count("c")) == (2, 2, 1)
     assert len({tuple(g) for g in draws}) == 3
     np.testing.assert_array_equal(draws[1], select(samples, protocol, draw=1)[1])
+    np.testing.assert_array_equal(draws[0], select(samples, protocol)[1])
 
 
 @given(st.randoms(use_true_random=False), st.booleans())
