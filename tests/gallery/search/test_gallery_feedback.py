@@ -66,7 +66,7 @@ def test_each_row_is_confirmed_or_rejected_and_the_others_stay(searcher):
 
 def test_the_latest_feedback_counts_when_there_is_more_than_a_query_takes(searcher):
     item = int(searcher.store.ids("g", Filter())[0])
-    many = tuple(range(1000, 1000 + MAX_CROPS))
+    many = tuple(range(item + 1, item + 1 + MAX_CROPS))
     full = query(confirmed=many, rejected=tuple(n + MAX_CROPS for n in many))
     assert searcher.give_feedback(full, item, same=True, who="ann").confirmed == (*many[1:], item)
     assert searcher.give_feedback(full, item, same=False, who="ann").rejected == (*full.rejected[1:], item)
