@@ -4,10 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import stored
 
 from unveil.evaluation.distances import distance_matrix
 from unveil.evaluation.rerank import rerank_blocks
+from unveil.gallery.search.records import Query
 from unveil.gallery.search.reranking import reranked_order
+from unveil.gallery.search.searcher import Searcher
 from unveil.records import Embedding
 
 
@@ -67,3 +70,19 @@ def test_what_shares_no_visible_part_with_the_query_comes_last():
     query = embedding(rng.normal(size=(1, 2, 8)), [[1.0, 0.0]])
     order = reranked_order(query, embedding(rng.normal(size=(12, 2, 8)), shown), negatives=None, mode="same")
     assert order[-1] == 4
+
+
+def test_a_re_ranked_search_has_the_order_of_the_shortlist_and_its_plain_distances(store):
+    store.create("g", stored.SPACE)
+    store.add("g", stored.crops(range(30)), embedding=stored.embedding(30))
+    plain = Query(
+        stored.embedding(2, 5), stored.SPACE.fingerprint, negatives=stored.embedding(1, 6), rows="crop", top=30
+    )
+    searcher = Searcher(store, "g")
+    distances = {hit.item.id: hit.distance for hit in searcher.search(plain).hits}
+    found = searcher.search(replace(plain, rerank=True)).hits
+    ids, gallery = store.embeddings("g", sorted(distances))
+    gallery = gallery.select(np.argsort(ids))
+    order = reranked_order(plain.positives, gallery, negatives=plain.negatives, mode="same")
+    assert [hit.item.id for hit in found] == np.sort(ids)[order].tolist() != list(distances)
+    assert {hit.item.id: hit.distance for hit in found} == pytest.approx(distances)
