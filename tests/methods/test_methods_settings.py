@@ -5,8 +5,9 @@ import dataclasses
 import pytest
 import torch
 
+from unveil.errors import RecipeError
 from unveil.label_sets import get_scheme
-from unveil.methods import METHODS, build_method, method_class, training_settings
+from unveil.methods import METHODS, build_method, method_class, method_settings, training_settings
 from unveil.methods.method import LabelSpace, Step
 from unveil.nn.backbones.choice import build_backbone
 from unveil.recipe import BackboneChoice
@@ -93,3 +94,15 @@ def test_every_setting_counts(name):
         else:
             assert training == old[0], setting
             assert test != old[1], setting
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [("ssgr", "stripe_p"), ("ssgr", "box_p"), ("dual", "recoloured"), ("bot", "smoothing"), ("aim", "clothes_epsilon")],
+)
+def test_a_share_is_from_nothing_to_all(name, setting):
+    for value in (-0.1, 1.1):
+        with pytest.raises(RecipeError, match=rf"method {name}: {setting}: .* found {value}"):
+            method_settings(name, {setting: value})
+    for value in (0, 1):
+        assert getattr(method_settings(name, {setting: value}), setting) == value

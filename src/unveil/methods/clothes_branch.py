@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.methods.clothes_adversary import ClothesAdversary
-from unveil.methods.method import LabelSpace, Method, Requirements, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Share, Step
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import cal_neck, linear_classifier
 from unveil.nn.pooling import PoolingName, build_pooling
@@ -30,8 +30,8 @@ class ClothesSettings:
     clothes_loss: bool = True
     clothes_start_epoch: int = 25
     clothes_scale: float = 16.0
-    clothes_epsilon: float = 0.1
-    smoothing: float = 0.1
+    clothes_epsilon: Share = 0.1
+    smoothing: Share = 0.1
 
 
 class ClothesBranch(Method):

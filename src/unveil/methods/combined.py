@@ -21,7 +21,7 @@ from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
 from unveil.methods.clothes_branch import ClothesBranch, ClothesSettings
-from unveil.methods.method import LabelSpace, Requirements, Step
+from unveil.methods.method import LabelSpace, Requirements, Share, Step
 from unveil.nn.attention.pixel_attention import PixelAttention
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.clothes_erasure import append_without_clothes
@@ -82,7 +82,7 @@ class CombinedSettings(ClothesSettings):
     mean_feature: bool = False
     metric_loss: Literal["none", "tri", "cross"] = "cross"
     erased_clothes: Literal["inherit", "distinct"] = "distinct"
-    recoloured: float = 0.6
+    recoloured: Share = 0.6
     pool: PoolingName = "maxavg"
     mu: float = 0.0
     gamma: float = 0.35

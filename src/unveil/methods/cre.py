@@ -20,7 +20,7 @@ from unveil.label_sets import CRE7, CRE7_ERASED
 from unveil.losses.cross_clothes_triplet import WithoutPairs, cross_clothes_triplet
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Requirements, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Share, Step
 from unveil.nn.attention.body_shape_attention import BodyShapeAttention
 from unveil.nn.attention.cbam import CBAM
 from unveil.nn.attention.channel_interaction import ChannelInteraction
@@ -66,14 +66,14 @@ class CRESettings:
     attention: Literal["none", "bsga", "cbam", "se", "cia", "eca", "psa"] = "bsga"
     metric_loss: Literal["none", "tri", "bctri"] = "bctri"
     erased_clothes: Literal["inherit", "distinct"] = "inherit"
-    recoloured: float = 0.0
+    recoloured: Share = 0.0
     without_pairs: WithoutPairs = "zero"
     reduce: Literal["mean", "sum"] = "mean"
     w_metric: float = 1.0
     margin: float = 0.3
     share_mask_conv: bool = False
     pool: PoolingName = "avg"
-    smoothing: float = 0.0
+    smoothing: Share = 0.0
 
 
 class CRE(Method):

@@ -23,7 +23,7 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Requirements, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Share, Step
 from unveil.nn.attention.pixel_attention import PixelAttention
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.clothes_erasure import recolour
@@ -72,7 +72,7 @@ class DualSettings:
     identity_dim: int = 512
     part_dim: int = 128
     hidden: int = 64
-    recoloured: float = 0.3
+    recoloured: Share = 0.3
     mu: float = 0.4
     gamma: float = 0.35
     identity_weight: float = 0.5
@@ -83,7 +83,7 @@ class DualSettings:
     colour_dim: int = 0
     colour_share: float = 0.5
     margin: float = 0.3
-    smoothing: float = 0.1
+    smoothing: Share = 0.1
 
 
 class Dual(Method):
@@ -209,6 +209,11 @@ class Dual(Method):
         colours = (settings.colour_share,) if settings.colour_dim else ()
         weights = (1.0, settings.identity_share, *colours, *([settings.part_share / len(PARTS)] * len(PARTS)))
         return Embedding(vectors, visible, tuple(views), "cosine", weights)
+
+    @property
+    def test_settings(self) -> frozenset[str]:
+        """What counts as visible, and how much each vector counts in a distance."""
+        return frozenset({"mu", "part_share", "identity_share", "colour_share"})
 
     def tell_input(self, size: InputSettings) -> None:
         """Say how images are normalised, which colours depend on; half and half unless told otherwise."""

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.projections.whitening import Whitening
 from unveil.records import Batch, Embedding
+
+Share = Annotated[float, Field(ge=0, le=1)]  # a setting of a method that is a share or a probability
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from unveil.errors import RecipeError
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.separation import separation
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Step
+from unveil.methods.method import LabelSpace, Method, Share, Step
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.converter import Converter
 from unveil.nn.neck import bn_neck, linear_classifier
@@ -73,7 +73,7 @@ class OCNetSettings:
     w_global: float = 0.25
     w_center: float = 0.25
     margin: float = 0.3
-    smoothing: float = 0.1
+    smoothing: Share = 0.1
 
     def __post_init__(self) -> None:
         if not self.concat and (self.relation != "none" or self.gamma):

@@ -18,7 +18,7 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Requirements, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Share, Step
 from unveil.nn.attention.pixel_attention import PixelAttention, PixelProjection
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import bn_neck, linear_classifier
@@ -78,7 +78,7 @@ class PABSettings:
     dim: int = 512
     tri_visibility: bool = False
     margin: float = 0.3
-    smoothing: float = 0.1
+    smoothing: Share = 0.1
     w_id_global: float = 1.0
     w_id_foreground: float = 1.0
     w_id_concat: float = 1.0

@@ -17,7 +17,7 @@ from unveil.losses.bounded_exponential import BedReduce, bounded_exponential, sa
 from unveil.losses.circle import circle_softmax
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Step
+from unveil.methods.method import LabelSpace, Method, Share, Step
 from unveil.nn.attention.disentangled_non_local import DisentangledNonLocal
 from unveil.nn.attention.late_blocks import LateBlocks, Placement
 from unveil.nn.attention.non_local import NonLocal
@@ -90,9 +90,9 @@ class SSGRSettings:
     qk_ratio: int = 1
     dnl_gamma: bool = True
     nl_inter: int = 1
-    box_p: float = 0.5
+    box_p: Share = 0.5
     box_area: tuple[float, float] = (0.02, 0.4)
-    stripe_p: float = 1.0
+    stripe_p: Share = 1.0
     erase_fill: float = 0.0
     pool: PoolingName = "gem"
     tau: float = 16.0
@@ -100,7 +100,7 @@ class SSGRSettings:
     circle_scale: float = 64.0
     circle_margin: float = 0.35
     margin: float = 0.0
-    smoothing: float = 0.1
+    smoothing: Share = 0.1
 
     def __post_init__(self) -> None:
         if self.me and self.test_feature == "neck":

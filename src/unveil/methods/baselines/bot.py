@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Step
+from unveil.methods.method import LabelSpace, Method, Share, Step
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import bn_neck, linear_classifier, projection
 from unveil.nn.pooling import PoolingName, build_pooling
@@ -35,7 +35,7 @@ class BoTSettings:
 
     pool: PoolingName = "avg"
     margin: float = 0.3
-    smoothing: float = 0.1
+    smoothing: Share = 0.1
     neck: bool = True
     projection: int = 0
 

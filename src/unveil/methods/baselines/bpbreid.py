@@ -20,7 +20,7 @@ from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.part_attention import labels_on_map, part_attention_loss
 from unveil.losses.part_triplet import part_triplet
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Requirements, Step
+from unveil.methods.method import LabelSpace, Method, Requirements, Share, Step
 from unveil.nn.attention.pixel_attention import PixelProjection
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import bn_neck, linear_classifier
@@ -48,7 +48,7 @@ class BPBReIDSettings:
     label_set: Literal["bpb8", "pab6"] = "bpb8"
     dim: int = 512
     margin: float = 0.3
-    smoothing: float = 0.1
+    smoothing: Share = 0.1
     w_part_attention: float = 0.35
     w_tri_foreground: float = 0.0
 

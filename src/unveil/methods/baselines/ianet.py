@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from unveil.errors import RecipeError
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Step
+from unveil.methods.method import LabelSpace, Method, Share, Step
 from unveil.nn.attention.channel_interaction import ChannelInteraction
 from unveil.nn.attention.late_blocks import LateBlocks
 from unveil.nn.attention.spatial_interaction import SpatialInteraction
@@ -43,7 +43,7 @@ class IANetSettings:
     pool: PoolingName = "avg"
     margin: float = 0.3
     w_metric: float = 1.0
-    smoothing: float = 0.1
+    smoothing: Share = 0.1
 
     def __post_init__(self) -> None:
         if self.sigma <= 0:

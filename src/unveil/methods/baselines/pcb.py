@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from unveil.losses.cross_entropy import cross_entropy
-from unveil.methods.method import LabelSpace, Method, Step
+from unveil.methods.method import LabelSpace, Method, Share, Step
 from unveil.nn.backbones.backbone import Backbone
 from unveil.nn.neck import linear_classifier
 from unveil.nn.parts.stripes import stripe_bounds
@@ -27,7 +27,7 @@ class PCBSettings:
 
     stripes: int = 6
     channels: int = 256
-    smoothing: float = 0.0
+    smoothing: Share = 0.0
 
 
 class PCB(Method):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from unveil.losses.circle import circle_softmax
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.losses.triplet import batch_hard_triplet
-from unveil.methods.method import LabelSpace, Method, Step
+from unveil.methods.method import LabelSpace, Method, Share, Step
 from unveil.nn.attention.late_blocks import LateBlocks
 from unveil.nn.attention.non_local import NonLocal
 from unveil.nn.backbones.backbone import Backbone
@@ -40,7 +40,7 @@ class SBSSettings:
     circle_scale: float = 64.0
     circle_margin: float = 0.35
     margin: float = 0.0
-    smoothing: float = 0.1
+    smoothing: Share = 0.1
 
 
 class SBS(Method):
