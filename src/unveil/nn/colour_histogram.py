@@ -31,8 +31,7 @@ def colour_histograms(images: Tensor, person: Tensor, *, mean: Tensor, std: Tens
         ``(B, COLOURS)``, one stripe after the other from the top; of length 1 where all of them show something.
     """
     height, width = SIZE
-    shrunk = _shrunk(images).unbind(1)  # each channel for itself: OpenVINO 2026.4 cannot fuse three of them into it
-    small = torch.stack([channel * s + m for channel, m, s in zip(shrunk, mean, std, strict=True)], dim=1).clamp(0, 1)
+    small = (_shrunk(images) * std[:, None, None] + mean[:, None, None]).clamp(0, 1)
     there = F.interpolate(person, SIZE, mode="bilinear", align_corners=False).squeeze(1)
     brightness = (small.mean(1) * there).sum((1, 2)) / there.sum((1, 2)).clamp(min=1e-6)
     gain = (BRIGHTNESS / brightness.clamp(min=1e-6)).clamp(*GAINS)
@@ -50,16 +49,11 @@ def colour_histograms(images: Tensor, person: Tensor, *, mean: Tensor, std: Tens
 
 
 def _shrunk(images: Tensor) -> Tensor:
-    """Return images of `SIZE`, each pixel the mean of the area it stands for: two products, faster than pooling."""
-    rows, columns = (_means(now, size, like=images) for now, size in zip(images.shape[2:], SIZE, strict=True))
-    return rows.T @ (images @ columns)
-
-
-def _means(count: int, fewer: int, *, like: Tensor) -> Tensor:
-    """Return the ``(count, fewer)`` shares that each of ``count`` pixels has in the means of adaptive pooling."""
-    goals, pixels = torch.arange(fewer, device=like.device), torch.arange(count, device=like.device)[:, None]
-    first, end = goals * count // fewer, ((goals + 1) * count + fewer - 1) // fewer
-    return ((pixels >= first) & (pixels < end)).to(like.dtype) / (end - first)
+    """Return images of `SIZE`, each pixel the mean of the area it stands for."""
+    if images.shape[2] % SIZE[0] or images.shape[3] % SIZE[1]:
+        return F.interpolate(images, SIZE, mode="area")
+    # The same, rows first: runtimes take half of the time that they pool three channels in.
+    return images.unflatten(2, (SIZE[0], -1)).mean(3).unflatten(3, (SIZE[1], -1)).mean(4)
 
 
 def _hsv(images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
