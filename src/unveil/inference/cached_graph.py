@@ -75,8 +75,8 @@ def graph_name() -> str:
 
 
 def auto_key(threads: int) -> str:
-    """Return what the fastest engine is remembered by."""
-    return f"auto-{threads}-{_state(*RUNTIMES)}"
+    """Return what the fastest engine is remembered by: for a graph of other code all are checked and measured anew."""
+    return f"auto-{threads}-{graph_name()}-{_state(*RUNTIMES)}"
 
 
 def parity_key(kind: Runtime, file: Path) -> str:
