@@ -133,7 +133,7 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
         Table("sharded_search", ("question", "setting", "what", "value"), SHARDS, note="64 shards:"),
     ),
     "server": (Table("server", ("what", "requests", "failed", "p50_ms", "p95_ms", "per_second")),),
-    "everyday": (),
+    "everyday": (Table("everyday", ("what", "seconds", "cpu_seconds", "times_python")),),
     "grouping": (
         Table("grouping", ("linkage", "mode", "false_alarms", "precision", "recall", "purity", "groups_per_person"),
               {"feedback": ["False"], "linkage": ["average"]}),
