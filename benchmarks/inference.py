@@ -167,7 +167,7 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
                     "times_loop": f"{np.median(np.array(times['loop']) / np.array(times[way])):.2f}",
                     "milliseconds_of_one_crop": alone,
                     "difference": f"{far.mean() if 'int8' in way else far.max():.1e}", "points_of_map_lost": lost,
-                    "evaluated_on": args.evaluate if lost else "", **measured_on(),
+                    "evaluated_on": DataSource.of(args.evaluate).name if lost else "", **measured_on(),
                 }
             )  # fmt: skip
             print(rows[-1], flush=True)
