@@ -6,7 +6,7 @@ Each package is copied to ``build/mutants/`` and handed to mutmut with the tests
 working tree is touched. The time is shared among the packages. A run that is cut off, by the clock or by Ctrl-C, is
 taken up where it stopped; functions that changed since are done again. What survives is printed and written to
 ``build/mutants/survivors.csv``: ``python scripts/mutate.py --show NAME`` prints one as a diff. Functions with a
-decorator (compiled loops, properties) are left out by mutmut.
+decorator (compiled loops, properties) are left out by mutmut, and tests of the page in a browser, minutes long, by us.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ pytest_add_cli_args=
     no:cacheprovider
     -p
     no:xdist
+    --ignore=tests/server/page
 pytest_add_cli_args_test_selection=tests/{package}
 also_copy=
     docs

@@ -4,7 +4,7 @@ import re
 
 from browsing import choose, expect, needs_chromium, results
 
-from callers import encoded, person
+from callers import FREE, encoded, group_people, person
 
 pytestmark = needs_chromium
 
@@ -48,3 +48,21 @@ def test_a_form_that_is_sent_before_the_words_have_come_keeps_what_is_in_it(open
     held.pop().continue_()
     expect(page.locator("#about")).to_contain_text("crops")
     expect(page.locator("#why")).to_have_value("early")
+
+
+def test_a_view_that_is_asked_for_early_is_drawn_once_and_keeps_what_is_chosen_on_it(open_page, store, own_gallery):
+    group_people(store, own_gallery)
+    page = open_page(galleries=(own_gallery,), limits=FREE)
+    held, asked = [], []
+    page.route("**/alerts?*", lambda route: held.append(route))
+    page.on("request", lambda request: asked.append(request.url) if "/people?" in request.url else None)
+    page.reload()
+    page.get_by_role("button", name="People", exact=True).click()
+    page.wait_for_timeout(200)
+    assert held and not asked
+    held.pop().continue_()
+    for position in range(2):
+        page.locator(".person input").nth(position).check()
+    page.wait_for_load_state("networkidle")
+    expect(page.locator("#people-merge")).to_be_enabled()
+    assert len(asked) == 1

@@ -22,6 +22,8 @@ let galleries = [];
 let gallery = null;
 let session = null;
 let ready = null; // settles when session and galleries are known
+let settled = null; // settles when what belongs to the picked gallery is known too
+let moves = 0;
 let under = 0;
 let searching = null;
 let asked = null; // the search that the results are of: {gallery, others, search}
@@ -113,14 +115,19 @@ function complain(text, offer = false) {
 /** Ask who is signed in and what there is, then show it; what is asked for meanwhile waits. */
 function begin() {
   ready = learn();
-  run(ready.then(unfold));
+  unfold();
 }
 
-/** Show what belongs to the gallery that is picked, then the view. */
-async function unfold() {
-  await alerts.begin();
-  await plan.begin();
-  await move();
+/** Read what belongs to the gallery that is picked, then show the view. */
+function unfold() {
+  settled = ready.then(() => run(alerts.begin())).then(() => run(plan.begin()));
+  follow();
+}
+
+/** Show the view that the address names once, however often it changed while the page was reading. */
+function follow() {
+  const mine = ++moves;
+  run(settled.then(() => (mine === moves ? move() : undefined)));
 }
 
 async function learn() {
@@ -307,7 +314,7 @@ byId("gallery").addEventListener("change", () => {
   query.clear();
   go({ person: null });
   pick();
-  run(unfold());
+  unfold();
 });
 byId("language").replaceChildren(...Object.entries(LANGUAGES).map(([code, name]) => el("option", { value: code, lang: code }, name)));
 byId("language").value = language;
@@ -365,7 +372,7 @@ addEventListener("paste", (event) => {
 });
 
 for (const button of document.querySelectorAll("nav [data-view]")) button.addEventListener("click", () => go({ view: button.dataset.view, person: null }));
-onMove(() => run(ready.then(move)));
+onMove(follow);
 // The form can be filled before the words are there: what was chosen meanwhile told nobody.
 takeChosen();
 byId("search").disabled = false;
