@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from generated import render_kept, write_crops
 from miniatures import MINIATURES
 from unveil.progress import show_progress
 from unveil.world.config import World
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and with them every process that they start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 pytest.register_assert_rewrite("browsing", "callers")
 pytest_plugins = ["crashes", "own_postgres"]

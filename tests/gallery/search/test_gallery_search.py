@@ -69,7 +69,7 @@ def test_memory_equals_brute_force_and_follows_every_change(filled):
         info = filled.info("g")
         ids, gallery = rows_of(filled)
         expected = ids[np.argsort(1 - first_stage_vectors(gallery) @ vector, kind="stable")[:12]]
-        got, candidates = in_memory.nearest(info, vector, where=Filter(), top=12)
+        got, candidates, _ = in_memory.nearest(info, vector, where=Filter(), top=12)
         assert candidates == len(ids)
         assert (
             len(set(got.tolist()) & set(expected.tolist())) >= min(12, len(ids)) - 1
@@ -98,7 +98,7 @@ def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
     ids, vectors = (np.concatenate([getattr(b, name) for b in blocks]) for name in ("ids", "vectors"))
     inside = np.isin(ids, filled.ids("g", where))
     order = np.argsort(1 - vectors[inside] @ vector, kind="stable")[:top]
-    got, candidates = in_memory.nearest(filled.info("g"), vector, where=where, top=top)
+    got, candidates, _ = in_memory.nearest(filled.info("g"), vector, where=where, top=top)
     assert candidates == inside.sum()
     np.testing.assert_allclose(
         np.sort(vectors[np.isin(ids, got)] @ vector), np.sort(vectors[inside][order] @ vector), atol=1e-6
@@ -109,7 +109,7 @@ def test_memory_is_exact_for_any_query_and_filter(filled, seed, top, camera):
 def test_a_gallery_too_large_for_memory_is_left_to_the_engine(filled):
     small = Searcher(filled, "g", limit=1000)
     found = small.search(query(top=10, rescore=30))
-    assert found.first_stage == "index"
+    assert found.first_stage == "store"
     assert not small.in_memory._copies
     exact = Searcher(filled, "g").search(query(top=10, rescore=30))
     assert [h.item.id for h in found.hits][:5] == [h.item.id for h in exact.hits][:5]

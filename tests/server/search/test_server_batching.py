@@ -1,5 +1,4 @@
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -7,6 +6,7 @@ import pytest
 
 from callers import person
 from unveil.server.search.batching import Batcher
+from waiting import until
 
 
 class Counting:
@@ -22,14 +22,6 @@ class Counting:
         self.entered.set()
         assert self.gate.wait(20)
         return self.engine.embed(images)
-
-
-def until(done):
-    """Wait for other threads, 20 seconds at most."""
-    end = time.monotonic() + 20
-    while not done():
-        assert time.monotonic() < end
-        threading.Event().wait(0.005)
 
 
 def test_twenty_at_once_share_calls_of_the_engine_and_get_their_own_results(engine):

@@ -12,6 +12,7 @@ from unveil.gallery.scoring.ranking import query_hash
 from unveil.models.summary import ModelIdentity
 from unveil.records import Embedding
 
+Stage = Literal["memory", "store"]  # who finds the nearest rows that are then re-scored
 MAX_CROPS = 64
 MAX_RESCORED = 10_000
 
@@ -97,7 +98,7 @@ class SearchResult:
         candidates: how many rows the filter let through.
         milliseconds: how long it took, without embedding.
         query_hash: what the search is known by.
-        first_stage: who did the first stage: "memory" (exact) or "index".
+        first_stage: who did the first stage: "memory" (exact) or "store" (exact too, unless it has an index).
         notes: sentences that a user must see.
         threshold: distance up to which a hit is a match; ``None`` in a gallery that nobody calibrated.
         protocol: how it was searched, in words, for reports.
@@ -113,7 +114,7 @@ class SearchResult:
     candidates: int
     milliseconds: float
     query_hash: str
-    first_stage: Literal["memory", "index"] = "memory"
+    first_stage: Stage = "memory"
     notes: tuple[str, ...] = ()
     threshold: float | None = None
     protocol: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class Searcher:
         where = query.where if query.where.rows else replace(query.where, rows=query.rows)
         left_out = (*query.rejected, *query.own)
         wanted = max(query.rescore, query.top) + len(left_out)
-        near, candidates = self.in_memory.nearest(
+        near, candidates, first_stage = self.in_memory.nearest(
             info, first_stage_query(positives, query.mode), where=where, top=wanted
         )
         near = near[~np.isin(near, np.array(left_out, np.int64))][: max(query.rescore, query.top)]
@@ -73,7 +73,6 @@ class Searcher:
         match = None if model is None else any(hit.distance <= model.threshold for hit in hits)
         unseen = count_unseen(self.store, self.name, where=where, candidates=candidates)
         hidden = unseen_notes(self.store, self.name, where=where, unseen=unseen)
-        first_stage: Literal["memory", "index"] = "memory" if self.in_memory.fits(info) else "index"
         return SearchResult(
             hits=hits,
             calibrated=model is not None,

@@ -29,6 +29,8 @@ class Store(Protocol):
     UnveilError when the server is down or answers too late.
     """
 
+    finds_all: bool
+    """Whether `nearest` knows every row that is there, or may miss what was just added."""
     cases: Cases
     alerts: AlertTables
     feedback: FeedbackTables

@@ -36,6 +36,8 @@ class MilvusStore(PostgresStore):
         seconds: how long a step may take.
     """
 
+    finds_all = False  # Milvus shows new rows to others after some seconds
+
     def __init__(self, address: Callable[[], str], url: str, *, seconds: float = SECONDS_TO_ANSWER) -> None:
         self._index = MilvusIndex(url, seconds)
         super().__init__(address, seconds)

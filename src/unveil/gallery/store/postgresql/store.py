@@ -50,6 +50,8 @@ class PostgresStore(StandbyVectors, AttributeRows):
         migrated: whether the tables are known to be of the newest version.
     """
 
+    finds_all = True
+
     def __init__(
         self, address: Callable[[], str], seconds: float = SECONDS_TO_ANSWER, *, migrated: bool = False
     ) -> None:
