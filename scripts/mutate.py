@@ -12,13 +12,16 @@ decorator (compiled loops, properties) are left out by mutmut, and tests of the 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -59,6 +62,21 @@ def prepare(package: str) -> Path:
     shutil.copy2(ROOT / "pyproject.toml", folder)
     (folder / "setup.cfg").write_text(SETTINGS.format(package=package))
     return folder
+
+
+@contextlib.contextmanager
+def one_database_server() -> Iterator[None]:
+    """Have all runs of tests use one database server: starting it takes longer than most tests."""
+    sys.path.append(str(ROOT / "tests"))
+    from own_postgres import SHARED, remove, start
+
+    folder = Path(tempfile.mkdtemp(prefix="unveil-"))
+    try:
+        start(folder)
+        os.environ[SHARED] = str(folder)
+        yield
+    finally:
+        remove(folder)
 
 
 def mutmut(folder: Path, *arguments: str, seconds: float | None = None) -> tuple[str, bool]:
@@ -109,7 +127,8 @@ def main() -> int:
     end, failed, rows = time.monotonic() + asked.minutes * 60, 0, []
     for position, package in enumerate(packages):
         share = (end - time.monotonic()) / (len(packages) - position)
-        text, ended = mutmut(prepare(package), "run", "--max-children", str(asked.workers), seconds=max(1.0, share))
+        with one_database_server():
+            text, ended = mutmut(prepare(package), "run", "--max-children", str(asked.workers), seconds=max(1.0, share))
         found = results(package)
         tested = {name: state for name, state in found.items() if state != "not checked"}
         if not tested:
