@@ -8,6 +8,7 @@ import pytest
 from stored import SPACE, crops, embedding
 
 from unveil.errors import UnveilError
+from unveil.gallery.records import Filter
 from unveil.gallery.search.in_memory_index import InMemoryIndex
 from unveil.gallery.search.records import Query
 from unveil.gallery.search.searcher import Searcher
@@ -74,3 +75,18 @@ def test_a_store_that_may_miss_new_rows_does_not_answer_before_memory_does(fille
     monkeypatch.setattr(filled, "finds_all", False)
     found = Searcher(filled, "g", in_memory=InMemoryIndex(filled, at_once=0)).search(query())
     assert found.first_stage == "memory"
+
+
+def test_the_store_is_asked_for_no_more_than_the_filter_says_and_for_no_filter_that_all_rows_pass(filled, monkeypatch):
+    asked, nearest = [], filled.nearest
+    monkeypatch.setattr(
+        filled, "nearest", lambda name, vector, **more: asked.append(more["where"]) or nearest(name, vector, **more)
+    )
+    some = Filter(cameras=("c1",), rows="crop")
+    for where in (Filter(rows="crop"), some):
+        searcher = Searcher(filled, "g", in_memory=InMemoryIndex(filled, at_once=0))
+        found = searcher.search(query(where=where))
+        assert (
+            ids_of(found) == ids_of(Searcher(filled, "g").search(query(where=where))) and found.first_stage == "store"
+        )
+    assert asked == [Filter(), some]

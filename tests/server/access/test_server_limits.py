@@ -83,6 +83,10 @@ def test_a_body_over_the_limit_is_refused_by_its_length_and_while_it_streams(ser
     client = local(service_with, upload=5_000, body=500)
     refused = client.post("/api/v1/images", content=b"x" * 5_001)
     assert refused.status_code == 413 and "5,000 bytes" in refused.json()["error"]
+    said = refused.headers
+    # What is left of the body is not read, so the connection cannot be used again.
+    assert (said["content-type"], said["connection"]) == ("application/json", "close")
+    assert int(said["content-length"]) == len(refused.content)
     pulled = 0
 
     def endless():

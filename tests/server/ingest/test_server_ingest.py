@@ -1,5 +1,6 @@
 """Adding from the page, over the API: what may be named, what comes of it, pausing and cancelling, files in pieces."""
 
+import re
 import socket
 import threading
 import time
@@ -182,6 +183,11 @@ def test_a_film_that_is_sent_in_pieces_is_whole_or_not_there(tmp_path, serving, 
     whole = client.post(f"{url}/uploads/{made['upload']}?offset={half}", content=data[half:]).json()
     assert whole == {"received": len(data), "source": str(place / own_gallery / "gate 1.mp4")}
     assert (place / own_gallery / "gate 1.mp4").read_bytes() == data
+    for other in ("gate 1 (2).mp4", "gate 1 (3).mp4"):  # nothing that was sent before is written over
+        made = client.post(f"{url}/uploads", json={"name": "gate 1.mp4", "bytes": 5}).json()
+        sent = client.post(f"{url}/uploads/{made['upload']}?offset=0", content=other.encode()[:5]).json()
+        assert sent["source"] == str(place / own_gallery / other)
+    assert (place / own_gallery / "gate 1.mp4").read_bytes() == data
     job = ended(client, f"{url}/ingests", begin(client, f"{url}/ingests", whole["source"], camera="sent"))
     assert (job["state"], job["tracklets"]) == ("done", 2)
     row = store.find(own_gallery, Filter(cameras=("sent",), rows="tracklet"))[0]
@@ -256,6 +262,8 @@ def test_a_stream_that_nobody_named_or_that_is_not_there_is_one_sentence(serving
     url = f"/api/v1/galleries/{own_gallery}/ingests"
     answer = client.post(url, json={"source": "live:yard"})
     assert answer.status_code == 404 and "live:gate" in answer.json()["error"]
+    none = serving()[1].post(url, json={"source": "live:yard"})
+    assert none.status_code == 404 and none.json()["error"].endswith("none")
     answer = client.post(url, json={"source": "rtsp://127.0.0.1/1"})
     assert answer.status_code == 422 and "--stream NAME=ADDRESS" in answer.json()["error"]
     job = ended(client, url, begin(client, url, "live:gate"))
@@ -263,9 +271,20 @@ def test_a_stream_that_nobody_named_or_that_is_not_there_is_one_sentence(serving
 
 
 @pytest.mark.parametrize(
-    "texts", [("gate",), ("=rtsp://a/1",), ("gate=/films",), ("the gate=rtsp://a/1",), ("a=tcp://a:1", "a=tcp://b:1")]
+    ("texts", "said"),
+    [
+        (("gate",), "got no '='"),
+        (("=rtsp://a/1",), "got =rtsp://a/1"),
+        (("gate=/films",), "got gate=/films"),
+        (("the gate=rtsp://me:secret@a/1",), "got the gate=rtsp://a/1"),
+        (("a=tcp://a:1", "a=tcp://b:1"), "two streams are called a"),
+    ],
 )
-def test_names_of_streams_that_are_none(texts):
-    with pytest.raises(RecipeError, match="--stream"):
+def test_names_of_streams_that_are_none(texts, said):
+    with pytest.raises(RecipeError, match=f"^--stream: .*{re.escape(said)}$"):
         named_streams(texts)
-    assert named_streams(("gate=rtsp://me:secret@a/1",)) == {"gate": "rtsp://me:secret@a/1"}
+
+
+def test_an_address_of_a_stream_may_hold_a_password_and_an_equals_sign():
+    address = "rtsp://me:secret@a/1?channel=2"
+    assert named_streams((f"gate={address}",)) == {"gate": address}

@@ -41,6 +41,33 @@ def test_large_things_of_one_push_out_nothing_of_others():
     assert [cache.get("ben", name) for name in bens] == [0, 1, 2]
 
 
+def test_number_and_size_are_weighed_by_what_may_be_held_of_each():
+    cache = TTLCache(20, 100, seconds=10)
+    small, large = [cache.put("ben", n, size=10) for n in range(4)], [cache.put("anna", n, size=60) for n in range(2)]
+    assert [cache.get("ben", name) for name in small] == [0, 1, 2, 3]
+    assert [cache.get("anna", name) for name in large] == [None, 1]
+    cache = TTLCache(4, 100, seconds=10)
+    large, small = cache.put("ben", "large", size=30), [cache.put("anna", n) for n in range(4)]
+    assert cache.get("ben", large) == "large"
+    assert [cache.get("anna", name) for name in small] == [None, 1, 2, 3]
+
+
+def test_what_somebody_let_go_of_is_not_counted_as_his():
+    cache = TTLCache(10, 100, seconds=10)
+    cache.put("anna", "gone", size=60)
+    kept = cache.put("anna", "kept", size=30)
+    cache.change(lambda value: None if value == "gone" else value)
+    bens, cleos = cache.put("ben", "ben's", size=40), cache.put("cleo", "cleo's", size=40)
+    assert cache.get("anna", kept) == "kept" and cache.get("ben", bens) is None and cache.get("cleo", cleos) == "cleo's"
+    cache = TTLCache(4, 100, seconds=10)
+    annas = [cache.put("anna", n) for n in range(3)]
+    cache.change(lambda n: n or None)
+    bens = [cache.put("ben", 10 + n) for n in range(2)]
+    cache.put("cleo", 20)  # anna and ben hold two each, and anna's are older
+    assert [cache.get("anna", name) for name in annas] == [None, None, 2]
+    assert [cache.get("ben", name) for name in bens] == [10, 11]
+
+
 def test_values_are_changed_and_dropped_in_place():
     cache = TTLCache(10, 100, seconds=10)
     names = [cache.put("anna", n, size=10) for n in range(4)]

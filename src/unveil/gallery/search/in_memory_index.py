@@ -111,7 +111,10 @@ class InMemoryIndex:
         if not len(allowed):
             return Nearest(allowed, 0, "memory")
         if self._is_left_to_the_store(info):
-            return Nearest(self.store.nearest(info.name, query, where=where, top=top)[0], len(allowed), "store")
+            # Asked for less, the store would look up every row's camera and time.
+            narrower = where if len(allowed) < info.crops + info.tracklets else Filter()
+            found = self.store.nearest(info.name, query, where=narrower, top=top)[0]
+            return Nearest(found[np.isin(found, allowed)], len(allowed), "store")
         copy = self._current(info)
         ids, distances = [], []
         for block in copy.blocks:

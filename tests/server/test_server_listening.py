@@ -1,0 +1,90 @@
+"""What the server listens on, and what it makes of what connects, below the routes."""
+
+import resource
+import socket
+
+import httpx2 as httpx
+import pytest
+
+from unveil.server import run
+from unveil.server.access.tokens import new_token
+from unveil.server.settings import Limits
+
+
+@pytest.mark.parametrize(
+    ("host", "family"), [("127.0.0.1", socket.AF_INET), ("::1", socket.AF_INET6), ("[::1]", socket.AF_INET6)]
+)
+def test_it_listens_where_it_was_told(host, family):
+    try:
+        with run.listen(host, 0) as listener:
+            assert listener.family == family and listener.type == socket.SOCK_STREAM
+            assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
+            with socket.create_connection(listener.getsockname()[:2], 10):
+                pass
+    except OSError as error:  # pragma: no cover
+        pytest.skip(f"no {host} on this machine: {error}")
+
+
+def test_an_answer_does_not_tell_what_the_server_is_made_of_and_nothing_is_upgraded(live):
+    address = live(limits=Limits(rate=0))
+    upgrade = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "x"}
+    for headers in ({}, upgrade):
+        answer = httpx.get(f"{address}/healthz", headers=headers)
+        assert answer.status_code == 200 and "server" not in answer.headers
+
+
+def test_what_a_proxy_says_of_an_address_is_not_believed(live, tmp_path):
+    file = tmp_path / "tokens.json"
+    token = new_token(file, "anna", role="reader")
+    address = live(limits=Limits(rate=0, refused=3), tokens=file)
+    guesses = [{"X-Forwarded-For": f"10.0.0.{n}", "Authorization": "Bearer unveil_guess"} for n in range(6)]
+    said = [httpx.get(f"{address}/api/v1/session", headers=one).status_code for one in guesses]
+    # Whoever could name another address each time would guess on and on.
+    assert said[0] == 401 and said[-1] == 429
+    known = httpx.get(f"{address}/api/v1/session", headers={"Authorization": f"Bearer {token}"})
+    assert known.json()["name"] == "anna"
+
+
+def test_a_header_without_end_is_refused(live):
+    host, port = live(limits=Limits(rate=0)).removeprefix("http://").split(":")
+    for size, answered in ((60_000, b"HTTP/1.1 200"), (70_000, b"HTTP/1.1 400")):
+        with socket.create_connection((host, int(port)), 10) as wire:
+            wire.settimeout(20)
+            wire.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}\r\nX-Long: ".encode() + b"x" * size)
+            if answered.endswith(b"200"):
+                wire.sendall(b"\r\n\r\n")
+            assert wire.recv(100).startswith(answered), size
+
+
+UNLIMITED = resource.RLIM_INFINITY
+
+
+@pytest.mark.parametrize(
+    ("soft", "hard", "wanted"),
+    [
+        (1_024, UNLIMITED, run.FILES),
+        (1_024, 4_096, 4_096),
+        (1_024, 10 * run.FILES, run.FILES),
+        (run.FILES, UNLIMITED, None),
+        (run.FILES + 1, UNLIMITED, None),
+        (UNLIMITED, UNLIMITED, None),
+        (4_096, 4_096, None),
+    ],
+)
+def test_as_many_files_are_opened_as_the_system_lets_it(monkeypatch, soft, hard, wanted):
+    asked = []
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (soft, hard))
+    monkeypatch.setattr(resource, "setrlimit", lambda *words: asked.append(words))
+    run._allow_files()
+    assert asked == ([] if wanted is None else [(resource.RLIMIT_NOFILE, (wanted, hard))])
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError])
+def test_a_system_that_refuses_more_files_is_no_reason_not_to_start(monkeypatch, error):
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr(resource, "getrlimit", lambda kind: (1_024, UNLIMITED))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    run._allow_files()
