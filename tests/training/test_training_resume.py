@@ -57,6 +57,14 @@ def test_a_run_is_neither_overwritten_nor_mixed_with_another(four, manifest, tmp
         train(recipe(manifest), tmp_path / "empty", resume=True)
 
 
+def test_a_state_of_another_kind_of_device_is_refused(four, manifest, tmp_path):
+    out = shutil.copytree(four, tmp_path / "run")
+    state = torch.load(out / "resume.pt", weights_only=True)
+    torch.save(state | {"device": "cuda"}, out / "resume.pt")
+    with pytest.raises(CheckpointError, match="was written on cuda; random numbers go on only there: train.device"):
+        train(recipe(manifest, "train.epochs=4"), out, resume=True)
+
+
 def test_a_state_of_other_crops_is_refused(manifest, tmp_path):
     other = tmp_path / "other"
     shutil.copytree(manifest.parent, other)
