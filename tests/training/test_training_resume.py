@@ -61,7 +61,7 @@ def test_a_state_of_another_kind_of_device_is_refused(four, manifest, tmp_path):
     out = shutil.copytree(four, tmp_path / "run")
     state = torch.load(out / "resume.pt", weights_only=True)
     torch.save(state | {"device": "cuda"}, out / "resume.pt")
-    with pytest.raises(CheckpointError, match="was written on cuda; random numbers go on only there: train.device"):
+    with pytest.raises(CheckpointError, match=r"was written on cuda; random numbers go on only there: train\.device"):
         train(recipe(manifest, "train.epochs=4"), out, resume=True)
 
 
