@@ -237,6 +237,17 @@ def test_the_description_names_every_route_its_errors_and_its_tokens(client):
             assert operation["description"], path
 
 
+def test_the_description_says_which_bodies_are_images_and_which_pieces_of_files(client):
+    paths = client.get("/api/v1/openapi.json").json()["paths"]
+    kinds = ["image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff"]
+    of_gallery = "/api/v1/galleries/{gallery}"
+    images = ("/api/v1/images", f"{of_gallery}/items", f"{of_gallery}/plan")
+    for path, types in {**dict.fromkeys(images, kinds), f"{of_gallery}/uploads/{{upload}}": []}.items():
+        body = paths[path]["post"]["requestBody"]
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        assert body == {"required": True, "content": dict.fromkeys([*types, "application/octet-stream"], binary)}, path
+
+
 def test_the_description_is_written_out_once(client, monkeypatch):
     made = []
     written = client.app.openapi

@@ -67,6 +67,8 @@ def test_a_search_that_is_kept_is_answered_alike_after_a_restart(service_with, o
         (hit["item"]["id"], hit["distance"]) for hit in before["hits"]
     ]
     assert again.get(f"{URL}/{case}/queries/{query['id']}/images/2").status_code == 404
+    for missing in (again.get(f"{URL}/{case}/queries/{10**6}/images/0"), again.delete(f"{URL}/{case}/queries/{10**6}")):
+        assert missing.status_code == 404 and missing.json()["error"] == f"case {case} has no search {10**6}"
 
 
 def test_only_its_members_and_admins_see_a_case(callers, own_gallery, store, named):

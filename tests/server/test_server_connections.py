@@ -48,6 +48,17 @@ def test_a_connection_without_a_request_is_closed_in_time(live):
                 assert wire.recv(100) == b""
 
 
+def test_a_connection_that_was_closed_takes_nobodys_place(live):
+    address = live(limits=Limits(rate=0, connections_per_address=2))
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 10) as wire:
+        wire.settimeout(20)
+        for _ in range(5):
+            assert httpx.get(f"{address}/healthz", timeout=20).status_code == 200
+        wire.sendall(f"GET /healthz HTTP/1.1\r\nHost: {host}:{port}\r\n\r\n".encode())
+        assert wire.recv(100).startswith(b"HTTP/1.1 200")  # it waited without a word, and would have given way first
+
+
 def test_of_requests_sent_at_once_the_first_is_answered_and_the_connection_closed(live):
     address = live(limits=Limits(rate=0))
     host, port = address.removeprefix("http://").split(":")

@@ -2,6 +2,7 @@
 
 import resource
 import socket
+from http.client import HTTPConnection
 
 import httpx2 as httpx
 import pytest
@@ -44,6 +45,12 @@ def test_what_a_proxy_says_of_an_address_is_not_believed(live, tmp_path):
     assert said[0] == 401 and said[-1] == 429
     known = httpx.get(f"{address}/api/v1/session", headers={"Authorization": f"Bearer {token}"})
     assert known.json()["name"] == "anna"
+    # Nobody pays for the guesses of another address (on Linux all of 127.0.0.0/8 is this machine).
+    host, port = address.removeprefix("http://").split(":")
+    elsewhere = HTTPConnection(host, int(port), 20, source_address=("127.0.0.2", 0))
+    elsewhere.request("GET", "/api/v1/session", headers={"Authorization": "Bearer unveil_guess"})
+    assert elsewhere.getresponse().status == 401
+    elsewhere.close()
 
 
 def test_a_header_without_end_is_refused(live):

@@ -29,6 +29,7 @@ def test_an_admin_makes_and_takes_back_tokens(callers, gallery, store):
     assert ben.get("/api/v1/session").status_code == 401
     assert admin.delete(f"{URL}/ben").status_code == 404
     entries = [e for e in store.entries() if e["action"] == "users"][-2:]
+    assert made.headers["x-request-id"] == entries[0]["details"]["request"]
     assert [(e["who"], e["details"]["what"], e["details"]["user"]) for e in entries] == [
         ("the-admin", "add user", "ben"), ("the-admin", "remove user", "ben"),
     ]  # fmt: skip

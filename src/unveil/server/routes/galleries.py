@@ -14,6 +14,7 @@ from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.records import Sample
 from unveil.server.access.tokens import Caller
 from unveil.server.routes.names import (
+    BODY_OF_AN_IMAGE,
     ERRORS,
     Admin,
     GalleryName,
@@ -21,7 +22,6 @@ from unveil.server.routes.names import (
     Reads,
     RowNumber,
     TheService,
-    body_of_an_image,
 )
 from unveil.server.schemas.base import Label, Number
 from unveil.server.schemas.rows import AddedOut, DeletedOut, DeletionIn, FilterIn, GalleryOut, ItemOut, ItemsOut
@@ -92,7 +92,7 @@ def show_thumbnail(gallery: GalleryName, item: RowNumber, *, caller: Reads, serv
     return Response(found.thumbnail, media_type="image/jpeg")
 
 
-@router.post("/{gallery}/items", status_code=201, openapi_extra=body_of_an_image())
+@router.post("/{gallery}/items", status_code=201, openapi_extra=BODY_OF_AN_IMAGE)
 async def add_item(
     gallery: GalleryName,
     request: Request,

@@ -6,7 +6,7 @@ from fastapi import APIRouter, HTTPException, Request
 from fastapi.concurrency import run_in_threadpool
 
 from unveil.gallery.ingest.adding import shrunk
-from unveil.server.routes.names import ERRORS, ImageName, Reader, TheService, body_of_an_image
+from unveil.server.routes.names import BODY_OF_AN_IMAGE, ERRORS, ImageName, Reader, TheService
 from unveil.server.schemas.search import ImageOut, PeopleOut, PersonOut
 from unveil.server.search.queries import HeldImage, held_image
 from unveil.video.records import Box
@@ -16,7 +16,7 @@ MAX_PEOPLE = 100
 LONGEST_SIDE = 3840  # pixels in which people are looked for: those of a large image are large
 
 
-@router.post("", status_code=201, openapi_extra=body_of_an_image())
+@router.post("", status_code=201, openapi_extra=BODY_OF_AN_IMAGE)
 async def send_image(request: Request, caller: Reader, *, service: TheService) -> ImageOut:
     """Send an image (the body is the file) to search with; it is held for half an hour after its last use."""
     data = await request.body()

@@ -9,7 +9,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from unveil.gallery.sources.roots import Missing, SourceMissingError
 from unveil.server.ingest.jobs import LIVE
-from unveil.server.routes.names import ERRORS, GalleryName, Operator, TheService, body_of_an_image
+from unveil.server.routes.names import ERRORS, GalleryName, Operator, TheService, body_of_bytes
 from unveil.server.schemas.ingest import (
     EntryOut,
     IngestIn,
@@ -58,7 +58,7 @@ def begin_upload(gallery: GalleryName, body: UploadIn, *, caller: Operator, serv
     return UploadOut(upload=token, piece=service.settings.limits.upload)
 
 
-@router.post("/uploads/{upload}", openapi_extra=body_of_an_image())
+@router.post("/uploads/{upload}", openapi_extra=body_of_bytes())
 async def send_piece(
     gallery: GalleryName,
     upload: UploadName,

@@ -36,8 +36,10 @@ ERRORS: dict[int | str, dict[str, Any]] = {
 }
 
 
-def body_of_an_image() -> dict[str, Any]:
-    """Return how OpenAPI says that the body is an image."""
+def body_of_bytes(*types: str) -> dict[str, Any]:
+    """Return how OpenAPI says that the body is bytes, of one of these media types where they are known."""
     binary = {"schema": {"type": "string", "format": "binary"}}
-    types = ("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff", "application/octet-stream")
-    return {"requestBody": {"required": True, "content": dict.fromkeys(types, binary)}}
+    return {"requestBody": {"required": True, "content": dict.fromkeys((*types, "application/octet-stream"), binary)}}
+
+
+BODY_OF_AN_IMAGE = body_of_bytes("image/jpeg", "image/png", "image/webp", "image/bmp", "image/tiff")

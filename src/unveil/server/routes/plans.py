@@ -12,7 +12,7 @@ from unveil.errors import DataError
 from unveil.gallery.ingest.adding import shrunk
 from unveil.gallery.plan_records import LARGEST
 from unveil.server.access.tokens import Caller
-from unveil.server.routes.names import ERRORS, Admin, GalleryName, Reads, TheService, body_of_an_image
+from unveil.server.routes.names import BODY_OF_AN_IMAGE, ERRORS, Admin, GalleryName, Reads, TheService
 from unveil.server.schemas.plan import FloorPlanOut, PlanIn
 from unveil.server.service import Service
 
@@ -40,7 +40,7 @@ def show_image(gallery: GalleryName, caller: Reads, *, service: TheService) -> R
     return Response(image, media_type="image/jpeg")
 
 
-@router.post("", status_code=201, openapi_extra=body_of_an_image())
+@router.post("", status_code=201, openapi_extra=BODY_OF_AN_IMAGE)
 async def send_plan(gallery: GalleryName, request: Request, *, caller: Admin, service: TheService) -> FloorPlanOut:
     """Send the image of a plan (the body is the file); cameras that stood on another one are placed anew."""
     data = await request.body()
