@@ -1,4 +1,6 @@
 import io
+import logging
+import re
 import struct
 import zlib
 
@@ -265,6 +267,18 @@ def test_errors_have_one_shape_and_the_id_of_the_request(client, gallery):
     for bad in ("a b", "x" * 65, "<script>"):
         given = client.get("/healthz", headers={"X-Request-ID": bad}).headers["x-request-id"]
         assert given != bad and len(given) == 32
+
+
+def test_each_request_is_a_line_of_the_log_with_who_asked_and_no_token(callers, caplog):
+    url = "/api/v1/galleries"
+    with caplog.at_level(logging.INFO, "unveil.server"):
+        for client in (callers.client("reader"), callers.client(), callers.client(token="unveil_wrong")):
+            client.get(f"{url}?why=theft", headers={"X-Request-ID": "case-12"})
+    said = [record.getMessage() for record in caplog.records if record.getMessage().startswith("case-12 ")]
+    assert [re.sub(r"\d+ ms", "T", line) for line in said] == [
+        f"case-12 the-reader GET {url} 200 T", f"case-12 - GET {url} 401 T", f"case-12 - GET {url} 401 T",
+    ]  # fmt: skip
+    assert not any(token in caplog.text for token in (*callers.tokens.values(), "theft"))
 
 
 def test_a_failure_inside_is_an_error_without_its_inside(service_with, gallery, monkeypatch, caplog):
