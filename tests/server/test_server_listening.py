@@ -1,5 +1,6 @@
 """What the server listens on, and what it makes of what connects, below the routes."""
 
+import contextlib
 import resource
 import socket
 from http.client import HTTPConnection
@@ -45,12 +46,22 @@ def test_what_a_proxy_says_of_an_address_is_not_believed(live, tmp_path):
     assert said[0] == 401 and said[-1] == 429
     known = httpx.get(f"{address}/api/v1/session", headers={"Authorization": f"Bearer {token}"})
     assert known.json()["name"] == "anna"
-    # Nobody pays for the guesses of another address (on Linux all of 127.0.0.0/8 is this machine).
+    assert sent_from("127.0.0.2", address, guesses[0]) == 401  # nobody else pays for that
+
+
+def test_without_tokens_each_address_has_a_rate_of_its_own(live):
+    address = live(limits=Limits(rate=1, burst=2))
+    said = [sent_from("127.0.0.1", address) for _ in range(3)]
+    assert said == [422, 422, 429]
+    assert sent_from("127.0.0.2", address) == 422
+
+
+def sent_from(source, address, headers=None):
+    """Send what is no image from another address of this machine (on Linux all of 127.0.0.0/8 is); return the status."""
     host, port = address.removeprefix("http://").split(":")
-    elsewhere = HTTPConnection(host, int(port), 20, source_address=("127.0.0.2", 0))
-    elsewhere.request("GET", "/api/v1/session", headers={"Authorization": "Bearer unveil_guess"})
-    assert elsewhere.getresponse().status == 401
-    elsewhere.close()
+    with contextlib.closing(HTTPConnection(host, int(port), timeout=20, source_address=(source, 0))) as connection:
+        connection.request("POST", "/api/v1/images", body=b"no image", headers=headers or {})
+        return connection.getresponse().status
 
 
 def test_a_header_without_end_is_refused(live):
