@@ -57,7 +57,7 @@ def test_without_tokens_each_address_has_a_rate_of_its_own(live):
 
 
 def sent_from(source, address, headers=None):
-    """Send what is no image from another address of this machine (on Linux all of 127.0.0.0/8 is); return the status."""
+    """Send what is no image from an address of this machine (on Linux all of 127.0.0.0/8 is); return the status."""
     host, port = address.removeprefix("http://").split(":")
     with contextlib.closing(HTTPConnection(host, int(port), timeout=20, source_address=(source, 0))) as connection:
         connection.request("POST", "/api/v1/images", body=b"no image", headers=headers or {})
