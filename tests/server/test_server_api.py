@@ -182,15 +182,15 @@ def test_a_gallery_of_another_model_is_shown_but_not_searched(client, store, eng
     from unveil.gallery.records import EmbeddingSpace
 
     info = engine.space_info
-    store.create("foreign", EmbeddingSpace("f" * 16, info.names, info.dimension, info.metric, info.weights))
+    store.create("unsearchable", EmbeddingSpace("f" * 16, info.names, info.dimension, info.metric, info.weights))
     try:
-        listed = next(g for g in client.get("/api/v1/galleries").json() if g["name"] == "foreign")
+        listed = next(g for g in client.get("/api/v1/galleries").json() if g["name"] == "unsearchable")
         assert listed["searchable"] is False
         asked = {"positives": [{"image": send(client, person(0))}]}
-        answer = client.post("/api/v1/galleries/foreign/searches", json=asked)
+        answer = client.post("/api/v1/galleries/unsearchable/searches", json=asked)
         assert answer.status_code == 409 and "f" * 16 in answer.json()["error"]
     finally:
-        store.drop("foreign")
+        store.drop("unsearchable")
 
 
 def test_roles_open_what_they_should_and_nothing_else(callers, own_gallery):
