@@ -19,7 +19,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,9 +67,9 @@ def prepare(package: str) -> Path:
 def one_database_server() -> Iterator[None]:
     """Have all runs of tests use one database server: starting it takes longer than most tests."""
     sys.path.append(str(ROOT / "tests"))
-    from own_postgres import SHARED, remove, start
+    from own_postgres import SHARED, new_folder, remove, start
 
-    folder = Path(tempfile.mkdtemp(prefix="unveil-"))
+    folder = new_folder()
     try:
         start(folder)
         os.environ[SHARED] = str(folder)

@@ -9,6 +9,7 @@ import numpy as np
 from unveil.gallery.records import EmbeddingSpace, Item
 from unveil.records import Embedding
 
+ROWS = 60  # of the gallery that tests of searches fill
 SPACE = EmbeddingSpace("0123456789abcdef", ("global", "head"), 16, "cosine", (1.0, 0.5))
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 
-import pytest
-from stored import SPACE, crops, embedding
+from stored import ROWS, SPACE, crops, embedding
 
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
@@ -13,15 +12,6 @@ from unveil.gallery.search.in_memory_index import InMemoryIndex
 from unveil.gallery.search.records import Query
 from unveil.gallery.search.searcher import Searcher
 from waiting import until
-
-ROWS = 60
-
-
-@pytest.fixture
-def filled(store):
-    store.create("g", SPACE)
-    store.add("g", crops(range(ROWS)), embedding=embedding(ROWS))
-    return store
 
 
 def query(**fields):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stored import SPACE, crops, embedding
+from stored import ROWS, SPACE, crops, embedding
 
 from unveil.errors import DataError
 from unveil.evaluation.distances import distance_matrix
@@ -17,15 +17,6 @@ from unveil.gallery.scoring.ranking import first_stage_query
 from unveil.gallery.search.in_memory_index import InMemoryIndex, _rows
 from unveil.gallery.search.records import Query
 from unveil.gallery.search.searcher import Searcher
-
-ROWS = 60
-
-
-@pytest.fixture
-def filled(store):
-    store.create("g", SPACE)
-    store.add("g", crops(range(ROWS)), embedding=embedding(ROWS))
-    return store
 
 
 def query(seed=5, n=1, **fields):
