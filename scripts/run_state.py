@@ -21,18 +21,23 @@ def update(average: nn.Module, network: nn.Module, decay: float) -> None:
             mean.copy_(value)
 
 
+def state_file(run: Path) -> Path:
+    """Return where the state of a run is kept."""
+    return run / "state.pt"
+
+
 def save(run: Path, settings: object, step: int, *parts: nn.Module | torch.optim.Optimizer) -> None:
     """Write the state of a run."""
     state = {"settings": repr(settings), "step": step, "parts": [part.state_dict() for part in parts]}
-    with atomic_path(run / "state.pt") as temporary:
+    with atomic_path(state_file(run)) as temporary:
         torch.save(state, temporary)
 
 
 def restore(run: Path, settings: object, *parts: nn.Module | torch.optim.Optimizer) -> int:
     """Load the state of a run, if there is one; return the step to resume at."""
-    if not (run / "state.pt").is_file():
+    if not state_file(run).is_file():
         return 0
-    state = torch.load(run / "state.pt", weights_only=True)
+    state = torch.load(state_file(run), weights_only=True)
     if state["settings"] != repr(settings):
         raise UnveilError(f"{run} holds a run of {state['settings']}, not of {settings}; choose another --run")
     for part, values in zip(parts, state["parts"], strict=True):

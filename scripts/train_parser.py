@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import copy
 import dataclasses
+import hashlib
 import json
 import sys
 import time
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from run_state import restore, save, update
+from run_state import restore, save, state_file, update
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -69,6 +70,7 @@ class Settings:
     batch: int
     rate: float
     seed: int
+    start: str = "ImageNet weights"
 
 
 def codes() -> Codes:
@@ -163,12 +165,24 @@ def losses(
     }
 
 
-def train(data: Data, settings: Settings, run: Path, end: int) -> tuple[ParsingNet, dict[str, float]]:
-    """Train, or resume, until the step ``end``; return the averaged network and the mean losses of the last steps."""
+def train(
+    data: Data, settings: Settings, run: Path, end: int, begin_with: Path | None = None
+) -> tuple[ParsingNet, dict[str, float]]:
+    """Train, or resume, until the step ``end``; return the averaged network and the mean losses of the last steps.
+
+    Args:
+        data: the crops.
+        settings: what the run is.
+        run: folder of its state.
+        end: step to stop before.
+        begin_with: folder of another run whose averaged weights this one begins with.
+    """
     torch.manual_seed(settings.seed)
     plain, meaning = world.FIRST, codes()
     start_file = get_start("efficientnet_lite0")
     network = ParsingNet(plain + len(world.CLASSES), world.SIDES, shares=len(SHARES), start=start_file)
+    if begin_with:
+        network.load_state_dict(torch.load(state_file(begin_with), weights_only=True)["parts"][1])
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     groups = [
@@ -221,6 +235,7 @@ def main() -> None:
     parser.add_argument("--data", default="world:default", help="a world, rendered on first use, or world:FOLDER")
     parser.add_argument("--run", type=Path, required=True, help="folder of the run's state")
     parser.add_argument("--out", type=Path, help="folder for model and card; the run's by default")
+    parser.add_argument("--begin-with", type=Path, metavar="RUN", help="begin with the weights of another run")
     parser.add_argument("--steps", type=int, default=2800)
     parser.add_argument("--small-steps", type=int, default=2000, help="so many first steps on crops of half the size")
     parser.add_argument("--stop-after", type=int, help="stop after this step; a later run resumes")
@@ -234,16 +249,21 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     show_progress()
     data = with_world_labels(args.data)
-    settings = Settings(data.hash, args.steps, args.small_steps, args.batch, args.rate, args.seed)
+    settings = Settings(
+        data.hash, args.steps, args.small_steps, args.batch, args.rate, args.seed, start_of(args.begin_with)
+    )
     samples = data.train[:: -(-len(data.train) // args.limit)] if args.limit else data.train
     crops = [read_crop(sample) for sample in track(samples, "reading")]
     end = min(settings.steps, args.stop_after or settings.steps)
-    network, last = train(Data.of(crops, world.FIRST), settings, args.run, end)
+    network, last = train(Data.of(crops, world.FIRST), settings, args.run, end, args.begin_with)
     if end < settings.steps:
         print(f"stopped after {end} of {settings.steps} steps; the same command without --stop-after resumes")
         return
     tables = {name: world.table(name).tolist() for name in world.SCHEMES if name != "world"}
-    about = f"{ABOUT} {settings.steps} steps of {settings.batch} crops, seed {settings.seed}, data {data.hash}."
+    about = (
+        f"{ABOUT} {settings.steps} steps of {settings.batch} crops, seed {settings.seed}, data {data.hash}; "
+        f"begun with {settings.start}."
+    )
     card = export_parser(
         network, args.out or args.run, plain=world.FIRST, size=SIZE, tables=tables, shares=SHARES, about=about
     )
@@ -253,6 +273,11 @@ def main() -> None:
     if args.json:
         write_text(args.json, text + "\n")
     print(text)
+
+
+def start_of(run: Path | None) -> str:
+    """Say what a run begins with: ImageNet weights, or the run whose averaged weights they are."""
+    return Settings.start if run is None else f"the run {hashlib.sha256(state_file(run).read_bytes()).hexdigest()[:12]}"
 
 
 def with_world_labels(source: str) -> Dataset:

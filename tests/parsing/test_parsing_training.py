@@ -47,6 +47,9 @@ def test_a_stopped_run_goes_on_to_the_bit_and_is_exported(train, rendered, tmp_p
     assert [state["step"] for state in states] == [4, 4]
     for one, two in zip(*(state["parts"][0].values() for state in states), strict=True):
         assert torch.equal(one, two)
+    train(tmp_path / "more", "--begin-with", tmp_path / "whole", "--rate", 1e-9)
+    more = torch.load(tmp_path / "more/state.pt", weights_only=True)
+    assert torch.allclose(more["parts"][1]["head.weight"], states[0]["parts"][1]["head.weight"], atol=1e-4)
     with pytest.raises(UnveilError, match="choose another --run"):
         train(tmp_path / "parts", "--seed", 9)
     pytest.importorskip("onnxruntime", reason="ONNX Runtime (extra 'onnx') is not installed")
