@@ -128,7 +128,7 @@ def test_what_a_kill_left_out_after_the_last_epoch_is_made_good(four, manifest, 
 
 
 def test_slices_of_time_equal_an_uninterrupted_run(manifest, tmp_path):
-    once, sliced, stops = tmp_path / "once", tmp_path / "sliced", 0
+    once, sliced, stops, seconds = tmp_path / "once", tmp_path / "sliced", 0, [0.0]
     train(recipe(manifest, "train.epochs=1"), once)
     while True:
         try:  # no time at all: every slice is one step
@@ -137,6 +137,9 @@ def test_slices_of_time_equal_an_uninterrupted_run(manifest, tmp_path):
         except InterruptedRunError as e:
             assert "the state is saved" in str(e)
             stops += 1
+            seconds.append(torch.load(sliced / "resume.pt", weights_only=True)["progress"]["seconds"])
+    assert seconds == sorted(set(seconds)), "every slice adds its time"
+    assert 0 < seconds[-1] <= load_model(sliced).card.seconds + 0.1, "the card tells the time of all"
     assert stops == read_metrics(once / "metrics.jsonl")[0]["iteration"]
     assert same_weights(once, sliced)
 

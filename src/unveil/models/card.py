@@ -13,7 +13,7 @@ from unveil.errors import CheckpointError, UnveilError
 from unveil.models.summary import ModelSummary
 
 MAX_HEADER = 100_000_000  # bytes
-FORMAT = 3  # 2: what the backbone started from; 3: adaptation to unlabelled crops
+FORMAT = 4  # 2: what the backbone started from; 3: adaptation to unlabelled crops; 4: time of training
 
 
 class Source(BaseModel):
@@ -86,6 +86,7 @@ class Card(BaseModel):
         content: hash over the pixels of the training set.
         epoch: epochs finished.
         device: what it was trained on.
+        seconds: that its steps took there, by the clock, over all parts of a resumed run; None where not known.
         figures: evaluation results, each with its protocol and hash.
         fingerprint: hash of the weights and the preprocessing (16 hex digits): embeddings of models with different
             fingerprints cannot be compared.
@@ -108,6 +109,7 @@ class Card(BaseModel):
     content: str = ""
     epoch: int = 0
     device: str = ""
+    seconds: float | None = None
     figures: tuple[dict[str, Any], ...] = ()
     fingerprint: str = ""
     licence: str = "unstated"

@@ -80,5 +80,6 @@ def _card(run: Run) -> Card:
         content=data.content_hash,
         epoch=run.state.epoch,
         start=run.start,
+        seconds=round(run.state.seconds, 1),
         device=f"{run.processes.count} x {device}" if run.processes.count > 1 else device,
     )

@@ -190,7 +190,7 @@ def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog | None, stopping: 
     steps = [batches[i : i + recipe.train.accumulate] for i in range(0, len(batches), recipe.train.accumulate)]
     todo = steps[state.batch :]
     sums = state.sums
-    started = time.monotonic()
+    started = last = time.monotonic()
     run.method.train()
     loaded = one_ahead(lambda step: [run.data.batch(indices, run.device) for indices in step], todo)
     for micro_batches in track(loaded, f"epoch {epoch + 1}/{recipe.train.epochs}", total=len(todo)):
@@ -210,6 +210,9 @@ def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog | None, stopping: 
             sums[name] = sums.get(name, 0.0) + value
         state.iteration += 1
         state.batch += 1
+        now = time.monotonic()
+        state.seconds += now - last
+        last = now
     if todo and metrics:
         seconds = (time.monotonic() - started) / len(todo)
         means = {name: total / len(steps) for name, total in sums.items()}

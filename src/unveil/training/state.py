@@ -26,12 +26,13 @@ NAME = "resume.pt"
 @dataclass
 class TrainState:
     """Place in a run: what comes next (``batch``, a step within the epoch; ``iteration``, over all), sums of losses,
-    best figure."""
+    best figure, seconds that the steps took."""
 
     epoch: int = 0
     batch: int = 0
     iteration: int = 0
     best: float = -1.0
+    seconds: float = 0.0
     sums: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
