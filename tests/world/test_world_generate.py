@@ -5,6 +5,7 @@ import os
 import shutil
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -166,6 +167,26 @@ def test_presets_have_their_sizes() -> None:
     assert sizes["large"] == (3000, 48000)
     assert all(world.cameras >= 16 for world in PRESETS.values())
     assert preset("tiny", people=30).hash != preset("tiny").hash != preset("tiny", seed=1).hash
+
+
+def test_worlds_are_called_as_before_until_their_version_is_raised() -> None:
+    assert preset("tiny").hash == "d3dd9e63de", "or every rendered world in a cache is rendered again"
+    assert preset("tiny", street=True).hash not in (preset("tiny").hash, preset("tiny", seed=1).hash)
+    assert "street" not in preset("tiny").parameters and preset("tiny", street=True).parameters["street"] is True
+
+
+def test_street_cameras_see_the_same_people_at_the_same_places(world_folder: Path, tmp_path: Path) -> None:
+    render_world(replace(SMALL, street=True), tmp_path / "street", processes=1)
+    plain, poor = read(world_folder), read(tmp_path / "street")
+    assert [s.key for s in plain.samples] == [s.key for s in poor.samples]
+    assert [s.extra for s in plain.samples] == [s.extra for s in poor.samples]
+    one, two = (content(folder) for folder in (world_folder, tmp_path / "street"))
+    images = [name for name in one if name.startswith("crops/")]
+    assert images and all(one[name] != two[name] for name in images)
+    maps = [name for name in one if name.startswith("parsing/world/")]
+    assert maps and all(one[name] == two[name] for name in maps)
+    with pytest.raises(DataError, match="street= are for presets"):
+        read(tmp_path / "street", street=True)
 
 
 WRONG = ({"people": 0}, {"people": -3}, {"people": MAX_PEOPLE + 1}, {"frames": 0}, {"cameras": 1}, {"seed": -1})

@@ -28,6 +28,7 @@ class World:
         frames: crops of a visit.
         cameras: fixed cameras, shared out between training and test.
         seed: everything is drawn from it.
+        street: the same people before the same cameras, but each camera has faults of cheap street cameras.
     """
 
     people: int = 500
@@ -36,6 +37,7 @@ class World:
     frames: int = 2
     cameras: int = 24
     seed: int = 0
+    street: bool = False
 
     def __post_init__(self) -> None:
         for name, least in (
@@ -85,9 +87,14 @@ class World:
         return range(self.train_cameras) if self.is_train(person) else range(self.train_cameras, self.cameras)
 
     @property
+    def parameters(self) -> dict[str, int]:
+        """What tells this world from others; a parameter that came later is left out where it changes nothing."""
+        return {name: value for name, value in asdict(self).items() if name != "street" or value}
+
+    @property
     def hash(self) -> str:
         """Hash of everything that the pixels depend on (10 hex digits)."""
-        text = json.dumps([VERSION, pack_hash(), asdict(self)], sort_keys=True)
+        text = json.dumps([VERSION, pack_hash(), self.parameters], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
@@ -99,8 +106,8 @@ PRESETS = {
 }
 
 
-def preset(name: str, people: int | None = None, *, seed: int | None = None) -> World:
-    """Return a preset, with another number of people or seed.
+def preset(name: str, people: int | None = None, *, seed: int | None = None, street: bool = False) -> World:
+    """Return a preset, with another number of people or seed, or with street cameras.
 
     Raises:
         DataError: no preset has that name, or a number is out of range.
@@ -108,4 +115,4 @@ def preset(name: str, people: int | None = None, *, seed: int | None = None) -> 
     if name not in PRESETS:
         raise DataError(f"unknown world {name!r}{nearest(name, PRESETS)}; known: {', '.join(PRESETS)}, or a folder")
     changes = {k: v for k, v in (("people", people), ("seed", seed)) if v is not None}
-    return replace(PRESETS[name], **changes)
+    return replace(PRESETS[name], street=street, **changes)

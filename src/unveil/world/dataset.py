@@ -46,6 +46,7 @@ def read(
     *,
     people: int | None = None,
     seed: int | None = None,
+    street: bool = False,
     processes: int | None = None,
     scheme: str = "lip20",
     train: str = "split",
@@ -57,6 +58,7 @@ def read(
         root: a preset's name, or the folder of a rendered world; ``None`` is "default".
         people: number of people, instead of the preset's.
         seed: another world of the same size.
+        street: each camera has faults of cheap street cameras: casts, few pixels, noise, combs, rings, hard JPEG.
         processes: of the render, if there has to be one.
         scheme: label set of the parsing maps: "lip20", "world", "atr18", "pascal7", "cre7", "pab6" or "bpb8".
         train: "split", or "all" to train on everybody, where the test is of another seed.
@@ -73,9 +75,9 @@ def read(
     if scheme not in SCHEMES:
         raise DataError(f"the world has no labels {scheme!r}{nearest(scheme, SCHEMES)}; it has {', '.join(SCHEMES)}")
     name = str(root) if root is not None else "default"
-    folder = folder_of(root, people, seed=seed)
+    folder = folder_of(root, people, seed=seed, street=street)
     if folder != root:
-        render_world(preset(name, people, seed=seed), folder, processes=processes)
+        render_world(preset(name, people, seed=seed, street=street), folder, processes=processes)
     card = read_card(folder)
     dataset = read_manifest(folder / FILE, f"world-{name}" if name in PRESETS else f"world-{card['hash']}")
     dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
@@ -94,7 +96,9 @@ def _first_people(dataset: Dataset, count: int) -> Dataset:
     return dataclasses.replace(dataset, samples=kept)
 
 
-def folder_of(root: Path | None = None, people: int | None = None, *, seed: int | None = None) -> Path:
+def folder_of(
+    root: Path | None = None, people: int | None = None, *, seed: int | None = None, street: bool = False
+) -> Path:
     """Return the folder of a source: the cache's for a preset, the named one for a rendered world.
 
     Raises:
@@ -102,15 +106,15 @@ def folder_of(root: Path | None = None, people: int | None = None, *, seed: int 
     """
     name = str(root) if root is not None else "default"
     if root is None or name in PRESETS or not root.is_dir():
-        return world_folder(name, people, seed=seed)
-    if people is not None or seed is not None:
-        raise DataError(f"{root} is rendered already; people= and seed= are for presets: {', '.join(PRESETS)}")
+        return world_folder(name, people, seed=seed, street=street)
+    if people is not None or seed is not None or street:
+        raise DataError(f"{root} is rendered already; people=, seed= and street= are for presets: {', '.join(PRESETS)}")
     return root
 
 
-def world_folder(name: str, people: int | None = None, *, seed: int | None = None) -> Path:
+def world_folder(name: str, people: int | None = None, *, seed: int | None = None, street: bool = False) -> Path:
     """Return where the cache keeps a preset."""
-    return cache_dir() / "world" / f"{name}-{preset(name, people, seed=seed).hash}"
+    return cache_dir() / "world" / f"{name}-{preset(name, people, seed=seed, street=street).hash}"
 
 
 def read_card(folder: Path) -> dict[str, Any]:

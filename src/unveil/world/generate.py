@@ -7,7 +7,6 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
 from functools import lru_cache, partial
 from pathlib import Path
 
@@ -100,7 +99,7 @@ def _shard(folder: Path, person: int) -> Path:
 
 def _claim(world: World, folder: Path) -> None:
     """Mark a folder as this world's, or refuse it."""
-    plan = json.dumps({"version": VERSION, "hash": world.hash, **asdict(world)}, indent=2) + "\n"
+    plan = json.dumps({"version": VERSION, "hash": world.hash, **world.parameters}, indent=2) + "\n"
     path = folder / PLAN
     if path.is_file():
         if path.read_bytes() != plan.encode():
@@ -130,7 +129,7 @@ def _spread(world: World, folder: Path, *, cameras: list[int], people: list[int]
             for number in track(numbers, what):
                 PARTS[part](world, folder, number)
         return
-    with Workers(processes, json.dumps(asdict(world)), folder=folder) as workers:
+    with Workers(processes, json.dumps(world.parameters), folder=folder) as workers:
         for part, numbers, what in steps:
             for _ in track(workers.run(part, numbers), what, total=len(numbers)):
                 pass
@@ -204,7 +203,7 @@ def _finish(world: World, folder: Path) -> None:
     card = {
         "version": VERSION,
         "hash": world.hash,
-        "world": asdict(world),
+        "world": world.parameters,
         "manifest_sha256": sha256(folder / FILE),
         "parsing": {"manifest": "lip20", "folders": ["lip20", "world"]},
         "licence": "CC0-1.0; bodies from MakeHuman's CC0 data",

@@ -27,6 +27,9 @@ def render(
     ] = None,
     people: Annotated[int | None, typer.Option(help="Number of people, instead of the preset's.")] = None,
     seed: Seed = None,
+    street: Annotated[
+        bool, typer.Option("--street", help="With cheap street cameras: casts, few pixels, noise, hard JPEG.")
+    ] = False,
     processes: Annotated[
         int | None,
         typer.Option(
@@ -41,14 +44,14 @@ def render(
 
     Without `--out` it goes where recipes look for it: `world:small` is then there at once.
 
-    **Examples:** `unveil world render tiny`, `unveil world render small --people 40 --out world`
+    **Examples:** `unveil world render tiny`, `unveil world render small --people 40 --street`
     """
     from unveil.world.config import preset as plan_of
     from unveil.world.dataset import read_card, world_folder
     from unveil.world.generate import render_world
 
-    folder = out or world_folder(preset, people, seed=seed)
-    render_world(plan_of(preset, people, seed=seed), folder, processes=processes)
+    folder = out or world_folder(preset, people, seed=seed, street=street)
+    render_world(plan_of(preset, people, seed=seed, street=street), folder, processes=processes)
     card = read_card(folder)
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **card}))

@@ -18,7 +18,7 @@ from unveil.world.capture.casting import PathPoint, beside, find_path
 from unveil.world.capture.detector import Detection, detect
 from unveil.world.capture.placed import Actor, PixelBox, Placed, StagedScene, place
 from unveil.world.capture.plate import SUPERSAMPLE
-from unveil.world.capture.sensor import at_visit, develop, to_jpeg, to_png
+from unveil.world.capture.sensor import at_visit, develop, street, to_jpeg, to_png
 from unveil.world.capture.shot import Shot, shoot
 from unveil.world.config import KEPT_ABOVE, World
 from unveil.world.people.clothes.outfit import Outfit, attributes, draw_outfit
@@ -118,7 +118,10 @@ def _visit(
     else:
         raise UnveilError(f"world: no camera has a place for person {person}; take another seed or more cameras")
     clock = k * DAY + visit * 600.0 + float(rng.uniform(0, 300))
-    camera_then = at_visit(stage.scene.camera, np.random.default_rng([67, world.seed, person, k, visit]))
+    seen_by = stage.scene.camera
+    if world.street:
+        seen_by = street(seen_by, np.random.default_rng([73, world.seed, int(camera)]))
+    camera_then = at_visit(seen_by, np.random.default_rng([67, world.seed, person, k, visit]))
     for f, (step, shot, found, occluder) in enumerate(done):
         crop_rng = np.random.default_rng([59, world.seed, person, k, visit, f])
         name = f"crops/p{person:05d}/o{k}_{stage.scene.camera.name}_t{visit}_f{f}.jpg"
@@ -141,7 +144,7 @@ def _visit(
         }
         row |= {f"visible_{part}": f"{share:.4f}" for part, share in found.parts.items()}
         yield Crop(
-            name, to_jpeg(developed, stage.scene.camera, rng=crop_rng),
+            name, to_jpeg(developed, seen_by, rng=crop_rng),
             {scheme: to_png(labels.table(scheme)[parsing]) for scheme in ("world", "lip20")}, row | about,
         )  # fmt: skip
 

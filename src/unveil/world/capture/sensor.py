@@ -39,10 +39,18 @@ def develop(light: Floats, camera: Camera, *, rng: np.random.Generator) -> NDArr
     if rng.random() < 0.1:  # motion
         length = int(rng.integers(3, 6))
         image = cv2.blur(image, (length, 1))
+    if camera.resolution < 1:
+        image = _enlarged(image, camera.resolution)
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     noise *= camera.noise * rng.uniform(0.7, 1.3)
     noise *= 1.25 - 0.5 * image
     image += noise
+    if camera.chroma:
+        image += _blotches(image.shape, rng) * np.float32(camera.chroma)
+    if camera.comb:
+        image[1::2] = np.roll(image[1::2], camera.comb, axis=1)
+    if camera.ringing:
+        image += camera.ringing * (image - cv2.GaussianBlur(image, (0, 0), 1.0))
     np.clip(image, 0, 1, out=image)
     image *= 255
     return image.astype(np.uint8)
@@ -72,6 +80,48 @@ def worn(camera: Camera) -> Camera:
         noise=max(camera.noise, 0.05),
         blur=max(camera.blur, 1.8),
     )
+
+
+def street(camera: Camera, rng: np.random.Generator) -> Camera:
+    """Return a cheap street camera in the place of another, with some of the faults that such cameras have.
+
+    They are those of `unveil.data.augment.sensor`, which training draws anew for each crop; a camera here keeps its
+    own: colour cast, washed-out or blocked-up tones, few pixels, noise, blotches of colour, combs of interlacing, rings
+    of sharpening, hard JPEG.
+    """
+
+    def maybe(share: float, *, between: tuple[float, float], otherwise: float) -> float:
+        value = rng.uniform(*between)
+        return float(value) if rng.random() < share else otherwise
+
+    red, green, blue = (gain * math.exp(rng.normal(0, 0.16)) for gain in camera.gain)
+    return dataclasses.replace(
+        camera,
+        gain=(red, green, blue),
+        exposure=camera.exposure * math.exp(rng.normal(0, 0.25)),
+        gamma=camera.gamma * math.exp(rng.normal(0, 0.15)),
+        saturation=camera.saturation * math.exp(rng.normal(0, 0.35)),
+        haze=camera.haze + maybe(0.4, between=(0.01, 0.06), otherwise=0.0),
+        noise=max(camera.noise, rng.uniform(0, 0.045)),
+        resolution=maybe(0.6, between=(0.35, 0.9), otherwise=1.0),
+        chroma=maybe(0.5, between=(0.01, 0.07), otherwise=0.0),
+        comb=round(maybe(0.15, between=(1, 3), otherwise=0.0)),
+        ringing=maybe(0.4, between=(0.4, 1.6), otherwise=0.0),
+        jpeg=int(rng.uniform(30, 75)),
+    )
+
+
+def _enlarged(image: NDArray[Any], share: float) -> NDArray[Any]:
+    """Return an image as it is when so small a share of its rows and columns was recorded."""
+    height, width = image.shape[:2]
+    size = (max(4, round(width * share)), max(8, round(height * share)))
+    return cv2.resize(cv2.resize(image, size, interpolation=cv2.INTER_AREA), (width, height))
+
+
+def _blotches(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[Any]:
+    """Return noise of colour in spots of some four pixels, as the poorer resolution of colour makes them."""
+    small = rng.standard_normal((shape[0] // 4 + 1, shape[1] // 4 + 1, 3), dtype=np.float32)
+    return cv2.resize(small, (shape[1], shape[0]))
 
 
 def to_jpeg(image: NDArray[np.uint8], camera: Camera, *, rng: np.random.Generator) -> bytes:

@@ -43,6 +43,10 @@ class Camera:
         noise: standard deviation in [0, 1].
         blur: Gaussian, pixels.
         jpeg: quality.
+        resolution: share of the pixels' number, along each side, that the sensor has; the image is enlarged from it.
+        chroma: standard deviation of blotches of colour in [0, 1].
+        comb: pixels by which the odd rows of an interlaced image are late.
+        ringing: strength of sharpening, whose rings stay beside edges.
     """
 
     name: str
@@ -57,6 +61,10 @@ class Camera:
     noise: float
     blur: float
     jpeg: int
+    resolution: float = 1.0
+    chroma: float = 0.0
+    comb: int = 0
+    ringing: float = 0.0
 
     def project(self, points: Floats) -> Floats:
         """Return x and y in pixels and 1 / depth ``(n, 3)``; a point behind the camera has 1 / depth <= 0."""
