@@ -1,13 +1,18 @@
+import numpy as np
 import pytest
 import torch
 
+from unveil.data.images import read_image
 from unveil.errors import CheckpointError
+from unveil.gallery.scoring.ranking import part_means
+from unveil.gallery.scoring.reasons import reasons
+from unveil.inference.load import load_engine
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import load_model, new_model, save_model, write_model
 from unveil.models.packing.without_heads import without_heads
 from unveil.nn.backbones.choice import build_backbone
-from unveil.pretrained import shipped_names, weights_path
+from unveil.pretrained import DEFAULT_MODEL, shipped_names, weights_path
 from unveil.recipe import load_recipe
 from unveil.records import Batch
 
@@ -41,6 +46,19 @@ def test_shipped_weights_load_as_a_model_and_as_a_backbone_and_say_where_they_ar
     for key, tensor in backbone.state_dict().items():
         assert torch.equal(tensor, model.method.backbone.state_dict()[key])
     assert weights_path(f"unveil:{name}").stat().st_size < 12_000_000
+
+
+def test_the_default_network_gives_its_reasons_by_part(rendered):
+    images = [read_image(path) for path in sorted((rendered / "crops").rglob("*.jpg"))]
+    embedding = load_engine(DEFAULT_MODEL, "torch").embed(images)
+    query = embedding.select(slice(0, 1))
+    parts = part_means(query, embedding)
+    shown = ~np.isnan(parts)
+    assert {"head", "torso"} <= set(embedding.names) and parts.shape == (len(images), len(embedding.names))
+    assert shown.any(1).all() and not shown.all(), "an occluded part is not compared"
+    said = reasons(embedding.names, parts, query_visibility=query.visibility, rows=range(len(images)))
+    named = [sentence for sentence in said if any(name in sentence for name in embedding.names)]
+    assert said[0].endswith("match") and len(named) > len(said) / 2
 
 
 def test_an_unknown_name_is_one_error():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -39,6 +41,14 @@ def test_no_texture_and_nearly_all_people_pass(parser, rendered):
     people = [read_image(path) for path in sorted((rendered / "crops").rglob("*.jpg"))]
     assert parser.people(people).mean() >= 0.9
     assert parser.people([]).shape == (0,)
+
+
+@pytest.mark.real
+@pytest.mark.skipif("UNVEIL_REAL_DATA" not in os.environ, reason="UNVEIL_REAL_DATA names no folder of real crops")
+def test_98_of_100_real_crops_are_people(parser):
+    paths = sorted((Path(os.environ["UNVEIL_REAL_DATA"]) / "viper").rglob("*.png"))
+    chosen = np.random.default_rng(0).permutation(len(paths))[:300]
+    assert parser.people([read_image(paths[n]) for n in chosen]).mean() >= 0.98
 
 
 @pytest.mark.parametrize("kind", ["uniform noise", "bricks", "foliage"])

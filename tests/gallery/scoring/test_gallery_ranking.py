@@ -159,3 +159,11 @@ def test_reasons_in_words():
     ]
     few = reasons(NAMES, parts[:3], query_visibility=np.ones((1, len(NAMES))), rows=[0])[0]
     assert few.startswith("few candidates to compare with, nearest in the left arm")
+    two = np.linspace(0, 1, 50, dtype=np.float32)[:, None] * np.ones((1, 2), np.float32)
+    shown = np.ones((1, 2))
+    assert reasons(("head", "torso"), two, query_visibility=shown, rows=[49]) == [
+        "no part matches; head and torso differ"
+    ], "what differs is not called the nearest"
+    assert reasons(("head", "torso"), two, query_visibility=shown, rows=[15]) == [
+        "no part matches, nearest in the head"
+    ]

@@ -78,8 +78,9 @@ def _sentence(names: Sequence[str], row: np.ndarray, *, shown: np.ndarray, near:
             said.append(f"{_listed(words)} {several if plural else one}")
     if not groups[("matches", "match")].any() and not occluded.all():
         nearest = int(np.nanargmin(np.where(occluded, np.nan, row)))
-        what = "no part stands out" if not unranked.all() else "few candidates to compare with"
-        said.insert(0, f"{what}, nearest in the {_word(names[nearest])}")
+        what = "no part matches" if not unranked.all() else "few candidates to compare with"
+        differs = groups[("differs", "differ")][nearest]
+        said.insert(0, what if differs else f"{what}, nearest in the {_word(names[nearest])}")
     return "; ".join(said) or "nothing to compare"
 
 
