@@ -100,7 +100,8 @@ def main() -> None:
         for way in args.ways.split(","):
             row: dict[str, Any]
             for row in WAYS[way](model, task, settings, args.cache):
-                row |= {"model": model.card.fingerprint, "epochs": args.epochs, "threads": args.threads}
+                row |= {"model": model.card.fingerprint, "start": model.card.started_from}
+                row |= {"epochs": args.epochs, "threads": args.threads}
                 row["way"] += ", places apart" if args.apart and row["crops"] else ""
                 print(row, flush=True)
                 if args.out:

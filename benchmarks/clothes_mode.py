@@ -46,6 +46,7 @@ def main() -> None:
             rows.append(
                 {
                     "method": model.recipe.method.name, "fingerprint": model.card.fingerprint,
+                    "start": model.card.started_from,
                     "trained_on": " ".join(s.name for s in model.card.data), "epochs": model.card.epoch,
                     "data": args.data, "protocol": protocol.name, "factor": factor,
                     "rank1": f"{100 * result.curve[0]:.2f}", "map": f"{100 * result.mean_ap:.2f}", **measured_on(),

@@ -72,7 +72,7 @@ def run(data: Path, out: Path, *, people: int, most: int, epochs: int, seed: int
             "people": people, "epochs": epochs, "seed": seed, "data": result.dataset, "protocol": result.protocol,
             "rank1": f"{100 * result.cmc[1]:.1f}", "map": f"{100 * result.mean_ap:.1f}",
             "rank1_std": f"{100 * result.std.get('cmc-1', 0):.1f}", "fingerprint": model.summary.fingerprint,
-            **measured_on(),
+            "start": model.summary.start, **measured_on(),
         }
         for result in measured(model, data, ALSO)
     ]  # fmt: skip

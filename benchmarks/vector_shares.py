@@ -53,8 +53,9 @@ def main() -> None:
                 rank1, mean_ap = 100 * np.mean(figures, axis=0)
                 rows.append(
                     {
-                        "fingerprint": model.summary.fingerprint, "data": name, "protocol": protocol_name,
-                        "vectors": what, "rank1": f"{rank1:.1f}", "map": f"{mean_ap:.1f}", **measured_on(),
+                        "fingerprint": model.summary.fingerprint, "start": model.summary.start, "data": name,
+                        "protocol": protocol_name, "vectors": what, "rank1": f"{rank1:.1f}", "map": f"{mean_ap:.1f}",
+                        **measured_on(),
                     }
                 )  # fmt: skip
                 print(*(rows[-1][key] for key in ("data", "protocol", "vectors", "rank1", "map")), flush=True)
