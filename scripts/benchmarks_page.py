@@ -6,14 +6,14 @@ Usage: python scripts/benchmarks_page.py [OUT.md]
 from __future__ import annotations
 
 import ast
-import csv
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+from csv_tables import ROOT, Where, markdown, matching, read
+
 PAGE = Path("docs/benchmarks.md")
 MAX_ROWS = 12
 HEAD = """# Benchmarks
@@ -45,7 +45,7 @@ class Table:
 
     csv: str
     columns: tuple[str, ...]
-    where: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    where: Where = field(default_factory=dict)
     means: tuple[str, ...] = ()
     note: str = ""
 
@@ -171,26 +171,6 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
 }  # fmt: skip
 
 
-def read(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV; cells that a row lacks are empty."""
-    with path.open(newline="", encoding="utf-8") as f:
-        return list(csv.DictReader(f, restval=""))
-
-
-def chosen(table: Table, rows: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Return the rows of a table.
-
-    Raises:
-        ValueError: a column or a value that is asked for is in no row.
-    """
-    if missing := sorted({*table.columns, *table.where} - rows[0].keys()):
-        raise ValueError(f"{table.csv}.csv has no column {', '.join(missing)}")
-    for name, values in table.where.items():
-        if absent := sorted(set(values) - {row[name] for row in rows}):
-            raise ValueError(f"{table.csv}.csv has no row whose {name} is {', '.join(absent)}")
-    return [row for row in rows if all(row[name] in values for name, values in table.where.items())]
-
-
 def averaged(table: Table, rows: list[dict[str, str]]) -> list[dict[str, str]]:
     """Return a row for those that agree in what is not averaged, with their number as "mean of"."""
     groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
@@ -207,9 +187,9 @@ def averaged(table: Table, rows: list[dict[str, str]]) -> list[dict[str, str]]:
 
 
 def origin(rows: list[dict[str, str]]) -> str:
-    """Return on what rows were measured, as far as they say."""
+    """Return what the networks of rows started from, where that is a column, and on what rows were measured."""
     said, unsaid = [], []
-    for name in ("machine", "load", "versions", "commit"):
+    for name in (*(["start"] if "start" in rows[0] else []), "machine", "load", "versions", "commit"):
         # Rows of training said the model of their processor in a column of its own.
         values = [row.get(name) or (row.get("device", "") if name == "machine" else "") for row in rows]
         distinct = list(dict.fromkeys(filter(None, values)))
@@ -233,13 +213,12 @@ def section(name: str, tables: Sequence[Table], root: Path) -> str:
     if not tables:
         parts.append("No figures of it are in `benchmarks/results`.")
     for table in tables:
-        rows = chosen(table, read(root / f"benchmarks/results/{table.csv}.csv"))
+        rows = matching(table.csv, read(root / f"benchmarks/results/{table.csv}.csv"), table.where, table.columns)
         note = f"{table.note} " if table.note else ""
         parts.append(f"{note}`benchmarks/results/{table.csv}.csv`. {origin(rows)}")
         heads = [*table.columns, *(["mean of"] if table.means else [])]
         rows = averaged(table, rows) if table.means else rows
-        lines = [heads, ["---"] * len(heads), *([row[name] for name in heads] for row in rows[:MAX_ROWS])]
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in lines))
+        parts.append(markdown(heads, [[row[name] for name in heads] for row in rows[:MAX_ROWS]]))
         if len(rows) > MAX_ROWS:
             parts.append(f"These are the first {MAX_ROWS} of {len(rows)} rows.")
     return "\n\n".join(parts)

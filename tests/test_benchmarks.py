@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import importlib
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -141,7 +143,7 @@ def test_the_page_tells_old_rows_beside_new_ones_and_means_of_what_is_shown(benc
         {"way": "b", "split": "0", "rank1": "4.0", "load": "", "device": "GPU"},
     ]
     table = benchmarks_page.Table("x", ("way", "rank1"), {"way": ["a"]}, means=("rank1",))
-    kept = benchmarks_page.chosen(table, rows)
+    kept = benchmarks_page.matching("x", rows, table.where, table.columns)
     (mean,) = benchmarks_page.averaged(table, kept)
     assert (mean["way"], mean["rank1"], mean["mean of"]) == ("a", "1.5", "2")
     silent = "not recorded in 1 of 2 rows."
@@ -149,10 +151,138 @@ def test_the_page_tells_old_rows_beside_new_ones_and_means_of_what_is_shown(benc
         f"Machine: 4 cores A; {silent} Load: 3.0 to 12.5. Versions: python 3; {silent} Commit: abc; {silent}"
     )
     assert benchmarks_page.origin(rows[2:]) == "Machine: GPU. Not recorded: load, versions, commit."
+    networks = [{"start": start, **origin, "load": "1.0"} for start in ("ImageNet", "", "ImageNet")]
+    assert benchmarks_page.origin(networks).startswith("Start: ImageNet; not recorded in 1 of 3 rows. Machine: 4 cores")
     with pytest.raises(ValueError, match=r"x\.csv has no column mAP"):
-        benchmarks_page.chosen(benchmarks_page.Table("x", ("mAP",)), rows)
+        benchmarks_page.matching("x", rows, {}, ["mAP"])
     with pytest.raises(ValueError, match=r"x\.csv has no row whose way is c"):
-        benchmarks_page.chosen(benchmarks_page.Table("x", ("way",), {"way": ["a", "c"]}), rows)
+        benchmarks_page.matching("x", rows, {"way": ["a", "c"]})
+
+
+@pytest.mark.parametrize("name", ["real_people", "people_curve", "clothes_mode", "vector_shares", "adaptation"])
+def test_figures_of_networks_say_what_these_started_from(name):
+    text = (ROOT / f"benchmarks/{name}.py").read_text()
+    assert '"start": model.summary.start' in text or '"start": model.card.started_from' in text
+    rows = read(ROOT / f"benchmarks/results/{name}.csv")
+    started = {row.get("fingerprint") or row["model"]: row["start"] for row in rows}
+    known = {row["fingerprint"]: row["start"] for row in read(ROOT / "benchmarks/results/real_people.csv")}
+    assert all(start == known.get(network, start) for network, start in started.items())
+
+
+@pytest.fixture
+def results_page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
+    return importlib.import_module("results_page")
+
+
+@pytest.fixture
+def csvs(tmp_path) -> Path:
+    """A copy of the CSVs, to be changed."""
+    return Path(shutil.copytree(ROOT / "benchmarks/results", tmp_path / "results"))
+
+
+def change(path: Path, old: str, new: str) -> None:
+    """Change the only place of a file that has some text."""
+    text = path.read_text()
+    assert text.count(old) == 1, old
+    path.write_text(text.replace(old, new))
+
+
+def test_the_tables_of_the_results_are_what_the_csvs_say(results_page):
+    text = results_page.PAGE.read_text()
+    assert results_page.rewritten(text) == (text, []), "write them again: python scripts/results_page.py"
+
+
+def test_a_changed_figure_is_noticed_in_every_table_that_shows_it(results_page, csvs):
+    page = results_page.PAGE.read_text()
+    path = csvs / "real_people.csv"
+    ours = rf"(?m)^(unveil:dual,{results_page.DUAL},.*,viper,viper,\d+,)[\d.]+,[\d.]+,[\d.]+,"
+    path.write_text(re.sub(ours, r"\g<1>99.5,88.8,7.7,", path.read_text()))
+    text, differing = results_page.rewritten(page, csvs)
+    assert differing == ["real people", "aims"]
+    assert "| `unveil:dual` | **99.5 ± 7.7 / 88.8** |" in text
+    assert "| VIPeR | 99.5 | 28 | 41.8: reached |" in text
+    by_hand = re.findall(r"(?m)^\| (?:after the first|colour histogram of six stripes) \|.*", page)
+    assert len(by_hand) == 2 and all(line in text for line in by_hand)
+    assert results_page.rewritten(text, csvs) == (text, [])
+
+
+def test_the_command_names_tables_that_differ_and_writes_them(tmp_path, results_page):
+    page, was = tmp_path / "results.md", results_page.PAGE.read_text()
+    page.write_text(was)
+    change(page, "| `unveil evaluate` | ", "| `unveil evaluate` | 9")
+    edited = page.read_text()
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, ROOT / "scripts/results_page.py", *words, page]
+        return subprocess.run(command, capture_output=True, text=True, check=False)
+
+    found = run("--check")
+    assert found.returncode == 1 and found.stderr.startswith("not as the CSVs say: evaluator;")
+    assert page.read_text() == edited
+    found = run()
+    assert (found.returncode, found.stdout) == (0, "written: evaluator\n")
+    assert page.read_text() == was and list(tmp_path.iterdir()) == [page]
+    change(page, "<!-- table: evaluator -->", "<!-- table: evaluater -->")
+    found = run()
+    assert found.returncode == 1 and "the page has a table 'evaluater', expected one of real people, " in found.stderr
+    assert "Traceback" not in found.stderr
+
+
+def test_a_row_or_a_figure_that_a_csv_lacks_is_an_error_that_names_it(results_page, csvs):
+    page, path = results_page.PAGE.read_text(), csvs / "real_people.csv"
+    whole = path.read_text()
+    lines = whole.splitlines(keepends=True)
+    ours = next(line for line in lines if f"{results_page.DUAL}," in line and ",sarc3d," in line)
+    path.write_text(whole.replace(ours, ""))
+    said = f"real_people.csv: expected one row whose fingerprint is {results_page.DUAL}, data is sarc3d; found 0"
+    with pytest.raises(ValueError, match=re.escape(said)):
+        results_page.rewritten(page, csvs)
+    path.write_text(whole + ours)
+    with pytest.raises(ValueError, match="data is sarc3d; found 2"):
+        results_page.rewritten(page, csvs)
+    path.write_text(whole.replace(results_page.SECOND_STEP, "0"))
+    with pytest.raises(ValueError, match=rf"real_people\.csv has no row whose .* is {results_page.SECOND_STEP}"):
+        results_page.rewritten(page, csvs)
+    path.write_text(whole)
+    speeds = csvs / "world_speed.csv"
+    speeds.write_text(re.sub(r"(?m)^(warm loop,2,(?:[^,]*,){3})[^,]*", r"\1", speeds.read_text()))
+    with pytest.raises(ValueError, match=r"world_speed\.csv has no crops_per_second for 'warm loop'"):
+        results_page.rewritten(page, csvs)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("<!-- table: aims -->", "<!-- table: goals -->", "has a table 'goals', expected one of real people, "),
+        ("<!-- table: aims -->", "<!-- tables: aims -->", "the page has no table 'aims'"),
+        ("\n<!-- end -->\n\nThe mode for changed", "\nThe mode for changed", "'rendered people' of the page has no"),
+        ("| after the first |", "| after a first |", "the page has no row 'after the first', which no CSV has"),
+    ],
+)
+def test_marks_that_are_wrong_are_one_error(results_page, old, new, said):
+    page = results_page.PAGE.read_text()
+    assert page.count(old) == 1
+    with pytest.raises(ValueError, match=re.escape(said)):
+        results_page.rewritten(page.replace(old, new))
+
+
+def test_the_curve_takes_what_numbers_of_people_there_are_and_means_of_seeds(results_page, csvs):
+    path = csvs / "people_curve.csv"
+    head, *lines = path.read_text().splitlines(keepends=True)
+    figures = "viper,viper,18.6,28.0,", "viper,viper,17.6,30.0,"
+    seed0 = "".join(line for line in lines if line.startswith("1000,4,0,"))
+    seed1 = seed0.replace("1000,4,0,", "1000,4,1,").replace(*figures)
+    more, longer = seed0.replace("1000,4,0,", "3000,4,0,"), seed0.replace("1000,4,0,", "1000,8,0,")
+    path.write_text(head + more + seed0 + seed1 + longer)
+    text, differing = results_page.rewritten(results_page.PAGE.read_text(), csvs)
+    assert differing == ["people curve"]
+    seeds = "| 1,000 (2 seeds) | 18.1 ± 0.7 / 29.0 ± 1.4 | **64.0 ± 0.0 / 62.3 ± 0.0** |"
+    assert f"{seeds} **59.4 ± 0.0 /" in text and "| 3,000 | **18.6 / 28.0** | **64.0 / 62.3** |" in text
+    assert "| 500 |" not in text
+    change(path, "1000,4,1,3dpes,", "1000,4,2,3dpes,")
+    with pytest.raises(ValueError, match=r"people_curve\.csv: expected one row whose people is 1000, .*; found 0"):
+        results_page.rewritten(text, csvs)
 
 
 def bench(*words: object) -> subprocess.CompletedProcess[str]:
