@@ -136,7 +136,8 @@ def _report(
     models: dict[str, str],
     seconds: float,
 ) -> Path:
-    folder = folder_of(world.root, **{k: int(v) for k, v in world.options.items() if k in ("people", "seed")})
+    numbers = {key: int(text) for key, text in world.options.items() if key in ("people", "seed")}
+    folder = folder_of(world.root, numbers.get("people"), seed=numbers.get("seed"))
     save_sheet(folder / "manifest.csv", out / "people.jpg", people=8, columns=12)
     save_sheet(folder / "manifest.csv", out / "masks.jpg", people=3, columns=12, show="both")
     training_curves(read_metrics(out / "run" / METRICS), out / "training.png")

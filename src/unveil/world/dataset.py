@@ -79,7 +79,8 @@ def read(
     if folder != root:
         render_world(preset(name, people, seed=seed, street=street), folder, processes=processes)
     card = read_card(folder)
-    dataset = read_manifest(folder / FILE, f"world-{name}" if name in PRESETS else f"world-{card['hash']}")
+    called = name + "-street" * street if name in PRESETS else card["hash"]
+    dataset = read_manifest(folder / FILE, f"world-{called}")
     dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
     if scheme != dataset.parsing_scheme:
         dataset = _with_parsing(dataset, folder, scheme=scheme)

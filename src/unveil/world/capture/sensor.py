@@ -94,19 +94,19 @@ def street(camera: Camera, rng: np.random.Generator) -> Camera:
         value = rng.uniform(*between)
         return float(value) if rng.random() < share else otherwise
 
-    red, green, blue = (gain * math.exp(rng.normal(0, 0.16)) for gain in camera.gain)
+    red, green, blue = (gain * math.exp(rng.normal(0, 0.07)) for gain in camera.gain)
     return dataclasses.replace(
         camera,
         gain=(red, green, blue),
-        exposure=camera.exposure * math.exp(rng.normal(0, 0.25)),
-        gamma=camera.gamma * math.exp(rng.normal(0, 0.15)),
-        saturation=camera.saturation * math.exp(rng.normal(0, 0.35)),
+        exposure=camera.exposure * math.exp(rng.normal(0, 0.2)),
+        gamma=camera.gamma * math.exp(rng.normal(0, 0.1)),
+        saturation=camera.saturation * math.exp(rng.normal(-0.15, 0.25)),
         haze=camera.haze + maybe(0.4, between=(0.01, 0.06), otherwise=0.0),
-        noise=max(camera.noise, rng.uniform(0, 0.045)),
-        resolution=maybe(0.6, between=(0.35, 0.9), otherwise=1.0),
-        chroma=maybe(0.5, between=(0.01, 0.07), otherwise=0.0),
+        noise=max(camera.noise, rng.uniform(0, 0.025)),
+        resolution=maybe(0.6, between=(0.4, 0.9), otherwise=1.0),
+        chroma=maybe(0.5, between=(0.005, 0.03), otherwise=0.0),
         comb=round(maybe(0.15, between=(1, 3), otherwise=0.0)),
-        ringing=maybe(0.4, between=(0.4, 1.6), otherwise=0.0),
+        ringing=maybe(0.4, between=(0.3, 1.0), otherwise=0.0),
         jpeg=int(rng.uniform(30, 75)),
     )
 
