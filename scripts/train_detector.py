@@ -44,6 +44,11 @@ ABOUT = (
     "unveil's own detector of people, trained by scripts/train_detector.py on rendered frames alone from the ImageNet "
     "weights of EfficientNet-Lite0 (Apache-2.0)."
 )
+INTENDED_USE = "Finding people in frames of video or in images, to follow them and to cut crops that networks compare."
+LIMITS = (
+    "It saw rendered people only, and small and crowded ones are missed; beside other detectors on real video: "
+    "docs/video.md. Whether it errs more for some groups of people than for others has not been measured."
+)
 
 
 @dataclass(frozen=True)
@@ -199,11 +204,14 @@ def main() -> None:
     held_out = read_frames(frames, range(args.scenes, args.scenes + args.held_out), seed=args.seed)
     size = tuple(args.input)
     sure, recall, precision = sure_score(network, held_out, size=size)
-    about = (
-        f"{ABOUT} {settings.steps} steps of {settings.batch} images from {len(read)} frames, seed {settings.seed}. "
-        f"On {len(held_out)} rendered frames of other scenes: recall {recall:.3f}, precision {precision:.3f}."
-    )
-    card = export_detector(network, args.out or args.run, size=size, sure=sure, about=about)
+    words = {
+        "about": f"{ABOUT} {settings.steps} steps of {settings.batch} images from {len(read)} frames, "
+        f"seed {settings.seed}.",
+        "figures": f"On {len(held_out)} rendered frames of other scenes: recall {recall:.3f}, "
+        f"precision {precision:.3f}.",
+        "intended_use": INTENDED_USE, "limits": LIMITS,
+    }  # fmt: skip
+    card = export_detector(network, args.out or args.run, size=size, sure=sure, words=words)
     figures = {"sure": sure, "recall": recall, "precision": precision}
     print(json.dumps({"card": str(card), "frames": len(read), **dataclasses.asdict(settings), **figures}, indent=1))
 

@@ -52,6 +52,14 @@ ABOUT = (
     "unveil's own parser, trained by scripts/train_parser.py on rendered people alone from the ImageNet weights of "
     "EfficientNet-Lite0 (Apache-2.0)."
 )
+INTENDED_USE = (
+    "Telling body parts and clothes on crops of one person, and which parts are hidden, for comparing people part "
+    "by part."
+)
+LIMITS = (
+    "It saw rendered people only; what it misses, on rendered and on real crops, stands in docs/parsing.md. "
+    "Whether it errs more for some groups of people than for others has not been measured."
+)
 LOG_EVERY, SAVE_EVERY = 50, 50
 SETTLE = 0.4  # share of the steps, the last ones, in which the rate falls
 MIRRORED_PARTS = tuple(
@@ -260,12 +268,13 @@ def main() -> None:
         print(f"stopped after {end} of {settings.steps} steps; the same command without --stop-after resumes")
         return
     tables = {name: world.table(name).tolist() for name in world.SCHEMES if name != "world"}
-    about = (
-        f"{ABOUT} {settings.steps} steps of {settings.batch} crops, seed {settings.seed}, data {data.hash}; "
-        f"begun with {settings.start}."
-    )
+    words = {
+        "about": f"{ABOUT} {settings.steps} steps of {settings.batch} crops, seed {settings.seed}, data {data.hash}; "
+        f"begun with {settings.start}.",
+        "intended_use": INTENDED_USE, "limits": LIMITS,
+    }  # fmt: skip
     card = export_parser(
-        network, args.out or args.run, plain=world.FIRST, size=SIZE, tables=tables, shares=SHARES, about=about
+        network, args.out or args.run, plain=world.FIRST, size=SIZE, tables=tables, shares=SHARES, words=words
     )
     text = json.dumps(
         {"card": str(card), "crops": len(crops), **dataclasses.asdict(settings), "losses": last}, indent=1

@@ -1,7 +1,10 @@
+import json
+
 import numpy as np
 import pytest
 import torch
 
+from unveil.cli import app
 from unveil.data.images import read_image
 from unveil.errors import CheckpointError
 from unveil.gallery.scoring.ranking import part_means
@@ -59,6 +62,14 @@ def test_the_default_network_gives_its_reasons_by_part(rendered):
     said = reasons(embedding.names, parts, query_visibility=query.visibility, rows=range(len(images)))
     named = [sentence for sentence in said if any(name in sentence for name in embedding.names)]
     assert said[0].endswith("match") and len(named) > len(said) / 2
+
+
+@pytest.mark.parametrize("name", [f"unveil:{name}" for name in (*shipped_names(), "parser", "detector")])
+def test_cards_say_what_people_must_know_before_they_use_a_network(name, capsys):
+    app(["models", "card", name], standalone_mode=False)
+    card = json.loads(capsys.readouterr().out)
+    assert all(card[key] for key in ("figures", "intended_use", "limits"))
+    assert "has not been measured" in card["limits"] and card["licence"].startswith("Apache-2.0")
 
 
 def test_an_unknown_name_is_one_error():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -33,7 +34,12 @@ class _Rows(nn.Module):
 
 
 def export_detector(
-    network: PersonDetector, folder: Path, *, size: tuple[int, int], sure: float = 0.5, about: str = ""
+    network: PersonDetector,
+    folder: Path,
+    *,
+    size: tuple[int, int],
+    sure: float = 0.5,
+    words: Mapping[str, str] | None = None,
 ) -> Path:
     """Write model and card; return the card's path.
 
@@ -42,7 +48,7 @@ def export_detector(
         folder: where both files go.
         size: input height and width, multiples of 32.
         sure: score of the network that becomes 0.5, from which a box may begin a track.
-        about: where the weights come from.
+        words: what people are told of it: "about", "figures", "intended_use", "limits".
 
     Raises:
         MissingExtraError: the package ``onnx`` is not installed.
@@ -51,8 +57,8 @@ def export_detector(
     content = packed_onnx(whole, size, outputs=("rows",), any_batch=False)
     card = {
         "model": MODEL, "decoder": "yolov8", "height": size[0], "width": size[1], "scale": 1 / 127.5,
-        "mean": [1, 1, 1], "std": [1, 1, 1], "score": SCORE, "overlap": OVERLAP, "about": about,
-        "licence": "Apache-2.0",
+        "mean": [1, 1, 1], "std": [1, 1, 1], "score": SCORE, "overlap": OVERLAP, "licence": "Apache-2.0",
+        **(words or {}),
     }  # fmt: skip
     write_bytes(folder / MODEL, content)
     write_text(folder / CARD, json.dumps(card) + "\n")

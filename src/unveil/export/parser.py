@@ -25,7 +25,7 @@ def export_parser(
     tables: Mapping[str, Sequence[int]],
     shares: Sequence[str],
     scheme: str = "lip20",
-    about: str = "",
+    words: Mapping[str, str] | None = None,
 ) -> Path:
     """Write model and card; return the card's path.
 
@@ -37,7 +37,7 @@ def export_parser(
         tables: label of each class number, for each label set.
         shares: names of the visible shares.
         scheme: label set by default.
-        about: where the weights come from.
+        words: what people are told of it: "about", "figures", "intended_use", "limits".
 
     Raises:
         MissingExtraError: the package ``onnx`` is not installed.
@@ -48,7 +48,7 @@ def export_parser(
         "model": MODEL, "scheme": scheme, "height": size[0], "width": size[1], "scale": 1 / 127.5,
         "mean": [1, 1, 1], "std": [1, 1, 1], "output": "labels",
         "tables": {name: list(table) for name, table in tables.items()},
-        "visibility": {"output": "shares", "parts": list(shares)}, "about": about, "licence": "Apache-2.0",
+        "visibility": {"output": "shares", "parts": list(shares)}, "licence": "Apache-2.0", **(words or {}),
     }  # fmt: skip
     write_bytes(folder / MODEL, content)
     write_text(folder / CARD, json.dumps(card) + "\n")

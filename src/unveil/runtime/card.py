@@ -47,6 +47,9 @@ class ModelCard(BaseModel):
         source: where it was had from.
         trained_on: what its publisher says that it was trained on.
         licence: of the weights.
+        figures: how well it does, in words, and on what.
+        intended_use: what it was made for.
+        limits: what it cannot do, and what is not known of it.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -69,6 +72,9 @@ class ModelCard(BaseModel):
     source: str = ""
     trained_on: str = ""
     licence: str = ""
+    figures: str = ""
+    intended_use: str = ""
+    limits: str = ""
 
     @field_validator("std")
     @classmethod
