@@ -12,6 +12,7 @@ from unveil.gallery.scoring.reasons import reasons
 from unveil.inference.load import load_engine
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
+from unveil.models.catalogue.detectors import OWN
 from unveil.models.checkpoint import load_model, new_model, save_model, write_model
 from unveil.models.packing.without_heads import without_heads
 from unveil.nn.backbones.choice import build_backbone
@@ -64,7 +65,7 @@ def test_the_default_network_gives_its_reasons_by_part(rendered):
     assert said[0].endswith("match") and len(named) > len(said) / 2
 
 
-@pytest.mark.parametrize("name", [f"unveil:{name}" for name in (*shipped_names(), "parser", "detector")])
+@pytest.mark.parametrize("name", [f"unveil:{name}" for name in shipped_names()] + ["parser", OWN])
 def test_cards_say_what_people_must_know_before_they_use_a_network(name, capsys):
     app(["models", "card", name], standalone_mode=False)
     card = json.loads(capsys.readouterr().out)
