@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("models", nargs="+")
     parser.add_argument("--also", nargs="*", default=[], help="sources that are measured under their own protocols")
-    parser.add_argument("--out", type=Path, help="CSV to write")
+    parser.add_argument("--out", type=Path, help="CSV to write, or to add to")
     args = parser.parse_args()
     keep_freed_memory()
     rows = []
@@ -50,7 +50,7 @@ def main() -> None:
             )  # fmt: skip
             print(rows[-1], flush=True)
     if args.out:
-        write_rows(args.out, rows)
+        write_rows(args.out, rows, key=("fingerprint", "data", "protocol"))
 
 
 def measured(model: Embedder, data: Path, also: list[str]) -> list[Result]:

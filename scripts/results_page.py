@@ -132,6 +132,8 @@ TABLES: dict[str, Table | Callable[[Path], str]] = {
         Column("occluded and changed", BOTH, {"protocol": "world-occ-cc"}),
     ), (
         *rendered(f"40 people of `{NARROW}`", "world-small", NARROW),
+        Row(f"the 40 people, by street cameras (`{NARROW}&street=true`)", "real_people",
+            {"fingerprint": DUAL, "data": "world-small-street"}),
         *rendered(f"200 people of `{WIDE}`", "world-default", WIDE),
     )),
     "aims": aims,

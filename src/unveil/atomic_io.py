@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -11,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from unveil.errors import UnveilError
+
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -75,8 +78,13 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(target: Path) -> Iterator[None]:
-    """Let one process at a time build ``target``; where the system has no such locks, builds only waste time."""
+def locked(target: Path, *, busy: str | None = None) -> Iterator[None]:
+    """Let one process at a time build ``target``; where the system has no such locks, builds only waste time.
+
+    Args:
+        target: what is built.
+        busy: what is said where another process has the lock and is waited for; nothing by default.
+    """
     try:
         import fcntl
     except ImportError:
@@ -88,7 +96,11 @@ def locked(target: Path) -> Iterator[None]:
     except OSError as e:
         raise UnveilError(f"cannot write in {target.parent}: {e.strerror or e}") from e
     with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+        except BlockingIOError:
+            log.warning("%s: %s", target, busy)
+            fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 

@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from unveil.data.listing import FileNote
-from unveil.data.store.build import BadFile, in_threads, read_crop
+from unveil.data.prefetch import in_threads
+from unveil.data.store.build import BadFile, read_crop
 from unveil.progress import track
 from unveil.records import SPLITS, Dataset, Sample
 

@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from unveil.data.file_reads import read_bytes
 from unveil.errors import ImageError
 from unveil.label_sets import voc_palette
 from unveil.records import Sample
@@ -151,7 +152,7 @@ def resize_labels(labels: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def _opened(source: Path | bytes, label: str, *, max_pixels: int) -> Image.Image:
     try:
-        data = source.read_bytes() if isinstance(source, Path) else source
+        data = read_bytes(source) if isinstance(source, Path) else source
     except OSError as e:
         raise ImageError(f"{label}: cannot be read: {e.strerror or e}") from None
     if not data:

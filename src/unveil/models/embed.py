@@ -1,4 +1,4 @@
-"""Embedding crops with any model: files by way of the image store, images in memory as they are."""
+"""Embedding crops with any model: files while those after them are decoded into the image store, images as they are."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from unveil.data.fitting import fit_image
+from unveil.data.store.build import Consumer
 from unveil.data.store.image_store import ImageStore, open_store
 from unveil.errors import DataError, is_out_of_memory
 from unveil.models.embedder import Embedder
@@ -18,6 +20,7 @@ from unveil.progress import track
 from unveil.records import Embedding, Sample
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
 def embed_samples(
@@ -29,6 +32,10 @@ def embed_samples(
     batch_size: int | None = None,
 ) -> tuple[Embedding, ImageStore]:
     """Embed crops in order; crops that cannot be read are left out and listed in ``store.bad``.
+
+    While a batch is embedded, the next one is read, decoded and resized. Crops that are in the store already come from
+    there; all are decoded first for a model that is adapted to cameras, whose batches are not in order, and for
+    one that looks at parsing maps.
 
     Args:
         model: any model.
@@ -45,12 +52,19 @@ def embed_samples(
     """
     wanted = model.test_parsing
     looks_at_maps = scheme is not None and wanted is not None
-    store = open_store(samples, model.crop_size, cache=cache, partial_maps=looks_at_maps)
+    size = batch_size or model.batch
+    parts = _Parts[np.ndarray](lambda crops: model.embed_crops(np.stack(crops)), most=size)
+    consumer = None
+    if not looks_at_maps and not model.cameras:
+        consumer = Consumer(parts.collect, ahead=size, what=f"embedding {len(samples)} crops")
+    store = open_store(samples, model.crop_size, cache=cache, partial_maps=looks_at_maps, consumer=consumer)
     if scheme and wanted and store.parsing is not None:
         store = store_in(store, scheme, target=wanted)
     else:
         store = dataclasses.replace(store, parsing=None)
-    embedding = _embed(model, store, size=batch_size or model.batch)
+    embedding = parts.whole()
+    if embedding is None:
+        embedding = _embed(model, store, size=size)
     if not embedding.is_finite:
         bad = np.flatnonzero(
             ~np.isfinite(embedding.vectors).all(axis=(1, 2)) | ~np.isfinite(embedding.visibility).all(1)
@@ -107,21 +121,54 @@ def embed_by_camera(
     for row, label in enumerate(labels):
         groups.setdefault(label, []).append(row)
     batches = [(label, rows[i : i + size]) for label, rows in groups.items() for i in range(0, len(rows), size)]
-    parts = []
-    most = size
+    parts = _Parts(embed, most=size)
     for label, rows in track(batches, what) if what else batches:
         with model.of_camera(label):
-            while rows:
-                try:
-                    parts.append(embed(rows[:most]))
-                    rows = rows[most:]
-                except (RuntimeError, MemoryError) as e:
-                    if not is_out_of_memory(e) or most == 1:
-                        raise
-                    most = (min(most, len(rows)) + 1) // 2
-                    log.warning("the memory does not suffice: %d crops at a time from here on", most)
+            parts.add(rows)
     order = np.argsort(np.concatenate([rows for _, rows in batches]))
-    return Embedding.concatenate(parts).select(order)
+    return Embedding.concatenate(parts.found).select(order)
+
+
+class _Parts(Generic[T]):
+    """Embeds crops part by part, fewer at a time once memory was short.
+
+    Args:
+        embed: embeds some crops, given as images or as rows.
+        most: crops of a part.
+    """
+
+    def __init__(self, embed: Callable[[list[T]], Embedding], *, most: int) -> None:
+        self.found: list[Embedding] = []
+        self._embed = embed
+        self._size = self._most = most
+        self._waiting: list[T] = []
+
+    def add(self, crops: list[T]) -> None:
+        """Embed crops."""
+        while crops:
+            try:
+                self.found.append(self._embed(crops[: self._most]))
+                crops = crops[self._most :]
+            except (RuntimeError, MemoryError) as e:
+                if not is_out_of_memory(e) or self._most == 1:
+                    raise
+                self._most = (min(self._most, len(crops)) + 1) // 2
+                log.warning("the memory does not suffice: %d crops at a time from here on", self._most)
+
+    def collect(self, crop: T) -> None:
+        """Take a crop, and embed those that wait if they are enough."""
+        self._waiting.append(crop)
+        if len(self._waiting) == self._size:
+            self._embed_waiting()
+
+    def whole(self) -> Embedding | None:
+        """Return the embedding of all crops that came one by one, ``None`` where none came."""
+        self._embed_waiting()
+        return Embedding.concatenate(self.found) if self.found else None
+
+    def _embed_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        self.add(waiting)
 
 
 def _embed(model: Embedder, store: ImageStore, *, size: int) -> Embedding:

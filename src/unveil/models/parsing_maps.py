@@ -9,7 +9,8 @@ import numpy as np
 
 from unveil.atomic_io import atomic_path
 from unveil.data.images import resize
-from unveil.data.store.build import BadFile, in_threads, read_crop
+from unveil.data.prefetch import in_threads
+from unveil.data.store.build import BadFile, read_crop
 from unveil.data.store.image_store import ImageStore
 from unveil.data.training import TrainingSet
 from unveil.datasets import load_dataset

@@ -1,30 +1,29 @@
-"""Building an image store: decode in threads, write in order, all or nothing."""
+"""Building an image store: decode in threads, write in order, all or nothing; crops can be used meanwhile."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import json
-import os
 import shutil
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from unveil.atomic_io import atomic_folder, locked
+from unveil.data.file_reads import read_bytes
 from unveil.data.fitting import CropSize, fit_image, fit_labels
 from unveil.data.images import read_image, read_labels
+from unveil.data.prefetch import in_threads
 from unveil.errors import DataError, ImageError
 from unveil.progress import track
 from unveil.records import UNLABELLED, Sample
 
-T = TypeVar("T")
-WAITING_PER_WORKER = 16
+BUSY = "another process decodes the same crops, or embeds them as they are decoded: waiting until it is done"
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,44 @@ class Crop:
     digest: str
 
 
+@dataclass(frozen=True)
+class Consumer:
+    """What uses crops while those after them are decoded.
+
+    Args:
+        take: takes each readable crop, fitted, ``(H, W, 3)`` uint8 RGB, in order.
+        ahead: crops that are decoded, or are being decoded, beyond the one that it has.
+        what: what progress is shown as.
+    """
+
+    take: Callable[[np.ndarray], None]
+    ahead: int
+    what: str
+
+
+@dataclass(frozen=True)
+class DecodeSettings:
+    """How crops are decoded into a store.
+
+    Args:
+        size: of the crops, and how images are brought to it.
+        with_parsing: also store the parsing maps; a crop without one gets `UNLABELLED` pixels.
+        workers: threads; all cores by default.
+        consumer: uses the crops meanwhile.
+    """
+
+    size: CropSize
+    with_parsing: bool
+    workers: int | None = None
+    consumer: Consumer | None = None
+
+
 def build_store(
     folder: Path,
     samples: Sequence[Sample],
     *,
-    size: CropSize,
-    with_parsing: bool,
+    settings: DecodeSettings,
     state: list[Any],
-    workers: int | None,
     is_there: Callable[[], bool],
 ) -> None:
     """Decode the crops into ``folder``.
@@ -62,24 +91,23 @@ def build_store(
     Args:
         folder: the store; replaced as a whole.
         samples: the crops.
-        size: of the crops, and how images are brought to it.
-        with_parsing: also store the parsing maps; a crop without one gets `UNLABELLED` pixels.
+        settings: how they are decoded.
         state: what the index keeps to know changed files by.
-        workers: threads; all cores by default.
         is_there: asked once the lock is held: has another process built it meanwhile?
 
     Raises:
         DataError: no crop is readable, or the disk has not enough room.
     """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
+    with locked(folder, busy=BUSY):
         if is_there():
             return
         for leftover in folder.parent.glob(f".{folder.name}.*.tmp"):  # of a build that was killed: the lock is ours
             shutil.rmtree(leftover, ignore_errors=True)
-        _check_room(folder.parent, len(samples) * size.height * size.width * (4 if with_parsing else 3))
+        pixels = len(samples) * settings.size.height * settings.size.width
+        _check_room(folder.parent, pixels * (4 if settings.with_parsing else 3))
         with atomic_folder(folder) as temporary:
-            _write(temporary, samples, size=size, with_parsing=with_parsing, state=state, workers=workers)
+            _write(temporary, samples, settings=settings, state=state)
 
 
 def read_crop(sample: Sample, *, with_parsing: bool, longest_side: int | None = None) -> Crop | BadFile:
@@ -91,7 +119,7 @@ def read_crop(sample: Sample, *, with_parsing: bool, longest_side: int | None = 
         longest_side: pixels that are enough; see `read_image`.
     """
     try:
-        data = sample.data if sample.path is None else sample.path.read_bytes()
+        data = sample.data if sample.path is None else read_bytes(sample.path)
         image = read_image(data or b"", name=str(sample.path or sample.key), longest_side=longest_side)
         parsing = read_labels(sample.parsing) if with_parsing and sample.parsing is not None else None
     except OSError as e:
@@ -99,22 +127,6 @@ def read_crop(sample: Sample, *, with_parsing: bool, longest_side: int | None = 
     except ImageError as e:
         return BadFile(sample.key, str(e))
     return Crop(image, parsing, hashlib.sha256(data or b"").hexdigest())
-
-
-def in_threads(function: Callable[[Sample], T], items: Iterable[Sample], *, workers: int | None = None) -> Iterator[T]:
-    """Map in order with a bounded number of results waiting; decoding releases the interpreter lock."""
-    workers = workers or os.cpu_count() or 1
-    waiting: deque[Future[T]] = deque()
-    executor = ThreadPoolExecutor(workers)
-    try:
-        for item in items:
-            waiting.append(executor.submit(function, item))
-            if len(waiting) >= workers * WAITING_PER_WORKER:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        executor.shutdown(cancel_futures=True)
 
 
 def _at_size(sample: Sample, size: CropSize, *, with_parsing: bool) -> Crop | BadFile:
@@ -138,25 +150,28 @@ def _at_size(sample: Sample, size: CropSize, *, with_parsing: bool) -> Crop | Ba
     return Crop(fit_image(crop.image, size), parsing, crop.digest)
 
 
-def _write(
-    folder: Path,
-    samples: Sequence[Sample],
-    *,
-    size: CropSize,
-    with_parsing: bool,
-    state: list[Any],
-    workers: int | None,
-) -> None:
+def _write(folder: Path, samples: Sequence[Sample], *, settings: DecodeSettings, state: list[Any]) -> None:
+    size, with_parsing = settings.size, settings.with_parsing
     bad: list[BadFile] = []
     kept = [] if size.fit == "stretch" else [size.fit, size.pad]
     content = hashlib.sha256(json.dumps([size.height, size.width, size.interpolation, *kept]).encode())
     shape = (size.height, size.width)
-    with (folder / "images.npy").open("wb") as images, (folder / "parsing.npy").open("wb") as parsing:
+    ahead, what = (settings.consumer.ahead, settings.consumer.what) if settings.consumer else (None, "decoding")
+    decoded = in_threads(
+        lambda sample: _at_size(sample, size, with_parsing=with_parsing),
+        samples,
+        workers=settings.workers,
+        ahead=ahead,
+    )
+    with (
+        (folder / "images.npy").open("wb") as images,
+        (folder / "parsing.npy").open("wb") as parsing,
+        closing(decoded),
+    ):
         # Written in order through files, not through a memory map: a full disk is then an error, not a crash.
         _header(images, (len(samples), *shape, 3))
         _header(parsing, (len(samples) if with_parsing else 0, *shape))
-        decoded = in_threads(lambda sample: _at_size(sample, size, with_parsing=with_parsing), samples, workers=workers)
-        for sample, crop in zip(samples, track(decoded, "decoding", total=len(samples)), strict=True):
+        for sample, crop in zip(samples, track(decoded, what, total=len(samples)), strict=True):
             if isinstance(crop, BadFile):
                 bad.append(crop)
                 continue
@@ -166,6 +181,8 @@ def _write(
                 parsing.write(labels)
                 content.update(labels)
             content.update(f"{sample.key}\0{crop.digest}\n".encode())
+            if settings.consumer is not None:
+                settings.consumer.take(crop.image)
         good = len(samples) - len(bad)
         if not good:
             raise DataError(f"none of the {len(samples)} crops can be read; the first: {bad[0]}")

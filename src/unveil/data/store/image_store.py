@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from unveil.atomic_io import cache_dir
+from unveil.data.file_reads import reading
 from unveil.data.fitting import CropSize
-from unveil.data.store.build import BadFile, build_store
+from unveil.data.prefetch import in_threads
+from unveil.data.store.build import BadFile, Consumer, DecodeSettings, build_store
 from unveil.errors import DataError
 from unveil.recipe import InputSettings
 from unveil.records import Sample
@@ -60,6 +62,7 @@ def open_store(
     cache: Path | None = None,
     workers: int | None = None,
     partial_maps: bool = False,
+    consumer: Consumer | None = None,
 ) -> ImageStore:
     """Return the store of these crops; build it when there is none, or when a file has changed.
 
@@ -70,6 +73,7 @@ def open_store(
         workers: threads that decode; all cores by default.
         partial_maps: keep parsing maps as soon as one crop has one; a crop without has `UNLABELLED` pixels. By default
             maps are kept only if every crop has one.
+        consumer: uses the crops while they are decoded; it gets none where the store is there.
 
     Raises:
         DataError: no sample, none is readable, or the disk has not enough room.
@@ -88,16 +92,14 @@ def open_store(
     names = [[s.key, _where(s), str(s.parsing) if with_parsing else None] for s in samples]
     identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]
     folder = (cache or cache_dir() / "images") / identity
-    state = [[_state(s.path), _state(s.parsing) if with_parsing else None] for s in samples]
+    state = _states(samples, with_parsing=with_parsing)
     store = _load(folder, samples, state=state)
     if store is None:
         build_store(
             folder,
             samples,
-            size=size,
-            with_parsing=with_parsing,
+            settings=DecodeSettings(size, with_parsing, workers=workers, consumer=consumer),
             state=state,
-            workers=workers,
             is_there=lambda: _load(folder, samples, state=state) is not None,
         )
         store = _load(folder, samples, state=state)
@@ -133,10 +135,20 @@ def _where(sample: Sample) -> str:
     return hashlib.sha256(sample.data or b"").hexdigest()
 
 
+def _states(samples: Sequence[Sample], *, with_parsing: bool) -> list[list[list[int] | None]]:
+    def states(samples: Sequence[Sample]) -> list[list[list[int] | None]]:
+        return [[_state(s.path), _state(s.parsing) if with_parsing else None] for s in samples]
+
+    return next(in_threads(states, [samples], workers=1))  # by a thread: a share may stall here as well
+
+
 def _state(path: Path | None) -> list[int] | None:
     """Return size and time of change, by which a changed file is known; ``None`` for a missing one."""
+    if path is None:
+        return None
     try:
-        stat = path.stat() if path is not None else None
+        with reading(path):
+            stat = path.stat()
     except OSError:
         return None
-    return [stat.st_size, stat.st_mtime_ns] if stat else None
+    return [stat.st_size, stat.st_mtime_ns]

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +19,9 @@ import numpy as np
 from unveil.attributes.from_parser import attributes_of
 from unveil.attributes.records import Attributes
 from unveil.bulk.shards import Shard
+from unveil.data.file_reads import reading
 from unveil.data.images import read_image
+from unveil.data.prefetch import in_threads
 from unveil.errors import ImageError
 from unveil.gallery.ingest.adding import (
     BATCH,
@@ -105,9 +107,10 @@ def add_images(
     bad: list[str] = []
     wide: list[str] = []
     crops = tracklets = known = 0
-    with ThreadPoolExecutor(2) as pool:
-        reading = _ahead(store, name, batches=batches, pool=pool, shard=shard)
-        for groups, problems, there in track(reading, f"adding {len(samples)} images", total=len(batches)):
+    read = in_threads(lambda batch: _read(store, name, batch=batch, shard=shard), batches, workers=2, ahead=2)
+    with closing(read):
+        new = _once(read)
+        for groups, problems, there in track(new, f"adding {len(samples)} images", total=len(batches)):
             bad += problems
             known += there
             wide += [str(c.sample.path or c.sample.key) for group in groups for c in group if is_wide(c.image)]
@@ -143,18 +146,10 @@ def _batches(samples: Sequence[Sample]) -> Iterator[list[list[Sample]]]:
 Read = tuple[list[list[_Crop]], list[str], int]
 
 
-def _ahead(
-    store: Store, name: str, *, batches: list[list[list[Sample]]], pool: ThreadPoolExecutor, shard: Shard | None
-) -> Iterator[Read]:
-    """Read two batches ahead; yield their new crops, what could not be read, and how many were there."""
+def _once(batches: Iterable[Read]) -> Iterator[Read]:
+    """Yield the new crops of each batch, what could not be read, and how many were there or in a batch before."""
     seen: set[str] = set()
-    rest = iter(batches)
-    waiting: list[Future[Read]] = [
-        pool.submit(_read, store, name, batch=batch, shard=shard) for batch in islice(rest, 2)
-    ]
-    while waiting:
-        groups, bad, known = waiting.pop(0).result()
-        waiting += [pool.submit(_read, store, name, batch=batch, shard=shard) for batch in islice(rest, 1)]
+    for groups, bad, known in batches:
         fresh = []
         for group in groups:
             kept = []
@@ -207,10 +202,11 @@ def content_of(sample: Sample) -> bytes:
         return sample.data
     path = Path(sample.path or sample.key)
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise ImageError(f"{path}: too large, {size:,} bytes; the limit is {MAX_BYTES:,}")
-        content = path.read_bytes()
+        with reading(path):
+            size = path.stat().st_size
+            if size > MAX_BYTES:
+                raise ImageError(f"{path}: too large, {size:,} bytes; the limit is {MAX_BYTES:,}")
+            content = path.read_bytes()
     except OSError as e:
         raise ImageError(f"{path}: cannot be read: {e.strerror or e}") from None
     if not content:
