@@ -55,8 +55,8 @@ def rows_of(figures: dict[str, dict[str, float]], crops: int) -> list[dict[str, 
         known = {label: value for label, value in values.items() if np.isfinite(value)}
         for label, value in {"mean": float(np.mean(list(known.values()))), **known}.items():
             measured = "mean absolute error" if name == "share error" else "IoU"
-            rows.append({"what": name, "label": label, measured: round(value, 4), "crops": crops})
-    return [{key: row.get(key, "") for key in ("what", "label", "IoU", "mean absolute error", "crops")} for row in rows]
+            rows.append({"what": name, "label": label, "IoU": "", "mean absolute error": "", measured: round(value, 4)})
+    return [row | {"crops": crops} for row in rows]
 
 
 def draw(parser: OnnxParser, samples: tuple[Sample, ...], out: Path) -> None:
@@ -77,7 +77,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=600, help="so many, spread evenly over the test people")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--sheet", type=Path, help="image to write")
-    parser.add_argument("--out", type=Path, help="CSV to write")
+    parser.add_argument("--out", type=Path, help="CSV to write, or to add to")
     args = parser.parse_args()
     show_progress()
     name, _, options = args.data.partition("?")
@@ -90,7 +90,9 @@ def main() -> None:
     if args.sheet:
         draw(used, samples[:: max(1, len(samples) // 36)][:24], args.sheet)
     if args.out:
-        write_rows(args.out, [row | measured_on() for row in rows_of(figures, len(samples))])
+        told = {"data": args.data, "parser": used.fingerprint}
+        rows = [told | row | measured_on() for row in rows_of(figures, len(samples))]
+        write_rows(args.out, rows, key=(*told, "what", "label"))
 
 
 if __name__ == "__main__":

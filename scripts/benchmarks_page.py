@@ -149,7 +149,8 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
     ),
     "best_crops": (Table("best_crops", ("rule", "kept", "tracks", "rank1", "mean_reciprocal_rank")),),
     "parser_accuracy": (
-        Table("parser_accuracy", ("what", "IoU", "mean absolute error", "crops"), {"label": ["mean"]}),
+        Table("parser_accuracy", ("data", "parser", "what", "IoU", "mean absolute error"),
+              {"label": ["mean"], "what": ["pascal7", "pab6", "lip20", "share error"]}),
     ),
     "parser_speed": (
         Table("parser_speed", ("what", "threads", "median_crops_per_second", "processor_ms_per_crop")),
