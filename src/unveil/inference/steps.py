@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 
 from unveil.atomic_io import locked
+from unveil.data.prefetch import processor_seconds
 from unveil.errors import UnveilError
 from unveil.inference import remembered
 from unveil.runtime.graph import Feed
@@ -135,9 +136,9 @@ class SteppedRunner:
     def _tried(self, crops: np.ndarray, choice: StepChoice) -> list[np.ndarray]:
         step = choice.next()
         self._graph.prepare(step)
-        began = time.process_time()  # which other work on the machine changes little
+        began = _processor_time()
         found = self._run(crops, [step] * (len(crops) // step))
-        choice.took(step, time.process_time() - began)
+        choice.took(step, _processor_time() - began)
         if choice.best is not None:
             self._graph.keep_only(choice.best)
         return found
@@ -165,6 +166,11 @@ class SteppedRunner:
             for answer, size, length in zip(answers, sizes, lengths, strict=True)
         ]
         return [np.concatenate(outputs) for outputs in zip(*found, strict=True)]
+
+
+def _processor_time() -> float:
+    """Return what this process has computed, seconds, without the reading of files that is under way beside it."""
+    return time.process_time() - processor_seconds()  # which other work on the machine changes little
 
 
 def sizes_of(count: int, step: int, *, streams: int) -> list[int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from unveil.atomic_io import write_text
 from unveil.data.images import read_sample
 from unveil.data.parsing_tree import parsing_path
+from unveil.data.prefetch import in_threads
 from unveil.errors import DataError, ImageError
 from unveil.label_sets import Scheme
 from unveil.parsing.formats.schp import write_label_png
@@ -87,10 +88,11 @@ def parse_dataset(dataset: Dataset, parser: Parser, *, root: Path, batch: int = 
     todo = [s for s in dataset.samples if not parsing_path(root, parser.scheme.name, key=s.key).is_file()]
     unreadable: list[str] = []
     written = 0
-    with ThreadPoolExecutor(2) as pool:
-        # Reading and writing overlap with inference; two batches are decoded ahead.
-        batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
-        for samples, images in track(_decoded(batches, pool, unreadable=unreadable), "parsing", total=len(batches)):
+    # Reading and writing overlap with inference.
+    batches = [todo[start : start + batch] for start in range(0, len(todo), batch)]
+    with closing(in_threads(_read, batches, workers=2, ahead=2)) as read, ThreadPoolExecutor(2) as pool:
+        for samples, images, problems in track(read, "parsing", total=len(batches)):
+            unreadable += problems
             paths = [parsing_path(root, parser.scheme.name, key=s.key) for s in samples]
             maps = _maps(parser, samples, images=images, table=folder / SHARES)
             written += len(list(pool.map(partial(write_label_png, scheme=parser.scheme), paths, maps)))
@@ -114,20 +116,6 @@ def _maps(
         for sample, row in zip(samples, shares, strict=True):
             rows.writerow((sample.key, *(f"{share:.3f}" for share in row)))
     return maps
-
-
-def _decoded(
-    batches: list[list[Sample]], pool: ThreadPoolExecutor, *, unreadable: list[str]
-) -> Iterator[tuple[list[Sample], list[NDArray[np.uint8]]]]:
-    rest = iter(batches)
-    ahead = [(samples, pool.submit(_read, samples)) for samples in islice(rest, 2)]
-    while ahead:
-        _, future = ahead.pop(0)
-        for samples in islice(rest, 1):
-            ahead.append((samples, pool.submit(_read, samples)))
-        samples, images, problems = future.result()
-        unreadable += problems
-        yield samples, images
 
 
 def _read(samples: list[Sample]) -> tuple[list[Sample], list[NDArray[np.uint8]], list[str]]:

@@ -1,16 +1,21 @@
-"""Images of scenes into a gallery: the people on them are found, or were before, and each becomes a crop."""
+"""Images of scenes into a gallery: the people on them are found, or were before, and each becomes a crop.
+
+The next image is read while people are looked for on one.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from unveil.attributes.from_parser import attributes_of
 from unveil.attributes.records import Attributes
 from unveil.data.images import read_image
+from unveil.data.prefetch import in_threads
 from unveil.errors import ImageError
 from unveil.gallery.ingest.adding import BATCH, Added, key_of, open_gallery, shrunk, thumbnail
 from unveil.gallery.ingest.images import ImageSettings, content_of, tags_of, time_of
@@ -32,6 +37,13 @@ from unveil.records import Sample
 from unveil.video.detectors.detect import Detector
 from unveil.video.detectors.precomputed import GivenBoxes
 from unveil.video.records import Image
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    sample: Sample
+    image: Image
+    digest: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,26 +93,37 @@ def add_scenes(
     bad: list[str] = []
     waiting: list[_Person] = []
     seen: set[str] = set()
-    for number, sample in enumerate(track(samples, f"finding people on {len(samples)} images")):
-        try:
-            people = list(_people(number, sample, detector=detector))
-        except ImageError as e:
-            bad.append(str(e))
-            continue
-        found = replace(found, frames=found.frames + 1, boxes=found.boxes + len(people))
-        waiting += [person for person in people if person.key not in seen]
-        seen.update(person.key for person in people)
-        if len(waiting) >= BATCH or number == len(samples) - 1:
-            found = _write(store, name, engine=engine, people=waiting, found=found, settings=settings, parser=parser)
-            waiting = []
+    with closing(in_threads(_read, samples, workers=1, ahead=1)) as read:
+        what = f"finding people on {len(samples)} images"
+        for number, scene in enumerate(track(read, what, total=len(samples))):
+            if isinstance(scene, str):
+                bad.append(scene)
+                continue
+            people = list(_people(number, scene, detector=detector))
+            found = replace(found, frames=found.frames + 1, boxes=found.boxes + len(people))
+            waiting += [person for person in people if person.key not in seen]
+            seen.update(person.key for person in people)
+            if len(waiting) >= BATCH or number == len(samples) - 1:
+                found = _write(
+                    store, name, engine=engine, people=waiting, found=found, settings=settings, parser=parser
+                )
+                waiting = []
     found = _write(store, name, engine=engine, people=waiting, found=found, settings=settings, parser=parser)
     return replace(found, bad=tuple(bad), seconds=time.monotonic() - began)
 
 
-def _people(number: int, sample: Sample, *, detector: Detector | GivenBoxes) -> Iterator[_Person]:
-    content = content_of(sample)
-    image = read_image(content, name=str(sample.path or sample.key))
-    digest = hashlib.sha256(content).hexdigest()
+def _read(sample: Sample) -> _Scene | str:
+    """Return the image of a sample, or why it cannot be read."""
+    try:
+        content = content_of(sample)
+        image = read_image(content, name=str(sample.path or sample.key))
+    except ImageError as e:
+        return str(e)
+    return _Scene(sample, image, hashlib.sha256(content).hexdigest())
+
+
+def _people(number: int, scene: _Scene, *, detector: Detector | GivenBoxes) -> Iterator[_Person]:
+    sample, image, digest = scene.sample, scene.image, scene.digest
     given = detector if isinstance(detector, GivenBoxes) else None
     boxes = detector.boxes(number) if isinstance(detector, GivenBoxes) else detector.detect(image)
     names = given.tracks(number) if given and given.people else [None] * len(boxes)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from unveil.data.file_reads import longest_read
 from unveil.errors import DataError, UnveilError
 from unveil.gallery.sources.roots import SourceMissingError, SourceRoots
 from unveil.gallery.store.protocol import Store
@@ -28,7 +29,7 @@ from unveil.video.detectors.detect import Detector
 
 MAX_KEPT, MAX_WAITING, MAX_STREAMS = 100, 50, 8
 LIVE = "live:"  # before the name of a stream, where a path stands otherwise
-LEAVE = 5.0  # seconds that a stream is waited for when the server ends
+LEAVE = 5.0  # seconds that a stream, or a file that does not come, is waited for when the server ends
 log = logging.getLogger("unveil.server")
 
 
@@ -65,14 +66,18 @@ class IngestJobs:
         self._live: list[threading.Thread] = []
 
     def close(self) -> None:
-        """Cancel what runs, and wait until it has ended; a stream of which nothing comes is left to itself."""
+        """Cancel what runs, and wait until it has ended.
+
+        A stream of which nothing comes is left to itself, and so is a job whose file does not come.
+        """
         with self._news:
             self._closed = True
             for running in self._jobs.values():
                 running.cancel()
             self._news.notify_all()
         if self._thread is not None:
-            self._thread.join()
+            while self._thread.is_alive() and longest_read() < LEAVE:
+                self._thread.join(LEAVE / 50)
         deadline = time.monotonic() + LEAVE
         for thread in self._live:
             thread.join(max(0.0, deadline - time.monotonic()))
