@@ -35,6 +35,7 @@ from unveil.models.starts import get_start
 from unveil.nn.parsing_network import ParsingNet
 from unveil.parsing.training.disturb import Codes, Crop, Disturber
 from unveil.parsing.training.facing import left_from_right
+from unveil.parsing.training.share_calibration import calibrate_shares, fit_shares, shares_told
 from unveil.progress import show_progress, track
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample
@@ -60,6 +61,7 @@ LIMITS = (
     "It saw rendered people only; what it misses, on rendered and on real crops, stands in docs/parsing.md. "
     "Whether it errs more for some groups of people than for others has not been measured."
 )
+CALIBRATED_ON = 1500  # crops, at most
 LOG_EVERY, SAVE_EVERY = 50, 50
 SETTLE = 0.4  # share of the steps, the last ones, in which the rate falls
 MIRRORED_PARTS = tuple(
@@ -267,6 +269,10 @@ def main() -> None:
     if end < settings.steps:
         print(f"stopped after {end} of {settings.steps} steps; the same command without --stop-after resumes")
         return
+    some = crops[:: -(-len(crops) // CALIBRATED_ON)]
+    told = shares_told(network, [crop.image for crop in some], size=SIZE)
+    scale, offset = fit_shares(told, pab_shares(np.stack([crop.shares for crop in some])))
+    calibrate_shares(network, scale, offset=offset)
     tables = {name: world.table(name).tolist() for name in world.SCHEMES if name != "world"}
     words = {
         "about": f"{ABOUT} {settings.steps} steps of {settings.batch} crops, seed {settings.seed}, data {data.hash}; "
