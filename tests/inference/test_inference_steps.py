@@ -109,3 +109,14 @@ def test_a_fingerprint_from_a_file_leads_nowhere_else(cache):
 )  # fmt: skip
 def test_all_streams_have_something_to_do_and_little_is_filled_up(count, step, streams, sizes):
     assert sizes_of(count, step, streams=streams) == sizes
+
+
+def test_what_reading_files_takes_meanwhile_is_not_counted(tmp_path, crops, monkeypatch):
+    clocks = iter(range(1000))
+    monkeypatch.setattr("unveil.inference.steps.time.process_time", lambda: 3.0 * next(clocks))
+    read = iter(range(1000))
+    monkeypatch.setattr("unveil.inference.steps.processor_seconds", lambda: 2.0 * next(read))
+    took = []
+    monkeypatch.setattr(StepChoice, "took", lambda self, step, seconds: took.append(seconds))
+    external_engine(write_external(tmp_path), 1).embed_crops(crops)
+    assert took == [1.0] * (len(crops) // max(STEPS))

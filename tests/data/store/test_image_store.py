@@ -2,16 +2,20 @@
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from unveil import atomic_io
+from unveil.atomic_io import locked
 from unveil.data.fitting import CropSize, fit_image
 from unveil.data.images import read_image, read_labels, resize, resize_labels
 from unveil.data.store import build as store_build
 from unveil.data.store import image_store as store_module
+from unveil.data.store.build import Consumer
 from unveil.data.store.image_store import open_store
 from unveil.errors import DataError
 from unveil.recipe import InputSettings
@@ -168,3 +172,49 @@ def test_crops_given_as_bytes(tmp_path, samples):
     data = [Sample(s.key, data=Path(s.path).read_bytes()) for s in samples]
     store = open_store(data, SIZE, cache=tmp_path / "cache")
     np.testing.assert_array_equal(store.images, open_store(samples, SIZE, cache=tmp_path / "cache").images)
+
+
+def test_crops_are_used_in_order_while_those_after_them_are_decoded_and_none_of_a_store_that_is_there(
+    tmp_path, samples, monkeypatch
+):
+    samples[4].path.write_bytes(b"text")
+    used, begun = [], []
+    threads = store_build.in_threads
+
+    def noted(function, items, **settings):
+        return threads(function, (begun.append(item.key) or item for item in items), **settings)
+
+    def take(crop):
+        used.append(crop)
+        place = len(used) if len(used) > 4 else len(used) - 1  # of this crop; one before it may be damaged
+        assert len(begun) == min(place + 1 + 2, len(samples))
+
+    monkeypatch.setattr(store_build, "in_threads", noted)
+    consumer = Consumer(take, ahead=2, what="using")
+    for _ in range(2):
+        store = open_store(samples, SIZE, cache=tmp_path / "cache", consumer=consumer)
+        np.testing.assert_array_equal(store.images, np.stack(used))
+    assert [bad.key for bad in store.bad] == ["4.png"] and len(used) == 8
+
+
+def test_an_error_of_who_uses_the_crops_leaves_no_store_and_no_thread(tmp_path, samples):
+    def take(crop):
+        raise RuntimeError("no such operator")
+
+    with pytest.raises(RuntimeError, match="no such operator"):
+        open_store(samples, SIZE, cache=tmp_path / "cache", consumer=Consumer(take, ahead=2, what="using"))
+    assert not [p for p in (tmp_path / "cache").iterdir() if p.is_dir()]
+    assert not [thread for thread in threading.enumerate() if thread.name == "prefetch"]
+
+
+def test_who_waits_for_another_that_builds_the_same_store_is_told(tmp_path, samples, monkeypatch):
+    folder = open_store(samples, SIZE, cache=tmp_path / "cache").path
+    shutil.rmtree(folder)
+    told, found = threading.Event(), []
+    monkeypatch.setattr(atomic_io.log, "warning", lambda *words: (found.append(words), told.set()))
+    other = threading.Thread(target=lambda: open_store(samples, SIZE, cache=tmp_path / "cache"))
+    with locked(folder):
+        other.start()
+        assert told.wait(60) and found == [("%s: %s", folder, store_build.BUSY)] and not folder.exists()
+    other.join(60)
+    assert folder.is_dir()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
+from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,13 +15,17 @@ from PIL import Image
 
 from generated import write_crops
 from untrained import make_model
+from unveil.data import prefetch
 from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import mean_embedding
 from unveil.gallery.ingest.images import ImageSettings, add_images
+from unveil.gallery.ingest.scenes import add_scenes
 from unveil.gallery.records import Filter
 from unveil.inference.load import load_engine
 from unveil.records import Sample
+from unveil.video.records import Box
+from waiting import on_warning
 
 
 def test_every_image_is_there_once_with_its_own_vector(store, engine, tmp_path):
@@ -90,6 +97,26 @@ def test_bad_files_are_named_and_the_rest_is_added(store, engine, tmp_path):
         ("gone", "read"),
     ):
         assert any(name in line and reason in line for line in added.bad), name
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("scenes", [False, True])
+def test_a_file_that_does_not_come_is_named_and_added_when_it_comes(store, engine, tmp_path, monkeypatch, scenes):
+    monkeypatch.setattr(prefetch, "STALLED", 0.01)
+    samples = write_images(tmp_path, 4)
+    samples[2].path.write_bytes(b"text")
+    late = samples[1].path.read_bytes()
+    samples[1].path.unlink()
+    os.mkfifo(samples[1].path)
+    add = add_images
+    if scenes:
+        everybody = SimpleNamespace(detect=lambda image: [Box(0, 0, image.shape[1], image.shape[0], 1.0)])
+        add = partial(add_scenes, detector=everybody)
+    with on_warning(prefetch.log, 2, lambda: samples[1].path.write_bytes(late)) as records:
+        added = add(store, "shop", engine=engine, samples=samples)
+    assert [record.args[0] for record in records] == [samples[1].path] * 2
+    assert added.crops == 3 and len(added.bad) == 1 and str(samples[2].path) in added.bad[0]
+    assert {item.source for item, _ in rows(store, "shop").values()} == {str(samples[k].path) for k in (0, 1, 3)}
 
 
 def test_another_model_is_refused_before_anything_is_added(store, engine, tmp_path):

@@ -1,5 +1,6 @@
 """Adding from the page, over the API: what may be named, what comes of it, pausing and cancelling, files in pieces."""
 
+import os
 import re
 import socket
 import threading
@@ -11,10 +12,14 @@ from fastapi.testclient import TestClient
 
 from callers import FREE, LOOPBACK, Callers, encoded, person
 from films import FigureDetector, write_film
+from unveil.data.file_reads import longest_read
 from unveil.errors import RecipeError
+from unveil.gallery.ingest.works import Work
 from unveil.gallery.records import Filter
+from unveil.records import Sample
 from unveil.server.app import create_app
 from unveil.server.settings import Limits, named_streams
+from waiting import until
 
 
 @pytest.fixture
@@ -157,6 +162,22 @@ def test_a_cancelled_job_goes_on_where_it_was_when_it_is_named_again(serving, tm
     assert again["state"] == "done" and len(seen) - before < 350, "what was done is not done again"
     rows = store.find(own_gallery, Filter(cameras=("gate",), rows="tracklet"))
     assert len(rows) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_server_ends_while_a_file_of_a_job_does_not_come(serving, folder, own_gallery, monkeypatch):
+    service, client = serving()
+    late = folder / "late.png"
+    os.mkfifo(late)
+    work = Work("share", "images", (Sample(late.name, late),))
+    monkeypatch.setattr("unveil.server.ingest.runner.works_in_folder", lambda place: ([work], ""))
+    begin(client, f"/api/v1/galleries/{own_gallery}/ingests", folder)
+    until(lambda: longest_read() > 0)
+    monkeypatch.setattr("unveil.server.ingest.jobs.LEAVE", 0.01)
+    service.close()
+    assert [thread.is_alive() for thread in threading.enumerate() if thread.name == "ingest"] == [True]
+    late.write_bytes(encoded(person(3)))  # the job ends as one that was cancelled
+    until(lambda: not [thread for thread in threading.enumerate() if thread.name in ("ingest", "prefetch")])
 
 
 def test_a_reader_may_add_nothing(tmp_path, service_with, folder, own_gallery):
