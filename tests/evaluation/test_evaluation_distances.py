@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unveil.errors import DataError
+from unveil.evaluation import distances as module
 from unveil.evaluation.distances import block_slices, distance_blocks, distance_matrix, part_distances
 from unveil.records import Embedding, Metric
 
@@ -52,11 +53,23 @@ def test_distance_is_the_weighted_mean_over_shared_vectors(
     assert distance_matrix(query.select(slice(0)), gallery).shape == (0, 9)
 
 
-def test_blocks_give_the_same_as_one_matrix() -> None:
-    query, gallery = (embedding(s, 8, 2, "euclidean", True, (1.0, 1.0)) for s in (0, 1))
-    whole = distance_matrix(query, gallery)
+@pytest.mark.parametrize("weights", [(1.0,), (1.0, 1.0)])
+@pytest.mark.parametrize("cache", [1, 4 * 3 * 5, 10**6], ids=["a column", "five columns", "all columns"])
+def test_blocks_give_the_same_as_one_matrix(weights, cache, monkeypatch) -> None:
+    query, gallery = (embedding(s, 8, len(weights), "euclidean", True, weights) for s in (0, 1))
+    whole = naive(query, gallery)
+    monkeypatch.setattr(module, "CACHE_BYTES", cache)
     parts = [block for _, block in distance_blocks(query, gallery, blocks=[slice(0, 3), slice(3, 8)])]
-    np.testing.assert_allclose(np.concatenate(parts), whole, atol=1e-6)
+    np.testing.assert_allclose(np.concatenate(parts), whole, atol=2e-6)
+
+
+def test_blocks_are_of_the_same_memory_where_the_caller_wants_that() -> None:
+    query, gallery = (embedding(s, 8, 2, "cosine", True, (1.0, 1.0)) for s in (0, 1))
+    blocks = [slice(0, 3), slice(3, 8), slice(8, 8)]
+    for reuse in (False, True):
+        found = list(distance_blocks(query, gallery, blocks=[*blocks, blocks[1], blocks[0]], reuse=reuse))
+        assert np.shares_memory(found[1][1], found[3][1]) is reuse
+        np.testing.assert_allclose(found[4][1], distance_matrix(query, gallery)[:3], atol=2e-6)
 
 
 def test_masked_distance_of_the_specification() -> None:

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from unveil.data.protocols import PROTOCOLS
+from unveil.evaluation import ranking as module
 from unveil.evaluation.distances import distance_matrix
 from unveil.evaluation.metrics import average_precision, cmc, dropped, first_rank, hits, inverse_negative_penalty
 from unveil.evaluation.protocols import Labels
 from unveil.evaluation.ranking import Ranks, rank_blocks, rank_positives
+from unveil.progress import observed
 from unveil.records import Embedding, Relation
 
 
@@ -55,15 +57,20 @@ def random_labels(rng: np.random.Generator, queries: int, gallery: int, junk: tu
     st.integers(0, 10**6),
     st.sampled_from([(), ("same_camera",), ("same_camera", "same_clothes"), ("same_camera", "other_clothes")]),
     st.integers(1, 8),
+    st.integers(0, 8),
 )
 @settings(max_examples=60, deadline=None)
-def test_ranks_of_quantised_distances_match_a_full_sort(seed: int, junk: tuple[Relation, ...], levels: int) -> None:
+def test_ranks_of_quantised_distances_match_a_full_sort(
+    seed: int, junk: tuple[Relation, ...], levels: int, few: int
+) -> None:
     rng = np.random.default_rng(seed)
     labels = random_labels(rng, 7, 23, junk)
     distances = rng.integers(0, levels, (7, 23)).astype(np.float32)
     expected = naive_ranks(distances, labels)
     blocks = [(slice(a, b), distances[a:b].copy()) for a, b in ((0, 3), (3, 6), (6, 7))]
-    ranks = rank_blocks(blocks, labels)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "FEW", few)  # positives of a query, beyond which its distances are sorted
+        ranks = rank_blocks(blocks, labels)
     assert [ranks.of(i).tolist() for i in range(7)] == expected
     assert dropped(ranks) == sum(not r for r in expected)
     if any(expected):
@@ -118,6 +125,27 @@ def test_ranks_from_embeddings_match_a_full_sort(parts: int) -> None:
     )
     ranks = rank_positives(query, gallery, labels=labels)
     assert [ranks.of(i).tolist() for i in range(9)] == naive_ranks(distance_matrix(query, gallery), labels)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "blocks"),
+    [
+        ((160, 1, 10**9), 40),  # as many queries as fit
+        ((160, 6, 10**9), 7),  # too few for a product
+        ((160, 6, 4 * 40 * 4), 10),  # more than that memory allows
+    ],
+)
+def test_a_block_has_enough_queries_for_a_product_where_memory_allows(monkeypatch, sizes, blocks) -> None:
+    for name, size in zip(("BLOCK_BYTES", "PRODUCT_ROWS", "MAX_BLOCK_BYTES"), sizes, strict=True):
+        monkeypatch.setattr(module, name, size)
+    rng = np.random.default_rng(2)
+    labels = random_labels(rng, 40, 40, ("same_camera",))
+    crops = Embedding(rng.integers(0, 3, (40, 1, 4)).astype(np.float32), np.ones((40, 1)), metric="euclidean")
+    seen = []
+    with observed(lambda what, done, total: seen.append((what, total))):
+        ranks = rank_positives(crops, crops, labels=labels)
+    assert seen == [("ranking", blocks)] * blocks
+    assert [ranks.of(i).tolist() for i in range(40)] == naive_ranks(distance_matrix(crops, crops), labels)
 
 
 def test_metrics_of_known_ranks() -> None:

@@ -70,7 +70,7 @@ def test_crops_of_one_group_are_one_query(groups: list[int], rows: int) -> None:
     merged = np.stack([matrix[np.array(groups) == g].mean(axis=0) for g in sorted(set(groups))])
     with pytest.MonkeyPatch.context() as patch:
         for cutting in (module, distances_module):
-            patch.setattr(cutting, "block_slices", lambda q, g: block_slices(q, g, limit=4 * g * rows))
+            patch.setattr(cutting, "block_slices", lambda q, g, **_: block_slices(q, g, limit=4 * g * rows))
         indices, distances = search(query, gallery, top=4, groups=groups)
     np.testing.assert_array_equal(indices, np.argsort(merged, axis=1, kind="stable")[:, :4])
     np.testing.assert_allclose(distances, np.sort(merged, axis=1)[:, :4], atol=1e-6)

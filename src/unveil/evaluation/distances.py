@@ -1,8 +1,13 @@
-"""Visibility-weighted distances between two embeddings, in blocks of queries, exact in float32."""
+"""Visibility-weighted distances between two embeddings, in blocks of queries, exact in float32.
+
+`shared_distances` and `put_last` take numpy arrays or PyTorch's tensors: a GPU computes by the same formula.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 
@@ -10,7 +15,9 @@ from unveil.errors import DataError
 from unveil.records import Embedding
 
 BLOCK_BYTES = 64 << 20
+CACHE_BYTES = 8 << 20  # of distances that are put together at a time, vector by vector
 SMALLEST_NORM = 1e-12
+UNSHARED = -1  # instead of a distance, until `put_last` knows how far the others are
 
 
 def check_pair(query: Embedding, gallery: Embedding) -> None:
@@ -43,7 +50,7 @@ def block_slices(rows: int, columns: int, *, limit: int = BLOCK_BYTES) -> list[s
 
 
 def distance_blocks(
-    query: Embedding, gallery: Embedding, *, blocks: Iterable[slice] | None = None
+    query: Embedding, gallery: Embedding, *, blocks: Iterable[slice] | None = None, reuse: bool = False
 ) -> Iterator[tuple[slice, np.ndarray]]:
     """Yield the distances of one block of queries after the other.
 
@@ -54,6 +61,7 @@ def distance_blocks(
         query: ``(Q, E, D)`` numpy embedding.
         gallery: ``(G, E, D)`` numpy embedding of the same model.
         blocks: slices of queries; by default as many as fit in 64 MiB of distances at a time.
+        reuse: write every block into the same memory, for a caller who is done with one when it asks for the next.
 
     Yields:
         The slice and its distances ``(B, G)`` float32, which the caller may overwrite.
@@ -64,9 +72,19 @@ def distance_blocks(
     """
     query, gallery = query.numpy(), gallery.numpy()
     check_pair(query, gallery)
-    sizes = np.stack([_sizes(gallery.vectors[:, e], gallery.metric) for e in range(len(gallery.names))])
+    own, others = sizes(query), sizes(gallery)
+    memory = np.empty((0, len(gallery)), np.float32)
     for rows in block_slices(len(query), len(gallery)) if blocks is None else blocks:
-        yield rows, _block(query.select(rows), gallery, sizes=sizes)
+        asked = query.select(rows)
+        if not reuse or len(memory) < len(asked):
+            memory = np.empty((len(asked), len(gallery)), np.float32)
+        distances = memory[: len(asked)]
+        for columns in block_slices(len(gallery), len(asked), limit=CACHE_BYTES):
+            distances[:, columns] = shared_distances(
+                asked, gallery.select(columns), own=own[:, rows], others=others[:, columns]
+            )
+        put_last(distances)
+        yield rows, distances
 
 
 def distance_matrix(query: Embedding, gallery: Embedding) -> np.ndarray:
@@ -91,58 +109,87 @@ def part_distances(query: Embedding, row: int, *, gallery: Embedding) -> np.ndar
     for e in range(len(gallery.names)):
         seen = (gallery.visibility[:, e] > 0) & (query.visibility[row, e] > 0)
         vectors = gallery.vectors[seen, e]
-        sizes = _sizes(vectors, gallery.metric)
-        out[seen, e] = _vector_distances(query.vectors[row : row + 1, e], vectors, sizes=sizes, metric=gallery.metric)[
-            0
-        ]
+        asked = query.vectors[row : row + 1, e]
+        own, others = (_sizes(side, gallery.metric) for side in (asked, vectors))
+        out[seen, e] = _vector_distances(asked, vectors, own=own, others=others, metric=gallery.metric)[0]
     return out
 
 
-def _block(query: Embedding, gallery: Embedding, *, sizes: np.ndarray) -> np.ndarray:
-    weights = np.asarray(gallery.weights, dtype=np.float32)
-    shared = (query.visibility * weights) @ gallery.visibility.T if len(weights) > 1 else None
-    if shared is None:
+def sizes(embedding: Embedding) -> np.ndarray:
+    """Return ``(E, N)``: norms of a numpy embedding's vectors for the cosine, squared for the Euclidean distance.
+
+    Raises:
+        DataError: a vector is not finite.
+    """
+    return np.stack([_sizes(embedding.vectors[:, e], embedding.metric) for e in range(len(embedding.names))])
+
+
+def shared_distances(query: Embedding, gallery: Embedding, *, own: Any, others: Any) -> Any:
+    """Return the distances ``(B, G)`` over the vectors that two crops share, -1 where they share none.
+
+    Args:
+        query: ``(B, E, D)`` embedding, numpy or on a device.
+        gallery: ``(G, E, D)`` embedding of the same kind.
+        own: ``(E, B)`` `sizes` of the query's vectors.
+        others: ``(E, G)`` of the gallery's.
+    """
+    library, metric = _library(query.vectors), query.metric
+    weighted = library.stack([weight * query.visibility[:, e] for e, weight in enumerate(query.weights)], 1)
+    if len(query.names) == 1:
         # One vector: its weight and visibility cancel, so one product is the whole distance.
-        total = _vector_distances(query.vectors[:, 0], gallery.vectors[:, 0], sizes=sizes[0], metric=gallery.metric)
-        unseen_query, unseen_gallery = query.visibility[:, 0] * weights[0] <= 0, gallery.visibility[:, 0] <= 0
-        if not unseen_query.any() and not unseen_gallery.any():
-            return total
-        unseen = unseen_query[:, None] | unseen_gallery
-    else:
-        total = np.zeros_like(shared)
-        for e, weight in enumerate(weights):
-            part = _vector_distances(query.vectors[:, e], gallery.vectors[:, e], sizes=sizes[e], metric=gallery.metric)
-            part *= weight * query.visibility[:, e, None]
-            part *= gallery.visibility[:, e]
-            total += part
-        unseen = shared <= 0
-        shared[unseen] = 1
-        total /= shared
-    total[unseen] = 0
-    total += unseen * (total.max(axis=1, keepdims=True) + np.float32(1))
+        total = _vector_distances(
+            query.vectors[:, 0], gallery.vectors[:, 0], own=own[0], others=others[0], metric=metric
+        )
+        total[weighted[:, 0] <= 0] = UNSHARED
+        total[:, gallery.visibility[:, 0] <= 0] = UNSHARED
+        return total
+    shared = weighted @ gallery.visibility.T
+    total = library.zeros_like(shared)
+    for e in range(len(query.names)):
+        part = _vector_distances(
+            query.vectors[:, e], gallery.vectors[:, e], own=own[e], others=others[e], metric=metric
+        )
+        part *= weighted[:, e, None]
+        part *= gallery.visibility[:, e]
+        total += part
+    unshared = shared <= 0
+    shared[unshared] = 1
+    total /= shared
+    total[unshared] = UNSHARED
     return total
 
 
-def _vector_distances(query: np.ndarray, gallery: np.ndarray, *, sizes: np.ndarray, metric: str) -> np.ndarray:
-    """Distances of ``(B, D)`` to ``(G, D)``; works in place on the one product, because the block is what is large."""
-    own = _sizes(query, metric)
-    out: np.ndarray
+def put_last(distances: Any) -> None:
+    """Put what `shared_distances` left at -1 one farther than the farthest of each row, in place."""
+    for row in distances:
+        unshared = row < 0
+        if unshared.any():
+            row[unshared] = max(row.max(), 0) + 1
+
+
+def _library(array: Any) -> Any:
+    """Return numpy or PyTorch, whichever an array is of; the functions called here do the same in both."""
+    return np if isinstance(array, np.ndarray) else sys.modules["torch"]
+
+
+def _vector_distances(query: Any, gallery: Any, *, own: Any, others: Any, metric: str) -> Any:
+    """Distances of ``(B, D)`` to ``(G, D)``; works in place on the one product, because that is what is large."""
+    library = _library(query)
     if metric == "cosine":
         out = (query / own[:, None]) @ gallery.T
-        out /= -sizes
+        out /= -others
         out += 1
-        np.maximum(out, 0, out=out)  # rounding; a copy of the query would be at -0.0000001
+        library.clip(out, 0, None, out=out)  # rounding; a copy of the query would be at -0.0000001
     else:
         out = (-2 * query) @ gallery.T
         out += own[:, None]
-        out += sizes
-        np.maximum(out, 0, out=out)
-        np.sqrt(out, out=out)
+        out += others
+        library.clip(out, 0, None, out=out)
+        library.sqrt(out, out=out)
     return out
 
 
 def _sizes(vectors: np.ndarray, metric: str) -> np.ndarray:
-    """Norms for the cosine, squared norms for the Euclidean distance, ``(N,)``."""
     squared: np.ndarray = np.einsum("nd,nd->n", vectors, vectors)
     if not np.isfinite(squared).all():
         row = int(np.flatnonzero(~np.isfinite(squared))[0])

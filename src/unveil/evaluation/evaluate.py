@@ -15,7 +15,7 @@ from unveil.errors import DataError, ProtocolError
 from unveil.evaluation.bootstrap import intervals
 from unveil.evaluation.metrics import average_precision, cmc, hits, inverse_negative_penalty
 from unveil.evaluation.protocols import labels, select
-from unveil.evaluation.ranking import Ranks, rank_blocks, rank_positives
+from unveil.evaluation.ranking import Ranking, Ranks, rank_blocks, rank_positives
 from unveil.evaluation.rerank import RerankSettings, rerank_blocks
 from unveil.records import Dataset, Embedding, Protocol, Sample
 
@@ -123,6 +123,7 @@ def evaluate(
     protocol: Protocol,
     dataset: Dataset | None = None,
     rerank: RerankSettings | None = None,
+    ranking: Ranking = rank_positives,
     seed: int = 0,
 ) -> Result:
     """Measure an embedding under a protocol; embed once, then call this for each protocol.
@@ -133,6 +134,7 @@ def evaluate(
         protocol: the rules.
         dataset: where the crops come from, for its name and hash.
         rerank: settings of k-reciprocal re-ranking; ``None`` does without.
+        ranking: ranks the positives, by default on the processor; re-ranked distances are always ranked there.
         seed: seed of the bootstrap.
 
     Raises:
@@ -146,7 +148,12 @@ def evaluate(
     query = gallery = np.empty(0, np.int64)
     for draw in range(protocol.draws):
         query, gallery = select(samples, protocol, draw=draw)
-        drawn.append(_rank(embedding, samples, query=query, gallery=gallery, protocol=protocol, rerank=rerank))
+        codes = labels(samples, query, gallery=gallery, protocol=protocol)
+        asked, searched = embedding.select(query), embedding.select(gallery)
+        if rerank is None:
+            drawn.append(ranking(asked, searched, labels=codes))
+        else:
+            drawn.append(rank_blocks(rerank_blocks(asked, searched, settings=rerank), codes))
     keys = [samples[i].key for i in query.tolist()]
     return _summary(
         drawn,
@@ -157,22 +164,6 @@ def evaluate(
         reranked=str(rerank) if rerank else "",
         seed=seed,
     )
-
-
-def _rank(
-    embedding: Embedding,
-    samples: Sequence[Sample],
-    *,
-    query: np.ndarray,
-    gallery: np.ndarray,
-    protocol: Protocol,
-    rerank: RerankSettings | None,
-) -> Ranks:
-    codes = labels(samples, query, gallery=gallery, protocol=protocol)
-    asked, searched = embedding.select(query), embedding.select(gallery)
-    if rerank is None:
-        return rank_positives(asked, searched, labels=codes)
-    return rank_blocks(rerank_blocks(asked, searched, settings=rerank), codes)
 
 
 def _summary(

@@ -13,6 +13,7 @@ from unveil.datasets.splits import hash_of, is_averaged, load_splits
 from unveil.errors import ProtocolError
 from unveil.evaluation.evaluate import Result, evaluate, evaluation_samples
 from unveil.evaluation.protocols import select
+from unveil.evaluation.ranking import Ranking, rank_positives
 from unveil.evaluation.rerank import RerankSettings
 from unveil.evaluation.splits import mean_of_splits
 from unveil.models.embed import embed_samples
@@ -31,6 +32,7 @@ def evaluate_model(
     protocols: Sequence[str] = (),
     cache: Path | None = None,
     rerank: RerankSettings | None = None,
+    ranking: Ranking = rank_positives,
     watch: Watch | None = None,
 ) -> list[Result]:
     """Return the figures of a model, datasets in order, protocols in order.
@@ -41,6 +43,7 @@ def evaluate_model(
         protocols: names of protocols of the datasets or stock ones; all of a dataset's own when empty.
         cache: folder of the image stores.
         rerank: also report each figure after k-reciprocal re-ranking.
+        ranking: ranks the positives, by default on the processor; see `unveil.evaluation.evaluate.evaluate`.
         watch: called for each dataset, under its first split, and protocol with the embedding (numpy), its crops in the
             same order, and the protocol.
 
@@ -61,7 +64,14 @@ def evaluate_model(
         for protocol, settings in product(chosen, (None, rerank) if rerank else (None,)):
             try:
                 each = [
-                    _measure(embedding, row, dataset=dataset, protocol=protocol, rerank=settings) for dataset in splits
+                    evaluate(
+                        *_readable(embedding, row, dataset=dataset),
+                        protocol=protocol,
+                        dataset=dataset,
+                        rerank=settings,
+                        ranking=ranking,
+                    )
+                    for dataset in splits
                 ]
             except ProtocolError as e:
                 # Asked for by name it must be had; of a dataset's own protocols the data may allow only some.
@@ -94,13 +104,6 @@ def test_set(source: DataSource, protocols: Sequence[str] = ()) -> tuple[tuple[D
         for protocol in chosen if protocols else ():
             select(evaluation_samples(dataset), protocol)
     return splits, chosen
-
-
-def _measure(
-    embedding: Embedding, row: dict[str, int], *, dataset: Dataset, protocol: Protocol, rerank: RerankSettings | None
-) -> Result:
-    ours, readable = _readable(embedding, row, dataset=dataset)
-    return evaluate(ours, readable, protocol=protocol, dataset=dataset, rerank=rerank)
 
 
 def _readable(embedding: Embedding, row: dict[str, int], *, dataset: Dataset) -> tuple[Embedding, tuple[Sample, ...]]:

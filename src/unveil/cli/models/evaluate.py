@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,7 @@ from unveil.cli import help_panels
 from unveil.cli.choices import MODEL, EngineOption
 
 if TYPE_CHECKING:
+    from unveil.evaluation.ranking import Ranking
     from unveil.records import Embedding, Protocol, Sample
     from unveil.report.answer import Answer
 
@@ -34,7 +37,12 @@ def command(
             rich_help_panel=help_panels.OUTPUT,
         ),
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda ...", rich_help_panel=help_panels.EXECUTION)] = "auto",
+    device: Annotated[
+        str,
+        typer.Option(
+            help="auto, cpu, cuda ...; a GPU also ranks, but does not re-rank.", rich_help_panel=help_panels.EXECUTION
+        ),
+    ] = "auto",
     engine: EngineOption = "auto",
     cache: Annotated[
         Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
@@ -69,7 +77,13 @@ def command(
             answers.extend(right_and_wrong(embedding, samples, protocol=under))
 
     results = evaluate_model(
-        embedder, sources, protocols=tuple(protocol or ()), cache=cache, rerank=settings, watch=draw
+        embedder,
+        sources,
+        protocols=tuple(protocol or ()),
+        cache=cache,
+        rerank=settings,
+        ranking=_ranking(device),
+        watch=draw,
     )
     if as_json:
         model_is = {"model": embedder.summary.fingerprint, "start": embedder.summary.start}
@@ -88,3 +102,16 @@ def command(
         ranked_sheet(answers, sheet, title=embedder.summary.title)
     if any(result.unreadable for result in results):
         raise typer.Exit(1)
+
+
+def _ranking(device: str) -> Ranking:
+    """Return what ranks: a GPU where the device is one, else numpy, which runs without PyTorch."""
+    from unveil.evaluation.ranking import rank_positives
+
+    if device == "cpu" or find_spec("torch") is None:
+        return rank_positives
+    from unveil.evaluation.on_device import rank_on_device
+    from unveil.models.device import pick_device
+
+    where = pick_device(device)
+    return partial(rank_on_device, device=where) if where.type == "cuda" else rank_positives
