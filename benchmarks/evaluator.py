@@ -3,6 +3,7 @@
     python benchmarks/evaluator.py [--rounds 5] [--rerank] [--out benchmarks/results/evaluator.csv]
     python benchmarks/evaluator.py --queries 10000 --gallery 10000 100000 1000000 --numbers 512 --rounds 1 --out ...
     python benchmarks/evaluator.py --compiled torchreid=rank_cy.so --compiled fastreid=other/rank_cy.so
+    python benchmarks/evaluator.py --plot docs/pictures/evaluator.svg
 
 Features are drawn at random around one centre a person. Memory is the peak of the process during the evaluation, less
 what it held with the features in place, and with them. The naive one sorts at most 256 MiB of distances.
@@ -10,6 +11,8 @@ what it held with the features in place, and with them. The naive one sorts at m
 ``--compiled`` names the compiled rankings of torchreid and FastReID, where they were built (Cython; ``make`` in
 ``torchreid/metrics/rank_cylib`` and ``fastreid/evaluation/rank_cylib``): each is run in turn with ours, from features
 to figures, with the distances that they need whole from the same function, and must give the same Rank-1 and mAP.
+
+``--plot`` measures nothing: it draws seconds against the size of the gallery from ``results/evaluator_sizes.csv``.
 """
 
 from __future__ import annotations
@@ -27,11 +30,11 @@ from typing import TypeVar
 
 import numpy as np
 
-from csv_rows import measured_on, write_rows
-from unveil.evaluation.distances import distance_matrix
+from csv_rows import measured_on, read_rows, write_rows
+from unveil.evaluation.distances import distance_blocks, distance_matrix
 from unveil.evaluation.metrics import average_precision, hits, inverse_negative_penalty
 from unveil.evaluation.protocols import Labels
-from unveil.evaluation.ranking import Ranks, rank_blocks, rank_positives
+from unveil.evaluation.ranking import Ranks, rank_blocks, rank_positives, ranked_blocks
 from unveil.evaluation.rerank import RerankSettings, rerank_blocks, rerank_memory
 from unveil.records import Embedding
 
@@ -40,6 +43,7 @@ QUERIES, GALLERY, NUMBERS, CAMERAS = 3_368, 15_913, 2_048, 6
 CROPS_OF_PERSON = 21  # in the gallery, as in Market-1501
 NAIVE_QUERIES, NAIVE_BYTES = 100, 2**28  # that the naive one computes
 AGREES = 1e-4  # theirs add in float32
+SIZES = Path(__file__).parent / "results" / "evaluator_sizes.csv"
 
 
 def features(queries: int, gallery: int, numbers: int, *, seed: int = 0) -> tuple[Embedding, Embedding, Labels]:
@@ -63,10 +67,10 @@ def features(queries: int, gallery: int, numbers: int, *, seed: int = 0) -> tupl
 def naive(query: Embedding, gallery: Embedding, labels: Labels) -> list[np.ndarray]:
     """Sort the whole gallery for each query, as the field's Python evaluators do; return the positives' ranks."""
     found = []
-    distances = distance_matrix(query, gallery)
-    for i in range(len(query)):
+    blocks = distance_blocks(query, gallery, blocks=ranked_blocks(len(query), len(gallery)))
+    for i, distances in enumerate(row for _, block in blocks for row in block):
         same = labels.gallery["person"] == labels.query["person"][i]
-        order = np.lexsort((same, distances[i]))  # at equal distance the positives last
+        order = np.lexsort((same, distances))  # at equal distance the positives last
         same = same[order]
         junk = same & (labels.gallery["camera"][order] == labels.query["camera"][i])
         found.append(np.flatnonzero(same[~junk]) + 1)
@@ -174,6 +178,29 @@ def measured(
         yield row("re-ranking", [seconds], memory, ranks)
 
 
+def draw(rows: list[dict[str, str]], path: Path) -> None:
+    """Draw seconds against crops of the gallery, ours and the naive sort, each with what linear growth would be."""
+    from matplotlib import pyplot as plt
+
+    plt.rcParams["svg.hashsalt"] = "unveil"
+    figure, axes = plt.subplots(figsize=(5.2, 3.4))
+    for start, label in (("unveil", "unveil evaluate"), ("naive", "full sort of every row, extrapolated")):
+        found = sorted(
+            (int(row["gallery"]), float(row["best_seconds"])) for row in rows if row["what"].startswith(start)
+        )
+        sizes, seconds = (np.array(column) for column in zip(*found, strict=True))
+        line = axes.loglog(sizes, seconds, "o-", label=label)[0]
+        linear = "linear from the smallest" if start == "naive" else None
+        axes.loglog(sizes, seconds[0] * sizes / sizes[0], ":", color=line.get_color(), linewidth=1, label=linear)
+    axes.set(xlabel="crops in the gallery", ylabel=f"seconds for {int(rows[0]['queries']):,} queries")
+    axes.set_xticks(sizes)
+    axes.get_xaxis().set_major_formatter("{x:,.0f}")
+    axes.get_yaxis().set_major_formatter("{x:,.0f}")
+    axes.minorticks_off()
+    axes.legend(loc="lower right", fontsize="small")
+    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=QUERIES)
@@ -183,7 +210,11 @@ def main() -> None:
     parser.add_argument("--rerank", action="store_true", help="also measure k-reciprocal re-ranking, once")
     parser.add_argument("--compiled", action="append", default=[], metavar="NAME=FILE", help="repeat it")
     parser.add_argument("--out", type=Path, help="CSV to write")
+    parser.add_argument("--plot", type=Path, help="SVG to draw, from the CSV of sizes, instead")
     args = parser.parse_args()
+    if args.plot:
+        draw(read_rows(SIZES), args.plot)
+        return
     compiled = {name: load_compiled(path) for name, _, path in (text.partition("=") for text in args.compiled)}
     rows = []
     for size in args.gallery:
