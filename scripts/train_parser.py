@@ -33,9 +33,9 @@ from unveil.export.parser import export_parser
 from unveil.models.device import has_bf16
 from unveil.models.starts import get_start
 from unveil.nn.parsing_network import ParsingNet
+from unveil.nn.share_calibration import calibrate_shares, fit_shares, shares_told
 from unveil.parsing.training.disturb import Codes, Crop, Disturber
 from unveil.parsing.training.facing import left_from_right
-from unveil.parsing.training.share_calibration import calibrate_shares, fit_shares, shares_told
 from unveil.progress import show_progress, track
 from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample

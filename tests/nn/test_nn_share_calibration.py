@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from unveil.nn.parsing_network import ParsingNet
-from unveil.parsing.training.share_calibration import calibrate_shares, fit_shares, shares_told
+from unveil.nn.share_calibration import calibrate_shares, fit_shares, shares_told
 
 
 def sigmoid(x):
