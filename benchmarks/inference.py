@@ -6,8 +6,8 @@
 CROPS is a folder or ``name:root``. MODEL is a backbone (method bot, 256 x 128, weights drawn at random: they change no
 time), or a trained model of this package. The loop opens files with Pillow, resizes and normalises them with
 torchvision's transforms, and runs PyTorch eagerly in float32 on batches of 32. The ways of this package read files into
-a new image store and embed them meanwhile, as ``unveil embed`` does, with PyTorch, ONNX Runtime and OpenVINO in float32,
-and with the latter two in 8-bit integers whose ranges come from every second crop. All have the same number of threads.
+a new image store and embed them meanwhile, as ``unveil embed`` does, with PyTorch, ONNX Runtime and OpenVINO in
+float32, and with the latter two in 8-bit integers whose ranges come from every second crop. All have as many threads.
 
 Rounds go in turn, so that other work on the machine slows all ways; the first ones, in which engines find out how many
 crops to run at a time, are not counted. ``times_loop`` is the median of the ratios round by round. Beside it: the time
