@@ -17,13 +17,13 @@ MIN_SHOWN = 0.3  # share of a part that must show for anything to be told of it
 MIN_PIXELS = {"clothes": 150, "core": 60, "head": 50, "hair": 30, "arms": 60, "legs": 100}  # of 256 x 128
 # Weight and bias of a logistic rule on the square root of a share of pixels; benchmarks/attributes.py --fit makes them.
 RULES: dict[str, tuple[float, float]] = {
-    "hair": (10.04, -4.08),
-    "jacket": (3.47, -1.91),
-    "sleeves": (11.27, -8.36),
-    "skirt": (8.35, -0.9),
-    "legs": (9.9, -2.5),
-    "bag": (10.59, -1.51),
-    "hat": (7.04, -1.55),
+    "hair": (11.18, -4.51),
+    "jacket": (4.02, -2.31),
+    "sleeves": (11.05, -8.27),
+    "skirt": (7.79, -1.57),
+    "legs": (10.9, -3.33),
+    "bag": (13.03, -1.46),
+    "hat": (8.65, -1.48),
 }
 # What a rule tells when its number is above 0, and below.
 ANSWERS = {

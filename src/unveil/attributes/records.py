@@ -24,8 +24,8 @@ VALUES: dict[str, tuple[str, ...]] = {
     "hat": ("yes", "no"),
 }
 NAMES = tuple(VALUES)
-# Told well enough to be asked for. A jacket is not by benchmarks/results/attributes.csv, and a skirt, though it is on
-# rendered people, was seen on one in five of 48 real crops where nobody wears one.
+# Told well enough to be asked for. Jacket and skirt are on rendered people (benchmarks/results/attributes.csv), but an
+# older parser saw a skirt on one in five of 48 real crops where nobody wears one.
 FILTERS = tuple(name for name in NAMES if name not in ("jacket", "skirt"))
 COLOUR_NAMES = ("upper-colour", "lower-colour")
 
