@@ -1,6 +1,6 @@
 """What more people in the training bring: a run for each number of people, each crop seen as often, and a plot.
 
-    python benchmarks/people_curve.py DATA --runs runs/curve [--people 125 250 500 1000 3000] [--epochs 4] [--seeds 1]
+    python benchmarks/people_curve.py DATA --runs runs/curve [--people 125 250 500 1000] [--epochs 4] [--seeds 1]
         [--out benchmarks/results/people_curve.csv] [--plot docs/pictures/people-curve.svg]
 
 Each run is the recipe ``dual`` at 192 x 96 from ImageNet weights on the first so many people of one world, in four
