@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from unveil.atomic_io import atomic_path
 from unveil.errors import UnveilError
@@ -24,6 +24,12 @@ def update(average: nn.Module, network: nn.Module, decay: float) -> None:
 def state_file(run: Path) -> Path:
     """Return where the state of a run is kept."""
     return run / "state.pt"
+
+
+def averaged_weights(run: Path) -> dict[str, Tensor]:
+    """Return the averaged weights of a run, which `save` was given second."""
+    weights: dict[str, Tensor] = torch.load(state_file(run), weights_only=True)["parts"][1]
+    return weights
 
 
 def save(run: Path, settings: object, step: int, *parts: nn.Module | torch.optim.Optimizer) -> None:

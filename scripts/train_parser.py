@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from run_state import restore, save, state_file, update
+from run_state import averaged_weights, restore, save, state_file, update
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -192,7 +192,7 @@ def train(
     start_file = get_start("efficientnet_lite0")
     network = ParsingNet(plain + len(world.CLASSES), world.SIDES, shares=len(SHARES), start=start_file)
     if begin_with:
-        network.load_state_dict(torch.load(state_file(begin_with), weights_only=True)["parts"][1])
+        network.load_state_dict(averaged_weights(begin_with))
     network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     average = copy.deepcopy(network).requires_grad_(False)
     groups = [
