@@ -31,6 +31,7 @@ from typing import TypeVar
 import numpy as np
 
 from csv_rows import measured_on, read_rows, write_rows
+from plots import save_svg
 from unveil.evaluation.distances import distance_blocks, distance_matrix
 from unveil.evaluation.metrics import average_precision, hits, inverse_negative_penalty
 from unveil.evaluation.protocols import Labels
@@ -182,7 +183,6 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
     """Draw seconds against crops of the gallery, ours and the naive sort, each with what linear growth would be."""
     from matplotlib import pyplot as plt
 
-    plt.rcParams["svg.hashsalt"] = "unveil"
     figure, axes = plt.subplots(figsize=(5.2, 3.4))
     for start, label in (("unveil", "unveil evaluate"), ("naive", "full sort of every row, extrapolated")):
         found = sorted(
@@ -198,7 +198,7 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
     axes.get_yaxis().set_major_formatter("{x:,.0f}")
     axes.minorticks_off()
     axes.legend(loc="lower right", fontsize="small")
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    save_svg(figure, path)
 
 
 def main() -> None:

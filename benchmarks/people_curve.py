@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from csv_rows import measured_on, read_rows, write_rows
+from plots import save_svg
 from real_people import measured
 from unveil.cli.allocator import keep_freed_memory
 from unveil.cli.models.recipes import find_recipe
@@ -82,7 +83,6 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
     """Draw Rank-1 against the number of people, a line a test set."""
     from matplotlib import pyplot as plt
 
-    plt.rcParams["svg.hashsalt"] = "unveil"
     figure, axes = plt.subplots(figsize=(5.2, 3.4))
     for name, label in SHOWN.items():
         found: dict[int, list[float]] = defaultdict(list)
@@ -96,7 +96,7 @@ def draw(rows: list[dict[str, str]], path: Path) -> None:
     axes.get_xaxis().set_major_formatter("{x:.0f}")
     axes.minorticks_off()
     axes.legend()
-    figure.savefig(path, bbox_inches="tight", metadata={"Date": None})
+    save_svg(figure, path)
 
 
 if __name__ == "__main__":
