@@ -292,7 +292,12 @@ def main() -> None:
 
 def start_of(run: Path | None) -> str:
     """Say what a run begins with: ImageNet weights, or the run whose averaged weights they are."""
-    return Settings.start if run is None else f"the run {hashlib.sha256(state_file(run).read_bytes()).hexdigest()[:12]}"
+    if run is None:
+        return Settings.start
+    file = state_file(run)
+    if not file.is_file():
+        raise UnveilError(f"--begin-with {run}: there is no run of a parser, {file.name} is missing")
+    return f"the run {hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
 
 
 def with_world_labels(source: str) -> Dataset:

@@ -32,7 +32,7 @@ from unveil.training.metrics import NAME as METRICS
 from unveil.training.metrics import read_metrics
 from unveil.training.state import NAME as STATE
 from unveil.world.contact_sheet import save_sheet
-from unveil.world.dataset import folder_of
+from unveil.world.dataset import source_of
 
 log = logging.getLogger(__name__)
 RESULTS_SHOWN = 12
@@ -137,7 +137,7 @@ def _report(
     seconds: float,
 ) -> Path:
     numbers = {key: int(text) for key, text in world.options.items() if key in ("people", "seed")}
-    folder = folder_of(world.root, numbers.get("people"), seed=numbers.get("seed"))
+    folder, _ = source_of(world.root, people=numbers.get("people"), seed=numbers.get("seed"))
     save_sheet(folder / "manifest.csv", out / "people.jpg", people=8, columns=12)
     save_sheet(folder / "manifest.csv", out / "masks.jpg", people=3, columns=12, show="both")
     training_curves(read_metrics(out / "run" / METRICS), out / "training.png")

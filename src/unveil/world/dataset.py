@@ -75,9 +75,9 @@ def read(
     if scheme not in SCHEMES:
         raise DataError(f"the world has no labels {scheme!r}{nearest(scheme, SCHEMES)}; it has {', '.join(SCHEMES)}")
     name = str(root) if root is not None else "default"
-    folder = folder_of(root, people, seed=seed, street=street)
-    if folder != root:
-        render_world(preset(name, people, seed=seed, street=street), folder, processes=processes)
+    folder, world = source_of(root, people=people, seed=seed, street=street)
+    if world:
+        render_world(world, folder, processes=processes)
     card = read_card(folder)
     called = name + "-street" * street if name in PRESETS else card["hash"]
     dataset = read_manifest(folder / FILE, f"world-{called}")
@@ -97,25 +97,26 @@ def _first_people(dataset: Dataset, count: int) -> Dataset:
     return dataclasses.replace(dataset, samples=kept)
 
 
-def folder_of(
-    root: Path | None = None, people: int | None = None, *, seed: int | None = None, street: bool = False
-) -> Path:
-    """Return the folder of a source: the cache's for a preset, the named one for a rendered world.
+def source_of(
+    root: Path | None = None, *, people: int | None = None, seed: int | None = None, street: bool = False
+) -> tuple[Path, World | None]:
+    """Return the folder of a source, and the world to render there: ``None`` where the folder is a rendered one.
 
     Raises:
         DataError: unknown preset, or a number that goes with presets only.
     """
     name = str(root) if root is not None else "default"
     if root is None or name in PRESETS or not root.is_dir():
-        return world_folder(name, people, seed=seed, street=street)
+        world = preset(name, people, seed=seed, street=street)
+        return world_folder(name, world), world
     if people is not None or seed is not None or street:
         raise DataError(f"{root} is rendered already; people=, seed= and street= are for presets: {', '.join(PRESETS)}")
-    return root
+    return root, None
 
 
-def world_folder(name: str, people: int | None = None, *, seed: int | None = None, street: bool = False) -> Path:
-    """Return where the cache keeps a preset."""
-    return cache_dir() / "world" / f"{name}-{preset(name, people, seed=seed, street=street).hash}"
+def world_folder(name: str, world: World) -> Path:
+    """Return where the cache keeps a world of a preset's name."""
+    return cache_dir() / "world" / f"{name}-{world.hash}"
 
 
 def read_card(folder: Path) -> dict[str, Any]:
@@ -142,8 +143,8 @@ def plan_of(root: Path, seed: int | None = None) -> World:
     Raises:
         DataError: unknown preset, a folder that is no finished world, or a seed for one that has its own.
     """
-    folder = folder_of(root, seed=seed)
-    return World(**read_card(folder)["world"]) if folder == root else preset(str(root), seed=seed)
+    folder, world = source_of(root, seed=seed)
+    return world or World(**read_card(folder)["world"])
 
 
 def read_labels(folder: Path, key: str) -> NDArray[np.uint8]:

@@ -50,8 +50,9 @@ def render(
     from unveil.world.dataset import read_card, world_folder
     from unveil.world.generate import render_world
 
-    folder = out or world_folder(preset, people, seed=seed, street=street)
-    render_world(plan_of(preset, people, seed=seed, street=street), folder, processes=processes)
+    world = plan_of(preset, people, seed=seed, street=street)
+    folder = out or world_folder(preset, world)
+    render_world(world, folder, processes=processes)
     card = read_card(folder)
     if as_json:
         typer.echo(json.dumps({"folder": str(folder), **card}))
@@ -77,11 +78,11 @@ def sheet(
     """
     from unveil.data.readers.manifest import FILE
     from unveil.world.contact_sheet import check_suffix, save_sheet
-    from unveil.world.dataset import folder_of, read
+    from unveil.world.dataset import read, source_of
 
     check_suffix(out)
     read(Path(world))
-    people, crops = save_sheet(folder_of(Path(world)) / FILE, out, people=rows, columns=columns, show=show)
+    people, crops = save_sheet(source_of(Path(world))[0] / FILE, out, people=rows, columns=columns, show=show)
     if as_json:
         typer.echo(json.dumps({"sheet": str(out), "people": people, "crops": crops}))
     else:
