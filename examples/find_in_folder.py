@@ -11,7 +11,7 @@ def main(query: str, crops: str, *model: str) -> None:
     """Print the five nearest crops, the nearest first."""
     network = unveil.load_model(*model)
     gallery = unveil.embed(network, crops)
-    (found,) = unveil.search(unveil.embed(network, query), gallery, top=5, mode="changed")
+    (found,) = unveil.search(unveil.embed(network, query), gallery, top=5)
     for hit in found.hits:
         nearest = min(hit.parts, key=hit.parts.__getitem__) if hit.parts else "whole crop"
         print(f"{hit.rank}  {hit.distance:.3f}  {hit.sample.key}  ({nearest})")

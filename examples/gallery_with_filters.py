@@ -1,6 +1,6 @@
 """Keep crops in a gallery and search one camera: python examples/gallery_with_filters.py QUERY.png GATE/ HALL/ [MODEL].
 
-Requirements the extra ``gallery``. The data are kept in $UNVEIL_GALLERIES, or in the user's data folder.
+Needs the extra ``gallery``. The data are kept in $UNVEIL_GALLERIES, or in the user's data folder.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import unveil
+from unveil.cli.doctor import EXTRAS
 
 ROOT = Path(__file__).parents[1]
 DECISIONS = ROOT / "docs/decisions"
@@ -60,6 +61,13 @@ def test_every_decision_is_one_record_in_the_index():
     listed = re.findall(r"^- \[(.+)\]\((\d{4}-[\w-]+\.md)\)$", (DECISIONS / "index.md").read_text(), re.MULTILINE)
     assert {name: title for title, name in listed} == records
     assert len(listed) == len(records)
+
+
+def test_readme_and_doctor_name_every_extra_that_users_can_have():
+    extras = set(PROJECT["optional-dependencies"]) - {"test", "lint", "docs", "benchmarks"}
+    readme = (ROOT / "README.md").read_text().split("| extra |", 1)[1].split("\n\n", 1)[0]
+    assert set(re.findall(r"^\| `(\w+)`", readme, re.MULTILINE)) == extras
+    assert set(EXTRAS) == extras
 
 
 def test_badge_and_page_of_the_coverage_say_what_the_report_says(tmp_path):

