@@ -6,6 +6,7 @@ Files, ``rtsp://`` and ``http://`` are read the same way, by PyAV (FFmpeg). A li
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -26,6 +27,9 @@ OPEN_SECONDS, READ_SECONDS = 15.0, 15.0
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each try to open a live stream again that broke
 DAY_OF_WAITS = tuple(min(2.0**n, 60.0) for n in range(6)) + (60.0,) * 1440
 MAX_FAILURES = 2000  # unreadable packets in a row after which the rest is given up
+# Cameras take names and passwords as values too: `?user=a&password=b`, or in the path `/user=a_password=b_channel=1`.
+SECRET = re.compile("user|usr|login|pass|pwd|token|auth|secret", re.IGNORECASE)
+IN_PATH, IN_QUERY = "([&;/]|_(?=[A-Za-z]+=[^=]))", "([&#])"  # between values
 
 
 def is_address(source: str) -> bool:
@@ -34,12 +38,22 @@ def is_address(source: str) -> bool:
 
 
 def without_password(source: str) -> str:
-    """Return an address without the name and password in it; anything else as it is."""
-    if not is_address(source):
+    """Return an address without the names, passwords and tokens in it; anything else as it is."""
+    scheme, mark, rest = source.partition("://")
+    if not mark:
         return source
-    scheme, _, rest = source.partition("://")
     host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    shown = f"{host.rpartition('@')[2]}{slash}{path}"
+    place = re.split("[?#]", shown, maxsplit=1)[0]
+    return f"{scheme}://{_blanked(place, IN_PATH)}{_blanked(shown[len(place) :], IN_QUERY)}"
+
+
+def _blanked(text: str, between: str) -> str:
+    parts = re.split(between, text)
+    for n, part in enumerate(parts):
+        if found := SECRET.search(part):
+            parts[n] = part[: part.find("=", found.end()) + 1] or part
+    return "".join(parts)
 
 
 class Video:
