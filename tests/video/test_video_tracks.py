@@ -75,6 +75,16 @@ def test_csv_mot_and_json_say_the_same(tmp_path):
     assert not GivenBoxes(write_boxes(tmp_path / "b.csv")).tracked
 
 
+@pytest.mark.parametrize("key", ["track", "person"])
+@pytest.mark.parametrize("names", [(0, 1), (0, 0)])
+def test_a_track_of_a_json_file_may_be_the_number_0(tmp_path, key, names):
+    rows = [{"frame": 0, "x": 9 * n, "y": 1, "width": 5, "height": 9, key: name} for n, name in enumerate(names)]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    given = GivenBoxes(tmp_path / "a.json")
+    assert given.tracks(0) == [str(name) for name in names]
+    assert (given.tracked, given.people) == (True, key == "person")
+
+
 def test_tracks_of_a_file_end_some_time_after_their_last_box(tmp_path):
     given = GivenBoxes(write_boxes(tmp_path / "a.csv", people=1, tracks=True))
     tracker = GivenTracks(given)

@@ -44,7 +44,7 @@ class GivenBoxes:
         people = True
         for line, row in _rows(path):
             frame, box, track = _parse(path, line, row=self._numbered(line, row))
-            people = people and not row.get("track")
+            people = people and not _name(row, "track")
             self._boxes[frame].append(box)
             self._tracks[frame].append(track)
         if not self._boxes:
@@ -77,7 +77,7 @@ class GivenBoxes:
 
     def _numbered(self, line: int, row: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return a row with the number of its image among those named."""
-        name = with_slashes(str(row.get("image") or ""))
+        name = with_slashes(_name(row, "image") or "")
         if bool(name) != bool(self._names) and (self._names or self._boxes):
             raise DataError(f"{self.path}: line {line}: name the image on every line, or on none")
         if not name:
@@ -156,6 +156,11 @@ def _parse(path: Path, line: int, *, row: Mapping[str, Any]) -> tuple[int, Box, 
         raise DataError(f"{path}: line {line}: expected numbers for {', '.join(NEEDED)}, found {dict(row)}") from None
     if frame < 0 or not all(map(math.isfinite, (*values, score))) or values[2] <= 0 or values[3] <= 0:
         raise DataError(f"{path}: line {line}: expected frame >= 0, width and height > 0, found {dict(row)}")
-    track = row.get("track") or row.get("person")
     x, y, width, height = values
-    return frame, Box(x, y, width, height, min(1.0, max(0.0, score))), None if track in (None, "") else str(track)
+    return frame, Box(x, y, width, height, min(1.0, max(0.0, score))), _name(row, "track") or _name(row, "person")
+
+
+def _name(row: Mapping[str, Any], key: str) -> str | None:
+    """Return what a row names by a key, ``None`` where it names nothing; in JSON it may be a number, 0 too."""
+    value = row.get(key)
+    return None if value in (None, "") else str(value)
