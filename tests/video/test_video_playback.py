@@ -12,7 +12,7 @@ from unveil.video.decode import Video
 from unveil.video.image_sequence import ImageSequence
 from unveil.video.playback.clip import MAX_EARLY, cut_clip
 from unveil.video.playback.frame import find_frame
-from unveil.video.playback.reading import frame_times
+from unveil.video.playback.reading import frame_times, frames_between
 
 UNEVEN = [0.0, *np.cumsum(np.where(np.arange(59) % 3, 0.04, 0.4)).tolist()]
 
@@ -48,8 +48,14 @@ def test_frames_are_counted_in_order_of_presentation(tmp_path):
     path = write_film(tmp_path / "a.mp4", times=UNEVEN)
     with Video(path) as video:
         assert frame_times(video) == pytest.approx(UNEVEN, abs=0.002)
-        with pytest.raises(DataError, match="longer than"):
-            frame_times(video, deadline=-1)
+
+
+@pytest.mark.parametrize(
+    "read", [frame_times, lambda video, deadline: list(frames_between(video, 2, end=3, deadline=deadline))]
+)
+def test_what_takes_too_long_says_how_long_it_might_have_taken(tmp_path, read):
+    with Video(write_film(tmp_path / "a.mp4")) as video, pytest.raises(DataError, match="takes longer than -1 s"):
+        read(video, deadline=-1)
 
 
 def test_a_clip_holds_the_films_own_images_where_browsers_play_them(tmp_path):

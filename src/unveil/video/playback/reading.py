@@ -31,9 +31,9 @@ def frames_between(
     Raises:
         DataError: reading takes too long.
     """
-    deadline = time.monotonic() + deadline
+    given_up_at = time.monotonic() + deadline
     for packet in packets_from(video, start):
-        if time.monotonic() > deadline:
+        if time.monotonic() > given_up_at:
             raise DataError(f"{video.source}: going to {start:.0f} s takes longer than {deadline:.0f} s")
         for frame in _decoded(video, packet):
             timestamp = timestamp_of(video, frame)
@@ -87,12 +87,12 @@ def frame_times(video: Video, *, deadline: float = DEADLINE) -> list[float]:
     Raises:
         DataError: it takes too long.
     """
-    deadline = time.monotonic() + deadline
+    given_up_at = time.monotonic() + deadline
     timestamps = []
     for packet in packets_from(video, 0.0):
         if packet.size:
             timestamps.append(_timestamp(video, packet))
-        if time.monotonic() > deadline:
+        if time.monotonic() > given_up_at:
             raise DataError(f"{video.source}: counting its frames takes longer than {deadline:.0f} s")
     return sorted(timestamps)
 
