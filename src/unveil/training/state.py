@@ -109,12 +109,12 @@ def load_state(
     try:
         for optimiser, saved in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        if average:
-            average.state = state["average"]
+        for name, own in (average.state if average else {}).items():
+            own.copy_(state["average"][name])  # in place: the file's are on the CPU, the run's where its weights are
         generator.set_state(state["generator"])
         torch.set_rng_state(state["torch"])
-        for own in state["cuda"]:
-            torch.cuda.set_rng_state(own, generator.device)
+        for random_state in state["cuda"]:
+            torch.cuda.set_rng_state(random_state, generator.device)
     except Exception as e:  # each of them takes what it is given apart in its own way
         raise CheckpointError(f"{path} is damaged ({type(e).__name__}): delete it or choose another --out") from None
     return train_state, changed
