@@ -7,9 +7,12 @@ import torch
 from safetensors.torch import save_file
 
 from unveil.errors import InterruptedRunError, RecipeError
+from unveil.methods import build_method
+from unveil.methods.method import LabelSpace
 from unveil.nn.backbones.efficientnet_lite import EfficientNetLite
+from unveil.nn.backbones.resnet import ResNet
 from unveil.recipe import load_recipe
-from unveil.training.frozen_prefix import compile_frozen
+from unveil.training.frozen_prefix import compile_frozen, use_frozen_engine
 from unveil.training.loop import train
 
 
@@ -52,6 +55,28 @@ def test_the_map_is_pytorchs_at_every_size_and_training_goes_on_behind_it(networ
 def test_nothing_frozen_is_refused():
     with pytest.raises(RecipeError, match="frozen_stages"):
         compile_frozen(EfficientNetLite(0))
+
+
+def test_a_network_that_cannot_run_its_stages_apart_is_refused_before_it_is_traced():
+    network = ResNet(18)
+    network.freeze_stages(2)
+    with pytest.raises(RecipeError, match=r"ResNet does not run .* apart; set train\.frozen_engine=pytorch"):
+        compile_frozen(network)
+    histogram = build_method("histogram", {}, backbone=network, space=LabelSpace(2))
+    with pytest.raises(RecipeError, match="Histogram has no backbone"):
+        use_frozen_engine(histogram)
+
+
+def test_elsewhere_than_on_the_cpu_pytorch_runs_the_frozen_stages_and_the_log_says_so(caplog):
+    """The recipe of the package's network is for processors and trains on a GPU as it is."""
+    with torch.device("meta"):
+        network = EfficientNetLite(0)
+        network.freeze_stages(2)
+        method = build_method("bot", {}, backbone=network, space=LabelSpace(2))
+    with caplog.at_level("INFO", "unveil"):
+        use_frozen_engine(method)
+    assert network.frozen_engine is None
+    assert "PyTorch runs the frozen stages on meta" in caplog.text
 
 
 def test_a_resumed_run_freezes_what_it_started_from_and_not_what_it_was_built_with(manifest, tmp_path):

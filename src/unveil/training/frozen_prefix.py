@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from unveil.errors import MissingExtraError, RecipeError
+from unveil.methods.method import Method
 from unveil.nn.backbones.backbone import Backbone
+
+log = logging.getLogger(__name__)
+
+
+def use_frozen_engine(method: Method) -> None:
+    """Let OpenVINO run the frozen stages of a method that trains on the CPU; elsewhere PyTorch runs them as it is.
+
+    Raises:
+        RecipeError: the method has no backbone, no stage is frozen, or the backbone cannot run them apart.
+        MissingExtraError: OpenVINO is not installed.
+    """
+    if not method.has_backbone:
+        raise RecipeError(f"train.frozen_engine=openvino: {type(method).__name__} has no backbone whose stages it runs")
+    device = next(method.backbone.parameters()).device
+    if device.type != "cpu":
+        # A recipe for processors trains on a machine with a GPU as it is.
+        log.info("train.frozen_engine=openvino is for processors: PyTorch runs the frozen stages on %s", device)
+        return
+    method.backbone.frozen_engine = compile_frozen(method.backbone)
 
 
 def compile_frozen(backbone: Backbone) -> Callable[[Tensor], Tensor]:
@@ -24,6 +45,11 @@ def compile_frozen(backbone: Backbone) -> Callable[[Tensor], Tensor]:
     """
     if not backbone.frozen:
         raise RecipeError("train.frozen_engine=openvino runs frozen stages: set backbone.frozen_stages")
+    if type(backbone).run_frozen is Backbone.run_frozen:
+        raise RecipeError(
+            f"train.frozen_engine=openvino: {type(backbone).__name__} does not run its frozen stages apart; set "
+            "train.frozen_engine=pytorch"
+        )
     try:
         import openvino
     except ImportError:

@@ -26,7 +26,7 @@ from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.average import WeightAverage
 from unveil.training.feeding import one_ahead
-from unveil.training.frozen_prefix import compile_frozen
+from unveil.training.frozen_prefix import use_frozen_engine
 from unveil.training.keeping import evaluate_and_keep, is_kept
 from unveil.training.memory import memory_explained
 from unveil.training.metrics import MetricsLog
@@ -88,7 +88,7 @@ def train_with(
         _go_on(run, run.load())
     if recipe.train.frozen_engine == "openvino":
         # After the state: a resumed run is built with random weights.
-        run.method.backbone.frozen_engine = compile_frozen(run.method.backbone)
+        use_frozen_engine(run.method)
     metrics = None
     if processes.leads:
         write_text(out / "recipe.yaml", save_recipe(recipe))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from unveil.data.augment import pipeline
 from unveil.data.augment.background import swap_background
 from unveil.data.augment.geometry import affine_crop
 from unveil.data.augment.pipeline import augment, shrink
@@ -96,6 +98,25 @@ def test_small_images_have_whole_blocks_of_32_and_their_map(scale):
     assert small.images.shape[2:] == (256 * scale, 128 * scale)
     assert small.parsing.shape[1:] == small.images.shape[2:]
     assert set(small.parsing.unique().tolist()) == {0, 4}
+
+
+def test_on_a_gpu_images_are_shrunk_as_floats_and_differ_by_a_grey_level_at_most(monkeypatch):
+    """CUDA has no kernel for uint8, nor has the CPU one that rounds as that for floats."""
+    images = torch.randint(0, 256, (4, 3, 256, 128), generator=_generator(), dtype=torch.uint8)
+    seen = []
+
+    def interpolate(x, *args, **options):
+        seen.append(x)
+        return resize(x, *args, **options)
+
+    resize = F.interpolate
+    monkeypatch.setattr(F, "interpolate", interpolate)
+    there = shrink(Batch(images.to("meta"), torch.arange(4)), 0.75).images
+    assert [x.dtype for x in seen] == [torch.float32] and there.dtype == torch.uint8
+    assert there.shape == (4, 3, 192, 96)
+    here = shrink(Batch(images, torch.arange(4)), 0.75).images
+    floats = pipeline._in_floats(images, (192, 96))
+    assert floats.dtype == torch.uint8 and (floats.int() - here.int()).abs().max() <= 1
 
 
 def test_the_sensor_is_part_of_the_augmentation():

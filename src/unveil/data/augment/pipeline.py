@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from unveil.data.augment.autoaugment import autoaugment
 from unveil.data.augment.background import swap_background
@@ -77,11 +80,17 @@ def shrink(batch: Batch, scale: float) -> Batch:
     """Return a uint8 batch at a share of its height and width, rounded to whole 32 pixels; maps with it."""
     height, width = (max(32, round(n * scale / 32) * 32) for n in batch.images.shape[2:])
     both = [batch.images] if batch.erased is None else [batch.images, batch.erased]
-    small = [F.interpolate(x, (height, width), mode="bilinear", antialias=True) for x in both]
+    resized = partial(F.interpolate, mode="bilinear", antialias=True) if batch.images.is_cpu else _in_floats
+    small = [resized(x, (height, width)) for x in both]
     maps = batch.parsing
     if maps is not None:
         maps = F.interpolate(maps.unsqueeze(1), (height, width), mode="nearest-exact").squeeze(1)
     return batch.replace(images=small[0], parsing=maps, erased=small[1] if len(small) > 1 else None)
+
+
+def _in_floats(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return uint8 images resized as floats: kernels of GPUs that average pixels take nothing else."""
+    return F.interpolate(images.float(), size, mode="bilinear", antialias=True).round_().clamp_(0, 255).byte()
 
 
 def normalise(batch: Batch, size: InputSettings) -> Batch:
