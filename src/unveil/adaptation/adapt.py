@@ -143,7 +143,10 @@ def _check(model: TrainedModel, out: Path) -> None:
 def _identity(model: TrainedModel, task: Task, *, settings: AdaptSettings) -> str:
     """Return a hash of all that the state of a run follows from."""
     crops = task.crops
-    known = [task.links.must.tolist(), task.links.cannot.tolist(), crops.places.tolist()]
+    known = [
+        task.links.must.tolist(), task.links.cannot.tolist(), crops.places.tolist(), list(crops.cameras),
+        crops.units.tolist(), task.learnt.rows.tolist(),
+    ]  # fmt: skip
     text = json.dumps(
         [model.card.fingerprint, crops.store.content_hash, crops.rows.tolist(), dataclasses.asdict(settings), known]
     )
