@@ -134,6 +134,19 @@ def test_pk_outfits_shows_everybody_in_two_outfits_and_no_image_twice():
     assert not all(np.array_equal(a, b) for a, b in zip(batches, other, strict=True))
 
 
+def test_pk_outfits_bounds_an_epoch_as_the_others_do():
+    persons = np.repeat(np.arange(3), 40)
+    clothes = persons * 4 + np.tile(np.repeat([0, 1, 2, 3], [1, 2, 17, 20]), 3)
+    for most in (8, None):
+        batches = pk_outfits(persons, clothes, persons=3, images=4, seed=0, epoch=0, max_per_person=most)
+        drawn = np.unique(np.concatenate(batches))
+        assert np.bincount(persons[drawn]).tolist() == [most or 40] * 3
+        assert len(np.unique(clothes[drawn])) == 12, "every outfit of everybody"
+    two = persons * 2 + np.tile(np.repeat([0, 1], 20), 3)
+    batches = pk_outfits(persons, two, persons=3, images=4, seed=0, epoch=0, max_per_person=8)
+    assert len(batches) == 2 and len(np.unique(np.concatenate(batches))) == 24
+
+
 def test_pk_outfits_refuses_an_odd_number_and_too_few_people():
     with pytest.raises(DataError, match="odd"):
         pk_outfits(np.zeros(4, int), np.zeros(4, int), persons=1, images=3, seed=0, epoch=0)

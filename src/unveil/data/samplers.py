@@ -32,6 +32,7 @@ def epoch_batches(
             images=settings.images,
             seed=seed,
             epoch=epoch,
+            max_per_person=max_per_person,
         )
     sample = {"pk_unique": pk_unique, "pk_groups": pk_groups}[settings.kind]
     clothes = data.clothes_codes if settings.cross_clothes else None
@@ -101,7 +102,14 @@ def pk_unique(
 
 
 def pk_outfits(
-    labels: np.ndarray, clothes: np.ndarray, *, persons: int, images: int, seed: int, epoch: int
+    labels: np.ndarray,
+    clothes: np.ndarray,
+    *,
+    persons: int,
+    images: int,
+    seed: int,
+    epoch: int,
+    max_per_person: int | None = None,
 ) -> list[np.ndarray]:
     """Draw P different persons for each batch, each with K / 2 images in each of two outfits.
 
@@ -114,6 +122,7 @@ def pk_outfits(
         images: K, even.
         seed: seed of the run.
         epoch: 0-based; each epoch has its own order.
+        max_per_person: images of one person used in an epoch, at most; outfits share them evenly.
 
     Returns:
         Arrays of P*K rows.
@@ -128,8 +137,10 @@ def pk_outfits(
     by_person = []
     for rows in _rows_by_person(labels, persons):
         halves = []
-        for outfit in rng.permutation(np.unique(clothes[rows])):
-            worn = rng.permutation(rows[clothes[rows] == outfit])
+        outfits = rng.permutation(np.unique(clothes[rows]))
+        shares = _shares([int((clothes[rows] == outfit).sum()) for outfit in outfits], max_per_person)
+        for outfit, share in zip(outfits, shares, strict=True):
+            worn = rng.permutation(rows[clothes[rows] == outfit])[:share]
             if len(worn) % half:
                 worn = np.concatenate([worn, rng.choice(worn, half - len(worn) % half)])
             halves.append(list(worn.reshape(-1, half)))
@@ -139,6 +150,12 @@ def pk_outfits(
             turns.append(turns[0])
         by_person.append([np.concatenate(turns[i : i + 2]) for i in range(0, len(turns), 2)])
     return _draw_persons(by_person, persons, rng=rng)
+
+
+def _shares(counts: list[int], most: int | None) -> list[int]:
+    """Return how many images of each outfit are used where outfits take turns until there are so many together."""
+    turns = sorted((turn, outfit) for outfit, count in enumerate(counts) for turn in range(count))[:most]
+    return np.bincount([outfit for _, outfit in turns], minlength=len(counts)).tolist()
 
 
 def _draw_persons(by_person: list[list[np.ndarray]], persons: int, *, rng: np.random.Generator) -> list[np.ndarray]:
