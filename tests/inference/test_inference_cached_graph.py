@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -94,6 +95,21 @@ def test_pytorch_is_asked_wherever_something_is_not_known(run, monkeypatch):
     assert of(run) is None
     monkeypatch.setattr(cached_graph, "may_have_gpu", lambda: True)
     assert of(run, "onnx") is None
+
+
+@pytest.mark.parametrize("module", ["data/augment/pipeline.py", "records/embedding.py", "nn/neck.py"])
+def test_a_graph_is_named_after_all_code_that_it_was_made_of(tmp_path, monkeypatch, module):
+    package = Path(cached_graph.__file__).parents[1]
+    for name in (*cached_graph.FOLDERS_IN_GRAPH, *cached_graph.MODULES_IN_GRAPH, "inference/cached_graph.py"):
+        copy = tmp_path / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if (package / name).is_dir() else shutil.copy)(package / name, copy)
+    monkeypatch.setattr(cached_graph, "__file__", str(tmp_path / "inference/cached_graph.py"))
+    before = graph_name.__wrapped__()
+    assert before == graph_name()
+    with (tmp_path / module).open("a") as file:
+        file.write("# changed\n")
+    assert graph_name.__wrapped__() != before
 
 
 def test_damaged_weights_are_left_to_whoever_loads_them(run):

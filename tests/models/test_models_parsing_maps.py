@@ -14,12 +14,13 @@ from unveil.data.training import TrainingSet
 from unveil.errors import DataError
 from unveil.methods import method_requirements
 from unveil.methods.method import Requirements
-from unveil.models import parsing_maps
+from unveil.models import parsing_maps, translated_maps
 from unveil.models.checkpoint import load_model
 from unveil.models.embed import embed_samples
 from unveil.models.parsing_maps import training_set_for
-from unveil.models.translated_maps import store_in
+from unveil.models.translated_maps import store_in, tables_hash
 from unveil.nn.clothes_erasure import append_without_clothes
+from unveil.parsing import mapping
 from unveil.recipe import InputSettings
 from unveil.records import UNLABELLED, Dataset, Sample
 
@@ -118,6 +119,27 @@ def test_erased_crops_are_made_once(tmp_path, monkeypatch):
         training_set_for(TrainingSet.open([dataset], size, cache=cache), without, size=size).batch(range(4)).erased
         is None
     )
+
+
+def test_a_corrected_table_makes_maps_and_erased_crops_anew(tmp_path, monkeypatch):
+    size, cache = InputSettings(height=64, width=32), tmp_path / "store"
+    dataset = dressed(tmp_path, (128, 64), "atr18", 4)
+    requirements = Requirements(train_parsing="cre7", train_erased=True)
+
+    def batch():
+        data = training_set_for(TrainingSet.open([dataset], size, cache=cache), requirements, size=size)
+        return data.batch(range(4))
+
+    before = batch()
+    table = list(mapping.CONVERSIONS["atr18", "cre7"].table)
+    table[4] = 1  # upper clothes are told to be a head, which is not erased
+    monkeypatch.setitem(mapping.CONVERSIONS, ("atr18", "cre7"), mapping.Conversion(tuple(table)))
+    after = batch()
+    assert before.parsing.max() == 2 and after.parsing.max() == 1
+    assert torch.equal(after.erased, after.images) and not torch.equal(before.erased, before.images)
+    known = [tables_hash("world", target=target) for target in ("cre7", "cre7", "pab6")]
+    monkeypatch.setattr(translated_maps, "world_table", lambda scheme: np.zeros(256, np.uint8))
+    assert known[0] == known[1] != known[2] and tables_hash("world", target="cre7") not in known
 
 
 def test_a_rim_of_a_recoloured_garment_has_its_new_colour_too(tmp_path):

@@ -24,6 +24,9 @@ from unveil.runtime.graph import Runtime
 
 log = logging.getLogger(__name__)
 RUNTIMES: tuple[Runtime, ...] = ("onnx", "openvino")
+# The code that a graph is made of: beside methods and their blocks what normalises, and what takes an embedding apart.
+FOLDERS_IN_GRAPH = ("methods", "nn", "export", "records")
+MODULES_IN_GRAPH = ("data/augment/pipeline.py", "label_sets.py")
 # What the drivers of GPUs that PyTorch can use leave on Linux.
 _DRIVERS = ("/dev/nvidiactl", "/proc/driver/nvidia", "/dev/kfd", "/dev/dxg")
 
@@ -69,7 +72,8 @@ def graph_name() -> str:
     """
     package = Path(__file__).parents[1]
     code = hashlib.sha256()
-    for path in sorted(p for name in ("methods", "nn", "export") for p in (package / name).rglob("*.py")):
+    folders = (p for name in FOLDERS_IN_GRAPH for p in (package / name).rglob("*.py"))
+    for path in sorted((*folders, *(package / name for name in MODULES_IN_GRAPH))):
         code.update(path.read_bytes())
     return f"model-{FORMAT}-{code.hexdigest()[:12]}.onnx"
 

@@ -18,7 +18,7 @@ from unveil.errors import DataError
 from unveil.label_sets import CRE7, CRE7_ERASED, check_labels, get_scheme
 from unveil.methods import method_requirements
 from unveil.methods.method import Requirements
-from unveil.models.translated_maps import mapped, store_in
+from unveil.models.translated_maps import mapped, store_in, tables_hash
 from unveil.progress import track
 from unveil.recipe import DataSource, InputSettings, Recipe
 from unveil.records import Sample
@@ -68,7 +68,7 @@ def _without_clothes(store: ImageStore, scheme: str, *, size: InputSettings) -> 
 
     Resizing first would leave a rim in which the colours of clothes are mixed with what is around them.
     """
-    path = store.path / f"erased-{scheme}-{store.content_hash}.npy"
+    path = store.path / f"erased-{scheme}-{tables_hash(scheme, target=CRE7.name)}-{store.content_hash}.npy"
     if not path.exists():
         with atomic_path(path) as temporary:
             out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=store.images.shape)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 
 import numpy as np
 
 from unveil.atomic_io import atomic_path
 from unveil.data.store.image_store import ImageStore
-from unveil.parsing.mapping import map_labels
+from unveil.label_sets import CRE7_ERASED
+from unveil.parsing.mapping import CONVERSIONS, map_labels
 from unveil.progress import track
 from unveil.records import UNLABELLED
 from unveil.world.labels import table as world_table
@@ -22,7 +24,7 @@ def store_in(store: ImageStore, source: str, *, target: str) -> ImageStore:
     """
     if store.parsing is None or source == target:
         return store
-    path = store.path / f"parsing-{source}-{target}-{store.content_hash}.npy"
+    path = store.path / f"parsing-{source}-{target}-{tables_hash(source, target=target)}-{store.content_hash}.npy"
     if not path.exists():
         with atomic_path(path) as temporary:
             out = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=store.parsing.shape)
@@ -31,6 +33,12 @@ def store_in(store: ImageStore, source: str, *, target: str) -> ImageStore:
                 out[row] = np.where(labels == UNLABELLED, UNLABELLED, mapped(labels, source, target=target))
             out.flush()
     return dataclasses.replace(store, parsing=np.load(path, mmap_mode="r"))
+
+
+def tables_hash(source: str, *, target: str) -> str:
+    """Return a hash of the look-up tables of a translation, for names of files: corrected ones make them anew."""
+    tables = world_table(target).tobytes() if source == "world" else repr(CONVERSIONS).encode()
+    return hashlib.sha256(tables + repr(CRE7_ERASED).encode()).hexdigest()[:8]
 
 
 def mapped(labels: np.ndarray, source: str, *, target: str) -> np.ndarray:
