@@ -1,6 +1,6 @@
 """CMC, average precision and inverse negative penalty as pure functions of the positives' ranks.
 
-A query without positives has no value (NaN) and takes part in no average; say how many there are with `dropped`.
+A query without positives has no value (NaN) and takes part in no average.
 """
 
 from __future__ import annotations
@@ -52,11 +52,6 @@ def cmc(ranks: Ranks, length: int) -> np.ndarray:
     if not len(first):
         return np.full(length, np.nan)
     return np.searchsorted(first, np.arange(1, length + 1), "right") / len(first)
-
-
-def dropped(ranks: Ranks) -> int:
-    """Return how many queries have no positive left and so count nowhere."""
-    return int((ranks.counts == 0).sum())
 
 
 def _pick(ranks: Ranks, at: np.ndarray) -> np.ndarray:
