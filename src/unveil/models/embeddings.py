@@ -100,10 +100,14 @@ def load_embeddings(path: Path) -> EmbeddedCrops:
 
 def same_model(query: EmbeddedCrops, gallery: EmbeddedCrops) -> None:
     """Raise CheckpointError unless both were made by the same model."""
-    if query.fingerprint != gallery.fingerprint:
+    same_fingerprint(query.fingerprint, gallery.fingerprint)
+
+
+def same_fingerprint(query: str, other: str, *, what: str = "the gallery") -> None:
+    """Raise CheckpointError unless the model of a query is that of what it is compared with."""
+    if query != other:
         raise CheckpointError(
-            f"the query was embedded by model {query.fingerprint}, the gallery by {gallery.fingerprint}: "
-            "embed both with the same model"
+            f"the query was embedded by model {query}, {what} by {other}: embed both with the same model"
         )
 
 

@@ -99,7 +99,8 @@ def _queries(asked: GallerySearch, store: Store, bad: list[str]) -> Iterator[Nam
         crops = load_embeddings(Path(asked.query))
         count = len(asked.negatives)
         engine = load_engine(asked.model, asked.engine, crops=count) if count else None
-        negatives = negatives_of(asked, engine, find_parser() if engine else None)
+        parser = find_parser() if engine else None
+        negatives = negatives_of(asked, engine, parser, query=crops.fingerprint)
         for n, sample in enumerate(crops.samples):
             if asked.only is None or asked.only in sample.key:
                 yield sample.key, crops.embedding.select(slice(n, n + 1)), crops.fingerprint, negatives, ()

@@ -24,7 +24,7 @@ from unveil.gallery.search.ranked_lists import RankedList, rank
 from unveil.inference.load import load_embedder
 from unveil.models.embed import embed_samples
 from unveil.models.embedder import Embedder
-from unveil.models.embeddings import EmbeddedCrops, embedded_by, load_embeddings, same_model
+from unveil.models.embeddings import EmbeddedCrops, embedded_by, load_embeddings, same_fingerprint, same_model
 from unveil.records import Embedding, Sample
 
 
@@ -55,9 +55,8 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
     same_model(query, found)
     if not query.samples:
         raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
-    lists = rank(
-        query, found, top=asked.top, one_person=asked.one_person, negatives=_negatives(asked, embedder), mode=asked.mode
-    )
+    negatives = _negatives(asked, embedder, query=query.fingerprint)
+    lists = rank(query, found, top=asked.top, one_person=asked.one_person, negatives=negatives, mode=asked.mode)
     # One model by its fingerprint; a file made before names were kept has none.
     answered = found.identity if found.model else query.identity
     for line in bad:
@@ -110,10 +109,12 @@ def _boxed(sample: Sample, box: Box) -> Sample:
     return Sample(sample.key, data=data.getvalue(), person=sample.person, camera=sample.camera, time=sample.time)
 
 
-def _negatives(asked: FileSearch, embedder: Embedder | None) -> Embedding | None:
+def _negatives(asked: FileSearch, embedder: Embedder | None, *, query: str) -> Embedding | None:
+    """Return the embedding of the people who are not meant, by the model of the query, which has this fingerprint."""
     if not asked.negatives:
         return None
     assert embedder is not None
+    same_fingerprint(query, embedder.summary.fingerprint, what="the images of --not")
     embedding, store = embed_samples(embedder, [Sample(str(path), path) for path in asked.negatives], cache=asked.cache)
     if store.bad:
         raise DataError(str(store.bad[0]))

@@ -27,7 +27,7 @@ from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.inference.load import load_engine
-from unveil.models.embeddings import load_embeddings
+from unveil.models.embeddings import load_embeddings, same_fingerprint
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
 
@@ -165,8 +165,8 @@ def query_of(
     count = len(samples) + len(asked.negatives)
     engine = load_engine(asked.model, asked.engine, crops=count) if count else None
     parser = None if engine is None else find_parser()
-    negatives = negatives_of(asked, engine, parser)
     if asked.query.startswith(ROW):
+        negatives = negatives_of(asked, engine, parser)
         fingerprint = store.info(asked.gallery).space.fingerprint if engine is None else engine.fingerprint
         number, embedding, images = _stored(asked, store)
         return embedding, fingerprint, images, negatives, (number,)
@@ -174,8 +174,10 @@ def query_of(
         crops = load_embeddings(Path(asked.query))
         rows = [i for i, s in enumerate(crops.samples) if asked.only is None or asked.only in s.key]
         _one_person(len(rows), asked)
+        negatives = negatives_of(asked, engine, parser, query=crops.fingerprint)
         return crops.embedding.select(rows), crops.fingerprint, [], negatives, ()
     assert engine is not None
+    negatives = negatives_of(asked, engine, parser)
     images = [cut(read_sample(s), asked.box, name=s.key) for s in samples]
     keys = [s.key for s in samples]
     positives = embed_person(images, keys, engine=engine, parser=parser, skip_person_check=asked.skip_person_check)
@@ -203,9 +205,24 @@ def _one_person(count: int, asked: GallerySearch) -> None:
         )
 
 
-def negatives_of(asked: GallerySearch, engine: Engine | None, parser: OnnxParser | None) -> Embedding | None:
-    """Return the embedding of the people who are not meant."""
+def negatives_of(
+    asked: GallerySearch, engine: Engine | None, parser: OnnxParser | None, *, query: str | None = None
+) -> Embedding | None:
+    """Return the embedding of the people who are not meant.
+
+    Args:
+        asked: names their images.
+        engine: embeds them; ``None`` where there are none.
+        parser: cuts people out of them.
+        query: fingerprint of the model that embedded the query, where it was embedded before.
+
+    Raises:
+        CheckpointError: the query was embedded by another model.
+        DataError: an image cannot be read.
+    """
     if engine is None:
         return None
+    if query is not None:
+        same_fingerprint(query, engine.fingerprint, what="the images of --not")
     images, names = [read_image(path) for path in asked.negatives], [str(path) for path in asked.negatives]
     return embed_person(images, names, engine=engine, parser=parser, skip_person_check=True)
