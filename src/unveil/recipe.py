@@ -15,7 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from unveil.errors import RecipeError, nearest
 from unveil.source_text import root_and_options, sources_in
+from unveil.yaml_text import MAX_BYTES, read_yaml
 
+MAX_SHOWN = 200  # characters of a wrong value
 PATHS = frozenset(("data.train", "data.test", "backbone.init"))
 
 
@@ -220,10 +222,11 @@ def load_recipe(path: Path | str | None = None, overrides: Iterable[str] = ()) -
     tree: Any = {}
     if path is not None:
         try:
-            tree = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
+            with Path(path).open("rb") as f:
+                tree = read_yaml(f.read(MAX_BYTES + 1)) or {}
         except OSError as e:
             raise RecipeError(f"cannot read recipe {source}: {e.strerror}") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as e:
+        except ValueError as e:
             raise RecipeError(f"recipe {source} is not valid YAML: {e}") from None
         if not isinstance(tree, dict):
             raise RecipeError(f"recipe {source}: expected keys and values, found {type(tree).__name__}")
@@ -273,8 +276,8 @@ def _is_path(key: str, text: str) -> bool:
 
 def _value(override: str, text: str) -> Any:
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError as e:
+        value = read_yaml(text)
+    except ValueError as e:
         raise RecipeError(f"override {override!r}: the value is not valid YAML: {e}") from None
     if text.count("#") > yaml.safe_dump(value, allow_unicode=True).count("#"):
         raise RecipeError(f"override {override!r}: YAML drops what follows the '#'; put the value in quotes")
@@ -284,7 +287,9 @@ def _value(override: str, text: str) -> Any:
 def _explain(error: Any, source: str) -> str:
     location = [str(part) for part in error["loc"]]
     if error["type"] != "extra_forbidden":
-        return f"{source}: {'.'.join(location)}: {error['msg']}, found {error['input']!r}"
+        found = repr(error["input"])
+        shown = found if len(found) <= MAX_SHOWN else f"{found[:MAX_SHOWN]}..."
+        return f"{source}: {'.'.join(location)}: {error['msg']}, found {shown}"
     model: type[BaseModel] = Recipe
     for part in location[:-1]:
         annotation = model.model_fields[part].annotation if part in model.model_fields else None

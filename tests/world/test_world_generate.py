@@ -252,3 +252,12 @@ def test_a_folder_without_rights_is_one_error(tmp_path: Path) -> None:
     (tmp_path / "locked").mkdir(mode=0o500)
     with pytest.raises(UnveilError, match="cannot write"):
         render_world(SMALL, tmp_path / "locked" / "w", processes=1)
+
+
+def test_a_world_whose_manifest_was_cut_is_not_one_of_its_name(world_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    shutil.copytree(world_folder, folder)
+    lines = (folder / "manifest.csv").read_bytes().splitlines(keepends=True)
+    (folder / "manifest.csv").write_bytes(b"".join(lines[:-1]))
+    with pytest.raises(DataError, match=r"manifest\.csv is not the one of card\.json"):
+        read(folder)

@@ -22,7 +22,7 @@ import numpy as np
 from unveil.atomic_io import atomic_path
 from unveil.bulk.plan import Plan
 from unveil.errors import DataError, MissingExtraError
-from unveil.models.embeddings import EmbeddedCrops, row_of, sample_of
+from unveil.models.embeddings import EmbeddedCrops, check_numbers, row_of, sample_of
 from unveil.records import LABEL_COLUMNS, Embedding, Metric, Sample
 
 FORMAT = 1
@@ -148,7 +148,7 @@ def read_head(path: Path) -> Head:
     try:
         found = parquet.read_metadata(path)
         return _head(path, found.metadata or {}, rows=found.num_rows)[0]
-    except (pyarrow.ArrowException, OSError, AttributeError, KeyError, TypeError, ValueError) as e:
+    except (pyarrow.ArrowException, OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as e:
         raise _damaged(path, e) from None
 
 
@@ -175,12 +175,9 @@ def read_shard(path: Path) -> Shard:
         shard = Shard(head, table["row"].to_numpy(), samples, tuple(table["sha256"].to_pylist()), embedding)
         if _digest(shard, described) != digest:
             raise ValueError("it does not have the hash that it names")
-    except (pyarrow.ArrowException, OSError, AttributeError, KeyError, TypeError, ValueError) as e:
+    except (pyarrow.ArrowException, OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as e:
         raise _damaged(path, e) from None
-    if not embedding.is_finite:
-        raise DataError(f"{path} holds vectors that are NaN or infinite: embed the crops again with a sound model")
-    if len(samples) and not 0 <= visibility.min() <= visibility.max() <= 1:
-        raise DataError(f"{path} holds visibilities outside [0, 1]: embed the crops again with a sound model")
+    check_numbers(path, embedding)
     return shard
 
 

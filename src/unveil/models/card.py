@@ -149,7 +149,7 @@ def read_card(text: str, source: str) -> Card:
         return Card.model_validate(tree)
     except ValidationError as e:
         raise CheckpointError(f"{source}: the card is damaged or of another tool: {e.errors()[0]['msg']}") from None
-    except ValueError as e:
+    except (ValueError, RecursionError) as e:
         raise CheckpointError(f"{source}: the card is no JSON: {e}") from None
 
 

@@ -88,14 +88,22 @@ def load_embeddings(path: Path) -> EmbeddedCrops:
         if head["format"] > FORMAT:
             raise DataError(f"{path}: written in format {head['format']} by a newer unveil; this one reads {FORMAT}")
         embedding = Embedding(vectors, visibility, tuple(head["names"]), head["metric"], tuple(head["weights"]))
-        if not embedding.is_finite:
-            raise DataError(f"{path} holds vectors that are NaN or infinite: embed the crops again with a sound model")
+        check_numbers(path, embedding)
         samples = tuple(sample_of(row) for row in head["samples"])
-        return EmbeddedCrops(
-            embedding, samples, head["fingerprint"], head["source"], head.get("model", ""), head.get("licence", "")
-        )
-    except (SafetensorError, OSError, KeyError, TypeError, ValueError) as e:
+        texts = (head["fingerprint"], head["source"], head.get("model", ""), head.get("licence", ""))
+        if not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"fingerprint, source, model and licence: expected texts, found {texts}")
+        return EmbeddedCrops(embedding, samples, *texts)
+    except (SafetensorError, OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as e:
         raise DataError(f"{path} is not a file of embeddings, or is damaged: {e}") from None
+
+
+def check_numbers(path: Path, embedding: Embedding) -> None:
+    """Raise DataError unless the numbers of an embedding from a file are finite and its visibilities in [0, 1]."""
+    if not embedding.is_finite:
+        raise DataError(f"{path} holds vectors that are NaN or infinite: embed the crops again with a sound model")
+    if ((embedding.visibility < 0) | (embedding.visibility > 1)).any():
+        raise DataError(f"{path} holds visibilities outside [0, 1]: embed the crops again with a sound model")
 
 
 def same_model(query: EmbeddedCrops, gallery: EmbeddedCrops) -> None:

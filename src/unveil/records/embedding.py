@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
@@ -43,6 +43,8 @@ class Embedding:
             raise ValueError(
                 f"visibility: expected {tuple(self.vectors.shape[:2])}, got {tuple(self.visibility.shape)}"
             )
+        if self.metric not in get_args(Metric):
+            raise ValueError(f"metric: expected {' or '.join(get_args(Metric))}, got {self.metric!r}")
         if len(self.weights) != len(self.names) or min(self.weights) < 0:
             raise ValueError(f"weights: expected {len(self.names)} numbers >= 0, got {self.weights}")
 

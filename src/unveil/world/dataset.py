@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unveil.atomic_io import cache_dir, write_bytes
+from unveil.atomic_io import cache_dir, sha256, write_bytes
 from unveil.data.parsing_tree import parsing_path
 from unveil.data.readers.manifest import FILE, read_manifest
 from unveil.errors import DataError, nearest
@@ -81,6 +81,9 @@ def read(
     card = read_card(folder)
     called = name + "-street" * street if name in PRESETS else card["hash"]
     dataset = read_manifest(folder / FILE, f"world-{called}")
+    # A manifest that was cut or edited is another world, and must not be one of this name.
+    if sha256(folder / FILE) != card["manifest_sha256"]:
+        raise DataError(f"{folder / FILE} is not the one of {CARD}: remove {folder} and render it again")
     dataset = dataclasses.replace(dataset, protocols=PROTOCOLS)
     if scheme != dataset.parsing_scheme:
         dataset = _with_parsing(dataset, folder, scheme=scheme)
@@ -132,7 +135,9 @@ def read_card(folder: Path) -> dict[str, Any]:
     try:
         card = json.loads(path.read_text())
         World(**card["world"])
-    except (ValueError, KeyError, TypeError) as e:
+        if not all(isinstance(card[name], str) for name in ("hash", "manifest_sha256")):
+            raise TypeError("hash and manifest_sha256 must be texts")
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise DataError(f"{path} is no card of a world ({e}); remove {folder} and render it again") from None
     return dict(card)
 

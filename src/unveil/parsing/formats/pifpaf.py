@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unveil.errors import DataError, nearest
+from unveil.parsing.formats.npy import read_npy
 
 FIELDS = 36
 Maps = NDArray[np.float32]
@@ -109,12 +110,9 @@ def read_fields(path: Path) -> Maps:
     Raises:
         DataError: the file is not such an array; the message names it.
     """
-    try:
-        fields = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as e:
-        raise DataError(f"{path}: cannot read the confidence fields: {e}") from None
-    if not isinstance(fields, np.ndarray) or fields.ndim != 3 or fields.shape[0] != FIELDS:
-        raise DataError(f"{path}: expected an array ({FIELDS}, h, w), found {getattr(fields, 'shape', type(fields))}")
+    fields = read_npy(path, "confidence fields")
+    if fields.ndim != 3 or fields.shape[0] != FIELDS:
+        raise DataError(f"{path}: expected an array ({FIELDS}, h, w), found {fields.shape}")
     return fields.astype(np.float32, copy=False)
 
 

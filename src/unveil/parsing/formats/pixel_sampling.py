@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from unveil.errors import DataError
 from unveil.label_sets import PS6
+from unveil.parsing.formats.npy import read_npy
 
 CLASSES = len(PS6.labels)
 
@@ -24,11 +25,8 @@ def read_probabilities(path: Path, size: tuple[int, int] | None = None) -> NDArr
     Raises:
         DataError: the file is not such an array.
     """
-    try:
-        array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as e:
-        raise DataError(f"{path}: cannot read the probabilities: {e}") from None
-    if not isinstance(array, np.ndarray) or array.ndim != 3 or array.shape[2] != CLASSES:
-        raise DataError(f"{path}: expected an array (H, W, {CLASSES}), found {getattr(array, 'shape', type(array))}")
+    array = read_npy(path, "probabilities")
+    if array.ndim != 3 or array.shape[2] != CLASSES:
+        raise DataError(f"{path}: expected an array (H, W, {CLASSES}), found {array.shape}")
     labels = array.argmax(axis=2).astype(np.uint8)
     return labels if size is None else cv2.resize(labels, size[::-1], interpolation=cv2.INTER_NEAREST)
