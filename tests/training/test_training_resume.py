@@ -127,6 +127,15 @@ def test_what_a_kill_left_out_after_the_last_epoch_is_made_good(four, manifest, 
     assert model.card.figures == load_model(four).card.figures
 
 
+def test_methods_that_draw_from_torch_resume_at_the_end_of_an_epoch_as_if_never_stopped(manifest, tmp_path):
+    """SSGR erases by a generator that is seeded from torch's; looking for the kept model must not move that."""
+    ssgr = ["method.name=ssgr", "backbone.name=resnet18_x0_5", "augment.erase=none"]
+    for name, epochs in (("whole", 2), ("cut", 1)):
+        train(recipe(manifest, *ssgr, f"train.epochs={epochs}"), tmp_path / name)
+    train(recipe(manifest, *ssgr, "train.epochs=2"), tmp_path / "cut", resume=True)
+    assert same_weights(tmp_path / "whole", tmp_path / "cut")
+
+
 def test_slices_of_time_equal_an_uninterrupted_run(manifest, tmp_path):
     once, sliced, stops, seconds = tmp_path / "once", tmp_path / "sliced", 0, [0.0]
     train(recipe(manifest, "train.epochs=1"), once)

@@ -9,7 +9,7 @@ import torch
 
 from unveil.errors import CheckpointError
 from unveil.models.card import Card, Source
-from unveil.models.checkpoint import NAME, TrainedModel, load_model, save_model
+from unveil.models.checkpoint import NAME, TrainedModel, read_card_of, save_model
 from unveil.models.evaluate import evaluate_model
 from unveil.training.divergence import check_embedding
 from unveil.training.metrics import MetricsLog
@@ -60,8 +60,11 @@ def _measure(run: Run, card: Card, *, metrics: MetricsLog) -> None:
 def is_kept(run: Run) -> bool:
     """Whether the model of the state's epoch is there, with figures if it is the last; a kill may have come before."""
     try:
-        card = load_model(run.out / NAME).card
+        # The card alone: a network built to be read would draw from the random numbers that the run resumes with.
+        card = read_card_of(run.out / NAME)
     except CheckpointError:
+        return False
+    if card is None:
         return False
     unmeasured = run.state.epoch == run.recipe.train.epochs and run.recipe.data.test and not card.figures
     return card.epoch == run.state.epoch and not unmeasured
