@@ -17,6 +17,7 @@ from unveil.models.checkpoint import load_model, save_model
 from unveil.recipe import load_recipe
 from unveil.training.loop import train
 from unveil.training.metrics import read_metrics
+from unveil.training.run import Run
 
 
 def test_two_epochs_kill_and_resume_equal_four(four, manifest, tmp_path):
@@ -125,6 +126,36 @@ def test_what_a_kill_left_out_after_the_last_epoch_is_made_good(four, manifest, 
     model = train(recipe(manifest, "train.epochs=4"), out, resume=True)
     assert same_weights(four, out)
     assert model.card.figures == load_model(four).card.figures
+
+
+def test_an_evaluation_that_a_kill_cut_is_made_good_in_every_epoch_that_has_one(four, manifest, tmp_path):
+    out = shutil.copytree(four, tmp_path / "run")
+    model = load_model(out)
+    save_model(out / "model.safetensors", model.method, card=model.card.model_copy(update={"figures": ()}))
+    (out / "metrics.jsonl").unlink()
+    train(recipe(manifest, "train.epochs=5", "train.eval_every=1"), out, resume=True)
+    measured = {r["iteration"] for r in read_metrics(out / "metrics.jsonl") if "loss" not in r}
+    assert len(measured) == 2, "epoch 4, whose figures were lost, and the last"
+
+
+def test_the_state_knows_the_best_figure_before_the_model_has_it(manifest, tmp_path, monkeypatch):
+    """A run that is killed between the two would let a worse model take the place of the best."""
+    best, save = [], Run.save
+
+    def killed(run):
+        best.append(run.state.best)
+        if len(best) == 2:
+            raise UnveilError("killed")
+        save(run)
+
+    one = recipe(manifest, "train.epochs=1")
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "save", killed)
+        with pytest.raises(UnveilError, match="killed"):
+            train(one, tmp_path / "run")
+    train(one, tmp_path / "run", resume=True)
+    assert best[0] < 0 < best[1]
+    assert torch.load(tmp_path / "run" / "resume.pt", weights_only=True)["progress"]["best"] == best[1]
 
 
 def test_methods_that_draw_from_torch_resume_at_the_end_of_an_epoch_as_if_never_stopped(manifest, tmp_path):

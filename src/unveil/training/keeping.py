@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -22,26 +22,38 @@ BEST = "best.safetensors"
 def evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
     """Measure and keep the model of an epoch: the average of the weights where there is one."""
     recipe, state = run.recipe, run.state
-    last = state.epoch == recipe.train.epochs
-    every = recipe.train.eval_every
-    due = bool(recipe.data.test) and (last or (every > 0 and state.epoch % every == 0))
-    if not (last or due or state.epoch % recipe.train.checkpoint_every == 0):
+    due = _due(run)
+    if not (due or state.epoch == recipe.train.epochs or state.epoch % recipe.train.checkpoint_every == 0):
         return
     # The state first: what a kill then leaves out is made good on resuming, and a model is never without its state.
     run.save()
-    with run.average.applied(run.method) if run.average else nullcontext():
+    with _weights_to_keep(run):
         card = _card(run)
         check_embedding(run.method, run.data, size=recipe.input, epochs=state.epoch, device=run.device)
         # Before the evaluation, so that nothing that goes wrong in it can lose the training.
         save_model(run.out / NAME, run.method, card=card)
         if due:
-            _measure(run, card, metrics=metrics)
+            card = _measure(run, card, metrics=metrics)
     if due:
+        # The best figure before the card that has it: a run that finds figures on resuming does not measure again.
         run.save()
+        with _weights_to_keep(run):
+            save_model(run.out / NAME, run.method, card=card)
 
 
-def _measure(run: Run, card: Card, *, metrics: MetricsLog) -> None:
-    """Evaluate what the method now holds, and keep it with its figures."""
+def _due(run: Run) -> bool:
+    """Whether the model of the state's epoch is measured."""
+    epoch, every = run.state.epoch, run.recipe.train.eval_every
+    return bool(run.recipe.data.test) and (epoch == run.recipe.train.epochs or (every > 0 and epoch % every == 0))
+
+
+def _weights_to_keep(run: Run) -> AbstractContextManager[None]:
+    """Let the method have the average of its weights, where there is one, within a block."""
+    return run.average.applied(run.method) if run.average else nullcontext()
+
+
+def _measure(run: Run, card: Card, *, metrics: MetricsLog) -> Card:
+    """Evaluate what the method now holds, keep it if it is the best, and return its card with the figures."""
     recipe, state = run.recipe, run.state
     results = evaluate_model(
         TrainedModel(run.method, recipe, card), recipe.data.test, protocols=recipe.data.protocols, cache=run.cache
@@ -54,11 +66,11 @@ def _measure(run: Run, card: Card, *, metrics: MetricsLog) -> None:
     if results[0].mean_ap > state.best:
         state.best = results[0].mean_ap
         save_model(run.out / BEST, run.method, card=card)
-    save_model(run.out / NAME, run.method, card=card)
+    return card
 
 
 def is_kept(run: Run) -> bool:
-    """Whether the model of the state's epoch is there, with figures if it is the last; a kill may have come before."""
+    """Whether the model of the state's epoch is there, with figures if they are due; a kill may have come before."""
     try:
         # The card alone: a network built to be read would draw from the random numbers that the run resumes with.
         card = read_card_of(run.out / NAME)
@@ -66,8 +78,7 @@ def is_kept(run: Run) -> bool:
         return False
     if card is None:
         return False
-    unmeasured = run.state.epoch == run.recipe.train.epochs and run.recipe.data.test and not card.figures
-    return card.epoch == run.state.epoch and not unmeasured
+    return card.epoch == run.state.epoch and bool(card.figures or not _due(run))
 
 
 def _card(run: Run) -> Card:
