@@ -66,3 +66,22 @@ def as_openvino(path: Path) -> Path:
     target = path.with_suffix(".xml")
     openvino.save_model(openvino.Core().read_model(path), target, compress_to_fp16=False)
     return target
+
+
+def with_external_weights(path: Path, *, seed: int = 0) -> Path:
+    """Write a graph whose vector is two mixtures of the mean colours; how they are mixed is in a file beside it."""
+    nodes = [
+        helper.make_node("ReduceMean", ["images", "axes"], ["colours"], keepdims=0),
+        helper.make_node("MatMul", ["colours", "mixture"], ["vectors"]),
+    ]
+    mixture = np.random.default_rng(seed).normal(size=(3, 2)).astype(np.float32)
+    constants = [
+        numpy_helper.from_array(np.array([2, 3], np.int64), "axes"),
+        numpy_helper.from_array(mixture, "mixture"),
+    ]
+    inputs = [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["n", 3, 32, 16])]
+    outputs = [helper.make_tensor_value_info("vectors", TensorProto.FLOAT, ["n", 2])]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_graph(path, nodes, inputs, outputs, constants)
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location=f"{path.name}.data", size_threshold=0)
+    return path

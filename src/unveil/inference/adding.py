@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,7 @@ from unveil.data.fitting import CropSize
 from unveil.errors import CheckpointError
 from unveil.export.parity import test_crops
 from unveil.inference.backends.external import ExternalRunner, external_engine
+from unveil.inference.engine import Engine
 from unveil.models.catalogue.installed import check_name, models_folder
 from unveil.models.foreign.presets import find_preset
 from unveil.models.foreign.reid_card import ReidCard
@@ -93,16 +96,37 @@ def add_model(
         problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'card'}: {p['msg']}" for p in e.errors())
         raise CheckpointError(f"{model}: no card: {problems}") from None
     lengths, distance = _tried(session, card)
-    if name:
-        for file in files:
-            with atomic_path(target.parent / file.name) as temporary:
-                shutil.copyfile(file, temporary)
     text = json.dumps(
         card.model_dump(mode="json", exclude_defaults=True) | {"model": model.name, "metric": card.metric}
     )
-    write_text(card_file, json.dumps(json.loads(text), indent=2) + "\n")
-    engine = external_engine(card_file)
+    engine = _loaded(json.loads(text), model)
+    with _all_or_nothing(target.parent):
+        if name:
+            for file in files:
+                with atomic_path(target.parent / file.name) as temporary:
+                    shutil.copyfile(file, temporary)
+        write_text(card_file, json.dumps(json.loads(text), indent=2) + "\n")
     return Added(card_file, engine.fingerprint, engine.space_info.dimension, card.names, lengths, distance)
+
+
+def _loaded(card: dict[str, Any], model: Path) -> Engine:
+    """Return the model as it will be loaded by its card, which is not written yet."""
+    with TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.json"
+        write_text(draft, json.dumps(card | {"model": str(model.absolute())}))
+        return external_engine(draft)
+
+
+@contextmanager
+def _all_or_nothing(folder: Path) -> Iterator[None]:
+    """Remove a folder again that was made within the block, where that fails."""
+    there = folder.exists()
+    try:
+        yield
+    except BaseException:
+        if not there:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _size(session: Session, default: tuple[int, int]) -> tuple[str, int, int]:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from unveil.atomic_io import sha256
 from unveil.data.fitting import Filter, Fit
 from unveil.errors import CheckpointError
+from unveil.runtime.graph import model_files
 from unveil.runtime.session import SUFFIXES
 
 MAX_SIDE = 8192  # pixels
@@ -157,11 +158,10 @@ def checked_model(card: Path, read: ModelCard) -> Path:
     """Return the model file of a card.
 
     Raises:
-        CheckpointError: it is missing, or is not the file that the card was written for.
+        CheckpointError: it is missing, has weights in other files, or is not the file that the card was written for.
     """
     model = card.parent / read.model
-    parts = ((model, read.sha256), (model.with_suffix(".bin"), read.weights_sha256))
-    for part, expected in parts if model.suffix.lower() == ".xml" else parts[:1]:
+    for part, expected in zip(model_files(model), (read.sha256, read.weights_sha256), strict=False):
         if not part.is_file() and part != model:
             raise CheckpointError(f"{model}: its weights {part.name} are missing: both files belong in one folder")
         if not part.is_file():

@@ -10,6 +10,9 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 
+from unveil.errors import CheckpointError
+from unveil.runtime.external_weights import has_external_weights
+
 Runtime = Literal["onnx", "openvino"]
 Feed = Mapping[str, np.ndarray]
 MAX_REASON = 300  # characters
@@ -71,5 +74,17 @@ def reason_of(error: Exception) -> str:
 
 
 def model_files(path: Path) -> tuple[Path, ...]:
-    """Return the files that a model consists of: an ``.xml`` has its weights in a ``.bin`` beside it."""
-    return (path, path.with_suffix(".bin")) if path.suffix.lower() == ".xml" else (path,)
+    """Return the files that a model consists of: an ``.xml`` has its weights in a ``.bin`` beside it.
+
+    Raises:
+        CheckpointError: an ``.onnx`` has weights in other files.
+    """
+    if path.suffix.lower() == ".xml":
+        return (path, path.with_suffix(".bin"))
+    if has_external_weights(path):
+        # Under any name, anywhere: no hash of ours would see that they changed, and no copy would have them.
+        raise CheckpointError(
+            f"{path}: has weights in other files; save it as one file: "
+            f"python -c \"import onnx; onnx.save(onnx.load({path.name!r}), 'one.onnx')\""
+        )
+    return (path,)

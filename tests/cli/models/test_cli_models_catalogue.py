@@ -10,8 +10,12 @@ import pytest
 from onnx import TensorProto, helper
 
 from command_line import refused, run
-from external import HEIGHT, WIDTH, write_external
-from runtime.graphs import save_graph
+from external import HEIGHT, WIDTH, write_card, write_external
+from runtime.graphs import save_graph, with_external_weights
+from unveil.atomic_io import write_text
+from unveil.errors import CheckpointError, UnveilError
+from unveil.inference.adding import add_model
+from unveil.inference.load import load_engine
 from unveil.models.catalogue import detectors, known
 from unveil.models.catalogue.known import KNOWN
 from unveil.models.embeddings import load_embeddings
@@ -156,6 +160,32 @@ def test_add_refuses_what_is_no_reid_model_and_writes_nothing(tmp_path):
     assert "did you mean 'osnet'" in refused("models", "add", path, "--like", "osnett")
     assert "heigth" in refused("models", "add", path, "--like", "osnet", "--set", "heigth=3")
     assert "KEY=VALUE" in refused("models", "add", path, "--like", "osnet", "--set", "bgr")
+
+
+def test_add_refuses_weights_in_a_second_file_and_leaves_nothing(tmp_path, folder):
+    path = with_external_weights(tmp_path / "m.onnx")
+    assert "save it as one file" in refused("models", "add", path, "--like", "raw", "--name", "mine")
+    assert not folder.exists()
+    write_card(path)
+    with pytest.raises(CheckpointError, match="save it as one file"):
+        load_engine(path)
+
+
+def test_add_that_fails_at_last_leaves_nothing(tmp_path, folder, monkeypatch):
+    path, missing = write_external(tmp_path), {"file": "centres", "sha256": "0", "cameras": ["gate"]}
+    with pytest.raises(CheckpointError, match="centres: missing"):
+        add_model(path, "raw", changes={"centres": missing}, name="mine")
+    assert not (folder / "mine").exists()
+
+    def full(target: Path, text: str) -> None:
+        if target.parent == folder / "mine":
+            raise UnveilError(f"cannot write {target}: No space left on device")
+        write_text(target, text)
+
+    monkeypatch.setattr("unveil.inference.adding.write_text", full)
+    with pytest.raises(UnveilError, match="No space left"):
+        add_model(path, "raw", name="mine")
+    assert not (folder / "mine").exists()
 
 
 def test_the_best_installed_detector_is_taken_and_the_packages_own_where_none_is(folder):
