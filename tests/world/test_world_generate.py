@@ -234,6 +234,42 @@ def test_a_disk_without_space_or_rights_is_one_error(tmp_path: Path, monkeypatch
         render_world(SMALL, tmp_path / "a_file" / "w", processes=1)
 
 
+def test_a_render_resumes_where_only_what_is_missing_fits(
+    world_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, real = tmp_path / "w", generate.PARTS["person"]
+
+    def stopping(world: World, where: Path, person: int) -> None:
+        if person == 3:
+            raise KeyboardInterrupt
+        real(world, where, person)
+
+    monkeypatch.setitem(generate.PARTS, "person", stopping)
+    with pytest.raises(InterruptedRunError):
+        render_world(SMALL, folder, processes=1)
+    monkeypatch.setitem(generate.PARTS, "person", real)
+    need = SMALL.crops // SMALL.people * generate.BYTES_PER_CROP
+
+    def free(space: int) -> None:
+        monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, space))  # type: ignore[attr-defined]
+
+    free(need - 1)
+    with pytest.raises(UnveilError, match="make room"):
+        render_world(SMALL, folder, processes=1)
+    free(need)
+    render_world(SMALL, folder, processes=1)
+    assert content(folder) == content(world_folder)
+
+
+def test_what_a_kill_after_the_card_left_is_removed(world_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "w"
+    shutil.copytree(world_folder, folder)
+    (folder / WORK / "camera000").mkdir(parents=True)
+    (folder / WORK / "camera000" / "depth.npy").write_bytes(b"plate")
+    render_world(SMALL, folder, processes=1)
+    assert content(folder) == content(world_folder) and not (folder / WORK).exists()
+
+
 def test_a_crop_that_cannot_be_written_is_one_error_and_its_person_is_not_done(tmp_path: Path) -> None:
     (tmp_path / "crops").write_text("in the way")
     with pytest.raises(UnveilError, match=r"cannot write .*/crops/.*what is done is kept"):

@@ -58,10 +58,12 @@ def _render(world: World, folder: Path, *, processes: int) -> Path:
     checked_bytes()
     _claim(world, folder)
     if (folder / CARD).is_file():
+        # What a kill between the card and the end left; the world is whole, whether it can be removed or not.
+        shutil.rmtree(folder / WORK, ignore_errors=True)
         return folder / FILE
-    _check_space(world, folder)
     cameras = [k for k in range(world.cameras) if not _plate_folder(folder, k).is_dir()]
     people = [p for p in range(world.people) if not _shard(folder, p).is_file()]
+    _check_space(world, folder, cameras=len(cameras), people=len(people))
     try:
         _spread(world, folder, cameras=cameras, people=people, processes=processes)
     except KeyboardInterrupt:
@@ -110,8 +112,9 @@ def _claim(world: World, folder: Path) -> None:
     write_text(path, plan)
 
 
-def _check_space(world: World, folder: Path) -> None:
-    need = world.crops * BYTES_PER_CROP + world.cameras * BYTES_PER_CAMERA
+def _check_space(world: World, folder: Path, *, cameras: int, people: int) -> None:
+    """Raise UnveilError where the cameras and people that are missing do not fit."""
+    need = world.crops // world.people * people * BYTES_PER_CROP + cameras * BYTES_PER_CAMERA
     free = shutil.disk_usage(folder).free
     if free < need:
         raise UnveilError(
