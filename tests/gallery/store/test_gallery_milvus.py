@@ -14,6 +14,7 @@ from unveil.attributes.records import Attribute, Attributes
 from unveil.errors import UnveilError
 from unveil.gallery.records import Filter, first_stage_vectors
 from unveil.gallery.store.opening import open_store
+from unveil.gallery.store.postgresql.store import PostgresStore
 from unveil.gallery.store.protocol import Store
 
 milvus = pytest.importorskip("milvus", reason="the package milvus (a server) is not installed or not for this system")
@@ -128,6 +129,25 @@ def test_removed_rows_and_galleries_leave_milvus(far):
     assert not far._index._client.has_collection(collection)
 
 
+def test_a_drop_that_was_cut_short_can_be_repeated_or_undone(far, monkeypatch):
+    far.create("shop", SPACE)
+    far.add("shop", ITEMS[:20], embedding=embedding(20))
+    collection, _ = far._collection("shop")
+    for _ in range(2):
+        with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
+            cut.setattr(PostgresStore, "drop", killed)
+            far.drop("shop")
+        assert not far._index._client.has_collection(collection)
+    assert far.expire("shop", 0.0) == 0
+    assert far.verify("shop") == [] and far.info("shop").crops + far.info("shop").tracklets == 20
+    assert far.drop("shop") == 20
+    assert far.galleries() == [] and not far._index._client.has_collection(collection)
+
+
+def killed(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
 def test_indexing_ends_when_the_graph_finds_all_rows(far, address):
     # Milvus searches new rows by a coarse index of its own, from some 5,000 on: 70 of the nearest 100 are found then.
     far.create("shop", SPACE)
@@ -157,6 +177,11 @@ def test_a_milvus_that_is_down_is_one_clear_error_and_nothing_is_kept_by_half(fa
         far.add("shop", ITEMS[20:30], embedding=embedding(10))
     with pytest.raises(UnveilError, match="is down"):
         far.nearest("shop", first_stage_vectors(embedding(1))[0], where=Filter(), top=5)
+    with pytest.raises(UnveilError, match="is down"):
+        far.drop("shop")
+    assert [info.name for info in far.galleries()] == ["shop"], (
+        "its name in Milvus is known, so it can be dropped again"
+    )
     assert far.info("shop").crops + far.info("shop").tracklets == 20 and len(far.ids("shop", Filter())) == 20
     with pytest.raises(UnveilError, match="is down"):
         open_store(f"{address}+milvus=http://127.0.0.1:{milvus_server.listen_port}")

@@ -2,6 +2,7 @@
 
 Rows go to Milvus before PostgreSQL acknowledges them, and leave it after. So a kill in between leaves Milvus with rows
 too many, never too few; a hit that PostgreSQL does not have is dropped, `verify` counts them, `expire` removes them.
+Only a whole gallery leaves Milvus first, as nothing but PostgreSQL knows what it is called there.
 """
 
 from __future__ import annotations
@@ -48,11 +49,12 @@ class MilvusStore(PostgresStore):
         self._index.close()
 
     def drop(self, name: str) -> int:
-        """Remove a gallery with everything in it but its audit log; return how many rows it had."""
-        collection, _ = self._collection(name)
-        rows = super().drop(name)
-        self._index.drop(collection)
-        return rows
+        """Remove a gallery with everything in it but its audit log; return how many rows it had.
+
+        Cut short, it leaves the gallery: drop it again, or `expire` it, which puts the vectors back into Milvus.
+        """
+        self._index.drop(self._collection(name)[0])
+        return super().drop(name)
 
     def nearest(self, name: str, query: np.ndarray, *, where: Filter, top: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids and cosine distances of the rows nearest to a first-stage vector ``(C,)``."""
