@@ -156,6 +156,32 @@ def test_a_removal_that_was_cut_short_is_finished_by_the_next(store, address, se
     assert store.verify("shop") == []
 
 
+def test_a_removal_while_another_rewrites_the_same_period_is_not_forgotten(store, address, server_folder, monkeypatch):
+    vectors = embedding(6, seed=6)
+    store.create("shop", SPACE)
+    store.add("shop", keyed(range(6), "two"), embedding=vectors)
+    whole_purge, forget_log = partitions.purge, partitions.forget_log
+    other = PostgresStore(lambda: address)
+
+    def removal_elsewhere(cursor):
+        """Remove rows after the tables were rewritten, by a process that is killed before it rewrites them."""
+        monkeypatch.setattr(partitions, "forget_log", forget_log)
+        monkeypatch.setattr(partitions, "purge", lambda *_: None)
+        assert other.delete("shop", Filter(cameras=("c1",))) == 2
+        monkeypatch.setattr(partitions, "purge", whole_purge)
+        forget_log(cursor)
+
+    monkeypatch.setattr(partitions, "forget_log", removal_elsewhere)
+    assert store.delete("shop", Filter(cameras=("c0",))) == 2
+    flush(address)
+    assert seen(server_folder, marks([1, 4], vectors, "two")) != []
+    assert any("bytes of removed rows" in sentence for sentence in store.verify("shop"))
+    assert store.expire("shop", 0.0) == 0
+    assert seen(server_folder, marks([0, 1, 3, 4], vectors, "two")) == []
+    assert store.verify("shop") == []
+    other.close()
+
+
 def test_a_reader_elsewhere_that_still_sees_the_rows_is_named(address, server_folder):
     store = PostgresStore(lambda: address, seconds=1.0)
     store.create("shop", SPACE)

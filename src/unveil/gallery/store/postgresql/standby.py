@@ -164,7 +164,8 @@ class StandbyVectors:
             cursor.execute("DELETE FROM standby WHERE gallery = %s", (gallery,))
             # What a switch overwrote is in the tables of the first model too.
             cursor.execute(
-                "INSERT INTO wipes SELECT DISTINCT gallery, bucket FROM keys WHERE gallery = %s ON CONFLICT DO NOTHING",
+                "INSERT INTO wipes SELECT DISTINCT gallery, bucket FROM keys WHERE gallery = %s "
+                f"{partitions.NOTED_ANEW}",
                 (gallery,),
             )
             _tell(cursor, gallery, standby=None)

@@ -25,6 +25,9 @@ PERSONAL = {
     "vectors": ("vectors", "visibility"),
     "standby": ("vectors", "visibility", "coarse"),
 }
+# Of a partition that is noted already, a new note: who rewrites it for the old one deletes only what was read. Its
+# number is the transaction's (xmin), as another column would part the tables from all backups there are.
+NOTED_ANEW = "ON CONFLICT (gallery, bucket) DO UPDATE SET bucket = excluded.bucket"
 FIRST_TO_CLEAR = 180_000  # version of PostgreSQL whose statistics their owner can clear
 # A row of vectors stays in its page while it fits there; elsewhere every one of them would be fetched apart.
 KEEP_IN_PAGE = "WITH (toast_tuple_target = 8160)"
@@ -77,8 +80,9 @@ def purge(connections: Connections, gallery: int) -> None:
         UnveilError: another process still reads the state before the removal, so its bytes must stay for now.
     """
     with connections.transaction() as cursor:
-        cursor.execute("SELECT bucket FROM wipes WHERE gallery = %s ORDER BY bucket", (gallery,))
-        buckets = [bucket for (bucket,) in cursor.fetchall()]
+        cursor.execute("SELECT bucket, xmin::text FROM wipes WHERE gallery = %s ORDER BY bucket", (gallery,))
+        notes = cursor.fetchall()
+    buckets = [bucket for bucket, _ in notes]
     if not buckets:
         return
     with connections.outside() as cursor:
@@ -92,7 +96,10 @@ def purge(connections: Connections, gallery: int) -> None:
             cursor.execute(f"VACUUM (FULL) {table}")
         _forget_cameras(cursor, gallery, buckets=buckets)
         forget_log(cursor)
-        cursor.execute("DELETE FROM wipes WHERE gallery = %s AND bucket = ANY(%s)", (gallery, buckets))
+        cursor.executemany(
+            "DELETE FROM wipes WHERE gallery = %s AND bucket = %s AND xmin::text = %s",
+            [(gallery, bucket, number) for bucket, number in notes],
+        )
 
 
 def _forget_cameras(cursor: psycopg.Cursor, gallery: int, *, buckets: list[int]) -> None:

@@ -178,7 +178,9 @@ def _remove(cursor: psycopg.Cursor, gallery: int, *, sql: str, values: Mapping[s
         )
         case_rows.forget_rows(cursor, gallery)
         group_rows.forget_rows(cursor, gallery)
-        cursor.execute("INSERT INTO wipes SELECT DISTINCT %s::int, bucket FROM gone ON CONFLICT DO NOTHING", (gallery,))
+        cursor.execute(
+            f"INSERT INTO wipes SELECT DISTINCT %s::int, bucket FROM gone {partitions.NOTED_ANEW}", (gallery,)
+        )
         cursor.execute(
             "UPDATE galleries SET (crops, tracklets, cameras, earliest, latest) = (SELECT "
             "count(*) FILTER (WHERE kind = 'crop'), count(*) FILTER (WHERE kind = 'tracklet'), "
