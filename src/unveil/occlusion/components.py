@@ -6,6 +6,8 @@ of clothes (LIP, ATR) do not tell upper from lower arms, so a fifth of their ima
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from unveil.atomic_io import cache_dir
 from unveil.data.parsing_tree import attach_parsing
+from unveil.data.store.image_store import file_states
 from unveil.errors import DataError
 from unveil.label_sets import PASCAL7, get_scheme
 from unveil.occlusion.parts import COMPONENTS
@@ -75,9 +78,16 @@ def with_components(dataset: Dataset, tree: Path, *, scheme: str | None = None, 
             "parser makes them"
         )
     parser = default_parser(scheme=PASCAL7.name)
-    made = cache_dir() / "components" / f"{dataset.hash}-{parser.fingerprint}"
+    made = cache_dir() / "components" / f"{dataset.hash}-{_files_hash(dataset)}-{parser.fingerprint}"
     log.info("no maps in %s: the package's own parser makes them, in %s", folder, made)
     report = parse_dataset(dataset, parser, root=made)
     for problem in report.unreadable:
         log.warning("%s", problem)
     return attach_parsing(dataset, made, scheme=PASCAL7.name)[0]
+
+
+def _files_hash(dataset: Dataset) -> str:
+    """Return a hash of where the images are and of their sizes and times of change: maps are of these pixels alone."""
+    where = [str(s.path.resolve()) if s.path else hashlib.sha256(s.data or b"").hexdigest() for s in dataset.samples]
+    files = json.dumps([where, file_states(dataset.samples, with_parsing=False)])
+    return hashlib.sha256(files.encode()).hexdigest()[:16]

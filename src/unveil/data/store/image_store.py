@@ -92,7 +92,7 @@ def open_store(
     names = [[s.key, _where(s), str(s.parsing) if with_parsing else None] for s in samples]
     identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]
     folder = (cache or cache_dir() / "images") / identity
-    state = _states(samples, with_parsing=with_parsing)
+    state = file_states(samples, with_parsing=with_parsing)
     store = _load(folder, samples, state=state)
     if store is None:
         build_store(
@@ -135,7 +135,9 @@ def _where(sample: Sample) -> str:
     return hashlib.sha256(sample.data or b"").hexdigest()
 
 
-def _states(samples: Sequence[Sample], *, with_parsing: bool) -> list[list[list[int] | None]]:
+def file_states(samples: Sequence[Sample], *, with_parsing: bool) -> list[list[list[int] | None]]:
+    """Return size and time of change of each crop's file and, where asked for, of its map; ``None`` for no file."""
+
     def states(samples: Sequence[Sample]) -> list[list[list[int] | None]]:
         return [[_state(s.path), _state(s.parsing) if with_parsing else None] for s in samples]
 
