@@ -50,7 +50,7 @@ PATIENCE = 30.0  # seconds that it then waits for an answer
 ROLES = {"anna": "reader", "ben": "reader", "ada": "admin"}
 
 
-@dataclass
+@dataclass(slots=True)  # a mistyped end_time would let an attack go on
 class Target:
     """The server that is attacked, and what came of it.
 
@@ -324,7 +324,7 @@ def main() -> None:
         for attack in wanted:
             target.answers.clear()
             begun = time.monotonic()
-            target.deadline = begun + LONGEST
+            target.end_time = begun + LONGEST
             with Watch(target) as watch:
                 attack(target)
             broken = sum(n for status, n in target.answers.items() if status.startswith("5") and "again" not in status)

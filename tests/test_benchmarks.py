@@ -114,6 +114,16 @@ def test_csv_rows_alone_writes_csv_and_says_where(script):
         assert ("write_rows(" in text) == ("measured_on(" in text)
 
 
+def test_an_attack_sends_nothing_after_its_end(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    attacks = importlib.import_module("attacks")
+    target = attacks.Target("http://127.0.0.1:9", attacks.psutil.Process(), {})
+    target.end_time = 0.0
+    assert target.ask("GET", "/healthz") is None and target.answers == {"not sent": 1}
+    with pytest.raises(AttributeError):
+        target.deadline = 0.0
+
+
 @pytest.fixture
 def benchmarks_page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "scripts")
