@@ -16,7 +16,8 @@ but to measure:
 
 Ways: "quick" (nothing, statistics, both with whitening), "whitening" (that alone), "stages" (all; without whitening;
 clusters alone), "floor" (plain fine-tuning on pseudo-labels: no cameras, no mean teacher), "ceiling" (the same training
-with the true people for clusters, without whitening). A row is written as soon as it is measured.
+with the true people for clusters, without whitening). A row is written as soon as it is measured. Its grouping and
+pairs are those of the command; "floor" and "ceiling" have their own.
 """
 
 from __future__ import annotations
@@ -51,15 +52,16 @@ from unveil.recipe import DataSource
 from unveil.records import Dataset, Sample
 
 Measure = Callable[[TrainedModel], dict[str, tuple[float, float]]]  # Rank-1 and mAP in percent, by protocol
-KEY = ("model", "test", "split", "way", "epochs", "threads")  # of a row
+# Of a row: whatever changes what is measured.
+KEY = ("model", "data", "test", "split", "way", "crops", "epochs", "grouping", "pairs", "threads")
 SURE = 0.01  # pairs a crop at which hardly anything is joined but what is known to be one person
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One split of one test: what is learnt from, its people (by the key of feedback), and how a model is measured."""
+    """One split of a test: its source, what is learnt from, its people by key of feedback, how a model is measured."""
 
-    test: str
+    data: str
     split: int
     datasets: list[Dataset]
     people: dict[str, str]
@@ -101,7 +103,7 @@ def main() -> None:
             row: dict[str, Any]
             for row in WAYS[way](model, task, settings, args.cache):
                 row |= {"model": model.card.fingerprint, "start": model.card.started_from}
-                row |= {"epochs": args.epochs, "threads": args.threads}
+                row |= {"epochs": args.epochs, "grouping": args.grouping, "pairs": args.pairs, "threads": args.threads}
                 row["way"] += ", places apart" if args.apart and row["crops"] else ""
                 print(row, flush=True)
                 if args.out:
@@ -191,7 +193,7 @@ def world(model: TrainedModel, data: str, split: int, crops: int, cache: Path | 
         results = evaluate_model(one, [DataSource.of(data)], cache=cache)
         return {found.protocol: (100 * found.cmc[1], 100 * found.mean_ap) for found in results}
 
-    return Task("world", split, learnt, {f"0/{s.key}": str(s.person) for s in drawn}, measure)
+    return Task(str(DataSource.of(data)), split, learnt, {f"0/{s.key}": str(s.person) for s in drawn}, measure)
 
 
 def viper(model: TrainedModel, data: str, split: int, crops: int, cache: Path | None) -> Task:
@@ -221,7 +223,9 @@ def viper(model: TrainedModel, data: str, split: int, crops: int, cache: Path | 
         ranks = 1 + (distances < own[:, None]).sum(axis=1)
         return {"viper": (100 * float((ranks == 1).mean()), 100 * float((1 / ranks).mean()))}
 
-    return Task("viper", split, learnt, {f"0/{s.key}": str(s.person) for s in train}, measure)
+    return Task(
+        "viper, 3dpes, sarc3d, towncentre", split, learnt, {f"0/{s.key}": str(s.person) for s in train}, measure
+    )
 
 
 def towncentre(model: TrainedModel, data: str, split: int, crops: int, cache: Path | None) -> Task:
@@ -281,20 +285,21 @@ def rows_of(
 ) -> Iterator[dict[str, object]]:
     for protocol, (rank1, mean_ap) in found.items():
         yield {
-            "test": protocol, "split": task.split, "way": way, "rank1": f"{rank1:.2f}", "map": f"{mean_ap:.2f}",
-            "crops": crops, "seconds": f"{seconds:.0f}",
+            "data": task.data, "test": protocol, "split": task.split, "way": way, "rank1": f"{rank1:.2f}",
+            "map": f"{mean_ap:.2f}", "crops": crops, "seconds": f"{seconds:.0f}",
         }  # fmt: skip
 
 
 def print_table(path: Path) -> None:
     """Print the means over splits as a table in Markdown."""
     rows = read_rows(path)
-    print("| model | test | splits | | Rank-1 | mAP | seconds |\n|---|---|---|---|---|---|---|")
-    kinds = ("model", "test", "way")
-    for model, test, way in dict.fromkeys(tuple(row[kind] for kind in kinds) for row in rows):
-        own = [row for row in rows if tuple(row[kind] for kind in kinds) == (model, test, way)]
+    kinds = [name for name in KEY if name not in ("split", "threads")]
+    titles = [*kinds, "splits", "Rank-1", "mAP", "seconds"]
+    print(f"| {' | '.join(titles)} |\n|{'---|' * len(titles)}")
+    for kind in dict.fromkeys(tuple(row[name] for name in kinds) for row in rows):
+        own = [row for row in rows if tuple(row[name] for name in kinds) == kind]
         rank1, mean_ap, seconds = (np.mean([float(row[key]) for row in own]) for key in ("rank1", "map", "seconds"))
-        print(f"| {model} | {test} | {len(own)} | {way} | {rank1:.1f} | {mean_ap:.1f} | {seconds:.0f} |")
+        print(f"| {' | '.join(kind)} | {len(own)} | {rank1:.1f} | {mean_ap:.1f} | {seconds:.0f} |")
 
 
 if __name__ == "__main__":

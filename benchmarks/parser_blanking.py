@@ -33,6 +33,7 @@ from unveil.records import Dataset, Embedding, Protocol, Sample
 
 RESULTS = Path(__file__).parent / "results" / "parser_blanking.csv"
 GREY = 120
+KEY = ("data", "people", "queries", "protocol", "model", "blanked", "band", "parser")  # of a row
 BANDS = (0.0, 0.1)  # of the height of a crop
 CHUNK = 64
 
@@ -73,13 +74,15 @@ def main() -> None:
             found = mean_of_splits(results, hash_of(splits))
             rows.append(
                 {
-                    "data": label, "protocol": f"{protocol.name}#{protocol.hash}", "model": model.summary.name,
+                    "data": label, "people": args.people or "all",
+                    "queries": "occluded" if args.queries else "as they are",
+                    "protocol": f"{protocol.name}#{protocol.hash}", "model": model.summary.name,
                     "blanked": blanked, "band": band, "rank1": f"{100 * found.cmc[1]:.1f}",
                     "mAP": f"{100 * found.mean_ap:.1f}", "parser": tool.fingerprint, **measured_on(),
                 }
             )  # fmt: skip
             print(*rows[-1].values(), flush=True)
-    write_rows(RESULTS, rows, key=("data", "protocol", "model", "blanked", "band", "parser"))
+    write_rows(RESULTS, rows, key=KEY)
 
 
 def chosen(split: Dataset, protocol: Protocol, people: int | None) -> tuple[tuple[Sample, ...], tuple[Sample, ...]]:

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -122,6 +122,46 @@ def test_an_attack_sends_nothing_after_its_end(monkeypatch):
     assert target.ask("GET", "/healthz") is None and target.answers == {"not sent": 1}
     with pytest.raises(AttributeError):
         target.deadline = 0.0
+
+
+@pytest.mark.parametrize("name", ["adaptation", "parser_blanking"])
+def test_rows_tell_all_of_their_key_and_none_has_that_of_another(name, monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = importlib.import_module(name)
+    rows = read(ROOT / f"benchmarks/results/{name}.csv")
+    keys = [tuple(row[part] for part in script.KEY) for row in rows]
+    assert len(set(keys)) == len(keys) and all(all(key) for key in keys)
+    assert set(script.KEY) >= {
+        "adaptation": {"data", "crops", "grouping", "pairs"}, "parser_blanking": {"people", "queries"}
+    }[name]  # fmt: skip
+
+
+def test_what_was_adapted_otherwise_is_a_row_of_its_own(monkeypatch, tmp_path):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    script = importlib.import_module("adaptation")
+
+    def task(model, data, split, crops, cache):
+        return script.Task(data, split, [], {}, lambda one: {"viper": (float(crops), 0.0)})
+
+    def way(model, task, settings, cache):
+        return script.rows_of(task, "all", task.measure(model), int(task.measure(model)["viper"][0]), 1.0)
+
+    card = SimpleNamespace(fingerprint="f", started_from="random weights")
+    monkeypatch.setattr(script, "load_model", lambda path: SimpleNamespace(card=card))
+    monkeypatch.setattr(script, "keep_freed_memory", lambda: None)
+    monkeypatch.setattr(script, "show_progress", lambda on: None)
+    monkeypatch.setattr(script, "TESTS", {"viper": task})
+    monkeypatch.setattr(script, "WAYS", {"stages": way})
+    others = ([], ["--pairs", "0.2"], ["--grouping", "jaccard"], ["--crops", "9"], [], ["--pairs", "0.4"])
+    for data, more in (*(("a", more) for more in others), ("b", [])):
+        words = ["m", data, "--splits", "1", "--ways", "stages", "--out", str(tmp_path / "a.csv"), *more]
+        monkeypatch.setattr(sys, "argv", ["adaptation.py", *words])
+        script.main()
+    rows = read(tmp_path / "a.csv")
+    assert [(r["data"], r["grouping"], r["pairs"], r["crops"]) for r in rows] == [
+        ("a", "surest", "0.2", "1200"), ("a", "jaccard", "0.4", "1200"), ("a", "surest", "0.4", "9"),
+        ("a", "surest", "0.4", "1200"), ("b", "surest", "0.4", "1200"),
+    ]  # fmt: skip
 
 
 @pytest.fixture
