@@ -21,6 +21,7 @@ from damage import ROUNDS, TRIED, damaged
 from sharded import make_shards
 from untrained import make_model
 from unveil.bulk.plan import divided
+from unveil.bulk.resume import shards_there
 from unveil.bulk.shards import check_folder, load_shards, read_shard, shard_files, write_shard
 from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError, MissingExtraError
@@ -83,6 +84,40 @@ def test_shards_of_another_run_are_refused(change, said, shards, model, crops, t
     before = {path: path.read_bytes() for path in shards.iterdir()}
     assert said in refused("embed", model, crops, "--ray", "local", "--out", shards, *words)
     assert before == {path: path.read_bytes() for path in shards.iterdir()}
+
+
+@pytest.mark.parametrize("metadata", [{}, {"format": 2}], ids=["foreign", "newer"])
+def test_files_that_are_not_of_this_run_are_refused_and_stay(metadata, shards, model, crops):
+    path = shard_files(shards)[0]
+    table = parquet.read_table(path)
+    head = {"unveil": json.dumps(json.loads(table.schema.metadata[b"unveil"]) | metadata)} if metadata else {}
+    parquet.write_table(table.replace_schema_metadata(head), path)
+    before = path.read_bytes()
+    words = ("embed", model, crops, "--ray", "local", "--shard-size", SIZE, "--out", shards)
+    assert ("newer unveil" if metadata else "a Parquet file of something else") in refused(*words)
+    assert path.read_bytes() == before
+    path.write_text("notes on the shards")
+    assert "is no shard of embeddings" in refused(*words)
+    path.unlink()
+    path.mkdir()  # what the system does not let read
+    assert "is no shard of embeddings" in refused(*words)
+    assert path.is_dir()
+
+
+def test_a_damaged_shard_counts_as_missing_and_stays_until_it_is_made_again(shards, model, crops):
+    first, second, third = shard_files(shards)
+    plan = check_folder(shards)[0].plan
+    data = bytearray(second.read_bytes())
+    data[len(data) // 3] ^= 255  # within the rows: its head can be read
+    second.write_bytes(data)
+    third.write_bytes(third.read_bytes()[:-100])
+    assert shards_there(shards, plan) == {0}
+    assert second.read_bytes() == data and third.is_file()
+    with pytest.raises(DataError, match="holds shards of other crops"):  # the name alone is no proof
+        shards_there(shards, replace(plan, source="elsewhere"))
+    first.unlink()
+    with pytest.raises(DataError, match="holds shards of other crops"):
+        shards_there(shards, replace(plan, source="elsewhere"))
 
 
 def test_options_that_would_do_nothing_are_refused(model, crops, tmp_path):

@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 from unveil.bulk.plan import SHARD_SIZE, Plan, divided, plan_of
-from unveil.bulk.shards import Head, check_folder, read_shard, require_parquet, shard_files, shard_path
+from unveil.bulk.resume import shards_there
+from unveil.bulk.shards import Head, check_folder, require_parquet, shard_path
 from unveil.bulk.worker import Job, ShardEmbedder, Unit, packed
 from unveil.errors import DataError, MissingExtraError, RecipeError, UnveilError
 from unveil.inference.load import load_embedder
@@ -98,7 +99,8 @@ def embed_on_ray(
         settings: where and how.
 
     Raises:
-        DataError: the folder holds shards of other crops or of another model, or no crop can be read.
+        DataError: the folder holds shards of other crops or of another model, or other files under the names of shards,
+            or no crop can be read.
         CheckpointError: the model cannot be read, or is another one where actors run.
         RecipeError: a setting is wrong.
         MissingExtraError: Ray is not installed.
@@ -110,7 +112,7 @@ def embed_on_ray(
     _check(settings, folder)
     units = divided(samples, settings.shard_size)
     plan = plan_of(samples, units, model=_summary(model, settings), source=f"{dataset.name}#{dataset.hash}")
-    there = _written(folder, plan)
+    there = shards_there(folder, plan)
     missing = [number for number in range(plan.shards) if number not in there]
     if there:
         log.info("%d of %d shards are there", len(there), plan.shards)
@@ -144,34 +146,6 @@ def _summary(model: Path | str, settings: RaySettings) -> ModelSummary:
     """Return what is told of the model, so that shards of another one are refused before anything is started."""
     kind = "torch" if locate(model).kind == "trained" else settings.engine
     return load_embedder(model, kind, device="cpu", crops=1).summary
-
-
-def _written(folder: Path, plan: Plan) -> set[int]:
-    """Return the numbers of the shards of a plan that are there; one that is damaged is said, and counts as missing.
-
-    Raises:
-        DataError: shards of another plan are there.
-    """
-    there = set()
-    for path in shard_files(folder):
-        try:
-            head = read_shard(path).head
-        except DataError as e:
-            log.warning("%s; it is made again", str(e).partition(": delete it")[0])
-            path.unlink()
-            continue
-        if head.plan.fingerprint != plan.fingerprint:
-            raise DataError(
-                f"{folder} holds shards of model {head.plan.model} ({head.plan.fingerprint}), not of {plan.model} "
-                f"({plan.fingerprint}): name another folder with --out"
-            )
-        if head.plan != plan:
-            raise DataError(
-                f"{folder} holds shards of other crops, or of shards of another size ({head.plan.crops} crops in "
-                f"{head.plan.shards} shards, not {plan.crops} in {plan.shards}): name another folder with --out"
-            )
-        there.add(head.number)
-    return there
 
 
 @contextmanager

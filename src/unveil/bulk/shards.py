@@ -28,7 +28,16 @@ from unveil.records import LABEL_COLUMNS, Embedding, Metric, Sample
 FORMAT = 1
 _NAME = re.compile(r"part-(\d{5,})-of-(\d{5,})\.parquet")
 _HEAD = b"unveil"
+_MAGIC = b"PAR1"
 _AGAIN = "delete it and run `unveil embed` again, which makes the missing shards"
+
+
+class DamagedShardError(DataError):
+    """A shard is cut or damaged: made again, it replaces nothing of worth."""
+
+
+class _OtherFileError(ValueError):
+    """A whole Parquet file that is not the shard which its name tells."""
 
 
 @dataclass(frozen=True)
@@ -138,7 +147,8 @@ def read_head(path: Path) -> Head:
     """Read what a shard says of itself; its rows are not looked at.
 
     Raises:
-        DataError: it is damaged, or something else.
+        DamagedShardError: it is cut or damaged.
+        DataError: it is something else, of a newer unveil, or cannot be read.
         MissingExtraError: Parquet cannot be read here.
     """
     require_parquet()
@@ -156,7 +166,8 @@ def read_shard(path: Path) -> Shard:
     """Read a shard and check it.
 
     Raises:
-        DataError: it is damaged, something else, or its numbers are no embedding.
+        DamagedShardError: it is cut or damaged.
+        DataError: it is something else, of a newer unveil, cannot be read, or its numbers are no embedding.
         MissingExtraError: Parquet cannot be read here.
     """
     require_parquet()
@@ -233,7 +244,7 @@ def _described(head: Head) -> dict[str, Any]:
 def _head(path: Path, metadata: dict[bytes, bytes], *, rows: int) -> tuple[Head, str]:
     """Return the head in the metadata of a file, and the hash that it names."""
     if _HEAD not in metadata:
-        raise ValueError("a Parquet file of something else")
+        raise _OtherFileError("a Parquet file of something else")
     told = json.loads(metadata[_HEAD])
     if told["format"] > FORMAT:
         raise DataError(f"{path}: written in format {told['format']} by a newer unveil; this one reads {FORMAT}")
@@ -245,7 +256,7 @@ def _head(path: Path, metadata: dict[bytes, bytes], *, rows: int) -> tuple[Head,
         raise ValueError(f"{rows} rows, {head.rows} were written")
     written = shard_path(path.parent, head.plan, number=head.number).name
     if path.name != written:
-        raise ValueError(f"it was written as {written}")
+        raise _OtherFileError(f"it was written as {written}")
     return head, told["sha256"]
 
 
@@ -267,4 +278,16 @@ def _digest(shard: Shard, described: list[dict[str, Any]]) -> str:
 
 def _damaged(path: Path, error: Exception) -> DataError:
     said = " ".join(str(error).split())[:200]
-    return DataError(f"{path} is no shard of embeddings, or is damaged ({said}): {_AGAIN}")
+    # What Parquet cannot decode has no number; what the system cannot read may be there whole.
+    unread = isinstance(error, OSError) and error.errno is not None
+    kind = DataError if unread or isinstance(error, _OtherFileError) or not _begins_well(path) else DamagedShardError
+    return kind(f"{path} is no shard of embeddings, or is damaged ({said}): {_AGAIN}")
+
+
+def _begins_well(path: Path) -> bool:
+    """Return whether a file begins as Parquet does, or is empty."""
+    try:
+        with path.open("rb") as f:
+            return f.read(len(_MAGIC)) in (b"", _MAGIC)
+    except OSError:
+        return False
