@@ -137,6 +137,15 @@ def test_the_rate_falls_once_at_a_milestone_though_epochs_differ_in_length(manif
     assert all(rate == pytest.approx(1.0 if epoch < 3 else 0.1) for epoch, rate in rates)
 
 
+def test_what_a_method_tells_of_its_losses_is_in_the_metrics_and_not_in_their_sum(manifest, tmp_path):
+    ssgr = ["method.name=ssgr", "method.alpha=40", "backbone.name=resnet18_x0_5", "augment.erase=none"]
+    train(recipe(manifest, *ssgr, "train.epochs=1"), tmp_path / "run")
+    record = read_metrics(tmp_path / "run" / "metrics.jsonl")[0]
+    terms = [record[name] for name in ("id_gf", "bed_gf", "id_rpf", "bed_rpf")]
+    assert record["loss"] == pytest.approx(sum(terms))
+    assert 0 < record["saturated"] <= 1  # pairs so bounded have hardly a gradient
+
+
 def test_a_recipe_without_data_or_with_missing_labels_is_refused(manifest, tmp_path):
     with pytest.raises(RecipeError, match=r"data\.train is empty"):
         train(load_recipe(None, SMALL), tmp_path / "a")

@@ -117,6 +117,10 @@ class Method(nn.Module):
         """
         raise NotImplementedError
 
+    def diagnostics(self) -> dict[str, Tensor]:
+        """Return scalars of the last batch that `losses` saw, by name: logged beside its terms, never in the sum."""
+        return {}
+
     def embed(self, batch: Batch) -> Embedding:
         """Return the embedding of a normalised batch, without labels; call in ``eval()`` mode."""
         raise NotImplementedError

@@ -174,6 +174,10 @@ class SSGR(Method):
             self.saturated = saturated_share(gf, settings.alpha, normalize=settings.bed_normalize)
         return terms
 
+    def diagnostics(self) -> dict[str, Tensor]:
+        """Return the share of pairs that the bounded exponential distance gives hardly a gradient."""
+        return {"saturated": self.saturated} if self.settings.bed else {}
+
     def embed(self, batch: Batch) -> Embedding:
         """Return one vector a crop, compared by cosine: with euclidean distances the mean would cancel."""
         gf = self.pool(self.backbone(batch.images, self.attention.hooks()))

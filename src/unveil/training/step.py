@@ -17,7 +17,7 @@ from unveil.training.run import Run
 
 
 def train_step(run: Run, micro_batches: Sequence[Batch], *, epoch: int, rate: float) -> dict[str, float]:
-    """Take one optimiser step and return its losses, by name; ``loss`` is their sum.
+    """Take one optimiser step and return its losses, by name, ``loss`` being their sum, and what the method tells.
 
     Gradients and losses are the means over the micro-batches. Whatever compares crops sees one micro-batch at a time:
     triplets are mined in it, batch norms take their statistics from it, memories and running means move with each. N
@@ -51,10 +51,12 @@ def train_step(run: Run, micro_batches: Sequence[Batch], *, epoch: int, rate: fl
     norm = torch.nn.utils.get_total_norm([p.grad for p in trained])
     parts = torch.stack(list(terms.values()))
     # Read together, once a step: each reading waits for the device.
-    seen = run.processes.average(torch.cat([parts.sum()[None], parts, norm.detach()[None]]))
-    *read, gradient = seen.tolist()
-    shown = dict(zip(terms, read[1:], strict=True))
-    values = {"loss": read[0], **shown}
+    told = {name: value.detach().float() for name, value in method.diagnostics().items()}
+    seen = run.processes.average(torch.stack([parts.sum(), *parts, norm.detach(), *told.values()]))
+    total, *read = seen.tolist()
+    count = len(terms)
+    shown, gradient, rest = dict(zip(terms, read[:count], strict=True)), read[count], read[count + 1 :]
+    values = {"loss": total, **shown}
     check_finite(values, shown, epoch=epoch, iteration=iteration)
     check_finite({"gradient": gradient}, shown, epoch=epoch, iteration=iteration)
     if recipe.optim.clip_norm is not None:
@@ -62,7 +64,7 @@ def train_step(run: Run, micro_batches: Sequence[Batch], *, epoch: int, rate: fl
     run.optimiser.step()
     if run.average:
         run.average.update(method, iteration)
-    return values
+    return values | dict(zip(told, rest, strict=True))
 
 
 def _add_gradients(run: Run, micro_batches: Sequence[Batch], *, number: int, step: Step) -> dict[str, Tensor]:
