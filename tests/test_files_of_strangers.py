@@ -118,6 +118,18 @@ def test_a_file_of_a_stranger_is_one_short_error_that_names_it(kind, which, tmp_
     assert "strange" in str(error.value) and len(str(error.value)) < 600
 
 
+def test_the_same_files_are_read_where_nothing_is_wrong_with_them(tmp_path):
+    path = tmp_path / "sound"
+    path.write_bytes(embeddings())
+    assert load_embeddings(path).samples[0].key == "a"
+    path.write_bytes(floats("(36, 1, 1)") + bytes(36 * 4))
+    assert not read_fields(path).any()
+    path.write_bytes(floats("(2, 1, 6)") + bytes(12 * 4))
+    assert read_probabilities(path).shape == (2, 1)
+    path.write_bytes(b"train: {epochs: 3}\n")
+    assert load_recipe(path).train.epochs == 3
+
+
 @pytest.mark.parametrize("value", ["2001-99-99", "0b_", "[" * 900 + "]" * 900, "[&a 3, *a]", "x" * 1000])
 def test_a_value_of_a_command_that_is_none_is_one_error(value):
     with pytest.raises(RecipeError, match=r"train\.seed"):
