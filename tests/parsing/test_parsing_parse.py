@@ -1,11 +1,13 @@
 """Parsing a dataset into the tree, with a stub parser; cards; and a tiny ONNX model where ONNX is installed."""
 
+import hashlib
 import json
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from runtime.graphs import as_openvino
 from unveil.data.parsing_tree import attach_parsing, parsing_path
 from unveil.errors import CheckpointError, DataError, MissingExtraError, UnveilError
 from unveil.label_sets import PASCAL7
@@ -169,6 +171,19 @@ def test_onnx_model_parses_at_the_crop_size(model, batch, output):
     assert (maps[0] == expected()).mean() > 0.85 and (maps[0] == maps[2]).all()
     assert maps[0].dtype == np.uint8 and (maps[1][[0, -1]] == [[1] * 8, [3] * 8]).all()
     assert parser.fingerprint.startswith("m.onnx@")
+
+
+def test_the_fingerprint_follows_the_weights_of_an_ir_file_and_is_the_hash_of_a_single_one(model):
+    card = model(1)
+    single = card.with_name("m.onnx")
+    assert OnnxParser(card).fingerprint == f"m.onnx@{hashlib.sha256(single.read_bytes()).hexdigest()[:12]}"
+    pytest.importorskip("openvino", reason="OpenVINO (extra 'openvino') is not installed")
+    as_openvino(single)
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"model": "m.xml"}))
+    first = OnnxParser(card).fingerprint
+    with card.with_name("m.bin").open("ab") as f:  # another file that computes the same
+        f.write(b"0000")
+    assert len({first, OnnxParser(card).fingerprint}) == 2
 
 
 def test_onnx_channels_table_foreground_and_letterbox(model):

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unveil.bulk.plan import SHARD_SIZE, Plan, divided, plan_of
+from unveil.bulk.plan import SHARD_SIZE, divided, plan_of
 from unveil.bulk.resume import shards_there
 from unveil.bulk.shards import Head, check_folder, require_parquet, shard_path
 from unveil.bulk.worker import Job, ShardEmbedder, Unit, packed

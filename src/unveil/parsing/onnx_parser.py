@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from unveil.errors import DataError
 from unveil.label_sets import Scheme, get_scheme
 from unveil.parsing.card import ParserCard, read_card
 from unveil.runtime.card import card_path
+from unveil.runtime.graph import model_files
 from unveil.runtime.preprocessing import crop_size, to_input
 from unveil.runtime.session import open_session
 
@@ -83,7 +85,7 @@ class OnnxParser:
         table = self.card.table_of(scheme)
         self._table = None if table is None else np.array(table, np.uint8)
         model = card_path(card).parent / self.card.model
-        self.fingerprint = f"{model.name}@{sha256(model)[:12]}"
+        self.fingerprint = f"{model.name}@{_digest(model)[:12]}"
         self._session = open_session(model, threads)
         self._input = self._session.input(self.card.input)
         self._outputs = [self._session.output(self.card.output).name]
@@ -214,6 +216,12 @@ class OnnxParser:
         if (where.height, where.width) != network:  # the borders are cut at the input's size, where they are known
             scores = np.ascontiguousarray(_resize(scores, network, how=how)[where.place])
         return _resize(scores, size, how=how)
+
+
+def _digest(model: Path) -> str:
+    """Return the SHA-256 of the files of a model; of one alone its own, which maps that are there already name."""
+    digests = [sha256(part) for part in model_files(model)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
 def _labels(classes: NDArray[np.integer], table: NDArray[np.uint8] | None) -> Labels:
