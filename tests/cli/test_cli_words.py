@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from rich.console import Console
 
+import unveil.cli
 from unveil.cli import TRACEBACK, main
 from unveil.cli.tables import Table
+
+
+def test_every_table_of_a_command_is_one_without_markup():
+    modules = {path for path in Path(unveil.cli.__file__).parent.rglob("*.py") if path.name != "tables.py"}
+    assert len(modules) > 50
+    imported = r"(?m)^\s*(from rich\.table import|import rich\.table|from rich import .*\btable\b)"
+    assert not [path for path in modules if re.search(imported, path.read_text())]
 
 
 def test_cells_are_shown_as_they_are(capsys):

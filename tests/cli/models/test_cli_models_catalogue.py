@@ -65,6 +65,12 @@ def test_what_ships_is_listed_with_what_it_does_its_licence_and_our_figures():
     assert json.loads(run("models", "card", "unveil:detector").stdout)["decoder"] == "yolov8"
 
 
+def test_words_of_a_card_are_listed_character_by_character(tmp_path, folder, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    run("models", "add", write_external(tmp_path), "--like", "raw", "--set", "licence=MIT [/b]", "--name", "mine")
+    assert "MIT [/b]" in run("models", "list").stdout
+
+
 def test_speed_is_measured_for_models_that_are_here_and_for_no_others(published, monkeypatch):
     monkeypatch.setattr("unveil.pretrained.shipped_names", lambda: [])  # their export takes a while
     monkeypatch.setenv("COLUMNS", "300")  # of the table, which else is broken into many lines

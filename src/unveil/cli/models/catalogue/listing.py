@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from unveil.cli import help_panels
 from unveil.cli.models.catalogue.get import START
 from unveil.cli.models.catalogue.installed import PARSER
+from unveil.cli.tables import Table
 
 if TYPE_CHECKING:
     from unveil.models.catalogue.starts import PublishedStart
