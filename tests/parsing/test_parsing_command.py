@@ -72,6 +72,12 @@ def test_two_sources_of_maps_are_refused(tmp_path, folder):
     assert isinstance(result.exception, UnveilError) and "either --model" in str(result.exception)
 
 
+def test_a_kind_of_maps_without_maps_is_refused(tmp_path, folder):
+    result = run(folder, "--out", tmp_path / "out", "--kind", "fields")
+    assert isinstance(result.exception, UnveilError) and "--maps" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_sheet_shows_labels_in_the_colours_of_the_field(tmp_path):
     labels = np.zeros((40, 20), np.uint8)
     labels[:20] = 5

@@ -53,6 +53,16 @@ def test_blocks_need_no_maps(tmp_path, root):
     assert "occluded on average" in built.output and "9 images; 0 untouched" in built.output
 
 
+def test_a_scheme_that_would_choose_nothing_is_refused(tmp_path, root):
+    maps = tmp_path / "schp"
+    run("parse", f"prcc:{root}", "--maps", maps, "--scheme", "pascal7", "--out", tmp_path / "tree")
+    words = ("occlude", f"prcc:{root}", tmp_path / "out", "--scheme", "pascal7")
+    with pytest.raises(DataError, match="give its root with --parsing"):
+        run(*words)
+    assert not (tmp_path / "out").exists()
+    assert run(*words, "--parsing", tmp_path / "tree").exit_code == 0
+
+
 def test_wrong_use_is_said(tmp_path, root):
     with pytest.raises(DataError, match="needs parsing maps"):
         run("occlude", f"prcc:{root}", tmp_path / "out")

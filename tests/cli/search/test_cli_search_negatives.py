@@ -67,3 +67,14 @@ def test_in_a_gallery(given, server, how):
     where = (name, how, "--store", server)
     assert "the images of --not by" in refused(*_words(given, *where, model=given.other))
     run(*_words(given, *where, model=given.model))
+
+
+@pytest.mark.parametrize("how", [(), ("--each",)])
+@pytest.mark.parametrize("query", ["row:1", "embedded"])
+def test_a_box_of_what_was_embedded_before_is_refused(given, query, how):
+    words = (given.embedded if query == "embedded" else query, "shop", "--box", "0,0,9,9", *how)
+    assert "was embedded before" in refused("search", *words)
+
+
+def test_a_box_of_a_query_from_a_file_is_refused_in_a_file_too(given):
+    assert "was embedded before" in refused("search", given.embedded, given.embedded, "--box", "0,0,9,9")

@@ -136,6 +136,10 @@ def command(
     elif parsing is not None or (dataset.parsing_scheme is None and (root / "parsing").is_dir()):
         dataset, share = attach_parsing(dataset, parsing or root, scheme=scheme)
         typer.echo(str(share), err=True)
+    elif scheme is not None:
+        raise DataError(
+            f"--scheme {scheme} chooses among the maps of a tree, and none is read here: give its root with --parsing"
+        )
     report = build(
         dataset, root, out=out, settings=settings, parser=parser, translate=translation(dataset), workers=workers
     )

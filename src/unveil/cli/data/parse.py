@@ -22,9 +22,11 @@ def command(
     ] = None,
     maps: Annotated[Path | None, typer.Option(help="Folder of maps that another tool made, to be imported.")] = None,
     kind: Annotated[
-        Literal["schp", "fields", "pixel_sampling"],
-        typer.Option(help="What --maps holds; fields become pab6 or bpb8.", rich_help_panel=help_panels.PARSING),
-    ] = "schp",
+        Literal["schp", "fields", "pixel_sampling"] | None,
+        typer.Option(
+            help="What --maps holds, schp by default; fields become pab6 or bpb8.", rich_help_panel=help_panels.PARSING
+        ),
+    ] = None,
     scheme: Annotated[
         str | None,
         typer.Option(
@@ -70,8 +72,11 @@ def command(
 
     if model is not None and maps is not None:
         raise UnveilError("give either --model (a network to run) or --maps (a folder of another tool to import)")
+    if kind is not None and maps is None:
+        raise UnveilError(f"--kind {kind} says what a folder of another tool holds: name the folder with --maps")
     dataset = crops_of(data)
     if maps is not None:
+        kind = kind or "schp"
         share = import_maps(dataset, maps, kind=kind, root=out, scheme=scheme)
         made = {"fields": scheme or "pab6", "pixel_sampling": "ps6"}.get(kind, scheme or "")
         summary = {"out": str(out), "scheme": made, "crops": share.total, "missing": list(share.missing)}

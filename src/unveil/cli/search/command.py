@@ -182,6 +182,8 @@ def command(
     unusual |= {"--page": page, "--sheet": sheet, "--csv": table}
     if alone and (given := [name for name, value in unusual.items() if value]):
         raise RecipeError(f"{given[0]} needs a query; rows by attributes alone are printed, with --json for programs")
+    if box and (query.endswith(".safetensors") or query.startswith("row:")):
+        raise RecipeError(f"--box is a part of an image; {query} was embedded before, as a whole")
     from unveil.bulk.shards import shard_files
 
     others, place = tuple(negatives or ()), read_box(box) if box else None
