@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -142,6 +143,12 @@ def test_deletion_by_row_takes_a_tracklet_with_its_crops_and_a_crop_with_its_tra
     assert json.loads(out) == []
 
 
+def _said(answer: str | BaseException) -> str:
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
 def test_deletion_asks_first_and_is_noted(gallery, shop, server, monkeypatch):
     from unveil.gallery.store.opening import open_store
 
@@ -151,10 +158,12 @@ def test_deletion_asks_first_and_is_noted(gallery, shop, server, monkeypatch):
     assert "say what to delete" in err
     _, err = gallery("delete", shop, "--camera", "c1", code=2)
     assert "12 rows" in err and "--yes" in err
-    answers = iter([False, True])
+    answers = iter(["n", "", KeyboardInterrupt(), EOFError(), "y"])
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("typer.confirm", lambda text, abort: next(answers) or (_ for _ in ()).throw(SystemExit(1)))
-    gallery("delete", shop, "--camera", "c1", code=1)
+    monkeypatch.setattr(f"{typer.confirm.__module__}.visible_prompt_func", lambda _: _said(next(answers)))
+    for code in (2, 2, 130, 2):
+        _, err = gallery("delete", shop, "--camera", "c1", code=code)
+        assert code == 130 or "nothing was deleted" in err
     gallery("delete", shop, "--camera", "c1", "--why", "asked by the shop")
     store = open_store(server)
     begun, ended = list(store.entries(shop))[-2:]

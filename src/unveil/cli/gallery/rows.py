@@ -252,9 +252,17 @@ def _words(where: Filter | None) -> dict[str, Any]:
 
 
 def _ask(what: str) -> None:
+    """Return when somebody says that it shall be deleted; raise DataError otherwise."""
     if not sys.stdin.isatty():
         raise DataError(f"this deletes {what} for good: repeat it with --yes")
-    typer.confirm(f"Delete {what} for good?", abort=True)
+    try:
+        sure = typer.confirm(f"Delete {what} for good?")
+    except typer.Abort as e:
+        if isinstance(e.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt from None  # else it would end as a command that found problems does
+        sure = False  # the end of the input is no yes
+    if not sure:
+        raise DataError("nothing was deleted")
 
 
 def _audited(
