@@ -114,3 +114,19 @@ def test_a_crop_that_is_sent_is_parsed_like_one_that_is_indexed(service_with, ow
     assert sent.json() == {"added": 1, "known": 0}, sent.text
     (row,) = client.get(f"/api/v1/galleries/{own_gallery}/items?camera=new&rows=crop").json()["items"]
     assert row["visible"] is not None and 0 < row["visible"] <= 1
+
+
+def test_feedback_is_taken_back_and_the_audit_log_says_so(client, own_gallery, store):
+    found = search(client, own_gallery, send(client, person(1)), top=3)
+    url = f"/api/v1/galleries/{own_gallery}/searches/{found['search']}/feedback"
+    first, second = (hit["item"]["id"] for hit in found["hits"][:2])
+    for item, same in ((first, True), (second, False), (first, None), (first, None)):
+        assert client.post(url, json={"item": item, "same": same}).status_code == 204
+    assert store.feedback.all(own_gallery) == [(found["query_hash"], second, False)]
+    said = [entry for entry in store.entries(own_gallery) if entry["action"] == "feedback"]
+    assert [(entry["results"], entry["details"]["same"]) for entry in said] == [
+        ([first], True), ([second], False), ([first], None), ([first], None),
+    ]  # fmt: skip
+    assert {entry["query"] for entry in said} == {found["query_hash"]}
+    assert client.post(url, json={"item": 999999999, "same": None}).status_code == 404
+    assert client.post(url, json={"item": first}).status_code == 422, "what is said must be said"

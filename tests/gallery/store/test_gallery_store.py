@@ -244,6 +244,19 @@ def test_calibration_and_feedback(store):
     assert store.feedback.all("shop") == [("q", second, True)]
 
 
+def test_feedback_is_taken_back_for_one_row_and_one_query(store):
+    filled(store, 5)
+    first, second = (int(n) for n in store.ids("shop", Filter())[:2])
+    for query, item in (("q", first), ("q", second), ("r", first)):
+        store.feedback.give("shop", query, item=item, same=True, who="ann", distances={"same": 0.5})
+    for _ in range(2):  # taken back already, nothing is done
+        store.feedback.take_back("shop", "q", item=first)
+        assert sorted(store.feedback.all("shop")) == [("q", second, True), ("r", first, True)]
+    assert len(store.feedback.distances("shop", "same")) == 2
+    with pytest.raises(DataError, match="no gallery"):
+        store.feedback.take_back("nowhere", "q", item=first)
+
+
 def test_an_index_finds_what_reading_everything_finds(store, address):
     n, top = 3_000, 50
     store.create("shop", SPACE)

@@ -105,6 +105,58 @@ def test_feedback_is_kept_and_refine(open_page, store, own_gallery):
     assert {(row, same) for _, row, same in store.feedback.all(own_gallery)} == {(yes, True), (no, False)}
 
 
+def say(page, row, click):
+    """Give feedback and wait until the store has it."""
+    with page.expect_response(lambda response: response.url.endswith("/feedback")):
+        page.locator(f"#hit-{row} .{click}").click()
+
+
+def test_feedback_that_is_taken_back_is_gone_from_the_store(open_page, store, own_gallery):
+    page = open_page(galleries=(own_gallery,))
+    choose(page, person(1))
+    page.click("#search")
+    first, second, third = results(page)[:3]
+    for row, click in ((first, "yes"), (first, "yes"), (second, "yes"), (second, "no"), (third, "no"), (third, "no")):
+        say(page, row, click)
+    expect(page.locator("#refine-text")).to_have_text("1 rejected")
+    expect(page.locator(f"#hit-{first} .yes")).to_have_attribute("aria-pressed", "false")
+    assert [(row, same) for _, row, same in store.feedback.all(own_gallery)] == [(second, False)]
+
+
+def test_feedback_of_a_query_that_has_grown_since_is_changed_where_it_was_given(open_page, store, own_gallery):
+    page = open_page(galleries=(own_gallery,))
+    choose(page, person(1))
+    page.click("#search")
+    first, second, *_, last = results(page)
+    say(page, first, "yes")
+    say(page, last, "yes")
+    page.locator(f"#hit-{second} .image").click()
+    page.get_by_role("button", name="Add to the query").click()
+    with page.expect_response(lambda response: response.url.endswith("/searches")):
+        page.click("#search")
+    expect(page.locator("#skeleton")).to_be_hidden()
+    say(page, first, "yes")
+    say(page, last, "no")
+    assert [(row, same) for _, row, same in store.feedback.all(own_gallery)] == [(last, False)]
+
+
+def test_feedback_that_the_server_refuses_leaves_what_was_said_before(open_page, store, own_gallery):
+    page = open_page(galleries=(own_gallery,))
+    choose(page, person(1))
+    page.click("#search")
+    first = results(page)[0]
+    yes, no = page.locator(f"#hit-{first} .yes"), page.locator(f"#hit-{first} .no")
+    say(page, first, "yes")
+    page.route("**/feedback", lambda route: route.fulfill(status=503, json={"error": "not now", "request": "x"}))
+    for refused in (no, yes):  # said otherwise, and taken back
+        refused.click()
+        expect(page.locator("#query-error")).to_contain_text("Not now.")
+        expect(yes).to_have_attribute("aria-pressed", "true")
+        expect(no).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("#refine-text")).to_have_text("1 confirmed")
+    assert [(row, same) for _, row, same in store.feedback.all(own_gallery)] == [(first, True)]
+
+
 def test_a_row_can_be_searched_from_added_and_ruled_out(open_page, store, gallery):
     page = open_page(galleries=(gallery,))
     choose(page, person(4))

@@ -120,14 +120,20 @@ def give_feedback(
     caller: Reader,
     service: TheService,
 ) -> None:
-    """Keep feedback: this hit is, or is not, the person; search again with it among positives or negatives."""
+    """Keep feedback: this hit is, or is not, the person; search again with it among positives or negatives.
+
+    With `"same": null` what was said of the hit before is taken back.
+    """
     info = service.gallery(gallery, caller)
     searcher = service.searcher(info)
     held = service.search(caller, info.name, name=search)
     _hit_of(held, body.item)
     query = held.found.query_hash
     service.log(caller, request, action="feedback", gallery=gallery, query=query, results=[body.item], same=body.same)
-    searcher.keep_feedback(held.positives, query, item=body.item, same=body.same, who=caller.name)
+    if body.same is None:
+        service.store.feedback.take_back(info.name, query, item=body.item)
+    else:
+        searcher.keep_feedback(held.positives, query, item=body.item, same=body.same, who=caller.name)
 
 
 @router.get(

@@ -62,7 +62,9 @@ class FeedbackIn(In):
     """A person's feedback on a hit."""
 
     item: RowId
-    same: bool = Field(description="whether the hit shows the person that was searched for")
+    same: bool | None = Field(
+        description="whether the hit shows the person that was searched for; null takes back what was said before"
+    )
 
 
 class ImageOut(BaseModel):

@@ -26,7 +26,8 @@ function whatChanged(before, hits) {
 export function createResults(on) {
   let answer = null;
   let gallery = null;
-  const feedback = new Map(); // row -> same
+  let feedback = new Map(); // row -> {same, search, query}: what was said of it, and of which search
+  let saying = Promise.resolve(); // what is being said; the next waits for it
   let repeated = false; // the search is the last one, with the feedback since
   let changed = ""; // what that brought
   let plan = null; // the gallery's floor plan, with the address of its image
@@ -66,7 +67,7 @@ export function createResults(on) {
     byId("hits").replaceChildren(...found.hits.map((hit) => card(hit, context, { ...on, give, open: (one) => openDetail(one, context, { ...on, give }, steps(one)) })));
     byId("sightings").hidden = found.hits.length === 0;
     byId("sighted").querySelector("[value=matches]").disabled = !found.calibrated;
-    const known = found.hits.some((hit) => feedback.get(hit.item.id) === true);
+    const known = found.hits.some((hit) => feedback.get(hit.item.id)?.same);
     if (!quietly) byId("sighted").value = found.calibrated && found.match ? "matches" : known ? "confirmed" : "all";
     found.hits.forEach((hit) => mark(hit.item.id));
     on.shown();
@@ -99,7 +100,7 @@ export function createResults(on) {
   function sighted() {
     const which = byId("sighted").value;
     return answer.hits.filter((hit) => {
-      const same = feedback.get(hit.item.id);
+      const same = feedback.get(hit.item.id)?.same;
       if (which === "confirmed") return same === true;
       return same !== false && (which === "all" || same === true || matches(hit));
     });
@@ -126,28 +127,37 @@ export function createResults(on) {
     });
   }
 
-  async function give(hit, same) {
-    const id = hit.item.id;
-    if (feedback.get(id) === same) feedback.delete(id);
-    else feedback.set(id, same);
-    mark(id);
-    sightings();
-    refine();
-    if (!feedback.has(id)) return;
-    try {
-      await ask(`/galleries/${gallery.name}/searches/${answer.search}/feedback`, { json: { item: id, same } });
-    } catch (error) {
-      feedback.delete(id);
+  /** Say whether a result is the person; the same once more takes it back. */
+  function give(hit, same) {
+    const at = { known: feedback, name: gallery.name, search: answer.search, query: answer.query_hash };
+    saying = saying.then(() => keep(hit.item.id, same, at)).catch(on.failed);
+  }
+
+  async function keep(id, same, { known, name, ...here }) {
+    const before = known.get(id);
+    const back = before?.same === same;
+    // The store keeps feedback by query: what was said of another one is changed there.
+    const there = before?.query && before.query !== here.query ? { search: before.search, query: before.query } : here;
+    const put = (one) => {
+      if (one) known.set(id, one);
+      else known.delete(id);
       mark(id);
+      if (answer) sightings();
       refine();
-      on.failed(error);
+    };
+    put(back ? undefined : { same, ...there });
+    try {
+      await ask(`/galleries/${name}/searches/${there.search}/feedback`, { json: { item: id, same: back ? null : same } });
+    } catch (error) {
+      put(before);
+      throw error;
     }
   }
 
   function mark(id) {
     const node = byId(`hit-${id}`);
     if (!node) return;
-    const same = feedback.get(id);
+    const same = feedback.get(id)?.same;
     node.classList.toggle("confirmed", same === true);
     node.classList.toggle("rejected", same === false);
     node.querySelector(".yes").setAttribute("aria-pressed", String(same === true));
@@ -155,7 +165,7 @@ export function createResults(on) {
   }
 
   function refine() {
-    const yes = [...feedback.values()].filter(Boolean).length;
+    const yes = [...feedback.values()].filter((one) => one.same).length;
     const no = feedback.size - yes;
     byId("refine").hidden = feedback.size === 0 || !answer;
     byId("refine-text").textContent = [yes ? tn("result.confirmed", yes) : "", no ? tn("result.rejected", no) : ""].filter(Boolean).join(", ");
@@ -187,12 +197,12 @@ export function createResults(on) {
     /** Forget feedback: another person is searched for. */
     forget() {
       repeated = false;
-      feedback.clear();
+      feedback = new Map();
       refine();
     },
     clear() {
       answer = null;
-      feedback.clear();
+      feedback = new Map();
       refine();
       state("empty");
     },
@@ -213,15 +223,15 @@ export function createResults(on) {
     },
     /** Take up feedback from before. */
     remember({ confirmed, rejected }) {
-      for (const id of confirmed) feedback.set(id, true);
-      for (const id of rejected) feedback.set(id, false);
+      for (const id of confirmed) feedback.set(id, { same: true });
+      for (const id of rejected) feedback.set(id, { same: false });
     },
     settle() {
       state(answer ? "answer" : "empty");
     },
     /** Rows with feedback, to search with; the server takes some dozens of each, the latest count. */
     get feedback() {
-      const rows = (same) => [...feedback].filter(([, value]) => value === same).map(([item]) => item).slice(-MAX_ROWS);
+      const rows = (same) => [...feedback].filter(([, one]) => one.same === same).map(([item]) => item).slice(-MAX_ROWS);
       return { confirmed: rows(true), rejected: rows(false) };
     },
   };

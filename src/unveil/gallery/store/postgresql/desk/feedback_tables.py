@@ -64,6 +64,23 @@ class FeedbackTables:
                 ),
             )
 
+    def take_back(self, gallery: str, query: str, *, item: int) -> None:
+        """Forget what was said of a row for a query; where nothing was said, nothing is done.
+
+        Args:
+            gallery: name of the gallery.
+            query: hash of the query.
+            item: number of the row.
+
+        Raises:
+            DataError: there is no such gallery.
+        """
+        with self._connections.transaction() as cursor:
+            number, _ = find_gallery(cursor, gallery)
+            cursor.execute(
+                "DELETE FROM judgements WHERE gallery = %s AND query = %s AND item = %s", (number, query, item)
+            )
+
     def all(self, gallery: str) -> list[tuple[str, int, bool]]:
         """Return all feedback, the oldest first: query hash, row, same person."""
         with reading_gallery(self._connections, gallery) as (cursor, number, _):
