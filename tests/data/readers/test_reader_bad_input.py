@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -117,3 +118,13 @@ def test_the_command_lists_all_of_them_as_json_and_in_a_file(tmp_path, put, crop
     assert [row["file"] for row in rows] == [f"{root}/query/copy_{i:02d}.png" for i in range(40)]
     found = json.loads(run(app, ["check", "ltcc", str(root), "--json"]).stdout)
     assert [len(files) for files in found["listed"].values()] == [40]
+
+
+def test_a_files_name_is_no_formula_in_the_table_of_the_command(tmp_path, put, crops, monkeypatch):
+    root = put("ltcc", tmp_path)
+    crops(root, ["query/copy_1.png"])
+    root.rename(tmp_path / "@ltcc")
+    monkeypatch.chdir(tmp_path)
+    assert CliRunner().invoke(app, ["check", "ltcc", "@ltcc", "--csv", "found.csv"]).exit_code == 1
+    rows = list(csv.DictReader(Path("found.csv").read_text().splitlines()))
+    assert [row["file"] for row in rows] == ["'@ltcc/query/copy_1.png"]

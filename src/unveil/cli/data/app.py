@@ -90,9 +90,10 @@ def _write(path: Path, rows: list[tuple[str, str, str]]) -> None:
     import io
 
     from unveil.atomic_io import write_text
+    from unveil.report.spreadsheet import cell
 
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([("problem", "file", "detail"), *rows])
+    csv.writer(text, lineterminator="\n").writerows([("problem", "file", "detail"), *(map(cell, row) for row in rows)])
     write_text(path, text.getvalue())
 
 

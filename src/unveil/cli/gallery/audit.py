@@ -99,7 +99,7 @@ def show(
         return
     table = Table("number", "time", "who", "role", "action", "gallery", "why", "results")
     for entry in entries:
-        cells = [_cell(entry, column) for column in ("number", "time", "who", "role", "action", "gallery", "why")]
+        cells = [_text(entry, column) for column in ("number", "time", "who", "role", "action", "gallery", "why")]
         table.add_row(*cells, str(len(entry.get("results", []))))
     Console().print(table)
 
@@ -116,6 +116,7 @@ def export(
     **Example:** `unveil audit export audit.jsonl`
     """
     from unveil.atomic_io import write_text
+    from unveil.report.spreadsheet import cell
 
     if out.suffix not in (".jsonl", ".csv"):
         raise RecipeError(f"expected a file that ends in .jsonl or .csv, got {out}")
@@ -127,7 +128,7 @@ def export(
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(COLUMNS)
-        writer.writerows([_cell(entry, column) for column in COLUMNS] for entry in entries)
+        writer.writerows([cell(_text(entry, column)) for column in COLUMNS] for entry in entries)
         write_text(out, text.getvalue())
     typer.echo(f"wrote {len(entries)} entries to {out}", err=True)
 
@@ -137,11 +138,10 @@ def _is_of(entry: dict[str, Any], who: str) -> bool:
     return entry["who"] == who or str(entry["who"]).startswith(f"{who} (")
 
 
-def _cell(entry: dict[str, Any], column: str) -> str:
+def _text(entry: dict[str, Any], column: str) -> str:
     value = entry.get(column)
     if column == "time":
         return datetime.fromtimestamp(entry["time"], UTC).isoformat(timespec="seconds")
     if value is None or isinstance(value, str):
-        # A spreadsheet must not take a text for a formula.
-        return f"'{value}" if value and value[0] in "=+-@\t\r" else value or ""
+        return value or ""
     return json.dumps(value)

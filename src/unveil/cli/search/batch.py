@@ -22,7 +22,7 @@ from unveil.data.images import read_sample
 from unveil.errors import DataError, ImageError
 from unveil.gallery.audit import user
 from unveil.gallery.ingest.quality import find_parser
-from unveil.gallery.output.report import COLUMNS, cell, cells, row_of
+from unveil.gallery.output.report import COLUMNS, cells, row_of
 from unveil.gallery.output.timeline import time_text
 from unveil.gallery.search.audited import audited_search
 from unveil.gallery.search.query import NoPersonDetectedError, cut, embed_person
@@ -32,6 +32,7 @@ from unveil.gallery.store.protocol import Store
 from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings
 from unveil.records import Embedding
+from unveil.report.spreadsheet import cell
 
 
 @dataclass(frozen=True)

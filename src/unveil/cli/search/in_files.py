@@ -26,6 +26,7 @@ from unveil.models.embed import embed_samples
 from unveil.models.embedder import Embedder
 from unveil.models.embeddings import EmbeddedCrops, embedded_by, load_embeddings, same_fingerprint, same_model
 from unveil.records import Embedding, Sample
+from unveil.report.spreadsheet import cell
 
 
 @dataclass(frozen=True)
@@ -128,5 +129,6 @@ def _csv(lists: list[RankedList]) -> str:
     for ranked in lists:
         for hit in ranked.hits:
             s = hit.sample
-            writer.writerow((ranked.title, hit.rank, s.key, s.path or "", hit.distance, s.person, s.camera))
+            row = (ranked.title, hit.rank, s.key, str(s.path or ""), hit.distance, s.person, s.camera)
+            writer.writerow([cell(value) for value in row])
     return out.getvalue()

@@ -14,6 +14,7 @@ from unveil.attributes.words import words
 from unveil.errors import DataError
 from unveil.gallery.output.timeline import iso
 from unveil.gallery.records import Item
+from unveil.report.spreadsheet import cell
 
 PLACE = ("x", "y", "width", "height")
 SAID = "looks"  # attributes in words
@@ -55,7 +56,7 @@ def write_listing(items: Iterator[Item], out: Path, *, images: Path | None, chan
                 write_bytes(images / f"{item.id}.jpg", change(item.thumbnail))
             row = {**columns(item), "time_iso": iso(item.time), "end_iso": iso(item.end), "image": image}
             if out.suffix == ".csv":
-                writer.writerow([_cell(value) for value in row.values()])
+                writer.writerow([cell(_text(value)) for value in row.values()])
             else:
                 file.write(("[" if not count else ",") + "\n" + json.dumps(row))
             count += 1
@@ -72,7 +73,5 @@ def columns(item: Item) -> dict[str, Any]:
     return {name: told[name] if name in told else getattr(item, name) for name in COLUMNS}
 
 
-def _cell(value: object) -> str:
-    text = "" if value is None else ";".join(value) if isinstance(value, tuple) else str(value)
-    # A spreadsheet must not take a text for a formula.
-    return f"'{text}" if isinstance(value, str) and text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+def _text(value: Any) -> Any:
+    return ";".join(value) if isinstance(value, tuple) else value

@@ -23,14 +23,13 @@ from unveil.gallery.output.timeline import candidates, duration, impossible, iso
 from unveil.gallery.search.records import Hit, SearchResult
 from unveil.report.answer import Answer, Crop, Match, image_of
 from unveil.report.page import Panel, write_page
+from unveil.report.spreadsheet import cell
 from unveil.report.timeline import Mark, timeline_image
 
 COLUMNS = (
     "rank", "id", "key", "kind", "camera", "time", "end", "time_iso", "end_iso", "distance", "probability", "reason",
     "person", "source", "frame", "box", "tags", "visible", "crops", "looks",
 )  # fmt: skip
-# What a spreadsheet would take for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write_report(
@@ -116,11 +115,6 @@ def cells(rank: int, hit: Hit) -> list[Any]:
     """Return a result as the cells of a table with `COLUMNS`."""
     row = row_of(rank, hit) | {"tags": ";".join(hit.item.tags), "box": " ".join(map(str, hit.item.box or ()))}
     return [cell(row[name]) for name in COLUMNS]
-
-
-def cell(value: Any) -> Any:
-    """Return a value of a table so that no spreadsheet takes it for a formula."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def answer_of(found: SearchResult, images: Sequence[np.ndarray], *, blur_faces: bool = True) -> Answer:
