@@ -8,6 +8,8 @@ from rich import table
 from rich.console import RenderableType
 from rich.text import Text
 
+from unveil.cli.terminal import printable
+
 
 class Table(table.Table):
     """A Rich table without markup in title and cells."""
@@ -17,9 +19,4 @@ class Table(table.Table):
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         """Add a row; texts are shown character by character, those that no terminal can print as escapes."""
-        super().add_row(*(_plain(cell) if isinstance(cell, str) else cell for cell in cells), **options)
-
-
-def _plain(cell: str) -> Text:
-    shown = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in cell)
-    return Text(shown)
+        super().add_row(*(Text(printable(cell)) if isinstance(cell, str) else cell for cell in cells), **options)

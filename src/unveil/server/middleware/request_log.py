@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from urllib.parse import quote
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -64,4 +65,6 @@ class RequestLogMiddleware:
             self._metrics.requests.labels(route, method, str(status)).inc()
             self._metrics.seconds.labels(route).observe(seconds)
             who = scope["state"].get("caller", "-")
-            log.info("%s %s %s %s %d %.0f ms", request, who, scope["method"], scope["path"], status, 1000 * seconds)
+            # The path is decoded: as it is, anybody could write lines and a terminal's commands into the log.
+            path = quote(scope["path"])
+            log.info("%s %s %s %s %d %.0f ms", request, who, scope["method"], path, status, 1000 * seconds)
