@@ -70,6 +70,31 @@ def test_a_file_is_sent_and_added_on_a_phone(open_page, store, own_gallery, fold
     assert page.evaluate(CONTRAST) == [] and page.evaluate(NAMES) == [] and no_overflow(page)
 
 
+def test_files_that_ask_too_often_together_are_sent_all_the_same(open_page, own_gallery, folder, tmp_path):
+    place = tmp_path / "sent"
+    place.mkdir()
+    page = open_page(galleries=(own_gallery,), uploads=place, limits=FREE, detector=FigureDetector())
+    refused = []
+
+    def first_refused(route):
+        if route.request.url in refused:
+            route.continue_()
+        else:
+            refused.append(route.request.url)
+            route.fulfill(status=429, json={"error": "too many requests", "request": "x"}, headers={"Retry-After": "0"})
+
+    page.route("**/uploads**", first_refused)
+    page.get_by_role("button", name="Add", exact=True).click()
+    second = folder / "c.mp4"
+    second.write_bytes((folder / "monday" / "b.mp4").read_bytes() + b"c")
+    page.set_input_files("#add-file", [folder / "monday" / "b.mp4", second])
+    expect(page.locator("#jobs > li")).to_have_count(2)
+    expect(page.locator("#sending > li")).to_have_count(0)
+    expect(page.locator("#add-error")).to_be_hidden()
+    assert len(refused) == 3  # where both begin, and a piece of each
+    assert sorted(path.name for path in (place / own_gallery).glob("*.mp4")) == ["b.mp4", "c.mp4"]
+
+
 def test_a_reader_sees_nothing_of_it(open_page, own_gallery, tmp_path):
     file = tmp_path / "tokens.json"
     token = new_token(file, "eva", role="reader")

@@ -2,10 +2,12 @@
 
 import csv
 import io
+import re
 
 from browsing import CONTRAST, NAMES, PHONE, expect, needs_chromium, no_overflow, results
 
 from callers import FREE, encoded, person
+from unveil.server.settings import Limits
 
 pytestmark = needs_chromium
 
@@ -59,3 +61,47 @@ def test_without_a_gallery_nothing_is_asked(open_page, own_gallery):
     page.set_input_files("#several-files", images(2))
     page.locator("#several-form .primary").click()
     expect(page.locator("#several-error")).to_have_text("Choose a gallery.")
+
+
+def ask_with(page, *numbers):
+    page.get_by_role("button", name="Several").click()
+    page.set_input_files("#several-files", images(*numbers))
+    page.locator("#several-form .primary").click()
+
+
+def test_more_images_than_the_servers_rate_allows_at_once_are_answered_later(open_page, own_gallery):
+    page = open_page(galleries=(own_gallery,), limits=Limits(rate=60, burst=6, refused=0))
+    statuses, asked = [], re.compile(r"/(images|searches)$")
+    page.on("response", lambda response: statuses.append(response.status) if asked.search(response.url) else None)
+    ask_with(page, 0, 1, 2, 3, 4)
+    expect(page.locator("#several-state")).to_have_text("5 of 5 answered", timeout=60_000)
+    assert page.locator(".several .error").count() == 0 and page.locator(".several-hits").count() == 5
+    assert statuses.count(201) == 10 and set(statuses) <= {201, 429}
+    expect(page.locator(".several-hits img[src]")).to_have_count(15)
+
+
+def test_waiting_for_the_server_has_an_end_and_another_start_ends_it(open_page, own_gallery):
+    page = open_page(galleries=(own_gallery,), limits=FREE)
+    asked, again = [], ["3600"]
+
+    def refuse(route):
+        asked.append(route.request.url)
+        body = {"error": "too many requests", "request": "x"}
+        route.fulfill(status=429, json=body, headers={"Retry-After": again[-1]})
+
+    page.route("**/images", refuse)
+    ask_with(page, 1)
+    expect(page.locator("#several-state")).to_have_text("1 of 1 answered")
+    assert len(asked) == 1, "an hour is too long"
+    again.append("0")
+    page.locator("#several-form .primary").click()
+    expect(page.locator(".several .error")).to_have_text("Too many requests.")
+    assert 1 < len(asked) <= 20
+    again.append("1")
+    page.locator("#several-form .primary").click()
+    expect(page.locator("#several-state")).to_have_text("0 of 1 answered")
+    page.unroute("**/images")
+    page.set_input_files("#several-files", images(2, 3))
+    page.locator("#several-form .primary").click()
+    expect(page.locator("#several-state")).to_have_text("2 of 2 answered")
+    expect(page.locator(".several .error")).to_have_count(0)

@@ -1,5 +1,5 @@
 // Adding films and images: named in the operator's folders or sent, as jobs that run on whatever the page does.
-import { ask, askJson } from "./api.js";
+import { ask, askJson, patiently } from "./api.js";
 import { byId, el, icon } from "./dom.js";
 import { isDate, timeText, seconds } from "./format.js";
 import { t, tn } from "./words.js";
@@ -13,6 +13,7 @@ export function createAdding(on) {
   let shown = null; // name of the gallery
   let ended = 0;
   let under = null; // folder that is listed
+  let sending = Promise.resolve(); // files go one after the other: together they ask more often than the server lets one ask
 
   async function show() {
     stop();
@@ -103,8 +104,14 @@ export function createAdding(on) {
     let given = false;
     const row = el("li", {}, el("strong", {}, file.name), bar, el("button", { type: "button", class: "plain", click: () => { given = true; } }, t("add.cancel")));
     byId("sending").append(row);
+    const before = sending;
+    let next;
+    sending = new Promise((resolve) => { next = resolve; });
+    const get = (path, options) => patiently(() => askJson(path, options));
     try {
-      const { upload, piece } = await askJson(`/galleries/${gallery}/uploads`, { json: { name: file.name, bytes: file.size } });
+      await before;
+      if (given) return;
+      const { upload, piece } = await get(`/galleries/${gallery}/uploads`, { json: { name: file.name, bytes: file.size } });
       const path = `/galleries/${gallery}/uploads/${upload}`;
       let told = { received: 0, source: null };
       while (!told.source) {
@@ -112,14 +119,15 @@ export function createAdding(on) {
           await ask(path, { method: "DELETE" });
           return;
         }
-        told = await askJson(`${path}?offset=${told.received}`, { body: file.slice(told.received, told.received + piece) });
+        told = await get(`${path}?offset=${told.received}`, { body: file.slice(told.received, told.received + piece) });
         bar.value = told.received;
       }
-      await askJson(`/galleries/${gallery}/ingests`, { json: { source: told.source, ...asked } });
+      await get(`/galleries/${gallery}/ingests`, { json: { source: told.source, ...asked } });
       if (gallery === shown) await look();
     } catch (error) {
       complain(error.message);
     } finally {
+      next();
       row.remove();
     }
   }

@@ -5,16 +5,20 @@ import { t } from "./words.js";
 const KEY = "unveil-token";
 let token = sessionStorage.getItem(KEY) || "";
 
+const MAX_TRIES = 10;
+const MAX_WAIT = 120; // seconds
+
 /**
  * What went wrong, in words that a person can act on; `anyway` where the same may be asked for all the same, `conflict`
- * the text that somebody else wrote meanwhile.
+ * the text that somebody else wrote meanwhile, `after` the seconds after which the server wants to be asked again.
  */
 export class Refused extends Error {
-  constructor(status, message, { anyway = false, conflict = null } = {}) {
+  constructor(status, message, { anyway = false, conflict = null, after = Infinity } = {}) {
     super(message);
     this.status = status;
     this.anyway = anyway;
     this.conflict = conflict;
+    this.after = after;
   }
 }
 
@@ -52,6 +56,22 @@ export async function askJson(path, options) {
   return (await ask(path, options)).json();
 }
 
+/**
+ * Do what asks the server; where it is asked too often, wait for as long as it says and do it again, some times, while
+ * `wanted()`.
+ */
+export async function patiently(work, wanted = () => true) {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await work();
+    } catch (error) {
+      if (!(error.after <= MAX_WAIT) || tries === MAX_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * error.after));
+      if (!wanted()) throw error;
+    }
+  }
+}
+
 async function refusalOf(response) {
   let words = t("error.status", { status: response.status });
   let more = {};
@@ -63,7 +83,8 @@ async function refusalOf(response) {
   } catch {
     // An answer of something in between, without our words.
   }
-  return new Refused(response.status, words, more);
+  const after = response.headers.get("Retry-After");
+  return new Refused(response.status, words, { ...more, after: after === null ? Infinity : Number(after) });
 }
 
 const images = new Map();
@@ -73,7 +94,7 @@ const MAX_HELD = 400;
 export function thumbnail(gallery, id) {
   const path = `/galleries/${gallery}/items/${id}/thumbnail`;
   if (!images.has(path)) {
-    images.set(path, blobOf(path).catch((error) => {
+    images.set(path, patiently(() => blobOf(path)).catch((error) => {
       images.delete(path);
       throw error;
     }));

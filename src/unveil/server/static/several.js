@@ -1,5 +1,5 @@
 // Several at once: each image is a search of its own, in one gallery or in several of one model; one table of answers.
-import { askJson, thumbnail } from "./api.js";
+import { askJson, patiently, thumbnail } from "./api.js";
 import { byId, el } from "./dom.js";
 import { isDate, place, score } from "./format.js";
 import { t } from "./words.js";
@@ -10,7 +10,7 @@ const FORMULA = /^[=+\-@\t\r]/; // what a spreadsheet would take for one
 
 /** `on` has galleries() (those that can be searched), gallery() (name of the one that is shown), why() whether a reason is needed, search(file, gallery). */
 export function createSeveral(on) {
-  let answers = []; // {file, hits: [{gallery, hit}], error}
+  let answers = []; // {file, hits: [{gallery, hit}], error, row: of the table}
   let turn = 0;
 
   function show() {
@@ -46,19 +46,23 @@ export function createSeveral(on) {
     answers = files.map((file) => ({ file, hits: null, error: "" }));
     paint();
     for (const answer of answers) {
-      await answered(answer, galleries, asked);
+      await answered(answer, galleries, asked, () => mine === turn);
       if (mine !== turn) return;
-      paint();
+      repaint(answer);
     }
   }
 
-  /** Search with one image in all galleries, nearest first: their distances are of one model. */
-  async function answered(answer, galleries, asked) {
+  /**
+   * Search with one image in all galleries, nearest first: their distances are of one model. More images than the server's
+   * rate allows at once are no fault.
+   */
+  async function answered(answer, galleries, asked, wanted) {
+    const get = (path, options) => patiently(() => askJson(path, options), wanted);
     try {
-      const { image } = await askJson("/images", { body: answer.file });
+      const { image } = await get("/images", { body: answer.file });
       const found = [];
       for (const gallery of galleries) {
-        const { hits } = await askJson(`/galleries/${gallery}/searches`, { json: { ...asked, positives: [{ image }] } });
+        const { hits } = await get(`/galleries/${gallery}/searches`, { json: { ...asked, positives: [{ image }] } });
         found.push(...hits.map((hit) => ({ gallery, hit })));
       }
       answer.hits = found.sort((a, b) => (a.hit.distance ?? Infinity) - (b.hit.distance ?? Infinity)).slice(0, asked.top);
@@ -69,17 +73,31 @@ export function createSeveral(on) {
   }
 
   function paint() {
+    for (const answer of answers) answer.row = rowOf(answer);
+    byId("several-answers").replaceChildren(
+      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("several.answers") }, el("table", { class: "list several" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("several.image")), el("th", { scope: "col" }, t("several.answers")))), el("tbody", {}, ...answers.map((answer) => answer.row)))));
+    tell();
+  }
+
+  /** Draw one image's row anew; the others keep their thumbnails, which would be asked for again. */
+  function repaint(answer) {
+    const row = rowOf(answer);
+    answer.row.replaceWith(row);
+    answer.row = row;
+    tell();
+  }
+
+  function tell() {
     const done = answers.filter((answer) => answer.hits).length;
     byId("several-state").textContent = t("several.state", { done, all: answers.length });
-    const rows = answers.map((answer) => {
-      answer.url ??= URL.createObjectURL(answer.file);
-      return el("tr", {}, el("th", { scope: "row" }, el("img", { src: answer.url, alt: "" }), el("span", {}, answer.file.name),
-        el("button", { type: "button", click: () => on.search(answer.file, answer.hits?.[0]?.gallery ?? on.gallery()) }, t("several.open"))),
-      el("td", {}, answer.error ? el("p", { class: "error" }, answer.error) : answer.hits ? el("ol", { class: "several-hits" }, ...answer.hits.map(drawn)) : t("several.waiting")));
-    });
-    byId("several-answers").replaceChildren(
-      el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": t("several.answers") }, el("table", { class: "list several" }, el("thead", {}, el("tr", {}, el("th", { scope: "col" }, t("several.image")), el("th", { scope: "col" }, t("several.answers")))), el("tbody", {}, ...rows))),
-      done === answers.length ? el("button", { type: "button", id: "several-csv", click: save }, t("several.csv")) : "");
+    if (done === answers.length) byId("several-answers").append(el("button", { type: "button", id: "several-csv", click: save }, t("several.csv")));
+  }
+
+  function rowOf(answer) {
+    answer.url ??= URL.createObjectURL(answer.file);
+    return el("tr", {}, el("th", { scope: "row" }, el("img", { src: answer.url, alt: "" }), el("span", {}, answer.file.name),
+      el("button", { type: "button", click: () => on.search(answer.file, answer.hits?.[0]?.gallery ?? on.gallery()) }, t("several.open"))),
+    el("td", {}, answer.error ? el("p", { class: "error" }, answer.error) : answer.hits ? el("ol", { class: "several-hits" }, ...answer.hits.map(drawn)) : t("several.waiting")));
   }
 
   function drawn({ gallery, hit }) {
@@ -94,7 +112,7 @@ export function createSeveral(on) {
     const cell = (value) => {
       const text = value === null || value === undefined ? "" : String(value);
       const safe = typeof value === "string" && FORMULA.test(text) ? `'${text}` : text;
-      return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+      return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
     };
     const lines = [["image", "rank", "gallery", "row", "camera", "time", "time_iso", "distance", "probability", "error"]];
     for (const { file, hits, error } of answers) {
