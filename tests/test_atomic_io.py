@@ -1,5 +1,6 @@
 import errno
 import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,28 @@ def test_a_really_full_disk_is_one_clear_error(tmp_path):
         temporary.symlink_to("/dev/full")
         temporary.write_bytes(b"x" * 100_000)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_private_file_is_open_to_its_owner_alone_while_it_is_written_and_after(tmp_path):
+    def mode(path):
+        return stat.S_IMODE(path.stat().st_mode)
+
+    target = tmp_path / "a.txt"
+    before = os.umask(0o022)
+    try:
+        write_text(target, "old")
+        assert mode(target) == 0o644
+        left = tmp_path / f".a.txt.{os.getpid()}.tmp"  # of a process that was killed
+        left.write_text("half")
+        with atomic_path(target, private=True) as temporary:
+            assert mode(temporary) == 0o600 and temporary.read_text() == ""
+            temporary.unlink()
+            temporary.write_text("new")  # some writers make a file of their own
+        assert (mode(target), target.read_text()) == (0o600, "new")
+        write_text(target, "newer", private=True)
+        assert (mode(target), target.read_text()) == (0o600, "newer")
+    finally:
+        os.umask(before)
 
 
 def test_a_killed_write_leaves_the_old_file(tmp_path):

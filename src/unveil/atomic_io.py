@@ -17,8 +17,12 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def atomic_path(target: Path) -> Iterator[Path]:
+def atomic_path(target: Path, *, private: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``target`` that replaces it when the block ends well, and vanishes otherwise.
+
+    Args:
+        target: file to be written.
+        private: nobody but its owner may ever read it; the temporary file is there, empty, when the block begins.
 
     Raises:
         UnveilError: the file cannot be written (a full disk, missing rights); ``target`` is as it was.
@@ -26,6 +30,9 @@ def atomic_path(target: Path) -> Iterator[Path]:
     temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        if private:
+            temporary.unlink(missing_ok=True)  # what a killed process of the same number left may be open to others
+            temporary.touch(0o600, exist_ok=False)
     except OSError as e:
         raise UnveilError(f"cannot write {target}: {e.strerror or e}") from e
     try:
@@ -33,7 +40,7 @@ def atomic_path(target: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         # Some writers (safetensors) make files that only their owner can read.
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(0o600 if private else 0o666 & ~_umask())
         temporary.replace(target)
     except OSError as e:
         raise UnveilError(f"cannot write {target}: {e.strerror or e}; what was there before is untouched") from e
@@ -47,15 +54,15 @@ def _umask() -> int:
     return mask
 
 
-def write_bytes(target: Path, data: bytes) -> None:
+def write_bytes(target: Path, data: bytes, *, private: bool = False) -> None:
     """Write a file atomically; see `atomic_path`."""
-    with atomic_path(target) as temporary:
+    with atomic_path(target, private=private) as temporary:
         temporary.write_bytes(data)
 
 
-def write_text(target: Path, text: str) -> None:
+def write_text(target: Path, text: str, *, private: bool = False) -> None:
     """Write a UTF-8 file atomically; see `atomic_path`."""
-    write_bytes(target, text.encode())
+    write_bytes(target, text.encode(), private=private)
 
 
 @contextmanager

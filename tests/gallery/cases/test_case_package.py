@@ -119,6 +119,7 @@ def test_a_package_holds_all_of_the_case(package, store, case, film):
     assert "Stolen &lt;bicycle&gt;" in page and "leaves &amp; waves" in page and "black frame" in page
     assert all(f'src="{name}"' in page for name in images)
     assert verify_package(package)[1] == []
+    assert package.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_same_case_gives_the_same_bytes(package, store, case, film, tmp_path):

@@ -20,7 +20,7 @@ from unveil.errors import DataError, UnveilError
 from unveil.gallery import audit
 from unveil.gallery.records import Filter
 from unveil.gallery.store.opening import open_store
-from unveil.gallery.store.postgresql import own_server
+from unveil.gallery.store.postgresql import backup, own_server
 from unveil.gallery.store.postgresql.backup import check_hashes
 
 
@@ -66,11 +66,22 @@ def same(one, other):
     assert audit.wrong(other.links(), other.head()) == []
 
 
+def test_nobody_else_can_read_a_backup_at_any_time(filled, tmp_path, monkeypatch):
+    modes, folder, last = set(), tmp_path / "backups", backup._last
+
+    def watched(*asked):  # while the file is written
+        modes.update(file.stat().st_mode & 0o777 for file in folder.iterdir())
+        return last(*asked)
+
+    monkeypatch.setattr(backup, "_last", watched)
+    filled.backup(folder / "all.unveil")
+    assert modes == {0o600} and (folder / "all.unveil").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_restored_store_is_the_one_that_was_backed_up_and_goes_on(filled, empty, tmp_path):
     path = tmp_path / "all.unveil"
     manifest = filled.backup(path)
     assert manifest.tables["items"].rows == 66 and check_hashes(path) == manifest
-    assert path.stat().st_mode & 0o777 == 0o600
     empty.restore(path)
     same(filled, empty)
     assert empty.job_state("shop", "job") == {"frame": 7}

@@ -32,7 +32,7 @@ class Member(NamedTuple):
 
 
 def write_archive(out: Path, files: Mapping[str, Path]) -> None:
-    """Write files to an archive, by name; the same files give the same bytes.
+    """Write files to an archive that its owner alone can read, by name; the same files give the same bytes.
 
     Args:
         out: of the archive; replaced when all is written.
@@ -45,7 +45,7 @@ def write_archive(out: Path, files: Mapping[str, Path]) -> None:
         raise UnveilError(
             f"a case package has less than 4 GiB and {MAX_FILES:,} files: leave the clips out, or export in parts"
         )
-    with atomic_path(out) as temporary, temporary.open("wb") as file:
+    with atomic_path(out, private=True) as temporary, temporary.open("wb") as file:
         members = []
         for name in sorted(files):
             member = _measured(name, files[name])

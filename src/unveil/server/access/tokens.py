@@ -175,8 +175,7 @@ class Tokens:
         path = _use_of(self._path)
         try:
             with locked(path):
-                write_text(path, json.dumps(_read_use(self._path) | used, indent=1) + "\n")
-                path.chmod(0o600)
+                write_text(path, json.dumps(_read_use(self._path) | used, indent=1) + "\n", private=True)
         except UnveilError as e:
             log.warning("the last use of tokens cannot be noted: %s", e)
 
@@ -220,5 +219,4 @@ def _read(path: Path) -> _File:
 
 
 def _write(path: Path, tokens: tuple[_Token, ...]) -> None:
-    write_text(path, json.dumps(_File(tokens=tokens).model_dump(mode="json"), indent=2) + "\n")
-    path.chmod(0o600)
+    write_text(path, json.dumps(_File(tokens=tokens).model_dump(mode="json"), indent=2) + "\n", private=True)

@@ -78,13 +78,13 @@ class Manifest(BaseModel):
 
 
 def write_backup(connections: Connections, path: Path) -> Manifest:
-    """Write everything that is in the store at this moment to a file.
+    """Write everything that is in the store at this moment to a file that its owner alone can read.
 
     Raises:
         UnveilError: the store does not answer, or the file cannot be written; then it is not there, or as it was.
     """
     with (
-        atomic_path(path) as temporary,
+        atomic_path(path, private=True) as temporary,
         connections.transaction(SECONDS) as cursor,
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive,
     ):
@@ -99,7 +99,6 @@ def write_backup(connections: Connections, path: Path) -> Manifest:
             sequences={name: _last(cursor, name) for name in SEQUENCES}, head=head, tables=tables,
         )  # fmt: skip
         archive.writestr(MANIFEST, manifest.model_dump_json(indent=1))
-    path.chmod(0o600)
     return manifest
 
 
