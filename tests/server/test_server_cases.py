@@ -1,10 +1,13 @@
 """Cases over the API: who may open them, what two who write at once are told, what is logged, and the package."""
 
+import asyncio
+import contextlib
 import dataclasses
 import hashlib
 import io
 import itertools
 import json
+import tempfile
 import zipfile
 
 import pytest
@@ -115,6 +118,7 @@ def test_what_is_in_galleries_that_are_not_open_to_a_member_is_hidden_from_him(
     image = send(admin, person(1))
     kept = {"name": "both", "gallery": here, "others": [there], "search": {"positives": [{"image": image}]}}
     assert admin.post(f"{URL}/{case}/queries", json=kept).status_code == 201
+    [both] = admin.get(f"{URL}/{case}").json()["queries"]
     admin.put(f"{URL}/{case}/members", json={"members": ["limited"]})
     found = limited.get(f"{URL}/{case}").json()
     assert [mark["gallery"] for mark in found["bookmarks"]] == [here]
@@ -125,6 +129,18 @@ def test_what_is_in_galleries_that_are_not_open_to_a_member_is_hidden_from_him(
     with zipfile.ZipFile(io.BytesIO(sent)) as archive:
         assert there not in "".join(archive.namelist()) and there.encode() not in archive.read("case.json")
         assert b"2 searches and bookmarks in galleries that are not open" in archive.read("report.html")
+        # Bookmarked, searched, and looked at by the admin.
+        assert b"3 entries of the audit log on galleries that are not open" in archive.read("report.html")
+        told = archive.read("audit.jsonl").decode()
+        assert there not in told and both["hash"] not in told
+        entries = [json.loads(json.loads(line)["text"]) for line in told.splitlines()]
+    assert [(e["details"]["what"], e.get("gallery")) for e in entries] == [
+        ("begin", None), ("add bookmark", here), ("open", here), ("members", None), ("open", here),
+    ]  # fmt: skip
+    assert [e["results"] for e in entries] == [[], [rows[here]], [rows[here]], [], [rows[here]]]
+    path = tmp_path / "case.zip"
+    path.write_bytes(sent)
+    assert verify_package(path)[1] == []
 
 
 def test_the_second_of_two_writers_gets_the_text_of_the_first(callers, own_gallery, store, named):
@@ -188,6 +204,38 @@ def test_a_package_of_the_server_is_sound_and_has_the_card_of_the_model(
         entries = [json.loads(json.loads(line)["text"]) for line in archive.read("audit.jsonl").splitlines()]
     assert card["card"]["fingerprint"] == engine.fingerprint and card["space"]["names"] == list(engine.space_info.names)
     assert ("search", "lost child") in [(e["action"], e.get("why")) for e in entries]
+
+
+@pytest.mark.parametrize("client", ["reads", "stalls", "leaves"])
+def test_of_an_export_nothing_is_left_whatever_the_client_does(
+    service_with, own_gallery, tmp_path, monkeypatch, named, client
+):
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    app = create_app(service_with(limits=dataclasses.replace(FREE, answer_seconds=0.05 if client == "stalls" else 60)))
+    case = begin(TestClient(app, base_url=LOOPBACK), named())
+    seen = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        seen.extend((path.name[:12], path.stat().st_mode & 0o777) for path in folder.glob("*.zip"))
+        if message["type"] == "http.response.body" and client == "stalls":
+            await asyncio.Event().wait()
+        if message["type"] == "http.response.body" and client == "leaves":
+            raise OSError("gone")
+
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.4"}, "http_version": "1.1", "method": "POST",
+        "scheme": "http", "path": f"{URL}/{case}/exports", "raw_path": b"", "query_string": b"", "root_path": "",
+        "headers": [(b"host", b"127.0.0.1")], "client": ("127.0.0.1", 50_000), "server": ("127.0.0.1", 80),
+    }  # fmt: skip
+    with contextlib.suppress(OSError):
+        asyncio.run(app(scope, receive, send))
+    assert set(seen) == {("unveil-case-", 0o600)}
+    assert list(folder.iterdir()) == []
 
 
 def test_deleted_people_are_gone_from_cases_and_the_case_says_so(callers, own_gallery, store, named):

@@ -79,7 +79,7 @@ def write_package(
     out: Path,
     sources: SourceRoots,
     blurred: bool = True,
-    hidden: int = 0,
+    open_to: Callable[[str], bool] = lambda name: True,
     most_clips: int = MAX_CLIPS,
     card_of: Callable[[EmbeddingSpace], Card | ReidCard | None] = find_card,
 ) -> Manifest:
@@ -87,11 +87,11 @@ def write_package(
 
     Args:
         store: where it is.
-        case: what of it is to be written; see `Case.part`.
+        case: all of it; what of it is written is for `open_to` to say.
         out: file to write; it is there whole or not at all.
         sources: where videos and images of rows may be read; frames and clips come from there.
         blurred: make faces unrecognisable; then clips are left out, and of frames only the person is shown.
-        hidden: how many searches and bookmarks the writer may not see.
+        open_to: whether a gallery of that name is open to the writer; nothing of others is in the package.
         most_clips: how many clips are cut at most.
         card_of: finds the card of a gallery's model.
 
@@ -101,6 +101,7 @@ def write_package(
     Raises:
         UnveilError: the store does not answer, or the file cannot be written.
     """
+    case, hidden = case.part(open_to)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         images = CaseImages(folder, sources, blurred=blurred, most_clips=most_clips)
@@ -108,7 +109,7 @@ def write_package(
             images.left_out.append(f"{hidden} searches and bookmarks in galleries that are not open to the writer")
         told = _case_words(store, case, images=images)
         _write_models(store, case, folder=folder, images=images, card_of=card_of)
-        entries = _write_audit(store, case, folder=folder)
+        entries = _write_audit(store, case, folder=folder, images=images, open_to=open_to)
         left_out = tuple(images.left_out)
         faces: Literal["blurred", "as recorded"] = "blurred" if blurred else "as recorded"
         told |= {"faces": faces, "left_out": list(left_out), "audit_entries": entries}
@@ -184,15 +185,24 @@ def _write_models(
         _write_json(folder / "models" / f"{fingerprint}.json", model_words(space, card))
 
 
-def _write_audit(store: Store, case: Case, *, folder: Path) -> int:
+def _write_audit(store: Store, case: Case, *, folder: Path, images: CaseImages, open_to: Callable[[str], bool]) -> int:
     """Write the entries about a case as they are stored, so that their hashes can be checked; return how many."""
+    links = [link for link in store.links() if is_of_case(link.entry(), case)]
+    shown = [link for link in links if all(map(open_to, _galleries(link.entry())))]
+    if len(shown) < len(links):
+        hidden = len(links) - len(shown)
+        images.left_out.append(f"{hidden} entries of the audit log on galleries that are not open to the writer")
     lines = [
         json.dumps({"number": link.number, "text": link.text, "previous": link.previous, "hash": link.hash})
-        for link in store.links()
-        if is_of_case(link.entry(), case)
+        for link in shown
     ]
     (folder / "audit.jsonl").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
     return len(lines)
+
+
+def _galleries(entry: dict[str, Any]) -> list[str]:
+    """Return the names of the galleries that an entry of the audit log is about."""
+    return [name for name in (entry.get("gallery"), *(entry.get("details") or {}).get("others", ())) if name]
 
 
 def read_audit(text: str) -> list[Link]:

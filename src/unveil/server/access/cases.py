@@ -43,13 +43,21 @@ class CaseAccess:
 
     def find(self, case: int, caller: Caller) -> tuple[Case, int]:
         """Return what of a case a caller may see, and how many searches and bookmarks he may not; 404 for no case."""
+        return self.whole(case, caller).part(self.open_to(caller))
+
+    def whole(self, case: int, caller: Caller) -> Case:
+        """Return all of a case that a caller may open, with what is to be hidden from him; 404 for no case."""
         try:
             found = self._store.cases.get(case)
         except DataError:
             found = None
         if found is None or not _may_open(found, caller):
             raise HTTPException(404, f"no case {case} here")
-        return found.part(lambda name: caller.may_see(name) and (not self._served or name in self._served))
+        return found
+
+    def open_to(self, caller: Caller) -> Callable[[str], bool]:
+        """Return what says whether a gallery of a name is served, and open to a caller."""
+        return lambda name: caller.may_see(name) and (not self._served or name in self._served)
 
     def owned(self, case: int, caller: Caller) -> Case:
         """Return a case that a caller may give to others or remove; 403 where he may not."""

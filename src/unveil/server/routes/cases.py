@@ -11,7 +11,7 @@ import numpy as np
 from fastapi import APIRouter, HTTPException, Path, Query, Response
 from fastapi.responses import FileResponse
 from PIL import Image
-from starlette.background import BackgroundTask
+from starlette.types import Receive, Scope, Send
 
 from unveil.atomic_io import sha256
 from unveil.gallery.case_records import Case, NewQuery, QueryImage
@@ -168,7 +168,8 @@ def keep_query(case: CaseNumber, body: CaseQueryIn, *, caller: Reader, service: 
         rejected=asked.rejected,
         others=others,
     )
-    service.cases.log(case, caller, what="add search", gallery=gallery, details={"query": kept.hash})
+    details = {"query": kept.hash, "others": list(others)}
+    service.cases.log(case, caller, what="add search", gallery=gallery, details=details)
     return QueryKeptOut(query=service.store.cases.add_query(case, gallery, query=kept, who=caller.name))
 
 
@@ -213,7 +214,8 @@ def export_case(
     clips: Annotated[bool, Query(description="cut clips around sightings, where faces may be seen")] = True,
 ) -> Response:
     """Return the case as one archive that `unveil case verify` checks; the audit log gets its SHA-256."""
-    found, hidden = service.cases.find(case, caller)
+    whole, open_to = service.cases.whole(case, caller), service.cases.open_to(caller)
+    found, _ = whole.part(open_to)
     if not blur and not caller.may("operator"):
         raise HTTPException(403, f"exports with faces need the role operator; {caller.name} is {caller.role}")
     if not service.packing.acquire(blocking=False):
@@ -223,7 +225,7 @@ def export_case(
             path = FilePath(file.name)
         try:
             manifest = write_package(
-                service.store, found, out=path, sources=service.sources, blurred=blur, hidden=hidden,
+                service.store, whole, out=path, sources=service.sources, blurred=blur, open_to=open_to,
                 most_clips=MAX_CLIPS if clips else 0, card_of=lambda space: _card(space, service),
             )  # fmt: skip
             details = {"sha256": sha256(path), "faces": manifest.faces}
@@ -234,10 +236,22 @@ def export_case(
             raise
     finally:
         service.packing.release()
-    return FileResponse(
-        path, media_type="application/zip", filename=f"unveil-case-{case}.zip",
-        headers={"x-content-sha256": details["sha256"]}, background=BackgroundTask(path.unlink, missing_ok=True),
-    )  # fmt: skip
+    return _SentOnce(
+        path,
+        media_type="application/zip",
+        filename=f"unveil-case-{case}.zip",
+        headers={"x-content-sha256": details["sha256"]},
+    )
+
+
+class _SentOnce(FileResponse):
+    """A file that is removed when it was sent, or could not be: a background task is left out where a client stalls."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: PLR0917 (as ASGI calls it)
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            FilePath(self.path).unlink(missing_ok=True)
 
 
 def _rows(case: Case, service: Service) -> dict[tuple[str, int], Item]:
