@@ -121,6 +121,17 @@ def test_links_to_folders_are_followed_and_loops_are_cut(tmp_path):
     assert any("6 links that lead nowhere or back" in note for note in dataset.notes)
 
 
+def test_a_folder_that_is_closed_is_left_out_and_so_is_a_link_to_it(tmp_path):
+    image(tmp_path / "open" / "1.png")
+    image(tmp_path / "sent" / "other" / "2.png")
+    (tmp_path / "way").symlink_to(tmp_path / "sent")
+    found = walk(tmp_path, without=tmp_path / "way")
+    assert names(found.images, tmp_path) == ["open/1.png"]
+    assert (found.left_out.closed, found.left_out.links) == (["sent"], ["way"])
+    inside = walk(tmp_path / "sent" / "other", without=tmp_path / "sent")
+    assert names(inside.images, tmp_path) == ["sent/other/2.png"] and str(inside.left_out) == ""
+
+
 def test_many_links_to_each_other_end(tmp_path):
     for a in range(12):
         image(tmp_path / "all" / f"d{a}" / "1.png", a)

@@ -127,11 +127,16 @@ class Walk:
         self.videos = []
 
 
-def walk(folder: Path, *, recursive: bool = True) -> Walk:
+def walk(folder: Path, *, recursive: bool = True, without: Path | None = None) -> Walk:
     """Look through a folder.
 
     Links to folders are followed, each real folder once: a folder that lies in the tree itself comes before a link to
     it, so nothing comes twice and no loop is entered.
+
+    Args:
+        folder: to look through.
+        recursive: whether folders inside it are looked through too.
+        without: a folder inside it that is left out as one that cannot be opened.
 
     Raises:
         DataError: it is no folder, or cannot be opened.
@@ -140,7 +145,8 @@ def walk(folder: Path, *, recursive: bool = True) -> Walk:
         raise DataError(f"{folder}: no such folder")
     found = Walk()
     top = os.path.realpath(folder)
-    seen = {top}
+    closed = None if without is None else os.path.realpath(without)
+    seen = {top} if closed is None else {top, closed}
     inside: deque[tuple[Path, str]] = deque([(folder, top)])
     linked: deque[tuple[Path, str]] = deque()
     while inside or linked:
@@ -157,7 +163,9 @@ def walk(folder: Path, *, recursive: bool = True) -> Walk:
             path = here / entry.name
             if entry.is_dir(follow_symlinks=False):
                 below = f"{real.rstrip(os.sep)}{os.sep}{entry.name}"
-                if recursive and below not in seen:
+                if recursive and below == closed:
+                    found.left_out.closed.append(_relative(path, folder))
+                elif recursive and below not in seen:
                     seen.add(below)
                     inside.append((path, below))
             elif entry.is_symlink() and _is_dir(entry):

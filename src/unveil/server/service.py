@@ -78,7 +78,7 @@ class Service:
         self.searches: TTLCache[Search] = TTLCache(SEARCHES, SEARCH_BYTES, seconds=limits.held_seconds)
         self.clips: TTLCache[HeldClip] = TTLCache(CLIPS, limits.clips, seconds=limits.clip_seconds)
         self.sources = SourceRoots((*settings.sources, *settings.sent))
-        self.ingest_roots = SourceRoots((*settings.ingest, *settings.sent), option="--ingest")
+        self.ingest_roots = SourceRoots(settings.ingest, option="--ingest", uploads=settings.uploads)
         self.uploads = Uploads(settings.uploads, most=limits.video)
         self.ingests = IngestJobs(
             store,

@@ -83,7 +83,7 @@ class Settings:
         distances: metres between pairs of cameras, as far as they are known.
         ingest: folders below which videos and images may be named to be added.
         streams: addresses of live streams that may be added, by the names that users see.
-        uploads: folder to which videos and images are sent to be added; ``None`` takes none.
+        uploads: folder to which videos and images are sent to be added, each to one gallery; ``None`` takes none.
     """
 
     galleries: tuple[str, ...] = ()
@@ -98,7 +98,7 @@ class Settings:
 
     @property
     def sent(self) -> tuple[Path, ...]:
-        """The folder of videos that were sent, where there is one: it may be read as sources and as what was named."""
+        """The folder of videos that were sent, where there is one: rows that came of them have their sources there."""
         return () if self.uploads is None else (self.uploads,)
 
 

@@ -36,13 +36,17 @@ class Work:
     shards: bool = False
 
 
-def works_in_folder(folder: Path) -> tuple[list[Work], str]:
+def works_in_folder(folder: Path, *, without: Path | None = None) -> tuple[list[Work], str]:
     """Return what a folder holds, and in words what of it is left out.
+
+    Args:
+        folder: to look through.
+        without: a folder inside it that is left out.
 
     Raises:
         DataError: it holds neither an image nor a video.
     """
-    found = walk(folder)
+    found = walk(folder, without=without)
     by_folder: dict[Path, list[Path]] = defaultdict(list)
     for path in found.images:
         by_folder[path.parent].append(path)

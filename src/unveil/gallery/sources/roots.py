@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import stat
 from collections.abc import Sequence
@@ -35,17 +36,28 @@ class SourceRoots:
     Args:
         roots: the folders.
         option: of `unveil serve` that names them.
+        uploads: a folder with what was sent, a folder for each gallery, which is closed though it lie in a root: `of`
+            opens what was sent to one gallery. Roots inside it are open.
 
     Raises:
         DataError: one is no folder.
     """
 
-    def __init__(self, roots: Sequence[Path] = (), *, option: str = "--sources") -> None:
+    def __init__(self, roots: Sequence[Path] = (), *, option: str = "--sources", uploads: Path | None = None) -> None:
         self._option = option
-        for root in roots:
+        for root in (*roots, *(() if uploads is None else (uploads,))):
             if not root.is_dir():
                 raise DataError(f"{root}: no such folder; name a folder with the sources of galleries")
         self._roots = tuple(Path(os.path.realpath(root)) for root in roots)
+        self.closed = None if uploads is None else Path(os.path.realpath(uploads))
+
+    def of(self, gallery: str) -> SourceRoots:
+        """Return the same folders, and of the uploads those to one gallery."""
+        if self.closed is None:
+            return self
+        found = copy.copy(self)
+        found._roots = tuple(dict.fromkeys((*self._roots, Path(os.path.realpath(self.closed / gallery)))))
+        return found
 
     def find(self, source: str) -> Path:
         """Return the file, or folder of numbered images, that a row names as its source.
@@ -88,7 +100,8 @@ class SourceRoots:
             SourceMissingError: the folder lies in no root, or is not there.
         """
         if under is None:
-            return [(root, True) for root in self._roots]
+            # Nothing may have been sent to the gallery yet.
+            return [(root, True) for root in self._roots if self._is_open(root) and root.is_dir()]
         folder = self.find(under)
         if not folder.is_dir():
             raise SourceMissingError("gone", f"{_short(under)} is no folder")
@@ -98,7 +111,7 @@ class SourceRoots:
             raise SourceMissingError("unreadable", f"{_short(under)} cannot be listed: {e.strerror or e}") from None
         found = []
         for path in sorted(inside_it, key=lambda path: (not path.is_dir(), path.name.lower())):
-            inside = any(Path(os.path.realpath(path)).is_relative_to(root) for root in self._roots)
+            inside = self._is_open(Path(os.path.realpath(path)))
             known = path.is_dir() or path.suffix.lower() in VIDEO_SUFFIXES | IMAGE_SUFFIXES
             if inside and known and not path.name.startswith("."):
                 found.append((path, path.is_dir()))
@@ -114,9 +127,14 @@ class SourceRoots:
         Raises:
             SourceMissingError: it does.
         """
-        real = Path(os.path.realpath(path))
-        if not any(real.is_relative_to(root) for root in self._roots):
+        if not self._is_open(Path(os.path.realpath(path))):
             raise SourceMissingError("outside", f"{_short(source)} lies in no folder that this server may read")
+
+    def _is_open(self, real: Path) -> bool:
+        roots = self._roots
+        if self.closed is not None and real.is_relative_to(self.closed):
+            roots = tuple(root for root in roots if root != self.closed and root.is_relative_to(self.closed))
+        return any(real.is_relative_to(root) for root in roots)
 
 
 def _short(source: str) -> str:

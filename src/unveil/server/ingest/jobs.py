@@ -99,7 +99,7 @@ class IngestJobs:
                 "an address cannot be named from here: `unveil serve --stream NAME=ADDRESS` gives it a name"
             )
         live = source.startswith(LIVE)
-        place = self._address(source) if live else self._roots.find(source)
+        place = self._address(source) if live else self._roots.of(gallery).find(source)
         if live and settings.camera is None:
             settings = replace(settings, camera=source.removeprefix(LIVE))
         with self._news:

@@ -62,7 +62,9 @@ class JobRunner:
         if isinstance(place, str):
             works, said = [Work(place, "stream")], ""
         else:
-            works, said = works_in_folder(place) if is_dir(place) else ([work_of_file(place)], "")
+            # What was sent to other galleries is not even named.
+            folder = is_dir(place)
+            works, said = works_in_folder(place, without=self._roots.closed) if folder else ([work_of_file(place)], "")
         running.change(parts=len(works), notes=(said,) if said else ())
         entry = {
             "who": job.who, "role": running.role, "action": "add", "gallery": job.gallery,
@@ -118,7 +120,7 @@ class JobRunner:
     def _inside(self, running: RunningJob, path: Path | str) -> bool:
         """Return whether a file is where it may be read: links in a folder may lead out of it."""
         try:
-            self._roots.check(Path(path), str(path))
+            self._roots.of(running.job.gallery).check(Path(path), str(path))
         except SourceMissingError as e:
             running.note([str(e)])
             return False

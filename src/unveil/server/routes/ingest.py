@@ -38,9 +38,9 @@ def list_places(
     under: Annotated[Source | None, Query(description="a folder of an earlier answer")] = None,
 ) -> PlacesOut:
     """List the streams and folders that the operator named, or what lies in a folder: folders, videos, images."""
-    service.gallery(gallery, caller)
+    name = service.gallery(gallery, caller).name
     try:
-        found = service.ingest_roots.listed(under)
+        found = service.ingest_roots.of(name).listed(under)
     except SourceMissingError as e:
         raise HTTPException(STATUS[e.state], str(e)) from None
     entries = [EntryOut(name=path.name or str(path), path=str(path), folder=folder) for path, folder in found]
