@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from unveil.server.access.tokens import Caller
 MAX_OPEN = 4  # of one caller
 IDLE_SECONDS = 3600.0
 SPARE = 1 << 30  # bytes of the disk that stay free
+MAX_NAME = 200  # bytes: file systems take 255, and a number may come behind
 _LETTERS = re.compile(r"[^\w.() -]+")
 
 
@@ -48,6 +50,7 @@ class Uploads:
         self._clock = clock
         self._lock = threading.Lock()
         self._open: dict[str, _Upload] = {}
+        self.tidy()
 
     def begin(self, caller: Caller, gallery: str, *, name: str, size: int) -> str:
         """Begin a file; return the name to send its pieces to.
@@ -58,7 +61,8 @@ class Uploads:
         """
         if self._folder is None:
             raise HTTPException(404, "this server takes no videos: `unveil serve --uploads FOLDER` says where they go")
-        clean = _LETTERS.sub("_", Path(name.replace("\\", "/")).name).strip(". ")[-120:]
+        clean = _LETTERS.sub("_", Path(name.replace("\\", "/")).name).strip(". ")
+        clean = clean.encode()[-MAX_NAME:].decode(errors="ignore").lstrip(". ")  # its end says what it is
         if Path(clean).suffix.lower() not in VIDEO_SUFFIXES | IMAGE_SUFFIXES:
             raise HTTPException(422, f"expected a video or an image by the ending of its name, got {name[:100]!r}")
         if not 0 < size <= self._most:
@@ -93,20 +97,21 @@ class Uploads:
             upload = self._of(caller, gallery, token=token)
             if offset != upload.received or offset + len(data) > upload.size:
                 raise HTTPException(409, f"expected the piece at byte {upload.received} of {upload.size}, got {offset}")
+            received, final = offset + len(data), None
             try:
-                with upload.path.open("ab") as file:
+                with upload.path.open("r+b") as file:  # one that somebody removed is not begun anew with zeros
                     file.truncate(offset)  # what a failed piece left
+                    file.seek(offset)
                     file.write(data)
+                if received == upload.size:
+                    final = _free(upload.path.parent / upload.name)
+                    upload.path.rename(final)
             except OSError as e:
                 raise HTTPException(507, f"the piece cannot be written: {e.strerror or e}; send it again") from None
-            upload.received += len(data)
-            upload.used = self._clock()
-            if upload.received < upload.size:
-                return upload.received, None
-            del self._open[token]
-            final = _free(upload.path.parent / upload.name)
-            upload.path.rename(final)
-            return upload.received, final
+            upload.received, upload.used = received, self._clock()
+            if final is not None:
+                del self._open[token]
+            return received, final
 
     def forget(self, caller: Caller, gallery: str, *, token: str) -> None:
         """Give a file up that is on its way; 410 where there is none."""
@@ -115,9 +120,17 @@ class Uploads:
             self._drop(lambda other: other is upload)
 
     def tidy(self) -> None:
-        """Remove what nobody has sent a piece of for a while."""
+        """Remove what nobody has sent a piece of for a while, also to a server that was killed."""
         with self._lock:
             self._drop(lambda upload: self._clock() - upload.used > IDLE_SECONDS)
+            if self._folder is None:
+                return
+            coming = {upload.path for upload in self._open.values()}
+            for part in set(self._folder.glob("*/.*.part")) - coming:
+                # Of a file that is on its way to another server of the same folder the last piece is younger.
+                with suppress(OSError):
+                    if time.time() - part.stat().st_mtime > IDLE_SECONDS:
+                        part.unlink()
 
     def close(self) -> None:
         """Remove all that is not whole."""
