@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from unveil.datasets import load_dataset
+from unveil.errors import RecipeError
 from unveil.models.parsing_maps import open_training_set
 from unveil.parsing.mapping import map_labels
 from unveil.recipe import DataSource, load_recipe
@@ -47,6 +48,15 @@ def test_a_scheme_in_the_recipe_is_left_as_it_is(rendered, request, tmp_path):
     )
     bot = open_training_set(recipe("bot", f"world:{rendered}", request), tmp_path)
     assert bot.parsing_scheme == load_dataset(DataSource.model_validate(f"world:{rendered}")).parsing_scheme
+
+
+@pytest.mark.parametrize("setting", ["compact_dim", "colour_dim"])
+def test_projections_are_no_part_of_a_training(rendered, tmp_path, setting):
+    """They are found afterwards; a network that is trained with them would embed by ones that nobody fitted."""
+    changes = ["method.name=dual", f"method.{setting}=8", f"data.train=world:{rendered}", *SMALL]
+    with pytest.raises(RecipeError, match=rf"{setting}=8 in a training: scripts/ship_weights\.py finds"):
+        train(load_recipe(None, changes), tmp_path / "run", cache=tmp_path / "cache")
+    assert not (tmp_path / "run").exists()
 
 
 @pytest.mark.parametrize("name", SCHEMES)

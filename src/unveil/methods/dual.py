@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from unveil.errors import DataError
+from unveil.errors import DataError, RecipeError
 from unveil.label_sets import PAB6, WORN14
 from unveil.losses.cross_clothes_triplet import cross_clothes_triplet
 from unveil.losses.cross_entropy import cross_entropy
@@ -187,6 +187,15 @@ class Dual(Method):
         }
         labels = labels_on_map(batch.parsing % MAPS, MAPS, size=(log_maps.shape[2], log_maps.shape[3]))
         return terms | {"part_attention": settings.gamma * part_attention_loss(log_maps, labels)}
+
+    def check_training(self) -> None:
+        """Refuse projections, which are found on vectors of a trained model; without that they say nothing."""
+        for name in ("compact_dim", "colour_dim"):
+            if found := getattr(self.settings, name):
+                raise RecipeError(
+                    f"method dual: {name}={found} in a training: scripts/ship_weights.py finds projections after it; "
+                    f"train with {name}=0"
+                )
 
     def embed(self, batch: Batch) -> Embedding:
         """Return ``appearance``, ``identity``, ``colours`` if there are any, and the six parts.

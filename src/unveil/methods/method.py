@@ -121,6 +121,13 @@ class Method(nn.Module):
         """Return scalars of the last batch that `losses` saw, by name: logged beside its terms, never in the sum."""
         return {}
 
+    def check_training(self) -> None:
+        """Refuse to begin a training with settings that only a trained model can have.
+
+        Raises:
+            RecipeError: there is such a setting.
+        """
+
     def embed(self, batch: Batch) -> Embedding:
         """Return the embedding of a normalised batch, without labels; call in ``eval()`` mode."""
         raise NotImplementedError

@@ -140,6 +140,8 @@ def _prepare(processes: OneProcess, recipe: Recipe, *, out: Path, cache: Path | 
         start = start_of_run(recipe, out, resume=resume)
         method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits), weights=start.weights)
         _check_requirements(method, data)
+        if not resume:
+            method.check_training()
         batches = epoch_batches(
             data, recipe.sampler, seed=recipe.train.seed, epoch=0, max_per_person=recipe.data.max_per_person
         )  # refuses too few people
