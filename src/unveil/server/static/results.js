@@ -27,7 +27,7 @@ export function createResults(on) {
   let answer = null;
   let gallery = null;
   let feedback = new Map(); // row -> {same, search, query}: what was said of it, and of which search
-  let saying = Promise.resolve(); // what is being said; the next waits for it
+  const saying = new Map(); // row -> what is being said of it; the next word on it waits for that
   let repeated = false; // the search is the last one, with the feedback since
   let changed = ""; // what that brought
   let plan = null; // the gallery's floor plan, with the address of its image
@@ -130,7 +130,8 @@ export function createResults(on) {
   /** Say whether a result is the person; the same once more takes it back. */
   function give(hit, same) {
     const at = { known: feedback, name: gallery.name, search: answer.search, query: answer.query_hash };
-    saying = saying.then(() => keep(hit.item.id, same, at)).catch(on.failed);
+    const before = saying.get(hit.item.id) ?? Promise.resolve();
+    saying.set(hit.item.id, before.then(() => keep(hit.item.id, same, at)).catch(on.failed));
   }
 
   async function keep(id, same, { known, name, ...here }) {
