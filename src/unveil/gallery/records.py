@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -112,6 +112,15 @@ class Item:
     crops: int = 1
     id: int | None = None
     attributes: Attributes | None = field(default=None, kw_only=True)
+
+
+class CropPlace(NamedTuple):
+    """Where the crop of a row was cut out: number and key of the row, frame, and x, y, width, height in pixels."""
+
+    id: int
+    key: str
+    frame: int
+    box: tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)

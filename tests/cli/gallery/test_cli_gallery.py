@@ -71,6 +71,30 @@ def test_a_live_stream_is_opened_again_as_often_as_is_said(gallery, model, tmp_p
     assert "in vain: 1" in err
 
 
+def test_the_log_says_that_rows_went_when_a_video_is_added_again(gallery, model, server, tmp_path, monkeypatch):
+    from unveil.gallery.store.opening import open_store
+
+    film, boxes = write_film(tmp_path / "f.mp4", 70, 1, 60), write_boxes(tmp_path / "b.csv", 70, 1, 60)
+    words = (film, "--gallery", "v", "--model", model, "--engine", "torch", "--no-parser", "--boxes", boxes)
+    gallery("add", *words)
+    (added,) = json.loads(gallery("add", *words, "--again", "--json")[0])["added"]
+    assert (added["tracklets"], added["crops"], added["removed"]) == (1, 4, 5)
+
+    def fails(*_: object) -> None:
+        raise DataError("the disk is gone")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("unveil.gallery.ingest.video_pass.VideoPass.run", fails)
+        gallery("add", *words, "--again", code=2)
+    store = open_store(server)
+    told = [entry["details"] for entry in store.entries("v") if entry["action"] == "add"]
+    store.close()
+    assert [(d["state"], d.get("again"), d.get("removed")) for d in told] == [
+        ("begun", None, None), ("done", None, 0), ("begun", True, None), ("done", True, 5), ("begun", True, None),
+        ("failed", True, None),
+    ]  # fmt: skip
+
+
 def test_export_lists_every_row_and_blurs_faces_unless_told(gallery, shop, tmp_path):
     gallery("export", shop, tmp_path / "rows.csv", "--images", tmp_path / "blurred")
     rows = list(csv.DictReader((tmp_path / "rows.csv").open()))

@@ -22,10 +22,12 @@ from unveil.video.detectors.detect import load_detector
 from unveil.video.detectors.precomputed import GivenBoxes
 
 
-def add_live(store, engine, *, address: str, boxes: Path, waits: tuple[float, ...]) -> Added:
+def add_live(store, engine, *, address: str, boxes: Path, waits: tuple[float, ...], again: bool = False) -> Added:
     """Add the live stream of a camera at the gate."""
     settings = VideoSettings("gate", waits=waits)
-    return add_video(store, "shop", engine=engine, source=address, detector=GivenBoxes(boxes), settings=settings)
+    return add_video(
+        store, "shop", engine=engine, source=address, detector=GivenBoxes(boxes), settings=settings, again=again
+    )
 
 
 def test_each_person_of_a_video_is_one_tracklet_with_its_best_crops(store, engine, tmp_path):
@@ -80,6 +82,59 @@ def test_other_settings_are_refused_until_the_video_is_added_again(store, engine
     assert store.info("shop").tracklets == 1
 
 
+def test_again_removes_what_the_video_gave_whatever_its_path_was(store, engine, tmp_path, monkeypatch):
+    path, boxes = render_frames(tmp_path, 2)
+    other = write_film(tmp_path / "other.mp4", 70, 1, 60)
+    monkeypatch.chdir(tmp_path)
+    for source in (path.name, other):
+        add_video(store, "shop", engine=engine, source=source, detector=GivenBoxes(boxes))
+    kept = {key: item for key, (item, _) in rows(store, "shop").items() if item.source == str(other)}
+    added = add_video(
+        store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes), settings=VideoSettings("yard"),
+        again=True,
+    )  # fmt: skip
+    assert (added.tracklets, added.known, added.removed) == (2, 0, 10)
+    assert "10 rows from before removed" in str(added)
+    found = {key: item for key, (item, _) in rows(store, "shop").items()}
+    assert {key: item for key, item in found.items() if item.source == str(other)} == kept
+    assert {item.camera for key, item in found.items() if key not in kept} == {"yard"}
+    assert {item.source for item in found.values()} == {str(path), str(other)}
+    path.rename(tmp_path / "moved.mp4")
+    moved = add_video(
+        store, "shop", engine=engine, source=tmp_path / "moved.mp4", detector=GivenBoxes(boxes), again=True
+    )
+    assert (moved.tracklets, moved.removed) == (2, 10) and len(rows(store, "shop")) == len(found)
+
+
+@pytest.mark.parametrize("step", ["before the rows go", "after"])
+@pytest.mark.parametrize("again", [True, False])
+def test_killed_while_what_it_gave_is_removed_a_video_is_processed_whole(
+    store, engine, tmp_path, monkeypatch, step, again
+):
+    path, boxes = render_frames(tmp_path, 1)
+    add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes))
+    whole = rows(store, "shop")
+    delete = store.delete
+
+    def killed(name: str, where: Filter) -> int:
+        if step == "after":
+            delete(name, where)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as cut, pytest.raises(KeyboardInterrupt):
+        cut.setattr(store, "delete", killed)
+        add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes), again=True)
+    settings = VideoSettings("yard")
+    added = add_video(
+        store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes), settings=settings, again=again
+    )
+    assert (added.tracklets, added.known, added.removed) == (1, 0, 0 if step == "after" else 5)
+    found = rows(store, "shop")
+    assert found.keys() == whole.keys() and {item.camera for item, _ in found.values()} == {"yard"}
+    done = add_video(store, "shop", engine=engine, source=path, detector=GivenBoxes(boxes), settings=settings)
+    assert (done.known, done.removed, done.frames) == (1, 0, 0)
+
+
 def test_stopping_after_some_seconds_and_going_on_later_gives_the_whole(store, engine, tmp_path):
     path, boxes = render_frames(tmp_path)
     # At 5.5 s the first person has left and the second has not come.
@@ -114,8 +169,10 @@ def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, mo
     monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)  # this camera sends faster than any
     _, boxes = render_frames(tmp_path, 1)
     stream = write_film(tmp_path / "live.ts", 70, 1, 60)
+    port = 0
     for turn in range(2):
-        server = socket.create_server(("127.0.0.1", 0))
+        server = socket.create_server(("127.0.0.1", port))
+        port = server.getsockname()[1]
 
         def serve(server=server) -> None:
             connection, _ = server.accept()
@@ -125,8 +182,8 @@ def test_a_live_stream_begins_now_and_keeps_no_state(store, engine, tmp_path, mo
         thread = threading.Thread(target=serve)
         thread.start()
         before = time.time()
-        address = f"tcp://me:secret@127.0.0.1:{server.getsockname()[1]}"
-        added = add_live(store, engine, address=address, boxes=boxes, waits=())
+        address = f"tcp://me:secret@127.0.0.1:{port}"
+        added = add_live(store, engine, address=address, boxes=boxes, waits=(), again=bool(turn))
         thread.join()
         server.close()
         assert (added.tracklets, added.dropped) == (1, 0) and "secret" not in str(added)

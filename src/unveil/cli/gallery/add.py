@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -179,8 +179,10 @@ def command(
         if retention is not None:
             _check_retention(found, gallery, kept)
         for work in works:
-            source = {"source": without_password(work.source)}
-            entry = {"who": user(), "action": "add", "gallery": gallery, "details": source}
+            details: dict[str, Any] = {"source": without_password(work.source)}
+            if again and work.kind != "images":
+                details["again"] = True  # rows go, and of a failure no further entry says how many
+            entry = {"who": user(), "action": "add", "gallery": gallery, "details": details}
             with audited(found.log, entry) as outcome:
                 if work.kind != "images":
                     assert finder is not None
@@ -220,7 +222,7 @@ def command(
                         settings=images,
                         parser=sees,
                     )
-                outcome |= {name: getattr(added, name) for name in ("crops", "tracklets", "known")}
+                outcome |= {name: getattr(added, name) for name in ("crops", "tracklets", "known", "removed")}
             results.append(added)
             _tell(added, as_json)
         info = found.info(gallery)

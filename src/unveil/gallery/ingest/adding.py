@@ -40,6 +40,7 @@ class Added:
         reopened: how often a live stream broke and was opened again.
         notes: sentences that a user must see.
         joined: key of each tracklet that was joined of several tracks, and why.
+        removed: rows that a video gave before, and that went.
     """
 
     source: str
@@ -55,6 +56,7 @@ class Added:
     reopened: int = 0
     notes: tuple[str, ...] = ()
     joined: tuple[str, ...] = ()
+    removed: int = 0
 
     def __str__(self) -> str:
         pace = max(self.seconds, 1e-9)
@@ -69,6 +71,7 @@ class Added:
         dropped = f", {self.dropped} frames dropped" if self.dropped else ""
         dropped += f", opened again: {self.reopened}" if self.reopened else ""
         dropped += f", {len(self.joined)} tracklets joined of several tracks" if self.joined else ""
+        dropped += f", {self.removed} rows from before removed" if self.removed else ""
         return (
             f"{self.source}: {self.tracklets} tracklets and {self.crops} crops of {self.boxes} boxes in {self.frames} "
             f"frames{dropped}; {self.frames / pace:.1f} frames/s, {self.footage / pace:.2f} of real time"

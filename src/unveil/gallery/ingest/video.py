@@ -23,7 +23,6 @@ from unveil.gallery.ingest.adding import (
 from unveil.gallery.ingest.video_job import VideoJob
 from unveil.gallery.ingest.video_pass import VideoPass
 from unveil.gallery.ingest.video_settings import VideoSettings
-from unveil.gallery.records import Filter
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
@@ -55,7 +54,7 @@ def add_video(
         detector: finds people, or boxes that are known already.
         settings: how it is sampled; `VideoSettings()` by default.
         parser: says how much of the body shows, which makes for better choices.
-        again: remove what the video gave before, and process it anew.
+        again: remove what the video gave before, under whatever path, and process it anew.
 
     Raises:
         DataError: the gallery was made with another model, the video cannot be read, or it was begun with other
@@ -77,16 +76,14 @@ def add_video(
             choices=_choices(detector, settings),
             live=video.live,
         )
-        if again:
-            store.delete(name, Filter(sources=(label,)))
-            store.add(name, [], embedding=nothing(engine), job=job.name, done=None)
+        removed = job.remove(nothing(engine)) if again or job.removing() else 0
         state = job.begin()
         if state["complete"]:
             return Added(label, known=state["tracklets"], seconds=time.monotonic() - began)
         work = VideoPass(engine, detector, settings, parser, job, video, label, int(state["tracklets"]))
         work.run(int(state["frame"]), float(state["time"]))
         bad = (video.lost,) if video.lost else ()
-        return replace(work.added, source=label, bad=bad, seconds=time.monotonic() - began)
+        return replace(work.added, source=label, bad=bad, removed=removed, seconds=time.monotonic() - began)
 
 
 def _opened(source: str | Path, settings: VideoSettings) -> Video | ImageSequence:

@@ -6,11 +6,12 @@ from typing import Any
 
 from unveil.errors import DataError
 from unveil.gallery.ingest.adding import key_of
-from unveil.gallery.records import Item
+from unveil.gallery.records import Filter, Item
 from unveil.gallery.store.protocol import Store
 from unveil.records import Embedding
 
 LABELS = ("camera", "tags")
+REMOVING = {"removing": True}  # the state while rows are removed
 
 
 class VideoJob:
@@ -57,6 +58,31 @@ class VideoJob:
     def _kept(self) -> dict[str, Any]:
         """Return the choices with hashes in the place of labels: a state outlives the rows that had these labels."""
         return {k: key_of(self.name, k, v)[:16] if k in LABELS else v for k, v in self.choices.items()}
+
+    def removing(self) -> bool:
+        """Return whether removing what the video gave was begun and not finished."""
+        return not self.live and bool(self.store.job_state(self.gallery, self.name) == REMOVING)
+
+    def remove(self, nothing: Embedding) -> int:
+        """Remove what the video gave, whatever its path was then, and its state; return how many rows went.
+
+        Args:
+            nothing: of no crops.
+        """
+        # A kill before the rows are gone must leave neither a state that says "complete" nor rows with other choices.
+        self.write([], nothing, state=REMOVING)
+        gone, after = list[int](), 0
+        while places := self.store.crop_places(self.gallery, after=after):
+            gone += [place.id for place in places if place.key == self.key_of_crop(place.frame, place.box)]
+            after = places[-1].id
+        removed = self.store.delete(self.gallery, Filter(ids=tuple(gone)))
+        if not self.live:
+            self.store.add(self.gallery, [], embedding=nothing, job=self.name, done=None)
+        return removed
+
+    def key_of_crop(self, frame: int, box: tuple[int, int, int, int]) -> str:
+        """Return the key of a crop's row."""
+        return key_of(self.video, frame, box)
 
     def known(self, keys: list[str]) -> set[str]:
         """Return which of these rows were written before a kill, after the last state."""

@@ -213,7 +213,7 @@ class VideoPass:
         person = name if isinstance(self.detector, GivenBoxes) and self.detector.people else None
         items = [
             Item(
-                key_of(self.job.video, ended.pool[row].frame, ended.pool[row].box),
+                self.job.key_of_crop(ended.pool[row].frame, ended.pool[row].box),
                 "crop",
                 thumbnail(ended.pool[row].image),
                 source=self.label,

@@ -10,7 +10,17 @@ import numpy as np
 
 from unveil.attributes.records import Attributes
 from unveil.gallery import audit
-from unveil.gallery.records import Block, DerivedModel, EmbeddingSpace, Filter, GalleryInfo, Item, Kind, Standby
+from unveil.gallery.records import (
+    Block,
+    CropPlace,
+    DerivedModel,
+    EmbeddingSpace,
+    Filter,
+    GalleryInfo,
+    Item,
+    Kind,
+    Standby,
+)
 from unveil.gallery.store.postgresql.backup import Manifest
 from unveil.gallery.store.postgresql.desk.alert_tables import AlertTables
 from unveil.gallery.store.postgresql.desk.cases import Cases
@@ -103,6 +113,9 @@ class Store(Protocol):
 
     def crops_of(self, name: str, tracklet: str) -> list[Item]:
         """Return the stored crops of a tracklet, which is given by its key, by ascending id."""
+
+    def crop_places(self, name: str, *, limit: int = 100_000, after: int = 0) -> list[CropPlace]:
+        """Return where crops of videos were cut out, by ascending id, those with an id greater than ``after``."""
 
     def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
         """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""

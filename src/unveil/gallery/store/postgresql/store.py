@@ -11,7 +11,7 @@ import numpy as np
 
 from unveil.errors import DataError
 from unveil.gallery import audit
-from unveil.gallery.records import Block, EmbeddingSpace, Filter, GalleryInfo, Item
+from unveil.gallery.records import Block, CropPlace, EmbeddingSpace, Filter, GalleryInfo, Item
 from unveil.gallery.store.postgresql import checking, hnsw, logbook
 from unveil.gallery.store.postgresql.backup import Manifest, restore_backup, write_backup
 from unveil.gallery.store.postgresql.connections import SECONDS_TO_ANSWER, Connections
@@ -187,6 +187,11 @@ class PostgresStore(StandbyVectors, AttributeRows):
         """Return the stored crops of a tracklet, which is given by its key, by ascending id."""
         with reading_gallery(self._connections, name) as (cursor, gallery, _):
             return reading.crops_of(cursor, gallery, tracklet=tracklet)
+
+    def crop_places(self, name: str, *, limit: int = 100_000, after: int = 0) -> list[CropPlace]:
+        """Return where crops of videos were cut out, by ascending id, those with an id greater than ``after``."""
+        with reading_gallery(self._connections, name) as (cursor, gallery, _):
+            return reading.crop_places(cursor, gallery, limit=limit, after=after)
 
     def embeddings(self, name: str, ids: Sequence[int]) -> tuple[np.ndarray, Embedding]:
         """Return the ids that are there, ``(N,)`` in the order asked for, and their vectors as float32."""

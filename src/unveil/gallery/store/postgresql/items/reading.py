@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from unveil.errors import DataError
-from unveil.gallery.records import EmbeddingSpace, Filter, Item
+from unveil.gallery.records import CropPlace, EmbeddingSpace, Filter, Item
 from unveil.gallery.store.postgresql import hnsw
 from unveil.gallery.store.postgresql.items import binary, rows
 from unveil.records import Embedding
@@ -51,6 +51,16 @@ def crops_of(cursor: psycopg.Cursor, gallery: int, *, tracklet: str) -> list[Ite
         (gallery, tracklet, MAX_FOUND),
     )
     return [rows.to_item(row) for row in cursor.fetchall()]
+
+
+def crop_places(cursor: psycopg.Cursor, gallery: int, *, limit: int, after: int) -> list[CropPlace]:
+    """Return where crops of videos were cut out, by ascending id, those with an id greater than ``after``."""
+    cursor.execute(
+        "SELECT id, key, frame, box FROM items WHERE gallery = %s AND kind = 'crop' AND frame IS NOT NULL "
+        "AND box IS NOT NULL AND id > %s ORDER BY id LIMIT %s",
+        (gallery, after, limit),
+    )
+    return [CropPlace(number, key, frame, tuple(box)) for number, key, frame, box in cursor.fetchall()]
 
 
 def ids(cursor: psycopg.Cursor, gallery: int, *, where: Filter) -> np.ndarray:
