@@ -23,11 +23,15 @@ class WatchEntry:
         name: what alerts call the entry.
         embedding: ``(Q, E, D)`` numpy embedding of crops of that person.
         hash: of the query, as the audit log has it.
+        gallery: that the rows are of.
+        rows: for each crop the row that it is; ``None`` for an image. Empty when all are images.
     """
 
     name: str
     embedding: Embedding
     hash: str
+    gallery: str = ""
+    rows: tuple[int | None, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 < len(self.name) <= MAX_NAME or not self.name.isprintable():

@@ -159,6 +159,30 @@ def test_an_entry_is_quiet_while_it_cools_down(engine, tmp_path):
     assert min(np.diff(times)) >= 8.0
 
 
+def test_what_was_removed_is_asked_for_every_minute_and_who_is_left_is_looked_for(engine, tmp_path, monkeypatch):
+    film = write_film(tmp_path / "film.mp4", frames=60, people=1)
+    listed = [entry_of(engine, n) for n in (0, 7, 8)]
+    asked = []
+
+    def without(entries):
+        asked.append([entry.name for entry in entries])
+        return [entry for entry in entries if entry.name != "p7"]
+
+    monkeypatch.setattr("unveil.gallery.watching.watcher.ASK_AGAIN", np.inf)
+    watched(engine, Video(film), WatchList(listed[1:], 0.08, without_removed=without), fps=10)
+    assert asked == [], "nobody on the list was seen"
+    alerts, events, counts = watched(engine, Video(film), WatchList(listed, 0.08, without_removed=without), fps=10)
+    assert asked[0] == ["p0", "p7", "p8"] and all(names == ["p0", "p8"] for names in asked[1:])
+    assert [alert.entry for alert in alerts] == ["p0"] and counts.removed == 1
+    assert events[1] == ("removed", {"entry": "p7", "crops_left": 0})
+    asked.clear()
+    monkeypatch.setattr("unveil.gallery.watching.watcher.ASK_AGAIN", 0.0)
+    watched(engine, Video(film), WatchList(listed[1:], 0.08, without_removed=without), fps=10)
+    assert len(asked) > 2 and asked[:2] == [["p7", "p8"], ["p8"]]
+    _, events, counts = watched(engine, Video(film), WatchList([listed[1]], 0.08, without_removed=without), fps=10)
+    assert counts.frames == 1 and "all rows of the list were removed" in events[-1][1]["why"]
+
+
 def test_a_stream_that_dies_is_opened_again_and_it_is_said(engine, tmp_path, monkeypatch):
     monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)  # this camera sends faster than any
     film = write_film(tmp_path / "film.ts", frames=60, people=1, codec="mpeg2video")
@@ -269,6 +293,36 @@ def test_alerts_of_a_case_go_when_a_row_that_its_search_names_is_deleted(watchin
     assert {kept.alert.query for kept in store.alerts.newest("shop")} == {"c" * 16}
     store.delete("shop", Filter(ids=(row,)))
     assert store.alerts.newest("shop") == []
+
+
+@pytest.mark.parametrize("left", ["nothing", "a row", "the gallery is dropped"])
+def test_nobody_is_looked_for_by_a_row_that_was_deleted_while_it_watched(
+    watching, store, engine, jpeg, monkeypatch, left
+):
+    open_gallery(store, "yard", engine=engine)
+    numbers = (0, 7) if left == "a row" else (0,)
+    items = [Item(f"p{n}", "crop", jpeg, "elsewhere.mp4") for n in numbers]
+    store.add("yard", items, embedding=engine.embed([figure(n, 0, 0, 60, 24) for n in numbers]))
+    ids = store.ids("yard", Filter()).tolist()
+    case = store.cases.create("a theft", "ann").id
+    store.cases.add_query(case, "yard", query=NewQuery("the coat", {}, "c" * 16, positives=tuple(ids)), who="ann")
+    deleted = []
+
+    def delete():
+        if not deleted:
+            deleted.append(store.drop("yard") if "dropped" in left else store.delete("yard", Filter(ids=(ids[0],))))
+
+    monkeypatch.setattr("unveil.video.detectors.detect.load_detector", lambda path: FigureDetector(delete))
+    if left == "a row":  # two rows together are near to nobody who passes, so no alert asks for them
+        monkeypatch.setattr("unveil.gallery.watching.watcher.ASK_AGAIN", 0.0)
+    found = watching("--case", "a theft", "--threshold", "0.05")
+    said = [json.loads(line) for line in found.stdout.splitlines()]
+    assert deleted == [1] and store.alerts.newest("shop") == []
+    assert [line for line in said if line["event"] == "removed"] == [
+        {"event": "removed", "entry": "the coat", "crops_left": len(numbers) - 1}
+    ]
+    outcome = [e for e in store.entries("shop") if e["action"] == "watch"][-1]["details"]
+    assert (outcome["state"], outcome["alerts"], outcome["removed"]) == ("done", 0, 2 - len(numbers))
 
 
 def test_without_a_calibration_the_command_refuses_or_warns(watching, store, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -106,6 +107,7 @@ def command(
     """
     from unveil.gallery.audit import audited, user
     from unveil.gallery.ingest.quality import find_parser
+    from unveil.gallery.watching.removed import without_removed
     from unveil.gallery.watching.watch_list import WatchList, calibrated_threshold, expected_false_alarms
     from unveil.gallery.watching.watcher import Watcher, WatchSettings
     from unveil.gallery.watching.webhook import Webhook
@@ -125,7 +127,7 @@ def command(
         entries = _entries(watch_list, queries, case, found, ready, parser, skip_person_check)
         limit = threshold if fitted is None else fitted.threshold
         assert limit is not None  # one of the two is there
-        listed = WatchList(entries, limit, mode=mode)
+        listed = WatchList(entries, limit, mode=mode, without_removed=partial(without_removed, found))
         if fitted is None:
             typer.echo(
                 f"{len(entries)} entries; not calibrated: how many false alarms to expect is not known", err=True
@@ -168,6 +170,7 @@ def command(
                     listed, ready, detector=finder, parser=parser, settings=settings, calibration=fitted,
                     raise_alert=raised, tell=_say,
                 )  # fmt: skip
+                del entries, listed  # the watcher drops what is removed; nothing else may keep it in memory
                 outcome |= asdict(watcher.watch(video))
         finally:
             if hook is not None:
@@ -249,16 +252,18 @@ def _of_case(name: str, store: Store, engine: Engine, parser: OnnxParser | None)
         images = [read_image(data, name=query.name) for data in shown]
         names = [query.name] * len(images)
         parts = [embed_person(images, names, engine=engine, parser=parser, skip_person_check=True)] if images else []
-        rows = [*query.positives, *query.confirmed]
-        if rows:
+        rows: list[int | None] = [None] * len(images)
+        if named := [*query.positives, *query.confirmed]:
             if store.info(query.gallery).space.fingerprint != engine.fingerprint:
                 raise DataError(
                     f"search {query.name!r} has rows of gallery {query.gallery!r}, which is of another model"
                 )
-            parts.append(store.embeddings(query.gallery, rows)[1])
+            there, of_rows = store.embeddings(query.gallery, named)
+            parts.append(of_rows)
+            rows += there.tolist()
         embedding = Embedding.concatenate(parts).select(slice(0, MAX_CROPS))
         # By the hash under which the case knows it: its alerts go when a row that it names is deleted.
-        entries.append(WatchEntry(query.name, embedding, query.hash))
+        entries.append(WatchEntry(query.name, embedding, query.hash, query.gallery, tuple(rows[:MAX_CROPS])))
     if not entries:
         raise DataError(f"case {name!r} has no search: keep one on the page")
     return entries

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +25,20 @@ class WatchList:
         entries: at least one, of one model.
         threshold: distance up to which an alert is raised.
         mode: whether the clothes are those of the images or may have changed.
+        without_removed: gives entries without what was removed from their galleries since.
 
     Raises:
         DataError: there is no entry, or more than `MAX_ENTRIES`, or two of one name.
     """
 
-    def __init__(self, entries: Sequence[WatchEntry], threshold: float, *, mode: Mode = "same") -> None:
+    def __init__(
+        self,
+        entries: Sequence[WatchEntry],
+        threshold: float,
+        *,
+        mode: Mode = "same",
+        without_removed: Callable[[Sequence[WatchEntry]], Sequence[WatchEntry]] = lambda entries: entries,
+    ) -> None:
         names = [entry.name for entry in entries]
         twice = sorted({name for name in names if names.count(name) > 1})
         if not 0 < len(entries) <= MAX_ENTRIES:
@@ -40,8 +48,17 @@ class WatchList:
         self.entries = tuple(entries)
         self.threshold = threshold
         self.mode: Mode = mode
+        self._without_removed = without_removed
         self._crops = Embedding.concatenate([entry.embedding for entry in entries])
         self._groups = np.repeat(np.arange(len(entries)), [len(entry.embedding) for entry in entries])
+
+    def still_there(self) -> Sequence[WatchEntry]:
+        """Return the entries without what was removed from their galleries since."""
+        return self._without_removed(self.entries)
+
+    def of(self, entries: Sequence[WatchEntry]) -> WatchList:
+        """Return the same list of other entries."""
+        return WatchList(entries, self.threshold, mode=self.mode, without_removed=self._without_removed)
 
     def matches(self, seen: Embedding) -> list[list[tuple[int, float]]]:
         """Return for each person seen the entries within the threshold, nearest first, with their distances.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -9,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from unveil.gallery.alert_records import Alert
+from unveil.errors import UnveilError
+from unveil.gallery.alert_records import Alert, WatchEntry
 from unveil.gallery.ingest.adding import mean_embedding, thumbnail
 from unveil.gallery.ingest.best_crops import Candidate, OpenTrack
 from unveil.gallery.ingest.quality import without_occluded
@@ -27,6 +29,7 @@ from unveil.video.tracks import Tracker
 MIN_BOXES = 3  # of a track before it is compared: what shows once is often nobody
 CROPS = 3  # of a track that are compared
 LOOK_AGAIN = 2.0  # seconds of video between two comparisons of one track
+ASK_AGAIN = 60.0  # seconds after which it is asked what of the list was removed
 Event = Callable[[str, dict[str, Any]], None]
 
 
@@ -51,13 +54,17 @@ class WatchSettings:
 
 @dataclass
 class Counts:
-    """What a watch saw: frames, people (tracks), alerts, alerts held back by the cool-down, breaks of the stream."""
+    """What a watch saw: frames, people (tracks), alerts, alerts held back by the cool-down, breaks of the stream.
+
+    And how many entries went from the list because their rows were removed.
+    """
 
     frames: int = 0
     people: int = 0
     alerts: int = 0
     held_back: int = 0
     breaks: int = 0
+    removed: int = 0
 
 
 @dataclass(eq=False)
@@ -65,21 +72,22 @@ class _Seen:
     track: OpenTrack = field(default_factory=lambda: OpenTrack(CROPS, remembers=False))
     compared_at: float = -np.inf
     compared_boxes: int = 0
-    raised: set[int] = field(default_factory=set)
+    raised: set[str] = field(default_factory=set)
 
 
 class Watcher:
     """Watches one stream.
 
     Args:
-        watch_list: whom to look for.
+        watch_list: whom to look for. What of it is still there is asked every minute, and before an alert.
         engine: embeds who passes; its model must be that of the list.
         detector: finds people.
         parser: says which parts are occluded.
         settings: see `WatchSettings`.
         calibration: gives alerts a probability.
         raise_alert: called with each alert; what it raises ends the watch.
-        tell: called with what happens to the stream: "connected", "lost", "reconnected", "ended".
+        tell: called with what happens to the stream: "connected", "lost", "reconnected", "ended"; and to the list:
+            "removed".
     """
 
     def __init__(
@@ -94,7 +102,8 @@ class Watcher:
         raise_alert: Callable[[Alert], None],
         tell: Event,
     ) -> None:
-        self._list = watch_list
+        self._list: WatchList | None = watch_list
+        self._threshold = watch_list.threshold
         self._engine = engine
         self._detector = detector
         self._parser = parser
@@ -103,11 +112,15 @@ class Watcher:
         self._raise = raise_alert
         self._tell = tell
         self._seen: dict[str, _Seen] = {}
-        self._last_alert: dict[int, float] = {}
+        self._asked = time.monotonic()
+        self._last_alert: dict[str, float] = {}
         self.counts = Counts()
 
     def watch(self, video: Video) -> Counts:
-        """Watch until the stream ends for good, the video ends, or Ctrl-C is pressed; return what was seen.
+        """Watch until the stream ends for good, the video ends, Ctrl-C is pressed, or nobody is left on the list.
+
+        Returns:
+            What was seen.
 
         Raises:
             DataError: not one frame can be read.
@@ -135,13 +148,19 @@ class Watcher:
                     [s for s in self._seen.values() if self._due(s, frame.time)], video, began=began, now=frame.time
                 )
                 self._end(tracker.alive, video, began=began)
+                if time.monotonic() - self._asked >= ASK_AGAIN:
+                    with contextlib.suppress(UnveilError):  # it is asked again before an alert
+                        self._drop_removed()
+                if self._list is None:
+                    break
         except KeyboardInterrupt:
             pass
         finally:
             video.stop()
             frames.close()
         self._end(set(), video, began=began)
-        self._tell("ended", {"source": video.source, "why": video.lost or "it ended, or was stopped"})
+        why = "all rows of the list were removed" if self._list is None else video.lost or "it ended, or was stopped"
+        self._tell("ended", {"source": video.source, "why": why})
         return self.counts
 
     def _paced(self, frames: ReadAhead, video: Video) -> Iterator[Frame]:
@@ -165,7 +184,7 @@ class Watcher:
         self._compare([s for s in whole if s.track.boxes > s.compared_boxes], video, began=began, now=np.inf)
 
     def _compare(self, seen: list[_Seen], video: Video, *, began: float, now: float) -> None:
-        if not seen:
+        if not seen or self._list is None:
             return
         crops = [sorted(s.track.pool, key=lambda c: -c.quality)[:CROPS] for s in seen]
         images = [crop.image for found in crops for crop in found]
@@ -176,28 +195,51 @@ class Watcher:
             quality = np.array([crop.quality for crop in found])
             rows.append(mean_embedding(embedding.select(slice(start, start + len(found))), quality))
             start += len(found)
-        matches = self._list.matches(Embedding.concatenate(rows))
+        people = Embedding.concatenate(rows)
+        listed = self._list
+        matches = listed.matches(people)
+        if any(matches) and self._drop_removed():
+            listed = self._list
+            if listed is None:
+                return
+            matches = listed.matches(people)
         for one, found, near in zip(seen, crops, matches, strict=True):
             one.compared_at, one.compared_boxes = now, one.track.boxes
             for number, distance in near:
-                self._alert(number, distance, seen=one, crop=found[0], video=video, began=began)
+                self._alert(listed.entries[number], distance, seen=one, crop=found[0], video=video, began=began)
 
-    def _alert(self, number: int, distance: float, *, seen: _Seen, crop: Candidate, video: Video, began: float) -> None:
+    def _drop_removed(self) -> bool:
+        """Take what was removed since from the list, and say so; return whether anything was."""
+        if self._list is None:
+            return False
+        self._asked = time.monotonic()
+        left = {entry.name: entry for entry in self._list.still_there()}
+        changed = [entry for entry in self._list.entries if left.get(entry.name) is not entry]
+        for entry in changed:
+            crops = len(left[entry.name].embedding) if entry.name in left else 0
+            self.counts.removed += not crops
+            self._tell("removed", {"entry": entry.name, "crops_left": crops})
+        if changed:
+            self._list = self._list.of(list(left.values())) if left else None
+        return bool(changed)
+
+    def _alert(
+        self, entry: WatchEntry, distance: float, *, seen: _Seen, crop: Candidate, video: Video, began: float
+    ) -> None:
         """Raise an alert, once a track and entry, and not within the cool-down of the entry's last one."""
-        if number in seen.raised:
+        if entry.name in seen.raised:
             return
-        seen.raised.add(number)
+        seen.raised.add(entry.name)
         timestamp = seen.track.end
-        if timestamp - self._last_alert.get(number, -np.inf) < self._settings.cool_down:
+        if timestamp - self._last_alert.get(entry.name, -np.inf) < self._settings.cool_down:
             self.counts.held_back += 1
             return
-        self._last_alert[number] = timestamp
+        self._last_alert[entry.name] = timestamp
         self.counts.alerts += 1
-        entry = self._list.entries[number]
         sure = None if self._calibration is None else self._calibration.probability(distance)
         self._raise(
             Alert(
-                entry.name, entry.hash, distance, self._list.threshold, sure, self._settings.camera, video.source,
+                entry.name, entry.hash, distance, self._threshold, sure, self._settings.camera, video.source,
                 began + timestamp if video.live else timestamp, crop.frame, crop.box, thumbnail(crop.image),
             )
         )  # fmt: skip
