@@ -23,6 +23,7 @@ from unveil.nn.clothes_erasure import append_without_clothes
 from unveil.parsing import mapping
 from unveil.recipe import InputSettings
 from unveil.records import UNLABELLED, Dataset, Sample
+from unveil.world.labels import table as world_table
 
 
 @pytest.fixture
@@ -121,7 +122,9 @@ def test_erased_crops_are_made_once(tmp_path, monkeypatch):
     )
 
 
-def test_a_corrected_table_makes_maps_and_erased_crops_anew(tmp_path, monkeypatch):
+def test_a_corrected_table_makes_maps_and_erased_crops_anew(tmp_path, monkeypatch, request):
+    # The world's tables are kept, and that of cre7 follows the one that is corrected here.
+    request.addfinalizer(world_table.cache_clear)
     size, cache = InputSettings(height=64, width=32), tmp_path / "store"
     dataset = dressed(tmp_path, (128, 64), "atr18", 4)
     requirements = Requirements(train_parsing="cre7", train_erased=True)

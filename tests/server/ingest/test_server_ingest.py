@@ -170,7 +170,7 @@ def test_a_server_ends_while_a_file_of_a_job_does_not_come(serving, folder, own_
     late = folder / "late.png"
     os.mkfifo(late)
     work = Work("share", "images", (Sample(late.name, late),))
-    monkeypatch.setattr("unveil.server.ingest.runner.works_in_folder", lambda place: ([work], ""))
+    monkeypatch.setattr("unveil.server.ingest.runner.works_in_folder", lambda place, **_: ([work], ""))
     begin(client, f"/api/v1/galleries/{own_gallery}/ingests", folder)
     until(lambda: longest_read() > 0)
     monkeypatch.setattr("unveil.server.ingest.jobs.LEAVE", 0.01)
