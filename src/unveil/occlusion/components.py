@@ -15,7 +15,7 @@ import numpy as np
 
 from unveil.atomic_io import cache_dir
 from unveil.data.parsing_tree import attach_parsing
-from unveil.data.store.image_store import file_states
+from unveil.data.store.image_store import file_states, where_of
 from unveil.errors import DataError
 from unveil.label_sets import PASCAL7, get_scheme
 from unveil.occlusion.parts import COMPONENTS
@@ -88,6 +88,6 @@ def with_components(dataset: Dataset, tree: Path, *, scheme: str | None = None, 
 
 def _files_hash(dataset: Dataset) -> str:
     """Return a hash of where the images are and of their sizes and times of change: maps are of these pixels alone."""
-    where = [str(s.path.resolve()) if s.path else hashlib.sha256(s.data or b"").hexdigest() for s in dataset.samples]
-    files = json.dumps([where, file_states(dataset.samples, with_parsing=False)])
+    states = file_states(dataset.samples, with_parsing=False)
+    files = json.dumps([list(map(where_of, dataset.samples)), states])
     return hashlib.sha256(files.encode()).hexdigest()[:16]

@@ -89,7 +89,7 @@ def open_store(
     }
     parameters |= {} if size.fit == "stretch" else {"fit": size.fit, "pad": size.pad}
     with_parsing = (any if partial_maps else all)(sample.parsing is not None for sample in samples)
-    names = [[s.key, _where(s), str(s.parsing) if with_parsing else None] for s in samples]
+    names = [[s.key, where_of(s), str(s.parsing) if with_parsing else None] for s in samples]
     identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]
     folder = (cache or cache_dir() / "images") / identity
     state = file_states(samples, with_parsing=with_parsing)
@@ -129,7 +129,8 @@ def _load(folder: Path, samples: Sequence[Sample], *, state: list[Any]) -> Image
     return ImageStore(images, parsing, readable, bad, index["content_hash"], folder)
 
 
-def _where(sample: Sample) -> str:
+def where_of(sample: Sample) -> str:
+    """Return the path of a crop's file, or the hash of its bytes where it has none."""
     if sample.path is not None:
         return str(sample.path.absolute())
     return hashlib.sha256(sample.data or b"").hexdigest()
