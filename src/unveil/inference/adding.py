@@ -96,16 +96,14 @@ def add_model(
         problems = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'card'}: {p['msg']}" for p in e.errors())
         raise CheckpointError(f"{model}: no card: {problems}") from None
     lengths, distance = _tried(session, card)
-    text = json.dumps(
-        card.model_dump(mode="json", exclude_defaults=True) | {"model": model.name, "metric": card.metric}
-    )
-    engine = _loaded(json.loads(text), model)
+    words = card.model_dump(mode="json", exclude_defaults=True) | {"model": model.name, "metric": card.metric}
+    engine = _loaded(words, model)
     with _all_or_nothing(target.parent):
         if name:
             for file in files:
                 with atomic_path(target.parent / file.name) as temporary:
                     shutil.copyfile(file, temporary)
-        write_text(card_file, json.dumps(json.loads(text), indent=2) + "\n")
+        write_text(card_file, json.dumps(words, indent=2) + "\n")
     return Added(card_file, engine.fingerprint, engine.space_info.dimension, card.names, lengths, distance)
 
 
