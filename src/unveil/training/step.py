@@ -53,9 +53,9 @@ def train_step(run: Run, micro_batches: Sequence[Batch], *, epoch: int, rate: fl
     # Read together, once a step: each reading waits for the device.
     told = {name: value.detach().float() for name, value in method.diagnostics().items()}
     seen = run.processes.average(torch.stack([parts.sum(), *parts, norm.detach(), *told.values()]))
-    total, *read = seen.tolist()
-    count = len(terms)
-    shown, gradient, rest = dict(zip(terms, read[:count], strict=True)), read[count], read[count + 1 :]
+    read = iter(seen.tolist())
+    total, shown = next(read), {name: next(read) for name in terms}
+    gradient, rest = next(read), {name: next(read) for name in told}
     values = {"loss": total, **shown}
     check_finite(values, shown, epoch=epoch, iteration=iteration)
     check_finite({"gradient": gradient}, shown, epoch=epoch, iteration=iteration)
@@ -64,7 +64,7 @@ def train_step(run: Run, micro_batches: Sequence[Batch], *, epoch: int, rate: fl
     run.optimiser.step()
     if run.average:
         run.average.update(method, iteration)
-    return values | dict(zip(told, rest, strict=True))
+    return values | rest
 
 
 def _add_gradients(run: Run, micro_batches: Sequence[Batch], *, number: int, step: Step) -> dict[str, Tensor]:
