@@ -18,12 +18,19 @@ def until(happened: Callable[[], bool], seconds: float = 60) -> None:
 
 
 @contextmanager
-def on_warning(log: logging.Logger, number: int, act: Callable[[], object]) -> Iterator[list[logging.LogRecord]]:
-    """Do something when so many warnings have come, in the thread that warns; give the warnings."""
+def on_warning(
+    log: logging.Logger, number: int, act: Callable[[], object], *, about: object
+) -> Iterator[list[logging.LogRecord]]:
+    """Do something when so many warnings about something have come, in the thread that warns; give these warnings.
+
+    On a busy machine others may come, about what is late as well.
+    """
     records: list[logging.LogRecord] = []
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
+            if not record.args or record.args[0] != about:
+                return
             records.append(record)
             if len(records) == number:
                 act()

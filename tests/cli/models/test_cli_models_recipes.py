@@ -13,12 +13,12 @@ from unveil.cli.models.recipes import find_recipe, recipe_names
 from unveil.recipe import load_recipe
 
 
-def listed():
+@pytest.fixture(scope="module")
+def rows():
     return {row["recipe"]: row for row in json.loads(CliRunner().invoke(app, ["train", "--list", "--json"]).stdout)}
 
 
-def test_every_recipe_is_listed_with_what_its_data_must_have():
-    rows = listed()
+def test_every_recipe_is_listed_with_what_its_data_must_have(rows):
     assert list(rows) == recipe_names()
     assert rows["bot"] == {
         "recipe": "bot", "method": "bot", "backbone": "resnet50", "input": "256x128", "batch": "16x4", "epochs": 120,
@@ -31,8 +31,8 @@ def test_every_recipe_is_listed_with_what_its_data_must_have():
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_the_comment_of_a_recipe_begins_with_a_whole_sentence(name):
-    about = listed()[name]["about"]
+def test_the_comment_of_a_recipe_begins_with_a_whole_sentence(rows, name):
+    about = rows[name]["about"]
     assert about and about.count("(") == about.count(")")
 
 
