@@ -7,12 +7,13 @@ CROPS is a folder or ``name:root``. MODEL is a backbone (method bot, 256 x 128, 
 time), or a trained model of this package. The loop opens files with Pillow, resizes and normalises them with
 torchvision's transforms, and runs PyTorch eagerly in float32 on batches of 32. The ways of this package read files into
 a new image store and embed them meanwhile, as ``unveil embed`` does, with PyTorch, ONNX Runtime and OpenVINO in
-float32, and with the latter two in 8-bit integers whose ranges come from every second crop. All have as many threads.
+float32, with the latter two in 8-bit integers whose ranges come from every second crop, and with OpenVINO in bfloat16
+where the processor computes in that. All have as many threads.
 
 Rounds go in turn, so that other work on the machine slows all ways; the first ones, in which engines find out how many
 crops to run at a time, are not counted. ``times_loop`` is the median of the ratios round by round. Beside it: the time
-of one crop in memory, and the largest difference of a vector from the loop's (the mean one for 8 bits). ``--evaluate``
-evaluates a trained model and its 8-bit graph on a dataset, and writes the points of mAP lost.
+of one crop in memory, and the largest difference of a vector from the loop's (the mean one for rounded graphs).
+``--evaluate`` evaluates a trained model and its rounded graphs on a dataset, and writes the points of mAP lost.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from unveil.data.fitting import fit_image
 from unveil.data.images import read_sample
 from unveil.datasets.sources import crops_of
 from unveil.export.variant import Variant
-from unveil.export.write import write_graph
+from unveil.export.write import write_graph, write_openvino
 from unveil.inference.backends.onnx_runtime import onnx_engine
 from unveil.inference.backends.openvino import openvino_engine
 from unveil.inference.backends.pytorch import torch_engine
@@ -50,6 +51,7 @@ from unveil.pretrained import PREFIX
 from unveil.recipe import DataSource, load_recipe
 from unveil.records import Batch, Sample
 from unveil.runtime.graph import default_threads
+from unveil.runtime.openvino_graph import computes_bfloat16
 
 MODELS = ("resnet50", "osnet_x1_0", "unveil:dual")
 BATCH = 32
@@ -126,6 +128,11 @@ def apart(expected: np.ndarray, found: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.norm(found - expected, axis=-1) / np.linalg.norm(expected, axis=-1))
 
 
+def rounds(way: str) -> bool:
+    """Return whether a way computes in few bits."""
+    return way.endswith(("int8", "bf16"))
+
+
 def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> list[dict[str, object]]:
     """Measure all ways of one model; return a row for each."""
     model, threads = named_model(name), args.threads
@@ -141,6 +148,10 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
             "onnx": onnx_engine(plain, threads), "openvino": openvino_engine(plain, threads),
             "onnx int8": onnx_engine(rounded, threads), "openvino int8": openvino_engine(rounded, threads),
         }  # fmt: skip
+        if computes_bfloat16():
+            half, precision = Path(folder) / "bf16.onnx", "bfloat16"
+            metadata = write_graph(model, half, variant=Variant(precision=precision))
+            engines["openvino bf16"] = openvino_engine(write_openvino(half, metadata, precision=precision), threads)
         ways: dict[str, Run] = {"loop": usual_loop(model)} | {k: through_package(e) for k, e in engines.items()}
         times: dict[str, list[float]] = {way: [] for way in ways}
         vectors = {}
@@ -157,7 +168,7 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
             far = apart(vectors["loop"], vectors[way])
             alone = "" if way == "loop" else f"{milliseconds_alone(engines[way], pictures):.1f}"
             lost = ""
-            if args.evaluate and "int8" in way and name.startswith(PREFIX):
+            if args.evaluate and rounds(way) and name.startswith(PREFIX):
                 losses = measure_loss(model, engines[way], sources=[DataSource.of(args.evaluate)], max_loss=100)
                 lost = f"{max(loss.points for loss in losses):.2f}"
             rows.append(
@@ -166,7 +177,7 @@ def measured(name: str, samples: Sequence[Sample], args: argparse.Namespace) -> 
                     "crops_per_second": f"{len(samples) / min(times[way]):.1f}",
                     "times_loop": f"{np.median(np.array(times['loop']) / np.array(times[way])):.2f}",
                     "milliseconds_of_one_crop": alone,
-                    "difference": f"{far.mean() if 'int8' in way else far.max():.1e}", "points_of_map_lost": lost,
+                    "difference": f"{far.mean() if rounds(way) else far.max():.1e}", "points_of_map_lost": lost,
                     "evaluated_on": DataSource.of(args.evaluate).name if lost else "", **measured_on(),
                 }
             )  # fmt: skip
@@ -181,7 +192,7 @@ def main() -> None:
     parser.add_argument("--crops", type=int, default=256, help="how many, from all over the data")
     parser.add_argument("--threads", type=int, default=default_threads())
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--evaluate", help="dataset to evaluate trained models and their 8-bit graphs on")
+    parser.add_argument("--evaluate", help="dataset to evaluate trained models and their rounded graphs on")
     parser.add_argument("--out", type=Path, help="CSV to write; rows of other models and threads in it stay")
     args = parser.parse_args()
     found = crops_of(args.data).samples

@@ -11,15 +11,17 @@ from typer.testing import CliRunner
 from generated import figure, write_crops
 from untrained import make_model
 from unveil.cli import app
-from unveil.errors import CheckpointError, DataError, RecipeError
+from unveil.errors import CheckpointError, DataError, RecipeError, UnveilError
 from unveil.export.parity import difference, test_crops
 from unveil.export.variant import TOLERANCES, Variant
+from unveil.export.write import write_graph, write_openvino
 from unveil.inference.backends.openvino import openvino_engine
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.inference.checked_export import export_model
 from unveil.inference.load import load_engine
 from unveil.models.checkpoint import load_model
 from unveil.nn.colour_histogram import COLOURS
+from unveil.runtime.openvino_graph import computes_bfloat16
 
 onnx = pytest.importorskip("onnx", reason="ONNX is not installed (extra export)")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
@@ -74,6 +76,38 @@ def test_half_precision_is_half_the_size_and_a_model_of_its_own(trained, tmp_pat
     export_model(trained, tmp_path / "half.xml", kind="openvino", variant=Variant(precision="float16"))
     assert (tmp_path / "half.bin").stat().st_size < 0.6 * single
     assert load_engine(tmp_path / "half.xml").fingerprint == metadata.fingerprint
+
+
+def test_bfloat16_is_for_openvino_on_processors_that_compute_in_it(trained, tmp_path):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    if not computes_bfloat16():
+        pytest.skip("this processor does not compute in bfloat16")
+    target = tmp_path / "m.xml"
+    metadata, found = export_model(trained, target, kind="openvino", variant=Variant(precision="bfloat16"))
+    assert 1e-3 < found.vectors <= TOLERANCES["bfloat16"]
+    assert "bfloat16" in metadata.notes[-1] and metadata.fingerprint != trained.card.fingerprint
+    assert (tmp_path / "m.bin").stat().st_size < 0.6 * sum(p.numel() * 4 for p in trained.method.backbone.parameters())
+    engine = load_engine(target)
+    unseen = [figure(90 + n, 0, n, 128, 64) for n in range(6)]
+    # Many at a time too, which is compiled apart.
+    assert 1e-3 < difference(torch_engine(trained).embed(unseen), engine.embed(unseen)).vectors <= 0.1
+    assert engine.fingerprint == metadata.fingerprint
+
+
+def test_bfloat16_is_refused_where_it_could_not_be_checked(trained, tmp_path, monkeypatch, caplog):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    with pytest.raises(UnveilError, match="bfloat16 is for OpenVINO"):
+        export_model(trained, tmp_path / "m.onnx", variant=Variant(precision="bfloat16"))
+    monkeypatch.setattr("unveil.runtime.openvino_graph._has_bfloat16", lambda core: False)
+    with pytest.raises(UnveilError, match="does not compute in bfloat16, so such a graph cannot be checked here"):
+        export_model(trained, tmp_path / "m.xml", kind="openvino", variant=Variant(precision="bfloat16"))
+    assert list(tmp_path.iterdir()) == []
+    # A graph that came from another machine runs all the same.
+    metadata = write_graph(trained, tmp_path / "m.onnx", variant=Variant(precision="bfloat16"))
+    engine = load_engine(write_openvino(tmp_path / "m.onnx", metadata, precision="bfloat16"))
+    crops = people(2)
+    assert difference(torch_engine(trained).embed(crops), engine.embed(crops)).vectors < 1e-2
+    assert "this one does not: float32" in caplog.text
 
 
 def test_eight_bits_are_calibrated_on_crops_and_compared_on_others(trained, tmp_path):

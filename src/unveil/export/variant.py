@@ -11,11 +11,11 @@ import numpy as np
 from unveil.errors import RecipeError
 
 Layout = Literal["nhwc-uint8", "nchw-float"]
-Precision = Literal["float32", "float16", "int8"]
+Precision = Literal["float32", "float16", "bfloat16", "int8"]
 MAX_BATCH = 4096  # crops at a time
 MIN_OPSET, MAX_OPSET = 18, 23
 # Largest difference from PyTorch that is let through, relative to the length of a vector.
-TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "float16": 1e-2, "int8": 0.25}
+TOLERANCES: dict[Precision, float] = {"float32": 1e-3, "float16": 1e-2, "bfloat16": 0.1, "int8": 0.25}
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Variant:
         batch: crops at a time, fixed in the graph; ``None`` lets any number in.
         opset: version of ONNX's operators; the exporter's own by default.
         layout: "nhwc-uint8": ``(n, H, W, 3)`` uint8; "nchw-float": ``(n, 3, H, W)`` float32 in 0..255; both RGB.
-        precision: "float32"; "float16": weights and arithmetic in half precision; "int8": convolutions and matrix
-            products in 8-bit integers whose ranges were taken from crops.
+        precision: "float32"; "float16": weights and arithmetic in half precision; "bfloat16": arithmetic in that where
+            the processor has it, for OpenVINO alone; "int8": convolutions and matrix products in 8-bit integers whose
+            ranges were taken from crops.
 
     Raises:
         RecipeError: a value is out of range.

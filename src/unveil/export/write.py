@@ -19,8 +19,9 @@ from unveil.errors import MissingExtraError, UnveilError
 from unveil.export.graph import Graph, exportable, metadata_of
 from unveil.export.metadata import KEY, ModelMetadata
 from unveil.export.quantise import to_float16, to_int8
-from unveil.export.variant import MAX_BATCH, Variant, as_input
+from unveil.export.variant import MAX_BATCH, Precision, Variant, as_input
 from unveil.models.checkpoint import TrainedModel
+from unveil.runtime.openvino_graph import PRECISION_KEY
 
 Format = Literal["onnx", "openvino"]
 PLAIN = Variant()
@@ -98,13 +99,13 @@ def _rounded(metadata: ModelMetadata, variant: Variant, *, calibration: np.ndarr
     return replace(metadata, card=card, notes=(*metadata.notes, note))
 
 
-def write_openvino(graph: Path, metadata: ModelMetadata, *, half: bool = False) -> Path:
+def write_openvino(graph: Path, metadata: ModelMetadata, *, precision: Precision = "float32") -> Path:
     """Write an ONNX file as OpenVINO's ``.xml`` and ``.bin`` beside it, unchecked, and return the ``.xml``.
 
     Args:
         graph: the ONNX file.
         metadata: what the files say of themselves.
-        half: keep weights in half precision.
+        precision: "float16" and "bfloat16" keep weights in half precision, and the latter asks for its arithmetic.
     """
     try:
         import openvino
@@ -112,9 +113,11 @@ def write_openvino(graph: Path, metadata: ModelMetadata, *, half: bool = False) 
         raise MissingExtraError("writing for OpenVINO", "openvino") from None
     converted = openvino.Core().read_model(graph)
     converted.set_rt_info(metadata.to_json(), [KEY])
+    if precision == "bfloat16":
+        converted.set_rt_info(precision, [PRECISION_KEY])
     target = graph.with_suffix(".xml")
     try:
-        openvino.save_model(converted, target, compress_to_fp16=half)
+        openvino.save_model(converted, target, compress_to_fp16=precision in ("float16", "bfloat16"))
     except RuntimeError as e:
         raise OSError(str(e)) from e
     return target

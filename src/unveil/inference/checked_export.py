@@ -20,6 +20,7 @@ from unveil.inference.backends.openvino import openvino_engine
 from unveil.inference.backends.pytorch import torch_engine
 from unveil.inference.engine import Engine
 from unveil.models.checkpoint import TrainedModel
+from unveil.runtime.openvino_graph import computes_bfloat16
 
 MIN_CROPS = 16
 MAX_COMPARED = 64
@@ -57,11 +58,14 @@ def export_model(
     Raises:
         MissingExtraError: what writes or runs that format is not installed.
         CheckpointError: the graph does not agree with PyTorch; nothing is written.
-        UnveilError: the method cannot be written as a graph, or the file cannot be written.
+        UnveilError: the method cannot be written as a graph, the file cannot be written, or this machine does not
+            compute in that precision.
         DataError: an "int8" graph is asked for with too few crops, or another one with crops.
     """
     calibration, shown = _calibration(model, variant, crops=crops)
     tolerance = variant.tolerance if tolerance is None else tolerance
+    if variant.precision == "bfloat16":
+        _check_bfloat16(kind)
     if target.suffix != SUFFIXES[kind]:
         raise UnveilError(f"{target}: a file for {kind} ends in {SUFFIXES[kind]}")
     try:
@@ -74,9 +78,11 @@ def export_model(
         # OpenVINO stores half precision itself; it does not read the graphs that ONNX Runtime's tools write for it.
         metadata = write_graph(model, graph, variant=variant, calibration=calibration, round_weights=kind == "onnx")
         if kind == "openvino":
-            graph = write_openvino(graph, metadata, half=variant.precision == "float16")
+            graph = write_openvino(graph, metadata, precision=variant.precision)
         engine = _engine(graph)
-        found = check_parity(torch_engine(model), engine, tolerance=tolerance, crops=shown)
+        found = check_parity(
+            torch_engine(model), engine, tolerance=tolerance, crops=shown, rounded=variant.precision != "float32"
+        )
         if check is not None:
             check(engine)
         # The weights first: a graph that is there has its weights.
@@ -100,6 +106,17 @@ def _calibration(
         )
     fitted = [fit_image(crop, model.crop_size) for crop in crops]
     return np.stack(fitted[::2]), fitted[1::2][:MAX_COMPARED]
+
+
+def _check_bfloat16(kind: Format) -> None:
+    """Refuse what would not compute in bfloat16 here: it would be checked in another precision than it is used in."""
+    if kind != "openvino":
+        raise UnveilError("bfloat16 is for OpenVINO: ONNX Runtime does not compute in it on processors")
+    if not computes_bfloat16():
+        raise UnveilError(
+            "this processor does not compute in bfloat16, so such a graph cannot be checked here: export float32, or "
+            "int8, or export on a processor that does (AVX512-BF16 or AMX; `unveil doctor` tells)"
+        )
 
 
 def _engine(graph: Path) -> Engine:

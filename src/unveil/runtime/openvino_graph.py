@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,9 @@ import numpy as np
 from unveil.errors import CheckpointError, MissingExtraError
 from unveil.runtime.graph import Feed, Port, model_files, reason_of
 
+PRECISION_KEY = "unveil_precision"  # of the text in a file that asks for "bfloat16"
 _XML_HEAD = 4096  # bytes
+log = logging.getLogger(__name__)
 
 
 class OpenVinoGraph:
@@ -52,6 +55,8 @@ class OpenVinoGraph:
         self._compiled: dict[tuple[int | None, int], _Compiled] = {}
         try:
             graph = self._core.read_model(path)
+            self.metadata = _texts(graph)
+            self._precision = self._precision_of(path)
             self._model = (_for_any_batch(graph.clone()) if any_batch else None) or graph
             self._open = _is_open(self._model)
             self._of(1 if self._open else None, 1)
@@ -60,7 +65,6 @@ class OpenVinoGraph:
         inputs, outputs = self._model.inputs, self._model.outputs
         self.inputs = tuple(map(_port, inputs))
         self.outputs = tuple(map(_port, outputs))
-        self.metadata = _texts(graph)
         self._takes = {name: k for k, node in enumerate(inputs) for name in (_name_of(node), *node.get_names())}
         self._gives = {name: k for k, node in enumerate(outputs) for name in (_name_of(node), *node.get_names())}
 
@@ -110,10 +114,18 @@ class OpenVinoGraph:
             self._compiled[key] = self._of(None, streams) if model is None else self._compile(model, streams)
         return self._compiled[key]
 
+    def _precision_of(self, path: Path) -> str:
+        if self.metadata.get(PRECISION_KEY) != "bfloat16":
+            return "f32"
+        if not _has_bfloat16(self._core):
+            log.warning("%s is for processors that compute in bfloat16; this one does not: float32, and slower", path)
+            return "f32"
+        return "bf16"
+
     def _compile(self, model: Any, streams: int) -> _Compiled:
         settings = {
-            # Left alone it computes in bfloat16 on CPUs that have it: vectors change by thousandths of their length.
-            "INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": self.streams, "NUM_STREAMS": streams,
+            # Left alone it computes in bfloat16 on CPUs that have it, whatever the file is for.
+            "INFERENCE_PRECISION_HINT": self._precision, "INFERENCE_NUM_THREADS": self.streams, "NUM_STREAMS": streams,
         }  # fmt: skip
         compiled = self._core.compile_model(model, "CPU", settings)
         # One more than run at a time: the next one waits ready.
@@ -130,6 +142,23 @@ class OpenVinoGraph:
         request, _ = running.popleft()
         request.wait()
         return self._answers(request, names)
+
+
+def computes_bfloat16() -> bool:
+    """Return whether OpenVINO computes in bfloat16 on this processor, in place of emulating it.
+
+    Raises:
+        MissingExtraError: OpenVINO is not installed.
+    """
+    try:
+        import openvino
+    except ImportError:
+        raise MissingExtraError("computing in bfloat16", "openvino") from None
+    return _has_bfloat16(openvino.Core())
+
+
+def _has_bfloat16(core: Any) -> bool:
+    return "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,6 +24,7 @@ class Precision(StrEnum):
 
     float32 = "float32"
     float16 = "float16"
+    bfloat16 = "bfloat16"
     int8 = "int8"
 
 
@@ -90,7 +91,7 @@ def command(
         typer.Option(
             min=0,
             help="Largest difference from PyTorch, relative to the length of a vector; by default 0.001 for float32, "
-            "0.01 for float16, 0.25 for int8.",
+            "0.01 for float16, 0.1 for bfloat16, 0.25 for int8.",
         ),
     ] = None,
     as_json: Annotated[
@@ -103,9 +104,11 @@ def command(
     are inside. It answers `vectors (n, E, D)` and `visibility (n, E)`. The model's card is in the file.
 
     An `int8` graph takes its ranges from every second crop of `--calibrate` and is compared with PyTorch on the others.
-    Graphs of `float16` and `int8` have a fingerprint of their own.
+    A `bfloat16` graph is for OpenVINO and processors that compute in it (AVX512-BF16, AMX). Graphs of all precisions
+    but `float32` have a fingerprint of their own.
 
     **Examples:** `unveil export runs/bot --format onnx --out bot.onnx`,
+    `unveil export unveil:dual --format openvino --precision bfloat16 --evaluate viper:/data/viper --out dual.xml`,
     `unveil export runs/bot --precision int8 --calibrate crops/ --evaluate viper:/data/viper --out bot.int8.onnx`
     """
     from unveil.cli.sources import crops_of
