@@ -52,17 +52,26 @@ class EmbeddingSpace:
         """The model, as answers name it."""
         return ModelIdentity(self.fingerprint, self.model, self.licence)
 
+    def check_model(self, fingerprint: str) -> None:
+        """Refuse another model.
+
+        Raises:
+            DataError: it has another fingerprint.
+        """
+        if fingerprint != self.fingerprint:
+            name = f" ({self.model})" if self.model else ""
+            raise DataError(
+                f"embedded by model {fingerprint}, the gallery by {self.fingerprint}{name}: "
+                "search with the gallery's model, or index the gallery again with this one"
+            )
+
     def check(self, embedding: Embedding, fingerprint: str) -> None:
         """Refuse an embedding of another model.
 
         Raises:
             DataError: another fingerprint, other names or another length of the vectors.
         """
-        if fingerprint != self.fingerprint:
-            raise DataError(
-                f"embedded by model {fingerprint}, the gallery by {self.fingerprint}: "
-                "search with the gallery's model, or index the gallery again with this one"
-            )
+        self.check_model(fingerprint)
         if (embedding.names, embedding.vectors.shape[2]) != (self.names, self.dimension):
             raise DataError(
                 f"expected vectors {self.names} of {self.dimension} numbers, "

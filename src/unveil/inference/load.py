@@ -9,6 +9,7 @@ from typing import Any, cast, get_args
 from unveil.errors import RecipeError
 from unveil.inference.cached_graph import cached_engine
 from unveil.inference.engine import Engine, Kind
+from unveil.models.card import card_in_header
 from unveil.models.embedder import Embedder
 from unveil.models.locate import Located, locate
 from unveil.runtime.graph import default_threads
@@ -64,6 +65,17 @@ def load_engine(
     return chosen_engine(
         load_model(found.source) if device.type != "cpu" else trained, cast(Any, kind), threads=threads
     )
+
+
+def known_fingerprint(model: Path | str) -> str | None:
+    """Return the fingerprint of a model without opening it, which may take a minute; ``None`` where only that tells.
+
+    Raises:
+        CheckpointError: there is no such model.
+    """
+    found = locate(model)
+    card = card_in_header(found.path) if found.kind == "trained" else None
+    return None if card is None else card.fingerprint
 
 
 def load_embedder(

@@ -155,6 +155,7 @@ def test_wrong_questions_have_one_clear_answer_each(unveil, shop, store, model, 
         ((picture, "empty", "--model", model, "--skip-person-check"), "'empty' is empty"),
         ((picture, "shopp", "--model", model, "--skip-person-check"), "shop"),
         ((picture, shop, "--skip-person-check"), "search with the gallery's model"),
+        ((shop, picture), f"the query comes first, as in unveil search {picture} {shop}"),
         (("row:999999", shop), "has no row 999999"),
         (("row:x", shop), "row:17"),
         ((picture, shop, "--model", model, "--box", "1,2,3"), "a box is x,y,width,height"),
@@ -170,6 +171,24 @@ def test_wrong_questions_have_one_clear_answer_each(unveil, shop, store, model, 
     crops.write_bytes(b"x")
     _, err = unveil("search", picture, crops, "--camera", "c0", code=2)
     assert "--camera needs a gallery" in err
+
+
+def test_another_model_than_the_gallerys_is_refused_before_it_is_opened(unveil, shop, model, manifest, monkeypatch):
+    def opened(*_, **__):
+        raise AssertionError("an engine was opened, which may take a minute")
+
+    monkeypatch.setattr("unveil.inference.load.load_engine", opened)
+    monkeypatch.setattr("unveil.cli.search.in_gallery.load_engine", opened)
+    picture = manifest.parent / "images/p01_c1_0.png"
+    for words in (
+        ("search", picture, shop),
+        ("search", manifest, shop, "--each"),
+        ("search", "row:1", shop, "--not", picture),
+        ("gallery", "add", "--gallery", shop, manifest),
+        ("watch", picture, "--gallery", shop, "--query", picture, "--threshold", "0.5"),
+    ):
+        _, err = unveil(*words, code=2)
+        assert "search with the gallery's model" in err, words
 
 
 def test_a_gallery_is_calibrated_on_its_labels_and_answers_with_probabilities(unveil, shop, store, model, manifest):

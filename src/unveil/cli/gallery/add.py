@@ -18,6 +18,7 @@ from unveil.pretrained import DEFAULT_MODEL
 
 if TYPE_CHECKING:
     from unveil.gallery.ingest.adding import Added
+    from unveil.gallery.records import GalleryInfo
     from unveil.gallery.store.protocol import Store
     from unveil.video.detectors.detect import Detector
     from unveil.video.detectors.precomputed import GivenBoxes
@@ -148,7 +149,7 @@ def command(
     from unveil.gallery.ingest.scenes import add_scenes
     from unveil.gallery.ingest.video import add_video
     from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
-    from unveil.inference.load import load_engine
+    from unveil.inference.load import known_fingerprint, load_engine
     from unveil.video.decode import WAITS, without_password
 
     if every is not None and fps is not None:
@@ -172,12 +173,15 @@ def command(
     finds = check_options(works, about_videos, boxes=boxes is not None, detector=detector is not None)
     needs_finder = finds or any(work.kind != "images" for work in works)
     finder = _finder(detector, boxes) if needs_finder else None
-    ready = load_engine(model, engine)
-    sees = find_parser() if parser else None
     results: list[Added] = []
     with opened(store, folder) as found:
         if retention is not None:
             _check_retention(found, gallery, kept)
+        there = _there(found, gallery)
+        if there is not None and (known := known_fingerprint(model)):  # an engine may take a minute to open
+            there.space.check_model(known)
+        ready = load_engine(model, engine)
+        sees = find_parser() if parser else None
         for work in works:
             details: dict[str, Any] = {"source": without_password(work.source)}
             if again and work.kind != "images":
@@ -247,9 +251,13 @@ def _finder(detector: Path | None, boxes: Path | None) -> Detector | GivenBoxes:
     return load_detector(chosen)
 
 
+def _there(store: Store, name: str) -> GalleryInfo | None:
+    return next((info for info in store.galleries() if info.name == name), None)
+
+
 def _check_retention(store: Store, name: str, retention: float | None) -> None:
     """Refuse to say of a gallery that is there how long it keeps its rows: adding does not change that."""
-    there = next((info for info in store.galleries() if info.name == name), None)
+    there = _there(store, name)
     if there is not None and there.retention_seconds != retention:
         raise DataError(
             f"--retention is for a new gallery and {name!r} is there: `unveil gallery expire {name} --retention ...`"

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from unveil.atomic_io import write_text
 from unveil.cli.gallery.stores import opened
-from unveil.cli.search.in_gallery import ROW, GallerySearch, filter_of, negatives_of, query_of
+from unveil.cli.search.in_gallery import ROW, GallerySearch, engine_for, filter_of, negatives_of, query_of
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
 from unveil.data.images import read_sample
@@ -29,7 +29,6 @@ from unveil.gallery.search.query import NoPersonDetectedError, cut, embed_person
 from unveil.gallery.search.records import Hit, Query, SearchResult
 from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
-from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings
 from unveil.records import Embedding
 from unveil.report.spreadsheet import cell
@@ -99,7 +98,7 @@ def _queries(asked: GallerySearch, store: Store, bad: list[str]) -> Iterator[Nam
     if asked.query.endswith(".safetensors"):
         crops = load_embeddings(Path(asked.query))
         count = len(asked.negatives)
-        engine = load_engine(asked.model, asked.engine, crops=count) if count else None
+        engine = engine_for(asked, store, count) if count else None
         parser = find_parser() if engine else None
         negatives = negatives_of(asked, engine, parser, query=crops.fingerprint)
         for n, sample in enumerate(crops.samples):
@@ -109,7 +108,7 @@ def _queries(asked: GallerySearch, store: Store, bad: list[str]) -> Iterator[Nam
     samples = [s for s in crops_of(asked.query).samples if asked.only is None or asked.only in s.key]
     if not samples:
         raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
-    engine = load_engine(asked.model, asked.engine, crops=len(samples) + len(asked.negatives))
+    engine = engine_for(asked, store, len(samples) + len(asked.negatives))
     parser = find_parser()
     negatives = negatives_of(asked, engine, parser)
     for sample in samples:

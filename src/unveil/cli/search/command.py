@@ -185,8 +185,11 @@ def command(
     if box and (query.endswith(".safetensors") or query.startswith("row:")):
         raise RecipeError(f"--box is a part of an image; {query} was embedded before, as a whole")
     from unveil.bulk.shards import shard_files
+    from unveil.data.media_types import IMAGE_SUFFIXES
 
     others, place = tuple(negatives or ()), read_box(box) if box else None
+    if Path(gallery).suffix.lower() in IMAGE_SUFFIXES:
+        raise RecipeError(f"{gallery} is an image: the query comes first, as in unveil search {gallery} {query}")
     if gallery.endswith(".safetensors") or Path(gallery).is_file() or shard_files(Path(gallery)):
         from unveil.cli.search.in_files import FileSearch, search_file
 

@@ -26,7 +26,7 @@ from unveil.gallery.search.records import Query, SearchResult
 from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
-from unveil.inference.load import load_engine
+from unveil.inference.load import known_fingerprint, load_engine
 from unveil.models.embeddings import load_embeddings, same_fingerprint
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
@@ -163,7 +163,7 @@ def query_of(
     if not embedded:
         _one_person(len(samples), asked)
     count = len(samples) + len(asked.negatives)
-    engine = load_engine(asked.model, asked.engine, crops=count) if count else None
+    engine = engine_for(asked, store, count) if count else None
     parser = None if engine is None else find_parser()
     if asked.query.startswith(ROW):
         negatives = negatives_of(asked, engine, parser)
@@ -182,6 +182,18 @@ def query_of(
     keys = [s.key for s in samples]
     positives = embed_person(images, keys, engine=engine, parser=parser, skip_person_check=asked.skip_person_check)
     return positives, engine.fingerprint, images, negatives, ()
+
+
+def engine_for(asked: GallerySearch, store: Store, crops: int) -> Engine:
+    """Return what embeds so many images for the gallery; another model than the gallery's is refused at once.
+
+    Raises:
+        DataError: it is another one, or there is no such gallery.
+        CheckpointError: it cannot be read.
+    """
+    if known := known_fingerprint(asked.model):
+        store.info(asked.gallery).space.check_model(known)
+    return load_engine(asked.model, asked.engine, crops=crops)
 
 
 def _stored(asked: GallerySearch, store: Store) -> tuple[int, Embedding, list[np.ndarray]]:
