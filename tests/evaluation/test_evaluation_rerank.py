@@ -18,6 +18,8 @@ from unveil.records import Embedding, Metric
 def naive_encodings(crops: Embedding, k1: int, k2: int) -> tuple[np.ndarray, np.ndarray]:
     """Zhong et al., section 3, crop by crop: encodings ``(N, N)`` and scaled distances ``(N, N)``."""
     d = distance_matrix(crops, crops).astype(float)
+    if crops.metric == "euclidean":
+        d **= 2  # eq. 1
     d /= d.max(axis=1, keepdims=True)
     np.fill_diagonal(d, 0)
     count = len(crops)
@@ -101,6 +103,17 @@ def test_jaccard_distances_of_pairs_are_those_of_their_encodings(k1: int, k2: in
     assert distances.min() >= 0
     with pytest.raises(UnveilError, match="the limit is"):
         jaccard_pairs(crops, RerankSettings(k1, k2, limit=1))
+
+
+def test_unit_vectors_are_ranked_alike_under_both_metrics() -> None:
+    """A cosine distance is half the square of the Euclidean one."""
+    vectors = [clusters(seed, 20, "cosine").vectors for seed in (1, 2)]
+    vectors = [v / np.linalg.norm(v, axis=2, keepdims=True) for v in vectors]
+    found = []
+    for metric in ("cosine", "euclidean"):
+        query, gallery = (Embedding(v, np.ones(v.shape[:2], np.float32), ("a",), metric) for v in vectors)
+        found.append(np.concatenate([block for _, block in rerank_blocks(query, gallery)]))
+    np.testing.assert_allclose(found[0], found[1], atol=1e-5)
 
 
 def test_matches_with_hidden_parts() -> None:

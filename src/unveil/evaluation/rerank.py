@@ -1,13 +1,14 @@
 """Re-ranking by k-reciprocal nearest neighbours (Zhong et al., CVPR 2017), sparse and in blocks.
 
-Queries and gallery are neighbours of each other in one set, and a crop is its own first neighbour. The paper leaves
-the scale of the distances open; here, as is usual, those of a crop are divided by the largest of them.
+Queries and gallery are neighbours of each other in one set, and a crop is its own first neighbour. The paper's distance
+is a quadratic form (eq. 1), so Euclidean ones are squared; cosine distances are that, up to their scale. The paper
+leaves the scale open; here, as is usual, the distances of a crop are divided by the largest of them.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,9 +111,7 @@ def rerank_blocks(
     by_column = _transpose(encoded, len(query))
     totals = np.add.reduceat(encoded.weights, encoded.offsets[:-1])
     blocks = block_slices(len(query), len(gallery))
-    for rows, distances in track(
-        distance_blocks(query, gallery, blocks=blocks), "re-ranking: distances", total=len(blocks)
-    ):
+    for rows, distances in track(_quadratic(query, gallery, blocks=blocks), "re-ranking: distances", total=len(blocks)):
         distances *= settings.original / largest[rows, None]
         for i in range(rows.start, rows.stop):
             shared = _shared(encoded, by_column, row=i, gallery=len(gallery))
@@ -180,7 +179,15 @@ def _neighbours(crops: Embedding, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _blocks(crops: Embedding, what: str) -> Iterator[tuple[slice, np.ndarray]]:
     blocks = block_slices(len(crops), len(crops))
-    return track(distance_blocks(crops, crops, blocks=blocks), what, total=len(blocks))
+    return track(_quadratic(crops, crops, blocks=blocks), what, total=len(blocks))
+
+
+def _quadratic(query: Embedding, gallery: Embedding, *, blocks: Sequence[slice]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Eq. 1: yield distances as `distance_blocks` does, Euclidean ones squared."""
+    for rows, distances in distance_blocks(query, gallery, blocks=blocks):
+        if query.metric == "euclidean":
+            np.square(distances, out=distances)
+        yield rows, distances
 
 
 def _encode(crops: Embedding, neighbours: np.ndarray, *, largest: np.ndarray, k1: int) -> _Sparse:
