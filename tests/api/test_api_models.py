@@ -40,6 +40,14 @@ def test_images_in_memory_leave_no_file_behind(model, monkeypatch, tmp_path):
     people = [figure(person, 0, 0) for person in range(5)]
     assert len(unveil.embed(model, people, batch_size=2).samples) == 5
     assert not (tmp_path / "cache").exists()
+    # Nor where files are among them; one of these that cannot be read is left out.
+    Image.fromarray(people[0]).save(tmp_path / "file.png")
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    mixed = unveil.embed(model, [people[1], tmp_path / "file.png", tmp_path / "broken.png"])
+    assert len(mixed.samples) == len(mixed.embedding.vectors) == 2
+    alone = unveil.embed(model, people[:2]).embedding.vectors
+    np.testing.assert_allclose(mixed.embedding.vectors, alone[::-1], rtol=1e-4, atol=1e-5)
+    assert not (tmp_path / "cache").exists()
 
 
 def test_a_split_is_taken_and_an_unreadable_file_left_out(model, manifest, gallery, tmp_path):

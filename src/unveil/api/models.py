@@ -6,11 +6,13 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from unveil.api.crops import Crops, dataset_of
 from unveil.bulk.shards import load_shards
 from unveil.data.images import read_sample
 from unveil.data.walk import LeftOutNote
-from unveil.errors import DataError
+from unveil.errors import DataError, ImageError
 from unveil.evaluation.evaluate import Result
 from unveil.evaluation.rerank import RerankSettings
 from unveil.inference.load import load_embedder
@@ -21,7 +23,7 @@ from unveil.models.embeddings import EmbeddedCrops, embedded_by
 from unveil.models.evaluate import evaluate_model
 from unveil.pretrained import DEFAULT_MODEL
 from unveil.recipe import DataSource
-from unveil.records import Split
+from unveil.records import Sample, Split
 
 log = logging.getLogger(__name__)
 
@@ -79,11 +81,28 @@ def embed(
     if not samples:
         raise DataError(f"{dataset.name} has no crop of split {split!r}")
     source = f"{dataset.name}#{dataset.hash}"
-    if all(sample.data for sample in samples):
-        embedding = embed_images(model, [read_sample(sample) for sample in samples], batch_size=batch_size)
-        return embedded_by(model.summary, embedding, samples=samples, source=source)
+    if any(sample.data for sample in samples):  # nothing of what is given in memory may reach a disk
+        images = [_read(sample) for sample in samples]
+        kept = tuple(sample for sample, image in zip(samples, images, strict=True) if image is not None)
+        embedding = embed_images(model, [image for image in images if image is not None], batch_size=batch_size)
+        return embedded_by(model.summary, embedding, samples=kept, source=source)
     embedding, store = embed_samples(model, samples, cache=cache, scheme=dataset.parsing_scheme, batch_size=batch_size)
     return embedded_by(model.summary, embedding, samples=store.samples, source=source)
+
+
+def _read(sample: Sample) -> np.ndarray | None:
+    """Return the pixels of a crop; ``None``, after a warning, for a file that cannot be read.
+
+    Raises:
+        ImageError: an image in memory cannot be decoded.
+    """
+    try:
+        return read_sample(sample)
+    except ImageError as e:
+        if sample.data:
+            raise
+        log.warning("left out: %s", e)
+        return None
 
 
 def load_embeddings(path: str | Path) -> EmbeddedCrops:
