@@ -54,6 +54,24 @@ def test_an_unreadable_parsing_map_is_named(tmp_path, crops):
     assert [bad.key for bad in report.unreadable] == ["a.png"] and "map.png" in report.unreadable[0].reason
 
 
+def test_people_who_are_trained_on_and_tested_are_said(tmp_path, crops):
+    root = crops(tmp_path / "rows", "a.png b.png c.png d.png e.png")
+    rows = "a,1,x,train b,1,x,query c,1,y,gallery d,2,x,train e,3,y,gallery"
+    lines = ["{}.png,{},{},{}".format(*row.split(",")) for row in rows.split()]
+    (root / "manifest.csv").write_text("path,person,camera,split\n" + "\n".join(lines) + "\n")
+    report = check_dataset(read_manifest(root / "manifest.csv"))
+    ((note, files),) = report.listed.items()
+    assert note.startswith("1 person is in train and in query or gallery") and files == ("b.png", "c.png")
+    assert not report.clean
+    inside = check_dataset(
+        read_folder(crops(tmp_path / "folders", "train/ann/1.png gallery/ann/2.png query/bob/3.png"))
+    )
+    assert inside.listed == {note: ("gallery/ann/2.png",)}
+    # A benchmark counts its people anew in each part.
+    names = "bounding_box_train/0002_c1s1_0_0.jpg query/0002_c1s1_0_0.jpg bounding_box_test/0002_c2s1_0_0.jpg"
+    assert not check_dataset(read_market(crops(tmp_path / "market", names))).listed
+
+
 def test_a_whole_dataset_is_clean(tmp_path, crops):
     assert check_dataset(read_folder(crops(tmp_path, "ann/1.png bob/1.png"))).clean
 

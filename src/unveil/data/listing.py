@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from unveil.data.walk import LeftOut, LeftOutNote, is_foreign, walk
 from unveil.errors import DataError
+from unveil.records import Sample
 
 
 class Listing(list[Path]):
@@ -127,6 +128,20 @@ def duplicate_frames(keys: Sequence[str]) -> list[FileNote]:
     twice = [key for key in keys if count[PurePosixPath(key).with_suffix("").as_posix()] > 1]
     said = f"{len(twice)} files share person and frame with another file, for example {', '.join(twice[:2])}; all kept"
     return [FileNote(said, twice)] if twice else []
+
+
+class SeenPeopleNote(FileNote):
+    """A note that people are in training and test at once."""
+
+
+def seen_people(samples: Sequence[Sample]) -> list[SeenPeopleNote]:
+    """Return a note when people of the training are tested too; only for data whose persons are named once for all."""
+    trained = {sample.person for sample in samples if sample.split == "train"} - {None}
+    tested = [s for s in samples if s.split in ("query", "gallery") and s.person in trained]
+    count = len({sample.person for sample in tested})
+    who = f"{count} {'person is' if count == 1 else 'people are'}"
+    said = f"{who} in train and in query or gallery: figures of people who were learnt say nothing of others"
+    return [SeenPeopleNote(said, [sample.key for sample in tested])] if tested else []
 
 
 class Names:

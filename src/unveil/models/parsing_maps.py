@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from pathlib import Path
 
 import numpy as np
 
 from unveil.atomic_io import atomic_path
 from unveil.data.images import resize
+from unveil.data.listing import SeenPeopleNote
 from unveil.data.prefetch import in_threads
 from unveil.data.store.build import BadFile, read_crop
 from unveil.data.store.image_store import ImageStore
@@ -23,6 +25,8 @@ from unveil.progress import track
 from unveil.recipe import DataSource, InputSettings, Recipe
 from unveil.records import Sample
 
+log = logging.getLogger(__name__)
+
 
 def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
     """Open the training data of a recipe, a world's with its maps in the label set that the method trains with.
@@ -36,6 +40,10 @@ def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
     """
     target = method_requirements(recipe.method.name, recipe.method.settings).train_parsing
     datasets = [load_dataset(_world_in(source, target)) for source in recipe.data.train]
+    for dataset in datasets:
+        for note in dataset.notes:
+            if isinstance(note, SeenPeopleNote):
+                log.warning("%s: %s", dataset.name, note)
     return TrainingSet.open(datasets, recipe.input, cache=cache)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from unveil.data.listing import list_images
+from unveil.data.listing import list_images, seen_people
 from unveil.data.readers.manifest import protocols_of, with_split
 from unveil.data.walk import LeftOutNote, is_foreign, joined, walk
 from unveil.errors import DataError
@@ -44,6 +44,7 @@ def read(root: Path, *, split: Split | None = None, name: str | None = None) -> 
     if unknown:
         notes.append(f"{unknown} images lie beside the folders of people: their person is unknown")
     notes.append("folders tell no camera: none is known")
+    notes += seen_people(samples)
     name = name or root.resolve().name or "folder"
     dataset = Dataset(name, tuple(samples), protocols_of(samples), notes=joined(notes))
     return dataset if split is None else with_split(dataset, split)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 
 from unveil.atomic_io import write_text
+from unveil.data.listing import seen_people
 from unveil.data.protocols import CROSS_CLOTHES, MARKET, NO_JUNK, SAME_CLOTHES
 from unveil.data.text import is_file, read_text, with_slashes
 from unveil.errors import DataError, nearest
@@ -227,6 +228,7 @@ def _notes(samples: list[Sample], scheme: str | None) -> Iterator[str]:
             yield f"{column} is unknown for {unknown if unknown < len(samples) else 'all'} of {len(samples)} crops"
     if scheme is None and any(s.parsing is not None for s in samples):
         yield "parsing maps are given, but not their label set: add a column parsing_scheme, or the option scheme="
+    yield from seen_people(samples)
 
 
 def _relative(path: Path, base: Path) -> str:
