@@ -1,3 +1,5 @@
+import copy
+import hashlib
 import json
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.numpy import save_file as save_numpy
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from unveil.errors import CheckpointError, DataError
 from unveil.methods.method import LabelSpace
@@ -50,6 +52,30 @@ def test_the_fingerprint_sees_weights_and_preprocessing(tmp_path, saved):
     recipe = RECIPE.model_copy(update={"input": RECIPE.input.model_copy(update={"interpolation": "bicubic"})})
     method, card = make(recipe=recipe)
     assert save_model(tmp_path / "bicubic.safetensors", method, card=card).fingerprint != first
+
+
+@pytest.mark.parametrize("where", ["backbone.last_stride=2", "method.smoothing=0.3"])
+def test_the_fingerprint_sees_what_the_weights_are_built_into(tmp_path, saved, where):
+    first = load_model(saved)
+    (part, name), value = where.split("=")[0].split("."), float(where.split("=")[1])
+    recipe = copy.deepcopy(first.card.recipe)
+    recipe[part][name] = int(value) if value >= 1 else value
+    card = first.card.model_copy(update={"recipe": recipe})
+    changed = save_model(tmp_path / "changed.safetensors", first.method, card=card)
+    assert (
+        load_model(tmp_path / "changed.safetensors").card.fingerprint == changed.fingerprint != first.card.fingerprint
+    )
+
+
+def test_a_model_from_before_keeps_the_fingerprint_of_its_weights_alone(saved):
+    text, tensors = saved.with_suffix(".json").read_text(), load_file(saved)
+    of_weights = hashlib.sha256(load_model(saved).input.model_dump_json().encode())
+    for name in sorted(tensors):
+        of_weights.update(f"{name}{tensors[name].dtype}{tuple(tensors[name].shape)}".encode())
+        of_weights.update(tensors[name].numpy().tobytes())
+    card = json.loads(text) | {"format": 4, "fingerprint": of_weights.hexdigest()[:16]}
+    save_file(tensors, saved, metadata={"card": json.dumps(card)})
+    assert load_model(saved).card.fingerprint == card["fingerprint"]
 
 
 def test_one_changed_byte_is_found(saved):

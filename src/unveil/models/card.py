@@ -13,7 +13,10 @@ from unveil.errors import CheckpointError, UnveilError
 from unveil.models.summary import ModelSummary
 
 MAX_HEADER = 100_000_000  # bytes
-FORMAT = 4  # 2: what the backbone started from; 3: adaptation to unlabelled crops; 4: time of training
+# 2: what the backbone started from; 3: adaptation to unlabelled crops; 4: time of training; 5: the fingerprint follows
+# method and backbone.
+FORMAT = 5
+FINGERPRINT_OF_RECIPE = 5
 
 
 class Source(BaseModel):
@@ -88,8 +91,8 @@ class Card(BaseModel):
         device: what it was trained on.
         seconds: that its steps took there, by the clock, over all parts of a resumed run; None where not known.
         figures: evaluation results, each with its protocol and hash.
-        fingerprint: hash of the weights and the preprocessing (16 hex digits): embeddings of models with different
-            fingerprints cannot be compared.
+        fingerprint: hash of the weights, the preprocessing and, from format 5 on, method and backbone (16 hex digits):
+            embeddings of models with different fingerprints cannot be compared.
         licence: licence of the weights.
         start: what the backbone started from; None on cards of format 1.
         adaptation: how it was adapted to crops without labels; None for a model that was not.
@@ -128,7 +131,8 @@ class Card(BaseModel):
         method, backbone = (self.recipe.get(key, {}).get("name", "") for key in ("method", "backbone"))
         datasets = tuple(source["name"] for source in self.recipe.get("data", {}).get("train", ()))
         return ModelSummary(
-            name, self.fingerprint, method, backbone, datasets=datasets, trained_on=", ".join(datasets),
+            name, self.fingerprint, method, backbone, datasets=datasets,
+            dataset_hashes=tuple(source.hash for source in self.data), trained_on=", ".join(datasets),
             licence=self.licence, start=self.started_from,
         )  # fmt: skip
 

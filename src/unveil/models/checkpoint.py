@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from unveil.methods import build_method
 from unveil.methods.inference import embed_batches
 from unveil.methods.method import LabelSpace, Method
 from unveil.models.camera_statistics import KEYS, CameraStatistics
-from unveil.models.card import Card, read_card
+from unveil.models.card import FINGERPRINT_OF_RECIPE, FORMAT, Card, read_card
 from unveil.models.device import use_bf16
 from unveil.models.locate import NAME, name_of
 from unveil.models.summary import ModelSummary
@@ -122,7 +123,8 @@ def save_model(path: Path, method: Method, *, card: Card, statistics: CameraStat
 
 def write_model(path: Path, tensors: dict[str, Tensor], *, card: Card) -> Card:
     """Write a state dict with its card; see `save_model`."""
-    card = card.model_copy(update={"fingerprint": _fingerprint(tensors, recipe_from(card.recipe).input)})
+    card = card.model_copy(update={"format": max(card.format, FORMAT)})
+    card = card.model_copy(update={"fingerprint": _fingerprint(tensors, card, size=recipe_from(card.recipe).input)})
     with atomic_path(path) as temporary:
         try:
             save_file(tensors, temporary, metadata={"card": card.model_dump_json()})
@@ -184,8 +186,8 @@ def _read(path: Path) -> tuple[dict[str, Tensor], Card | None]:
     if text is None:
         return tensors, None
     card = read_card(text, str(path))
-    if _fingerprint(tensors, recipe_from(card.recipe, f"card of {path}").input) != card.fingerprint:
-        raise CheckpointError(f"{path} is damaged: its weights do not have the hash that its card names")
+    if _fingerprint(tensors, card, size=recipe_from(card.recipe, f"card of {path}").input) != card.fingerprint:
+        raise CheckpointError(f"{path} is damaged: its weights and recipe do not have the hash that its card names")
     return tensors, card
 
 
@@ -204,8 +206,14 @@ def load_weights_exactly(method: Method, tensors: dict[str, Tensor], *, source: 
     method.load_state_dict(tensors)
 
 
-def _fingerprint(tensors: dict[str, Tensor], size: InputSettings) -> str:
+def _fingerprint(tensors: dict[str, Tensor], card: Card, *, size: InputSettings) -> str:
+    """Return the hash of all that embeddings depend on: preprocessing, method, backbone and weights."""
     digest = hashlib.sha256(size.model_dump_json().encode())
+    if card.format >= FINGERPRINT_OF_RECIPE:
+        # As the card has it: settings that a later version adds must not change the hash of what is there.
+        backbone = [card.recipe.get("backbone", {}).get(name) for name in ("name", "last_stride")]
+        built = {"method": card.recipe.get("method"), "backbone": backbone}
+        digest.update(json.dumps(built, sort_keys=True).encode())
     for name in sorted(tensors):
         digest.update(f"{name}{tensors[name].dtype}{tuple(tensors[name].shape)}".encode())
         digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy().data)

@@ -41,6 +41,7 @@ class ModelSummary:
         method: how it was trained, "external" for a model of another project.
         backbone: its network, "" where that is not known.
         datasets: names of the datasets that it was trained on, as far as they are known by name.
+        dataset_hashes: of their labels and splits (`unveil.records.Dataset.hash`), as far as they are known.
         trained_on: the same in words.
         licence: of its weights.
         start: what its backbone started from, in words; "" where that is not known.
@@ -51,6 +52,7 @@ class ModelSummary:
     method: str
     backbone: str = ""
     datasets: tuple[str, ...] = ()
+    dataset_hashes: tuple[str, ...] = ()
     trained_on: str = ""
     licence: str = ""
     start: str = ""
