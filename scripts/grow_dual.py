@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from ship_weights import with_settings
 from torch import Tensor
 
+from unveil.cli.allocator import keep_freed_memory
 from unveil.datasets import load_dataset
 from unveil.losses.cross_entropy import cross_entropy
 from unveil.methods.dual import PARTS, DualSettings
@@ -35,6 +36,7 @@ LENGTHS = [0.02 * 1.1**n for n in range(60)]
 
 def main() -> None:
     """Run the script."""
+    keep_freed_memory()
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("old", help="run that is finished, or a model: unveil:dual")
     asked.add_argument("new", type=Path, help="folder of the run that was stopped")

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from unveil.cli.allocator import keep_freed_memory
 from unveil.data.augment.pipeline import augment
 from unveil.data.store.image_store import open_store
 from unveil.datasets import load_dataset
@@ -41,6 +42,7 @@ LIMITS = (
 
 def main() -> None:
     """Run the script."""
+    keep_freed_memory()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="folder of a run, or its model.safetensors")
     parser.add_argument("name")
