@@ -15,15 +15,16 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from unveil.bulk.plan import SHARD_SIZE, divided, plan_of
 from unveil.bulk.resume import shards_there
-from unveil.bulk.shards import Head, check_folder, require_parquet, shard_path
+from unveil.bulk.shards import Head, check_folder, require_parquet
 from unveil.bulk.worker import Job, ShardEmbedder, Unit, packed
 from unveil.errors import DataError, MissingExtraError, RecipeError, UnveilError
 from unveil.inference.load import load_embedder
@@ -87,7 +88,7 @@ class Written:
 def embed_on_ray(
     model: Path | str, dataset: Dataset, *, samples: Sequence[Sample], folder: Path, settings: RaySettings
 ) -> Written:
-    """Embed crops into a folder of shards; shards that are there and whole are kept.
+    """Embed crops into a folder of shards; shards that are there, whole and of files that have not changed are kept.
 
     Model, crops and folder must be seen under the same paths by all machines of the cluster.
 
@@ -111,19 +112,22 @@ def embed_on_ray(
     require_parquet()
     _check(settings, folder)
     units = divided(samples, settings.shard_size)
-    plan = plan_of(samples, units, model=_summary(model, settings), source=f"{dataset.name}#{dataset.hash}")
-    there = shards_there(folder, plan)
+    summary, looks_at_maps = _summary(model, settings)
+    plan = plan_of(samples, units, model=summary, source=f"{dataset.name}#{dataset.hash}")
+    scheme = dataset.parsing_scheme if looks_at_maps else None
+    crops = [[samples[row] for row in unit] for unit in units]
+    find_there = partial(shards_there, folder, plan, crops=crops, with_maps=scheme is not None)
+    there = find_there()
     missing = [number for number in range(plan.shards) if number not in there]
     if there:
         log.info("%d of %d shards are there", len(there), plan.shards)
     if missing:
         name = str(model) if not Path(model).exists() else str(Path(model).resolve())
         where = folder.resolve()
-        job = Job(plan, where, name, settings.engine, "cpu", settings.threads, dataset.parsing_scheme)
+        job = Job(plan, where, name, settings.engine, "cpu", settings.threads, scheme)
         with _connected(settings.address) as ray:
-            _run(
-                ray, job, units=[packed(samples, units[number], number=number) for number in missing], settings=settings
-            )
+            wanted = [packed(samples, units[number], number=number) for number in missing]
+            _run(ray, job, units=wanted, settings=settings, find_there=find_there)
     heads = check_folder(folder)
     for leftover in folder.glob(".part-*.tmp"):  # of actors that were killed while they wrote
         leftover.unlink(missing_ok=True)
@@ -142,10 +146,14 @@ def _check(settings: RaySettings, folder: Path) -> None:
         raise RecipeError(f"device {settings.device!r}: Ray chooses which GPU an actor has; give auto, cpu or cuda")
 
 
-def _summary(model: Path | str, settings: RaySettings) -> ModelSummary:
-    """Return what is told of the model, so that shards of another one are refused before anything is started."""
+def _summary(model: Path | str, settings: RaySettings) -> tuple[ModelSummary, bool]:
+    """Return what is told of the model, and whether it looks at parsing maps, before anything is started.
+
+    Shards of another model are so refused at once.
+    """
     kind = "torch" if locate(model).kind == "trained" else settings.engine
-    return load_embedder(model, kind, device="cpu", crops=1).summary
+    embedder = load_embedder(model, kind, device="cpu", crops=1)
+    return embedder.summary, embedder.test_parsing is not None
 
 
 @contextmanager
@@ -191,7 +199,7 @@ def _handle_sigterm(handler: Any) -> None:
         signal.signal(signal.SIGTERM, handler)
 
 
-def _run(ray: Any, job: Job, *, units: list[Unit], settings: RaySettings) -> None:
+def _run(ray: Any, job: Job, *, units: list[Unit], settings: RaySettings, find_there: Callable[[], set[int]]) -> None:
     """Make shards, as often as it takes while each time some are made.
 
     Raises:
@@ -204,7 +212,8 @@ def _run(ray: Any, job: Job, *, units: list[Unit], settings: RaySettings) -> Non
             _run_once(ray, job, units=units, settings=settings)
             return
         except RayError as e:
-            left = [u for u in units if not shard_path(job.folder, job.plan, number=u["number"]).exists()]
+            there = find_there()  # by what is in them: one that is to be made again has a file
+            left = [u for u in units if u["number"] not in there]
             if len(left) == len(units):
                 said = " ".join(str(e).split())[:300]
                 raise UnveilError(

@@ -2,7 +2,7 @@
 
 Columns: ``row`` (number of the crop in its source), ``key``, ``path``, ``sha256`` of the image file, the labels of the
 crop, ``extra`` (JSON), ``vectors`` (E * D float32) and ``visibility`` (E float32). The metadata of the file has, under
-``unveil``, a JSON object with the rest.
+``unveil``, a JSON object with the rest, and under ``unveil-files`` a hash by which changed image files are known.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from unveil.records import LABEL_COLUMNS, Embedding, Metric, Sample
 FORMAT = 1
 _NAME = re.compile(r"part-(\d{5,})-of-(\d{5,})\.parquet")
 _HEAD = b"unveil"
+_FILES = b"unveil-files"  # apart from the head, so that what reads shards without it still does
 _MAGIC = b"PAR1"
 _AGAIN = "delete it and run `unveil embed` again, which makes the missing shards"
 
@@ -77,6 +78,8 @@ class Shard:
         samples: the crops.
         digests: SHA-256 of their image files as they were embedded, 64 hex digits.
         embedding: of the crops, numpy.
+        files: what `unveil.bulk.resume.files_hash` told of its files before they were read; empty where an older unveil
+            wrote it.
     """
 
     head: Head
@@ -84,6 +87,7 @@ class Shard:
     samples: tuple[Sample, ...]
     digests: tuple[str, ...]
     embedding: Embedding = field(repr=False)
+    files: str = ""
 
     @cached_property
     def _row_of(self) -> dict[str, int]:
@@ -138,7 +142,7 @@ def write_shard(folder: Path, shard: Shard) -> None:
         flat = np.ascontiguousarray(getattr(shard.embedding, name), np.float32).reshape(-1)
         columns[name] = pyarrow.FixedSizeListArray.from_arrays(pyarrow.array(flat), width)
     head = _described(shard.head) | {"sha256": _digest(shard, described)}
-    table = pyarrow.table(columns).replace_schema_metadata({_HEAD: json.dumps(head)})
+    table = pyarrow.table(columns).replace_schema_metadata({_HEAD: json.dumps(head), _FILES: shard.files})
     with atomic_path(shard_path(folder, shard.head.plan, number=shard.head.number)) as temporary:
         parquet.write_table(table, temporary)
 
@@ -176,14 +180,16 @@ def read_shard(path: Path) -> Shard:
 
     try:
         table = parquet.ParquetFile(path).read()
-        head, digest = _head(path, table.schema.metadata or {}, rows=table.num_rows)
+        metadata = table.schema.metadata or {}
+        head, digest = _head(path, metadata, rows=table.num_rows)
+        files = metadata.get(_FILES, b"").decode()
         described = table.drop_columns(["row", "sha256", "vectors", "visibility"]).to_pylist()
         described = [row | {"extra": json.loads(row["extra"])} for row in described]
         vectors, visibility = (_numbers(table, name) for name in ("vectors", "visibility"))
         shape = (len(vectors), len(head.names), head.dimension)
         embedding = Embedding(vectors.reshape(shape), visibility, head.names, head.metric, head.weights)
         samples = tuple(sample_of(dict(row)) for row in described)
-        shard = Shard(head, table["row"].to_numpy(), samples, tuple(table["sha256"].to_pylist()), embedding)
+        shard = Shard(head, table["row"].to_numpy(), samples, tuple(table["sha256"].to_pylist()), embedding, files)
         if _digest(shard, described) != digest:
             raise ValueError("it does not have the hash that it names")
     except (pyarrow.ArrowException, OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError) as e:

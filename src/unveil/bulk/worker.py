@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from unveil.bulk.plan import Plan
+from unveil.bulk.resume import files_hash
 from unveil.bulk.shards import Head, Shard, write_shard
 from unveil.data.store.build import BadFile, read_crop
 from unveil.errors import CheckpointError, DataError, UnveilError
@@ -37,7 +38,7 @@ class Job:
         engine: what runs it; see `unveil.inference.load.load_embedder`.
         device: of PyTorch.
         threads: threads of one inference.
-        scheme: label set of the crops' parsing maps.
+        scheme: label set of the crops' parsing maps; ``None`` where the model looks at none.
     """
 
     plan: Plan
@@ -87,6 +88,8 @@ class ShardEmbedder:
     def _shard(self, number: int, content: tuple[list[int], list[Sample]]) -> Shard:
         rows, samples = content
         model = self._model()
+        # Before they are read: a later change is then noticed.
+        files = files_hash(samples, with_maps=self.job.scheme is not None)
         digests = {sample.key: _sha256(sample) for sample in samples}
         embedding, kept, left_out = self._embedded(model, samples)
         head = Head(
@@ -102,7 +105,7 @@ class ShardEmbedder:
         )
         row_of = {sample.key: row for sample, row in zip(samples, rows, strict=True)}
         numbers = np.array([row_of[sample.key] for sample in kept], np.int64)
-        return Shard(head, numbers, kept, tuple(digests[sample.key] for sample in kept), embedding)
+        return Shard(head, numbers, kept, tuple(digests[sample.key] for sample in kept), embedding, files)
 
     def _model(self) -> Embedder:
         if self._embedder is None:
