@@ -1,16 +1,21 @@
 import csv
 import json
+import shutil
+from pathlib import Path
 
 import pytest
+from PIL import Image, ImageOps
 
+from command_line import run
 from unveil.errors import RecipeError, UnveilError
 from unveil.experiments.ablation import as_markdown, cells_of, find_table, tables
 from unveil.experiments.grid import Cell, ResultRow, run_grid, summary
 from unveil.methods import METHODS, method_settings, training_settings
 from unveil.methods.tables.table import Row, Table
-from unveil.models.checkpoint import load_model
+from unveil.models.checkpoint import NAME, load_model, save_model
 from unveil.recipe import load_recipe
 from unveil.training.loop import train
+from unveil.training.metrics import read_metrics
 
 SMALL = [
     "backbone.name=osnet_x0_25",
@@ -92,6 +97,58 @@ def test_figures_of_other_data_are_never_taken_for_these(manifest, tmp_path):
     write([row for row in rows if row["path"] != "images/p07_c0_0.png"])
     with pytest.raises(UnveilError, match="other data"):
         run_grid(cells, [0], out=tmp_path)
+
+
+@pytest.fixture
+def alike(manifest, tmp_path):
+    """Two sets of one name and with the same labels; all test crops of the second are negatives of the first's."""
+    found = [shutil.copytree(manifest.parent, tmp_path / place / "crops") for place in ("plain", "occluded")]
+    for path in (found[1] / "images").iterdir():
+        change(path)
+    return found
+
+
+def change(image: Path):
+    ImageOps.invert(Image.open(image).convert("RGB")).save(image)
+
+
+def test_test_sets_of_one_name_are_told_apart_everywhere(manifest, alike, tmp_path):
+    tests = ",".join(f"manifest:{root}" for root in alike)
+    cells = [Cell("BoT", recipe(manifest, f"data.test={tests}", "data.protocols=market"))]
+    figures = run_grid(cells, range(2), out=tmp_path / "out")
+    names = ["crops (plain/crops)", "crops (occluded/crops)"]
+    assert [f.dataset for f in figures] == names * 2
+    assert [average.runs for average in summary(figures).values()] == [2, 2]
+    shown = as_markdown(Table("", "", (), (Row("BoT"),)), figures)
+    assert shown.startswith(f"| row | {names[0]}, market | {names[1]}, market |")
+    model = tmp_path / "out/bot/0"
+    logged = {key for record in read_metrics(model / "metrics.jsonl") for key in record if key.endswith("mAP")}
+    assert logged == {f"{name}/market/mAP" for name in names}
+    said = run("evaluate", model, *tests.split(","), "-p", "market").stdout
+    assert all(said.count(f"{name}@") == 1 for name in names)
+
+
+def test_figures_of_other_pixels_under_the_same_labels_are_never_taken_for_these(manifest, alike, tmp_path):
+    cells = [Cell("BoT", recipe(manifest, f"data.test=manifest:{alike[0]}"))]
+    run_grid(cells, [0], out=tmp_path / "out")
+    change(alike[0] / "images/p09_c1_2.png")
+    with pytest.raises(UnveilError, match="other data"):
+        run_grid(cells, [0], out=tmp_path / "out")
+    change(alike[0] / "images/p09_c1_2.png")
+    change(alike[0] / "images/p01_c1_2.png")  # to train on, which this set is not used for
+    run_grid(cells, [0], out=tmp_path / "out")
+
+
+def test_figures_that_do_not_tell_what_they_were_measured_on_are_measured_again(manifest, alike, tmp_path, monkeypatch):
+    cells = [Cell("BoT", recipe(manifest, f"data.test=[manifest:{alike[0]},manifest:{alike[1]}]"))]
+    figures = run_grid(cells, [0], out=tmp_path / "out")
+    model = load_model(tmp_path / "out/bot/0")
+    kept = [{k: v for k, v in tree.items() if k != "content"} | {"dataset": "crops"} for tree in model.card.figures]
+    path = tmp_path / "out/bot/0" / NAME
+    save_model(path, model.method, card=model.card.model_copy(update={"figures": tuple(kept)}))
+    monkeypatch.setattr("unveil.experiments.grid.train", None)
+    assert run_grid(cells, [0], out=tmp_path / "out") == figures
+    assert load_model(path).card.figures == model.card.figures
 
 
 def test_wrong_cells_are_known_before_anything_runs(manifest, tmp_path):

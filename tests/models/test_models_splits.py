@@ -105,6 +105,10 @@ def test_splits_of_a_set_that_was_trained_on_are_refused_and_bench_trains_one_a_
     assert average.runs == 2 and average.means["rank1"] == pytest.approx(np.mean([f.rank1 for f in figures]))
     with pytest.raises(ProtocolError, match="whose people the other splits test"):
         evaluate_model(load_model(tmp_path / "bot/0/split0"), [source(data)])
+    # One split that is not its own has its training people too; its own has not.
+    with pytest.raises(ProtocolError, match="whose people the other splits test"):
+        evaluate_model(load_model(tmp_path / "bot/0/split1"), [source(f"viper:{places['viper']}")])
+    assert evaluate_model(load_model(tmp_path / "bot/0/split1"), [source(f"viper:{places['viper']}?split=1")])
     wrong = load_recipe(None, [f"data.train={data},prid:{places['prid']}?splits=3", f"data.test={data}"])
     with pytest.raises(UnveilError, match="different numbers of splits: 2, 3"):
         run_grid([Cell("a", wrong)], [0], out=tmp_path / "b")

@@ -23,6 +23,11 @@ def is_averaged(source: DataSource) -> bool:
     return OPTION in source.options
 
 
+def has_splits(name: str) -> bool:
+    """Return whether the reader of that name has numbered splits."""
+    return int in typing.get_args(options_of(name).get(ONE))
+
+
 def sources_of(source: DataSource) -> tuple[DataSource, ...]:
     """Return the sources that a source with ``splits=N`` stands for, ``split=0`` to ``split=N-1``; else itself.
 
@@ -32,7 +37,7 @@ def sources_of(source: DataSource) -> tuple[DataSource, ...]:
     if not is_averaged(source):
         return (source,)
     where = f"{source}: {OPTION}={source.options[OPTION]}"
-    if int not in typing.get_args(options_of(source.name).get(ONE)):
+    if not has_splits(source.name):
         raise DataError(f"{where}: {source.name!r} has no numbered splits")
     if ONE in source.options:
         raise DataError(f"{where}: name one split, or how many, not both")

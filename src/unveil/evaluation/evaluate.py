@@ -42,6 +42,7 @@ class Result:
         curve: CMC-1 ... CMC-50, for images.
         splits: splits of the dataset that were averaged; ``queries`` counts those of all.
         unreadable: key -> reason of the test crops that could not be read: they took no part.
+        content: hash of the test crops' files, as their image store has it; empty when unknown.
         per_query: key of a query -> its AP (mean over draws); dropped queries are absent.
     """
 
@@ -62,6 +63,7 @@ class Result:
     curve: tuple[float, ...] = ()
     splits: int = 1
     unreadable: Mapping[str, str] = field(default_factory=dict)
+    content: str = ""
     per_query: Mapping[str, float] = field(default_factory=dict, compare=False, repr=False)
 
     @property

@@ -18,14 +18,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from unveil.atomic_io import write_text
-from unveil.datasets.splits import hash_of, is_averaged, load_splits, sources_of
+from unveil.datasets.splits import is_averaged, sources_of
 from unveil.errors import CheckpointError, UnveilError
 from unveil.evaluation.evaluate import Result
 from unveil.methods import method_settings, training_settings
 from unveil.models.card import Card, read_card
 from unveil.models.checkpoint import NAME, load_model, save_model
 from unveil.models.device import pick_device
-from unveil.models.evaluate import evaluate_model
+from unveil.models.evaluate import evaluate_model, tested_on
 from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import Recipe
 from unveil.training.keeping import BEST
@@ -231,11 +231,15 @@ def _finished(folder: Path, recipe: Recipe, *, cache: Path | None) -> Card | Non
     card = _card_of(folder, recipe)
     if card is None:
         return None
-    data = open_training_set(recipe, cache)
-    tested = {hash_of(load_splits(source)) for source in recipe.data.test}
-    same = card.content == data.content_hash and {tree["dataset_hash"] for tree in card.figures} == tested
-    if not same:
+    now = tested_on(recipe, cache)
+    then = {(tree["dataset"], tree["dataset_hash"], tree.get("content", "")) for tree in card.figures}
+    unnamed = not all(content for *_, content in then)  # measured by an unveil that kept only the hash of the labels
+    same = {labels for _, labels, _ in now} == {labels for _, labels, _ in then} if unnamed else now == then
+    if card.content != open_training_set(recipe, cache).content_hash or not same:
         raise UnveilError(f"{folder} holds a run on other data than these: choose another --out, or delete it")
+    if unnamed:
+        log.info("%s: its figures do not tell on which files they were measured: they are measured again", folder)
+        return _measured(folder, recipe, cache=cache)
     return card
 
 
@@ -252,6 +256,11 @@ def _test_again(trained: Path, folder: Path, *, recipe: Recipe, cache: Path | No
         return save_model(folder / NAME, found.method, card=found.card)
     card = found.card.model_copy(update={"recipe": recipe.model_dump(mode="json"), "figures": ()})
     save_model(folder / NAME, found.method, card=card)
+    return _measured(folder, recipe, cache=cache)
+
+
+def _measured(folder: Path, recipe: Recipe, *, cache: Path | None) -> Card:
+    """Measure the model of a finished run, and write the figures onto its card."""
     model = load_model(folder / NAME, pick_device(recipe.train.device))
     results = evaluate_model(model, recipe.data.test, protocols=recipe.data.protocols, cache=cache)
     card = model.card.model_copy(update={"figures": tuple(result.to_json() for result in results)})
