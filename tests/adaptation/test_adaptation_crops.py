@@ -115,3 +115,5 @@ def test_without_times_or_tracklets_nothing_is_known(dataset, tmp_path):
     for change in ({"time": None}, {"tracklet": None}):
         bare = Dataset("bare", tuple(dataclasses.replace(s, **change) for s in dataset.samples))
         assert seen_together(opened(bare, tmp_path)).shape == (0, 2)
+    borrowed = Dataset("borrowed", tuple(dataclasses.replace(s, time=1.7e9) for s in dataset.samples))
+    assert seen_together(opened(borrowed, tmp_path)).shape == (0, 2)

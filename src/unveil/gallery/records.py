@@ -62,7 +62,7 @@ class EmbeddingSpace:
             name = f" ({self.model})" if self.model else ""
             raise DataError(
                 f"embedded by model {fingerprint}, the gallery by {self.fingerprint}{name}: "
-                "search with the gallery's model, or index the gallery again with this one"
+                "use the gallery's model, or index the gallery again with this one"
             )
 
     def check(self, embedding: Embedding, fingerprint: str) -> None:
@@ -121,6 +121,11 @@ class Item:
     crops: int = 1
     id: int | None = None
     attributes: Attributes | None = field(default=None, kw_only=True)
+
+    @property
+    def clock(self) -> str:
+        """What its time counts from: "" of a date, else its recording. Times of two clocks tell nothing together."""
+        return "" if self.time is not None and self.time >= FIRST_DATE else self.source
 
 
 class CropPlace(NamedTuple):

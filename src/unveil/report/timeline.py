@@ -16,12 +16,16 @@ TALLEST = 40  # cameras with a line of their own
 
 @dataclass(frozen=True)
 class Mark:
-    """Somebody in a camera, from ``start`` to ``end`` (``None``: one time), seconds; ``label`` is written beside."""
+    """Somebody in a camera, from ``start`` to ``end`` (``None``: one time), seconds of a clock.
+
+    ``label`` is written beside.
+    """
 
     camera: str
     start: float
     end: float | None = None
     label: str = ""
+    clock: str = ""
 
 
 def timeline_image(
@@ -33,7 +37,7 @@ def timeline_image(
         marks: at least one.
         path: PNG to write.
         named: how a timestamp is written.
-        joined: draw a thin line from each mark to the next in time: they are all of one person.
+        joined: draw a thin line from each mark to the next of its clock in time: they are all of one person.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -53,8 +57,9 @@ def timeline_image(
     names = cameras[:TALLEST] + ([f"{len(cameras) - TALLEST} more"] if len(cameras) > TALLEST else [])
     figure = Figure(figsize=(10, 1.2 + 0.38 * len(names)), layout="constrained")
     axes = figure.subplots()
-    if joined:
-        axes.plot([m.start for m in marks], [row[m.camera] for m in marks], color=PALE, lw=1, zorder=1)
+    for clock in sorted({mark.clock for mark in marks}) if joined else ():
+        own = [mark for mark in marks if mark.clock == clock]
+        axes.plot([m.start for m in own], [row[m.camera] for m in own], color=PALE, lw=1, zorder=1)
     for mark in marks:
         axes.plot(
             [mark.start, mark.end or mark.start], [row[mark.camera]] * 2, color=COLOUR, lw=6, solid_capstyle="round"

@@ -154,7 +154,7 @@ def test_wrong_questions_have_one_clear_answer_each(unveil, shop, store, model, 
         ((picture, shop, "--model", other, "--skip-person-check"), "embedded by model"),
         ((picture, "empty", "--model", model, "--skip-person-check"), "'empty' is empty"),
         ((picture, "shopp", "--model", model, "--skip-person-check"), "shop"),
-        ((picture, shop, "--skip-person-check"), "search with the gallery's model"),
+        ((picture, shop, "--skip-person-check"), "use the gallery's model"),
         ((shop, picture), f"the query comes first, as in unveil search {picture} {shop}"),
         (("row:999999", shop), "has no row 999999"),
         (("row:x", shop), "row:17"),
@@ -188,7 +188,7 @@ def test_another_model_than_the_gallerys_is_refused_before_it_is_opened(unveil, 
         ("watch", picture, "--gallery", shop, "--query", picture, "--threshold", "0.5"),
     ):
         _, err = unveil(*words, code=2)
-        assert "search with the gallery's model" in err, words
+        assert "use the gallery's model" in err, words
 
 
 def test_a_gallery_is_calibrated_on_its_labels_and_answers_with_probabilities(unveil, shop, store, model, manifest):

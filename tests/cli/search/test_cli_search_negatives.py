@@ -65,7 +65,7 @@ def test_in_a_gallery(given, server, how):
             settings=ImageSettings(start_time=1.7e9),
         )  # fmt: skip
     where = (name, how, "--store", server)
-    assert "search with the gallery's model" in refused(*_words(given, *where, model=given.other))
+    assert "use the gallery's model" in refused(*_words(given, *where, model=given.other))
     run(*_words(given, *where, model=given.model))
 
 

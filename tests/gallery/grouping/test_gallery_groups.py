@@ -164,6 +164,14 @@ def test_feedback_and_who_was_seen_together_count(store, jpeg):
     assert done.known == 2
 
 
+def test_tracklets_that_were_all_given_one_time_are_not_seen_together_for_that(store, jpeg):
+    store.create("shop", SPACE)
+    items = [tracklet(n, 0, jpeg, camera="gate", time=1.7e9, end=1.7e9) for n in range(4)]
+    store.add("shop", items, embedding=vectors([0] * 4))
+    group_gallery(store, "shop", threshold=NEAR)
+    assert store.groups.state("shop").people == 1
+
+
 def test_what_is_said_of_a_crop_is_said_of_its_tracklet(store, jpeg):
     store.create("shop", SPACE)
     items = [tracklet(n, n, jpeg) for n in range(2)]

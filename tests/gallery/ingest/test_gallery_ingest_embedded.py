@@ -95,7 +95,7 @@ def test_what_does_not_belong_to_the_gallery_is_refused(address, model, shards, 
     words = ("gallery", "add", shards, "--gallery", "g", "--engine", "torch", "--store", address)
     assert "name the model of the shards with --model" in refused(*words, "--model", other)
     run("gallery", "add", tmp_path / "crops/images", *words[3:], "--model", other)
-    assert "gallery 'g' holds embeddings of model" in refused(*words, "--model", model)
+    assert "use the gallery's model" in refused(*words, "--model", model)
     assert "--detector would do nothing" in refused(*words, "--model", model, "--detector", "x.json")
     last = sorted(shards.iterdir())[-1]
     last.write_bytes(last.read_bytes()[:-50])

@@ -8,6 +8,7 @@ from datetime import datetime
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 from PIL import Image
 
 from untrained import make_model
@@ -95,6 +96,26 @@ def test_sightings_at_two_cameras_at_once_or_too_far_apart_are_flagged():
     assert impossible(seen[1:], distances=far) == [], "20 s are enough for 50 m"
     assert impossible([hit(1, "gate", 0.0, end=10.5), hit(2, "yard", 10.0)]) == [], "clocks differ by as much"
     assert impossible([hit(1, "gate", 0.0, end=90.0), hit(2, "gate", 10.0)]) == [], "one camera"
+
+
+def test_times_of_two_recordings_are_neither_compared_nor_joined(tmp_path, monkeypatch):
+    seen = [
+        hit(1, "gate", 0.0, end=90.0, source="monday.mp4"),
+        hit(2, "yard", 5.0, end=12.0, source="tuesday.mp4"),
+        hit(3, "hall", 100.0, source="monday.mp4"),
+        hit(4, "gate", 1.7e9, source="a.jpg"),
+        hit(5, "yard", 1.7e9 + 10, source="b.jpg"),
+    ]
+    far = {frozenset(pair): 1e6 for pair in (("gate", "yard"), ("gate", "hall"), ("yard", "hall"))}
+    assert [(w.first.item.id, w.second.item.id) for w in impossible(seen, distances=far)] == [(1, 3), (4, 5)]
+    assert transitions(seen) == [CameraTransition("gate", "hall", 1, 10.0), CameraTransition("gate", "yard", 1, 10.0)]
+    lines = []
+    plot = Axes.plot
+    monkeypatch.setattr(
+        Axes, "plot", lambda self, x, *y, **k: lines.append(k.get("lw") == 1 and x) or plot(self, x, *y, **k)
+    )
+    write_report(replace(FOUND, hits=tuple(seen)), [], path=tmp_path / "r.html")
+    assert [line for line in lines if line] == [[1.7e9, 1.7e9 + 10], [0.0, 100.0], [5.0]]
 
 
 def test_a_page_without_sure_sightings_shows_a_scatter_and_no_transitions(tmp_path):

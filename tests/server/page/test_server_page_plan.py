@@ -144,6 +144,27 @@ def test_the_greatest_speed_is_that_of_the_server(open_page, store, planned):
     expect(page.locator(".impossible-words")).to_have_count(0)
 
 
+def test_times_that_count_from_the_start_of_recordings_make_no_way_between_them(open_page, store, planned):
+    page = open_page(galleries=(planned,), limits=FREE)
+
+    def undated(route):
+        told = route.fetch().json()
+        for hit in told["hits"]:
+            hit["item"]["time"] -= 1_699_999_000
+        route.fulfill(body=json.dumps(told), content_type="application/json")
+
+    page.route("**/searches", undated)
+    mine = confirmed(page, store, planned)
+    page.select_option("#sighted", "confirmed")
+    recordings = {item.source for item in store.items(planned, mine)}
+    expect(page.locator(".sighting")).to_have_count(len(mine))
+    expect(page.locator("#timeline .path")).to_have_count(len(recordings))
+    expect(page.locator("#path .pin.seen")).to_have_count(len(recordings))
+    for gone in ("#path .leg", ".impossible-words", ".sighting.impossible", "#transitions tbody"):
+        expect(page.locator(gone)).to_have_count(0)
+    assert len(recordings) > 1
+
+
 def test_a_reader_sees_the_plan_and_cannot_change_it(open_page, planned, tmp_path):
     file = tmp_path / "tokens.json"
     token = new_token(file, "eva", role="reader")

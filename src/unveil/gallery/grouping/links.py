@@ -13,7 +13,7 @@ import numpy as np
 from unveil.gallery.calibrate import feedback_rows
 from unveil.gallery.group_records import ByHand
 from unveil.gallery.grouping.overlaps import Span, overlapping
-from unveil.gallery.records import FIRST_DATE, Item
+from unveil.gallery.records import Item
 from unveil.gallery.store.protocol import Store
 
 Pair = tuple[int, int]
@@ -126,6 +126,5 @@ def _spans(items: Sequence[Item]) -> list[Span]:
     spans = []
     for n, item in enumerate(items):
         if item.kind == "tracklet" and item.camera is not None and item.time is not None:
-            clock = "" if item.time >= FIRST_DATE else item.source
-            spans.append(Span((item.camera, clock), item.time, item.time if item.end is None else item.end, n))
+            spans.append(Span((item.camera, item.clock), item.time, item.time if item.end is None else item.end, n))
     return spans

@@ -148,7 +148,8 @@ def _page(
             image = Path(folder) / "timeline.png"
             rank = {id(hit): n for n, hit in enumerate(found.hits, 1)}
             marks = [
-                Mark(h.item.camera or "unknown", float(h.item.time or 0), h.item.end, str(rank[id(h)])) for h in marked
+                Mark(h.item.camera or "unknown", float(h.item.time or 0), h.item.end, str(rank[id(h)]), h.item.clock)
+                for h in marked
             ]
             timeline_image(marks, image, named=time_text, joined=bool(seen))
             which = "matches and confirmed results" if seen else "all results, whoever they show"

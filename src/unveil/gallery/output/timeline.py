@@ -74,11 +74,15 @@ def candidates(found: SearchResult) -> list[Hit]:
 
 
 def transitions(seen: Sequence[Hit]) -> list[CameraTransition]:
-    """Return how often sightings of one person, in order of time, go from one camera to another, commonest first."""
+    """Return how often sightings of one person, in order of time, go from one camera to another, commonest first.
+
+    Sightings of two clocks (see `Item.clock`) do not follow each other.
+    """
     gaps: dict[tuple[str, str], list[float]] = {}
     known = [hit.item for hit in seen if hit.item.camera is not None and hit.item.time is not None]
+    known.sort(key=lambda item: item.clock)  # a stable sort: those of one clock stay in order of time
     for before, after in pairwise(known):
-        if before.camera != after.camera:
+        if before.clock == after.clock and before.camera != after.camera:
             gaps.setdefault((before.camera or "", after.camera or ""), []).append(max(0.0, _gap(before, after)))
     found = [CameraTransition(*pair, len(times), min(times)) for pair, times in gaps.items()]
     return sorted(found, key=lambda one: (-one.times, one.fastest, one.start, one.end))
@@ -89,6 +93,8 @@ def impossible(
 ) -> list[Impossible]:
     """Return pairs of sightings that cannot be of one person: at two cameras at once, or too far apart for the time.
 
+    Sightings of two clocks (see `Item.clock`) may have been days apart.
+
     Args:
         seen: sightings in order of time.
         distances: metres between pairs of cameras, as far as they are known.
@@ -98,7 +104,7 @@ def impossible(
     found = []
     for n, first in enumerate(known):
         for second in known[n + 1 :]:
-            if first.item.camera == second.item.camera:
+            if first.item.camera == second.item.camera or first.item.clock != second.item.clock:
                 continue
             seconds = _gap(first.item, second.item)
             metres = (distances or {}).get(frozenset((first.item.camera or "", second.item.camera or "")))

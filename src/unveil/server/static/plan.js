@@ -1,6 +1,7 @@
 // A floor plan as a drawing: cameras where they stand, and the path of one person from one to the next.
 import { el, svg } from "./dom.js";
 import { duration } from "./format.js";
+import { following } from "./timeline.js";
 import { t, tn } from "./words.js";
 
 /** Return the drawing of a plan with its cameras; sizes are in pixels of its image, so that nothing depends on the screen. */
@@ -30,8 +31,7 @@ export function drawPlan(plan, seen, wrong) {
   drawing.append(svg("defs", {}, marker("arrow"), marker("arrow-wrong")));
   const impossible = new Map(wrong.map((one) => [`${one.first.item.id} ${one.second.item.id}`, one.words]));
   const transitions = new Map();
-  for (let n = 1; n < known.length; n += 1) {
-    const [before, after] = [known[n - 1], known[n]];
+  for (const [before, after] of following(known)) {
     if (before.item.camera === after.item.camera) continue;
     const words = impossible.get(`${before.item.id} ${after.item.id}`);
     const key = `${before.item.camera}\n${after.item.camera}\n${words ? "wrong" : ""}`;

@@ -40,7 +40,7 @@ export function drawTimeline(hits, { lit, open, joined, limits }) {
   }
   const wrong = joined ? findImpossible(seen, limits) : [];
   const flagged = new Set(wrong.flatMap(({ first, second }) => [first, second]));
-  if (joined) drawing.append(svg("polyline", { class: "path", points: seen.map((hit) => `${x(hit.item.time)},${y(hit.item.camera)}`).join(" ") }));
+  if (joined) drawing.append(...byClock(seen).map((own) => svg("polyline", { class: "path", points: own.map((hit) => `${x(hit.item.time)},${y(hit.item.camera)}`).join(" ") })));
   for (const hit of seen) {
     const begin = x(hit.item.time);
     const end = x(hit.item.end ?? hit.item.time);
@@ -67,11 +67,16 @@ function ticks(first, last, width) {
   return out.length ? out : [first];
 }
 
+/** Sightings by clock, in order: dates are of one, other times count from the start of each recording and say nothing of another. */
+const byClock = (seen) => [...Map.groupBy(seen, ({ item }) => (isDate(item.time) ? "" : item.source)).values()];
+
+/** Pairs of sightings, in order of time, of which the second follows the first by one clock. */
+export const following = (seen) => byClock(seen).flatMap((own) => own.slice(1).map((after, n) => [own[n], after]));
+
 /** How often one sighting follows another at another camera, with the times between. */
 export function countTransitions(seen) {
   const transitions = new Map();
-  for (let n = 1; n < seen.length; n += 1) {
-    const [before, after] = [seen[n - 1].item, seen[n].item];
+  for (const [{ item: before }, { item: after }] of following(seen)) {
     if (before.camera === null || after.camera === null || before.camera === after.camera) continue;
     const name = `${before.camera} → ${after.camera}`;
     transitions.set(name, [...(transitions.get(name) ?? []), Math.max(0, after.time - (before.end ?? before.time))]);
@@ -86,8 +91,8 @@ export function countTransitions(seen) {
 export function findImpossible(seen, { distances, max_speed: speed, clock_seconds: clock }) {
   const apart = new Map(distances.map(({ cameras, metres }) => [cameras.join("\n"), metres]));
   const wrong = [];
-  seen.forEach((first, n) => {
-    for (const second of seen.slice(n + 1)) {
+  for (const own of byClock(seen)) own.forEach((first, n) => {
+    for (const second of own.slice(n + 1)) {
       const [left, reached] = [first.item.camera, second.item.camera];
       if (left === null || reached === null || left === reached) continue;
       const seconds = second.item.time - (first.item.end ?? first.item.time);
