@@ -54,7 +54,7 @@ class WatchSettings:
 
 @dataclass
 class Counts:
-    """What a watch saw: frames, people (tracks), alerts, alerts held back by the cool-down, breaks of the stream.
+    """What a watch saw: frames, people (tracks), alerts, tracks that the cool-down held back, breaks of the stream.
 
     And how many entries went from the list because their rows were removed.
     """
@@ -73,6 +73,7 @@ class _Seen:
     compared_at: float = -np.inf
     compared_boxes: int = 0
     raised: set[str] = field(default_factory=set)
+    held_back: set[str] = field(default_factory=set)
 
 
 class Watcher:
@@ -229,11 +230,12 @@ class Watcher:
         """Raise an alert, once a track and entry, and not within the cool-down of the entry's last one."""
         if entry.name in seen.raised:
             return
-        seen.raised.add(entry.name)
         timestamp = seen.track.end
         if timestamp - self._last_alert.get(entry.name, -np.inf) < self._settings.cool_down:
-            self.counts.held_back += 1
+            self.counts.held_back += entry.name not in seen.held_back
+            seen.held_back.add(entry.name)  # who stays is compared again: an alert comes once the entry has cooled down
             return
+        seen.raised.add(entry.name)
         self._last_alert[entry.name] = timestamp
         self.counts.alerts += 1
         sure = None if self._calibration is None else self._calibration.probability(distance)

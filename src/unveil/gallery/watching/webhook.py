@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import queue
 import threading
@@ -16,6 +18,7 @@ from unveil.errors import DataError
 SECONDS = 10.0  # that the other side may take
 WAITS = (1.0, 2.0, 4.0)  # seconds before each further try
 MAX_WAITING = 1_000
+LAST_SECONDS = 60.0  # for what waits in the end
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
@@ -59,13 +62,19 @@ class Webhook:
             self._failed(f"{self._shown} takes nothing: {MAX_WAITING} alerts wait, this one is not delivered")
 
     def close(self) -> None:
-        """Deliver what waits, each with one try, and end."""
+        """Deliver what waits, each with one try, and end; what takes longer than a minute is said to be lost."""
         self._closing.set()
-        self._waiting.put(None)
-        self._thread.join()
+        with contextlib.suppress(queue.Full):  # then the thread waits for nothing, and ends once all is delivered
+            self._waiting.put_nowait(None)
+        self._thread.join(LAST_SECONDS)
+        if self._thread.is_alive():
+            self._failed(f"{self._shown} is too slow: alerts that wait for it are not delivered")
 
     def _work(self) -> None:
-        while (alert := self._waiting.get()) is not None:
+        while not (self._closing.is_set() and self._waiting.empty()):
+            alert = self._waiting.get()
+            if alert is None:
+                break
             words = self._try(alert)
             for wait in self._waits:
                 if words is None or self._closing.wait(wait):
@@ -87,3 +96,5 @@ class Webhook:
             return f"it answered {e.code}"
         except (OSError, ValueError) as e:
             return str(getattr(e, "reason", e)) or type(e).__name__
+        except http.client.HTTPException as e:  # its words are what the other side sent, or hold the whole address
+            return f"HTTP failed: {type(e).__name__}"
