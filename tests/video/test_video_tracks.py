@@ -75,6 +75,22 @@ def test_csv_mot_and_json_say_the_same(tmp_path):
     assert not GivenBoxes(write_boxes(tmp_path / "b.csv")).tracked
 
 
+def test_of_the_ground_truth_of_mot_only_people_who_count_are_taken(tmp_path):
+    rows = {
+        "1": "10,10,20,50,1,1,1", "2": "99,10,80,50,1,3,1", "3": "60,10,20,50,0,1,0.2", "4": "60,10,20,50,1,8,0.2",
+        "5": "30,10,20,50,1,1,0.1",
+    }  # fmt: skip
+    (tmp_path / "gt.txt").write_text("\n".join(f"1,{track},{rest}" for track, rest in rows.items()))
+    given = GivenBoxes(tmp_path / "gt.txt")
+    assert given.tracks(0) == ["1", "5"] and [box.x for box in given.boxes(0)] == [10, 30]
+    # Ten columns end with a place in the world; -1 is a score that nobody gave.
+    (tmp_path / "det.txt").write_text(
+        "1,-1,10,10,20,50,-1,-1,-1,-1\n1,-1,30,10,20,50,0.3,4.5,2.5,0\n1,-1,9,9,9,9,-0.2\n"
+    )
+    given = GivenBoxes(tmp_path / "det.txt")
+    assert [box.score for box in given.boxes(0)] == [1.0, 0.3, 0.0] and not given.tracked
+
+
 @pytest.mark.parametrize("key", ["track", "person"])
 @pytest.mark.parametrize("names", [(0, 1), (0, 0)])
 def test_a_track_of_a_json_file_may_be_the_number_0(tmp_path, key, names):
@@ -106,6 +122,7 @@ def test_tracks_of_a_file_end_some_time_after_their_last_box(tmp_path):
         ("a.csv", "frame,x,y,width,height\n", "not one box"),
         ("a.csv", "frame,x,y,width,height,track\n1,2,3,4,5,a\n1,2,3,4,5,\n", "all, or none"),
         ("a.txt", "0,1,2,3,4,5,1\n", "frame >= 0"),
+        ("a.txt", "1,1,2,3,4,5,1,1\n1,1,2,3,4,5,1,car\n", "line 2"),
         ("a.json", '{"frame": 1}', "list of objects"),
         ("a.json", "[", "cannot be read"),
     ],
@@ -149,4 +166,5 @@ def test_a_live_stream_drops_what_is_late_and_leaving_early_ends_the_thread():
     for f in early:
         if f.number == 3:
             break
+    early.close()
     assert not early._thread.is_alive()

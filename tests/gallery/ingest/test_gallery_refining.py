@@ -32,6 +32,19 @@ def test_a_track_that_goes_over_to_another_person_is_split_there():
     assert split(whole) == [whole]
 
 
+def test_a_blurred_person_at_the_end_of_a_long_track_keeps_a_crop():
+    track = OpenTrack(4)
+    noise = np.random.default_rng(0).integers(-60, 60, (80, 30, 1))
+    for n in range(318):
+        image = np.full((140, 400, 3), 120, np.uint8)
+        image[20:100, 20:50] = GREEN if n >= 300 else (np.array((120, 100, 100)) + noise).astype(np.uint8)
+        track.see(Frame(n, n / 6, image), Box(20, 20, 30, 80), others=[])
+    assert len(track.pool) <= 8 and max(crop.quality for crop in track.pool[:-1]) > track.pool[-1].quality
+    assert [part.boxes for part in split(track)] == [300, 18] and split(track)[1].pool
+    (_, first), (_, second) = settled([("1", track)], [], now=None)[0]
+    assert (first.end, second.begin) == (299 / 6, 50.0)
+
+
 def test_the_continuation_of_a_walk_is_joined_and_says_why():
     first, second = walk([RED] * 10), walk([DARK_RED] * 10, begin=3.0, x=110)
     (joined,) = join([second, first])

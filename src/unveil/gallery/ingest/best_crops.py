@@ -17,6 +17,7 @@ from unveil.video.appearance import Look, look_of
 from unveil.video.records import Box, Frame, Image
 
 POOL = 2  # crops in memory for each one that is kept in the end
+LAST_SECONDS = 2.0  # of a track, whose best crop is in memory whatever its quality
 POOR = 0.4  # of the best crop's quality score: below it a crop is not kept
 NEARLY = 0.8  # of the best crop of its part of the time: above it a crop may be kept for its view
 
@@ -100,11 +101,14 @@ class OpenTrack:
         return joined
 
     def _thin(self) -> None:
-        """Drop the worse of the two crops that are nearest in time."""
-        gaps = [b.time - a.time for a, b in pairwise(self.pool)]
-        first = min(range(len(gaps)), key=gaps.__getitem__)
-        worse = first if self.pool[first].quality < self.pool[first + 1].quality else first + 1
-        del self.pool[worse]
+        """Drop the worse of the two crops that are nearest in time; the best of the last seconds is none of them.
+
+        It may be all that is there of another person to whom the track has gone over.
+        """
+        last = max((c for c in self.pool if c.time > self.pool[-1].time - LAST_SECONDS), key=lambda c: c.quality)
+        others = pairwise(c for c in self.pool if c is not last)
+        before, after = min(others, key=lambda pair: pair[1].time - pair[0].time)
+        self.pool.remove(before if before.quality < after.quality else after)
 
 
 def _of_steps(

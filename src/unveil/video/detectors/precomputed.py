@@ -17,6 +17,7 @@ from unveil.video.records import Box
 MAX_BYTES = 512_000_000
 NEEDED = ("frame", "x", "y", "width", "height")
 MOT_COLUMNS = ("frame", "track", "x", "y", "width", "height", "score", "class", "visible")
+UNKNOWN, PEDESTRIAN = -1.0, 1.0  # as MOT Challenge writes a score that nobody gave, and the class of people
 
 
 class GivenBoxes:
@@ -25,8 +26,9 @@ class GivenBoxes:
     Args:
         path: ``.csv`` with the columns frame (from 0), x, y, width, height in pixels, and if wanted score, track (or
             person); without a header, or ``.txt``: MOT Challenge (frame from 1, track, x, y, width, height,
-            score, ...); ``.json``: a list of objects with the keys of the CSV. For images ``image`` may stand for
-            frame: the name of the file, as far as it tells one image from the others.
+            score, class; of ground truth only people who count); ``.json``: a list of objects with the keys of the
+            CSV. For images ``image`` may stand for frame: the name of the file, as far as it tells one image from the
+            others.
 
     ``tracked`` says whether every box names its track, and ``people`` whether it does so by the name of a person.
 
@@ -126,7 +128,8 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
             table = [(n, row) for n, row in enumerate(csv.reader(lines), 1) if row]
         except csv.Error as e:
             raise DataError(f"{path}: not valid CSV: {e}") from None
-        return [(n, _from_mot(path, n, row=dict(zip(MOT_COLUMNS, row, strict=False)))) for n, row in table]
+        found = ((n, _from_mot(path, n, columns=row)) for n, row in table)
+        return [(n, row) for n, row in found if row is not None]
     reader = csv.DictReader(lines, strict=True)
     try:
         there = reader.fieldnames or ()
@@ -138,12 +141,22 @@ def _rows(path: Path) -> Iterable[tuple[int, Mapping[str, Any]]]:
         raise DataError(f"{path}: line {reader.line_num}: not valid CSV: {e}") from None
 
 
-def _from_mot(path: Path, line: int, *, row: dict[str, Any]) -> dict[str, Any]:
+def _from_mot(path: Path, line: int, *, columns: list[str]) -> dict[str, Any] | None:
+    """Return a line of MOT Challenge text; ``None`` where the ground truth says that it is no person, or not counted.
+
+    Its class is a positive number (1 is a pedestrian). In lines of ten columns those from the eighth on are a place in
+    the world.
+    """
+    row: dict[str, Any] = dict(zip(MOT_COLUMNS, columns, strict=False))
     try:
         row["frame"] = int(float(row["frame"])) - 1
-        score = float(row.get("score") or 1)
+        score = float(row.get("score") or UNKNOWN)
+        kind = float(row.get("class") or UNKNOWN) if len(columns) <= len(MOT_COLUMNS) else UNKNOWN
     except (ValueError, OverflowError):
         raise DataError(f"{path}: line {line}: expected numbers, found {row}") from None
+    if kind > 0 and (kind != PEDESTRIAN or score == 0):
+        return None
+    score = 1.0 if score == UNKNOWN else score
     return row | {"track": None if row.get("track") in ("-1", "") else row.get("track"), "score": max(0.0, score)}
 
 
