@@ -30,14 +30,27 @@ def observed(observer: Observer) -> Iterator[None]:
     """Tell a function how far long steps of this thread are, within a block.
 
     Args:
-        observer: called before each item with what is done, how many items are, and how many there will be (None where
-            that is not known). It may wait, so that the step is paused; what it raises ends the step.
+        observer: called before each item, and while a video gives none, with what is done, how many items are, and how
+            many there will be (None where that is not known). It may wait, so that the step is paused; what it raises
+            ends the step.
     """
     token = _observer.set(observer)
     try:
         yield
     finally:
         _observer.reset(token)
+
+
+def still(what: str, done: int, *, total: int | None = None) -> None:
+    """Tell the function of `observed`, if there is one, how far a step is that waits for its next item.
+
+    Args:
+        what: as `track` was told.
+        done: how many items are.
+        total: how many there will be.
+    """
+    if (observer := _observer.get()) is not None:
+        observer(what, done, total)
 
 
 def track(items: Iterable[T], what: str, *, total: int | None = None) -> Iterator[T]:

@@ -5,6 +5,7 @@ And one that breaks off: a server that sends a transport stream, closes, and acc
 
 from __future__ import annotations
 
+import io
 import socket
 import struct
 import threading
@@ -12,13 +13,19 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from file_server import serve_files
 from films import breaking, walk_frame, write_film
 from unveil.errors import DataError
-from unveil.video.decode import Video, without_password
+from unveil.video.addresses import without_password
+from unveil.video.decode import Video
+from unveil.video.prefetch import ReadAhead
+from unveil.video.records import Frame
 
 HEAD = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 0.0.0.0\r\nt=0 0\r\n"
 SDP = HEAD + "m=video 0 RTP/AVP 33\r\na=control:track\r\n"
@@ -93,6 +100,11 @@ def test_a_camera_that_refuses_is_one_error_without_the_password(tmp_path):
         ("folder/user=me&password=x.mp4", "folder/user=me&password=x.mp4"),
         ("rtmp://me:secret@host/x", "rtmp://host/x"),  # not read, and so said in an error
         ("rtsp://me:se#cret@host/x", "rtsp://host/x"),
+        ("rtsp://me:se/cret@host/x", "rtsp://host/x"),
+        ("rtsp://me:s/e/cr?et#x@host:554/x", "rtsp://host:554/x"),
+        ("rtsp://host:554/a@b", "rtsp://host:554/a@b"),
+        ("rtsp://[fe80::1]:554/a@b", "rtsp://[fe80::1]:554/a@b"),
+        ("http://host?t=10:20/a@b", "http://host?t=10:20/a@b"),
         ("rtsp://h:554/user=admin&password=secret&channel=1", "rtsp://h:554/user=&password=&channel=1"),
         (
             "rtsp://h/user=me_password=s_x_channel=1_stream=0.sdp?real",
@@ -150,3 +162,91 @@ def test_a_file_is_never_opened_again(tmp_path):
     with Video(path, waits=(600.0,)) as video:
         assert len(list(video.frames())) == 20 and not video.live
     assert video.reopened == 0 and video.lost is None
+
+
+def mjpeg(frames: int) -> bytes:
+    """Return what a camera sends as `multipart/x-mixed-replace`, which has no times."""
+    parts = []
+    for number in range(frames):
+        Image.fromarray(walk_frame(number, 1)).save(out := io.BytesIO(), "JPEG")
+        head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(out.getvalue())}\r\n\r\n"
+        parts.append(head.encode() + out.getvalue() + b"\r\n")
+    return b"".join(parts)
+
+
+@contextmanager
+def without_times(kind: str, tmp_path: Path) -> Iterator[str]:
+    """Give the address of a live stream of 30 frames of a format that has no times."""
+    if kind == "h264":
+        with breaking(write_film(tmp_path / "a.h264", 30), 1) as address:
+            yield address
+    else:
+        with serve_files() as server:
+            server.lengths, server.headers = False, {"Content-Type": "multipart/x-mixed-replace; boundary=frame"}
+            server.files["/video.cgi"] = mjpeg(30)
+            yield f"{server.address}/video.cgi"
+
+
+@pytest.mark.parametrize("kind", ["h264", "mjpeg"])
+def test_a_stream_without_times_of_its_own_goes_by_when_its_frames_came(tmp_path, monkeypatch, kind):
+    clock = iter(np.arange(1000, 9000, 0.5))  # seconds; FFmpeg would say 25 frames per second
+    monkeypatch.setattr("unveil.video.decode.time", SimpleNamespace(monotonic=lambda: float(next(clock))))
+    with without_times(kind, tmp_path) as address, Video(address, waits=()) as video:
+        frames = list(video.frames())
+    assert video.live and [f.number for f in frames] == list(range(30)) and video.unreadable == 0
+    steps = np.diff([f.time for f in frames])[:-3]  # what the decoder still had at the end came with nothing
+    assert steps.min() >= 0.499 and steps.max() <= 1.001
+    assert np.abs(frames[20].image.astype(int) - walk_frame(20, 1 if kind == "mjpeg" else 2)).mean() < 8
+
+
+@pytest.mark.parametrize("name", ["a.ts", "a.h264"])
+def test_a_recording_whose_server_tells_its_size_alone_is_no_live_stream(tmp_path, name):
+    film = write_film(tmp_path / name, 20)
+    with serve_files() as server:
+        server.files[f"/{name}"] = film.read_bytes()
+        with Video(f"{server.address}/{name}", waits=(600.0,)) as video:
+            assert not video.live and video.seconds is None and video.size == film.stat().st_size
+            assert len(list(video.frames())) == 20
+        assert video.reopened == 0 and video.lost is None
+        server.lengths = False
+        with Video(f"{server.address}/{name}") as video:
+            assert video.live and video.size is None
+
+
+def test_the_size_of_a_list_of_parts_is_not_that_of_a_recording(tmp_path):
+    with serve_files() as server:
+        server.files["/a.ts"] = write_film(tmp_path / "a.ts", 100).read_bytes()
+        server.files["/live.m3u8"] = b"#EXTM3U\n#EXT-X-TARGETDURATION:10\n#EXTINF:10,\na.ts\n"
+        with Video(f"{server.address}/live.m3u8") as video:
+            assert video.live and video.size is None
+
+
+def test_the_beginning_of_a_recording_is_known_and_read_all_the_same(tmp_path):
+    known = set()
+    for people in (1, 2, 2):
+        film = write_film(tmp_path / f"{people}.mp4", 20, people, 0)
+        with Video(film) as video:
+            known.add(video.beginning())
+            assert [f.number for f in video.frames()] == list(range(20))
+    assert len(known) == 2
+
+
+def test_who_waits_for_a_frame_is_asked_and_may_end_the_wait():
+    over, asked = threading.Event(), []
+
+    def frames() -> Iterator[Frame]:
+        over.wait(60)
+        yield from ()
+
+    def waits() -> None:
+        asked.append(1)
+        over.set()
+        if len(asked) == 2:
+            raise KeyError
+
+    assert list(ReadAhead(frames(), waits=waits)) == [] and asked == [1]
+    over.clear()
+    ahead = ReadAhead(frames(), waits=waits)
+    with pytest.raises(KeyError):
+        list(ahead)
+    ahead.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from unveil.data.images import MAX_PIXELS
 from unveil.errors import RecipeError, UnveilError
-from unveil.video.decode import is_address, without_password
+from unveil.video.addresses import is_address, without_password
 
 MEGABYTE = 2**20
 STREAM = re.compile(r"[A-Za-z0-9_-]{1,63}")

@@ -6,7 +6,8 @@ Files, ``rtsp://`` and ``http://`` are read the same way, by PyAV (FFmpeg). A li
 from __future__ import annotations
 
 import contextlib
-import re
+import hashlib
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -16,44 +17,19 @@ from typing import Any
 
 from unveil.data.images import MAX_PIXELS
 from unveil.errors import DataError, MissingExtraError
+from unveil.video.addresses import ADDRESSES, is_address, without_password
 from unveil.video.completeness import Completeness
 from unveil.video.orientation import matrix_of, upright
 from unveil.video.records import Frame, Image
 from unveil.video.sampling import FrameSampler
 from unveil.video.timestamps import Clock
 
-ADDRESSES = ("rtsp", "rtsps", "http", "https", "tcp", "udp", "srt")
 OPEN_SECONDS, READ_SECONDS = 15.0, 15.0
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0)  # seconds before each try to open a live stream again that broke
 DAY_OF_WAITS = tuple(min(2.0**n, 60.0) for n in range(6)) + (60.0,) * 1440
 MAX_FAILURES = 2000  # unreadable packets in a row after which the rest is given up
-# Cameras take names and passwords as values too: `?user=a&password=b`, or in the path `/user=a_password=b_channel=1`.
-SECRET = re.compile("user|usr|login|pass|pwd|token|auth|secret", re.IGNORECASE)
-IN_PATH, IN_QUERY = "([&;/]|_(?=[A-Za-z]+=[^=]))", "([&#])"  # between values
-
-
-def is_address(source: str) -> bool:
-    """Return whether a source is the address of a stream and not a file."""
-    return source.partition("://")[0].lower() in ADDRESSES and "://" in source
-
-
-def without_password(source: str) -> str:
-    """Return an address without the names, passwords and tokens in it; anything else as it is."""
-    scheme, mark, rest = source.partition("://")
-    if not mark:
-        return source
-    host, slash, path = rest.partition("/")
-    shown = f"{host.rpartition('@')[2]}{slash}{path}"
-    place = re.split("[?#]", shown, maxsplit=1)[0]
-    return f"{scheme}://{_blanked(place, IN_PATH)}{_blanked(shown[len(place) :], IN_QUERY)}"
-
-
-def _blanked(text: str, between: str) -> str:
-    parts = re.split(between, text)
-    for n, part in enumerate(parts):
-        if found := SECRET.search(part):
-            parts[n] = part[: part.find("=", found.end()) + 1] or part
-    return "".join(parts)
+NO_TIMESTAMPS = 0x80  # FFmpeg's AVFMT_NOTIMESTAMPS: of images after images, as MJPEG cameras and raw H.264 send them
+LISTS = ("hls", "dash", "sdp")  # formats whose size is that of a list, and not of what it names
 
 
 class Video:
@@ -73,6 +49,7 @@ class Video:
 
     _container: Any = None
     _stream: Any = None
+    _ahead: Iterator[Any] | None = None  # packets, of which the first were looked at
 
     def __init__(
         self,
@@ -106,7 +83,11 @@ class Video:
         self._open()
         length = self._container.duration
         self.seconds: float | None = length / av.time_base if length and length > 0 else None
-        self.live = address and not length
+        size = 0 if self._container.format.name in LISTS else self._container.size
+        self.size: int | None = size if size > 0 else None  # bytes
+        # Raw H.264 and transport streams tell no length, but the server of a recording tells how large it is.
+        self.live = address and not length and self.size is None
+        self._stamped = not self.live or not self._container.format.flags & NO_TIMESTAMPS
         self._completeness = Completeness(self._container, self._stream, rate=self.rate)
         self.unreadable = 0
         self.broken_off: str | None = None
@@ -159,6 +140,17 @@ class Video:
         """The container, its stream of images and the errors of PyAV, for those who seek in a file."""
         return self._container, self._stream, self._av.error.FFmpegError
 
+    def beginning(self) -> str:
+        """Return the SHA-256 of the first packet, by which recordings differ; empty where nothing can be read."""
+        packets, first = self._demuxed(), []
+        with contextlib.suppress(self._av.error.FFmpegError, OSError):
+            for packet in packets:
+                first.append(packet)
+                if packet.stream.index == self._stream.index:  # sound may begin with the same silence
+                    self._ahead = itertools.chain(first, packets)
+                    return hashlib.sha256(packet).hexdigest()
+        return ""
+
     def rewind(self) -> None:
         """Begin anew with the first packet of a file, which not every container can be sent back to."""
         self.close()
@@ -166,8 +158,8 @@ class Video:
 
     @property
     def decode_order(self) -> bool:
-        """Whether the container stores only the order of decoding (AVI); see `unveil.video.timestamps.Clock`."""
-        return bool(self._container.format.name == "avi")
+        """Whether only the order of decoding has times (AVI, and what is stamped here); see `timestamps.Clock`."""
+        return not self._stamped or bool(self._container.format.name == "avi")
 
     def pixels(self, frame: Any) -> Image:
         """Return a decoded frame as a player shows it, ``(H, W, 3)`` uint8 RGB.
@@ -182,7 +174,7 @@ class Video:
         """Let go of the file or the connection."""
         if self._container is not None:
             self._container.close()
-        self._container = self._stream = None
+        self._container = self._stream = self._ahead = None
 
     def stop(self) -> None:
         """Let `frames` end instead of waiting for a stream that broke; for another thread than theirs."""
@@ -249,8 +241,7 @@ class Video:
     def _part(self) -> Iterator[Any]:
         """Yield what `_decode` does, up to the end or the break."""
         failures = 0
-        wanted = () if self.live or not self._completeness.all_streams else self._timed_streams()
-        packets = self._container.demux(*(wanted or (self._stream,)))
+        packets, self._ahead = self._ahead or self._demuxed(), None
         while True:
             try:
                 packet = next(packets)
@@ -262,6 +253,8 @@ class Video:
             self._completeness.see(packet)
             if packet.stream.index != self._stream.index:
                 continue
+            if not self._stamped and packet.size:  # FFmpeg makes times up: 25 frames per second, however many come
+                packet.pts = packet.dts = int(time.monotonic() / packet.time_base)
             try:
                 frames = packet.decode()
                 failures = 0
@@ -277,8 +270,11 @@ class Video:
                 self.unreadable += bool(frame.is_corrupt)
                 yield None if frame.is_corrupt else frame
 
-    def _timed_streams(self) -> list[Any]:
-        return [s for s in self._container.streams if s.type == "audio" or s.index == self._stream.index]
+    def _demuxed(self) -> Iterator[Any]:
+        streams = [self._stream]
+        if not self.live and self._completeness.all_streams:
+            streams = [s for s in self._container.streams if s.type == "audio" or s.index == self._stream.index]
+        return iter(self._container.demux(*streams))
 
     def _check_size(self, width: int, height: int) -> None:
         if width * height > self.max_pixels:

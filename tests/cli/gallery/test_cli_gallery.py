@@ -11,8 +11,9 @@ import typer
 from PIL import Image
 from typer.testing import CliRunner
 
-from films import breaking, write_boxes, write_film
+from films import FigureDetector, breaking, write_boxes, write_film
 from generated import figure, write_crops
+from untrained import make_model
 from unveil.cli import app
 from unveil.cli.gallery.stores import duration, timestamp
 from unveil.data.images import read_image
@@ -56,6 +57,36 @@ def test_images_and_a_video_of_one_folder(gallery, model, tmp_path):
     assert stats["crops_of_camera"] == {"c1": 7} and stats["searched"] == {"c1": 6} and stats["dimension"] == 256
     out, _ = gallery("verify", "both")
     assert "sound" in out
+
+
+def test_a_video_that_cannot_be_read_is_listed_and_the_others_are_added(gallery, model, server, tmp_path, monkeypatch):
+    from unveil.gallery.store.opening import open_store
+
+    monkeypatch.setattr("unveil.video.detectors.detect.load_detector", lambda path: FigureDetector())
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.mp4").write_bytes(b"no video")
+    write_film(folder / "b.mp4", 40, 1)
+    words = ("--gallery", "mixed", "--model", model, "--engine", "torch", "--no-parser", "--json")
+    out, err = gallery("add", folder, *words, code=1)
+    told = json.loads(out)
+    assert told["tracklets"] == 1 and [len(one["bad"]) for one in told["added"]] == [1, 0]
+    assert told["added"][0]["source"] == str(folder / "a.mp4") and "left out" in err and "a.mp4" in err
+    # What is wrong with the whole command ends it: one video alone, other settings, another model.
+    _, err = gallery("add", folder / "a.mp4", *words, code=2)
+    assert "not a video that can be read" in err.replace("\n", " ")
+    assert "use the same, or --again" in gallery("add", folder, *words, "--crops", 2, code=2)[1].replace("\n", " ")
+    monkeypatch.setattr("unveil.inference.load.known_fingerprint", lambda model: None)
+    other = make_model(tmp_path, height=128, width=64)
+    assert "holds embeddings of model" in gallery("add", folder, *words, "--model", other, code=2)[1].replace("\n", " ")
+    # Where not one can be read the gallery is there, and empty.
+    (folder / "b.mp4").write_bytes(b"no video either")
+    out, _ = gallery("add", folder, *words, "--gallery", "unread", code=1)
+    assert json.loads(out)["crops"] == 0 and len(json.loads(out)["added"]) == 2
+    store = open_store(server)
+    states = [e["details"]["state"] for e in store.entries("unread") if e["action"] == "add"]
+    store.close()
+    assert states == ["begun", "failed"] * 2
 
 
 def test_a_live_stream_is_opened_again_as_often_as_is_said(gallery, model, tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 
@@ -18,6 +19,7 @@ from untrained import make_model
 from unveil.data import prefetch
 from unveil.data.readers.manifest import read_manifest
 from unveil.errors import DataError
+from unveil.gallery.grouping.group import group_gallery
 from unveil.gallery.ingest.adding import mean_embedding
 from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.scenes import add_scenes
@@ -77,6 +79,20 @@ def test_what_a_manifest_knows_is_kept_and_tracklets_get_a_row(store, engine, tm
         assert np.allclose(own.vectors, mean.vectors, atol=3e-3)
     again = add_images(store, "shop", engine=engine, samples=samples, settings=ImageSettings(start_time=1.7e9))
     assert (again.crops, again.tracklets, again.known) == (0, 0, 24)
+
+
+def test_the_parts_of_a_long_tracklet_do_not_overlap_in_time_whatever_the_order(store, engine, tmp_path, monkeypatch):
+    monkeypatch.setattr("unveil.gallery.ingest.images.LONGEST_TRACKLET", 8)
+    samples = [
+        replace(sample, camera="gate", tracklet="a", time=1.7e9 + (number * 7 % 24) // 3)
+        for number, sample in enumerate(write_images(tmp_path, 24))
+    ]
+    assert add_images(store, "shop", engine=engine, samples=samples).tracklets == 3
+    whole = [item for item in store.find("shop", Filter(rows="tracklet"), limit=100) if item.kind == "tracklet"]
+    spans = sorted((item.time - 1.7e9, item.end - 1.7e9) for item in whole)
+    assert spans == [(0, 2), (2, 5), (5, 7)]
+    group_gallery(store, "shop", threshold=100.0)
+    assert store.groups.state("shop").people == 1
 
 
 def test_bad_files_are_named_and_the_rest_is_added(store, engine, tmp_path):

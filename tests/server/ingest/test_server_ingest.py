@@ -11,7 +11,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from callers import FREE, LOOPBACK, Callers, encoded, person
-from films import FigureDetector, write_film
+from films import FigureDetector, breaking, write_film
 from unveil.data.file_reads import longest_read
 from unveil.errors import RecipeError
 from unveil.gallery.ingest.works import Work
@@ -276,6 +276,53 @@ def test_a_stream_is_added_by_its_name_beside_films_until_it_is_cancelled(
     assert job["state"] == "cancelled" and "secret" not in str(job)
     entries = [entry for entry in store.entries(own_gallery) if entry["action"] == "add"]
     assert "secret" not in str(entries) and "tcp://127.0.0.1" in str(entries)
+
+
+def test_a_stream_that_is_down_can_be_cancelled_and_what_it_gave_is_counted_all_the_while(
+    serving, own_gallery, store, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)
+    monkeypatch.setattr("unveil.gallery.ingest.video_pass.SAVE", 1.0)
+    monkeypatch.setattr("unveil.server.ingest.runner.DAY_OF_WAITS", (600.0,))
+    url = f"/api/v1/galleries/{own_gallery}/ingests"
+    with breaking(write_film(tmp_path / "live.ts", 90, 2, 60), 1) as address:
+        _, client = serving(streams={"gate": address})
+        number = begin(client, url, "live:gate", fps=10)
+        until(lambda: client.get(url).json()[0]["done"] == 90)  # all frames were seen, and no other comes
+        running = client.get(url).json()[0]
+        assert (running["state"], running["tracklets"], running["crops"]) == ("running", 1, 4)
+        client.put(f"{url}/{number}", json={"action": "cancel"})
+        job = ended(client, url, number)
+    assert (job["state"], job["tracklets"], job["crops"]) == ("cancelled", 2, 8)
+    entry = [e for e in store.entries(own_gallery) if e["action"] == "add"][-1]
+    assert (entry["details"]["tracklets"], entry["details"]["crops"]) == (2, 8)
+
+
+def test_a_server_that_ends_waits_for_what_a_stream_writes(serving, own_gallery, store, tmp_path, monkeypatch):
+    monkeypatch.setattr("unveil.video.prefetch.WAITING", 1000)
+    monkeypatch.setattr("unveil.server.ingest.runner.DAY_OF_WAITS", (600.0,))
+    monkeypatch.setattr("unveil.server.ingest.jobs.LEAVE", 0.5)
+    url = f"/api/v1/galleries/{own_gallery}/ingests"
+    with breaking(write_film(tmp_path / "live.ts", 70, 1), 1) as address:
+        service, client = serving(streams={"gate": address})
+        begin(client, url, "live:gate", fps=10)
+        until(lambda: client.get(url).json()[0]["done"] == 70)
+        writing, go_on, add = threading.Event(), threading.Event(), store.add
+
+        def late(*given, **named):
+            writing.set()
+            go_on.wait(60)
+            return add(*given, **named)
+
+        monkeypatch.setattr(service.store, "add", late)
+        closing = threading.Thread(target=service.close)
+        closing.start()
+        assert writing.wait(60)
+        closing.join(1)
+        assert closing.is_alive()
+        go_on.set()
+        closing.join(60)
+    assert store.find(own_gallery, Filter(cameras=("gate",)), limit=10)
 
 
 def test_a_stream_that_nobody_named_or_that_is_not_there_is_one_sentence(serving, own_gallery):

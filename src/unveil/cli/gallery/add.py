@@ -132,8 +132,8 @@ def command(
 
     Stopped or killed, the same command resumes. A live stream is read until Ctrl-C, and opened again where
     it breaks. In a folder images and videos are taken, and numbered images of scenes (`img1/000001.jpg`) are a video;
-    files that cannot be read are listed. An image is the crop of one person; with `--detector` or `--boxes` the people
-    on it are found.
+    files that cannot be read are listed, and the others added. An image is the crop of one person; with `--detector`
+    or `--boxes` the people on it are found.
 
     **Examples:**
 
@@ -143,14 +143,17 @@ def command(
 
     `unveil gallery add rtsp://camera/1 --gallery yard --model runs/best --detector yolox.json --fps 5`
     """
+    from unveil.gallery.ingest.adding import Added, open_gallery
     from unveil.gallery.ingest.embedded import add_shards
     from unveil.gallery.ingest.images import ImageSettings, add_images
     from unveil.gallery.ingest.quality import find_parser
     from unveil.gallery.ingest.scenes import add_scenes
     from unveil.gallery.ingest.video import add_video
+    from unveil.gallery.ingest.video_job import OtherChoicesError
     from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
     from unveil.inference.load import known_fingerprint, load_engine
-    from unveil.video.decode import WAITS, without_password
+    from unveil.video.addresses import without_password
+    from unveil.video.decode import WAITS
 
     if every is not None and fps is not None:
         raise DataError("give --every or --fps, not both")
@@ -187,46 +190,53 @@ def command(
             if again and work.kind != "images":
                 details["again"] = True  # rows go, and of a failure no further entry says how many
             entry = {"who": user(), "action": "add", "gallery": gallery, "details": details}
-            with audited(found.log, entry) as outcome:
-                if work.kind != "images":
-                    assert finder is not None
-                    added = add_video(
-                        found,
-                        gallery,
-                        engine=ready,
-                        source=work.source,
-                        detector=finder,
-                        settings=footage,
-                        parser=sees,
-                        again=again,
-                    )
-                elif work.shards:
-                    added = add_shards(
-                        found, gallery, engine=ready, folder=Path(work.source), settings=images, parser=sees
-                    )
-                elif finds and not work.crops:
-                    assert finder is not None
-                    added = add_scenes(
-                        found,
-                        gallery,
-                        engine=ready,
-                        samples=work.samples,
-                        detector=finder,
-                        source=work.source,
-                        settings=images,
-                        parser=sees,
-                    )
-                else:
-                    added = add_images(
-                        found,
-                        gallery,
-                        engine=ready,
-                        samples=work.samples,
-                        source=work.source,
-                        settings=images,
-                        parser=sees,
-                    )
-                outcome |= {name: getattr(added, name) for name in ("crops", "tracklets", "known", "removed")}
+            try:
+                with audited(found.log, entry) as outcome:
+                    if work.kind != "images":
+                        assert finder is not None
+                        added = add_video(
+                            found,
+                            gallery,
+                            engine=ready,
+                            source=work.source,
+                            detector=finder,
+                            settings=footage,
+                            parser=sees,
+                            again=again,
+                        )
+                    elif work.shards:
+                        added = add_shards(
+                            found, gallery, engine=ready, folder=Path(work.source), settings=images, parser=sees
+                        )
+                    elif finds and not work.crops:
+                        assert finder is not None
+                        added = add_scenes(
+                            found,
+                            gallery,
+                            engine=ready,
+                            samples=work.samples,
+                            detector=finder,
+                            source=work.source,
+                            settings=images,
+                            parser=sees,
+                        )
+                    else:
+                        added = add_images(
+                            found,
+                            gallery,
+                            engine=ready,
+                            samples=work.samples,
+                            source=work.source,
+                            settings=images,
+                            parser=sees,
+                        )
+                    outcome |= {name: getattr(added, name) for name in ("crops", "tracklets", "known", "removed")}
+            except DataError as e:
+                if work.kind == "images" or len(works) == 1 or isinstance(e, OtherChoicesError):
+                    raise
+                # A name or a model that does not fit is no fault of the video: it is refused here again.
+                open_gallery(found, gallery, engine=ready, retention_seconds=kept)
+                added = Added(without_password(work.source), bad=(str(e),))
             results.append(added)
             _tell(added, as_json)
         info = found.info(gallery)

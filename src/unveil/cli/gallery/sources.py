@@ -27,7 +27,7 @@ def works_of(source: str) -> list[Work]:
     from unveil.data.walk import is_dir
     from unveil.datasets.sources import is_dataset
     from unveil.gallery.ingest.works import Work
-    from unveil.video.decode import is_address
+    from unveil.video.addresses import is_address
 
     path = Path(source)
     if is_address(source):

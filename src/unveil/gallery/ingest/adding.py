@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,6 +22,28 @@ from unveil.video.records import Image
 THUMBNAIL = 384  # longest side, pixels
 LARGEST = 512  # longest side of a crop in memory: more than any model takes
 BATCH = 64  # crops that are embedded and written at a time
+Counter = Callable[[int, int], None]
+_counter: ContextVar[Counter | None] = ContextVar("counter", default=None)
+
+
+@contextmanager
+def counted(counter: Counter) -> Iterator[None]:
+    """Tell a function what every write of this thread adds, within a block, also where no `Added` comes in the end.
+
+    Args:
+        counter: called after each write with the numbers of new crops and new tracklets.
+    """
+    token = _counter.set(counter)
+    try:
+        yield
+    finally:
+        _counter.reset(token)
+
+
+def count(crops: int, tracklets: int = 0) -> None:
+    """Tell the function of `counted`, if there is one, what a write added."""
+    if (counter := _counter.get()) is not None:
+        counter(crops, tracklets)
 
 
 @dataclass(frozen=True)

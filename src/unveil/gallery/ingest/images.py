@@ -7,6 +7,7 @@ it stopped: nothing is lost, and nothing is there twice.
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
@@ -27,6 +28,7 @@ from unveil.gallery.ingest.adding import (
     BATCH,
     LARGEST,
     Added,
+    count,
     key_of,
     mean_embedding,
     open_gallery,
@@ -118,6 +120,7 @@ def add_images(
             if items and store.add(name, items, embedding=embedding, fingerprint=engine.fingerprint):
                 made = sum(item.kind == "tracklet" for item in items)
                 crops, tracklets = crops + len(items) - made, tracklets + made
+                count(len(items) - made, made)
     notes = (WIDE.format(len(wide), wide[0]),) if wide else ()
     return Added(source, crops, tracklets, known, tuple(bad), time.monotonic() - began, notes=notes)
 
@@ -130,7 +133,7 @@ def is_wide(image: Image) -> bool:
 def _batches(samples: Sequence[Sample]) -> Iterator[list[list[Sample]]]:
     """Yield batches of groups: a group is a crop by itself, or the crops of one tracklet."""
     alone = [[s] for s in samples if s.tracklet is None]
-    named = sorted((s for s in samples if s.tracklet is not None), key=lambda s: (s.camera or "", s.tracklet or ""))
+    named = sorted((s for s in samples if s.tracklet is not None), key=_place)
     groups = [list(g) for _, g in groupby(named, key=lambda s: (s.camera, s.tracklet))]
     parts = [g[k : k + LONGEST_TRACKLET] for g in groups for k in range(0, len(g), LONGEST_TRACKLET)]
     batch: list[list[Sample]] = []
@@ -141,6 +144,11 @@ def _batches(samples: Sequence[Sample]) -> Iterator[list[list[Sample]]]:
             batch = []
     if batch:
         yield batch
+
+
+def _place(sample: Sample) -> tuple[str, str, float]:
+    """Return where an image of a tracklet stands: by time, so that the parts of a long tracklet do not overlap."""
+    return sample.camera or "", sample.tracklet or "", math.inf if sample.time is None else sample.time
 
 
 Read = tuple[list[list[_Crop]], list[str], int]

@@ -17,7 +17,7 @@ from unveil.attributes.records import Attributes
 from unveil.data.images import read_image
 from unveil.data.prefetch import in_threads
 from unveil.errors import ImageError
-from unveil.gallery.ingest.adding import BATCH, Added, key_of, open_gallery, shrunk, thumbnail
+from unveil.gallery.ingest.adding import BATCH, Added, count, key_of, open_gallery, shrunk, thumbnail
 from unveil.gallery.ingest.images import ImageSettings, content_of, tags_of, time_of
 from unveil.gallery.ingest.quality import (
     Quality,
@@ -164,9 +164,9 @@ def _write(
         _item(person, combined_quality(person.quality, share), attributes=looks, settings=settings)
         for person, share, looks in told
     ]
-    return replace(
-        found, crops=found.crops + store.add(name, items, embedding=embedding, fingerprint=engine.fingerprint)
-    )
+    crops = store.add(name, items, embedding=embedding, fingerprint=engine.fingerprint)
+    count(crops)
+    return replace(found, crops=found.crops + crops)
 
 
 def _item(person: _Person, quality: Quality, *, attributes: Attributes | None, settings: ImageSettings) -> Item:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from unveil.atomic_io import sha256
+from unveil.data.file_reads import reading
 from unveil.data.walk import is_dir
 from unveil.gallery.ingest.adding import (
     Added,
@@ -26,10 +27,16 @@ from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
-from unveil.video.decode import Video, is_address, without_password
+from unveil.video.addresses import is_address, without_password
+from unveil.video.decode import Video
 from unveil.video.detectors.detect import Detector
 from unveil.video.detectors.precomputed import GivenBoxes
 from unveil.video.image_sequence import ImageSequence
+
+ADDED_BEFORE = (
+    "{}: a recording of this address and length was added by an earlier version, which looked at nothing else; if it "
+    "was the same, its people are there twice now: --again removes what was added then too"
+)
 
 
 def add_video(
@@ -76,29 +83,52 @@ def add_video(
             choices=_choices(detector, settings),
             live=video.live,
         )
-        removed = job.remove(nothing(engine)) if again or job.removing() else 0
+        earlier = _known_by_length(source, video, job=job)
+        removed, notes = 0, (ADDED_BEFORE.format(label),) if earlier else ()
+        if earlier and (again or earlier.removing()):
+            removed, notes = earlier.remove(nothing(engine)), ()
+        removed += job.remove(nothing(engine)) if again or job.removing() else 0
         state = job.begin()
         if state["complete"]:
             return Added(label, known=state["tracklets"], seconds=time.monotonic() - began)
         work = VideoPass(engine, detector, settings, parser, job, video, label, int(state["tracklets"]))
         work.run(int(state["frame"]), float(state["time"]))
         bad = (video.lost,) if video.lost else ()
-        return replace(work.added, source=label, bad=bad, removed=removed, seconds=time.monotonic() - began)
+        return replace(
+            work.added, source=label, bad=bad, notes=notes, removed=removed, seconds=time.monotonic() - began
+        )
 
 
 def _opened(source: str | Path, settings: VideoSettings) -> Video | ImageSequence:
     if not is_address(str(source)) and is_dir(Path(source)):
         return ImageSequence(source)
-    return Video(source, waits=settings.waits)
+    with reading(Path(without_password(str(source)))):
+        return Video(source, waits=settings.waits)
 
 
 def _identity(source: str | Path, video: Video | ImageSequence, *, settings: VideoSettings) -> str:
-    """Return what a video is known by: the content of files, the address of a stream with the time it began."""
+    """Return what a video is known by: the content of files, the address of a stream with the time it began.
+
+    What is at an address may be another recording the next day, of the same length: it is known by its size and
+    beginning too, where the server tells the size.
+    """
     if isinstance(video, ImageSequence):
         return key_of("sequence", *(sha256(path) for path in video.paths))
     if not is_address(str(source)):
         return sha256(Path(source))
-    return key_of(without_password(str(source)), settings.start_time if video.live else video.seconds)
+    address = without_password(str(source))
+    if video.size is None:
+        return key_of(address, settings.start_time if video.live else video.seconds)
+    return key_of(address, video.seconds, video.size, video.beginning())
+
+
+def _known_by_length(source: str | Path, video: Video | ImageSequence, *, job: VideoJob) -> VideoJob | None:
+    """Return the job of a recording at this address that was added when only its length told it from others."""
+    if isinstance(video, ImageSequence) or not is_address(str(source)) or video.size is None or video.seconds is None:
+        return None
+    known_by = key_of(without_password(str(source)), video.seconds)
+    earlier = VideoJob(job.store, job.gallery, video=known_by, choices=job.choices, live=False)
+    return earlier if job.store.job_state(job.gallery, earlier.name) else None
 
 
 def _choices(detector: Detector | GivenBoxes, settings: VideoSettings) -> dict[str, Any]:

@@ -14,6 +14,10 @@ LABELS = ("camera", "tags")
 REMOVING = {"removing": True}  # the state while rows are removed
 
 
+class OtherChoicesError(DataError):
+    """A video was begun with other settings; the message says with which."""
+
+
 class VideoJob:
     """The state of one video in the store.
 
@@ -35,7 +39,7 @@ class VideoJob:
         """Return the state to resume from.
 
         Raises:
-            DataError: the work was begun with other choices.
+            OtherChoicesError: the work was begun with other choices.
         """
         before = None if self.live else self.store.job_state(self.gallery, self.name)
         if before is None:
@@ -44,7 +48,7 @@ class VideoJob:
         if different:
             was = ", ".join(f"another {k}" if k in LABELS else f"{k}={before['choices'].get(k)}" for k in different)
             now = ", ".join(f"{k}={self.choices[k]}" for k in different)
-            raise DataError(
+            raise OtherChoicesError(
                 f"this video was added with {was}, now with {now}: use the same, or --again to remove what it gave and "
                 "add it anew"
             )

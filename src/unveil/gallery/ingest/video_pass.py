@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from unveil.attributes.from_parser import attributes_of
+from unveil.data.file_reads import reading
 from unveil.gallery.ingest.adding import (
     BATCH,
     Added,
+    count,
     key_of,
     mean_embedding,
     thumbnail,
@@ -26,7 +28,7 @@ from unveil.gallery.ingest.video_settings import VideoSettings
 from unveil.gallery.records import Item
 from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser, Parsed
-from unveil.progress import track
+from unveil.progress import still, track
 from unveil.records import Embedding
 from unveil.video.decode import Video
 from unveil.video.detectors.detect import Detector
@@ -69,9 +71,13 @@ class VideoPass:
         number = first - 1
         stopped = False
         part, away = 0, 0.0
-        frames = ReadAhead(self.video.frames(self.settings.every, self.settings.fps, first=first), drop=self.video.live)
+        frames = ReadAhead(
+            self.video.frames(self.settings.every, self.settings.fps, first=first),
+            drop=self.video.live,
+            waits=lambda: still(self._what, self.added.frames, total=self._total(first)),
+        )
         try:
-            for frame in self._shown(frames, first):
+            for frame in track(frames, self._what, total=self._total(first)):
                 started = frame.time if started is None else started
                 if self.settings.seconds is not None and frame.time - started >= self.settings.seconds:
                     stopped = True
@@ -99,12 +105,16 @@ class VideoPass:
                         saved = since
                 elif self._waiting() >= BATCH and len(self.finished) > self.held:
                     self._write(now=last)
-        except KeyboardInterrupt:
-            if not self.video.live:
+        except BaseException as e:  # Ctrl-C, or what an observer raises who cancels
+            if self.video.live:  # what was seen cannot be seen again; a read that hangs must not delay it
+                self._close(set())
+                self._write()
+            if not self.video.live or not isinstance(e, KeyboardInterrupt):
                 raise
         finally:
             self.video.stop()
-            frames.close()
+            with reading(Path(self.label)):
+                frames.close()
         footage = 0.0 if started is None else last - started - away
         self.added = replace(self.added, footage=footage, dropped=frames.dropped, reopened=self.video.reopened)
         self._close(set())
@@ -123,10 +133,13 @@ class VideoPass:
         own = self.video.rate
         return min(own, self.settings.fps) if self.settings.fps else own / self.settings.every
 
-    def _shown(self, frames: ReadAhead, first: int) -> Iterator[Frame]:
+    @property
+    def _what(self) -> str:
+        return f"processing {self.label}"
+
+    def _total(self, first: int) -> int | None:
         seconds = self.video.seconds
-        total = None if seconds is None else max(1, int(self._rate() * seconds) - first // self.settings.every)
-        yield from track(frames, f"processing {self.label}", total=total)
+        return None if seconds is None else max(1, int(self._rate() * seconds) - first // self.settings.every)
 
     def _boxes(self, frame: Frame) -> list[Box]:
         if isinstance(self.detector, GivenBoxes):
@@ -168,13 +181,20 @@ class VideoPass:
         self, frame: int | None = None, timestamp: float = 0.0, *, complete: bool = False, now: float | None = None
     ) -> None:
         """Embed and write the finished tracks; with ``frame``, also the state from which the rest can be done."""
-        refined = self._refined(now)
+        before = self.finished
+        try:
+            self._write_refined(self._refined(now), frame=frame, timestamp=timestamp, complete=complete)
+        except BaseException:  # Ctrl-C too: a live stream is ended with another try
+            self.finished = before
+            raise
+
+    def _write_refined(
+        self, refined: list[tuple[str, OpenTrack]], *, frame: int | None, timestamp: float, complete: bool
+    ) -> None:
         there = self.job.known([self._key(ended) for _, ended in refined])
-        self.tracklets += len(there)
         refined = [(name, ended) for name, ended in refined if self._key(ended) not in there]
         refined = [(name, ended) for name, ended in refined if self._shows_person(ended)]
         why = tuple(f"{self._key(ended)}: {'; '.join(ended.reasons)}" for _, ended in refined if ended.reasons)
-        self.added = replace(self.added, joined=self.added.joined + why)
         rows = [self._crops(name, ended) for name, ended in refined]
         crops = [item for items, _, _ in rows for item in items]
         images = [image for _, found, _ in rows for image in found]
@@ -192,13 +212,16 @@ class VideoPass:
             replace(item, time=self._timestamp(ended.begin), end=self._timestamp(ended.end))
             for item, (_, ended) in zip(whole, refined, strict=True)
         ]
-        self.tracklets += len(whole)
-        state = None if frame is None else self.job.state(frame, timestamp, tracklets=self.tracklets, complete=complete)
+        tracklets = self.tracklets + len(there) + len(whole)
+        state = None if frame is None else self.job.state(frame, timestamp, tracklets=tracklets, complete=complete)
         together_with = Embedding.concatenate([*(kept or [embedding]), *means])
         new = self.job.write([*crops, *whole], together_with, state=state, fingerprint=self.engine.fingerprint)
+        self.tracklets = tracklets
+        self.added = replace(self.added, joined=self.added.joined + why)
         if new:
             sum_of = self.added
             self.added = replace(sum_of, crops=sum_of.crops + new - len(whole), tracklets=sum_of.tracklets + len(whole))
+            count(new - len(whole), len(whole))
 
     def _crops(self, name: str, ended: OpenTrack) -> tuple[list[Item], list[Any], Parsed | None]:
         """Return the rows and the pixels of the crops of a track that are kept, and their parsing."""

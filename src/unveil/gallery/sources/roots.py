@@ -11,7 +11,7 @@ from typing import Literal
 
 from unveil.data.media_types import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from unveil.errors import DataError
-from unveil.video.decode import is_address
+from unveil.video.addresses import is_address
 
 Missing = Literal["off", "live", "outside", "gone", "changed", "unreadable"]
 

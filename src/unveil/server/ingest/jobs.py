@@ -24,12 +24,12 @@ from unveil.server.access.tokens import Caller
 from unveil.server.ingest.records import ENDED, IngestSettings, Job, State
 from unveil.server.ingest.runner import JobRunner
 from unveil.server.ingest.running import CancelledError, RunningJob
-from unveil.video.decode import is_address
+from unveil.video.addresses import is_address
 from unveil.video.detectors.detect import Detector
 
 MAX_KEPT, MAX_WAITING, MAX_STREAMS = 100, 50, 8
 LIVE = "live:"  # before the name of a stream, where a path stands otherwise
-LEAVE = 5.0  # seconds that a stream, or a file that does not come, is waited for when the server ends
+LEAVE = 5.0  # seconds that a stream or file that does not come is waited for when the server ends
 log = logging.getLogger("unveil.server")
 
 
@@ -75,12 +75,9 @@ class IngestJobs:
             for running in self._jobs.values():
                 running.cancel()
             self._news.notify_all()
-        if self._thread is not None:
-            while self._thread.is_alive() and longest_read() < LEAVE:
-                self._thread.join(LEAVE / 50)
-        deadline = time.monotonic() + LEAVE
-        for thread in self._live:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        for thread in (*self._live, *([self._thread] if self._thread else [])):
+            while thread.is_alive() and longest_read() < LEAVE:
+                thread.join(LEAVE / 50)
 
     def all(self, gallery: str) -> list[Job]:
         """Return the jobs of a gallery, the newest first."""

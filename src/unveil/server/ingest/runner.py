@@ -10,6 +10,7 @@ from pathlib import Path
 from unveil.data.walk import is_dir
 from unveil.errors import DataError
 from unveil.gallery.audit import audited
+from unveil.gallery.ingest.adding import counted
 from unveil.gallery.ingest.images import ImageSettings, add_images
 from unveil.gallery.ingest.scenes import add_scenes
 from unveil.gallery.ingest.video import add_video
@@ -21,7 +22,8 @@ from unveil.inference.engine import Engine
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.progress import observed
 from unveil.server.ingest.running import RunningJob
-from unveil.video.decode import DAY_OF_WAITS, without_password
+from unveil.video.addresses import without_password
+from unveil.video.decode import DAY_OF_WAITS
 from unveil.video.detectors.detect import Detector
 
 
@@ -72,7 +74,7 @@ class JobRunner:
         }  # fmt: skip
         with audited(self._store.log, entry) as outcome:
             try:
-                with observed(running.step):
+                with observed(running.step), counted(running.count):
                     for number, work in enumerate(works, 1):
                         what = Path(work.source).name if isinstance(place, Path) else job.source
                         running.change(part=number, done=0, total=None, what=what)
@@ -87,7 +89,7 @@ class JobRunner:
         add_this_video = partial(add_video, self._store, name, engine=self._engine, source=work.source)
         if work.kind == "stream":
             detector, parser, footage = self._make_detector(), self._make_parser(), replace(footage, waits=DAY_OF_WAITS)
-            running.count(add_this_video(detector=detector, settings=footage, parser=parser))
+            running.close_count(add_this_video(detector=detector, settings=footage, parser=parser))
             return
         try:
             samples = [sample for sample in work.samples if self._inside(running, sample.path or work.source)]
@@ -115,7 +117,7 @@ class JobRunner:
         except DataError as e:
             running.note([str(e)])
             return
-        running.count(added)
+        running.close_count(added)
 
     def _inside(self, running: RunningJob, path: Path | str) -> bool:
         """Return whether a file is where it may be read: links in a folder may lead out of it."""

@@ -36,7 +36,7 @@ class RunningJob:
         self._lock = lock
 
     def cancel(self) -> None:
-        """End the job before its next frame or batch."""
+        """End the job before its next frame or batch, or while it waits for a stream."""
         self.cancelled = True
         self.resume.set()
 
@@ -56,13 +56,13 @@ class RunningJob:
         if self.cancelled:
             raise CancelledError
 
-    def count(self, added: Added) -> None:
-        """Add what a source gave to the figures of the record."""
-        job = self.job
-        self.change(
-            crops=job.crops + added.crops, tracklets=job.tracklets + added.tracklets, known=job.known + added.known,
-            notes=(*job.notes, *added.notes),
-        )  # fmt: skip
+    def count(self, crops: int, tracklets: int) -> None:
+        """Add what one write added to the figures of the record."""
+        self.change(crops=self.job.crops + crops, tracklets=self.job.tracklets + tracklets)
+
+    def close_count(self, added: Added) -> None:
+        """Note what is said of a source at its end; its rows were counted as they were written."""
+        self.change(known=self.job.known + added.known, notes=(*self.job.notes, *added.notes))
         self.note(added.bad)
 
     def note(self, lines: Iterable[str]) -> None:
