@@ -100,7 +100,7 @@ def test_rows_added_and_deleted_after_the_switch_are_right_after_undo(command, s
     command("gallery", "adapt", shop, "--model", base, "--out", out, *SHORT, "--stages", "statistics")
     more = write_tracklets(tmp_path / "more", people=PEOPLE + 2)
     refused = command("gallery", "add", more, "--gallery", shop, "--model", base, "--no-parser", code=2)[1]
-    assert "holds embeddings of model" in refused
+    assert "use the gallery's model" in refused
     command(
         "gallery", "add", more, "--gallery", shop, "--model", out, "--no-parser", "--start-time", "2026-03-02T08:00"
     )
