@@ -150,7 +150,7 @@ def test_ctrl_c_ends_a_process_whose_file_does_not_come(fifo, tmp_path):
     process.send_signal(2)
     _, error = process.communicate(timeout=60)
     assert process.returncode and "KeyboardInterrupt" in error
-    assert not [path for path in (tmp_path / "cache").iterdir() if path.is_dir()]
+    assert not [path for path in (tmp_path / "cache").glob("*") if path.is_dir()]
 
 
 def test_a_read_is_noted_while_it_lasts_and_after_an_error_no_more(tmp_path):
