@@ -74,7 +74,7 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
     ),
     "adaptation": (
         Table("adaptation", ("test", "way", "rank1", "map"), {"model": ["37974524ee00a7ab"]}, means=("rank1", "map"),
-              note="The network in the package:"),
+              note="The network in the package before its fourth and fifth step:"),
         Table("adaptation", ("test", "way", "rank1", "map", "seconds"),
               {"model": ["ad582ef9a8adb254"], "test": ["viper"],
                "way": ["zero-shot", "statistics, places apart", "statistics and whitening, places apart",
