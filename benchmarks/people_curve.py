@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -59,12 +60,15 @@ def main() -> None:
         draw([row for row in read_rows(args.out) if int(row["epochs"]) == args.epochs], args.plot)
 
 
-def run(data: Path, out: Path, *, people: int, most: int, epochs: int, seed: int) -> list[dict[str, object]]:
-    """Train on so many people, or resume that, and measure the last weights."""
+def run(
+    data: Path, out: Path, *, people: int, most: int, epochs: int, seed: int, changes: Sequence[str] = ()
+) -> list[dict[str, object]]:
+    """Train on so many people, or resume that, and measure the last weights; changes come after those made here."""
     changes = [
         "input={height: 192, width: 96, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5]}",
         f"data.train={WORLD.format(most=most, people=people)}", f"train.epochs={epochs}", f"train.seed={seed}",
         f"train.average={AVERAGE}", f"schedule.warmup_epochs={WARM * epochs}", "augment.small_epochs=0",
+        *changes,
     ]  # fmt: skip
     train(load_recipe(find_recipe("dual"), changes), out, resume=(out / "resume.pt").is_file())
     model = load_embedder(out)

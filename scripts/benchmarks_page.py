@@ -65,6 +65,9 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
     "people_curve": (
         Table("people_curve", ("people", "epochs", "data", "rank1", "map"), {"data": ["viper", "3dpes"]}),
     ),
+    "generalisation": (
+        Table("generalisation", ("way", "seed", "data", "rank1", "map"), {"data": ["viper", "3dpes"]}),
+    ),
     "vector_shares": (
         Table("vector_shares", ("data", "vectors", "rank1", "map"), {"data": ["viper"]}),
     ),

@@ -56,6 +56,28 @@ def numbers_of_people(folder: Path) -> tuple[Row, ...]:
     )  # fmt: skip
 
 
+WAYS = {
+    "recipe": "the recipe",
+    "mixed": "statistics of maps mixed between crops",
+    "normalised": "half of the channels normalised crop by crop",
+    "taught": "taught by EfficientNet-Lite2",
+    "teacher": "EfficientNet-Lite2 itself",
+}
+
+
+def ways_of_training(folder: Path) -> tuple[Row, ...]:
+    """Return a row for each way of training that was tried, of all its seeds."""
+    seeds: dict[str, set[str]] = {}
+    for row in read(folder / "generalisation.csv"):
+        seeds.setdefault(row["way"], set()).add(row["seed"])
+    return tuple(
+        Row(f"{label} ({len(seeds[way])} seed{'s' * (len(seeds[way]) > 1)})", "generalisation", {"way": way},
+            repeats=tuple({"seed": seed} for seed in sorted(seeds[way])))
+        for way, label in WAYS.items()
+        if way in seeds
+    )  # fmt: skip
+
+
 def aim(goal: float, *, found: float, by_mode: float | None = None) -> str:
     """Return a goal and whether it is reached, perhaps by the mode for changed clothes alone."""
     reached_by_mode = by_mode is not None and by_mode >= goal
@@ -147,6 +169,14 @@ TABLES: dict[str, Table | Callable[[Path], str]] = {
         Column("changed clothes", BOTH, {"protocol": "world-cc"}, best="rank1"),
         Column("occluded", BOTH, {"protocol": "world-occ"}, best="rank1"),
     ), numbers_of_people),
+    "ways of training": Table("", (
+        Column("VIPeR", BOTH, {"data": "viper"}),
+        Column("SARC3D", BOTH, {"data": "sarc3d"}),
+        Column("3DPeS", BOTH, {"data": "3dpes"}),
+        Column("rendered: general", BOTH, {"protocol": "world-general"}),
+        Column("changed clothes", BOTH, {"protocol": "world-cc"}),
+        Column("occluded", BOTH, {"protocol": "world-occ"}),
+    ), ways_of_training),
     "evaluator": Table("", (
         Column("best of 5", "{best_seconds:#.3g} s"),
         Column("median", "{median_seconds:#.3g} s"),
