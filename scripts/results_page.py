@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from csv_tables import ROOT, markdown, matching, read
+from csv_tables import ROOT, Where, markdown, matching, read
 from figure_tables import Column, Row, Table, drawn, one, starts
 
 from unveil.atomic_io import write_text
@@ -44,15 +44,21 @@ def rendered(seen: str, test_set: str, source: str) -> tuple[Row, ...]:
     )  # fmt: skip
 
 
+def seeds_of(rows: Sequence[dict[str, str]], column: str) -> dict[str, tuple[Where, ...]]:
+    """Return the repetitions of each value of a column: one for each of its seeds, in their order."""
+    seeds: dict[str, set[str]] = {}
+    for row in rows:
+        seeds.setdefault(row[column], set()).add(row["seed"])
+    return {value: tuple({"seed": seed} for seed in sorted(own)) for value, own in seeds.items()}
+
+
 def numbers_of_people(folder: Path) -> tuple[Row, ...]:
     """Return a row for each number of people of the curve, of all its seeds."""
-    seeds: dict[int, set[str]] = {}
-    for row in matching("people_curve", read(folder / "people_curve.csv"), {"epochs": EPOCHS}):
-        seeds.setdefault(int(row["people"]), set()).add(row["seed"])
+    found = seeds_of(matching("people_curve", read(folder / "people_curve.csv"), {"epochs": EPOCHS}), "people")
     return tuple(
-        Row(f"{people:,}" + (f" ({len(own)} seeds)" if len(own) > 1 else ""), "people_curve",
-            {"people": str(people), "epochs": EPOCHS}, repeats=tuple({"seed": seed} for seed in sorted(own)))
-        for people, own in sorted(seeds.items())
+        Row(f"{int(people):,}" + (f" ({len(own)} seeds)" if len(own) > 1 else ""), "people_curve",
+            {"people": people, "epochs": EPOCHS}, repeats=own)
+        for people, own in sorted(found.items(), key=lambda one: int(one[0]))
     )  # fmt: skip
 
 
@@ -67,15 +73,23 @@ WAYS = {
 
 def ways_of_training(folder: Path) -> tuple[Row, ...]:
     """Return a row for each way of training that was tried, of all its seeds."""
-    seeds: dict[str, set[str]] = {}
-    for row in read(folder / "generalisation.csv"):
-        seeds.setdefault(row["way"], set()).add(row["seed"])
+    found = seeds_of(read(folder / "generalisation.csv"), "way")
     return tuple(
-        Row(f"{label} ({len(seeds[way])} seed{'s' * (len(seeds[way]) > 1)})", "generalisation", {"way": way},
-            repeats=tuple({"seed": seed} for seed in sorted(seeds[way])))
+        Row(f"{label} ({len(found[way])} seed{'s' * (len(found[way]) > 1)})", "generalisation", {"way": way},
+            repeats=found[way])
         for way, label in WAYS.items()
-        if way in seeds
+        if way in found
     )  # fmt: skip
+
+
+def on_test_sets(best: str = "") -> tuple[Column, ...]:
+    """Return the columns of a network that was trained here: real people, and rendered ones by protocol."""
+    real = (("VIPeR", "viper"), ("SARC3D", "sarc3d"), ("3DPeS", "3dpes"))
+    rendered = (("rendered: general", "world-general"), ("changed clothes", "world-cc"), ("occluded", "world-occ"))
+    return (
+        *(Column(head, BOTH, {"data": data}, best=best) for head, data in real),
+        *(Column(head, BOTH, {"protocol": protocol}, best=best) for head, protocol in rendered),
+    )
 
 
 def aim(goal: float, *, found: float, by_mode: float | None = None) -> str:
@@ -161,22 +175,8 @@ TABLES: dict[str, Table | Callable[[Path], str]] = {
         *rendered(f"200 people of `{WIDE}`", "world-default", WIDE),
     )),
     "aims": aims,
-    "people curve": Table("people", (
-        Column("VIPeR", BOTH, {"data": "viper"}, best="rank1"),
-        Column("SARC3D", BOTH, {"data": "sarc3d"}, best="rank1"),
-        Column("3DPeS", BOTH, {"data": "3dpes"}, best="rank1"),
-        Column("rendered: general", BOTH, {"protocol": "world-general"}, best="rank1"),
-        Column("changed clothes", BOTH, {"protocol": "world-cc"}, best="rank1"),
-        Column("occluded", BOTH, {"protocol": "world-occ"}, best="rank1"),
-    ), numbers_of_people),
-    "ways of training": Table("", (
-        Column("VIPeR", BOTH, {"data": "viper"}),
-        Column("SARC3D", BOTH, {"data": "sarc3d"}),
-        Column("3DPeS", BOTH, {"data": "3dpes"}),
-        Column("rendered: general", BOTH, {"protocol": "world-general"}),
-        Column("changed clothes", BOTH, {"protocol": "world-cc"}),
-        Column("occluded", BOTH, {"protocol": "world-occ"}),
-    ), ways_of_training),
+    "people curve": Table("people", on_test_sets(best="rank1"), numbers_of_people),
+    "ways of training": Table("", on_test_sets(), ways_of_training),
     "evaluator": Table("", (
         Column("best of 5", "{best_seconds:#.3g} s"),
         Column("median", "{median_seconds:#.3g} s"),
