@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -19,7 +20,12 @@ FEW = 64  # crops: OpenVINO compiles a graph for longer than it is faster on the
 
 
 def load_engine(
-    model: Path | str, kind: str = "auto", *, threads: int | None = None, crops: int | None = None
+    model: Path | str,
+    kind: str = "auto",
+    *,
+    threads: int | None = None,
+    crops: int | None = None,
+    check: Callable[[str], None] | None = None,
 ) -> Engine:
     """Load a model to embed with.
 
@@ -31,6 +37,8 @@ def load_engine(
             statistics of cameras, which only PyTorch tells apart, "torch".
         threads: threads of one inference; all cores by default.
         crops: how many will be embedded, where that is known: for few, "auto" takes what is ready soonest.
+        check: raises where a fingerprint is not wanted: called before a model of this package is opened, which may
+            take a minute.
 
     Raises:
         CheckpointError: the model cannot be read, or disagrees with PyTorch when it is run so.
@@ -39,6 +47,8 @@ def load_engine(
     """
     _check(kind)
     found = locate(model)
+    if check is not None and found.kind == "trained" and (card := card_in_header(found.path)) is not None:
+        check(card.fingerprint)
     few = crops is not None and crops <= FEW
     if found.kind != "trained":
         return _file_engine(found, kind, threads=threads, few=few)
@@ -65,17 +75,6 @@ def load_engine(
     return chosen_engine(
         load_model(found.source) if device.type != "cpu" else trained, cast(Any, kind), threads=threads
     )
-
-
-def known_fingerprint(model: Path | str) -> str | None:
-    """Return the fingerprint of a model without opening it, which may take a minute; ``None`` where only that tells.
-
-    Raises:
-        CheckpointError: there is no such model.
-    """
-    found = locate(model)
-    card = card_in_header(found.path) if found.kind == "trained" else None
-    return None if card is None else card.fingerprint
 
 
 def load_embedder(

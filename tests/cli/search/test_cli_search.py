@@ -177,8 +177,7 @@ def test_another_model_than_the_gallerys_is_refused_before_it_is_opened(unveil, 
     def opened(*_, **__):
         raise AssertionError("an engine was opened, which may take a minute")
 
-    monkeypatch.setattr("unveil.inference.load.load_engine", opened)
-    monkeypatch.setattr("unveil.cli.search.in_gallery.load_engine", opened)
+    monkeypatch.setattr("unveil.inference.load.cached_engine", opened)
     picture = manifest.parent / "images/p01_c1_0.png"
     for words in (
         ("search", picture, shop),

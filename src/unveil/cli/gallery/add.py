@@ -151,7 +151,7 @@ def command(
     from unveil.gallery.ingest.video import add_video
     from unveil.gallery.ingest.video_job import OtherChoicesError
     from unveil.gallery.ingest.video_settings import DEFAULT_FPS, VideoSettings
-    from unveil.inference.load import known_fingerprint, load_engine
+    from unveil.inference.load import load_engine
     from unveil.video.addresses import without_password
     from unveil.video.decode import WAITS
 
@@ -181,9 +181,7 @@ def command(
         if retention is not None:
             _check_retention(found, gallery, kept)
         there = _there(found, gallery)
-        if there is not None and (known := known_fingerprint(model)):  # an engine may take a minute to open
-            there.space.check_model(known)
-        ready = load_engine(model, engine)
+        ready = load_engine(model, engine, check=None if there is None else there.space.check_model)
         sees = find_parser() if parser else None
         for work in works:
             details: dict[str, Any] = {"source": without_password(work.source)}

@@ -111,16 +111,14 @@ def command(
     from unveil.gallery.watching.watch_list import WatchList, calibrated_threshold, expected_false_alarms
     from unveil.gallery.watching.watcher import Watcher, WatchSettings
     from unveil.gallery.watching.webhook import Webhook
-    from unveil.inference.load import known_fingerprint, load_engine
+    from unveil.inference.load import load_engine
     from unveil.models.catalogue.detectors import chosen_detector
     from unveil.video.decode import DAY_OF_WAITS, Video
     from unveil.video.detectors.detect import load_detector
 
     with opened(store, folder) as found:
         info = found.info(gallery)
-        if known := known_fingerprint(model):  # an engine may take a minute to open
-            info.space.check_model(known)
-        ready, parser = load_engine(model, engine), find_parser()
+        ready, parser = load_engine(model, engine, check=info.space.check_model), find_parser()
         info.space.check_model(ready.fingerprint)
         fitted = None if threshold is not None else calibrated_threshold(info, mode)
         entries = _entries(watch_list, queries, case, found, ready, parser, skip_person_check)

@@ -26,7 +26,7 @@ from unveil.gallery.search.records import Query, SearchResult
 from unveil.gallery.search.searcher import Searcher
 from unveil.gallery.store.protocol import Store
 from unveil.inference.engine import Engine
-from unveil.inference.load import known_fingerprint, load_engine
+from unveil.inference.load import load_engine
 from unveil.models.embeddings import load_embeddings, same_fingerprint
 from unveil.parsing.onnx_parser import OnnxParser
 from unveil.records import Embedding
@@ -191,9 +191,8 @@ def engine_for(asked: GallerySearch, store: Store, crops: int) -> Engine:
         DataError: it is another one, or there is no such gallery.
         CheckpointError: it cannot be read.
     """
-    if known := known_fingerprint(asked.model):
-        store.info(asked.gallery).space.check_model(known)
-    return load_engine(asked.model, asked.engine, crops=crops)
+    check = store.info(asked.gallery).space.check_model
+    return load_engine(asked.model, asked.engine, crops=crops, check=check)
 
 
 def _stored(asked: GallerySearch, store: Store) -> tuple[int, Embedding, list[np.ndarray]]:
