@@ -1,6 +1,8 @@
 """The training loop: what a run leaves, learns and refuses."""
 
 import json
+import math
+import signal
 
 import pytest
 import torch
@@ -19,9 +21,11 @@ from unveil.methods.baselines.bot import BoT
 from unveil.models.checkpoint import load_model, save_model
 from unveil.models.parsing_maps import open_training_set
 from unveil.recipe import load_recipe
+from unveil.training import loop
 from unveil.training.divergence import check_embedding
 from unveil.training.loop import train
 from unveil.training.metrics import read_metrics
+from unveil.training.step import train_step
 
 
 def test_a_run_leaves_what_it_promises(four):
@@ -97,6 +101,31 @@ def test_nan_in_a_loss_stops_with_its_name_and_keeps_the_last_checkpoint(manifes
     assert load_model(tmp_path / "run").card.epoch == 1
 
 
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_network_whose_running_statistics_diverge_leaves_the_state_as_it_was(
+    manifest, tmp_path, monkeypatch, stopped
+):
+    """Losses do not show it; neither the end of the epoch nor a stop within it may write over the good state."""
+
+    def broken(run, micro_batches, *, epoch, rate):
+        values = train_step(run, micro_batches, epoch=epoch, rate=rate)
+        if epoch == 1:
+            next(m for m in run.method.modules() if isinstance(m, torch.nn.BatchNorm2d)).running_mean.fill_(math.nan)
+            if stopped:
+                signal.raise_signal(signal.SIGINT)
+        return values
+
+    out = tmp_path / "run"
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "train_step", broken)
+        with pytest.raises(TrainingError, match=r"diverged.*last checkpoint is intact.*optim\.lr.*needs a new run"):
+            train(recipe(manifest, "train.epochs=3"), out)
+    state = torch.load(out / "resume.pt", weights_only=True)
+    assert state["progress"]["epoch"] == 1 and state["progress"]["batch"] == 0
+    assert all(value.isfinite().all() for value in state["method"].values())
+    assert train(recipe(manifest, "train.epochs=3"), out, resume=True).card.epoch == 3
+
+
 def test_an_evaluation_that_fails_loses_nothing(manifest, tmp_path, monkeypatch):
     def broken(*_, **__):
         raise UnveilError("no figures today")
@@ -122,7 +151,6 @@ def test_a_protocol_that_the_data_cannot_answer_is_known_before_training(manifes
 
 def test_the_rate_falls_once_at_a_milestone_though_epochs_differ_in_length(manifest, tmp_path, monkeypatch):
     from unveil.data import samplers
-    from unveil.training import loop
 
     rates = []
     monkeypatch.setattr(

@@ -16,7 +16,10 @@ from unveil.methods.method import Method
 from unveil.recipe import InputSettings
 
 CROPS = 8
-ADVICE = "lower optim.lr, set optim.clip_norm or train.precision=fp32; the last checkpoint is intact"
+ADVICE = (
+    "the last checkpoint is intact; a lower optim.lr, optim.clip_norm or train.precision=fp32 needs a new run, with "
+    "another --out, and with backbone.init=RUN if it is to start from this one's backbone"
+)
 
 
 def check_finite(values: Mapping[str, float], terms: Mapping[str, float], *, epoch: int, iteration: int) -> None:

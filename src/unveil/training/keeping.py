@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 
@@ -11,7 +10,6 @@ from unveil.errors import CheckpointError
 from unveil.models.card import Card, Source
 from unveil.models.checkpoint import NAME, TrainedModel, read_card_of, save_model
 from unveil.models.evaluate import evaluate_model
-from unveil.training.divergence import check_embedding
 from unveil.training.metrics import MetricsLog
 from unveil.training.run import Run
 
@@ -27,9 +25,8 @@ def evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
         return
     # The state first: what a kill then leaves out is made good on resuming, and a model is never without its state.
     run.save()
-    with _weights_to_keep(run):
+    with run.weights_to_keep():
         card = _card(run)
-        check_embedding(run.method, run.data, size=recipe.input, epochs=state.epoch, device=run.device)
         # Before the evaluation, so that nothing that goes wrong in it can lose the training.
         save_model(run.out / NAME, run.method, card=card)
         if due:
@@ -37,7 +34,7 @@ def evaluate_and_keep(run: Run, metrics: MetricsLog) -> None:
     if due:
         # The best figure before the card that has it: a run that finds figures on resuming does not measure again.
         run.save()
-        with _weights_to_keep(run):
+        with run.weights_to_keep():
             save_model(run.out / NAME, run.method, card=card)
 
 
@@ -45,11 +42,6 @@ def _due(run: Run) -> bool:
     """Whether the model of the state's epoch is measured."""
     epoch, every = run.state.epoch, run.recipe.train.eval_every
     return bool(run.recipe.data.test) and (epoch == run.recipe.train.epochs or (every > 0 and epoch % every == 0))
-
-
-def _weights_to_keep(run: Run) -> AbstractContextManager[None]:
-    """Let the method have the average of its weights, where there is one, within a block."""
-    return run.average.applied(run.method) if run.average else nullcontext()
 
 
 def _measure(run: Run, card: Card, *, metrics: MetricsLog) -> Card:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from unveil.methods.method import Method
 from unveil.models.card import Start
 from unveil.recipe import Recipe
 from unveil.training.average import WeightAverage
+from unveil.training.divergence import check_embedding
 from unveil.training.processes.one import OneProcess
 from unveil.training.resuming import Identity
 from unveil.training.state import TrainState, load_state, save_state
@@ -49,9 +51,21 @@ class Run:
         """Recipe and data: a saved state belongs to these."""
         return Identity.of(self.recipe, self.data.content_hash)
 
+    def weights_to_keep(self) -> AbstractContextManager[None]:
+        """Let the method have the average of its weights, where there is one, within a block."""
+        return self.average.applied(self.method) if self.average else nullcontext()
+
     def save(self) -> None:
-        """Write the state; one process does it for all."""
+        """Write the state; one process does it for all.
+
+        Raises:
+            TrainingError: the training diverged; the state that is there stays.
+        """
         if self.processes.leads:
+            with self.weights_to_keep():
+                check_embedding(
+                    self.method, self.data, size=self.recipe.input, epochs=self.state.epoch, device=self.device
+                )
             save_state(
                 self.out,
                 self.method,
