@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import logging
 import shutil
 from collections.abc import Callable, Iterator
@@ -100,6 +101,24 @@ def test_a_crop_that_could_not_be_read_and_now_can_is_taken_in(embed, few):
     assert embed().crops == 8
     few.samples[4].path.write_bytes(whole)
     assert embed().crops == 9
+
+
+def test_a_crop_that_the_system_kept_back_once_is_taken_in(embed, few, monkeypatch, caplog):
+    read = Path.read_bytes
+
+    def failing(path: Path) -> bytes:
+        if path.name == few.samples[4].path.name:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        assert embed().crops == 8
+        assert embed().made == 0
+    with caplog.at_level(logging.WARNING):
+        again = embed()
+    assert (again.made, again.crops, again.left_out) == (1, 9, ())
+    assert "could not be read then, and can be now; it is made again" in caplog.text
 
 
 def test_a_changed_map_counts_where_the_model_looks_at_maps(embed, few, tmp_path):

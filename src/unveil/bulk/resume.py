@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from unveil.bulk.plan import Plan
-from unveil.bulk.shards import DamagedShardError, read_head, read_shard, shard_files, shard_path
+from unveil.bulk.shards import DamagedShardError, Shard, read_head, read_shard, shard_files, shard_path
+from unveil.data.store.build import BadFile, read_crop
 from unveil.data.store.image_store import file_states, where_of
 from unveil.errors import DataError
 from unveil.records import Sample
@@ -26,7 +27,8 @@ def files_hash(samples: Sequence[Sample], *, with_maps: bool) -> str:
 def shards_there(folder: Path, plan: Plan, *, crops: Sequence[Sequence[Sample]], with_maps: bool) -> set[int]:
     """Return the numbers of the shards of a plan that are there and can stay.
 
-    One that is damaged, or whose files have changed since it was made, is said, and counts as missing.
+    One that is damaged, whose files have changed since it was made, or that leaves out a crop which can be read by
+    now, is said, and counts as missing.
 
     Args:
         folder: of the shards.
@@ -64,9 +66,23 @@ def shards_there(folder: Path, plan: Plan, *, crops: Sequence[Sequence[Sample]],
             )
         if shard is None:
             continue
-        if shard.files == files_hash(crops[head.number], with_maps=with_maps):
-            there.add(head.number)
-        else:
-            why = "its images have changed" if shard.files else "an older unveil did not note when its images changed"
+        why = _why_again(shard, crops[head.number], with_maps=with_maps)
+        if why:
             log.warning("%s: %s; it is made again", path, why)
+        else:
+            there.add(head.number)
     return there
+
+
+def _why_again(shard: Shard, crops: Sequence[Sample], *, with_maps: bool) -> str:
+    """Return why a shard has to be made again from its crops; empty where it can stay."""
+    if not shard.files:
+        return "an older unveil did not note when its images changed"
+    if shard.files != files_hash(crops, with_maps=with_maps):
+        return "its images have changed"
+    held = {sample.key for sample in shard.samples}
+    for crop in crops:
+        # What kept it back may have been a disk, a share or a limit of the system, which its file does not show.
+        if crop.key not in held and not isinstance(read_crop(crop, with_parsing=with_maps), BadFile):
+            return f"{crop.key} could not be read then, and can be now"
+    return ""

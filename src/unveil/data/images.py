@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -45,7 +46,7 @@ def read_image(
     """
     label = name or (str(source) if isinstance(source, Path) else "image bytes")
     image = _load(source, label, max_pixels=max_pixels, longest_side=longest_side)
-    with contextlib.suppress(Exception):  # a broken EXIF block raises anything; the pixels are whole, used unrotated
+    with _unrotated_if_broken():
         ImageOps.exif_transpose(image, in_place=True)  # a copy of a large image would be another 256 MB
     return to_rgb(image, label)
 
@@ -88,10 +89,21 @@ def decoded_size(data: bytes, max_pixels: int = MAX_PIXELS, *, name: str = "imag
 
 
 def _is_turned(image: Image.Image) -> bool:
-    with contextlib.suppress(Exception):  # as in `read_image`
+    with _unrotated_if_broken():
         # Of the base class: that of PNG decodes the image first, in case that EXIF data stands behind the pixels.
         return Image.Image.getexif(image).get(ORIENTATION) in (5, 6, 7, 8)
     return False
+
+
+@contextlib.contextmanager
+def _unrotated_if_broken() -> Iterator[None]:
+    """Pass over what a broken EXIF block raises, which is anything: the pixels are whole, and used unrotated."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception:
+        pass
 
 
 def read_sample(sample: Sample, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -163,6 +175,8 @@ def _opened(source: Path | bytes, label: str, *, max_pixels: int) -> Image.Image
         raise ImageError(f"{label}: too large, more than {max_pixels:,} pixels") from None
     except UnidentifiedImageError:
         raise ImageError(f"{label}: not an image that can be read ({', '.join(FORMATS)})") from None
+    except MemoryError:  # says nothing of the file
+        raise
     except Exception as e:  # decoders raise anything on hostile headers
         raise ImageError(f"{label}: damaged header: {e}") from None
     width, height = image.size
@@ -178,6 +192,8 @@ def _load(source: Path | bytes, label: str, *, max_pixels: int, longest_side: in
             factor = longest_side / max(image.size)
             image.draft(None, (math.ceil(image.width * factor), math.ceil(image.height * factor)))
         image.load()
+    except MemoryError:
+        raise
     except Exception as e:  # decoders raise anything on damaged data
         raise ImageError(f"{label}: truncated or damaged: {e}") from None
     return image

@@ -1,5 +1,6 @@
 """The image store: right pixels, reused while fresh, rebuilt when stale or damaged, never half there."""
 
+import errno
 import os
 import shutil
 import threading
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from unveil import atomic_io
 from unveil.atomic_io import locked
@@ -120,6 +122,36 @@ def test_bad_files_are_listed_and_the_rest_is_kept(tmp_path, samples, builds, ca
         np.testing.assert_array_equal(store.images[4], resize(read_image(samples[6].path), 32, 16))
         np.testing.assert_array_equal(store.parsing[4], resize_labels(read_labels(samples[6].parsing), 32, 16))
     assert len(builds) == 1 and "4 of 9 crops cannot be read" in caplog.text
+
+
+@pytest.mark.parametrize("what", ["path", "parsing"])
+def test_a_crop_that_the_system_kept_back_once_is_taken_in_the_next_time(tmp_path, samples, monkeypatch, builds, what):
+    read = Path.read_bytes
+
+    def failing(path):
+        if path == getattr(samples[4], what):
+            raise OSError(errno.EIO, "Input/output error")
+        return read(path)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", failing)
+        for _ in range(2):
+            store = open_store(samples, SIZE, cache=tmp_path / "cache")
+            assert [bad.key for bad in store.bad] == ["4.png"] and len(store) == 8
+        assert len(builds) == 1
+    store = open_store(samples, SIZE, cache=tmp_path / "cache")
+    assert not store.bad and len(store) == 9 and len(builds) == 2
+
+
+def test_a_store_for_which_memory_is_short_is_not_built_without_the_crop(tmp_path, samples, monkeypatch):
+    def failing(image):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PngImageFile, "load", failing)
+        with pytest.raises(MemoryError):
+            open_store(samples, SIZE, cache=tmp_path / "cache")
+    assert not open_store(samples, SIZE, cache=tmp_path / "cache").bad
 
 
 def test_nothing_readable_and_nothing_at_all(tmp_path, samples):

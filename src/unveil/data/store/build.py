@@ -129,7 +129,12 @@ def read_crop(sample: Sample, *, with_parsing: bool, longest_side: int | None = 
     return Crop(image, parsing, hashlib.sha256(data or b"").hexdigest())
 
 
-def _at_size(sample: Sample, size: CropSize, *, with_parsing: bool) -> Crop | BadFile:
+def read_fitted(sample: Sample, size: CropSize, *, with_parsing: bool) -> Crop | BadFile:
+    """Read one crop as a store keeps it, or say why it cannot be read.
+
+    Raises:
+        DataError: its parsing map is not of the size of its image.
+    """
     # Twice the pixels that are asked for lose nothing that can be seen, and large JPEG files are decoded in a third of
     # the time; a map has to have the size of its image.
     enough = None if with_parsing else 2 * max(size.height, size.width)
@@ -158,7 +163,7 @@ def _write(folder: Path, samples: Sequence[Sample], *, settings: DecodeSettings,
     shape = (size.height, size.width)
     ahead, what = (settings.consumer.ahead, settings.consumer.what) if settings.consumer else (None, "decoding")
     decoded = in_threads(
-        lambda sample: _at_size(sample, size, with_parsing=with_parsing),
+        lambda sample: read_fitted(sample, size, with_parsing=with_parsing),
         samples,
         workers=settings.workers,
         ahead=ahead,

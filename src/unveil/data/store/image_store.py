@@ -10,7 +10,9 @@ import hashlib
 import json
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from unveil.atomic_io import cache_dir
 from unveil.data.file_reads import reading
 from unveil.data.fitting import CropSize
 from unveil.data.prefetch import in_threads
-from unveil.data.store.build import BadFile, Consumer, DecodeSettings, build_store
+from unveil.data.store.build import BadFile, Consumer, DecodeSettings, build_store, read_fitted
 from unveil.errors import DataError
 from unveil.recipe import InputSettings
 from unveil.records import Sample
@@ -66,6 +68,9 @@ def open_store(
 ) -> ImageStore:
     """Return the store of these crops; build it when there is none, or when a file has changed.
 
+    Crops that it leaves out are tried again each time: a disk, a share or the limits of the system may have kept one
+    back once, which its file does not show.
+
     Args:
         samples: the crops.
         size: of the crops, and how images are brought to it.
@@ -93,15 +98,15 @@ def open_store(
     identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]
     folder = (cache or cache_dir() / "images") / identity
     state = file_states(samples, with_parsing=with_parsing)
-    store = _load(folder, samples, state=state)
+    settings = DecodeSettings(size, with_parsing, workers=workers, consumer=consumer)
+
+    def complete() -> ImageStore | None:
+        found = _load(folder, samples, state=state)
+        return None if found is None or _can_be_read(samples, found.bad, settings=settings) else found
+
+    store = complete()
     if store is None:
-        build_store(
-            folder,
-            samples,
-            settings=DecodeSettings(size, with_parsing, workers=workers, consumer=consumer),
-            state=state,
-            is_there=lambda: _load(folder, samples, state=state) is not None,
-        )
+        build_store(folder, samples, settings=settings, state=state, is_there=lambda: complete() is not None)
         store = _load(folder, samples, state=state)
         if store is None:
             raise DataError(f"the image store {folder} cannot be read back; are its files being changed?")
@@ -127,6 +132,15 @@ def _load(folder: Path, samples: Sequence[Sample], *, state: list[Any]) -> Image
     if len(images) != len(readable) or (parsing is not None and parsing.shape != images.shape[:3]):
         return None
     return ImageStore(images, parsing, readable, bad, index["content_hash"], folder)
+
+
+def _can_be_read(samples: Sequence[Sample], bad: Sequence[BadFile], *, settings: DecodeSettings) -> bool:
+    """Whether one of the crops that a store leaves out can be read by now."""
+    keys = {entry.key for entry in bad}
+    left_out = [sample for sample in samples if sample.key in keys]
+    read = partial(read_fitted, size=settings.size, with_parsing=settings.with_parsing)
+    with closing(in_threads(read, left_out, workers=settings.workers)) as again:
+        return any(not isinstance(crop, BadFile) for crop in again)
 
 
 def where_of(sample: Sample) -> str:
