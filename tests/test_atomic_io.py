@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from unveil.atomic_io import atomic_folder, atomic_path, sha256, write_bytes, write_text
+from unveil.atomic_io import alone_in, atomic_folder, atomic_path, sha256, write_bytes, write_text
 from unveil.errors import UnveilError
 from unveil.progress import show_progress, track
 
@@ -20,6 +20,23 @@ def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     assert target.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_a_folder_is_written_by_one_at_a_time_and_by_the_next_after_it(tmp_path, monkeypatch):
+    fcntl = pytest.importorskip("fcntl")
+    for _ in range(2):
+        with alone_in(tmp_path / "run"):
+            with pytest.raises(UnveilError, match=f"writes into {tmp_path / 'run'}"), alone_in(tmp_path / "run"):
+                pass
+            with alone_in(tmp_path / "other"):
+                pass
+
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with alone_in(tmp_path / "run"), alone_in(tmp_path / "run"):
+        pass
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

@@ -85,12 +85,16 @@ def atomic_folder(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(target: Path, *, busy: str | None = None) -> Iterator[None]:
+def locked(target: Path, *, busy: str | None = None, refusal: str | None = None) -> Iterator[None]:
     """Let one process at a time build ``target``; where the system has no such locks, builds only waste time.
 
     Args:
         target: what is built.
         busy: what is said where another process has the lock and is waited for; nothing by default.
+        refusal: what is raised where another process has the lock, in place of waiting.
+
+    Raises:
+        UnveilError: the refusal, or nothing can be written beside the target.
     """
     try:
         import fcntl
@@ -104,10 +108,26 @@ def locked(target: Path, *, busy: str | None = None) -> Iterator[None]:
         raise UnveilError(f"cannot write in {target.parent}: {e.strerror or e}") from e
     with file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy else 0))
+            fcntl.flock(file, fcntl.LOCK_EX | (fcntl.LOCK_NB if busy or refusal else 0))
         except BlockingIOError:
+            if refusal:
+                raise UnveilError(refusal) from None
             log.warning("%s: %s", target, busy)
             fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError as e:  # network shares that know no locks
+            log.debug("%s: no lock: %s", target, e)
+        yield
+
+
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Let this process alone write into a folder within a block; it is made where it is not there.
+
+    Raises:
+        UnveilError: another process writes into it, or it cannot be written.
+    """
+    refusal = f"another process writes into {folder}: wait until it has ended, or choose another --out"
+    with locked(folder / "run", refusal=refusal):
         yield
 
 

@@ -13,7 +13,8 @@ from shop import SHORT, actions, alike, vectors
 from tracked import PEOPLE
 
 from unveil.adaptation.gallery.crops import gallery_crops
-from unveil.adaptation.gallery.job import IMAGES
+from unveil.adaptation.gallery.job import IMAGES, decoded_images
+from unveil.errors import UnveilError
 from unveil.gallery.records import Filter
 
 
@@ -66,3 +67,13 @@ def test_unveil_adapt_takes_a_gallery_and_leaves_it_as_it_is(command, shop, stor
     assert [m.fingerprint for m in store.derived(shop)] == [card["fingerprint"]]
     assert actions(store)[-2:] == [("adapt", "begun"), ("adapt", "done")]
     assert not list(Path(out).rglob("*.npy"))
+
+
+def test_a_second_adaptation_in_a_folder_leaves_the_images_of_the_first_alone(tmp_path):
+    with decoded_images(tmp_path / "out", None, of_gallery=True) as images:
+        images.mkdir()
+        second = decoded_images(tmp_path / "out", None, of_gallery=True)
+        with pytest.raises(UnveilError, match="another process writes into"), second:
+            pass
+        assert images.is_dir()
+    assert not images.exists()

@@ -15,6 +15,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from untrained import make_model
+from unveil.atomic_io import alone_in
 from unveil.bulk import on_ray
 from unveil.bulk.on_ray import RaySettings, Written, embed_on_ray
 from unveil.bulk.shards import load_shards, read_shard, shard_files, write_shard
@@ -131,6 +132,12 @@ def test_a_changed_map_counts_where_the_model_looks_at_maps(embed, few, tmp_path
     assert embed(guided).made == 3
     other.save(few.samples[4].parsing)
     assert embed(guided).made == 1
+
+
+def test_a_second_run_into_a_folder_is_refused(embed, tmp_path):
+    with alone_in(tmp_path / "shards"), pytest.raises(UnveilError, match="another process writes into"):
+        embed()
+    assert not shard_files(tmp_path / "shards")
 
 
 def test_a_shard_that_does_not_tell_its_files_is_made_again_and_can_be_read(embed, tmp_path, caplog):

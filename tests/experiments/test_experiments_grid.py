@@ -7,6 +7,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from command_line import run
+from unveil.atomic_io import alone_in
 from unveil.errors import RecipeError, UnveilError
 from unveil.experiments.ablation import as_markdown, cells_of, find_table, tables
 from unveil.experiments.grid import Cell, ResultRow, run_grid, summary
@@ -149,6 +150,11 @@ def test_figures_that_do_not_tell_what_they_were_measured_on_are_measured_again(
     monkeypatch.setattr("unveil.experiments.grid.train", None)
     assert run_grid(cells, [0], out=tmp_path / "out") == figures
     assert load_model(path).card.figures == model.card.figures
+
+
+def test_a_second_grid_in_a_folder_is_refused(manifest, tmp_path):
+    with alone_in(tmp_path), pytest.raises(UnveilError, match="another process writes into"):
+        run_grid([Cell("a", recipe(manifest))], [0], out=tmp_path)
 
 
 def test_wrong_cells_are_known_before_anything_runs(manifest, tmp_path):

@@ -15,6 +15,7 @@ from unveil.errors import (
 )
 from unveil.models.checkpoint import load_model, save_model
 from unveil.recipe import load_recipe
+from unveil.training import loop
 from unveil.training.loop import train
 from unveil.training.metrics import read_metrics
 from unveil.training.run import Run
@@ -56,6 +57,26 @@ def test_a_run_is_neither_overwritten_nor_mixed_with_another(four, manifest, tmp
         train(recipe(manifest, "train.epochs=2"), four, resume=True)
     with pytest.raises(CheckpointError, match="nothing to resume"):
         train(recipe(manifest), tmp_path / "empty", resume=True)
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_second_training_in_a_folder_is_refused_and_changes_nothing(four, manifest, tmp_path, monkeypatch, resume):
+    out = shutil.copytree(four, tmp_path / "run") if resume else tmp_path / "run"
+    other, normal = recipe(manifest, "train.epochs=5"), loop.train_step
+    left = []
+
+    def in_the_middle(run, micro_batches, *, epoch, rate):
+        if not left:
+            left.append({path.name: path.read_bytes() for path in out.glob("*.*") if path.is_file()})
+            with pytest.raises(UnveilError, match=rf"another process writes into {out}: wait"):
+                train(other, out, resume=resume)
+            assert left[0] == {path.name: path.read_bytes() for path in out.glob("*.*") if path.is_file()}
+        return normal(run, micro_batches, epoch=epoch, rate=rate)
+
+    monkeypatch.setattr(loop, "train_step", in_the_middle)
+    assert train(other, out, resume=resume).card.epoch == 5 and left
+    with pytest.raises(UnveilError, match="already holds a run"):
+        train(other, out)
 
 
 def test_a_state_of_another_kind_of_device_is_refused(four, manifest, tmp_path):

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from unveil.atomic_io import alone_in
 from unveil.bulk.plan import SHARD_SIZE, divided, plan_of
 from unveil.bulk.resume import shards_there
 from unveil.bulk.shards import Head, check_folder, require_parquet
@@ -105,7 +106,8 @@ def embed_on_ray(
         CheckpointError: the model cannot be read, or is another one where actors run.
         RecipeError: a setting is wrong.
         MissingExtraError: Ray is not installed.
-        UnveilError: there is no cluster at the address, or its machines keep dying; what is written is kept.
+        UnveilError: there is no cluster at the address, or its machines keep dying; what is written is kept. Or another
+            process writes into the folder.
     """
     if importlib.util.find_spec("ray") is None:
         raise MissingExtraError("embedding with Ray", "ray")
@@ -117,20 +119,21 @@ def embed_on_ray(
     scheme = dataset.parsing_scheme if looks_at_maps else None
     crops = [[samples[row] for row in unit] for unit in units]
     find_there = partial(shards_there, folder, plan, crops=crops, with_maps=scheme is not None)
-    there = find_there()
-    missing = [number for number in range(plan.shards) if number not in there]
-    if there:
-        log.info("%d of %d shards are there", len(there), plan.shards)
-    if missing:
-        name = str(model) if not Path(model).exists() else str(Path(model).resolve())
-        where = folder.resolve()
-        job = Job(plan, where, name, settings.engine, "cpu", settings.threads, scheme)
-        with _connected(settings.address) as ray:
-            wanted = [packed(samples, units[number], number=number) for number in missing]
-            _run(ray, job, units=wanted, settings=settings, find_there=find_there)
-    heads = check_folder(folder)
-    for leftover in folder.glob(".part-*.tmp"):  # of actors that were killed while they wrote
-        leftover.unlink(missing_ok=True)
+    with alone_in(folder):
+        there = find_there()
+        missing = [number for number in range(plan.shards) if number not in there]
+        if there:
+            log.info("%d of %d shards are there", len(there), plan.shards)
+        if missing:
+            name = str(model) if not Path(model).exists() else str(Path(model).resolve())
+            where = folder.resolve()
+            job = Job(plan, where, name, settings.engine, "cpu", settings.threads, scheme)
+            with _connected(settings.address) as ray:
+                wanted = [packed(samples, units[number], number=number) for number in missing]
+                _run(ray, job, units=wanted, settings=settings, find_there=find_there)
+        heads = check_folder(folder)
+        for leftover in folder.glob(".part-*.tmp"):  # of actors that were killed while they wrote
+            leftover.unlink(missing_ok=True)
     found = Written(tuple(heads), len(missing))
     if not found.crops:
         raise DataError(f"none of the {len(samples)} crops can be read; the first: {found.left_out[0]}")

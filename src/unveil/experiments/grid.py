@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from unveil.atomic_io import write_text
+from unveil.atomic_io import alone_in, write_text
 from unveil.datasets.splits import is_averaged, sources_of
 from unveil.errors import CheckpointError, UnveilError
 from unveil.evaluation.evaluate import Result
@@ -118,7 +118,7 @@ def run_grid(
 
     Raises:
         InterruptedRunError: the minutes are over before the grid is; the state is saved.
-        UnveilError: two cells have the same label, or no test data are named.
+        UnveilError: two cells have the same label, no test data are named, or another process runs a grid in ``out``.
     """
     if not cells:
         raise UnveilError("a grid needs at least one recipe, found none")
@@ -136,24 +136,24 @@ def run_grid(
         for cell, name in zip(cells, names, strict=True)
         for split, recipe in one_a_split(cell.recipe)
     ]
-    for number, (cell, folder, seed, recipe) in enumerate(todo, 1):
-        if not recipe.data.test:
-            raise UnveilError(f"{cell.label}: data.test is empty, so there is nothing to measure")
-        recipe = _seeded(recipe, seed)
-        card = _finished(folder, recipe, cache=cache)
-        same = trained.setdefault(_training_of(recipe), folder)
-        if card is None:
-            log.info("run %d of %d: %s, %s", number, len(todo), cell.label, folder.relative_to(out))
-        if card is None and same != folder:
-            card = _test_again(same, folder, recipe=recipe, cache=cache)
-        elif card is None:
-            left = None if minutes is None else max(end - time.monotonic(), 0) / 60
-            card = train(recipe, folder, resume=(folder / STATE).exists(), cache=cache, minutes=left).card
-        if tidy:
-            for name in (STATE, BEST, Path(BEST).with_suffix(".json")):
+    with alone_in(out):
+        for number, (cell, folder, seed, recipe) in enumerate(todo, 1):
+            if not recipe.data.test:
+                raise UnveilError(f"{cell.label}: data.test is empty, so there is nothing to measure")
+            recipe = _seeded(recipe, seed)
+            card = _finished(folder, recipe, cache=cache)
+            same = trained.setdefault(_training_of(recipe), folder)
+            if card is None:
+                log.info("run %d of %d: %s, %s", number, len(todo), cell.label, folder.relative_to(out))
+            if card is None and same != folder:
+                card = _test_again(same, folder, recipe=recipe, cache=cache)
+            elif card is None:
+                left = None if minutes is None else max(end - time.monotonic(), 0) / 60
+                card = train(recipe, folder, resume=(folder / STATE).exists(), cache=cache, minutes=left).card
+            for name in (STATE, BEST, Path(BEST).with_suffix(".json")) if tidy else ():
                 (folder / name).unlink(missing_ok=True)
-        figures += _figures(cell.label, recipe, card=card)
-        write_text(out / "results.csv", to_csv(figures))
+            figures += _figures(cell.label, recipe, card=card)
+            write_text(out / "results.csv", to_csv(figures))
     return figures
 
 

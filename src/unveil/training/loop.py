@@ -6,11 +6,12 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
 
-from unveil.atomic_io import write_text
+from unveil.atomic_io import alone_in, write_text
 from unveil.data.samplers import epoch_batches
 from unveil.data.training import TrainingSet
 from unveil.errors import InterruptedRunError, RecipeError
@@ -77,6 +78,7 @@ def train_with(
             batch has no equal parts for all processes.
         DownloadError: what the backbone starts from is not here and cannot be fetched.
         TrainingError: a loss is not finite.
+        UnveilError: the folder holds a run and ``resume`` is off, or another process writes into it.
         InterruptedRunError: interrupted by Ctrl-C, or the minutes are over; the state is saved.
     """
     if not recipe.data.train:
@@ -84,16 +86,23 @@ def train_with(
     method_settings(recipe.method.name, recipe.method.settings)
     refuse_overwriting(out, resume=resume)
     run = _prepare(processes, recipe, out=out, cache=cache, resume=resume)
+    with alone_in(out) if processes.leads else nullcontext():
+        refuse_overwriting(out, resume=resume)  # a training that was quicker may have ended by now
+        _train(run, resume=resume, minutes=minutes)
+
+
+def _train(run: Run, *, resume: bool, minutes: float | None) -> None:
+    """Train a run that is prepared, in a folder that no other process writes into."""
     if resume:
         _go_on(run, run.load())
-    if recipe.train.frozen_engine == "openvino":
+    if run.recipe.train.frozen_engine == "openvino":
         # After the state: a resumed run is built with random weights.
         use_frozen_engine(run.method)
     metrics = None
-    if processes.leads:
-        write_text(out / "recipe.yaml", save_recipe(recipe))
-        write_start(run.start, out)
-        metrics = MetricsLog(out, run.state.iteration)
+    if run.processes.leads:
+        write_text(run.out / "recipe.yaml", save_recipe(run.recipe))
+        write_start(run.start, run.out)
+        metrics = MetricsLog(run.out, run.state.iteration)
     try:
         _train_epochs(run, metrics, minutes=minutes)
         if metrics is not None and peak_memory(run.device):

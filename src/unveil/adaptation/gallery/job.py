@@ -20,7 +20,7 @@ import numpy as np
 from unveil.adaptation.base import Adapted, Base
 from unveil.adaptation.gallery.crops import GalleryCrops, gallery_crops
 from unveil.adaptation.settings import AdaptSettings
-from unveil.atomic_io import write_text
+from unveil.atomic_io import alone_in, write_text
 from unveil.data.images import read_image
 from unveil.errors import CheckpointError, DataError, UnveilError
 from unveil.gallery.ingest.adding import BATCH, mean_embedding, nothing, space_of
@@ -92,16 +92,21 @@ def adapt_to_gallery(
 
 @contextmanager
 def decoded_images(out: Path, cache: Path | None, *, of_gallery: bool) -> Iterator[Path | None]:
-    """Give a folder for decoded images; images of a gallery are removed from it at the end, or by the next call."""
-    if not of_gallery:
-        yield cache
-        return
-    images = out / IMAGES
-    shutil.rmtree(images, ignore_errors=True)  # of a process that was killed
-    try:
-        yield images
-    finally:
-        shutil.rmtree(images, ignore_errors=True)
+    """Give a folder for decoded images; images of a gallery are removed from it at the end, or by the next call.
+
+    Raises:
+        UnveilError: another process writes into ``out``.
+    """
+    with alone_in(out):
+        if not of_gallery:
+            yield cache
+            return
+        images = out / IMAGES
+        shutil.rmtree(images, ignore_errors=True)  # of a process that was killed
+        try:
+            yield images
+        finally:
+            shutil.rmtree(images, ignore_errors=True)
 
 
 def note_derived(store: Store, found: GalleryCrops, *, model: Adapted) -> DerivedModel:
