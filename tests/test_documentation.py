@@ -97,6 +97,7 @@ def published_models(workplace, rendered, monkeypatch) -> Iterator[None]:
 SHORTER = {
     "unveil adapt": "--epochs 1 --skip-person-check",
     "unveil demo": "--people 14 train.epochs=1",
+    "unveil search": "--skip-person-check",
     "unveil world video": "--seconds 0.5",
 }
 

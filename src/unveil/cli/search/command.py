@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,17 @@ from unveil.errors import RecipeError
 from unveil.pretrained import DEFAULT_MODEL
 
 IMAGE_OPTIONS = "an image, a folder, a manifest, a file of embeddings, or row:NUMBER of a gallery"
+# By the names of the arguments below.
+LOOKS = ("upper_colour", "lower_colour", "hair", "sleeves", "legs", "bag", "hat", "include_unseen")
+ONLY_IN_GALLERIES = {
+    "each", "also", "cameras", "start", "end", "min_visible", "tags", *LOOKS, "rows", "rescore", "rerank", "why",
+    "store", "folder",
+}  # fmt: skip
+ONLY_IN_FILES = {"device", "cache"}
+ONLY_WITH_QUERY = {
+    "each", "also", "negatives", "box", "rerank", "page", "sheet", "table", "one_person", "only", "mode", "rescore",
+    "skip_person_check", "faces",
+}  # fmt: skip
 
 
 class Clothes(StrEnum):
@@ -32,6 +44,7 @@ class Rows(StrEnum):
 
 
 def command(
+    context: typer.Context,
     query: Annotated[
         str, typer.Argument(help=f"Query crops: {IMAGE_OPTIONS}. A gallery alone is listed by attributes.")
     ],
@@ -112,7 +125,7 @@ def command(
         bool,
         typer.Option(
             "--skip-person-check",
-            help="In a gallery: search even if no person is detected on the query.",
+            help="Search even if no person is detected on the query.",
             rich_help_panel=help_panels.QUERY,
         ),
     ] = False,
@@ -122,9 +135,7 @@ def command(
     ] = "auto",
     faces: Annotated[
         bool,
-        typer.Option(
-            help="For a gallery: do not blur faces in --page and --sheet.", rich_help_panel=help_panels.OUTPUT
-        ),
+        typer.Option(help="Do not blur faces in --page and --sheet.", rich_help_panel=help_panels.OUTPUT),
     ] = False,
     sheet: Annotated[
         Path | None,
@@ -178,9 +189,7 @@ def command(
     gallery = gallery or query
     if alone and not looks:
         raise RecipeError(f"say whom to look for in {gallery}: a query before it, or attributes such as --bag yes")
-    unusual: dict[str, object] = {"--each": each, "--also": also, "--not": negatives, "--box": box, "--rerank": rerank}
-    unusual |= {"--page": page, "--sheet": sheet, "--csv": table}
-    if alone and (given := [name for name, value in unusual.items() if value]):
+    if alone and (given := _given(context, ONLY_WITH_QUERY)):
         raise RecipeError(f"{given[0]} needs a query; rows by attributes alone are printed, with --json for programs")
     if box and (query.endswith(".safetensors") or query.startswith("row:")):
         raise RecipeError(f"--box is a part of an image; {query} was embedded before, as a whole")
@@ -193,23 +202,30 @@ def command(
     if gallery.endswith(".safetensors") or Path(gallery).is_file() or shard_files(Path(gallery)):
         from unveil.cli.search.in_files import FileSearch, search_file
 
-        limits: dict[str, object] = {
-            "--camera": cameras,
-            "--from": start,
-            "--to": end,
-            "--min-visible": min_visible,
-            "--tag": tags,
-        }
-        limits |= {"--each": each, "--also": also, "--rerank": rerank, "attributes": looks}
-        if given := [name for name, value in limits.items() if value]:
+        if given := _given(context, ONLY_IN_GALLERIES):
             raise RecipeError(f"{given[0]} needs a gallery; {gallery} is a file of embeddings")
         asked = FileSearch(
-            query, Path(gallery), model, top, one_person, only, others, place, mode.value, device, engine, cache
+            query=query,
+            gallery=Path(gallery),
+            model=model,
+            top=top,
+            one_person=one_person,
+            only=only,
+            negatives=others,
+            box=place,
+            mode=mode.value,
+            skip_person_check=skip_person_check,
+            faces=faces,
+            device=device,
+            engine=engine,
+            cache=cache,
         )
         code = search_file(asked, sheet, page, table, as_json)
     else:
         from unveil.cli.search.in_gallery import GallerySearch, search_gallery
 
+        if given := _given(context, ONLY_IN_FILES):
+            raise RecipeError(f"{given[0]} needs a file of embeddings; {gallery} is a gallery")
         asked_of_gallery = GallerySearch(
             query=query,
             gallery=gallery,
@@ -250,3 +266,10 @@ def command(
         else:
             code = search_gallery(asked_of_gallery, sheet, page, table, as_json)
     raise typer.Exit(code)
+
+
+def _given(context: typer.Context, names: Collection[str]) -> list[str]:
+    """Return the flags of those options that stand on the command line, whatever their values."""
+    sources = {p.opts[0]: context.get_parameter_source(p.name or "") for p in context.command.params if p.name in names}
+    # By its name: typer brings a click of its own.
+    return [flag for flag, source in sources.items() if source is not None and source.name == "COMMANDLINE"]

@@ -17,9 +17,10 @@ from unveil.cli.search.ranked import show
 from unveil.cli.sources import crops_of
 from unveil.cli.tables import Table
 from unveil.data.images import read_sample
-from unveil.errors import DataError
+from unveil.errors import DataError, ImageError
+from unveil.gallery.ingest.quality import find_parser
 from unveil.gallery.records import Mode
-from unveil.gallery.search.query import Box, cut
+from unveil.gallery.search.query import Box, NoPersonDetectedError, check_people, cut
 from unveil.gallery.search.ranked_lists import RankedList, rank
 from unveil.inference.load import load_embedder
 from unveil.models.embed import embed_samples
@@ -42,6 +43,8 @@ class FileSearch:
     negatives: tuple[Path, ...]
     box: Box | None
     mode: Mode
+    skip_person_check: bool
+    faces: bool
     device: str
     engine: str
     cache: Path | None
@@ -52,7 +55,7 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
     found = load_shards(asked.gallery) if asked.gallery.is_dir() else load_embeddings(asked.gallery)
     embedded = asked.query.endswith(".safetensors") and not asked.negatives
     embedder = None if embedded else load_embedder(asked.model, asked.engine, device=asked.device)
-    query, bad = _query(asked, embedder)
+    query, bad = _query(asked, embedder, gallery=found.fingerprint)
     same_model(query, found)
     if not query.samples:
         raise DataError(f"no query crop in {asked.query}" + (f" has {asked.only!r} in its key" if asked.only else ""))
@@ -73,7 +76,7 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
             Console().print(drawn)
         typer.echo(f"model {answered}")
     header = {"model": str(answered), "gallery": found.source, "distance": found.embedding.metric}
-    written = show(lists, sheet, page, header)
+    written = show(lists, sheet, page, header, blur=not asked.faces)
     if table is not None:
         write_text(table, _csv(lists))
         written.append(table)
@@ -82,8 +85,8 @@ def search_file(asked: FileSearch, sheet: Path | None, page: Path | None, table:
     return 1 if bad else 0
 
 
-def _query(asked: FileSearch, embedder: Embedder | None) -> tuple[EmbeddedCrops, list[str]]:
-    """Return the query crops with their embedding, and a line for each file that cannot be read."""
+def _query(asked: FileSearch, embedder: Embedder | None, *, gallery: str) -> tuple[EmbeddedCrops, list[str]]:
+    """Return the query crops with their embedding, and a line for each that cannot be read or shows nobody."""
     query, only = asked.query, asked.only
     if query.endswith(".safetensors"):
         crops = load_embeddings(Path(query))
@@ -91,15 +94,39 @@ def _query(asked: FileSearch, embedder: Embedder | None) -> tuple[EmbeddedCrops,
         picked = tuple(crops.samples[i] for i in rows)
         return replace(crops, embedding=crops.embedding.select(rows), samples=picked), []
     assert embedder is not None
+    same_fingerprint(embedder.summary.fingerprint, gallery)  # before any crop is read
     dataset = crops_of(query)
     samples = [s for s in dataset.samples if only is None or only in s.key]
     if not samples:
         raise DataError(f"no query crop in {query} has {only!r} in its key")
     if asked.box is not None:
         samples = [_boxed(sample, asked.box) for sample in samples]
+    samples, empty = _with_people(samples, asked)
     embedding, store = embed_samples(embedder, samples, cache=asked.cache, scheme=dataset.parsing_scheme)
     crops = embedded_by(embedder.summary, embedding, samples=store.samples, source=query)
-    return crops, [str(bad) for bad in store.bad]
+    return crops, [*empty, *(str(bad) for bad in store.bad)]
+
+
+def _with_people(samples: list[Sample], asked: FileSearch) -> tuple[list[Sample], list[str]]:
+    """Return the crops on which a person is seen, and a line for each other; refuse them where no query is left."""
+    parser = None if asked.skip_person_check else find_parser()
+    if parser is None:
+        return samples, []
+    kept, empty = [], []
+    for sample in samples:
+        try:
+            check_people([read_sample(sample)], [sample.key], parser=parser)
+        except NoPersonDetectedError as e:
+            if asked.one_person:
+                raise
+            empty.append(str(e))
+            continue
+        except ImageError:
+            pass  # named with the others that cannot be embedded
+        kept.append(sample)
+    if not kept:
+        raise NoPersonDetectedError(empty[0])
+    return kept, empty
 
 
 def _boxed(sample: Sample, box: Box) -> Sample:
