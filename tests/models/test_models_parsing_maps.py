@@ -9,6 +9,7 @@ from PIL import Image
 
 from untrained import make_model
 from unveil.data.images import read_image, read_labels, resize
+from unveil.data.readers.manifest import write_manifest
 from unveil.data.store.image_store import open_store
 from unveil.data.training import TrainingSet
 from unveil.errors import DataError
@@ -17,11 +18,11 @@ from unveil.methods.method import Requirements
 from unveil.models import parsing_maps, translated_maps
 from unveil.models.checkpoint import load_model
 from unveil.models.embed import embed_samples
-from unveil.models.parsing_maps import training_set_for
+from unveil.models.parsing_maps import open_training_set, training_set_for
 from unveil.models.translated_maps import store_in, tables_hash
 from unveil.nn.clothes_erasure import append_without_clothes
 from unveil.parsing import mapping
-from unveil.recipe import InputSettings
+from unveil.recipe import InputSettings, load_recipe
 from unveil.records import UNLABELLED, Dataset, Sample
 from unveil.world.labels import table as world_table
 
@@ -61,7 +62,7 @@ def test_a_translation_leaves_unlabelled_crops_unlabelled(tmp_path, samples):
     missing = [dataclasses.replace(samples[0], parsing=None), *samples[1:]]
     size = InputSettings(height=64, width=32)
     assert open_store(missing, size, cache=tmp_path / "store").parsing is None
-    store = open_store(missing, size, cache=tmp_path / "store", partial_maps=True)
+    store = open_store(missing, size, cache=tmp_path / "store", maps="any")
     mapped = store_in(store, "atr18", target="cre7")
     assert (mapped.parsing[0] == UNLABELLED).all() and mapped.parsing[1:].max() < 7
     assert open_store(missing, size, cache=tmp_path / "store").parsing is None  # training keeps all or none
@@ -172,3 +173,17 @@ def test_maps_of_another_size_or_label_set_are_refused_by_name(tmp_path):
     data = TrainingSet.open([dataset], size, cache=tmp_path / "store")
     with pytest.raises(DataError, match=r"2_labels.png: expected labels 0..6 of cre7, found 14"):
         training_set_for(data, method_requirements("cre", {}), size=size)
+
+
+def test_what_looks_at_no_maps_reads_none_and_loses_no_crop_to_a_damaged_one(tmp_path):
+    dataset = dressed(tmp_path, (128, 64))
+    dataset.samples[1].parsing.write_bytes(b"no map")
+    Image.new("L", (3, 3)).save(dataset.samples[2].parsing)
+    plain = load_model(make_model(tmp_path, height=64, width=32))
+    _, store = embed_samples(plain, dataset.samples, cache=tmp_path / "store", scheme="cre7")
+    assert len(store) == 4 and not store.bad
+    write_manifest(dataset, tmp_path / "all.csv")
+    data = [f"data.train=manifest:{tmp_path / 'all.csv'}", "input={height: 64, width: 32}"]
+    assert len(open_training_set(load_recipe(None, [*data, "method.name=bot"]), tmp_path / "store")) == 4
+    with pytest.raises(DataError, match=r"2_labels.png: expected a parsing map of the size"):
+        open_training_set(load_recipe(None, [*data, "method.name=cre"]), tmp_path / "store")

@@ -115,7 +115,7 @@ class UnlabelledCrops:
             for number, dataset in enumerate(datasets)
             for sample in _thinned(dataset, number, per_tracklet=per_tracklet)
         ]
-        store = open_store(samples, size, cache=cache)
+        store = open_store(samples, size, cache=cache, maps="none")
         for bad in store.bad:
             log.warning("left out: %s", bad)
         first: dict[bytes, int] = {}

@@ -67,7 +67,13 @@ class TrainingSet:
 
     @classmethod
     def open(
-        cls, datasets: Sequence[Dataset], size: InputSettings, *, cache: Path | None = None, workers: int | None = None
+        cls,
+        datasets: Sequence[Dataset],
+        size: InputSettings,
+        *,
+        cache: Path | None = None,
+        workers: int | None = None,
+        with_maps: bool = True,
     ) -> TrainingSet:
         """Decode the training crops of the datasets, or find them decoded.
 
@@ -76,15 +82,20 @@ class TrainingSet:
             size: height, width and interpolation.
             cache: folder of the image stores.
             workers: threads that decode.
+            with_maps: whether parsing maps are read.
 
         Raises:
-            DataError: a dataset has nothing to train on, or an outfit is worn by two people.
+            DataError: a dataset has nothing to train on, an outfit is worn by two people, or a map that is read is not
+                of the size of its image.
         """
         if not datasets:
             raise DataError("expected at least one dataset to train on, got none")
         notes: list[str] = []
         stores = tuple(
-            open_store(_to_train_on(dataset, notes), size, cache=cache, workers=workers) for dataset in datasets
+            open_store(
+                _to_train_on(dataset, notes), size, cache=cache, workers=workers, maps="all" if with_maps else "none"
+            )
+            for dataset in datasets
         )
         rows = [(part, sample) for part, store in enumerate(stores) for sample in store.samples]
         persons = _codes((part, s.person) for part, s in rows)
@@ -94,7 +105,7 @@ class TrainingSet:
         if not has_clothes and (outfits >= 0).any():
             notes.append("clothes labels are not used: not every training crop has one")
         owners = _owners(outfits, persons, samples=[s for _, s in rows]) if has_clothes else ()
-        scheme = _common_scheme(datasets, stores, notes=notes)
+        scheme = _common_scheme(datasets, stores, notes=notes) if with_maps else None
         single = int((np.bincount(persons) == 1).sum())
         if single:
             notes.append(f"{single} of {persons.max() + 1} persons have a single image: samplers repeat it")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from unveil.data.fitting import fit_image
 from unveil.data.store.build import Consumer
-from unveil.data.store.image_store import ImageStore, open_store
+from unveil.data.store.image_store import ImageStore, Maps, open_store
 from unveil.errors import DataError, is_out_of_memory
 from unveil.models.embedder import Embedder
 from unveil.models.translated_maps import store_in
@@ -57,11 +56,10 @@ def embed_samples(
     consumer = None
     if not looks_at_maps and not model.cameras:
         consumer = Consumer(parts.collect, ahead=size, what=f"embedding {len(samples)} crops")
-    store = open_store(samples, model.crop_size, cache=cache, partial_maps=looks_at_maps, consumer=consumer)
-    if scheme and wanted and store.parsing is not None:
+    maps: Maps = "any" if looks_at_maps else "none"
+    store = open_store(samples, model.crop_size, cache=cache, maps=maps, consumer=consumer)
+    if scheme is not None and wanted is not None:
         store = store_in(store, scheme, target=wanted)
-    else:
-        store = dataclasses.replace(store, parsing=None)
     embedding = parts.whole()
     if embedding is None:
         embedding = _embed(model, store, size=size)

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from unveil.data.protocols import PROTOCOLS
-from unveil.data.store.image_store import open_store
+from unveil.data.store.image_store import Maps, open_store
 from unveil.datasets.names import told_apart
 from unveil.datasets.splits import has_splits, hash_of, load_splits
 from unveil.errors import ProtocolError
@@ -101,8 +101,8 @@ def tested_on(recipe: Recipe, cache: Path | None = None) -> set[tuple[str, str, 
     looks_at_maps = method_requirements(recipe.method.name, recipe.method.settings).test_parsing is not None
     found = set()
     for splits, _ in test_sets(recipe.data.test, recipe.data.protocols):
-        maps = looks_at_maps and splits[0].parsing_scheme is not None
-        store = open_store(_crops(splits), recipe.input, cache=cache, partial_maps=maps)
+        maps: Maps = "any" if looks_at_maps and splits[0].parsing_scheme is not None else "none"
+        store = open_store(_crops(splits), recipe.input, cache=cache, maps=maps)
         found.add((splits[0].name, hash_of(splits), store.content_hash))
     return found
 

@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 
 
 def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
-    """Open the training data of a recipe, a world's with its maps in the label set that the method trains with.
+    """Open the training data of a recipe, with parsing maps where it trains with them.
+
+    The maps of a world are in the label set that the method trains with.
 
     A world knows every label set exactly; a translation from another one would have to guess, for example the arm
     under a sleeve. An option ``scheme`` in the recipe is left as it is.
@@ -44,7 +46,7 @@ def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
         for note in dataset.notes:
             if isinstance(note, SeenPeopleNote):
                 log.warning("%s: %s", dataset.name, note)
-    return TrainingSet.open(datasets, recipe.input, cache=cache)
+    return TrainingSet.open(datasets, recipe.input, cache=cache, with_maps=target is not None)
 
 
 def _world_in(source: DataSource, target: str | None) -> DataSource:

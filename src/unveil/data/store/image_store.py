@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from unveil.records import Sample
 
 log = logging.getLogger(__name__)
 VERSION = 1
+Maps = Literal["all", "any", "none"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def open_store(
     *,
     cache: Path | None = None,
     workers: int | None = None,
-    partial_maps: bool = False,
+    maps: Maps = "all",
     consumer: Consumer | None = None,
 ) -> ImageStore:
     """Return the store of these crops; build it when there is none, or when a file has changed.
@@ -76,12 +77,12 @@ def open_store(
         size: of the crops, and how images are brought to it.
         cache: folder of all stores; ``cache_dir() / "images"`` by default.
         workers: threads that decode; all cores by default.
-        partial_maps: keep parsing maps as soon as one crop has one; a crop without has `UNLABELLED` pixels. By default
-            maps are kept only if every crop has one.
+        maps: "all" keeps parsing maps if every crop has one, "any" as soon as one crop has one (a crop without then has
+            `UNLABELLED` pixels). "none" leaves them unread: a damaged map then costs no crop.
         consumer: uses the crops while they are decoded; it gets none where the store is there.
 
     Raises:
-        DataError: no sample, none is readable, or the disk has not enough room.
+        DataError: no sample, none is readable, a map is not of the size of its image, or the disk has not enough room.
     """
     if not samples:
         raise DataError("expected at least one crop to decode, got none")
@@ -93,7 +94,7 @@ def open_store(
         "interpolation": size.interpolation,
     }
     parameters |= {} if size.fit == "stretch" else {"fit": size.fit, "pad": size.pad}
-    with_parsing = (any if partial_maps else all)(sample.parsing is not None for sample in samples)
+    with_parsing = maps != "none" and (any if maps == "any" else all)(sample.parsing is not None for sample in samples)
     names = [[s.key, where_of(s), str(s.parsing) if with_parsing else None] for s in samples]
     identity = hashlib.sha256(json.dumps([parameters, names]).encode()).hexdigest()[:16]
     folder = (cache or cache_dir() / "images") / identity
