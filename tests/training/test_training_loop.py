@@ -179,6 +179,8 @@ def test_a_recipe_without_data_or_with_missing_labels_is_refused(manifest, tmp_p
         train(load_recipe(None, SMALL), tmp_path / "a")
     with pytest.raises(RecipeError, match=r"parsing maps \(pab6\).*unveil parse"):
         train(recipe(manifest, "method.name=pab"), tmp_path / "b")
+    with pytest.raises(RecipeError, match=r"augment\.background=0\.3 .* not every training set has them"):
+        train(recipe(manifest, "augment.background=0.3"), tmp_path / "b")
     with pytest.raises(DataError, match=r"sampler\.persons=6 or less"):
         train(recipe(manifest, "sampler.persons=99"), tmp_path / "c")
     assert not list(tmp_path.iterdir())

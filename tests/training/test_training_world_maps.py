@@ -4,7 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
+from unveil.data.augment import pipeline
+from unveil.data.augment.background import swap_background
 from unveil.errors import RecipeError
 from unveil.models.parsing_maps import open_training_set
 from unveil.parsing.mapping import map_labels
@@ -65,3 +68,17 @@ def test_recipes_with_parsing_maps_train_and_measure_on_a_world(rendered, reques
     assert model.card.parsing_scheme == SCHEMES[name]
     assert {tree["protocol"] for tree in model.card.figures} >= {"world-general", "world-cc"}
     assert model.card.persons == 2 and model.card.clothes == 4
+
+
+def test_a_method_without_maps_has_its_backgrounds_swapped_by_them(rendered, request, tmp_path, monkeypatch):
+    changed = []
+
+    def swap(batch, p, *, generator):
+        found = swap_background(batch, p, generator=generator)
+        changed.append(not torch.equal(found.images, batch.images))
+        return found
+
+    monkeypatch.setattr(pipeline, "swap_background", swap)
+    changes = ("augment.background=1", "augment.flip=1", "train.eval_every=0")
+    train(recipe("bot", f"world:{rendered}", request, *changes), tmp_path / "run", cache=tmp_path / "cache")
+    assert changed and all(changed)

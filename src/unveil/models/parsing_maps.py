@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
-    """Open the training data of a recipe, with parsing maps where it trains with them.
+    """Open the training data of a recipe, with parsing maps where its method or ``augment.background`` wants them.
 
     The maps of a world are in the label set that the method trains with.
 
@@ -46,7 +46,9 @@ def open_training_set(recipe: Recipe, cache: Path | None = None) -> TrainingSet:
         for note in dataset.notes:
             if isinstance(note, SeenPeopleNote):
                 log.warning("%s: %s", dataset.name, note)
-    return TrainingSet.open(datasets, recipe.input, cache=cache, with_maps=target is not None)
+    return TrainingSet.open(
+        datasets, recipe.input, cache=cache, with_maps=target is not None or recipe.augment.background > 0
+    )
 
 
 def _world_in(source: DataSource, target: str | None) -> DataSource:
@@ -56,15 +58,16 @@ def _world_in(source: DataSource, target: str | None) -> DataSource:
 
 
 def training_set_for(data: TrainingSet, requirements: Requirements, *, size: InputSettings) -> TrainingSet:
-    """Return a training set with the parsing maps, and the crops without clothes, that a method needs; no others.
+    """Return a training set with the parsing maps, and the crops without clothes, that a method needs.
+
+    Maps that were opened for the augmentation alone stay as they are: the background is label 0 of every label set.
 
     Raises:
         DataError: the label set of the maps cannot become the one needed, or a map has labels of another set.
     """
     scheme, target = data.parsing_scheme, requirements.train_parsing
     if target is None or scheme is None:
-        stores = tuple(dataclasses.replace(store, parsing=None) for store in data.stores)
-        return dataclasses.replace(data, stores=stores, parsing_scheme=None)
+        return data
     for store in data.stores:
         _check_labels(store, scheme)
     stores = tuple(store_in(store, scheme, target=target) for store in data.stores)

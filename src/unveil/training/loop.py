@@ -148,7 +148,7 @@ def _prepare(processes: OneProcess, recipe: Recipe, *, out: Path, cache: Path | 
         data = open_training_set(recipe, cache)
         start = start_of_run(recipe, out, resume=resume)
         method = new_model(recipe, LabelSpace(data.persons, data.clothes, data.outfits), weights=start.weights)
-        _check_requirements(method, data)
+        _check_requirements(method, data, background=recipe.augment.background)
         if not resume:
             method.check_training()
         batches = epoch_batches(
@@ -251,7 +251,7 @@ def _checkpoint_activations(recipe: Recipe, method: Method) -> None:
             ) from None
 
 
-def _check_requirements(method: Method, data: TrainingSet) -> None:
+def _check_requirements(method: Method, data: TrainingSet, *, background: float) -> None:
     requirements, name = method.requirements, type(method).__name__
     if requirements.train_clothes and not data.clothes:
         raise RecipeError(f"{name} trains on clothes labels, but not every training set has them")
@@ -259,4 +259,9 @@ def _check_requirements(method: Method, data: TrainingSet) -> None:
         raise RecipeError(
             f"{name} trains on parsing maps ({requirements.train_parsing}), but not every training set has them: "
             "`unveil parse` makes them"
+        )
+    if background and data.parsing_scheme is None:
+        raise RecipeError(
+            f"augment.background={background} takes people from their background by parsing maps, but not every "
+            "training set has them, in one label set: `unveil parse` makes them; or set augment.background=0"
         )
