@@ -149,6 +149,22 @@ def test_what_a_kill_left_out_after_the_last_epoch_is_made_good(four, manifest, 
     assert model.card.figures == load_model(four).card.figures
 
 
+def test_a_finished_run_that_is_resumed_with_other_tests_is_measured_on_them(four, manifest, tmp_path):
+    out = shutil.copytree(four, tmp_path / "run")
+    other = shutil.copytree(manifest.parent, tmp_path / "elsewhere") / manifest.name
+    for changes, datasets in (
+        ([f"data.test=[manifest:{manifest},manifest:{other}]"], 2),
+        ([f"data.test=[manifest:{manifest},manifest:{other}]", "data.protocols=[market]"], 2),
+        ([], 1),
+    ):
+        asked = recipe(manifest, "train.epochs=4", *changes)
+        card = train(asked, out, resume=True).card
+        assert card.recipe == asked.model_dump(mode="json")
+        assert len({tree["dataset"] for tree in card.figures}) == datasets
+        assert not asked.data.protocols or {tree["protocol"] for tree in card.figures} == {"market"}
+    assert card.figures == load_model(four).card.figures and same_weights(four, out)
+
+
 def test_an_evaluation_that_a_kill_cut_is_made_good_in_every_epoch_that_has_one(four, manifest, tmp_path):
     out = shutil.copytree(four, tmp_path / "run")
     model = load_model(out)

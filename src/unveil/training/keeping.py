@@ -62,7 +62,7 @@ def _measure(run: Run, card: Card, *, metrics: MetricsLog) -> Card:
 
 
 def is_kept(run: Run) -> bool:
-    """Whether the model of the state's epoch is there, with figures if they are due; a kill may have come before."""
+    """Whether the model of the state's epoch is there, with the figures that are due; a kill may have come before."""
     try:
         # The card alone: a network built to be read would draw from the random numbers that the run resumes with.
         card = read_card_of(run.out / NAME)
@@ -70,7 +70,13 @@ def is_kept(run: Run) -> bool:
         return False
     if card is None:
         return False
-    return card.epoch == run.state.epoch and bool(card.figures or not _due(run))
+    return card.epoch == run.state.epoch and (not _due(run) or (bool(card.figures) and _tested_alike(card, run)))
+
+
+def _tested_alike(card: Card, run: Run) -> bool:
+    """Whether the figures of a card are those that the run asks for; a run may be resumed with other tests."""
+    then, now = card.recipe.get("data", {}), run.recipe.model_dump(mode="json")["data"]
+    return all(then.get(key) == now[key] for key in ("test", "protocols"))
 
 
 def _card(run: Run) -> Card:
