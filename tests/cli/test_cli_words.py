@@ -35,6 +35,16 @@ def test_cells_are_shown_as_they_are(capsys):
         assert text in shown
 
 
+def test_a_word_that_is_wider_than_its_column_is_shown_whole():
+    table = Table("a crop", "camera")
+    table.add_row("images/p01_c0_0001_very_long.png", "gate")
+    console = Console(width=24)
+    with console.capture() as shown:
+        console.print(table)
+    column = "".join(line.split("│")[1].strip() for line in shown.get().splitlines() if line.startswith("│"))
+    assert column == "images/p01_c0_0001_very_long.png" and "…" not in shown.get()
+
+
 @pytest.mark.parametrize("error", [KeyError("camera"), IndexError("list"), ValueError("a\nb"), RecursionError("deep")])
 def test_a_fault_of_the_program_is_one_sentence_with_its_place(monkeypatch, capsys, error):
     def broken() -> None:

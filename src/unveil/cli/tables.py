@@ -12,10 +12,11 @@ from unveil.cli.terminal import printable
 
 
 class Table(table.Table):
-    """A Rich table without markup in title and cells."""
+    """A Rich table without markup in title and cells; a word that is wider than its column goes on below, uncut."""
 
     def __init__(self, *headers: str, title: str | None = None, **options: Any) -> None:
-        super().__init__(*headers, title=None if title is None else Text(title), **options)
+        columns = (table.Column(header, overflow="fold") for header in headers)
+        super().__init__(*columns, title=None if title is None else Text(title), **options)
 
     def add_row(self, *cells: RenderableType | None, **options: Any) -> None:
         """Add a row; texts are shown character by character, those that no terminal can print as escapes."""

@@ -65,6 +65,17 @@ def test_what_ships_is_listed_with_what_it_does_its_licence_and_our_figures():
     assert json.loads(run("models", "card", "unveil:detector").stdout)["decoder"] == "yolov8"
 
 
+@pytest.mark.parametrize("columns", [80, 40])
+def test_names_are_whole_and_nothing_is_cut_in_a_narrow_terminal(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown, rows = run("models", "list").stdout, json.loads(run("models", "list", "--json").stdout)
+    assert {row["name"] for row in rows} <= set(shown.split()) and "…" not in shown
+    words = "".join(line.rpartition("│")[0].rpartition("│")[2].strip() for line in shown.splitlines())
+    for row in rows:
+        for text in (row["about"], row["licence"], row["claims"], row["measured"]):
+            assert text.replace(" ", "") in words.replace(" ", "")
+
+
 def test_words_of_a_card_are_listed_character_by_character(tmp_path, folder, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     run("models", "add", write_external(tmp_path), "--like", "raw", "--set", "licence=MIT [/b]", "--name", "mine")

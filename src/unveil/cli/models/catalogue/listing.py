@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from unveil.models.catalogue.starts import PublishedStart
 
 RENDERED = "rendered people"
+NOT_STATED = "not stated"
+NARROWEST_REST = 45  # columns of a terminal that the table takes beside the longest name, at least
 
 
 def command(
@@ -41,16 +43,13 @@ def command(
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
         return
-    table = Table(
-        "name", "state", "what it does", "MB", "licence", "trained on (publisher)", "publisher's figures", "ours",
-        *(("crops/s now",) if speed else ()),
-    )  # fmt: skip
+    table = Table("name", "state", "MB", *(("crops/s now",) if speed else ()), "what it is")
     for row in rows:
-        table.add_row(
-            row["name"], row["state"], row["about"], _megabytes(row["bytes"]), row["licence"], row["trained_on"],
-            row["claims"], row["measured"], *((_pace(row),) if speed else ()),
-        )  # fmt: skip
-    Console().print(table)
+        pace = (_pace(row),) if speed else ()
+        table.add_row(row["name"], row["state"], _megabytes(row["bytes"]), *pace, _in_words(row))
+    table.columns[0].no_wrap = True  # what is copied into the next command
+    narrowest = max(len(row["name"]) for row in rows) + NARROWEST_REST
+    Console(width=max(Console().width, narrowest)).print(table)
 
 
 def _rows() -> list[dict[str, Any]]:
@@ -124,6 +123,13 @@ def _pace(row: dict[str, Any]) -> str:
     return "" if row["engine"] is None else f"{row['crops_per_second']:.0f} ({row['engine']})"
 
 
+def _in_words(row: dict[str, Any]) -> str:
+    licence = row["licence"] if row["licence"] != NOT_STATED else f"licence {NOT_STATED}"
+    about = [row["about"], licence, f"trained on {row['trained_on']}" if row["trained_on"] != NOT_STATED else ""]
+    figures = [f"{whose}: {row[key]}" for whose, key in (("publisher", "claims"), ("ours", "measured")) if row[key]]
+    return "; ".join(text for text in (*about, *figures) if text)
+
+
 def _megabytes(size: int | None) -> str:
     return "" if size is None else f"{size / 1e6:.1f}"
 
@@ -172,6 +178,6 @@ def _row(
     name: str, state: str, about: str, size: int | None, licence: str, trained_on: str, claims: str = ""
 ) -> dict[str, Any]:
     return {
-        "name": name, "state": state, "about": about, "bytes": size, "licence": licence or "not stated",
-        "trained_on": trained_on or "not stated", "claims": claims, "measured": "",
+        "name": name, "state": state, "about": about, "bytes": size, "licence": licence or NOT_STATED,
+        "trained_on": trained_on or NOT_STATED, "claims": claims, "measured": "",
     }  # fmt: skip
