@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,22 @@ def test_commands_say_it_on_standard_error_and_take_the_same_files(cluttered, ca
     assert [sample.key for sample in crops_of(f"folder:{cluttered}").samples] == [s.key for s in dataset.samples]
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 2 and all("9 hidden, or of other programs" in line for line in said)
+
+
+@pytest.mark.parametrize("splits", [False, True])
+def test_parsing_maps_beside_the_crops_are_no_people(tmp_path, splits):
+    for number, person in enumerate(("anna", "ben")):
+        folder = f"{'gallery/' if splits else ''}{person}"
+        image(tmp_path / folder / "1.png", number)
+        for scheme in ("pab6", "world"):  # as `unveil parse` and a rendered world have them
+            image(tmp_path / "parsing" / scheme / folder / "1.png.png", number)
+    image(tmp_path / "anna/parsing/2.png", 3)  # a name that a folder of people may have
+    if splits:
+        (tmp_path / "anna/parsing/2.png").rename(tmp_path / "gallery/anna/2.png")
+        shutil.rmtree(tmp_path / "anna")
+    for dataset in (crops_of(str(tmp_path)), load_dataset(DataSource(name="folder", root=tmp_path))):
+        assert len(dataset.samples) == 3 and not any(s.key.startswith("parsing") for s in dataset.samples)
+        assert any("1 tree of parsing maps (parsing)" in note for note in dataset.notes)
 
 
 @pytest.mark.parametrize("name", sorted(set(MINIATURES) - {"occluded_duke"}))

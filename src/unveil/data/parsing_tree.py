@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from unveil.data.listing import FileNote
+from unveil.data.walk import PARSING
 from unveil.errors import DataError
 from unveil.records import Dataset
 
@@ -40,12 +41,12 @@ class ParsingShare:
 
 def parsing_path(root: Path, scheme: str, *, key: str) -> Path:
     """Return where the map of an image is written."""
-    return root / "parsing" / scheme / f"{key}.png"
+    return root / PARSING / scheme / f"{key}.png"
 
 
 def find_parsing(root: Path, scheme: str, *, key: str) -> Path | None:
     """Return the map of an image by its relative path, or ``None``."""
-    replaced = root / "parsing" / scheme / PurePosixPath(key).with_suffix(".png")
+    replaced = root / PARSING / scheme / PurePosixPath(key).with_suffix(".png")
     return next((path for path in (parsing_path(root, scheme, key=key), replaced) if path.is_file()), None)
 
 
@@ -61,13 +62,13 @@ def attach_parsing(dataset: Dataset, root: Path, *, scheme: str | None = None) -
         DataError: no such tree, several schemes to choose from, or not one map for any sample.
     """
     scheme = scheme or _only_scheme(root)
-    if not (root / "parsing" / scheme).is_dir():
-        raise DataError(f"no parsing tree: expected the folder {root / 'parsing' / scheme}")
+    if not (root / PARSING / scheme).is_dir():
+        raise DataError(f"no parsing tree: expected the folder {root / PARSING / scheme}")
     samples = [dataclasses.replace(s, parsing=find_parsing(root, scheme, key=s.key)) for s in dataset.samples]
     share = ParsingShare(len(samples), tuple(s.key for s in samples if s.parsing is None))
     if share.share_missing == 1:
         raise DataError(
-            f"{root / 'parsing' / scheme} holds no map for any of the {share.total} samples of {dataset.name!r}; "
+            f"{root / PARSING / scheme} holds no map for any of the {share.total} samples of {dataset.name!r}; "
             f"expected for example {parsing_path(root, scheme, key=samples[0].key)}"
         )
     notes = (*dataset.notes, FileNote(str(share), share.missing)) if share.missing else dataset.notes
@@ -75,7 +76,7 @@ def attach_parsing(dataset: Dataset, root: Path, *, scheme: str | None = None) -
 
 
 def _only_scheme(root: Path) -> str:
-    folder = root / "parsing"
+    folder = root / PARSING
     found = sorted(p.name for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []
     if len(found) != 1:
         raise DataError(f"expected one scheme in {folder}, found {', '.join(found) or 'none'}; name the scheme")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from unveil.data.media_types import media_type
 from unveil.errors import DataError
+from unveil.label_sets import SCHEMES
 
 # Of file managers, NAS systems and recycle bins; compared without case. Names that begin with "." are left out anyway.
 FOREIGN = frozenset(
@@ -33,6 +34,7 @@ FOREIGN = frozenset(
         "__pycache__",
     )
 )
+PARSING = "parsing"  # folder of the project's own tree of maps, with one folder a label set
 NAMED = 3  # names in a note, of each kind
 
 
@@ -49,6 +51,11 @@ def is_dir(path: Path) -> bool:
         return False
 
 
+def is_parsing_tree(path: Path) -> bool:
+    """Return whether a folder is the project's own tree ``parsing/<scheme>`` of maps: images, but of no people."""
+    return path.name == PARSING and any(is_dir(path / scheme) for scheme in SCHEMES)
+
+
 @dataclass
 class LeftOut:
     """What was not taken, as paths relative to the folder that was looked through.
@@ -58,6 +65,7 @@ class LeftOut:
         links: links that lead nowhere, back, or to what is there already.
         closed: folders that cannot be opened.
         names: names that are no text in UTF-8.
+        maps: trees of parsing maps, see `is_parsing_tree`.
         others: files of another kind than was asked for.
     """
 
@@ -65,6 +73,7 @@ class LeftOut:
     links: list[str] = field(default_factory=list)
     closed: list[str] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
+    maps: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
 
     def add(self, other: LeftOut) -> None:
@@ -78,6 +87,7 @@ class LeftOut:
             "links": ("link that leads nowhere or back", "links that lead nowhere or back"),
             "closed": ("folder that cannot be opened", "folders that cannot be opened"),
             "names": ("name that is not UTF-8", "names that are not UTF-8"),
+            "maps": ("tree of parsing maps", "trees of parsing maps"),
             "others": ("file of another kind", "files of other kinds"),
         }
         parts = []
@@ -199,6 +209,8 @@ def _entries(here: Path, folder: Path, *, left_out: LeftOut) -> list[os.DirEntry
             left_out.foreign.append(_relative(here / entry.name, folder))
         elif not _is_text(entry.name):
             left_out.names.append(_relative(here / entry.name, folder))
+        elif is_parsing_tree(here / entry.name):
+            left_out.maps.append(_relative(here / entry.name, folder))
         else:
             kept.append(entry)
     return kept

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from unveil.data.listing import list_images, seen_people
 from unveil.data.readers.manifest import protocols_of, with_split
-from unveil.data.walk import LeftOutNote, is_foreign, joined, walk
+from unveil.data.walk import LeftOutNote, is_foreign, is_parsing_tree, joined, walk
 from unveil.errors import DataError
 from unveil.records import SPLITS, Dataset, Sample, Split
 
@@ -53,7 +53,7 @@ def read(root: Path, *, split: Split | None = None, name: str | None = None) -> 
 def _layers(root: Path) -> list[tuple[Split | None, Path]]:
     if not root.is_dir():
         raise DataError(f"{root}: expected a folder of people, found {'a file' if root.exists() else 'nothing'}")
-    inside = {p.name for p in root.iterdir() if p.is_dir() and not is_foreign(p.name)}
+    inside = {p.name for p in root.iterdir() if p.is_dir() and not is_foreign(p.name) and not is_parsing_tree(p)}
     splits = [split for split in SPLITS if split in inside]
     if not splits:
         return [(None, root)]
