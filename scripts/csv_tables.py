@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from unveil.gallery.scoring.ranking import CHANGED_CLOTHES_BY_IDENTITY
+
 ROOT = Path(__file__).parents[1]
+# The fingerprint of the default network in the package, and the factor of its mode for changed clothes.
+DUAL: str = json.loads((ROOT / "src/unveil/weights/dual.json").read_text(encoding="utf-8"))["fingerprint"]
+MODE = str(CHANGED_CLOTHES_BY_IDENTITY)
 Where = Mapping[str, str | Sequence[str]]  # the value that a row must have in a column, or several, one of them
 
 

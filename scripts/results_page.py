@@ -9,26 +9,22 @@ tables that are not what the CSVs say are named, and the exit code is 1.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from csv_tables import ROOT, Where, markdown, matching, read
+from csv_tables import DUAL, MODE, ROOT, Where, markdown, matching, read
 from figure_tables import Column, Row, Table, drawn, one, starts
 
 from unveil.atomic_io import write_text
-from unveil.gallery.scoring.ranking import CHANGED_CLOTHES_BY_IDENTITY
 
 PAGE = ROOT / "docs/results.md"
 RESULTS = ROOT / "benchmarks/results"
 PACKAGE = ROOT / "src/unveil"
 MARKED = re.compile(r"^<!-- table: (.+?) -->\n(.*?)(?=^<!-- (end|table: .+?) -->$|\Z)", re.DOTALL | re.MULTILINE)
-DUAL = json.loads((PACKAGE / "weights/dual.json").read_text(encoding="utf-8"))["fingerprint"]
 # What the package had before.
 FOURTH_STEP, THIRD_STEP = "a82b440d58fb283b", "37974524ee00a7ab"
 BEFORE_COLOURS, SECOND_STEP = "ad582ef9a8adb254", "6c768d519048a5c0"
-MODE = str(CHANGED_CLOTHES_BY_IDENTITY)  # factor of the mode for changed clothes
 NARROW, WIDE = "world:small?seed=1", "world:default?seed=1"
 EPOCHS = "4"  # of the curve
 BOTH = "{rank1:.1f} / {map:.1f}"
