@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 
 import numpy as np
 import pytest
@@ -66,6 +68,22 @@ def test_openvinos_files_hold_the_card_and_stand_alone(trained, tmp_path, images
     assert engine.fingerprint == trained.card.fingerprint
     assert found.largest < 1e-4
     assert difference(torch_engine(trained).embed(images), engine.embed(images)).largest < 1e-4
+
+
+def test_openvinos_weights_are_held_against_their_hash_where_the_graph_tells_one(trained, tmp_path):
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    graph, weights = tmp_path / "m.xml", tmp_path / "m.bin"
+    export_model(trained, graph, kind="openvino")
+    spoiled = bytearray(weights.read_bytes())
+    spoiled[len(spoiled) // 2] ^= 1
+    weights.write_bytes(spoiled)
+    with pytest.raises(CheckpointError, match=r"m\.xml: its weights m\.bin are damaged or of another file"):
+        openvino_engine(graph)
+    told = hashlib.sha256(spoiled).hexdigest()
+    graph.write_text(re.sub(r'(<unveil_weights_sha256 value=")\w+', rf"\g<1>{told}", graph.read_text()))
+    openvino_engine(graph)
+    graph.write_text(re.sub(r"<unveil_weights_sha256 [^>]+>", "", graph.read_text()))  # as older files are
+    openvino_engine(graph)
 
 
 def test_a_graph_that_disagrees_is_refused_and_what_was_there_stays(trained, tmp_path):

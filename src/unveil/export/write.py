@@ -14,14 +14,14 @@ from typing import Literal
 import numpy as np
 import torch
 
-from unveil.atomic_io import atomic_path
+from unveil.atomic_io import atomic_path, sha256
 from unveil.errors import MissingExtraError, UnveilError
 from unveil.export.graph import Graph, exportable, metadata_of
 from unveil.export.metadata import KEY, ModelMetadata
 from unveil.export.quantise import to_float16, to_int8
 from unveil.export.variant import MAX_BATCH, Precision, Variant, as_input
 from unveil.models.checkpoint import TrainedModel
-from unveil.runtime.openvino_graph import PRECISION_KEY
+from unveil.runtime.openvino_graph import PRECISION_KEY, WEIGHTS_KEY
 
 Format = Literal["onnx", "openvino"]
 PLAIN = Variant()
@@ -116,8 +116,12 @@ def write_openvino(graph: Path, metadata: ModelMetadata, *, precision: Precision
     if precision == "bfloat16":
         converted.set_rt_info(precision, [PRECISION_KEY])
     target = graph.with_suffix(".xml")
+    half = precision in ("float16", "bfloat16")
     try:
-        openvino.save_model(converted, target, compress_to_fp16=precision in ("float16", "bfloat16"))
+        openvino.save_model(converted, target, compress_to_fp16=half)
+        # Its weights are the same the second time; the graph then tells them from those of another file.
+        converted.set_rt_info(sha256(target.with_suffix(".bin")), [WEIGHTS_KEY])
+        openvino.save_model(converted, target, compress_to_fp16=half)
     except RuntimeError as e:
         raise OSError(str(e)) from e
     return target

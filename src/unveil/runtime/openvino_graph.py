@@ -13,10 +13,12 @@ from typing import Any
 
 import numpy as np
 
+from unveil.atomic_io import sha256
 from unveil.errors import CheckpointError, MissingExtraError
 from unveil.runtime.graph import Feed, Port, model_files, reason_of
 
 PRECISION_KEY = "unveil_precision"  # of the text in a file that asks for "bfloat16"
+WEIGHTS_KEY = "unveil_weights_sha256"  # of the text that tells the SHA-256 of the .bin; older files have none
 _XML_HEAD = 4096  # bytes
 log = logging.getLogger(__name__)
 
@@ -34,7 +36,8 @@ class OpenVinoGraph:
 
     Raises:
         MissingExtraError: OpenVINO is not installed.
-        CheckpointError: a file is missing, or OpenVINO cannot load it.
+        CheckpointError: a file is missing, OpenVINO cannot load it, or its weights are not those that it was written
+            with.
     """
 
     def __init__(self, path: Path, threads: int, *, any_batch: bool) -> None:
@@ -62,6 +65,12 @@ class OpenVinoGraph:
             self._of(1 if self._open else None, 1)
         except Exception as e:
             raise CheckpointError(f"{path}: not a model that OpenVINO can load: {reason_of(e)}") from None
+        told = self.metadata.get(WEIGHTS_KEY) if path.suffix.lower() == ".xml" else None
+        if told is not None and told != sha256(path.with_suffix(".bin")):
+            raise CheckpointError(
+                f"{path}: its weights {path.stem}.bin are damaged or of another file: export the model again, or get "
+                "both files again"
+            )
         inputs, outputs = self._model.inputs, self._model.outputs
         self.inputs = tuple(map(_port, inputs))
         self.outputs = tuple(map(_port, outputs))
