@@ -8,6 +8,8 @@ from collections import defaultdict
 
 import pytest
 import typer
+from rich.console import Console
+from rich.markdown import Markdown
 
 from unveil.cli import app, application, help_panels
 from unveil.cli.commands import called
@@ -85,6 +87,16 @@ def test_importing_one_command_alone_changes_nothing_that_is_printed(words, caps
 
 def test_the_command_that_is_called_is_found_among_options():
     assert [called(words) for words in (["-q", "train", "bot"], ["--quiet"], [], ["traim"])] == ["train", "", "", ""]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_word_of_a_help_is_lost_as_markup(name):
+    command = COMMANDS[name]
+    for text in (command.help, command.epilog, *(p.help for p in command.params if getattr(p, "help", None))):
+        console = Console(width=10_000)
+        with console.capture() as shown:
+            console.print(Markdown(text))
+        assert shown.get().split() == re.sub(r"`|\*\*", "", text).split()
 
 
 def test_the_panels_are_printed(capsys):

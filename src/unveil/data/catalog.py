@@ -15,7 +15,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from unveil.data.listing import FileNote
 from unveil.data.parsing_tree import attach_parsing
-from unveil.data.walk import joined
+from unveil.data.text import is_file
+from unveil.data.walk import is_dir, joined
 from unveil.errors import DataError, nearest
 from unveil.recipe import DataSource
 from unveil.records import Dataset
@@ -73,10 +74,22 @@ def reader(name: str) -> Callable[..., Dataset]:
     """
     if name not in READERS:
         known = ", ".join(sorted(READERS))
-        raise DataError(f"unknown dataset {name!r}{nearest(name, READERS)}; known: {known}")
+        meant = _as_source(name) or nearest(name, READERS)
+        raise DataError(f"unknown dataset {name!r}{meant}; known: {known}")
     module, _, attribute = READERS[name].partition(":")
     function: Callable[..., Dataset] = getattr(importlib.import_module(module), attribute)
     return function
+
+
+def _as_source(name: str) -> str:
+    """Return how a path is written as a dataset, where somebody gave a path as the name of one."""
+    path = Path(name.partition("?")[0])
+    if is_dir(path):
+        manifest = path / "manifest.csv"
+        return f"; that is a folder: write {f'manifest:{manifest}' if is_file(manifest) else f'folder:{path}'}"
+    if is_file(path) and path.suffix.lower() == ".csv":
+        return f"; that is a file: write manifest:{path}"
+    return ""
 
 
 def load_dataset(source: DataSource) -> Dataset:

@@ -75,6 +75,7 @@ def test_a_search_with_an_image_says_what_attributes_left_out(gallery, search, m
     words = (query, "shop", "--model", model, "--engine", "torch", "--skip-person-check")
     out, _ = search(*words, "--bag", "yes")
     assert "24 rows were left out because what is asked for cannot be seen" in out
+    assert "--include-unseen, in a request include_unseen, takes them in" in " ".join(out.split())
     out, _ = search(*words, "--bag", "yes", "--include-unseen", "--json")
     told = json.loads(out)
     assert len(told["hits"]) == 10 and "attributes bag=yes" in told["protocol"]["filters"]

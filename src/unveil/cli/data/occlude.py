@@ -25,7 +25,7 @@ def command(
     parsing: Annotated[
         Path | None,
         typer.Option(
-            help="Root of a tree parsing/<scheme>/...; SOURCE itself when it holds one. --like needs pascal7: the "
+            help="Root of a tree `parsing/<scheme>/...`; SOURCE itself when it holds one. --like needs pascal7: the "
             "package's own parser makes it where SOURCE has none.",
             rich_help_panel=help_panels.PARSING,
         ),

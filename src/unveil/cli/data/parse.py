@@ -14,7 +14,7 @@ from unveil.cli import help_panels
 def command(
     data: Annotated[str, typer.Argument(help="What to parse: name:root of a dataset, a manifest, a folder, an image.")],
     out: Annotated[
-        Path, typer.Option(help="Where the tree parsing/<scheme>/... is written.", rich_help_panel=help_panels.OUTPUT)
+        Path, typer.Option(help="Where the tree `parsing/<scheme>/...` is written.", rich_help_panel=help_panels.OUTPUT)
     ],
     model: Annotated[
         Path | None,
@@ -30,7 +30,7 @@ def command(
     scheme: Annotated[
         str | None,
         typer.Option(
-            help="Label set of the maps, or to be made: lip20, atr18, pascal7, cre7, pab6, bpb8.",
+            help="Label set of the maps, or to be made: lip20, atr18, pascal7, cre7, pab6, bpb8, worn14.",
             rich_help_panel=help_panels.PARSING,
         ),
     ] = None,

@@ -70,7 +70,10 @@ def unseen_notes(store: Store, name: str, *, where: Filter, unseen: int) -> tupl
     notes = []
     if unseen:
         rows = "1 row was" if unseen == 1 else f"{unseen} rows were"
-        notes.append(f"{rows} left out because what is asked for cannot be seen there; include_unseen takes them in.")
+        notes.append(
+            f"{rows} left out because what is asked for cannot be seen there; --include-unseen, in a request "
+            "include_unseen, takes them in."
+        )
     if missing := store.count_without_attributes(name):
         notes.append(f"{missing} rows of this gallery have no attributes yet: `unveil gallery attributes {name}`.")
     return tuple(notes)
