@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from untrained import make_model
-from unveil.errors import CheckpointError, RecipeError
+from unveil.errors import CheckpointError, RecipeError, UnveilError
 from unveil.export.parity import TOLERANCE, difference
 from unveil.inference import cached_graph, choice
 from unveil.inference.backends.pytorch import torch_engine
@@ -78,6 +78,21 @@ def test_a_damaged_cache_is_made_again(saved, trained, images):
     engine = load_engine(saved, "onnx")
     assert engine.name == trained.name  # and not that of the file in the cache
     assert difference(torch_engine(trained).embed(images), engine.embed(images)).largest < 1e-4
+
+
+@pytest.mark.parametrize("fails", ["folder", "note"])
+def test_a_cache_that_cannot_be_written_leaves_a_model_to_pytorch(saved, monkeypatch, tmp_path, caplog, fails):
+    def refuse(*_):
+        raise UnveilError("cannot write: No space left on device")
+
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("UNVEIL_CACHE", str(tmp_path / ("file" if fails == "folder" else "cache")))
+    if fails == "note":
+        monkeypatch.setattr(choice.remembered, "write_text", refuse)
+    assert load_engine(saved).kind == "torch" and "PyTorch runs the model" in caplog.text
+    assert load_embedder(saved, crops=choice.MIN_CROPS).kind == "torch"
+    with pytest.raises(UnveilError, match="cannot write"):
+        load_engine(saved, "onnx")
 
 
 def test_a_graph_of_other_code_is_not_run(saved, trained):

@@ -38,22 +38,33 @@ def chosen_engine(
 
     Args:
         model: on the CPU.
-        kind: "auto" takes the fastest of those installed that agree with PyTorch.
+        kind: "auto" takes the fastest of those installed that agree with PyTorch; PyTorch where the cache cannot be
+            written.
         threads: threads of one inference; all cores by default.
 
     Raises:
         MissingExtraError: an engine was asked for by name and is not installed.
         CheckpointError: an engine was asked for by name and disagrees with PyTorch.
-        UnveilError: an engine was asked for by name and the model cannot be exported.
+        UnveilError: an engine was asked for by name and the model cannot be exported, or the cache not be written.
     """
     folder = remembered.folder_of(model.card.fingerprint)
     threads = threads or default_threads()
+    if kind == "auto":
+        try:
+            return _remembered_or_fastest(model, threads, folder=folder)
+        except (UnveilError, OSError) as e:  # engines that cannot be used are left out: this is the cache
+            log.warning("%s; PyTorch runs the model, which may be slower than the engines that are made there", e)
+            return torch_engine(model, threads)
+    file = folder / "engines.json"
+    with locked(file):
+        _require(kind)
+        return _checked(model, kind, threads=threads, folder=folder, known=remembered.read(file))[0]
+
+
+def _remembered_or_fastest(model: TrainedModel, threads: int, *, folder: Path) -> Engine:
     file = folder / "engines.json"
     with locked(file):
         known = remembered.read(file)
-        if kind != "auto":
-            _require(kind)
-            return _checked(model, kind, threads=threads, folder=folder, known=known)[0]
         key = auto_key(threads)
         best = known.get(key)
         if best == "torch":
