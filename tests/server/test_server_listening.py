@@ -7,8 +7,10 @@ from http.client import HTTPConnection
 
 import httpx2 as httpx
 import pytest
+from typer.testing import CliRunner
 
-from unveil.server import run
+from unveil.cli import app
+from unveil.server import run, settings
 from unveil.server.access.tokens import new_token
 from unveil.server.settings import Limits
 
@@ -106,3 +108,27 @@ def test_a_system_that_refuses_more_files_is_no_reason_not_to_start(monkeypatch,
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (1_024, UNLIMITED))
     monkeypatch.setattr(resource, "setrlimit", refuse)
     run._allow_files()
+
+
+class Started(Exception):
+    """The server would start; with these limits."""
+
+
+@pytest.mark.parametrize(
+    ("words", "per_address", "refused"),
+    [((), 64, 20), (("--connections-per-address", "0", "--wrong-tokens", "200"), 0, 200)],
+)
+def test_what_counts_by_address_can_be_raised_for_a_proxy(monkeypatch, words, per_address, refused):
+    def started(*given):
+        raise Started(*(one for one in given if isinstance(one, Limits)))
+
+    monkeypatch.setattr(settings, "Settings", started)
+    error = CliRunner().invoke(app, ["serve", *words]).exception
+    assert isinstance(error, Started), error
+    (limits,) = error.args
+    assert (limits.connections_per_address, limits.refused) == (per_address, refused)
+
+
+@pytest.mark.parametrize("words", [("--connections-per-address", "257"), ("--wrong-tokens", "-1")])
+def test_a_limit_beyond_its_bounds_is_refused(words):
+    assert CliRunner().invoke(app, ["serve", *words]).exit_code == 2

@@ -104,6 +104,24 @@ def command(
         float,
         typer.Option(min=0, help="Requests per minute of each token; 0: no limit.", rich_help_panel=help_panels.LIMITS),
     ] = 120.0,
+    connections_per_address: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=256,
+            help="Connections open at one time from one address; 0: no limit but 256 in all, for a proxy in front.",
+            rich_help_panel=help_panels.LIMITS,
+        ),
+    ] = 64,
+    wrong_tokens: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=10_000,
+            help="Wrong tokens per minute from one address, for a proxy those of all clients; 0: no limit.",
+            rich_help_panel=help_panels.LIMITS,
+        ),
+    ] = 20,
     certificate: Annotated[
         Path | None, typer.Option(help="PEM file, to speak HTTPS.", rich_help_panel=help_panels.ACCESS)
     ] = None,
@@ -147,7 +165,14 @@ def command(
     from unveil.models.catalogue.detectors import chosen_detector
     from unveil.video.detectors.detect import load_detector
 
-    limits = Limits(upload=max_upload * MEGABYTE, pixels=max_pixels * 1_000_000, rate=rate, burst=max(1, int(rate / 2)))
+    limits = Limits(
+        upload=max_upload * MEGABYTE,
+        pixels=max_pixels * 1_000_000,
+        rate=rate,
+        burst=max(1, int(rate / 2)),
+        connections_per_address=connections_per_address,
+        refused=wrong_tokens,
+    )
     apart = read_distances(distances) if distances else {}
     settings = Settings(
         tuple(gallery or ()), tokens, require_why, limits, tuple(sources or ()), apart, tuple(ingest or ()), uploads,
