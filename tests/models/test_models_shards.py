@@ -1,4 +1,6 @@
+import dataclasses
 import json
+from functools import partial
 
 import pytest
 import torch
@@ -6,9 +8,12 @@ from safetensors.torch import load_file
 
 from unveil.errors import CheckpointError
 from unveil.methods.method import LabelSpace
+from unveil.models.camera_statistics import CameraStatistics, read_statistics
 from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, load_model, new_model, save_model
 from unveil.models.packing.shards import MANIFEST, join_shards, write_shards
+from unveil.models.packing.without_heads import without_heads
+from unveil.nn.projections.whitening import Whitening
 from unveil.recipe import load_recipe
 from unveil.records import Batch
 
@@ -79,3 +84,16 @@ def test_a_manifest_cannot_lead_out_of_its_folder_or_leave_one_out(model, tmp_pa
     (folder / MANIFEST).unlink()
     with pytest.raises(CheckpointError, match="cannot be read"):
         join_shards(folder, tmp_path / "out")
+
+
+@pytest.mark.parametrize("what", ["whitening", "statistics"])
+def test_a_model_that_is_adapted_to_cameras_is_packed_by_neither_of_the_two(model, tmp_path, what):
+    if what == "whitening":
+        model.method.whitening = Whitening(torch.zeros(1, 512), torch.eye(512)[None])
+    else:
+        own = [values[None] for values in read_statistics(model.method)]
+        model = dataclasses.replace(model, camera_statistics=CameraStatistics(("c0",), own[0], own[1]))
+    for packed in (without_heads, partial(write_shards, folder=tmp_path / "shards")):
+        with pytest.raises(CheckpointError, match="is adapted to cameras, and packing keeps neither"):
+            packed(model)
+    assert not (tmp_path / "shards").exists()

@@ -16,6 +16,7 @@ from unveil.errors import CheckpointError
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, load_model, load_weights_exactly, new_model, save_model
+from unveil.models.packing.adapted import refuse_adapted
 from unveil.recipe import recipe_from
 
 MANIFEST = "manifest.json"
@@ -47,8 +48,10 @@ def write_shards(model: TrainedModel, folder: Path, *, limit: int = LIMIT) -> Ma
     A tensor with a value that half precision cannot hold stays as it is.
 
     Raises:
+        CheckpointError: the model is adapted to cameras; see `refuse_adapted`.
         UnveilError: the folder cannot be written.
     """
+    refuse_adapted(model)
     tensors = {name: _halved(tensor.detach().cpu()) for name, tensor in model.method.state_dict().items()}
     data = save(tensors)
     pieces = {f"weights-{n:03d}": data[at : at + limit] for n, at in enumerate(range(0, len(data), limit))}

@@ -8,6 +8,7 @@ from torch import Tensor
 from unveil.methods.method import LabelSpace
 from unveil.models.card import Card
 from unveil.models.checkpoint import TrainedModel, new_model
+from unveil.models.packing.adapted import refuse_adapted
 
 
 def without_heads(model: TrainedModel, *, half: bool = True) -> tuple[dict[str, Tensor], Card]:
@@ -18,7 +19,11 @@ def without_heads(model: TrainedModel, *, half: bool = True) -> tuple[dict[str, 
     Args:
         model: a trained model.
         half: round weights to half precision; the embedding changes in the fourth digit.
+
+    Raises:
+        CheckpointError: the model is adapted to cameras; see `refuse_adapted`.
     """
+    refuse_adapted(model)
     card = model.card.model_copy(update={"persons": 1, "clothes": 1, "outfits": (0,)})
     expected = new_model(model.recipe, LabelSpace(1, 1, (0,))).state_dict()
     trained = model.method.state_dict()
