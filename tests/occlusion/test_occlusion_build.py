@@ -139,6 +139,12 @@ def test_images_without_a_map_are_copied_and_counted(tmp_path, source):
     assert "1 without a parsing map" in str(report)
 
 
+def test_where_there_are_no_maps_the_report_says_nothing_that_follows_from_them(tmp_path, source):
+    said = str(build(ltcc.read(source), source, out=tmp_path / "out", settings=OcclusionSettings("blocks", 0.3)))
+    assert "9 images; 0 untouched" in said and "of the crop" in said
+    assert "parsing map" not in said and "of the person" not in said
+
+
 def test_bad_maps_stop_the_build_and_are_named(tmp_path, source):
     path = parsing_path(source, "pascal7", key=KEYS[1])
     write_label_png(path, np.ones((40, 21), np.uint8), scheme=PASCAL7)

@@ -18,6 +18,7 @@ from unveil.cli.interrupts import end_as_ctrl_c
 from unveil.errors import InterruptedRunError, UnveilError, is_out_of_memory
 
 TRACEBACK = "UNVEIL_TRACEBACK"
+QUIET = ("--quiet", "-q")
 
 
 def __getattr__(name: str) -> Any:
@@ -51,7 +52,7 @@ def _version(asked: bool) -> None:
 
 def _setup(
     context: typer.Context,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no log, only results.")] = False,
+    quiet: Annotated[bool, typer.Option(*QUIET, help="No progress and no log, only results.")] = False,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
@@ -75,6 +76,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # names of files may hold bytes that are no text
             stream.reconfigure(errors="backslashreplace")
     end_as_ctrl_c()
+    sys.argv[1:] = _quiet_first(sys.argv[1:])
     # Completion asks for the options of any command.
     whole = any(name.endswith("_COMPLETE") for name in os.environ)
     try:
@@ -87,6 +89,17 @@ def main() -> None:
         if os.environ.get(TRACEBACK):
             raise
         _fail(_unexpected(e), 2)
+
+
+def _quiet_first(words: list[str]) -> list[str]:
+    """Return the words with ``--quiet`` before the command, where the application takes it, wherever it stood.
+
+    >>> _quiet_first(["search", "a.png", "--quiet", "station"])
+    ['--quiet', 'search', 'a.png', 'station']
+    """
+    end = words.index("--") if "--" in words else len(words)
+    quiet = [word for word in words[:end] if word in QUIET]
+    return [*quiet[:1], *(word for word in words[:end] if word not in QUIET), *words[end:]]
 
 
 def _fail(message: str, code: int) -> NoReturn:

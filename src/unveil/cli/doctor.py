@@ -66,8 +66,9 @@ def examine() -> dict[str, dict[str, Any]]:
     from unveil.models.catalogue.installed import installed, models_folder
     from unveil.models.device import has_bf16, pick_device
     from unveil.nn.backbones.choice import BACKBONES
-    from unveil.pretrained import shipped_names
+    from unveil.pretrained import PREFIX, shipped_names
 
+    shipped = ", ".join(f"{PREFIX}{name}" for name in shipped_names())
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "versions": {
@@ -84,7 +85,7 @@ def examine() -> dict[str, dict[str, Any]]:
             "cache": str(cache_dir()),
             "backbones": ", ".join(BACKBONES),
         },
-        "models": {"folder": str(models_folder()), "shipped": ", ".join(shipped_names()), "best detector": best_name()}
+        "models": {"folder": str(models_folder()), "shipped": shipped, "best detector": best_name()}
         | {model.name: model.kind for model in installed()},
         "extras": {name: _extra(modules, gives, name) for name, (modules, gives) in EXTRAS.items()},
     }

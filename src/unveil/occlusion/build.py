@@ -25,20 +25,25 @@ from unveil.records import Dataset, Sample
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: images, those left as they were, and the mean fraction occluded."""
+    """What a build did: images, those left as they were, and the mean fraction occluded.
+
+    Without parsing maps (``with_maps`` false) all pixels count for the person in ``occluded_person``, which is then left
+    out in words.
+    """
 
     images: int
     untouched: int
     without_parsing: int
     occluded: float
     occluded_person: float
+    with_maps: bool = True
 
     def __str__(self) -> str:
-        return (
-            f"{self.images} images; {self.untouched} untouched ({self.untouched / self.images:.1%}), "
-            f"{self.without_parsing} without a parsing map; occluded on average {self.occluded:.1%} of the crop, "
-            f"{self.occluded_person:.1%} of the person"
-        )
+        said = f"{self.images} images; {self.untouched} untouched ({self.untouched / self.images:.1%})"
+        crop = f"occluded on average {self.occluded:.1%} of the crop"
+        if not self.with_maps:
+            return f"{said}; {crop}"
+        return f"{said}, {self.without_parsing} without a parsing map; {crop}, {self.occluded_person:.1%} of the person"
 
 
 def build(
@@ -101,7 +106,7 @@ def build(
     ordered = [rows[s.key] for s in dataset.samples]
     write_table(out / TABLE, ordered)
     (out / JOURNAL).unlink(missing_ok=True)
-    return _report(ordered)
+    return _report(ordered, with_maps=any(sample.parsing is not None for sample in dataset.samples))
 
 
 def root_of(dataset: Dataset, given: Path) -> Path:
@@ -112,11 +117,12 @@ def root_of(dataset: Dataset, given: Path) -> Path:
     return given if given.is_dir() else given.parent
 
 
-def _report(rows: Sequence[Row]) -> BuildReport:
+def _report(rows: Sequence[Row], *, with_maps: bool) -> BuildReport:
     return BuildReport(
         len(rows),
         sum(float(row["occluded"]) == 0 for row in rows),
         sum(row["what"] == NO_PARSING for row in rows),
         float(np.mean([float(row["occluded"]) for row in rows])),
         float(np.mean([float(row["occluded_person"]) for row in rows])),
+        with_maps,
     )

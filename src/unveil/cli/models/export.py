@@ -113,6 +113,7 @@ def command(
     """
     from unveil.cli.sources import crops_of
     from unveil.data.images import read_sample
+    from unveil.errors import UnveilError
     from unveil.export.variant import Variant
     from unveil.inference.checked_export import export_model
     from unveil.inference.engine import Engine
@@ -120,6 +121,13 @@ def command(
     from unveil.models.checkpoint import NAME, load_model
     from unveil.recipe import DataSource
 
+    if precision is Precision.int8 and calibrate is None:
+        raise UnveilError(
+            "--precision int8 takes its ranges from crops like those of your cameras: name a folder, a manifest or a "
+            "dataset of them with --calibrate"
+        )
+    if precision is Precision.bfloat16 and kind is Format.onnx:
+        raise UnveilError("--precision bfloat16 is for OpenVINO alone: add --format openvino")
     source = model / NAME if model.is_dir() else model
     target = out or source.with_suffix({"onnx": ".onnx", "openvino": ".xml"}[kind.value])
     variant = Variant(batch, opset, layout.value, precision.value)
