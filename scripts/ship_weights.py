@@ -64,14 +64,19 @@ def main() -> None:
     if asked.first:
         card = card.model_copy(update={"start": load_model(asked.first).card.start})
     published = card.start is not None and card.start.kind == "imagenet"
-    start = f"starts from ImageNet weights ({card.start.licence}), then " if card.start and published else ""
-    licence = f"Apache-2.0; {start}trained on synthetic people only: {asked.trained_on}"
+    start = f"; starts from ImageNet weights ({card.start.licence})" if card.start and published else ""
     # Paths of the machine that trained it say nothing elsewhere.
     recipe = {
         **card.recipe, "data": {}, "backbone": {**card.recipe["backbone"], "init": "imagenet" if published else None},
     }  # fmt: skip
     card = card.model_copy(
-        update={"licence": licence, "recipe": recipe, "intended_use": INTENDED_USE, "limits": LIMITS}
+        update={
+            "licence": f"Apache-2.0{start}",
+            "trained_on": f"synthetic people only: {asked.trained_on}",
+            "recipe": recipe,
+            "intended_use": INTENDED_USE,
+            "limits": LIMITS,
+        }
     )
     card = write_model(asked.out / f"{asked.name}.safetensors", tensors, card=card)
     print(f"unveil:{asked.name}, fingerprint {card.fingerprint}")

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from unveil.errors import CheckpointError, DataError
 from unveil.methods.method import LabelSpace
-from unveil.models.card import Card
+from unveil.models.card import Card, read_card
 from unveil.models.checkpoint import load_model, new_model, save_model
 from unveil.models.embeddings import EmbeddedCrops, load_embeddings, same_model, save_embeddings
 from unveil.models.summary import ModelIdentity
@@ -106,6 +106,17 @@ def test_a_card_of_another_architecture_is_refused_with_the_keys(tmp_path):
     save_model(tmp_path / "m.safetensors", method, card=card.model_copy(update={"recipe": recipe}))
     with pytest.raises(CheckpointError, match=r"another architecture: missing backbone\.layer1\.2"):
         load_model(tmp_path / "m.safetensors")
+
+
+def test_a_card_from_before_names_its_datasets_where_a_newer_one_has_words(saved):
+    now = load_model(saved).card
+    recipe = now.recipe | {"data": {"train": [{"name": "viper"}, {"name": "prid"}]}}
+    tree = now.model_dump(mode="json") | {"format": 5, "recipe": recipe}
+    del tree["trained_on"]
+    before = read_card(json.dumps(tree), "a card")
+    assert before.trained_on == "" and before.summary("m").trained_on == "viper, prid"
+    told = before.model_copy(update={"trained_on": "people of two benchmarks"}).summary("m")
+    assert told.trained_on == "people of two benchmarks"
 
 
 def test_a_card_of_a_newer_format_is_refused(tmp_path):

@@ -27,7 +27,7 @@ def test_a_model_without_heads_embeds_as_before_and_is_smaller(method, tmp_path)
     recipe = load_recipe(None, overrides)
     torch.manual_seed(0)
     outfits = tuple(i // 4 for i in range(160))
-    card = Card(recipe=recipe.model_dump(mode="json"), persons=40, clothes=160, outfits=outfits)
+    card = Card(recipe=recipe.model_dump(mode="json"), persons=40, clothes=160, outfits=outfits, trained_on="words")
     save_model(tmp_path / "whole.safetensors", new_model(recipe, LabelSpace(40, 160, outfits)), card=card)
     whole = load_model(tmp_path / "whole.safetensors")
     tensors, card = without_heads(whole)
@@ -38,14 +38,16 @@ def test_a_model_without_heads_embeds_as_before_and_is_smaller(method, tmp_path)
         before, after = whole.method.embed(batch), bare.method.embed(batch)
     torch.testing.assert_close(after.vectors, before.vectors, rtol=0.02, atol=0.02)
     torch.testing.assert_close(after.visibility, before.visibility)
-    assert bare.card.persons == 1
+    assert bare.card.persons == 1 and bare.card.trained_on == "words"
     assert (tmp_path / "bare.safetensors").stat().st_size < 0.55 * (tmp_path / "whole.safetensors").stat().st_size
 
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_shipped_weights_load_as_a_model_and_as_a_backbone_and_say_where_they_are_from(name):
     model = load_model(f"unveil:{name}")
-    assert "synthetic" in model.card.licence
+    assert model.card.trained_on.startswith("synthetic people only") and len(model.card.licence) < 80
+    # A line ends every search with it.
+    assert model.summary.trained_on == model.card.trained_on and len(str(model.summary.identity)) < 120
     backbone = build_backbone(model.recipe.backbone, weights=weights_path(f"unveil:{name}"))
     for key, tensor in backbone.state_dict().items():
         assert torch.equal(tensor, model.method.backbone.state_dict()[key])

@@ -14,8 +14,8 @@ from unveil.models.summary import ModelSummary
 
 MAX_HEADER = 100_000_000  # bytes
 # 2: what the backbone started from; 3: adaptation to unlabelled crops; 4: time of training; 5: the fingerprint follows
-# method and backbone.
-FORMAT = 5
+# method and backbone; 6: what it was trained on, in words.
+FORMAT = 6
 FINGERPRINT_OF_RECIPE = 5
 
 
@@ -94,6 +94,7 @@ class Card(BaseModel):
         fingerprint: hash of the weights, the preprocessing and, from format 5 on, method and backbone (16 hex digits):
             embeddings of models with different fingerprints cannot be compared.
         licence: licence of the weights.
+        trained_on: what it was trained on, in words, as cards of models of others have it; "" where ``data`` says it.
         start: what the backbone started from; None on cards of format 1.
         adaptation: how it was adapted to crops without labels; None for a model that was not.
         intended_use: what it was made for.
@@ -116,6 +117,7 @@ class Card(BaseModel):
     figures: tuple[dict[str, Any], ...] = ()
     fingerprint: str = ""
     licence: str = "unstated"
+    trained_on: str = ""
     start: Start | None = None
     adaptation: Adaptation | None = None
     intended_use: str = ""
@@ -132,8 +134,8 @@ class Card(BaseModel):
         datasets = tuple(source["name"] for source in self.recipe.get("data", {}).get("train", ()))
         return ModelSummary(
             name, self.fingerprint, method, backbone, datasets=datasets,
-            dataset_hashes=tuple(source.hash for source in self.data), trained_on=", ".join(datasets),
-            licence=self.licence, start=self.started_from,
+            dataset_hashes=tuple(source.hash for source in self.data),
+            trained_on=self.trained_on or ", ".join(datasets), licence=self.licence, start=self.started_from,
         )  # fmt: skip
 
 

@@ -27,8 +27,8 @@ from unveil.records import Dataset, Sample
 class BuildReport:
     """What a build did: images, those left as they were, and the mean fraction occluded.
 
-    Without parsing maps (``with_maps`` false) all pixels count for the person in ``occluded_person``, which is then left
-    out in words.
+    Without parsing maps (``with_maps`` false) all pixels count for the person in ``occluded_person``, which is left out
+    in words.
     """
 
     images: int
