@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,14 @@ def crop(key: str, split: Split | None, person: str | None = "a", camera: str | 
 
 
 PAIR = [crop("q", "query", camera="1"), crop("g", "gallery", camera="2")]
+
+
+def test_the_page_has_every_protocol_of_the_package_and_no_other() -> None:
+    root = Path(__file__).parents[2]
+    texts = [path.read_text() for path in (root / "src").rglob("*.py")]
+    named = {name for text in texts for name in re.findall(r'\bProtocol\(\s*"([\w-]+)"', text)}
+    rows = re.findall(r"^\| (`.+?) \|", (root / "docs/protocols.md").read_text(), re.MULTILINE)
+    assert {name for row in rows for name in re.findall(r"`([^`]+)`", row)} == named > set(PROTOCOLS)
 
 
 def test_split_and_conditions_choose_the_crops() -> None:
