@@ -43,9 +43,9 @@ def filled(store):
 
 
 @pytest.fixture
-def empty(fresh_folder):
-    """An empty store of its own."""
-    store = open_store(folder=fresh_folder)
+def empty(own_database):
+    """An empty store in a database of its own: a server of its own takes seconds."""
+    store = open_store(own_database)
     yield store
     store.close()
 
