@@ -137,6 +137,20 @@ def test_evaluate_prints_the_protocol_with_each_figure(unveil, model, manifest, 
     assert "market#0d65083e" in out and "6 queries (0 dropped)" in out
 
 
+def test_a_sheet_of_several_sources_names_that_of_each_answer(unveil, model, manifest, tmp_path, monkeypatch):
+    from unveil.report import sheet
+
+    other = manifest.with_name("again.csv")
+    other.write_bytes(manifest.read_bytes())
+    drawn: list[str] = []
+    monkeypatch.setattr(sheet, "ranked_sheet", lambda answers, path, title: drawn.extend(a.title for a in answers))
+    sources = (f"manifest:{manifest}", f"manifest:{other}")
+    code, out, _ = unveil("evaluate", model, *sources, "-p", "market", "--sheet", tmp_path / "x.png", "--json")
+    names = [result["dataset"] for result in json.loads(out)]
+    assert code == 0 and len(set(names)) == 2
+    assert list(dict.fromkeys(title.split(", market")[0] for title in drawn)) == names
+
+
 def test_a_split_without_queries_and_a_missing_column_are_said(unveil, model, manifest, tmp_path):
     rows = list(csv.DictReader(manifest.open()))
 

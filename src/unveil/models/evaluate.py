@@ -25,7 +25,7 @@ from unveil.recipe import DataSource, Recipe
 from unveil.records import Dataset, Embedding, Protocol, Sample
 
 log = logging.getLogger(__name__)
-Watch = Callable[[Embedding, tuple[Sample, ...], Protocol], None]
+Watch = Callable[[str, Embedding, tuple[Sample, ...], Protocol], None]
 
 
 def evaluate_model(
@@ -48,8 +48,8 @@ def evaluate_model(
         cache: folder of the image stores.
         rerank: also report each figure after k-reciprocal re-ranking.
         ranking: ranks the positives, by default on the processor; see `unveil.evaluation.evaluate.evaluate`.
-        watch: called for each dataset, under its first split, and protocol with the embedding (numpy), its crops in the
-            same order, and the protocol.
+        watch: called for each dataset, under its first split, and protocol with the dataset's name in the results, the
+            embedding (numpy), its crops in the same order, and the protocol.
 
     Raises:
         DataError: a dataset cannot be read or has no crops to test on.
@@ -85,7 +85,7 @@ def evaluate_model(
             else:
                 found.append(mean_of_splits(each, hash_of(splits)))
                 if watch and settings is None:
-                    watch(*_readable(embedding, row, dataset=splits[0]), protocol)
+                    watch(splits[0].name, *_readable(embedding, row, dataset=splits[0]), protocol)
         unreadable = {bad.key: bad.reason for bad in store.bad}
         results += [dataclasses.replace(result, unreadable=unreadable, content=store.content_hash) for result in found]
     return results

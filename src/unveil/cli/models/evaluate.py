@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,11 +71,12 @@ def command(
     settings = RerankSettings() if rerank else None
     answers: list[Answer] = []
 
-    def draw(embedding: Embedding, samples: tuple[Sample, ...], under: Protocol) -> None:
+    def draw(dataset: str, embedding: Embedding, samples: tuple[Sample, ...], under: Protocol) -> None:
         if sheet:
             from unveil.report.ranked import right_and_wrong
 
-            answers.extend(right_and_wrong(embedding, samples, protocol=under))
+            for answer in right_and_wrong(embedding, samples, protocol=under):
+                answers.append(replace(answer, title=f"{dataset}, {answer.title}") if len(sources) > 1 else answer)
 
     results = evaluate_model(
         embedder,
