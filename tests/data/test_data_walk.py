@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from films import write_film
 from generated import figure
 from miniatures import MINIATURES
 from unveil.cli.sources import crops_of
+from unveil.data import prefetch
 from unveil.data.check import check_dataset
 from unveil.data.media_types import media_type
 from unveil.data.walk import LeftOutNote, walk
 from unveil.datasets import load_dataset
 from unveil.errors import DataError
 from unveil.recipe import DataSource
+from waiting import on_warning
 
 
 def image(path: Path, number: int = 0, **options: object) -> Path:
@@ -234,3 +237,17 @@ def test_a_deep_tree_is_walked(tmp_path):
 def test_a_file_that_is_missing_is_of_no_kind(tmp_path):
     assert media_type(tmp_path / "absent") == "other"
     assert media_type(tmp_path / "absent.JPG") == "image"
+
+
+def test_a_folder_whose_share_does_not_answer_is_named_until_it_does(tmp_path, monkeypatch):
+    monkeypatch.setattr(prefetch, "STALLED", 0.01)
+    (tmp_path / "slow").mkdir()
+    (tmp_path / "slow" / "a.jpg").touch()
+    answers, scandir = threading.Event(), os.scandir
+    monkeypatch.setattr(
+        os, "scandir", lambda path: answers.wait(60) and scandir(path) if path.name == "slow" else scandir(path)
+    )
+    with on_warning(prefetch.log, 2, answers.set, about=tmp_path / "slow") as records:
+        found = walk(tmp_path)
+    assert found.images == [tmp_path / "slow" / "a.jpg"]
+    assert "slow has not come" in records[0].getMessage()

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from unveil.data.file_reads import reading
 from unveil.data.media_types import media_type
+from unveil.data.prefetch import in_threads
 from unveil.errors import DataError
 from unveil.label_sets import SCHEMES
 
@@ -151,41 +154,47 @@ def walk(folder: Path, *, recursive: bool = True, without: Path | None = None) -
     Raises:
         DataError: it is no folder, or cannot be opened.
     """
-    if not is_dir(folder):
-        raise DataError(f"{folder}: no such folder")
     found = Walk()
     top = os.path.realpath(folder)
     closed = None if without is None else os.path.realpath(without)
     seen = {top} if closed is None else {top, closed}
     inside: deque[tuple[Path, str]] = deque([(folder, top)])
     linked: deque[tuple[Path, str]] = deque()
-    while inside or linked:
-        if inside:
-            here, real = inside.popleft()
-        else:
+
+    def unseen() -> Iterator[tuple[Path, str]]:
+        while inside or linked:
+            if inside:
+                yield inside.popleft()
+                continue
             here, parent = linked.popleft()
             real = os.path.realpath(here)
             if real in seen or any(_contains(real, path) for path in (parent, top)):
                 found.left_out.links.append(_relative(here, folder))
                 continue
             seen.add(real)
-        for entry in _entries(here, folder, left_out=found.left_out):
-            path = here / entry.name
-            if entry.is_dir(follow_symlinks=False):
-                below = f"{real.rstrip(os.sep)}{os.sep}{entry.name}"
-                if recursive and below == closed:
-                    found.left_out.closed.append(_relative(path, folder))
-                elif recursive and below not in seen:
-                    seen.add(below)
-                    inside.append((path, below))
-            elif entry.is_symlink() and _is_dir(entry):
-                if recursive:
-                    linked.append((path, real))
-            elif _is_file(entry):
-                _sort_in(found, path, folder=folder)
-            else:
-                kind = found.left_out.links if entry.is_symlink() else found.left_out.others
-                kind.append(_relative(path, folder))
+            yield here, real
+
+    # In a thread: a share that does not answer is named, and Ctrl-C ends at once. One after the other, as each listing
+    # tells the next folders.
+    with closing(in_threads(_listed, unseen(), workers=1, ahead=0)) as listings:
+        for here, real, inside_it in listings:
+            for entry in _entries(here, inside_it, folder=folder, left_out=found.left_out):
+                path = here / entry.name
+                if entry.is_dir(follow_symlinks=False):
+                    below = f"{real.rstrip(os.sep)}{os.sep}{entry.name}"
+                    if recursive and below == closed:
+                        found.left_out.closed.append(_relative(path, folder))
+                    elif recursive and below not in seen:
+                        seen.add(below)
+                        inside.append((path, below))
+                elif entry.is_symlink() and _is_dir(entry):
+                    if recursive:
+                        linked.append((path, real))
+                elif _is_file(entry):
+                    _sort_in(found, path, folder=folder)
+                else:
+                    kind = found.left_out.links if entry.is_symlink() else found.left_out.others
+                    kind.append(_relative(path, folder))
     for paths in (found.images, found.videos):
         paths.sort(key=lambda path: path.relative_to(folder).parts)
     for names in vars(found.left_out).values():
@@ -193,14 +202,25 @@ def walk(folder: Path, *, recursive: bool = True, without: Path | None = None) -
     return found
 
 
-def _entries(here: Path, folder: Path, *, left_out: LeftOut) -> list[os.DirEntry[str]]:
-    """Return what is in a folder, sorted, without what is no data."""
+def _listed(folder: tuple[Path, str]) -> tuple[Path, str, list[os.DirEntry[str]] | OSError]:
+    """Return a folder with what is in it, sorted, or why it cannot be opened."""
+    here, real = folder
     try:
-        with os.scandir(here) as entries:
-            inside = sorted(entries, key=lambda entry: entry.name)
+        with reading(here), os.scandir(here) as entries:
+            return here, real, sorted(entries, key=lambda entry: entry.name)
     except OSError as e:
+        return here, real, e
+
+
+def _entries(
+    here: Path, inside: list[os.DirEntry[str]] | OSError, *, folder: Path, left_out: LeftOut
+) -> list[os.DirEntry[str]]:
+    """Return what is in a folder, without what is no data."""
+    if isinstance(inside, OSError):
         if here == folder:
-            raise DataError(f"{folder}: cannot be opened: {e.strerror or e}") from None
+            missing = isinstance(inside, FileNotFoundError | NotADirectoryError)
+            why = "no such folder" if missing else f"cannot be opened: {inside.strerror or inside}"
+            raise DataError(f"{folder}: {why}") from None
         left_out.closed.append(_relative(here, folder))
         return []
     kept = []
