@@ -78,7 +78,7 @@ def test_the_wheel_works_where_the_repository_is_not(installed, tmp_path):
             "-c",
             COMMANDS,
             "embed unveil:dual crops/images --out crops.safetensors",
-            "search crops/images/p00_c0_0.png crops.safetensors --page found.html",
+            "search crops/images/p00_c0_0.png crops.safetensors --skip-person-check --page found.html",
             "parse crops/images --out maps",
         ],
         tmp_path,
