@@ -23,7 +23,7 @@ RESULTS = ROOT / "benchmarks/results"
 PACKAGE = ROOT / "src/unveil"
 MARKED = re.compile(r"^<!-- table: (.+?) -->\n(.*?)(?=^<!-- (end|table: .+?) -->$|\Z)", re.DOTALL | re.MULTILINE)
 # What the package had before.
-FOURTH_STEP, THIRD_STEP = "a82b440d58fb283b", "37974524ee00a7ab"
+FIFTH_STEP, FOURTH_STEP, THIRD_STEP = "565e1fbf8c75b128", "a82b440d58fb283b", "37974524ee00a7ab"
 BEFORE_COLOURS, SECOND_STEP = "ad582ef9a8adb254", "6c768d519048a5c0"
 NARROW, WIDE = "world:small?seed=1", "world:default?seed=1"
 EPOCHS = "4"  # of the curve
@@ -36,7 +36,7 @@ def rendered(seen: str, test_set: str, source: str) -> tuple[Row, ...]:
         Row(seen, "real_people", {"fingerprint": DUAL, "data": test_set}),
         Row('the same, as "clothes may have changed"', "clothes_mode",
             {"fingerprint": DUAL, "data": source, "factor": MODE}, empty=("general",)),
-        Row("the same, after its fourth step", "real_people", {"fingerprint": FOURTH_STEP, "data": test_set}),
+        Row("the same, after its fifth step", "real_people", {"fingerprint": FIFTH_STEP, "data": test_set}),
     )  # fmt: skip
 
 
@@ -151,7 +151,8 @@ TABLES: dict[str, Table | Callable[[Path], str]] = {
         Column("3DPeS, 192 people", BOTH, {"data": "3dpes"}, best="rank1"),
     ), (
         Row("`unveil:dual`", "real_people", {"fingerprint": DUAL}),
-        Row("after its fourth step", "real_people", {"fingerprint": FOURTH_STEP}),
+        Row("after its fifth step", "real_people", {"fingerprint": FIFTH_STEP}),
+        Row("after its fourth", "real_people", {"fingerprint": FOURTH_STEP}),
         Row("after its third", "real_people", {"fingerprint": THIRD_STEP}),
         Row("the same, before colours and projections", "real_people", {"fingerprint": BEFORE_COLOURS}),
         Row("after the second", "real_people", {"fingerprint": SECOND_STEP}),
