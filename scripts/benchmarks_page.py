@@ -82,7 +82,7 @@ BENCHMARKS: dict[str, tuple[Table, ...]] = {
                "way": ["zero-shot", "statistics, places apart", "statistics and whitening, places apart",
                        "all, places apart", "floor: plain pseudo-labels, places apart",
                        "ceiling: supervised, places apart"]}, means=("rank1", "map", "seconds"),
-              note="The network without colours, after its third step; some ways were measured on fewer splits than others:"),
+              note="Before it had colours, after its third step; some ways on fewer splits than others:"),
     ),
     "camera_centring": (
         Table("camera_centring", ("model", "vectors", "rank1", "map", "rank1_gain", "map_gain")),
