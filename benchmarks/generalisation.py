@@ -1,7 +1,7 @@
 """What else might help the default network on people it has not seen: ways of training, each from ImageNet weights.
 
-    python benchmarks/generalisation.py DATA --runs runs/ways [--ways recipe,mixed,normalised,taught] [--seeds 3]
-        [--out benchmarks/results/generalisation.csv]
+    python benchmarks/generalisation.py DATA --runs runs/ways [--ways recipe,mixed,normalised,taught,alike,all_alike]
+        [--seeds 3] [--out benchmarks/results/generalisation.csv]
 
 Each way trains the recipe ``dual`` at 192 x 96 on 250 people of one world, as ``benchmarks/people_curve.py`` does, and
 is measured as there. ``recipe`` changes nothing. ``mixed`` mixes the statistics of maps of different crops (Zhou et
@@ -9,7 +9,9 @@ al., Domain Generalization with MixStyle, ICLR 2021, eq. 4-6). ``normalised`` ha
 by crop (Pan et al., Two at Once, ECCV 2018). Both act before the first stage that is trained, the second also before
 the next. ``taught`` learns how alike a larger network finds the crops (Tung and Mori, Similarity-Preserving Knowledge
 Distillation, ICCV 2019, eq. 1-4); the teacher, EfficientNet-Lite2, is trained first, likewise, and measured as
-``teacher``. A run that was stopped resumes; one that is in the CSV is not trained again.
+``teacher``. ``alike`` looks for hard negatives among all identities: half of the people of a batch look alike to the
+network so far, in ``all_alike`` all of them (after Liao and Shao, Graph Sampling Based Deep Metric Learning, CVPR 2022,
+section 3.2). A run that was stopped resumes; one that is in the CSV is not trained again.
 """
 
 from __future__ import annotations
@@ -144,14 +146,17 @@ def likeness(vectors: Tensor) -> Tensor:
     return F.normalize(vectors @ vectors.T, dim=1)
 
 
+NAMES = {"dual_mixed": DualMixed, "dual_normalised": DualNormalised, "dual_taught": DualTaught}
+METHODS.update({name: f"{__name__}:{kind.__name__}" for name, kind in NAMES.items()})
 WAYS = {
-    "recipe": ("dual", Dual),
-    "mixed": ("dual_mixed", DualMixed),
-    "normalised": ("dual_normalised", DualNormalised),
-    "taught": ("dual_taught", DualTaught),
+    "recipe": (),
+    "mixed": ("method.name=dual_mixed",),
+    "normalised": ("method.name=dual_normalised",),
+    "taught": ("method.name=dual_taught",),
+    "alike": ("sampler.alike=0.5",),
+    "all_alike": ("sampler.alike=1",),
 }
 LARGER = "efficientnet_lite2"
-METHODS.update({name: f"{__name__}:{kind.__name__}" for name, kind in WAYS.values() if kind is not Dual})
 
 
 def main() -> None:
@@ -173,8 +178,7 @@ def main() -> None:
         measure_once("teacher", 0, args, [f"backbone.name={LARGER}"])
     for seed in range(args.seeds):
         for way in ways:
-            changes = [f"method.name={WAYS[way][0]}"]
-            measure_once(way, seed, args, [*changes, f"method.teacher={teacher}"] if way == "taught" else changes)
+            measure_once(way, seed, args, [*WAYS[way], *([f"method.teacher={teacher}"] if way == "taught" else [])])
 
 
 def measure_once(way: str, seed: int, args: argparse.Namespace, changes: list[str]) -> None:

@@ -152,6 +152,15 @@ class SamplerSettings(_Strict):
     persons: int = Field(16, ge=1)
     images: int = Field(4, ge=1)
     cross_clothes: bool = False
+    alike: float = Field(
+        0, ge=0, le=1, description="share of a batch's people who look most alike to the network so far; 0: all random"
+    )
+
+    @model_validator(mode="after")
+    def _check_alike(self) -> SamplerSettings:
+        if self.alike and self.kind == "pk_groups":
+            raise ValueError("alike: pk_groups may draw a person twice; set kind to pk_unique or pk_outfits")
+        return self
 
 
 class OptimSettings(_Strict):

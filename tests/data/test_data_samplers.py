@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from unveil.data.samplers import pk_groups, pk_outfits, pk_unique
+from unveil.data.samplers import Likeness, pk_groups, pk_outfits, pk_unique
 from unveil.errors import DataError
 
 SAMPLERS = (pk_unique, pk_groups)
@@ -154,3 +154,63 @@ def test_pk_outfits_refuses_an_odd_number_and_too_few_people():
         pk_outfits(np.zeros(4, int), np.zeros(4, int), persons=2, images=2, seed=0, epoch=0)
     one_outfit = pk_outfits(np.zeros(5, int), np.zeros(5, int), persons=1, images=4, seed=0, epoch=0)
     assert {len(batch) for batch in one_outfit} == {4}
+
+
+def on_a_line(labels):
+    """Likeness of crops whose person's number is an angle: neighbours in number are nearest."""
+
+    def embed(rows):
+        angle = labels[rows] / (labels.max() + 1)  # less than a third of a turn: no person is near both ends
+        return np.stack([np.cos(angle), np.sin(angle)], axis=1)
+
+    return embed
+
+
+@settings(max_examples=30, deadline=None)
+@given(sizes, st.integers(1, 4), st.integers(1, 4), st.sampled_from([0.01, 0.5, 1.0]), st.integers(0, 3))
+def test_people_who_look_alike_are_dealt_out_like_others_each_group_once(counts, persons, images, share, epoch):
+    labels = labelled(counts)
+    alike = Likeness(share, on_a_line(labels))
+    batches = pk_unique(labels, persons, images=images, seed=1, epoch=epoch, alike=alike)
+    again = pk_unique(labels, persons, images=images, seed=1, epoch=epoch, alike=alike)
+    assert np.array_equal(batches, again)
+    left = {3 * person: max(1, count // images) for person, count in enumerate(counts)}
+    for batch in batches:
+        groups = labels[batch].reshape(persons, images)
+        assert (groups == groups[:, :1]).all() and len(set(groups[:, 0])) == persons
+        for person in groups[:, 0]:
+            left[person] -= 1
+    assert min(left.values()) >= 0
+    assert sum(count > 0 for count in left.values()) < persons
+
+
+def test_a_share_of_a_batch_is_nearest_to_one_and_the_rest_is_from_anywhere():
+    labels = np.repeat(np.arange(100), 4)
+
+    def first(share):
+        batches = [
+            pk_unique(labels, 8, images=4, seed=seed, epoch=0, alike=Likeness(share, on_a_line(labels)))[0]
+            for seed in range(20)
+        ]
+        return [labels[batch[::4]] for batch in batches]
+
+    for people in first(1.0):
+        assert np.ptp(people) == 7 or 0 in people or 99 in people  # neighbours of one in the middle
+    for people in first(0.5):
+        assert np.ptp(people[:4]) <= 4
+    assert np.mean([np.ptp(people) for people in first(0.5)]) > 50
+
+
+def test_people_meet_by_an_outfit_of_theirs():
+    labels = np.repeat(np.arange(30), 8)
+    clothes = np.arange(240) // 4
+    shown = pk_outfits(
+        labels,
+        clothes,
+        persons=2,
+        images=8,
+        seed=0,
+        epoch=0,
+        alike=Likeness(1.0, lambda rows: np.eye(60)[clothes[rows]]),
+    )
+    assert len(shown) == 15 and all(len(set(clothes[batch])) == 4 for batch in shown)

@@ -39,7 +39,8 @@ SMALL = [
     "train.eval_every=0",
 ]
 # What reaches across crops: the triplet; erasing, BED and a running mean; a sum over the batch and the adversary of the
-# clothes, accumulated and recomputed; nearly everything; crops of which one process classifies more than the other.
+# clothes, accumulated and recomputed; nearly everything; crops of which one process classifies more than the other,
+# in batches that one draws by its vectors.
 CHANGES = {
     "bot": ["train.epochs=2"],
     "ssgr": [],
@@ -55,6 +56,7 @@ CHANGES = {
     # Four crops of which two keep their clothes leave a norm of two, whose gradient is rounding alone.
     "dual": [
         "sampler.images=4",
+        "sampler.alike=1",
         "train.epochs=2",
         "method.recoloured=0.5",
         "augment.small_epochs=0",

@@ -44,6 +44,27 @@ def test_ctrl_c_saves_in_the_middle_of_an_epoch_and_resume_equals_an_uninterrupt
     assert same_weights(four, out)
 
 
+def test_batches_of_people_who_look_alike_are_kept_for_a_run_that_stops_among_them(manifest, tmp_path, monkeypatch):
+    wanted = recipe(manifest, "sampler.alike=1", "train.epochs=2")
+    train(wanted, tmp_path / "whole")
+    step, steps = loop.train_step, []
+
+    def stop_in_the_second_epoch(run, *args, epoch, **options):
+        steps.append(epoch)
+        if steps.count(1) == 2:
+            signal.getsignal(signal.SIGINT)(signal.SIGINT, None)
+        return step(run, *args, epoch=epoch, **options)
+
+    monkeypatch.setattr(loop, "train_step", stop_in_the_second_epoch)
+    with pytest.raises(InterruptedRunError):
+        train(wanted, tmp_path / "run")
+    monkeypatch.undo()
+    saved = torch.load(tmp_path / "run/resume.pt", weights_only=True)["progress"]
+    assert saved["batch"] and saved["batches"].shape[1] == 6
+    train(wanted, tmp_path / "run", resume=True)
+    assert same_weights(tmp_path / "whole", tmp_path / "run")
+
+
 def test_a_run_is_neither_overwritten_nor_mixed_with_another(four, manifest, tmp_path):
     with pytest.raises(UnveilError, match=r"already holds a run.*--resume"):
         train(recipe(manifest, "train.epochs=4"), four)

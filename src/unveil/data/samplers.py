@@ -1,9 +1,13 @@
 """Batches of P persons x K images for metric learning (spec: CAL's, Simple-ReID's and BoT's samplers).
 
-Pure functions of labels, seed and epoch; a batch is an array of P*K rows, the K images of a person side by side.
+Pure functions of labels, seed and epoch; a batch is an array of P*K rows, the K images of a person side by side. Where
+people that look alike are to meet in a batch, the vectors by which they do are an argument too.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,16 +16,48 @@ from unveil.errors import DataError
 from unveil.recipe import SamplerSettings
 
 
+@dataclass(frozen=True)
+class Likeness:
+    """People who look alike meet in a batch: hard negatives among all identities, not among those drawn at random.
+
+    After Liao and Shao, Graph Sampling Based Deep Metric Learning (CVPR 2022, section 3.2). There each person is shown
+    once an epoch with the nearest people; here a person's groups of images are dealt out as without it, each once.
+
+    Args:
+        share: of a batch's people in (0, 1] that are the nearest to one of them; the others are drawn at random.
+        embed: takes rows and returns ``(len(rows), D)`` unit vectors; it is asked once an epoch, for a crop of each
+            group.
+    """
+
+    share: float
+    embed: Callable[[np.ndarray], np.ndarray]
+
+
 def epoch_batches(
-    data: TrainingSet, settings: SamplerSettings, *, seed: int, epoch: int, max_per_person: int | None = None
+    data: TrainingSet,
+    settings: SamplerSettings,
+    *,
+    seed: int,
+    epoch: int,
+    max_per_person: int | None = None,
+    embed: Callable[[np.ndarray], np.ndarray] | None = None,
 ) -> list[np.ndarray]:
     """Return the batches of an epoch as a recipe wants them; see `pk_unique` and `pk_groups`.
+
+    Args:
+        data: the crops.
+        settings: the recipe's.
+        seed: of the run.
+        epoch: 0-based.
+        max_per_person: images of one person used in an epoch, at most.
+        embed: see `Likeness`; without it ``settings.alike`` has no effect, as where batches are only counted.
 
     Raises:
         DataError: too few persons, or ``cross_clothes`` without clothes labels.
     """
     if settings.cross_clothes and data.clothes_codes is None:
         raise DataError("sampler.cross_clothes needs clothes labels, but not every training crop has one")
+    alike = Likeness(settings.alike, embed) if settings.alike and embed is not None else None
     if settings.kind == "pk_outfits":
         if data.clothes_codes is None:
             raise DataError("sampler.kind=pk_outfits needs clothes labels, but not every training crop has one")
@@ -33,10 +69,20 @@ def epoch_batches(
             seed=seed,
             epoch=epoch,
             max_per_person=max_per_person,
+            alike=alike,
         )
-    sample = {"pk_unique": pk_unique, "pk_groups": pk_groups}[settings.kind]
     clothes = data.clothes_codes if settings.cross_clothes else None
-    return sample(
+    if settings.kind == "pk_groups":
+        return pk_groups(
+            data.person_codes,
+            settings.persons,
+            images=settings.images,
+            seed=seed,
+            epoch=epoch,
+            max_per_person=max_per_person,
+            clothes=clothes,
+        )
+    return pk_unique(
         data.person_codes,
         settings.persons,
         images=settings.images,
@@ -44,6 +90,7 @@ def epoch_batches(
         epoch=epoch,
         max_per_person=max_per_person,
         clothes=clothes,
+        alike=alike,
     )
 
 
@@ -91,6 +138,7 @@ def pk_unique(
     epoch: int,
     max_per_person: int | None = None,
     clothes: np.ndarray | None = None,
+    alike: Likeness | None = None,
 ) -> list[np.ndarray]:
     """Draw P different persons for each batch until fewer than P have a group left; arguments as in `pk_groups`."""
     rng = np.random.default_rng([seed, epoch])
@@ -98,6 +146,7 @@ def pk_unique(
         _groups(labels, persons, images=images, rng=rng, max_per_person=max_per_person, clothes=clothes),
         persons,
         rng=rng,
+        alike=alike,
     )
 
 
@@ -110,6 +159,7 @@ def pk_outfits(
     seed: int,
     epoch: int,
     max_per_person: int | None = None,
+    alike: Likeness | None = None,
 ) -> list[np.ndarray]:
     """Draw P different persons for each batch, each with K / 2 images in each of two outfits.
 
@@ -123,6 +173,7 @@ def pk_outfits(
         seed: seed of the run.
         epoch: 0-based; each epoch has its own order.
         max_per_person: images of one person used in an epoch, at most; outfits share them evenly.
+        alike: whether people who look alike meet; in the first of a group's two outfits.
 
     Returns:
         Arrays of P*K rows.
@@ -149,7 +200,7 @@ def pk_outfits(
         if len(turns) % 2:
             turns.append(turns[0])
         by_person.append([np.concatenate(turns[i : i + 2]) for i in range(0, len(turns), 2)])
-    return _draw_persons(by_person, persons, rng=rng)
+    return _draw_persons(by_person, persons, rng=rng, alike=alike)
 
 
 def _shares(counts: list[int], most: int | None) -> list[int]:
@@ -158,13 +209,39 @@ def _shares(counts: list[int], most: int | None) -> list[int]:
     return np.bincount([outfit for _, outfit in turns], minlength=len(counts)).tolist()
 
 
-def _draw_persons(by_person: list[list[np.ndarray]], persons: int, *, rng: np.random.Generator) -> list[np.ndarray]:
+def _draw_persons(
+    by_person: list[list[np.ndarray]], persons: int, *, rng: np.random.Generator, alike: Likeness | None
+) -> list[np.ndarray]:
     """Draw batches of one group each of P different persons, until fewer than P have a group left."""
+    if alike is not None:
+        return _draw_alike(by_person, persons, rng=rng, alike=alike)
     left = [list(groups) for groups in by_person]
     batches: list[np.ndarray] = []
     while len(available := [i for i, groups in enumerate(left) if groups]) >= persons:
         drawn = rng.choice(available, persons, replace=False)
         batches.append(np.concatenate([left[i].pop() for i in drawn]))
+    return batches
+
+
+def _draw_alike(
+    by_person: list[list[np.ndarray]], persons: int, *, rng: np.random.Generator, alike: Likeness
+) -> list[np.ndarray]:
+    """Draw batches as `_draw_persons`, a share of whose groups are the nearest to one that is drawn at random."""
+    groups = [group for own in by_person for group in own]
+    owners = np.repeat(np.arange(len(by_person)), [len(own) for own in by_person])
+    vectors = alike.embed(np.array([group[0] for group in groups]))
+    near = max(1, round(alike.share * persons))
+    left = np.arange(len(groups))
+    batches: list[np.ndarray] = []
+    while len(np.unique(owners[left])) >= persons:
+        # The nearest group of each person, persons from near to far; at random from where the share ends.
+        by_distance = left[np.argsort(-(vectors[left] @ vectors[rng.choice(left)]), kind="stable")]
+        nearest = by_distance[np.sort(np.unique(owners[by_distance], return_index=True)[1])]
+        others = rng.permutation(left[~np.isin(owners[left], owners[nearest[:near]])])
+        others = others[np.sort(np.unique(owners[others], return_index=True)[1])]
+        drawn = np.concatenate([nearest[:near], others[: persons - near]])
+        batches.append(np.concatenate([groups[i] for i in drawn]))
+        left = np.setdiff1d(left, drawn)
     return batches
 
 

@@ -8,12 +8,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
-from unveil.data.augment.pipeline import normalise
 from unveil.data.training import TrainingSet
 from unveil.errors import TrainingError
-from unveil.methods.inference import embed_batches
 from unveil.methods.method import Method
 from unveil.recipe import InputSettings
+from unveil.training.embedding import embed_training_crops
 
 CROPS = 8
 ADVICE = (
@@ -52,11 +51,8 @@ def check_embedding(
     Raises:
         TrainingError: a vector is not finite after so many ``epochs``.
     """
-    crops = data.batch(np.arange(min(len(data), CROPS)), device)
-    if method.requirements.test_parsing != data.parsing_scheme:  # maps of another label set mean nothing at test
-        crops = crops.replace(parsing=None)
-    found = embed_batches(method, [normalise(crops, size)])
-    if not found.is_finite:
+    rows = np.arange(min(len(data), CROPS))
+    if not embed_training_crops(method, data, rows=rows, size=size, device=device).is_finite:
         raise TrainingError(
             f"training diverged: after epoch {epochs} the model embeds crops as NaN or infinity; {ADVICE}"
         )

@@ -26,6 +26,7 @@ from unveil.nn.backbones.backbone import Backbone
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.average import WeightAverage
+from unveil.training.batches import batches_of
 from unveil.training.feeding import one_ahead
 from unveil.training.frozen_prefix import use_frozen_engine
 from unveil.training.keeping import evaluate_and_keep, is_kept
@@ -194,9 +195,7 @@ def _prepare(processes: OneProcess, recipe: Recipe, *, out: Path, cache: Path | 
 
 def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog | None, stopping: Callable[[], bool]) -> None:
     recipe, state = run.recipe, run.state
-    batches = epoch_batches(
-        run.data, recipe.sampler, seed=recipe.train.seed, epoch=epoch, max_per_person=recipe.data.max_per_person
-    )
+    batches = batches_of(run, epoch)
     # The last step of an epoch takes the batches that are left, and the mean over as many.
     steps = [batches[i : i + recipe.train.accumulate] for i in range(0, len(batches), recipe.train.accumulate)]
     todo = steps[state.batch :]
@@ -236,7 +235,7 @@ def _train_epoch(run: Run, epoch: int, *, metrics: MetricsLog | None, stopping: 
         memory = {f"peak_{kind}_bytes": used for kind, used in peak_bytes(run.device).items()}
         metrics.write(state.iteration - 1, epoch=epoch, lr=rate, images_per_second=speed, **memory, **means)
     if todo:
-        state.sums = {}
+        state.sums, state.batches = {}, None
 
 
 def _checkpoint_activations(recipe: Recipe, method: Method) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from unveil.atomic_io import atomic_path
@@ -26,7 +27,7 @@ NAME = "resume.pt"
 @dataclass
 class TrainState:
     """Place in a run: what comes next (``batch``, a step within the epoch; ``iteration``, over all), sums of losses,
-    best figure, seconds that the steps took."""
+    best figure, seconds that the steps took, the epoch's batches ``(B, P*K)`` where they cannot be drawn again."""
 
     epoch: int = 0
     batch: int = 0
@@ -34,6 +35,7 @@ class TrainState:
     best: float = -1.0
     seconds: float = 0.0
     sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    batches: Tensor | None = None
 
 
 def save_state(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from unveil.methods.method import Method
 from unveil.nn.global_batch import global_batch
 from unveil.nn.synchronised_batch_norm import synchronise_batch_norms
 from unveil.records import Batch
-from unveil.training.processes.one import OneProcess
+from unveil.training.processes.one import Made, OneProcess
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -46,6 +46,10 @@ class ManyProcesses(OneProcess):
         """Let the first process of every machine run a block before its others do."""
         with self.fabric.rank_zero_first(local=True):
             yield
+
+    def as_leader(self, make: Callable[[], Made]) -> Made:
+        """Return what the first process makes, which the others wait for and do not make."""
+        return cast("Made", self.fabric.broadcast(make() if self.leads else None))
 
     def share(self, method: Method) -> Callable[..., dict[str, Tensor]]:
         """Return the method under DDP, its batch norms synchronised; auxiliary parameters step apart."""

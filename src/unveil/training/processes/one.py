@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from unveil.methods.method import Method
 from unveil.models.device import pick_device
 from unveil.records import Batch
+
+Made = TypeVar("Made")
 
 
 class OneProcess:
@@ -37,6 +40,10 @@ class OneProcess:
     def leader_first(self) -> Iterator[None]:
         """Let the first process of every machine run a block before its others do: what it fetches is there then."""
         yield
+
+    def as_leader(self, make: Callable[[], Made]) -> Made:
+        """Return what the first process makes, which the others wait for and do not make."""
+        return make()
 
     def share(self, method: Method) -> Callable[..., dict[str, Tensor]]:
         """Return what computes the losses of a method, so that gradients become those of the whole batch."""
