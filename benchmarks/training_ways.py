@@ -30,7 +30,7 @@ from unveil.recipe import Recipe, load_recipe
 from unveil.records import Batch
 from unveil.training import loop
 from unveil.training import step as step_module
-from unveil.training.feeding import one_ahead
+from unveil.training.batches import one_ahead
 from unveil.training.processes.one import OneProcess
 
 

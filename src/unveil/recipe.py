@@ -156,12 +156,6 @@ class SamplerSettings(_Strict):
         0, ge=0, le=1, description="share of a batch's people who look most alike to the network so far; 0: all random"
     )
 
-    @model_validator(mode="after")
-    def _check_alike(self) -> SamplerSettings:
-        if self.alike and self.kind == "pk_groups":
-            raise ValueError("alike: pk_groups may draw a person twice; set kind to pk_unique or pk_outfits")
-        return self
-
 
 class OptimSettings(_Strict):
     """Optimiser; ``freeze_iterations`` keeps the backbone fixed, and in evaluation mode, at the start."""

@@ -183,6 +183,8 @@ def test_a_recipe_without_data_or_with_missing_labels_is_refused(manifest, tmp_p
         train(recipe(manifest, "augment.background=0.3"), tmp_path / "b")
     with pytest.raises(DataError, match=r"sampler\.persons=6 or less"):
         train(recipe(manifest, "sampler.persons=99"), tmp_path / "c")
+    with pytest.raises(DataError, match=r"sampler\.alike needs different people in a batch"):
+        train(recipe(manifest, "sampler.alike=0.5", "sampler.kind=pk_groups"), tmp_path / "d")
     assert not list(tmp_path.iterdir())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -53,10 +54,12 @@ def epoch_batches(
         embed: see `Likeness`; without it ``settings.alike`` has no effect, as where batches are only counted.
 
     Raises:
-        DataError: too few persons, or ``cross_clothes`` without clothes labels.
+        DataError: too few persons, ``cross_clothes`` without clothes labels, or ``alike`` where people come twice.
     """
     if settings.cross_clothes and data.clothes_codes is None:
         raise DataError("sampler.cross_clothes needs clothes labels, but not every training crop has one")
+    if settings.alike and settings.kind == "pk_groups":
+        raise DataError("sampler.alike needs different people in a batch: set sampler.kind to pk_unique or pk_outfits")
     alike = Likeness(settings.alike, embed) if settings.alike and embed is not None else None
     if settings.kind == "pk_outfits":
         if data.clothes_codes is None:
@@ -72,17 +75,9 @@ def epoch_batches(
             alike=alike,
         )
     clothes = data.clothes_codes if settings.cross_clothes else None
-    if settings.kind == "pk_groups":
-        return pk_groups(
-            data.person_codes,
-            settings.persons,
-            images=settings.images,
-            seed=seed,
-            epoch=epoch,
-            max_per_person=max_per_person,
-            clothes=clothes,
-        )
-    return pk_unique(
+    drawn = partial(pk_unique, alike=alike)
+    sample: Callable[..., list[np.ndarray]] = pk_groups if settings.kind == "pk_groups" else drawn
+    return sample(
         data.person_codes,
         settings.persons,
         images=settings.images,
@@ -90,7 +85,6 @@ def epoch_batches(
         epoch=epoch,
         max_per_person=max_per_person,
         clothes=clothes,
-        alike=alike,
     )
 
 

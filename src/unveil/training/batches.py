@@ -1,17 +1,23 @@
-"""The batches of an epoch, drawn by what the network has learnt so far where the recipe asks for that."""
+"""The batches of an epoch: drawn, by what the network has learnt so far where the recipe asks so, and loaded ahead."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from unveil.data.samplers import epoch_batches
+from unveil.models.training_crops import embed_training_crops
 from unveil.progress import track
 from unveil.records import Embedding
-from unveil.training.embedding import embed_training_crops
 from unveil.training.run import Run
 
+Item = TypeVar("Item")
+Loaded = TypeVar("Loaded")
 CROPS = 128  # embedded at a time
 
 
@@ -49,3 +55,19 @@ def batches_of(run: Run, epoch: int) -> list[np.ndarray]:
     batches = run.processes.as_leader(draw)
     state.batches = torch.from_numpy(np.stack(batches))
     return batches
+
+
+def one_ahead(load: Callable[[Item], Loaded], items: Iterable[Item]) -> Iterator[Loaded]:
+    """Yield ``load(item)`` for each item in order, each loaded by a thread while the one before it is in use.
+
+    Reading a step's crops from a store that is not in memory, pinning and copying them then takes no time of the steps.
+    At most one result waits. An error of ``load`` is raised when its turn comes.
+    """
+    with ThreadPoolExecutor(1, "load") as loader:
+        waiting = None
+        for item in items:
+            loaded, waiting = waiting, loader.submit(load, item)
+            if loaded is not None:
+                yield loaded.result()
+        if waiting is not None:
+            yield waiting.result()

@@ -11,8 +11,8 @@ import torch
 from unveil.data.training import TrainingSet
 from unveil.errors import TrainingError
 from unveil.methods.method import Method
+from unveil.models.training_crops import embed_training_crops
 from unveil.recipe import InputSettings
-from unveil.training.embedding import embed_training_crops
 
 CROPS = 8
 ADVICE = (

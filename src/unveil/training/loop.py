@@ -26,8 +26,7 @@ from unveil.nn.backbones.backbone import Backbone
 from unveil.progress import track
 from unveil.recipe import Recipe, save_recipe
 from unveil.training.average import WeightAverage
-from unveil.training.batches import batches_of
-from unveil.training.feeding import one_ahead
+from unveil.training.batches import batches_of, one_ahead
 from unveil.training.frozen_prefix import use_frozen_engine
 from unveil.training.keeping import evaluate_and_keep, is_kept
 from unveil.training.memory import memory_explained

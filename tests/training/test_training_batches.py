@@ -9,7 +9,7 @@ from unveil.errors import TrainingError
 from unveil.methods.baselines.bot import BoT
 from unveil.models.parsing_maps import open_training_set
 from unveil.training import loop
-from unveil.training.feeding import one_ahead
+from unveil.training.batches import one_ahead
 
 
 def test_the_next_is_loaded_by_a_thread_while_one_is_in_use_and_none_beyond_it():

@@ -1,4 +1,4 @@
-"""Training crops as the network in training would answer for them."""
+"""The vectors of training crops, as they are in the store: what a network in training has learnt so far."""
 
 from __future__ import annotations
 
