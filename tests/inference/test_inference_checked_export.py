@@ -19,6 +19,8 @@ from unveil.methods import METHODS
 from unveil.methods.inference import embed_batches
 from unveil.models.checkpoint import load_model
 from unveil.records import Batch
+from unveil.runtime.onnx_seal import LENGTH
+from unveil.runtime.session import open_session
 
 pytest.importorskip("onnxscript", reason="the exporter of PyTorch is not installed (extra export)")
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed (extra onnx)")
@@ -84,6 +86,32 @@ def test_openvinos_weights_are_held_against_their_hash_where_the_graph_tells_one
     openvino_engine(graph)
     graph.write_text(re.sub(r"<unveil_weights_sha256 [^>]+>", "", graph.read_text()))  # as older files are
     openvino_engine(graph)
+
+
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_an_onnx_file_is_held_against_the_hash_at_its_end_where_it_has_one(trained, tmp_path, runtime):
+    onnx = pytest.importorskip("onnx", reason="ONNX is not installed (extra onnx)")
+    pytest.importorskip("openvino", reason="OpenVINO is not installed (extra openvino)")
+    graph = tmp_path / "m.onnx"
+    export_model(trained, graph)
+    sealed = graph.read_bytes()
+    open_session(graph, runtime=runtime)
+    weights = onnx.load(graph)
+    largest = max(weights.graph.initializer, key=lambda tensor: len(tensor.raw_data)).raw_data
+    spoiled = bytearray(sealed)
+    spoiled[sealed.index(largest) + len(largest) // 2] ^= 1
+    graph.write_bytes(spoiled)
+    with pytest.raises(CheckpointError, match=r"m\.onnx: damaged, its SHA-256 differs"):
+        open_session(graph, runtime=runtime)
+    graph.write_bytes(spoiled[:-LENGTH])  # as older files are
+    open_session(graph, runtime=runtime)
+    onnx.checker.check_model(onnx.load_from_string(sealed))
+    weights.producer_name = "another program"
+    onnx.save(weights, graph)  # which writes the hash with the other metadata, where it is that of no file
+    open_session(graph, runtime=runtime)
+    graph.write_bytes(sealed[:LENGTH])  # hardly a file
+    with pytest.raises(CheckpointError):
+        open_session(graph, runtime=runtime)
 
 
 def test_a_graph_that_disagrees_is_refused_and_what_was_there_stays(trained, tmp_path):

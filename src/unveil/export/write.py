@@ -21,6 +21,7 @@ from unveil.export.metadata import KEY, ModelMetadata
 from unveil.export.quantise import to_float16, to_int8
 from unveil.export.variant import MAX_BATCH, Precision, Variant, as_input
 from unveil.models.checkpoint import TrainedModel
+from unveil.runtime.onnx_seal import seal
 from unveil.runtime.openvino_graph import PRECISION_KEY, WEIGHTS_KEY
 
 Format = Literal["onnx", "openvino"]
@@ -83,6 +84,7 @@ def write_graph(
         entry = proto.metadata_props.add()
         entry.key, entry.value = KEY, metadata.to_json()
         onnx.save(proto, str(temporary))
+        seal(temporary)
     return metadata
 
 

@@ -14,7 +14,13 @@ from unveil.records import Embedding
 
 
 def embed_training_crops(
-    method: Method, data: TrainingSet, *, rows: np.ndarray, size: InputSettings, device: torch.device | str
+    method: Method,
+    data: TrainingSet,
+    *,
+    rows: np.ndarray,
+    size: InputSettings,
+    device: torch.device | str,
+    flip: bool | None = None,
 ) -> Embedding:
     """Return the vectors of crops that are not augmented; the method is left in the mode it was in.
 
@@ -24,8 +30,9 @@ def embed_training_crops(
         rows: ``(N,)`` rows of it, embedded as one batch.
         size: how crops are normalised.
         device: where the method is.
+        flip: whether each crop is also seen mirrored; ``None`` follows the method.
     """
     crops = data.batch(rows, device)
     if method.requirements.test_parsing != data.parsing_scheme:  # maps of another label set mean nothing at test
         crops = crops.replace(parsing=None)
-    return embed_batches(method, [normalise(crops, size)])
+    return embed_batches(method, [normalise(crops, size)], flip=flip)

@@ -11,6 +11,7 @@ import numpy as np
 from unveil.errors import CheckpointError, MissingExtraError, RecipeError, UnveilError
 from unveil.runtime.graph import Feed, Graph, Port, Runtime, default_threads, reason_of
 from unveil.runtime.onnx_graph import OnnxGraph
+from unveil.runtime.onnx_seal import check_seal
 from unveil.runtime.openvino_graph import OpenVinoGraph
 
 SUFFIXES = (".onnx", ".xml")
@@ -136,6 +137,7 @@ def open_session(path: Path, threads: int = 0, *, runtime: str = "auto", any_bat
         if runtime == "onnx":
             raise RecipeError(f"{path} is a file of OpenVINO: ONNX Runtime cannot run it")
         return _with_openvino(path, threads, any_batch=any_batch)
+    check_seal(path)
     if runtime == "openvino":
         return _with_openvino(path, threads, any_batch=any_batch)
     try:

@@ -34,7 +34,7 @@ def batches_of(run: Run, epoch: int) -> list[np.ndarray]:
     def embed(rows: np.ndarray) -> np.ndarray:
         parts = np.array_split(rows, -(-len(rows) // CROPS))
         found = [
-            embed_training_crops(run.method, run.data, rows=part, size=recipe.input, device=run.device)
+            embed_training_crops(run.method, run.data, rows=part, size=recipe.input, device=run.device, flip=False)
             for part in track(parts, "looking for people who look alike")
         ]
         first = torch.from_numpy(Embedding.concatenate(found).vectors[:, 0])
