@@ -64,6 +64,8 @@ WAYS = {
     "normalised": "half of the channels normalised crop by crop",
     "taught": "taught by EfficientNet-Lite2",
     "teacher": "EfficientNet-Lite2 itself",
+    "alike": "half of a batch people who look alike",
+    "all_alike": "all of a batch people who look alike",
 }
 
 

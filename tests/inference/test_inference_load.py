@@ -193,3 +193,16 @@ def test_the_command_writes_a_checked_file_and_says_so(saved, tmp_path):
     said = json.loads(done.stdout)
     assert said["difference"] < 1e-4
     assert load_engine(tmp_path / "m.onnx", "onnx").fingerprint == said["fingerprint"]
+
+
+@pytest.mark.parametrize("exported", [False, True])
+def test_a_model_of_another_fingerprint_is_refused_whatever_it_is(saved, trained, graph, exported):
+    seen = []
+    load_engine(graph if exported else saved, "onnx", check=seen.append)
+    assert seen and set(seen) == {trained.card.fingerprint}
+
+    def refuse(fingerprint):
+        raise CheckpointError(f"not {fingerprint}")
+
+    with pytest.raises(CheckpointError, match=f"not {trained.card.fingerprint}"):
+        load_engine(graph if exported else saved, "onnx", check=refuse)

@@ -37,8 +37,8 @@ def load_engine(
             statistics of cameras, which only PyTorch tells apart, "torch".
         threads: threads of one inference; all cores by default.
         crops: how many will be embedded, where that is known: for few, "auto" takes what is ready soonest.
-        check: raises where a fingerprint is not wanted: called before a model of this package is opened, which may
-            take a minute.
+        check: raises where a fingerprint is not wanted; of a model of this package before it is opened, which may take
+            a minute.
 
     Raises:
         CheckpointError: the model cannot be read, or disagrees with PyTorch when it is run so.
@@ -49,7 +49,13 @@ def load_engine(
     found = locate(model)
     if check is not None and found.kind == "trained" and (card := card_in_header(found.path)) is not None:
         check(card.fingerprint)
-    few = crops is not None and crops <= FEW
+    ready = _opened(found, kind, threads=threads, few=crops is not None and crops <= FEW)
+    if check is not None:
+        check(ready.fingerprint)
+    return ready
+
+
+def _opened(found: Located, kind: str, *, threads: int | None, few: bool) -> Engine:
     if found.kind != "trained":
         return _file_engine(found, kind, threads=threads, few=few)
     if kind != "torch" and (

@@ -119,7 +119,6 @@ def command(
     with opened(store, folder) as found:
         info = found.info(gallery)
         ready, parser = load_engine(model, engine, check=info.space.check_model), find_parser()
-        info.space.check_model(ready.fingerprint)
         fitted = None if threshold is not None else calibrated_threshold(info, mode)
         entries = _entries(watch_list, queries, case, found, ready, parser, skip_person_check)
         limit = threshold if fitted is None else fitted.threshold
