@@ -204,13 +204,24 @@ def test_a_share_of_a_batch_is_nearest_to_one_and_the_rest_is_from_anywhere():
 def test_people_meet_by_an_outfit_of_theirs():
     labels = np.repeat(np.arange(30), 8)
     clothes = np.arange(240) // 4
-    shown = pk_outfits(
-        labels,
-        clothes,
-        persons=2,
-        images=8,
-        seed=0,
-        epoch=0,
-        alike=Likeness(1.0, lambda rows: np.eye(60)[clothes[rows]]),
-    )
-    assert len(shown) == 15 and all(len(set(clothes[batch])) == 4 for batch in shown)
+    styles = np.random.default_rng(0).permutation(60) // 2  # each is that of two outfits
+
+    def embed(rows):
+        return np.eye(30)[styles[clothes[rows]]]
+
+    alike = Likeness(1.0, embed)
+    for seed in range(10):
+        batch = pk_outfits(labels, clothes, persons=2, images=8, seed=seed, epoch=0, alike=alike)[0]
+        assert len(set(labels[batch])) == 2 and len(set(clothes[batch])) == 4
+        # The first outfit of a group is what is looked for; whoever else wears its style with it is there.
+        style = styles[clothes[batch[0]]]
+        twins = np.flatnonzero(styles == style)
+        others = [outfit for outfit in twins if outfit // 2 != labels[batch[0]]]
+        firsts = shown_first(labels, clothes, seed)
+        assert styles[clothes[batch[8]]] == style or not any(outfit in firsts for outfit in others)
+
+
+def shown_first(labels, clothes, seed):
+    """Outfits by which groups of that draw are looked for: those of the first crop of each."""
+    batches = pk_outfits(labels, clothes, persons=1, images=8, seed=seed, epoch=0)
+    return {int(clothes[batch[0]]) for batch in batches}
